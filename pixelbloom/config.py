@@ -1,0 +1,153 @@
+"""Settings: the only reader of the environment.
+
+Each value is looked up in the environment, then in `.env`, then in what the running local stack
+wrote into its home (`stack.env`, `secrets.env`). An empty value counts as not set.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from pixelbloom.errors import ConfigurationError
+
+#: Written by the local stack into its home; the settings of a running one, and the secrets it keeps.
+STACK_FILE = "stack.env"
+SECRETS_FILE = "secrets.env"
+
+
+def _url(*schemes: str) -> AfterValidator:
+    def check(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes:
+            raise ValueError(f"must be a URL that starts with {' or '.join(f'{s}://' for s in schemes)}")
+        if not parts.netloc and not (parts.scheme == "unix" and parts.path):
+            raise ValueError("must name a host, like https://example.com")
+        return value.rstrip("/")
+
+    return AfterValidator(check)
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _origin(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
+            raise ValueError(f"{value!r} is not an origin; write it as https://app.example.com")
+    return values
+
+
+HttpUrl = Annotated[str, _url("http", "https")]
+RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origin)]
+Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Settings(BaseSettings):
+    """Every variable that PixelBloom reads, with its default. `docs/configuration.md` explains each."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, case_sensitive=False
+    )
+
+    # The process
+    port: Port = 8000
+    flower_port: Port = 5555
+    pixelbloom_home: Path = Path(".pixelbloom")
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    cors_origins: Origins = ()
+
+    # Supabase
+    supabase_url: HttpUrl | None = None
+    supabase_rest_url: HttpUrl | None = None
+    supabase_anon_key: SecretStr | None = None
+    supabase_service_role_key: SecretStr | None = None
+    supabase_jwt_secret: SecretStr | None = None
+    api_jwt_secret: SecretStr | None = None
+    database_url: SecretStr | None = None
+
+    # Redis
+    redis_url: RedisUrl | None = None
+
+    # Models
+    ollama_host: HttpUrl = "http://localhost:11434"
+    ollama_model: str | None = None
+    ollama_temperature: float = Field(0.7, ge=0, le=2)
+    ollama_keep_alive: str = "10m"
+    model_timeout: float = Field(60, gt=0, le=3600)
+    huggingface_api_key: SecretStr | None = None
+    huggingface_model: str = "meta-llama/Llama-3.1-8B-Instruct"
+    huggingface_base_url: HttpUrl = "https://router.huggingface.co/v1"
+
+    # Runs
+    agent_concurrency: int = Field(8, ge=1, le=256)
+    lease_seconds: float = Field(15, ge=2, le=600)
+    user_concurrency: int = Field(64, ge=1, le=10_000)
+
+    # Stripe
+    stripe_api_key: SecretStr | None = None
+    stripe_webhook_secret: Secrets = ()
+    stripe_price_id: str | None = None
+    stripe_mode: Literal["subscription", "payment"] = "subscription"
+    stripe_success_url: HttpUrl | None = None
+    stripe_cancel_url: HttpUrl | None = None
+    stripe_api_base: HttpUrl = "https://api.stripe.com"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (the library's signature)
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings
+
+    def require(self, name: str) -> str:
+        """The value of a setting that this process cannot do without.
+
+        Raises ConfigurationError, which names the variable, where it is not set.
+        """
+        value = getattr(self, name)
+        if value is None or value == "":
+            raise ConfigurationError(
+                f"{name.upper()} is not set: set it in the environment or in .env, or start the local stack"
+            )
+        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+
+
+def load(*, home_files: bool = True, overrides: Mapping[str, object] | None = None) -> Settings:
+    """Read the settings anew. Raises ConfigurationError that names each variable at fault, on one line.
+
+    `home_files=False` leaves out what a running local stack wrote: `pixelbloom up` itself reads so.
+    """
+    try:
+        here = Settings(_env_file=".env", **(overrides or {}))  # type: ignore[call-arg, arg-type]
+        if not home_files:
+            return here
+        home = here.pixelbloom_home
+        files = (home / SECRETS_FILE, home / STACK_FILE, Path(".env"))
+        return Settings(_env_file=files, **(overrides or {}))  # type: ignore[call-arg, arg-type]
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']).upper().split('.')[0]}: "
+            f"{fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise ConfigurationError(f"wrong setting: {faults}") from None
+
+
+@cache
+def settings() -> Settings:
+    """The process's settings, read once."""
+    return load()
