@@ -1,0 +1,72 @@
+-- Small functions that later files use.
+
+-- A time as the API writes it: ISO 8601 in UTC with a Z.
+create function public.iso_utc(p_at timestamptz) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$ select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
+
+-- Keeps updated_at true whoever writes.
+create function public.touch_updated_at() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    new.updated_at := now();
+    return new;
+end
+$$;
+
+-- Also counts versions, against lost updates.
+create function public.touch_version() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    new.updated_at := now();
+    new.version := old.version + 1;
+    return new;
+end
+$$;
+
+revoke execute on function public.iso_utc(timestamptz), public.touch_updated_at(), public.touch_version()
+from public, anon, authenticated;
+grant execute on function public.iso_utc(timestamptz) to service_role;
+
+create trigger leads_touch before update on public.leads
+for each row execute function public.touch_version();
+
+create trigger conversations_touch before update on public.conversations
+for each row execute function public.touch_version();
+
+-- Leads whose words match a question, best first; lead_agent ranks them further. A null p_user_id means: of everybody.
+create function public.search_leads(p_user_id uuid, p_terms text [], p_limit integer) returns setof public.leads
+language sql stable
+set search_path = ''
+as $$
+    with found as (
+        select
+            l.id,
+            (
+                select count(*)
+                from unnest(p_terms) as t (term)
+                where strpos(
+                    lower(concat_ws(' ', l.name, l.company, l.industry, l.message, l.source, l.status)), lower(t.term)
+                ) > 0
+            ) as hits
+        from public.leads as l
+        where l.deleted_at is null and (p_user_id is null or l.user_id = p_user_id)
+        order by l.created_at desc
+        limit 5000
+    )
+
+    select l.*
+    from found
+    inner join public.leads as l on l.id = found.id
+    where found.hits > 0 or cardinality(p_terms) = 0
+    order by found.hits desc, l.score desc nulls last, l.budget desc nulls last, l.created_at desc
+    limit least(greatest(p_limit, 1), 100)
+$$;
+
+revoke execute on function public.search_leads(uuid, text [], integer) from public, anon, authenticated;
+grant execute on function public.search_leads(uuid, text [], integer) to service_role;
