@@ -1,0 +1,123 @@
+"""From the claims of a token whose signature holds to a `Principal`."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.auth.principal import Principal
+from pixelbloom.errors import Unauthenticated
+
+AUDIENCE = "authenticated"
+USER_ROLES = frozenset({"authenticated", "user", "admin"})
+#: What hosted Supabase and its command line write into the service role key in place of the project's issuer.
+SERVICE_KEY_ISSUERS = frozenset({"supabase", "supabase-demo"})
+#: Seconds by which an issuer's clock may run ahead of ours. `exp` gets none: a token ends when it says.
+CLOCK_SKEW = 5.0
+_END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp() - 86_400
+
+
+class Signer(Enum):
+    """Whose key the signature was made with."""
+
+    API = "API_JWT_SECRET"
+    SUPABASE = "SUPABASE_JWT_SECRET or its JWKS"
+
+
+def issuer(supabase_url: str | None) -> str | None:
+    """The `iss` of the project's tokens, or None where no project is configured."""
+    return f"{supabase_url}/auth/v1" if supabase_url else None
+
+
+def to_principal(
+    claims: Mapping[str, Any], signers: frozenset[Signer], expected_issuer: str | None, now: float
+) -> Principal:
+    """Check every claim and say who it is. Raises Unauthenticated, which names the claim at fault.
+
+    `now` is in seconds since the epoch. `signers` has more than one member where two secrets are equal.
+    """
+    expires = _check_times(claims, now)
+    role = claims.get("role")
+    _check_audience(claims)
+    _check_issuer(claims, expected_issuer, role)
+    scopes = _scopes(claims)
+    if role == "service_role" or (role == "service" and Signer.API in signers):
+        return Principal("service", None, admin=True, scopes=scopes, expires_at=expires)
+    if role not in USER_ROLES:
+        raise Unauthenticated("The token's role is not one of a signed-in user or a service; sign in first.")
+    return Principal("user", _subject(claims), admin=_is_admin(claims), scopes=scopes, expires_at=expires)
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> datetime:
+    expires = _seconds(claims, "exp")
+    if expires is None:
+        raise Unauthenticated("The token has no exp claim; only tokens that expire are taken.")
+    if expires <= now:
+        raise Unauthenticated("The token has expired; sign in again or mint a new one.")
+    for name in ("nbf", "iat"):
+        start = _seconds(claims, name)
+        if start is not None and start > now + CLOCK_SKEW:
+            raise Unauthenticated(f"The token is not valid yet: its {name} lies in the future.")
+    return datetime.fromtimestamp(min(expires, _END_OF_TIME), UTC)
+
+
+def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Unauthenticated(f"The token's {name} is not a number of seconds.")
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = math.inf
+    if not math.isfinite(seconds):
+        raise Unauthenticated(f"The token's {name} is not a number of seconds.")
+    return seconds
+
+
+def _check_audience(claims: Mapping[str, Any]) -> None:
+    if "aud" not in claims:
+        return
+    audience = claims["aud"]
+    if audience != AUDIENCE and not (isinstance(audience, list) and AUDIENCE in audience):
+        raise Unauthenticated("The token was made for another audience.")
+
+
+def _check_issuer(claims: Mapping[str, Any], expected: str | None, role: object) -> None:
+    if "iss" not in claims:
+        return
+    value = claims["iss"]
+    if not isinstance(value, str) or not value:
+        raise Unauthenticated("The token's iss is not a string.")
+    if value == expected or (role == "service_role" and value in SERVICE_KEY_ISSUERS):
+        return
+    raise Unauthenticated("The token comes from another issuer.")
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str] | None:
+    if "scope" not in claims:
+        return None
+    scope = claims["scope"]
+    names = scope.split() if isinstance(scope, str) else scope
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise Unauthenticated("The token's scope is neither a list of names nor a string of them.")
+    return frozenset(names)
+
+
+def _subject(claims: Mapping[str, Any]) -> UUID:
+    subject = claims.get("sub")
+    try:
+        if not isinstance(subject, str) or len(subject) != 36:
+            raise ValueError
+        return UUID(subject)
+    except ValueError:
+        raise Unauthenticated("The token's sub is not the UUID of a user.") from None
+
+
+def _is_admin(claims: Mapping[str, Any]) -> bool:
+    """By `role` or `app_metadata.role`. `user_metadata` is the user's own to write and is never looked at."""
+    metadata = claims.get("app_metadata")
+    return claims.get("role") == "admin" or (isinstance(metadata, dict) and metadata.get("role") == "admin")

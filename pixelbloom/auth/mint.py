@@ -1,0 +1,59 @@
+"""Make tokens, for the command line and for tests. The web tier only verifies."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import jwt
+
+from pixelbloom.auth.claims import AUDIENCE, issuer
+from pixelbloom.config import Settings
+
+DEFAULT_SECONDS = 3600
+
+
+def mint_user(
+    settings: Settings,
+    user_id: UUID,
+    *,
+    admin: bool = False,
+    scopes: Sequence[str] | None = None,
+    expires_in: float = DEFAULT_SECONDS,
+) -> str:
+    """A Supabase user token, signed with SUPABASE_JWT_SECRET, so that it works at PostgREST too.
+
+    `scopes` None leaves the claim out: the token is not limited. `expires_in` is in seconds.
+    Raises ConfigurationError where the secret is not set.
+    """
+    claims: dict[str, Any] = {
+        "sub": str(user_id),
+        "role": "authenticated",
+        "aud": AUDIENCE,
+        "app_metadata": {"role": "admin"} if admin else {},
+        "user_metadata": {},
+    }
+    return _sign(settings, claims, scopes, expires_in, "supabase_jwt_secret")
+
+
+def mint_service(
+    settings: Settings, *, scopes: Sequence[str] | None = None, expires_in: float = DEFAULT_SECONDS
+) -> str:
+    """A service token, signed with API_JWT_SECRET: may act for any user or for none.
+
+    Raises ConfigurationError where the secret is not set.
+    """
+    return _sign(settings, {"sub": "service", "role": "service"}, scopes, expires_in, "api_jwt_secret")
+
+
+def _sign(
+    settings: Settings, claims: dict[str, Any], scopes: Sequence[str] | None, expires_in: float, secret: str
+) -> str:
+    now = int(time.time())
+    claims = {**claims, "iat": now, "exp": int(now + expires_in)}
+    expected = issuer(settings.supabase_url)
+    if expected is not None:
+        claims["iss"] = expected
+    if scopes is not None:
+        claims["scope"] = list(scopes)
+    return jwt.encode(claims, settings.require(secret), algorithm="HS256")

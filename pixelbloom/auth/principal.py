@@ -1,0 +1,38 @@
+"""The verified caller of a request or a socket."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Whom a verified token stands for.
+
+    `scopes` is None where the token has no `scope` claim: it is not limited then.
+    `admin` tells what the token says; `pixelbloom.auth.roles` adds what `user_profiles` says.
+    """
+
+    kind: Literal["user", "service"]
+    user_id: UUID | None
+    admin: bool
+    scopes: frozenset[str] | None
+    expires_at: datetime
+
+    @property
+    def caller(self) -> str:
+        """The name under which idempotency keys and lanes are kept: `user:<uuid>` or `service`."""
+        return "service" if self.kind == "service" else f"user:{self.user_id}"
+
+    def may_act_for(self, user_id: UUID | None) -> bool:
+        """Whether the caller may start work in that user's name; None means in nobody's name."""
+        return self.kind == "service" or (user_id is not None and user_id == self.user_id)
+
+    def may_read(self, owner: UUID | None) -> bool:
+        """Whether the caller may see what belongs to `owner`; None means that it belongs to nobody."""
+        return self.kind == "service" or self.admin or (owner is not None and owner == self.user_id)
+
+    def has_scope(self, name: str) -> bool:
+        """Whether the token's `scope`, where it has one, names this scope."""
+        return self.scopes is None or name in self.scopes
