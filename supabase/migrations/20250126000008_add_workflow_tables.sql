@@ -376,12 +376,14 @@ $$;
 
 -- Lock the runs that a bulk names, in the order that everybody uses.
 create function public.lock_runs(p_items jsonb) returns void
-language sql
+language plpgsql
 set search_path = ''
 as $$
-    select 1 from public.runs as r
+begin
+    perform 1 from public.runs as r
     where r.id in (select (i ->> 'run_id')::uuid from jsonb_array_elements(p_items) as i)
-    order by r.id for update
+    order by r.id for update;
+end
 $$;
 
 -- Take steps under a lease. The lease token fences off a worker that lost its lease.
@@ -560,7 +562,7 @@ begin
         select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
         select * into s from public.run_steps
         where run_id = r.id and key = v_item ->> 'key' for update;
-        if s.run_id is null or s.lease_token <> (v_item ->> 'token')::bigint then
+        if s.run_id is null or s.lease_token <> (v_item ->> 'token')::bigint or s.status = 'pending' then
             v_out := v_out || jsonb_build_object('outcome', 'stale');
             continue;
         elsif s.status <> 'running' then

@@ -1,0 +1,138 @@
+"""Runs and their steps: each transition is one SQL function, the hot ones in group commits."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.errors import NotFound
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.grouping import GroupCommit
+
+JsonObject = dict[str, Any]
+
+#: A run as it is polled; the steps come with it in one request.
+RUN_COLUMNS = (
+    "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,rev,progress,step,result,error,error_code,"
+    "metadata,provider,model,attempts,run_at,created_at,started_at,finished_at,updated_at,correlation_id"
+)
+STEP_COLUMNS = (
+    "key,agent_type,position,status,attempt,started_at,finished_at,provider,model,prompt_tokens,completion_tokens,"
+    "output,error"
+)
+
+
+class RunStore:
+    """Runs in Postgres. Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway, *, lane_limit: int, lease_seconds: float) -> None:
+        self._gateway = gateway
+        self._lane_limit = lane_limit
+        self._lease_seconds = lease_seconds
+        self._creating: GroupCommit[JsonObject] = GroupCommit(self._create)
+        self._claiming: GroupCommit[JsonObject] = GroupCommit(self._claim)
+        self._finishing: GroupCommit[JsonObject] = GroupCommit(self._finish)
+
+    # Submit
+
+    def create(self, run: JsonObject) -> JsonObject:
+        """Insert a run with its steps. Answers {"id", "created", "conflict", "status", ..., "publish", "updates"}."""
+        return self._creating.submit(run)
+
+    def _create(self, runs: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        answer = self._gateway.rpc("create_runs", {"p_runs": list(runs), "p_lane_limit": self._lane_limit})
+        return shared(answer["runs"], publish=answer["publish"], updates=answer["updates"])
+
+    # Execute
+
+    def claim(self, run_id: UUID, key: str, worker: str) -> JsonObject:
+        """Take a step under a lease. Answers {"outcome": "claimed" | "done" | "leased" | "not_ready" | "gone", ...}."""
+        return self._claiming.submit({"run_id": str(run_id), "key": key, "worker": worker})
+
+    def _claim(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        answer: list[JsonObject] = self._gateway.rpc(
+            "claim_steps",
+            {"p_items": list(items), "p_worker": items[0]["worker"], "p_lease_seconds": self._lease_seconds},
+        )
+        return answer
+
+    def finish(self, item: JsonObject) -> JsonObject:
+        """Record how a step ended. Answers {"outcome": "recorded" | "already" | "stale", "update", "publish"}."""
+        return self._finishing.submit(item)
+
+    def _finish(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        answer = self._gateway.rpc("finish_steps", {"p_items": list(items), "p_lane_limit": self._lane_limit})
+        return shared(answer["items"], publish=answer["publish"])
+
+    def renew(self, leases: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        """Keep leases alive. Answers {"held", "cancel"} a lease, in order."""
+        answer: list[JsonObject] = self._gateway.rpc(
+            "renew_leases", {"p_items": list(leases), "p_lease_seconds": self._lease_seconds}
+        )
+        return answer
+
+    def sweep(self, *, interval_seconds: float, lost_before: datetime, limit: int) -> JsonObject:
+        """Put right what dead processes left. Answers {"skipped": true} where another sweep is on."""
+        answer: JsonObject = self._gateway.rpc(
+            "sweep_runs",
+            {
+                "p_interval_seconds": interval_seconds,
+                "p_lease_seconds": self._lease_seconds,
+                "p_lost_before": lost_before.isoformat(),
+                "p_lane_limit": self._lane_limit,
+                "p_limit": limit,
+            },
+        )
+        return answer
+
+    # Read
+
+    def get(self, run_id: UUID) -> JsonObject:
+        """The run's row with its steps. Raises NotFound."""
+        rows = self.find([run_id])
+        if not rows:
+            raise NotFound("There is no such run.")
+        return rows[0]
+
+    def find(self, run_ids: Sequence[UUID], *, columns: str | None = None) -> list[JsonObject]:
+        """The rows of those runs that exist, in one request."""
+        select = columns or f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})"
+        rows: list[JsonObject] = self._gateway.send(
+            lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]).execute().data,
+            name="runs.find",
+        )
+        return rows
+
+    def page(
+        self,
+        *,
+        limit: int,
+        filters: Mapping[str, str],
+        created_after: datetime | None,
+        created_before: datetime | None,
+        before: tuple[str, str] | None,
+    ) -> list[JsonObject]:
+        """Newest first, at most `limit`, from after the (created_at, id) of `before` on."""
+
+        def query(client: Any) -> list[JsonObject]:
+            rows = client.table("runs").select(f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})")
+            for column, value in filters.items():
+                rows = rows.eq(column, value)
+            if created_after:
+                rows = rows.gt("created_at", created_after.isoformat())
+            if created_before:
+                rows = rows.lt("created_at", created_before.isoformat())
+            if before:
+                at, run_id = before
+                rows = rows.or_(f"created_at.lt.{at},and(created_at.eq.{at},id.lt.{run_id})").lte("created_at", at)
+            found: list[JsonObject] = (
+                rows.order("created_at", desc=True).order("id", desc=True).limit(limit).execute().data
+            )
+            return found
+
+        return self._gateway.send(query, name="runs.page")
+
+
+def shared(items: Sequence[JsonObject], **common: Any) -> list[JsonObject]:
+    """Each item with what its whole bulk returned; only the first carries it, so that it is acted on once."""
+    return [{**item, **(common if n == 0 else {name: [] for name in common})} for n, item in enumerate(items)]
