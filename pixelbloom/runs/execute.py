@@ -13,7 +13,8 @@ import structlog
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from pixelbloom.agents import registry
-from pixelbloom.agents.base import AgentContext, AgentOutcome, LeadReader
+from pixelbloom.agents.context import AgentContext, AgentOutcome
+from pixelbloom.agents.leads import LeadReader
 from pixelbloom.errors import InvalidInput, PixelBloomError, StepError, StepRejected, Unavailable
 from pixelbloom.events.emitter import TokenEmitter
 from pixelbloom.events.publisher import Publisher

@@ -137,7 +137,7 @@ class RunService:
         rows = self._store.find(run_ids, columns="id,status")
         return {UUID(row["id"]) for row in rows if RunStatus(row["status"]).terminal}
 
-    def list(self, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
+    def page(self, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
         """Runs, newest first. Raises InvalidInput for a cursor that we did not give."""
         filters = {
             name: str(value)

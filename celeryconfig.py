@@ -1,0 +1,66 @@
+"""Celery's settings, as data. Which worker takes which queue is said in `workers/`."""
+
+from kombu import Queue
+
+from pixelbloom.config import settings
+from pixelbloom.queue import broker_address
+
+#: Longer than the longest step, or a running step's message is delivered again and again.
+VISIBILITY_TIMEOUT_SECONDS = 2 * 3600
+
+broker_url = broker_address(settings().require("redis_url"))
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None  # never alive and deaf: keep trying, the watchdog ends what hangs
+broker_transport_options = {
+    "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+    "socket_timeout": 30.0,  # without one, a publish on a dead connection hangs for ever
+    "socket_connect_timeout": 2.0,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+visibility_timeout = VISIBILITY_TIMEOUT_SECONDS
+
+# The truth about a run is in Postgres; there is no result backend.
+result_backend = None
+task_ignore_result = True
+
+task_serializer = "json"
+accept_content = ["json"]
+enable_utc = True
+timezone = "UTC"
+
+task_queues = (Queue("agents"), Queue("events"), Queue("maintenance"))
+task_default_queue = "agents"
+task_create_missing_queues = False
+task_routes = {
+    "pixelbloom.run_step": {"queue": "agents"},
+    "pixelbloom.relay_outbox": {"queue": "events"},
+    "pixelbloom.sweep_runs": {"queue": "maintenance"},
+}
+
+# A message is acknowledged when its step has ended; a worker that dies gives it back.
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_acks_on_failure_or_timeout = True
+worker_prefetch_multiplier = 1
+worker_cancel_long_running_tasks_on_connection_loss = True
+worker_soft_shutdown_timeout = 8.0
+worker_hijack_root_logger = False
+worker_enable_remote_control = True
+control_queue_expires = 60.0
+event_queue_expires = 60.0
+
+# What Flower shows.
+worker_send_task_events = True
+task_send_sent_event = False
+task_track_started = True
+
+imports = ("pixelbloom.tasks.steps", "pixelbloom.tasks.outbox", "pixelbloom.tasks.sweep")
+
+beat_schedule_filename = str(settings().pixelbloom_home / "beat-schedule")
+beat_max_loop_interval = 1.0
+# A message that nobody took in time is dropped: the next one does the same work.
+beat_schedule = {
+    "sweep": {"task": "pixelbloom.sweep_runs", "schedule": 2.0, "options": {"expires": 4.0}},
+    "relay": {"task": "pixelbloom.relay_outbox", "schedule": 1.0, "options": {"expires": 2.0}},
+}

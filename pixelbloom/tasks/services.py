@@ -1,0 +1,97 @@
+"""What the tasks of a worker process work with, built on first use and again after a fork."""
+
+import os
+import socket
+import threading
+from dataclasses import asdict, dataclass
+from uuid import UUID
+
+import redis
+import structlog
+
+from pixelbloom.agents.leads import LeadReader
+from pixelbloom.config import Settings, settings
+from pixelbloom.events.publisher import Publisher, publisher_redis
+from pixelbloom.models.manager import ModelManager
+from pixelbloom.models.request import ModelCall
+from pixelbloom.queue import app
+from pixelbloom.runs.dispatch import Dispatcher
+from pixelbloom.runs.execute import StepExecutor
+from pixelbloom.runs.leases import LeaseKeeper
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.leads import ScopedLeads
+from pixelbloom.store.metrics import ModelMetricStore
+from pixelbloom.store.outbox import OutboxStore
+from pixelbloom.store.runs import RunStore
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one worker process."""
+
+    settings: Settings
+    redis: redis.Redis
+    runs: RunStore
+    outbox: OutboxStore
+    publisher: Publisher
+    dispatcher: Dispatcher
+    leases: LeaseKeeper
+    executor: StepExecutor
+    worker: str
+
+
+def build() -> Services:
+    """Connect nothing yet; every client connects when it is first used."""
+    config = settings()
+    gateway = Gateway(config)
+    client = publisher_redis(config)
+    publisher = Publisher(client)
+    dispatcher = Dispatcher(app)
+    runs = RunStore(gateway, lane_limit=config.user_concurrency, lease_seconds=config.lease_seconds)
+    leases = LeaseKeeper(runs.renew)
+    metrics = ModelMetricStore(gateway)
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+
+    def record(call: ModelCall) -> None:
+        row = asdict(call)
+        row["run_id"] = str(call.run_id) if call.run_id else None
+        row["created_at"] = row.pop("at").isoformat()
+        metrics.add(row)
+
+    def leads_of(user_id: UUID | None) -> LeadReader:
+        return ScopedLeads(gateway, user_id)
+
+    return Services(
+        settings=config,
+        redis=client,
+        runs=runs,
+        outbox=OutboxStore(gateway),
+        publisher=publisher,
+        dispatcher=dispatcher,
+        leases=leases,
+        executor=StepExecutor(
+            store=runs,
+            publisher=publisher,
+            dispatcher=dispatcher,
+            leases=leases,
+            models=ModelManager(config, record),
+            leads_of=leads_of,
+            worker=worker,
+        ),
+        worker=worker,
+    )
+
+
+_lock = threading.Lock()
+_built: tuple[int, Services] | None = None
+
+
+def services() -> Services:
+    """This process's services."""
+    global _built
+    with _lock:
+        if _built is None or _built[0] != os.getpid():
+            _built = (os.getpid(), build())
+        return _built[1]

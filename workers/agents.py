@@ -1,0 +1,23 @@
+"""The agents worker runs the steps of runs: `celery -A workers.agents worker -n agents@%h`."""
+
+import threading
+from typing import Any
+
+from celery.signals import worker_shutting_down
+
+from pixelbloom.config import settings
+from pixelbloom.tasks.services import services
+from workers.role import role
+
+#: Steps that end within this many seconds of the signal to stop may end; the others go to another worker.
+GRACE_SECONDS = 6.0
+
+app = role("agents", concurrency=settings().agent_concurrency)
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def hand_back(**_: Any) -> None:
+    """A deploy costs no step its lease: what is not done soon is given back at once."""
+    timer = threading.Timer(GRACE_SECONDS, services().leases.stop_all)
+    timer.daemon = True
+    timer.start()

@@ -1,0 +1,53 @@
+"""Ends a worker process that lost its broker and did not find it again.
+
+A worker whose Redis was killed may stay alive and deaf. Its supervisor starts it anew; its steps' leases run out and
+another worker takes them.
+"""
+
+import os
+import threading
+import time
+from typing import Any
+
+import structlog
+from celery import bootsteps
+from celery.signals import worker_shutting_down
+
+log = structlog.get_logger(__name__)
+
+PATIENCE_SECONDS = 30.0
+EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
+
+
+#: An orderly end is not deafness.
+_stopping = threading.Event()
+
+
+@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+def _stand_down(**_: Any) -> None:
+    _stopping.set()
+
+
+class ConsumerWatchdog(bootsteps.StartStopStep):  # type: ignore[misc]
+    """Starts after the consumer does; while the consumer is stopped, time runs."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._deaf_since: float | None = None
+        threading.Thread(target=self._watch, name="consumer-watchdog", daemon=True).start()
+
+    def start(self, _parent: Any) -> None:
+        self._deaf_since = None
+
+    def stop(self, _parent: Any) -> None:
+        if self._deaf_since is None:
+            self._deaf_since = time.monotonic()
+
+    def _watch(self) -> None:
+        while not _stopping.wait(1.0):
+            since = self._deaf_since
+            if since is not None and time.monotonic() - since > PATIENCE_SECONDS:
+                log.error("worker_deaf", seconds=round(time.monotonic() - since))
+                os._exit(EXIT_CODE)
