@@ -7,7 +7,7 @@ here for as long as the process lives, and if it dies the sweep finds the step.
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -23,20 +23,29 @@ MAX_BACKOFF_SECONDS = 5.0
 
 
 class Dispatcher:
-    """A background sender of the process, with one connection of its own."""
+    """A background sender of the process, with one connection of its own.
 
-    def __init__(self, app: Celery) -> None:
+    `tell` publishes updates of runs; what it cannot publish is left to the outbox.
+    """
+
+    def __init__(self, app: Celery, tell: Callable[[Sequence[dict[str, Any]]], None]) -> None:
         self._app = app
+        self._tell = tell
         self._pending: deque[Mapping[str, Any]] = deque()
+        self._updates: list[dict[str, Any]] = []
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = 0
 
-    def publish(self, steps: Sequence[Mapping[str, Any]]) -> None:
-        """Send these admitted steps (`run_id`, `key`, `agent_type`, `published_at`) soon; returns at once."""
-        if not steps:
+    def publish(self, steps: Sequence[Mapping[str, Any]], updates: Sequence[dict[str, Any]] = ()) -> None:
+        """Send these admitted steps (`run_id`, `key`, `agent_type`, `published_at`) soon; returns at once.
+
+        The updates are told first, so that nobody hears of a run's start before its submission.
+        """
+        if not steps and not updates:
             return
         with self._wake:
+            self._updates.extend(updates[: max(MAX_PENDING - len(self._updates), 0)])
             room = MAX_PENDING - len(self._pending)
             self._pending.extend(steps[: max(room, 0)])
             if len(steps) > room:
@@ -55,17 +64,26 @@ class Dispatcher:
                     producer = self._app.amqp.Producer(connection)
                     while True:
                         with self._wake:
-                            while not self._pending:
+                            while not self._pending and not self._updates:
                                 self._wake.wait()
-                            step = self._pending[0]
-                        self._send(producer, step)
-                        with self._wake:
+                            updates, self._updates = self._updates, []
+                            steps = list(self._pending)
+                        if updates:
+                            self._tell_all(updates)
+                        for step in steps:
+                            self._send(producer, step)
                             self._pending.popleft()
                         backoff = 0.1
             except Exception as error:
                 log.warning("dispatch_failed", reason=type(error).__name__, pending=len(self._pending))
                 threading.Event().wait(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+
+    def _tell_all(self, updates: list[dict[str, Any]]) -> None:
+        try:
+            self._tell(updates)
+        except Exception as error:
+            log.warning("updates_left_to_outbox", count=len(updates), reason=type(error).__name__)
 
     def _send(self, producer: Any, step: Mapping[str, Any]) -> None:
         run_id, key = step["run_id"], step["key"]

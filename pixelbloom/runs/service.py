@@ -66,10 +66,12 @@ class Page:
 class RunService:
     """Runs as the web tier sees them.
 
-    `publish` hands admitted steps to the broker without waiting for it.
+    `publish` hands admitted steps and the runs' updates on, without waiting for the broker.
     """
 
-    def __init__(self, store: RunStore, publish: Callable[[list[dict[str, Any]]], None]) -> None:
+    def __init__(
+        self, store: RunStore, publish: Callable[[list[dict[str, Any]], list[dict[str, Any]]], None]
+    ) -> None:
         self._store = store
         self._publish = publish
 
@@ -112,7 +114,7 @@ class RunService:
                 " with the same Idempotency-Key.",
                 error.retry_after,
             ) from error
-        self._publish(answer["publish"])
+        self._publish(answer["publish"], answer["updates"])
         if answer["conflict"] and not answer["created"]:
             raise Conflict("This Idempotency-Key was used with another request; use a new key for a new request.")
         return Accepted(

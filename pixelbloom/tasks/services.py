@@ -3,7 +3,9 @@
 import os
 import socket
 import threading
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 from uuid import UUID
 
 import redis
@@ -12,6 +14,7 @@ import structlog
 from pixelbloom.agents.leads import LeadReader
 from pixelbloom.config import Settings, settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
+from pixelbloom.events.types import RunUpdate
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import ModelCall
 from pixelbloom.queue import app
@@ -48,7 +51,11 @@ def build() -> Services:
     gateway = Gateway(config)
     client = publisher_redis(config)
     publisher = Publisher(client)
-    dispatcher = Dispatcher(app)
+
+    def tell(updates: Sequence[dict[str, Any]]) -> None:
+        publisher.run_updates([RunUpdate.from_payload(update) for update in updates])
+
+    dispatcher = Dispatcher(app, tell)
     runs = RunStore(gateway, lane_limit=config.user_concurrency, lease_seconds=config.lease_seconds)
     leases = LeaseKeeper(runs.renew)
     metrics = ModelMetricStore(gateway)

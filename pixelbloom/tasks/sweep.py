@@ -7,7 +7,6 @@ from typing import Any
 import redis
 import structlog
 
-from pixelbloom.events.types import RunUpdate
 from pixelbloom.queue import app
 from pixelbloom.runs.dispatch import AGENTS_QUEUE
 from pixelbloom.tasks.services import services
@@ -29,9 +28,7 @@ def sweep_runs() -> dict[str, int]:
     found = parts.runs.sweep(interval_seconds=INTERVAL_SECONDS, lost_before=lost_before(parts.redis), limit=LIMIT)
     if found["skipped"]:
         return {}
-    parts.dispatcher.publish(found["publish"])
-    if found["updates"]:
-        parts.publisher.run_updates([RunUpdate.from_payload(update) for update in found["updates"]])
+    parts.dispatcher.publish(found["publish"], found["updates"])
     counts = {"expired": found["expired"], "lost": found["lost"], "published": len(found["publish"])}
     if found["expired"] or found["lost"] or found["outage"]:
         log.warning("sweep_mended", outage=found["outage"], **counts)
