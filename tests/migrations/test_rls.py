@@ -1,0 +1,192 @@
+"""Row level security: who reaches which rows, table by table, with the roles that PostgREST takes on."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
+
+OWNER, OTHER, ADMIN, PROMOTED = uuid4(), uuid4(), uuid4(), uuid4()
+
+#: One row of the owner's in each table that belongs to somebody.
+OWNED = {
+    "leads": {"name": "Ada"},
+    "conversations": {"title": "Hello"},
+    "service_recommendations": {"service": "Web"},
+    "generated_content": {"kind": "post", "body": json.dumps({})},
+    "user_subscriptions": {"status": "active", "final_price": 10},
+    "invoices": {"status": "paid", "currency": "usd", "amount_due": 10},
+    "notifications": {"notification_type": "run", "title": "Done", "message": "It is done"},
+    "runs": {
+        "id": str(uuid4()),
+        "kind": "agent",
+        "agent_type": "chat_agent",
+        "caller": "service",
+        "lane": "x",
+        "input": json.dumps({}),
+    },
+    "schedules": {
+        "caller": "x",
+        "kind": "agent",
+        "target": "chat_agent",
+        "cron": "* * * * *",
+        "next_run_at": "2030-01-01",
+    },
+}
+
+#: One row in each table that only administrators may read.
+ADMIN_ONLY = {
+    "agent_logs": {"agent_type": "chat_agent", "event": "ran"},
+    "model_metrics": {"agent_type": "chat_agent", "provider": "ollama", "outcome": "ok", "latency_ms": 1},
+    "pricing_campaigns": {"code": f"CODE{uuid4().hex[:8]}", "discount_type": "percentage", "discount_value": 10},
+}
+
+
+def insert(db: psycopg.Connection, table: str, row: dict[str, object]) -> None:
+    query = sql.SQL("insert into public.{} ({}) values ({})").format(
+        sql.Identifier(table),
+        sql.SQL(", ").join(map(sql.Identifier, row)),
+        sql.SQL(", ").join(sql.Placeholder() for _ in row),
+    )
+    db.execute(query, list(row.values()))
+
+
+def count(db: psycopg.Connection, table: str) -> int:
+    row = db.execute(sql.SQL("select count(*) from public.{}").format(sql.Identifier(table))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+@contextmanager
+def acting(db: psycopg.Connection, role: str, user: UUID | None = None, **claims: object) -> Iterator[None]:
+    """As PostgREST does it: a transaction with the role and the token's claims. It is rolled back."""
+    with db.transaction(force_rollback=True):
+        claims = {"role": role, **({"sub": str(user)} if user else {}), **claims}
+        db.execute("select set_config('request.jwt.claims', %s, true)", (json.dumps(claims),))
+        db.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        yield
+
+
+@pytest.fixture
+def rows(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    with db.transaction(force_rollback=True):
+        for table in ("runs", *OWNED, *ADMIN_ONLY):
+            db.execute(sql.SQL("truncate public.{} cascade").format(sql.Identifier(table)))
+        for table, row in OWNED.items():
+            insert(db, table, {"user_id": str(OWNER), **row})
+        for table, row in ADMIN_ONLY.items():
+            insert(db, table, dict(row))
+        db.execute("insert into public.user_profiles (user_id, role) values (%s, 'admin')", (str(PROMOTED),))
+        db.execute(
+            "insert into public.run_steps (run_id, key, agent_type, lane, input) values (%s, 'a', 'chat_agent', 'x', '{}')",
+            (OWNED["runs"]["id"],),
+        )
+        yield db
+
+
+@pytest.mark.parametrize("table", [*OWNED, "run_steps"])
+def test_rows_are_seen_by_their_owner_and_administrators_only(rows: psycopg.Connection, table: str) -> None:
+    with acting(rows, "authenticated", OWNER):
+        assert count(rows, table) == 1
+    with acting(rows, "authenticated", OTHER):
+        assert count(rows, table) == 0
+    with acting(rows, "authenticated", ADMIN, app_metadata={"role": "admin"}):
+        assert count(rows, table) == 1
+    with acting(rows, "authenticated", PROMOTED):
+        assert count(rows, table) == 1
+    with acting(rows, "service_role"):
+        assert count(rows, table) == 1
+    with acting(rows, "anon"), pytest.raises(InsufficientPrivilege):
+        count(rows, table)
+
+
+@pytest.mark.parametrize("table", ADMIN_ONLY)
+def test_some_rows_are_seen_by_administrators_only(rows: psycopg.Connection, table: str) -> None:
+    with acting(rows, "authenticated", OWNER):
+        assert count(rows, table) == 0
+    with acting(rows, "authenticated", ADMIN, app_metadata={"role": "admin"}):
+        assert count(rows, table) == 1
+    with acting(rows, "anon"), pytest.raises(InsufficientPrivilege):
+        count(rows, table)
+
+
+def test_what_a_user_writes_about_himself_makes_nobody_an_administrator(rows: psycopg.Connection) -> None:
+    with acting(rows, "authenticated", OTHER, user_metadata={"role": "admin"}):
+        assert count(rows, "leads") == 0
+
+
+@pytest.mark.parametrize("table", ["event_outbox", "stripe_events", "system_state"])
+def test_the_backends_own_tables_are_nobody_elses(rows: psycopg.Connection, table: str) -> None:
+    for role in ("anon", "authenticated"):
+        with acting(rows, role, ADMIN, app_metadata={"role": "admin"}), pytest.raises(InsufficientPrivilege):
+            count(rows, table)
+
+
+def test_a_user_may_not_write_in_anothers_name(rows: psycopg.Connection) -> None:
+    with acting(rows, "authenticated", OTHER), pytest.raises(InsufficientPrivilege):
+        insert(rows, "leads", {"user_id": str(OWNER), "name": "Eve"})
+
+
+def test_a_user_keeps_own_leads_but_not_their_score(rows: psycopg.Connection) -> None:
+    with acting(rows, "authenticated", OTHER):
+        insert(rows, "leads", {"user_id": str(OTHER), "name": "Bob"})
+        rows.execute("update public.leads set name = 'Bobby' where user_id = %s", (str(OTHER),))
+        assert count(rows, "leads") == 1
+    with acting(rows, "authenticated", OTHER), pytest.raises(InsufficientPrivilege):
+        rows.execute("update public.leads set score = 100")
+
+
+def test_a_users_changes_do_not_reach_anothers_rows(rows: psycopg.Connection) -> None:
+    with acting(rows, "authenticated", OTHER):
+        assert rows.execute("update public.leads set name = 'Mine'").rowcount == 0
+        assert rows.execute("delete from public.leads").rowcount == 0
+        assert rows.execute("update public.notifications set read = true").rowcount == 0
+
+
+def test_the_role_of_a_profile_is_not_the_users_to_write(rows: psycopg.Connection) -> None:
+    with acting(rows, "authenticated", OTHER):
+        insert(rows, "user_profiles", {"user_id": str(OTHER), "display_name": "Bob"})
+    for query in (
+        "insert into public.user_profiles (user_id, role) values (%s, 'admin')",
+        "update public.user_profiles set role = 'admin' where user_id = %s",
+    ):
+        with acting(rows, "authenticated", OTHER), pytest.raises(InsufficientPrivilege):
+            rows.execute(query, (str(OTHER),))
+
+
+def test_a_user_speaks_in_own_conversations_and_only_as_user(rows: psycopg.Connection) -> None:
+    conversation = rows.execute("select id from public.conversations").fetchone()
+    assert conversation is not None
+    say = "insert into public.messages (conversation_id, user_id, role, content) values (%s, %s, %s, 'Hi')"
+    with acting(rows, "authenticated", OWNER):
+        rows.execute(say, (conversation[0], str(OWNER), "user"))
+    for user, role in ((OWNER, "assistant"), (OTHER, "user")):
+        with acting(rows, "authenticated", user), pytest.raises(InsufficientPrivilege):
+            rows.execute(say, (conversation[0], str(user), role))
+
+
+def test_a_conversation_hangs_only_on_own_leads(rows: psycopg.Connection) -> None:
+    lead = rows.execute("select id from public.leads").fetchone()
+    assert lead is not None
+    with acting(rows, "authenticated", OTHER), pytest.raises(InsufficientPrivilege):
+        insert(rows, "conversations", {"user_id": str(OTHER), "lead_id": lead[0]})
+
+
+def test_prices_on_offer_are_public_and_others_are_not(rows: psycopg.Connection) -> None:
+    rows.execute("delete from public.pricing_packages")
+    insert(rows, "pricing_packages", {"name": "Starter", "price": 49})
+    insert(rows, "pricing_packages", {"name": "Old", "price": 9, "active": False})
+    with acting(rows, "anon"):
+        assert count(rows, "pricing_packages") == 1
+    with acting(rows, "authenticated", ADMIN, app_metadata={"role": "admin"}):
+        assert count(rows, "pricing_packages") == 2
+
+
+def test_the_run_functions_are_refused_to_the_roles_of_the_api(rows: psycopg.Connection) -> None:
+    for role in ("anon", "authenticated"):
+        with acting(rows, role, OWNER), pytest.raises(InsufficientPrivilege):
+            rows.execute("select public.finish_steps('[]', 1)")
