@@ -1,0 +1,1 @@
+"""Language models: one way to ask them, whichever provider answers."""

@@ -1,0 +1,35 @@
+"""What a step hands to its agent, and what it gets back."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID
+
+from pixelbloom.agents.leads import LeadReader
+from pixelbloom.models.control import CallControl
+from pixelbloom.models.manager import ModelManager
+from pixelbloom.models.request import TokenStream
+
+
+@dataclass(frozen=True)
+class AgentContext:
+    """Everything an agent may use beside its input."""
+
+    run_id: UUID
+    step: str
+    attempt: int
+    user_id: UUID | None
+    models: ModelManager
+    control: CallControl
+    stream: TokenStream
+    leads: LeadReader
+
+
+@dataclass(frozen=True)
+class AgentOutcome:
+    """A finished step's output as plain JSON, and who wrote it. The fallback has no `model`."""
+
+    output: dict[str, Any]
+    provider: Literal["ollama", "huggingface", "fallback"]
+    model: str | None
+    prompt_tokens: int
+    completion_tokens: int

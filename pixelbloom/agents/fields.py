@@ -1,0 +1,78 @@
+"""Field types that the agents share, and the two bases of their schemas.
+
+What callers send is refused where it breaks a bound. What a model writes is cut to its bound instead: an answer
+is not worthless because a sentence is long.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import StringConstraints as Text
+
+from pixelbloom.models.text import shorten
+
+
+class AgentInput(BaseModel):
+    """What a caller may send. Unknown fields are an error: a misspelt one must not be lost in silence."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False, validate_default=False
+    )
+
+
+class AgentOutput(BaseModel):
+    """What a run keeps. Built by our own code, from computed facts and a checked draft."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Draft(BaseModel):
+    """What a model is asked to write. Extra fields are dropped; what is too long is cut."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
+
+
+def _cut_text(limit: int) -> Callable[[Any], Any]:
+    return lambda value: shorten(value.strip(), limit) if isinstance(value, str) else value
+
+
+def _cut_list(limit: int) -> Callable[[Any], Any]:
+    return lambda value: value[:limit] if isinstance(value, list) else value
+
+
+#: A name, a label.
+Label = Annotated[str, Text(min_length=1, max_length=200)]
+#: A sentence or two from a caller.
+Line = Annotated[str, Text(min_length=1, max_length=500)]
+#: A brief from a caller.
+Brief = Annotated[str, Text(min_length=1, max_length=6000)]
+
+#: The same three as a model writes them.
+DraftLabel = Annotated[str, BeforeValidator(_cut_text(200)), Field(min_length=1, max_length=200)]
+DraftLine = Annotated[str, BeforeValidator(_cut_text(500)), Field(min_length=1, max_length=500)]
+DraftText = Annotated[str, BeforeValidator(_cut_text(4000)), Field(min_length=1, max_length=4000)]
+DraftLines = Annotated[list[DraftLine], BeforeValidator(_cut_list(8)), Field(min_length=1, max_length=8)]
+
+#: Sums in major units of their currency. A number in JSON, never a float inside.
+MAX_AMOUNT = Decimal("1e10")
+Amount = Annotated[
+    Decimal, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False), AfterValidator(lambda value: round(value, 2))
+]
+Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
+Currency = Annotated[
+    str, BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v), Text(pattern=r"^[a-z]{3}$")
+]
+
+
+def one_of(*choices: str) -> BeforeValidator:
+    """Forgive a model the case and the blanks of a choice it was given; the type still checks the rest."""
+    known = {choice.replace("_", "").replace("-", ""): choice for choice in choices}
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return known.get(value.strip().lower().replace(" ", "").replace("_", "").replace("-", ""), value)
+
+    return BeforeValidator(read)

@@ -1,0 +1,51 @@
+"""Looking for words in text, and what people mean by them."""
+
+import re
+from collections.abc import Iterable
+
+_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+STOP_WORDS = frozenset(
+    "a about all am an and any are as at be been best but by can could did do does find for from get give good had "
+    "has have how i in into is it its know lead leads let list looking like me more most my need new not of on one "
+    "or our out over please potential prospect prospects qualified rank s search show so some than that the their "
+    "them then there these they this those to top up us want was we were what when where which who why will with "
+    "would you your".split()
+)
+
+
+def words(text: str) -> list[str]:
+    """The words of the text, in lower case."""
+    return _WORD.findall(text.lower())
+
+
+def keywords(text: str, limit: int = 12) -> list[str]:
+    """The words that carry meaning, each once, in their order; at most `limit`."""
+    kept = (word for word in words(text) if word not in STOP_WORDS and (len(word) > 1 or word.isdigit()))
+    return list(dict.fromkeys(kept))[:limit]
+
+
+def count(text: str, phrases: Iterable[str]) -> int:
+    """How often the phrases stand in the text as whole words; a plural `s` is forgiven."""
+    plain = f" {' '.join(words(text))} "
+    total = 0
+    for phrase in phrases:
+        wanted = " ".join(words(phrase))
+        total += len(re.findall(rf"(?<= ){re.escape(wanted)}(?:s|es)?(?= )", plain))
+    return total
+
+
+def any_of(text: str, phrases: Iterable[str]) -> bool:
+    """Whether one of the phrases stands in the text."""
+    return count(text, phrases) > 0
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 lead`, `2 leads`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def listing(items: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *rest, last = list(items) or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last

@@ -1,0 +1,136 @@
+"""Ollama, through its own client."""
+
+import contextlib
+import ssl
+from collections.abc import Generator, Iterator
+from typing import Any, cast
+
+import httpx
+import ollama
+
+from pixelbloom.config import Settings
+from pixelbloom.models.catalog import DEFAULT
+from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
+from pixelbloom.models.line import Line
+from pixelbloom.models.prompt import CONTEXT_TOKENS
+from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
+from pixelbloom.models.request import ModelRequest, ProviderName, Usage
+from pixelbloom.models.text import shorten
+
+#: What the libraries raise, and what reading a malformed line raises.
+_FAULTS = (ollama.ResponseError, httpx.HTTPError, OSError, ValueError, TypeError, AttributeError)
+
+
+class _BoundedStream(httpx.SyncByteStream):
+    """A reply's bytes, up to MAX_REPLY_BYTES: the client would buffer an endless line without end."""
+
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        total = 0
+        for chunk in self._stream:
+            total += len(chunk)
+            if total > MAX_REPLY_BYTES:
+                raise httpx.ReadError("the reply is too large")
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _LineTransport(httpx.HTTPTransport):
+    """A fresh connection, whose socket is given to the line."""
+
+    def __init__(self, line: Line, verify: ssl.SSLContext) -> None:
+        super().__init__(verify=verify, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
+        self._line = line
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.extensions["trace"] = self._trace
+        response = super().handle_request(request)
+        assert isinstance(response.stream, httpx.SyncByteStream)
+        response.stream = _BoundedStream(response.stream)
+        return response
+
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            self._line.attach(info["return_value"].get_extra_info("socket"))
+
+
+class Ollama:
+    """Models on OLLAMA_HOST."""
+
+    name: ProviderName = "ollama"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        # Reading the certificate store takes 10 ms: once, and not at all where nothing is encrypted.
+        encrypted = settings.ollama_host.startswith("https://")
+        self._tls = ssl.create_default_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+    def model_for(self, request: ModelRequest) -> str:
+        """OLLAMA_MODEL where the operator set it, else the agent's own."""
+        return self._settings.ollama_model or request.model or DEFAULT
+
+    def stream(self, request: ModelRequest, line: Line, usage: Usage) -> Generator[str]:
+        """POST /api/chat, streaming."""
+        model = self.model_for(request)
+        default = self._settings.ollama_temperature
+        timeout = httpx.Timeout(line.remaining(), connect=min(CONNECT_SECONDS, line.remaining()))
+        client = ollama.Client(
+            self._settings.ollama_host,
+            timeout=timeout,
+            transport=_LineTransport(line, self._tls),
+            follow_redirects=False,
+        )
+        done = False
+        try:
+            with client:
+                parts = client.chat(
+                    model=model,
+                    messages=[{"role": m.role, "content": m.content} for m in request.messages],
+                    stream=True,
+                    format=request.schema,
+                    options={
+                        "temperature": default if request.temperature is None else request.temperature,
+                        "num_predict": request.max_tokens,
+                        "num_ctx": CONTEXT_TOKENS,
+                    },
+                    keep_alive=self._settings.ollama_keep_alive,
+                )
+                with contextlib.closing(cast("Generator[ollama.ChatResponse]", parts)):
+                    for part in parts:
+                        line.check()
+                        if part.done:
+                            usage.prompt_tokens = max(0, part.prompt_eval_count or 0)
+                            usage.completion_tokens = max(0, part.eval_count or 0)
+                        done = done or bool(part.done)
+                        if part.message.content:
+                            yield part.message.content
+        except _FAULTS as error:
+            # A socket that was cut looks like any other broken one: the reason for the cut comes first.
+            line.check()
+            raise _failure(error, self._settings.ollama_host, model) from error
+        line.check()
+        if not done:
+            raise ProviderFailure("Ollama ended its answer in the middle")
+
+
+def _failure(error: Exception, host: str, model: str) -> ProviderFailure:
+    match error:
+        case ollama.ResponseError(status_code=404):
+            return RequestRefused(f"Ollama has no model {model}: run `ollama pull {model}`")
+        case ollama.ResponseError(status_code=status) if 400 <= status < 500:
+            return RequestRefused(f"Ollama refused the request: {status} {shorten(str(error.error), 300)}")
+        case ollama.ResponseError(status_code=status):
+            told = f"{status} " if status > 0 else ""
+            return ProviderFailure(f"Ollama failed: {told}{shorten(str(error.error), 300)}")
+        case httpx.ConnectError() | httpx.ConnectTimeout() | ConnectionError():
+            return ProviderUnreachable(f"Ollama does not answer at {host}: is `ollama serve` running?")
+        case httpx.TimeoutException():
+            return ProviderTimeout("Ollama fell silent")
+        case httpx.HTTPError() | OSError():
+            return ProviderFailure(f"the connection to Ollama broke: {shorten(str(error), 300)}")
+        case _:
+            return ProviderFailure(f"Ollama's answer could not be read: {type(error).__name__}")
