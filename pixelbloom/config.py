@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -18,6 +19,8 @@ from pixelbloom.errors import ConfigurationError
 #: Written by the local stack into its home; the settings of a running one, and the secrets it keeps.
 STACK_FILE = "stack.env"
 SECRETS_FILE = "secrets.env"
+#: The user of local development: `pixelbloom up` prints a token of theirs, the other commands act as them.
+DEVELOPMENT_USER = UUID("00000000-0000-4000-8000-00000000d0e5")
 
 
 def _url(*schemes: str) -> AfterValidator:
@@ -74,6 +77,10 @@ class Settings(BaseSettings):
     supabase_jwt_secret: SecretStr | None = None
     api_jwt_secret: SecretStr | None = None
     database_url: SecretStr | None = None
+
+    # The command line's way to the API
+    api_url: HttpUrl | None = None
+    pixelbloom_token: SecretStr | None = None
 
     # Redis
     redis_url: RedisUrl | None = None
