@@ -1,0 +1,202 @@
+"""The one publisher of events."""
+
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import redis
+from redis.commands.core import Script
+
+from pixelbloom.config import Settings
+from pixelbloom.errors import Unavailable
+from pixelbloom.events.client import connect
+from pixelbloom.events.scripts import HISTORY_LENGTH, HISTORY_SECONDS, source
+from pixelbloom.events.topics import WORKFLOWS, Keys, run_topic, user_feed
+from pixelbloom.events.types import RunDelta, RunUpdate
+
+if TYPE_CHECKING:
+    from pixelbloom.events.emitter import DeltaSender
+
+#: How much of a run's text is kept for those who come later; what follows reaches only those who are there.
+TEXT_BYTES = 256 * 1024
+
+
+def publisher_redis(settings: Settings) -> redis.Redis:
+    """The client to publish with; it connects on first use. Raises ConfigurationError without REDIS_URL."""
+    return connect(settings.require("redis_url"))
+
+
+def dumps(value: Any) -> str:
+    """JSON text of what may hold lone surrogates."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
+    except (orjson.JSONEncodeError, UnicodeEncodeError):
+        return orjson.dumps(_clean(value)).decode()
+
+
+def clean(text: str) -> str:
+    """The text with whatever UTF-8 cannot carry replaced, character by character."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(str(key)): _clean(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+def now() -> tuple[str, str]:
+    """This moment, as ISO 8601 in UTC with `Z` and as milliseconds since 1970."""
+    moment = time.time()
+    iso = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return iso, str(int(moment * 1000))
+
+
+class Publisher:
+    """Gives each event of a topic its number, keeps it for a while, and tells it.
+
+    Every call may be repeated: what is not newer is dropped, so nothing is told twice.
+    Safe to share between threads and greenlets.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+        self._state = client.register_script(source("state"))
+        self._delta = client.register_script(source("delta"))
+        self._install = client.register_script(source("install"))
+        self._lock = threading.Lock()
+        self._deltas: DeltaSender | None = None
+
+    @property
+    def deltas(self) -> "DeltaSender":
+        """The sender that all token emitters of this process share."""
+        from pixelbloom.events.emitter import DeltaSender
+
+        with self._lock:
+            if self._deltas is None or self._deltas.foreign:
+                self._deltas = DeltaSender(self.run_deltas)
+            return self._deltas
+
+    def run_update(self, update: RunUpdate) -> bool:
+        """Tell a run's state on its topic and to its user. False where it was known already.
+
+        Raises Unavailable where Redis does not answer; the outbox then tells it later.
+        """
+        return self.run_updates([update])[0]
+
+    def run_updates(self, updates: Sequence[RunUpdate]) -> list[bool]:
+        """The same for many, in order and one round trip. Raises Unavailable where one was not taken."""
+        return self._call(self._state, [_state_call(update) for update in updates])
+
+    def run_delta(self, delta: RunDelta) -> bool:
+        """Tell some more text. False where it was known already. Raises Unavailable."""
+        return self.run_deltas([delta])[0]
+
+    def run_deltas(self, deltas: Sequence[RunDelta]) -> list[bool]:
+        """The same for many, in one round trip, in order. Raises Unavailable."""
+        return self._call(self._delta, [_delta_call(delta) for delta in deltas])
+
+    def install(self, update: RunUpdate) -> bool:
+        """Keep a state read from the database where Redis has none, and tell nobody. Raises Unavailable."""
+        keys = Keys.of(run_topic(update.run_id))
+        args = [*common_args(), str(update.rev), *_state_args(update)]
+        return self._call(self._install, [([keys.meta, keys.log, keys.text], args)])[0]
+
+    def _call(self, script: Script, calls: Sequence[tuple[list[str], list[str | bytes]]]) -> list[bool]:
+        if not calls:
+            return []
+        try:
+            if len(calls) == 1:
+                return [bool(script(keys=calls[0][0], args=calls[0][1]))]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for keys, args in calls:
+                    script(keys=keys, args=args, client=pipe)
+                return [bool(answer) for answer in pipe.execute()]
+        except redis.RedisError as error:
+            raise Unavailable(f"Redis did not take the event ({type(error).__name__}).", 1) from error
+
+
+
+def common_args() -> list[str | bytes]:
+    _, milliseconds = now()
+    return [secrets.token_hex(4), milliseconds, str(HISTORY_LENGTH), str(HISTORY_SECONDS)]
+
+
+def _envelope(topic: str) -> tuple[str, str]:
+    """What stands before the data, and between the data and the sequence number."""
+    moment, _ = now()
+    opening = f'{{"type":"event","channel":"{WORKFLOWS}","topic":"{topic}","data":'
+    return opening, f',"ts":"{moment}","seq":'
+
+
+def _tail(rest: dict[str, Any]) -> str:
+    """A JSON object's members, to be put after others."""
+    return "," + dumps(rest)[1:]
+
+
+def _state_args(update: RunUpdate) -> list[str | bytes]:
+    return [
+        dumps(update.status),
+        "1" if update.terminal else "0",
+        dumps(update.progress),
+        _tail(update.state()),
+        str(update.user_id) if update.user_id else "",
+    ]
+
+
+def _state_call(update: RunUpdate) -> tuple[list[str], list[str | bytes]]:
+    topic = run_topic(update.run_id)
+    keys = Keys.of(topic)
+    names = [keys.meta, keys.log, keys.text]
+    feed = ""
+    if update.user_id is not None:
+        feed_keys = Keys.of(user_feed(update.user_id, WORKFLOWS))
+        names += [feed_keys.meta, feed_keys.log]
+        feed = feed_keys.channel
+    opening, middle = _envelope(topic)
+    args = [
+        *common_args(),
+        keys.channel,
+        opening,
+        middle,
+        str(update.rev),
+        *_state_args(update),
+        feed,
+        '{"type":"workflow_status_update","data":',
+        _tail(update.flat()) + "}",
+        topic,
+        clean(update.status).replace(" ", "_") or "-",
+    ]
+    return names, args
+
+
+def _delta_call(delta: RunDelta) -> tuple[list[str], list[str | bytes]]:
+    topic = run_topic(delta.run_id)
+    keys = Keys.of(topic)
+    text = clean(delta.text)
+    opening, middle = _envelope(topic)
+    tail = _tail({"step": delta.step, "offset": delta.offset, "delta": text})[:-1]
+    args = [
+        *common_args(),
+        keys.channel,
+        opening,
+        middle,
+        str(delta.rev),
+        str(delta.generation),
+        str(delta.offset),
+        str(len(text)),
+        dumps(delta.status),
+        dumps(round(delta.progress, 4)),
+        tail,
+        text.encode(),
+        str(TEXT_BYTES),
+    ]
+    return [keys.meta, keys.log, keys.text], args

@@ -1,0 +1,95 @@
+"""Reading a topic as one who comes in the middle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import orjson
+import redis
+
+from pixelbloom.errors import Unavailable
+from pixelbloom.events.publisher import common_args, now
+from pixelbloom.events.scripts import source
+from pixelbloom.events.topics import Keys, Topic
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """Every message after the one that was asked for."""
+
+    epoch: str
+    seq: int
+    owner: str
+    messages: Sequence[bytes]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The whole present state at `seq`, as a finished frame."""
+
+    epoch: str
+    seq: int
+    owner: str
+    frame: bytes
+
+
+@dataclass(frozen=True)
+class FeedPosition:
+    """Where a feed ends, and the messages that were asked for."""
+
+    epoch: str
+    seq: int
+    messages: Sequence[bytes]
+
+
+class TopicReader:
+    """Reads topics and feeds in Redis. Every method may raise Unavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._read = client.register_script(source("read"))
+        self._feed = client.register_script(source("feed"))
+
+    def read(
+        self, topic: Topic, since: int | None = None, epoch: str | None = None
+    ) -> Recovered | Snapshot | None:
+        """What one who has all up to `since` of `epoch` needs; None where Redis does not know the state."""
+        keys = Keys.of(topic.name)
+        answer = self._call(self._read, [keys.meta, keys.log, keys.text], since, epoch)
+        if answer[0] == b"missing":
+            return None
+        found, seq, owner = answer[1].decode(), int(answer[2]), answer[3].decode()
+        if answer[0] == b"recovered":
+            return Recovered(found, seq, owner, answer[4])
+        data, terminal, text, start, full = answer[4:9]
+        if terminal != b"1":
+            data = data[:-1] + b',"text":' + orjson.dumps(text.decode()) + _whereabouts(start, full) + b"}"
+        return Snapshot(found, seq, owner, snapshot_frame(topic, data, seq))
+
+    def feed(self, name: str, since: int | None = None, epoch: str | None = None) -> FeedPosition:
+        """The end of a user's feed; with `since`, the messages after it too."""
+        keys = Keys.of(name)
+        found, seq, messages = self._call(self._feed, [keys.meta, keys.log], since, epoch)
+        return FeedPosition(found.decode(), int(seq), messages)
+
+    def _call(self, script: Any, keys: list[str], since: int | None, epoch: str | None) -> list[Any]:
+        try:
+            args = [*common_args(), "" if since is None else str(since), epoch or ""]
+            return cast(list[Any], script(keys=keys, args=args))
+        except redis.RedisError as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__}); try again.", 1) from error
+
+
+def _whereabouts(start: bytes, full: bytes) -> bytes:
+    """Says where the text is not whole: its beginning was lost, or it grew too long to keep."""
+    said = b"" if start in (b"0", b"") else b',"text_from":' + start
+    return said + (b',"text_truncated":true' if full == b"1" else b"")
+
+
+def snapshot_frame(topic: Topic, data: bytes, seq: int) -> bytes:
+    """An `event` that carries the whole state."""
+    moment, _ = now()
+    return (
+        f'{{"type":"event","channel":"{topic.channel}","topic":"{topic.name}","snapshot":true,"data":'.encode()
+        + data
+        + f',"ts":"{moment}","seq":{seq}}}'.encode()
+    )

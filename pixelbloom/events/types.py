@@ -1,0 +1,104 @@
+"""What the events of a run say, in both forms that the sockets speak."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class RunUpdate:
+    """A run's whole state at one revision: what the SQL functions return and the outbox keeps.
+
+    `rev` grows with every transition, so of two updates of a run the newer one is known.
+    """
+
+    run_id: UUID
+    kind: str
+    workflow_id: str
+    user_id: UUID | None
+    rev: int
+    status: str
+    step: str | None
+    progress: float
+    updated_at: str
+    result: Any = None
+    error: str | None = None
+    error_code: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    attempts: int = 0
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Build from the database's JSON. Raises KeyError or ValueError for what is none."""
+        user_id = payload["user_id"]
+        return cls(
+            run_id=UUID(str(payload["run_id"])),
+            kind=str(payload["kind"]),
+            workflow_id=str(payload["workflow_id"]),
+            user_id=UUID(str(user_id)) if user_id else None,
+            rev=int(payload["rev"]),
+            status=str(payload["status"]),
+            step=payload.get("step"),
+            progress=float(payload["progress"]),
+            updated_at=str(payload["updated_at"]),
+            result=payload.get("result"),
+            error=payload.get("error"),
+            error_code=payload.get("error_code"),
+            provider=payload.get("provider"),
+            model=payload.get("model"),
+            attempts=int(payload.get("attempts") or 0),
+        )
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the run has ended."""
+        return self.status in TERMINAL
+
+    def state(self) -> dict[str, Any]:
+        """The `data` of the envelope form on `workflow_run:<id>`, less `status` and `progress`."""
+        state: dict[str, Any] = {
+            "step": self.step or "",
+            "provider": self.provider,
+            "model": self.model,
+            "attempts": self.attempts,
+            "updated_at": self.updated_at,
+        }
+        if self.status == "completed":
+            state["result" if self.kind == "agent" else "outputs"] = self.result
+        if self.status in ("failed", "cancelled"):
+            state["error"] = self.error
+            state["error_code"] = self.error_code
+        return state
+
+    def flat(self) -> dict[str, Any]:
+        """The `data` of the spec's `workflow_status_update`, less `status` and `progress`."""
+        return {
+            "workflow_run_id": str(self.run_id),
+            "workflow_id": self.workflow_id,
+            "user_id": str(self.user_id) if self.user_id else None,
+            "step": self.step or "",
+            "updated_at": self.updated_at,
+        }
+
+
+@dataclass(frozen=True)
+class RunDelta:
+    """Some more text of a running step.
+
+    `generation` grows when what was streamed before is void, `offset` counts this generation's characters
+    before this text. `rev` is the run's revision when the step was claimed, 0 where it is not known: a
+    state older than that is told no more.
+    """
+
+    run_id: UUID
+    generation: int
+    offset: int
+    text: str
+    step: str
+    progress: float
+    status: str = "running"
+    rev: int = 0
