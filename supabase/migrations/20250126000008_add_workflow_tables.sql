@@ -353,7 +353,7 @@ begin
 
     select jsonb_agg(jsonb_build_object(
         'id', r.id,
-        'created', r.id = any(v_created),
+        'created', r.id = (i ->> 'id')::uuid and r.id = any(v_created),
         'conflict', r.request_hash is distinct from i ->> 'request_hash',
         'status', r.status,
         'user_id', r.user_id,

@@ -1,0 +1,323 @@
+"""The transitions of a run, through PostgREST, as the tiers call them."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from pixelbloom.errors import InvalidInput, NotFound, Unavailable
+from pixelbloom.store.gateway import Gateway, RejectedData
+from pixelbloom.store.grouping import GroupCommit
+from pixelbloom.store.runs import RunStore
+
+LEASE_SECONDS = 15.0
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(stack: Any) -> RunStore:
+    return RunStore(Gateway(stack.settings), lane_limit=100, lease_seconds=LEASE_SECONDS)
+
+
+@pytest.fixture
+def clean(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    db.execute("truncate public.runs, public.event_outbox cascade")
+    db.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = null")
+    yield db
+    db.execute("truncate public.runs, public.event_outbox cascade")
+
+
+def a_run(**more: Any) -> dict[str, Any]:
+    return {
+        "id": str(uuid4()),
+        "kind": "agent",
+        "agent_type": "chat_agent",
+        "caller": "service",
+        "lane": "service",
+        "input": {"message": "hello"},
+        "steps": [{"key": "chat_agent", "agent_type": "chat_agent", "input": {"message": "hello"}}],
+        **more,
+    }
+
+
+def submit(store: RunStore, **more: Any) -> UUID:
+    return UUID(store.create(a_run(**more))["id"])
+
+
+def claim(store: RunStore, run_id: UUID) -> dict[str, Any]:
+    return store.claim(run_id, "chat_agent", "worker")
+
+
+def ending(run_id: UUID, token: int, **more: Any) -> dict[str, Any]:
+    return {
+        "run_id": str(run_id),
+        "key": "chat_agent",
+        "token": token,
+        "completed": True,
+        "output": {"reply": "hi"},
+        "provider": "fallback",
+        **more,
+    }
+
+
+def failing(run_id: UUID, token: int, *, retryable: bool = True) -> dict[str, Any]:
+    return ending(
+        run_id, token, completed=False, error="it broke", error_code="BROKEN", retryable=retryable, backoff_seconds=0
+    )
+
+
+def sweep(store: RunStore, db: psycopg.Connection, lost_before: datetime = LONG_AGO) -> dict[str, Any]:
+    """Sweep now, as if the last sweep had been a moment ago."""
+    db.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = clock_timestamp()")
+    return store.sweep(interval_seconds=1.5, lost_before=lost_before, limit=100)
+
+
+def expire(db: psycopg.Connection) -> None:
+    db.execute(
+        "update public.run_steps set lease_expires_at = clock_timestamp() - interval '1 second' where status = 'running'"
+    )
+
+
+def test_a_submitted_run_is_a_row_with_one_step_and_is_published(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    answer = store.create(a_run())
+    assert answer["created"]
+    assert [(p["run_id"], p["key"]) for p in answer["publish"]] == [(answer["id"], "chat_agent")]
+    row = store.get(UUID(answer["id"]))
+    assert (row["status"], row["progress"]) == ("queued", 0)
+    assert [step["status"] for step in row["run_steps"]] == ["pending"]
+    assert clean.execute("select count(*) from public.event_outbox").fetchone() == (1,)
+
+
+def test_the_same_insert_again_changes_nothing(store: RunStore, clean: psycopg.Connection) -> None:
+    run = a_run()
+    assert store.create(run)["created"]
+    again = store.create(run)
+    assert not again["created"]
+    assert again["publish"] == []
+    assert clean.execute("select count(*) from public.event_outbox").fetchone() == (1,)
+
+
+def test_one_idempotency_key_gives_one_run_and_tells_another_body_apart(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    first = store.create(a_run(idempotency_key="k", request_hash="a"))
+    same = store.create(a_run(idempotency_key="k", request_hash="a"))
+    other = store.create(a_run(idempotency_key="k", request_hash="b"))
+    elsewhere = store.create(a_run(idempotency_key="k", request_hash="b", caller="user:x"))
+    assert (same["id"], same["created"], same["conflict"]) == (first["id"], False, False)
+    assert (other["id"], other["conflict"]) == (first["id"], True)
+    assert elsewhere["created"]
+
+
+def test_one_key_sent_by_many_at_once_gives_one_run(store: RunStore, clean: psycopg.Connection) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(
+            pool.map(lambda n: store.create(a_run(idempotency_key=f"k{n % 4}", request_hash="a")), range(64))
+        )
+    assert len({answer["id"] for answer in answers}) == 4
+    assert sum(answer["created"] for answer in answers) == 4
+
+
+def test_a_step_is_claimed_by_one_worker_only(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = [a["outcome"] for a in pool.map(lambda _: claim(store, run_id), range(8))]
+    assert sorted(outcomes) == ["claimed"] + ["leased"] * 7
+    assert store.get(run_id)["status"] == "running"
+
+
+def test_a_finished_step_completes_its_run_once(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    token = claim(store, run_id)["token"]
+    assert store.finish(ending(run_id, token))["outcome"] == "recorded"
+    again = store.finish(ending(run_id, token, output={"reply": "other"}))
+    assert again["outcome"] == "already"
+    row = store.get(run_id)
+    assert (row["status"], row["progress"], row["result"]) == ("completed", 1, {"reply": "hi"})
+    assert claim(store, run_id)["outcome"] == "done"
+
+
+def test_a_worker_that_lost_its_lease_cannot_write(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    lost = claim(store, run_id)["token"]
+    expire(clean)
+    assert sweep(store, clean)["expired"] == 1
+    clean.execute("update public.run_steps set available_at = clock_timestamp()")
+    token = claim(store, run_id)["token"]
+    assert store.finish(ending(run_id, lost, output={"reply": "late"}))["outcome"] == "stale"
+    assert [a["held"] for a in store.renew([{"run_id": str(run_id), "key": "chat_agent", "token": lost}])] == [False]
+    assert store.finish(ending(run_id, token))["outcome"] == "recorded"
+    assert store.get(run_id)["result"] == {"reply": "hi"}
+
+
+def test_a_failed_attempt_is_tried_again_until_the_limit(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    for attempt in (1, 2, 3):
+        answer = claim(store, run_id)
+        assert answer["attempt"] == attempt
+        ended = store.finish(failing(run_id, answer["token"]))
+        assert len(ended["publish"]) == (1 if attempt < 3 else 0)
+    row = store.get(run_id)
+    assert (row["status"], row["error"], row["error_code"]) == ("failed", "it broke", "BROKEN")
+    (errors,) = clean.execute("select errors from public.run_steps").fetchone() or ([],)
+    assert [e["attempt"] for e in errors] == [1, 2, 3]
+
+
+def test_an_attempt_that_cannot_be_mended_fails_the_run_at_once(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    run_id = submit(store)
+    store.finish(failing(run_id, claim(store, run_id)["token"], retryable=False))
+    assert store.get(run_id)["status"] == "failed"
+
+
+def test_a_retry_waits_for_its_backoff(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    store.finish({**failing(run_id, claim(store, run_id)["token"]), "backoff_seconds": 600})
+    assert claim(store, run_id)["outcome"] == "not_ready"
+    assert sweep(store, clean)["publish"] == []
+    clean.execute("update public.run_steps set available_at = clock_timestamp()")
+    assert [p["run_id"] for p in sweep(store, clean)["publish"]] == [str(run_id)]
+
+
+def test_renewing_keeps_a_lease_from_the_sweep(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    token = claim(store, run_id)["token"]
+    expire(clean)
+    answer = store.renew([{"run_id": str(run_id), "key": "chat_agent", "token": token}])
+    assert answer == [{"held": True, "cancel": False}]
+    assert sweep(store, clean)["expired"] == 0
+
+
+def test_only_one_sweep_is_on_at_a_time(store: RunStore, clean: psycopg.Connection) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(
+            pool.map(lambda _: store.sweep(interval_seconds=60, lost_before=LONG_AGO, limit=10), range(8))
+        )
+    assert sorted(a["skipped"] for a in answers) == [False] + [True] * 7
+
+
+def test_a_step_that_the_broker_lost_is_published_again(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    assert sweep(store, clean, lost_before=datetime.now(UTC) - timedelta(hours=1))["lost"] == 0
+    again = sweep(store, clean, lost_before=FAR_AHEAD)
+    assert again["lost"] == 1
+    assert [p["run_id"] for p in again["publish"]] == [str(run_id)]
+
+
+def test_after_an_outage_leases_get_one_lease_of_grace(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    claim(store, run_id)
+    expire(clean)
+    clean.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = now() - interval '1 hour'")
+    first = store.sweep(interval_seconds=1.5, lost_before=LONG_AGO, limit=100)
+    assert (first["outage"], first["expired"]) == (True, 0)
+    expire(clean)
+    assert sweep(store, clean)["expired"] == 1
+
+
+def test_a_lane_has_a_bounded_number_of_steps_out_and_ending_one_admits_the_next(
+    stack: Any, clean: psycopg.Connection
+) -> None:
+    store = RunStore(Gateway(stack.settings), lane_limit=2, lease_seconds=LEASE_SECONDS)
+    mine = [store.create(a_run(lane="mine")) for _ in range(5)]
+    other = store.create(a_run(lane="other"))
+    assert [len(answer["publish"]) for answer in mine] == [1, 1, 0, 0, 0]
+    assert len(other["publish"]) == 1
+    first = UUID(mine[0]["id"])
+    ended = store.finish(ending(first, claim(store, first)["token"]))
+    assert [p["run_id"] for p in ended["publish"]] == [mine[2]["id"]]
+
+
+def test_a_lane_goes_by_priority_and_then_by_age(stack: Any, clean: psycopg.Connection) -> None:
+    store = RunStore(Gateway(stack.settings), lane_limit=1, lease_seconds=LEASE_SECONDS)
+    first = submit(store, lane="mine")
+    submit(store, lane="mine")
+    urgent = submit(store, lane="mine", priority=9)
+    ended = store.finish(ending(first, claim(store, first)["token"]))
+    assert [p["run_id"] for p in ended["publish"]] == [str(urgent)]
+
+
+def test_many_at_once_end_once_each_and_wait_for_nobody(store: RunStore, clean: psycopg.Connection) -> None:
+    """Submits, claims and finishes of many lanes at once: no deadlock, no run lost."""
+
+    def whole(n: int) -> str:
+        run_id = submit(store, lane=f"lane{n % 7}")
+        answer = claim(store, run_id)
+        return str(store.finish(ending(run_id, answer["token"]))["outcome"])
+
+    with ThreadPoolExecutor(24) as pool:
+        outcomes = list(pool.map(whole, range(200)))
+    assert outcomes == ["recorded"] * 200
+    left = clean.execute("select count(*) from public.runs where status <> 'completed'").fetchone()
+    assert left == (0,)
+
+
+def test_the_faults_of_one_caller_stay_theirs(store: RunStore, clean: psycopg.Connection) -> None:
+    """A bulk with rows that the database refuses still keeps all others."""
+    gate = threading.Event()
+
+    def create(runs: Any) -> Any:
+        gate.wait(10)
+        return store._create(runs)
+
+    group: GroupCommit[dict[str, Any]] = GroupCommit(create)
+
+    def one(n: int) -> str:
+        try:
+            group.submit(a_run(user_id="no uuid") if n % 5 == 0 else a_run())
+        except RejectedData:
+            return "refused"
+        return "kept"
+
+    with ThreadPoolExecutor(20) as pool:
+        futures = [pool.submit(one, n) for n in range(20)]
+        gate.set()
+        outcomes = [future.result(30) for future in futures]
+    assert [n for n, outcome in enumerate(outcomes) if outcome == "refused"] == [0, 5, 10, 15]
+    assert clean.execute("select count(*) from public.runs").fetchone() == (16,)
+
+
+@pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("inf"), float("nan"), object()])
+def test_what_postgres_cannot_keep_is_refused_before_it_is_queued(store: RunStore, value: object) -> None:
+    with pytest.raises(InvalidInput):
+        store.create(a_run(input={"message": value}))
+
+
+def test_a_run_that_does_not_exist_is_not_found(store: RunStore) -> None:
+    with pytest.raises(NotFound):
+        store.get(uuid4())
+
+
+def test_a_database_that_is_away_is_unavailable(stack: Any) -> None:
+    gone = stack.settings.model_copy(update={"supabase_rest_url": "http://127.0.0.1:9"})
+    with pytest.raises(Unavailable):
+        RunStore(Gateway(gone), lane_limit=1, lease_seconds=1).create(a_run())
+
+
+def test_cancelling_ends_a_waiting_run_at_once_and_a_running_one_at_its_next_sign_of_life(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    waiting, running = submit(store), submit(store)
+    token = claim(store, running)["token"]
+
+    def cancel(run_id: UUID) -> tuple[str, str]:
+        (answer,) = clean.execute("select public.cancel_run(%s, 10)", (run_id,)).fetchone() or ({},)
+        return answer["outcome"], answer["status"]
+
+    assert cancel(waiting) == ("cancelled", "cancelled")
+    assert cancel(running) == ("requested", "running")
+    assert store.renew([{"run_id": str(running), "key": "chat_agent", "token": token}]) == [
+        {"held": True, "cancel": True}
+    ]
+    store.finish(ending(running, token))
+    assert store.get(running)["status"] == "cancelled"
+    assert cancel(running) == ("finished", "cancelled")
