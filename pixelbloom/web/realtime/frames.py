@@ -1,0 +1,109 @@
+"""Frames on their way to a socket: encoded once for all sockets that get them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+PING = b"\x89\x00"
+_TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
+
+
+def encode(payload: bytes, opcode: int = _TEXT) -> bytes:
+    """A whole WebSocket frame, as a server sends it: unmasked, not compressed."""
+    size = len(payload)
+    if size < 126:
+        return bytes((opcode, size)) + payload
+    if size < 65536:
+        return bytes((opcode, 126)) + size.to_bytes(2, "big") + payload
+    return bytes((opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+def pong(payload: bytes) -> bytes:
+    """The answer to a ping."""
+    return encode(payload, _PONG)
+
+
+def close(code: int, reason: str = "") -> bytes:
+    """A close frame; the reason is cut to what fits. 1005 and 1006 are never sent: no code goes instead."""
+    if code in (1005, 1006):
+        return encode(b"", _CLOSE)
+    text = reason.encode()[:123].decode("utf-8", "ignore").encode()
+    return encode(code.to_bytes(2, "big") + text, _CLOSE)
+
+
+class Frame:
+    """One JSON text to be sent, with what the sockets need to know of it without decoding it.
+
+    A topic's event has `epoch`, `seq` and `kind` (the run's status, or "delta"). A flat event names the topic that
+    covers it and that topic's position. Other frames have seq 0.
+    """
+
+    __slots__ = ("body", "cover", "cover_epoch", "cover_seq", "epoch", "kind", "sent_ms", "seq", "topic", "wire")
+
+    def __init__(self, body: bytes, *, topic: str = "", epoch: str = "", seq: int = 0, kind: str = "") -> None:
+        self.body = body
+        self.wire = encode(body)
+        self.topic = topic
+        self.epoch = epoch
+        self.seq = seq
+        self.kind = kind
+        self.sent_ms = 0
+        self.cover = ""
+        self.cover_epoch = ""
+        self.cover_seq = 0
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> "Frame":
+        """A frame of our own making."""
+        return cls(orjson.dumps(message))
+
+    @classmethod
+    def parse(cls, topic: str, message: bytes) -> "Frame":
+        """A message as the publisher wrote it (see lua/prelude.lua). Raises ValueError for what is none."""
+        header, _, body = message.partition(b"\n")
+        epoch, seq, kind, sent, cover, cover_epoch, cover_seq = header.decode().split(" ")
+        frame = cls(body, topic=topic, epoch=epoch, seq=int(seq), kind=kind)
+        frame.sent_ms = int(sent)
+        if cover != "-":
+            frame.cover, frame.cover_epoch, frame.cover_seq = cover, cover_epoch, int(cover_seq)
+        return frame
+
+
+def merge_deltas(frames: Sequence[Frame]) -> list[Frame]:
+    """The same story in fewer bytes: deltas of a topic that follow one another become one.
+
+    Its text is theirs put together, its `seq` the last one's. States stay as they are, and in their place.
+    """
+    merged: list[Frame] = []
+    open_runs: dict[str, tuple[int, list[Frame]]] = {}
+    for frame in frames:
+        if frame.kind == "delta":
+            if frame.topic in open_runs:
+                open_runs[frame.topic][1].append(frame)
+                continue
+            open_runs[frame.topic] = (len(merged), [frame])
+        elif frame.topic in open_runs:
+            at, run = open_runs.pop(frame.topic)
+            merged[at] = _merge(run)
+        merged.append(frame)
+    for at, run in open_runs.values():
+        merged[at] = _merge(run)
+    return merged
+
+
+def _merge(run: Sequence[Frame]) -> Frame:
+    if len(run) == 1:
+        return run[0]
+    messages = [orjson.loads(frame.body) for frame in run]
+    start = max((n for n, message in enumerate(messages) if message["data"].get("reset")), default=0)
+    kept = messages[start:]
+    data = {**kept[-1]["data"], "offset": kept[0]["data"]["offset"]}
+    data["delta"] = "".join(message["data"]["delta"] for message in kept)
+    if start or messages[0]["data"].get("reset"):
+        data["reset"] = True
+    last = run[-1]
+    body = orjson.dumps({**kept[-1], "data": data})
+    frame = Frame(body, topic=last.topic, epoch=last.epoch, seq=last.seq, kind="delta")
+    frame.sent_ms = last.sent_ms
+    return frame

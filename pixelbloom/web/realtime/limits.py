@@ -1,0 +1,23 @@
+"""How much a socket may ask for."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one socket, and of all sockets of a process. Times are in seconds, sizes in bytes."""
+
+    message_bytes: int = 64 * 1024
+    #: What may wait for a client to read it; beyond it text deltas are merged, then the socket is closed 1013.
+    queue_bytes: int = 1024 * 1024
+    #: Frames from the client, of any kind: a steady rate, and what may come at once.
+    frames_per_second: float = 50.0
+    frames_at_once: int = 200
+    subscriptions: int = 100
+    sockets_per_user: int = 100
+    sockets: int = 12_000
+    ping_seconds: float = 25.0
+    pong_seconds: float = 20.0
+    #: How long the peer has to answer our close frame.
+    close_seconds: float = 3.0
+    tick_seconds: float = 1.0

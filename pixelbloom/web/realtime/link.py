@@ -1,0 +1,189 @@
+"""The one pub/sub connection of a process."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+import redis
+import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = structlog.get_logger(__name__)
+
+TIMEOUT_SECONDS = 5.0
+#: Silence after which Redis is asked whether it is there, and again until it counts as gone.
+QUIET_SECONDS = 10.0
+BACKOFF_SECONDS = (0.05, 2.0)
+#: Messages handed on before what they touched is written.
+BATCH = 256
+SUBSCRIBE_AT_ONCE = 500
+
+
+class RedisLink:
+    """Keeps subscriptions to channels, over reconnects, and tells each time that one was made again.
+
+    redis-py's own PubSub reconnects in silence, so this drives a bare connection: only the link's thread connects,
+    reads and gives up. It starts with the first channel. `on_message(channel, data)`, `on_restored(channel)` and
+    `on_pause()` (after each batch) are called in that thread.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        on_message: Callable[[str, bytes], None],
+        on_restored: Callable[[str], None],
+        on_pause: Callable[[], None],
+    ) -> None:
+        self._pool = redis.ConnectionPool.from_url(
+            url,
+            protocol=2,
+            socket_timeout=TIMEOUT_SECONDS,
+            socket_connect_timeout=TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._on_message, self._on_restored, self._on_pause = on_message, on_restored, on_pause
+        self._lock = threading.RLock()
+        self._wanted: dict[str, threading.Event] = {}
+        #: SUBSCRIBE commands sent on this connection and not confirmed yet, a channel.
+        self._unconfirmed: dict[str, int] = {}
+        #: Channels that were confirmed once; when they are again, something may have been missed.
+        self._had: set[str] = set()
+        self._connection: redis.Connection | None = None
+        self._thread: threading.Thread | None = None
+        self._stopped = False
+
+    @property
+    def connected(self) -> bool:
+        return self._connection is not None
+
+    def hold(self, channel: str) -> threading.Event:
+        """Want a channel from now on. The event is set when Redis has confirmed it."""
+        with self._lock:
+            confirmed = self._wanted.get(channel)
+            if confirmed is None:
+                confirmed = self._wanted[channel] = threading.Event()
+                self._start()
+                self._send("SUBSCRIBE", [channel])
+            return confirmed
+
+    def release(self, channel: str) -> None:
+        """Want it no more."""
+        with self._lock:
+            if self._wanted.pop(channel, None) is not None:
+                self._had.discard(channel)
+                self._send("UNSUBSCRIBE", [channel])
+
+    def stop(self) -> None:
+        """End the thread and the connection."""
+        with self._lock:
+            self._stopped = True
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.disconnect()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="redis-link", daemon=True)
+            self._thread.start()
+
+    def _send(self, command: str, channels: Iterable[str]) -> None:
+        """Send on the present connection; where it fails, its reader finds out and connects anew."""
+        connection = self._connection
+        names = list(channels)
+        if connection is None or not names:
+            return
+        if command == "SUBSCRIBE":
+            for name in names:
+                self._unconfirmed[name] = self._unconfirmed.get(name, 0) + 1
+        try:
+            connection.send_command(command, *names, check_health=False)
+        except redis.RedisError:
+            self._connection = None
+
+    def _run(self) -> None:
+        shortest, longest = BACKOFF_SECONDS
+        backoff = shortest
+        while not self._stopped:
+            try:
+                connection = self._connect()
+            except (redis.RedisError, OSError) as error:
+                log.warning("redis_link_down", reason=type(error).__name__, retry_in=round(backoff, 2))
+            else:
+                backoff = shortest
+                try:
+                    self._read(connection)
+                except (redis.RedisError, OSError) as error:
+                    if not self._stopped:
+                        log.warning("redis_link_lost", reason=type(error).__name__)
+                except Exception:
+                    log.exception("redis_link_failed")
+                self._disconnect(connection)
+            if not self._stopped:
+                time.sleep(backoff * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
+                backoff = min(backoff * 2, longest)
+
+    def _connect(self) -> redis.Connection:
+        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+        connection.connect()
+        with self._lock:
+            self._connection = connection
+            self._unconfirmed.clear()
+            names = list(self._wanted)
+            for start in range(0, len(names), SUBSCRIBE_AT_ONCE):
+                self._send("SUBSCRIBE", names[start : start + SUBSCRIBE_AT_ONCE])
+        return connection
+
+    def _disconnect(self, connection: redis.Connection) -> None:
+        with self._lock:
+            self._connection = None
+            for name in self._had & self._wanted.keys():
+                self._wanted[name].clear()
+        connection.disconnect()
+
+    def _read(self, connection: redis.Connection) -> None:
+        asked = False
+        while not self._stopped:
+            try:
+                self._take(connection.read_response(timeout=QUIET_SECONDS, disconnect_on_error=False))
+                asked = False
+            except redis.TimeoutError:
+                if asked:
+                    raise
+                asked = True
+                with self._lock:
+                    self._send("PING", [""])
+                continue
+            try:
+                for _ in range(BATCH):
+                    self._take(connection.read_response(timeout=0, disconnect_on_error=False))
+            except redis.TimeoutError:
+                pass
+            finally:
+                self._on_pause()
+
+    def _take(self, answer: object) -> None:
+        if not isinstance(answer, list) or len(answer) != 3:
+            return
+        kind, channel = answer[0], answer[1].decode()
+        if kind == b"message":
+            self._on_message(channel, answer[2])
+        elif kind == b"subscribe":
+            self._confirm(channel)
+
+    def _confirm(self, channel: str) -> None:
+        with self._lock:
+            left = self._unconfirmed.pop(channel, 1) - 1
+            if left > 0:
+                self._unconfirmed[channel] = left
+                return
+            confirmed = self._wanted.get(channel)
+            if confirmed is None:
+                return
+            again = channel in self._had
+            self._had.add(channel)
+            confirmed.set()
+        if again:
+            self._on_restored(channel)
