@@ -1,6 +1,6 @@
 """Celery's settings, as data. Which worker takes which queue is said in `workers/`."""
 
-from kombu import Queue
+from kombu.entity import Queue
 
 from pixelbloom.config import settings
 from pixelbloom.queue import broker_address

@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  (the library's signature)
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,
@@ -139,12 +139,12 @@ def load(*, home_files: bool = True, overrides: Mapping[str, object] | None = No
     `home_files=False` leaves out what a running local stack wrote: `pixelbloom up` itself reads so.
     """
     try:
-        here = Settings(_env_file=".env", **(overrides or {}))  # type: ignore[call-arg, arg-type]
+        here = Settings(_env_file=".env", **(overrides or {}))  # type: ignore[arg-type]
         if not home_files:
             return here
         home = here.pixelbloom_home
         files = (home / SECRETS_FILE, home / STACK_FILE, Path(".env"))
-        return Settings(_env_file=files, **(overrides or {}))  # type: ignore[call-arg, arg-type]
+        return Settings(_env_file=files, **(overrides or {}))  # type: ignore[arg-type]
     except ValidationError as error:
         faults = "; ".join(
             f"{'.'.join(str(part) for part in fault['loc']).upper().split('.')[0]}: "

@@ -15,7 +15,7 @@ GRACE_SECONDS = 6.0
 app = role("agents", concurrency=settings().agent_concurrency)
 
 
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+@worker_shutting_down.connect
 def hand_back(**_: Any) -> None:
     """A deploy costs no step its lease: what is not done soon is given back at once."""
     timer = threading.Timer(GRACE_SECONDS, services().leases.stop_all)

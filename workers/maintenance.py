@@ -1,4 +1,7 @@
-"""The maintenance worker sweeps: `celery -A workers.maintenance worker -n maintenance@%h`. Beat and Flower use it too."""
+"""The maintenance worker sweeps: `celery -A workers.maintenance worker -n maintenance@%h`.
+
+Beat and Flower use this app too.
+"""
 
 from workers.role import role
 

@@ -1,6 +1,7 @@
 """What every worker role shares: its queue, its pool, its logs, and knowing when to give up."""
 
 from celery import Celery
+
 from pixelbloom.logs import configure_celery
 from pixelbloom.queue import app
 from workers.watchdog import ConsumerWatchdog

@@ -23,7 +23,7 @@ EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
 _stopping = threading.Event()
 
 
-@worker_shutting_down.connect  # type: ignore[untyped-decorator]
+@worker_shutting_down.connect
 def _stand_down(**_: Any) -> None:
     _stopping.set()
 

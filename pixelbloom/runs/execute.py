@@ -125,8 +125,9 @@ class StepExecutor:
                     run_id=claim.run_id,
                     step=claim.key,
                     attempt=claim.attempt,
-                    progress_of=lambda tokens: claim.progress
-                    + claim.share * min(0.95, 0.05 + tokens / agent.max_tokens),
+                    progress_of=lambda tokens: (
+                        claim.progress + claim.share * min(0.95, 0.05 + tokens / agent.max_tokens)
+                    ),
                 ) as stream,
             ):
                 outcome = agent.run(
@@ -199,9 +200,7 @@ def completion(outcome: AgentOutcome) -> dict[str, Any]:
     return ending
 
 
-def failure(
-    claim: Claim, message: str, code: str, *, retryable: bool, at_once: bool = False
-) -> dict[str, Any]:
+def failure(claim: Claim, message: str, code: str, *, retryable: bool, at_once: bool = False) -> dict[str, Any]:
     """What to record of an attempt that brought no result."""
     return {
         "completed": False,

@@ -69,9 +69,7 @@ class RunService:
     `publish` hands admitted steps and the runs' updates on, without waiting for the broker.
     """
 
-    def __init__(
-        self, store: RunStore, publish: Callable[[list[dict[str, Any]], list[dict[str, Any]]], None]
-    ) -> None:
+    def __init__(self, store: RunStore, publish: Callable[[list[dict[str, Any]], list[dict[str, Any]]], None]) -> None:
         self._store = store
         self._publish = publish
 

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import httpx
 import structlog
 from postgrest.exceptions import APIError
-from supabase import Client, create_client
 from supabase.lib.client_options import SyncClientOptions
 from yarl import URL
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import Conflict, InvalidInput, PixelBloomError, Unavailable
+from supabase import Client, create_client
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -99,6 +99,11 @@ class Gateway:
         Raises Unavailable when the database does not answer, RejectedData when it refuses the data.
         """
         return self.send(lambda client: client.rpc(function, dict(params)).execute().data, name=function)
+
+    def select(self, query: Callable[[Client], Any], *, name: str) -> list[dict[str, Any]]:
+        """The rows that a query answers; `name` says in the logs which. Raises as `send` does."""
+        rows: list[dict[str, Any]] = self.send(lambda client: query(client).execute().data, name=name)
+        return rows
 
     def send(self, call: Callable[[Client], T], *, name: str) -> T:
         """Run one request against Supabase; `name` says in the logs which."""

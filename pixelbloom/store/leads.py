@@ -9,12 +9,15 @@ from uuid import UUID
 
 from pixelbloom.agents.leads import LeadRecord
 from pixelbloom.store.gateway import Gateway
+from supabase import Client
 
 MAX_TERMS = 16
 #: Words of a question that say nothing about a lead.
 STOP_WORDS = frozenset(
-    "a all an and any are at best by companies company find for from get give good has have hot in is lead leads list me"
-    " most my of on or our please prospect prospects show that the their them top us we what which who with".split()
+    """
+    a all an and any are at best by companies company find for from get give good has have hot in is lead leads list me
+    most my of on or our please prospect prospects show that the their them top us we what which who with
+    """.split()  # noqa: SIM905  (a list of words reads better as words)
 )
 COLUMNS = "id,name,email,company,industry,budget,timeline,message,source,status,score,created_at"
 
@@ -29,14 +32,13 @@ class ScopedLeads:
     def get(self, lead_id: UUID) -> LeadRecord | None:
         """The lead, or None where there is none within reach. Raises Unavailable."""
 
-        def query(client: Any) -> list[dict[str, Any]]:
+        def query(client: Client) -> Any:
             rows = client.table("leads").select(COLUMNS).eq("id", str(lead_id)).is_("deleted_at", "null")
             if self._user_id:
                 rows = rows.eq("user_id", str(self._user_id))
-            found: list[dict[str, Any]] = rows.execute().data
-            return found
+            return rows
 
-        rows = self._gateway.send(query, name="leads.get")
+        rows = self._gateway.select(query, name="leads.get")
         return record(rows[0]) if rows else None
 
     def search(self, text: str, limit: int) -> Sequence[LeadRecord]:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from postgrest.types import ReturnMethod
+
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.grouping import GroupCommit
 
@@ -20,7 +22,7 @@ class ModelMetricStore:
 
     def _insert(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:
         self._gateway.send(
-            lambda client: client.table("model_metrics").insert(list(rows), returning="minimal").execute(),
+            lambda client: client.table("model_metrics").insert(list(rows), returning=ReturnMethod.minimal).execute(),
             name="metrics.insert",
         )
         return [None] * len(rows)

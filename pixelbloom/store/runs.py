@@ -8,6 +8,7 @@ from uuid import UUID
 from pixelbloom.errors import NotFound
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.grouping import GroupCommit
+from supabase import Client
 
 JsonObject = dict[str, Any]
 
@@ -97,11 +98,9 @@ class RunStore:
     def find(self, run_ids: Sequence[UUID], *, columns: str | None = None) -> list[JsonObject]:
         """The rows of those runs that exist, in one request."""
         select = columns or f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})"
-        rows: list[JsonObject] = self._gateway.send(
-            lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]).execute().data,
-            name="runs.find",
+        return self._gateway.select(
+            lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]), name="runs.find"
         )
-        return rows
 
     def page(
         self,
@@ -114,7 +113,7 @@ class RunStore:
     ) -> list[JsonObject]:
         """Newest first, at most `limit`, from after the (created_at, id) of `before` on."""
 
-        def query(client: Any) -> list[JsonObject]:
+        def query(client: Client) -> Any:
             rows = client.table("runs").select(f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})")
             for column, value in filters.items():
                 rows = rows.eq(column, value)
@@ -125,12 +124,9 @@ class RunStore:
             if before:
                 at, run_id = before
                 rows = rows.or_(f"created_at.lt.{at},and(created_at.eq.{at},id.lt.{run_id})").lte("created_at", at)
-            found: list[JsonObject] = (
-                rows.order("created_at", desc=True).order("id", desc=True).limit(limit).execute().data
-            )
-            return found
+            return rows.order("created_at", desc=True).order("id", desc=True).limit(limit)
 
-        return self._gateway.send(query, name="runs.page")
+        return self._gateway.select(query, name="runs.page")
 
 
 def shared(items: Sequence[JsonObject], **common: Any) -> list[JsonObject]:

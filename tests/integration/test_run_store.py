@@ -79,14 +79,10 @@ def sweep(store: RunStore, db: psycopg.Connection, lost_before: datetime = LONG_
 
 
 def expire(db: psycopg.Connection) -> None:
-    db.execute(
-        "update public.run_steps set lease_expires_at = clock_timestamp() - interval '1 second' where status = 'running'"
-    )
+    db.execute("update public.run_steps set lease_expires_at = now() - interval '1 second' where status = 'running'")
 
 
-def test_a_submitted_run_is_a_row_with_one_step_and_is_published(
-    store: RunStore, clean: psycopg.Connection
-) -> None:
+def test_a_submitted_run_is_a_row_with_one_step_and_is_published(store: RunStore, clean: psycopg.Connection) -> None:
     answer = store.create(a_run())
     assert answer["created"]
     assert [(p["run_id"], p["key"]) for p in answer["publish"]] == [(answer["id"], "chat_agent")]
@@ -171,9 +167,7 @@ def test_a_failed_attempt_is_tried_again_until_the_limit(store: RunStore, clean:
     assert [e["attempt"] for e in errors] == [1, 2, 3]
 
 
-def test_an_attempt_that_cannot_be_mended_fails_the_run_at_once(
-    store: RunStore, clean: psycopg.Connection
-) -> None:
+def test_an_attempt_that_cannot_be_mended_fails_the_run_at_once(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     store.finish(failing(run_id, claim(store, run_id)["token"], retryable=False))
     assert store.get(run_id)["status"] == "failed"
@@ -199,9 +193,7 @@ def test_renewing_keeps_a_lease_from_the_sweep(store: RunStore, clean: psycopg.C
 
 def test_only_one_sweep_is_on_at_a_time(store: RunStore, clean: psycopg.Connection) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(
-            pool.map(lambda _: store.sweep(interval_seconds=60, lost_before=LONG_AGO, limit=10), range(8))
-        )
+        answers = list(pool.map(lambda _: store.sweep(interval_seconds=60, lost_before=LONG_AGO, limit=10), range(8)))
     assert sorted(a["skipped"] for a in answers) == [False] + [True] * 7
 
 
@@ -217,7 +209,9 @@ def test_after_an_outage_leases_get_one_lease_of_grace(store: RunStore, clean: p
     run_id = submit(store)
     claim(store, run_id)
     expire(clean)
-    clean.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = now() - interval '1 hour'")
+    clean.execute(
+        "update public.system_state set next_sweep_at = '-infinity', last_sweep_at = now() - interval '1 hour'"
+    )
     first = store.sweep(interval_seconds=1.5, lost_before=LONG_AGO, limit=100)
     assert (first["outage"], first["expired"]) == (True, 0)
     expire(clean)

@@ -82,7 +82,7 @@ def rows(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
             insert(db, table, dict(row))
         db.execute("insert into public.user_profiles (user_id, role) values (%s, 'admin')", (str(PROMOTED),))
         db.execute(
-            "insert into public.run_steps (run_id, key, agent_type, lane, input) values (%s, 'a', 'chat_agent', 'x', '{}')",
+            "insert into public.run_steps (run_id, key, agent_type, lane, input) values (%s, 'a', 'a', 'x', '{}')",
             (OWNED["runs"]["id"],),
         )
         yield db

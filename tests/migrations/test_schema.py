@@ -46,10 +46,7 @@ TABLES = {
 TABLE_GRANTS = {
     "anon": {("pricing_packages", "SELECT")},
     "authenticated": {
-        *(
-            (table, "SELECT")
-            for table in TABLES - {"event_outbox", "stripe_events"}
-        ),
+        *((table, "SELECT") for table in TABLES - {"event_outbox", "stripe_events"}),
         ("leads", "DELETE"),
         ("conversations", "DELETE"),
         ("messages", "DELETE"),
