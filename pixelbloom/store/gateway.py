@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import httpx
 import structlog
 from postgrest.exceptions import APIError
+from supabase import Client, create_client
 from supabase.lib.client_options import SyncClientOptions
 from yarl import URL
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import Conflict, InvalidInput, PixelBloomError, Unavailable
-from supabase import Client, create_client
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -7,9 +7,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from supabase import Client
+
 from pixelbloom.agents.leads import LeadRecord
 from pixelbloom.store.gateway import Gateway
-from supabase import Client
 
 MAX_TERMS = 16
 #: Words of a question that say nothing about a lead.

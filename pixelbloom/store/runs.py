@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from supabase import Client
+
 from pixelbloom.errors import NotFound
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.grouping import GroupCommit
-from supabase import Client
 
 JsonObject = dict[str, Any]
 
