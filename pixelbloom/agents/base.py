@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pixelbloom.agents.context import AgentContext, AgentOutcome
 from pixelbloom.agents.fields import AgentInput, AgentOutput
 from pixelbloom.agents.fields import Draft as DraftModel
+from pixelbloom.agents.material import material, system
 from pixelbloom.errors import FieldError, InvalidInput, ModelsUnavailable
 from pixelbloom.models.request import Message, ModelReply, ModelRequest
 from pixelbloom.models.text import clean, clean_text
@@ -113,16 +114,12 @@ class Agent(ABC, Generic[In, Out]):
         )
 
     def _read(self, input: dict[str, Any]) -> In:
-        faults = [
-            FieldError(path, "must not hold NUL characters or lone surrogates") for path in _unstorable(input)
-        ]
+        faults = [FieldError(path, "must not hold NUL characters or lone surrogates") for path in _unstorable(input)]
         if not faults:
             try:
                 return self.input.model_validate(input)
             except ValidationError as error:
-                faults = [
-                    self._fault(fault) for fault in error.errors(include_url=False, include_input=False)
-                ]
+                faults = [self._fault(fault) for fault in error.errors(include_url=False, include_input=False)]
             except RecursionError:
                 faults = [FieldError("input", "is nested too deeply")]
         first = faults[0]
@@ -143,7 +140,27 @@ class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
     structured = True
     temperature = 0.3
 
+    #: Who the model is ("a sales analyst"), what it must mind, and what it is asked to do.
+    role: ClassVar[str]
+    guidance: ClassVar[tuple[str, ...]]
+    task: ClassVar[str]
+
     draft: type[Draft]
+
+    @abstractmethod
+    def facts(self, input: In) -> dict[str, Any]:
+        """What was computed from the input, for the model to build on."""
+
+    def messages(self, input: In) -> list[Message]:
+        """The rules and the fields of the draft; then the task, the input and the facts as material."""
+        fields = "; ".join(f"{name}: {field.description}" for name, field in self.draft.model_fields.items())
+        rules = (
+            *self.guidance,
+            "The numbers under `computed` are right. Use them as they are and invent no others.",
+            f"Answer with one JSON object and nothing else. Its fields: {fields}.",
+        )
+        told = material(input=input.model_dump(mode="json", exclude_none=True), computed=self.facts(input))
+        return [Message("system", system(self.role, *rules)), Message("user", f"{self.task}\n\n{told}")]
 
     @abstractmethod
     def rules(self, input: In) -> Draft:

@@ -1,16 +1,16 @@
 """Field types that the agents share, and the two bases of their schemas.
 
-What callers send is refused where it breaks a bound. What a model writes is cut to its bound instead: an answer
-is not worthless because a sentence is long.
+What callers send is refused where it breaks a bound. What a model writes is cut to its bound instead: an
+answer is not worthless because a sentence is long.
 """
 
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
-from pydantic import StringConstraints as Text
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
 
+from pixelbloom.agents.amounts import as_amount
 from pixelbloom.models.text import shorten
 
 
@@ -43,11 +43,11 @@ def _cut_list(limit: int) -> Callable[[Any], Any]:
 
 
 #: A name, a label.
-Label = Annotated[str, Text(min_length=1, max_length=200)]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 #: A sentence or two from a caller.
-Line = Annotated[str, Text(min_length=1, max_length=500)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 #: A brief from a caller.
-Brief = Annotated[str, Text(min_length=1, max_length=6000)]
+Brief = Annotated[str, StringConstraints(min_length=1, max_length=6000)]
 
 #: The same three as a model writes them.
 DraftLabel = Annotated[str, BeforeValidator(_cut_text(200)), Field(min_length=1, max_length=200)]
@@ -58,11 +58,14 @@ DraftLines = Annotated[list[DraftLine], BeforeValidator(_cut_list(8)), Field(min
 #: Sums in major units of their currency. A number in JSON, never a float inside.
 MAX_AMOUNT = Decimal("1e10")
 Amount = Annotated[
-    Decimal, Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False), AfterValidator(lambda value: round(value, 2))
+    Decimal,
+    BeforeValidator(as_amount),
+    Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False),
+    AfterValidator(lambda value: round(value, 2)),
 ]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 Currency = Annotated[
-    str, BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v), Text(pattern=r"^[a-z]{3}$")
+    str, BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v), StringConstraints(pattern=r"^[a-z]{3}$")
 ]
 
 

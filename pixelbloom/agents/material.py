@@ -1,8 +1,8 @@
 """Words from outside inside of a prompt.
 
 Whoever fills a form can write "ignore your instructions" into it. So such text reaches a model only as JSON
-between two marks, with every `<` escaped so that it cannot write the closing mark, and each system prompt says
-what that means.
+between two marks, with every `<` escaped so that it cannot write the closing mark, and each system prompt
+says what that means.
 """
 
 import json
@@ -25,6 +25,6 @@ def system(role: str, *rules: str) -> str:
     """A system prompt: who the model is, the agency it works for, its rules."""
     lines = "\n".join(f"- {rule}" for rule in (*rules, RULE))
     return (
-        f"You are {role} at PixelCraft, a digital agency that designs, builds and markets websites, shops and "
-        f"brands for small and mid-sized companies.\n\nRules:\n{lines}"
+        f"You are {role} at PixelCraft, a digital agency that designs, builds and markets websites, shops "
+        f"and brands for small and mid-sized companies.\n\nRules:\n{lines}"
     )

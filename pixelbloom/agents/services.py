@@ -1,4 +1,4 @@
-"""What the agency sells: the one list that chat, recommendations and lead scoring share. Prices are in USD."""
+"""What the agency sells: the list that chat, recommendations and lead scoring share. Prices in USD."""
 
 from dataclasses import dataclass
 from decimal import Decimal

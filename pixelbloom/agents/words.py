@@ -5,13 +5,14 @@ from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
-STOP_WORDS = frozenset(
-    "a about all am an and any are as at be been best but by can could did do does find for from get give good had "
-    "has have how i in into is it its know lead leads let list looking like me more most my need new not of on one "
-    "or our out over please potential prospect prospects qualified rank s search show so some than that the their "
-    "them then there these they this those to top up us want was we were what when where which who why will with "
-    "would you your".split()
+_STOP_WORDS = (
+    "a about all am an and any are as at be been best but by can could did do does find for from get "
+    "give good had has have how i in into is it its know lead leads let list looking like me more "
+    "most my need new not of on one or our out over please potential prospect prospects qualified "
+    "rank s search show so some than that the their them then there these they this those to top up "
+    "us want was we were what when where which who why will with would you your "
 )
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 def words(text: str) -> list[str]:

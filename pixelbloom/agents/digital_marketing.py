@@ -1,0 +1,267 @@
+"""digital_marketing_agent: how to spend a marketing budget."""
+
+from decimal import ROUND_DOWN, Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pixelbloom.agents.base import StructuredAgent
+from pixelbloom.agents.fields import (
+    MAX_AMOUNT,
+    AgentInput,
+    AgentOutput,
+    Amount,
+    Brief,
+    Currency,
+    Draft,
+    DraftLines,
+    DraftText,
+    Line,
+    Money,
+)
+from pixelbloom.agents.words import listing
+from pixelbloom.models.catalog import WRITER
+
+Channel = Literal["search_ads", "social_ads", "seo", "content", "email", "display"]
+MarketingGoal = Literal["awareness", "leads", "sales", "retention"]
+
+#: Weight of each channel for each goal.
+_WEIGHTS: dict[MarketingGoal, dict[Channel, int]] = {
+    "awareness": {"social_ads": 40, "display": 20, "content": 20, "seo": 15, "search_ads": 5},
+    "leads": {"search_ads": 40, "social_ads": 20, "seo": 20, "content": 15, "email": 5},
+    "sales": {"search_ads": 45, "social_ads": 30, "email": 10, "seo": 10, "display": 5},
+    "retention": {"email": 50, "content": 25, "social_ads": 20, "display": 5},
+}
+#: Less a month than this buys nothing that can be measured.
+_LEAST: dict[Channel, int] = {
+    "search_ads": 300,
+    "social_ads": 200,
+    "seo": 500,
+    "content": 300,
+    "email": 50,
+    "display": 250,
+}
+#: Cost of a visit, and the part of visits that do what is wanted: assumptions to be replaced by the company's own.
+_VISIT_COST: dict[Channel, Decimal] = {
+    "search_ads": Decimal("2.40"),
+    "social_ads": Decimal("0.95"),
+    "seo": Decimal("1.10"),
+    "content": Decimal("1.30"),
+    "email": Decimal("0.20"),
+    "display": Decimal("0.60"),
+}
+_CONVERSION: dict[Channel, Decimal] = {
+    "search_ads": Decimal("0.040"),
+    "social_ads": Decimal("0.015"),
+    "seo": Decimal("0.028"),
+    "content": Decimal("0.012"),
+    "email": Decimal("0.035"),
+    "display": Decimal("0.005"),
+}
+_KPIS: dict[MarketingGoal, list[str]] = {
+    "awareness": ["Reach and frequency", "Branded searches", "Cost per thousand views"],
+    "leads": ["Cost per lead", "Share of qualified leads", "Leads per channel"],
+    "sales": ["Return on ad spend", "Cost per order", "Average order value"],
+    "retention": ["Repeat purchase rate", "Unsubscribe rate", "Revenue per recipient"],
+}
+
+
+class DigitalMarketingInput(AgentInput):
+    """The goal and the means of a campaign."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "goal": "leads",
+                    "monthly_budget": 4000,
+                    "currency": "usd",
+                    "months": 3,
+                    "product": "Bookkeeping software for craftspeople",
+                    "audience": "Owners of workshops with 2 to 20 people",
+                    "value_per_conversion": 180,
+                }
+            ]
+        }
+    )
+
+    goal: MarketingGoal = Field(description="What the campaign is for.")
+    monthly_budget: Annotated[Amount, Field(gt=0)] = Field(description="Money to spend in a month.")
+    product: Brief = Field(description="What is offered.")
+    audience: Line | None = Field(None, description="Whom to reach.")
+    channels: list[Channel] = Field(
+        default=[], max_length=6, description="Only these channels; empty for all that fit the goal."
+    )
+    months: int = Field(3, ge=1, le=24, description="How long it runs.")
+    value_per_conversion: Annotated[Amount, Field(gt=0)] | None = Field(
+        None, description="What one lead or order is worth."
+    )
+    currency: Currency = Field("usd", description="Currency, as ISO 4217.")
+
+
+class Allocation(BaseModel):
+    """A channel's part of a month."""
+
+    model_config = ConfigDict(frozen=True)
+
+    channel: Channel = Field(description="The channel.")
+    amount: Money = Field(description="Money a month.")
+    share: float = Field(ge=0, le=1, description="Part of the budget.")
+    visits: int = Field(ge=0, description="Expected visits a month.")
+    conversions: float = Field(ge=0, description="Expected leads or orders a month.")
+
+
+class DigitalMarketingOutput(AgentOutput):
+    """The plan."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "summary": "Search ads carry the campaign.",
+                    "currency": "usd",
+                    "allocation": [
+                        {"channel": "search_ads", "amount": 1600, "share": 0.4, "visits": 666, "conversions": 26.7}
+                    ],
+                    "left_out": [],
+                    "total_budget": 12000,
+                    "expected_conversions": 160.2,
+                    "cost_per_conversion": 74.91,
+                    "expected_return": 2.4,
+                    "kpis": ["Cost per lead"],
+                    "messages": ["Books done by Friday."],
+                    "next_steps": ["Set up conversion tracking."],
+                }
+            ]
+        }
+    )
+
+    summary: str = Field(description="The plan in words.")
+    currency: str = Field(description="Currency of all amounts.")
+    allocation: list[Allocation] = Field(description="The month's budget by channel; the amounts add up to it.")
+    left_out: list[Channel] = Field(description="Channels that the budget is too small for, or the goal unfit.")
+    total_budget: Money = Field(description="Budget of all months.")
+    expected_conversions: float = Field(ge=0, description="Leads or orders over all months, at usual rates.")
+    cost_per_conversion: Money | None = Field(description="Budget by expected conversions; null where none are.")
+    expected_return: float | None = Field(description="Value of the conversions by the budget; null without value.")
+    kpis: list[str] = Field(description="What to measure.")
+    messages: list[str] = Field(description="Ideas for headlines and mails.")
+    next_steps: list[str] = Field(description="What to do first.")
+
+
+class DigitalMarketingDraft(Draft):
+    """A campaign manager's words."""
+
+    summary: DraftText = Field(description="the plan in two to four sentences, with why the budget is split so")
+    messages: DraftLines = Field(description="list of three to six headlines or subject lines for this audience")
+    next_steps: DraftLines = Field(description="list of three to six first steps, in order")
+
+
+class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarketingDraft, DigitalMarketingOutput]):
+    """Splits a budget over channels by goal, and says what to expect."""
+
+    agent_type = "digital_marketing_agent"
+    title = "Digital marketing"
+    description = "Splits a campaign's budget over channels by its goal, with expected results and first messages."
+    capabilities = ("budget split", "forecast of visits and conversions", "campaign messages", "measures")
+    model = WRITER
+    max_tokens = 900
+    input = DigitalMarketingInput
+    output = DigitalMarketingOutput
+    draft = DigitalMarketingDraft
+    role = "a campaign manager"
+    guidance = (
+        "Headlines say what the customer gains, in at most 60 characters, without superlatives or false urgency.",
+        "Treat the expected visits and conversions as assumptions, and say so.",
+    )
+    task = "Plan this campaign."
+
+    def facts(self, input: DigitalMarketingInput) -> dict[str, Any]:
+        """The split and its expected results."""
+        allocation, left_out = allocate(input)
+        return {"allocation": [part.model_dump(mode="json") for part in allocation], "left_out": left_out}
+
+    def rules(self, input: DigitalMarketingInput) -> DigitalMarketingDraft:
+        """Words for the split."""
+        allocation, left_out = allocate(input)
+        first = allocation[0]
+        names = listing(f"{_name(part.channel)} ({part.share:.0%})" for part in allocation)
+        note = f" Left out: {listing(_name(channel) for channel in left_out)}." if left_out else ""
+        offer = input.product.splitlines()[0][:80]
+        audience = f" for {input.audience}" if input.audience else ""
+        return DigitalMarketingDraft(
+            summary=f"For {input.goal}, the month's budget goes to {names}.{note} Results are at usual rates.",
+            messages=[offer, f"{offer}{audience}", f"See what {offer} can do{audience}"],
+            next_steps=[
+                "Set up conversion tracking before the first money is spent.",
+                f"Start with {_name(first.channel)}: {first.amount:,.2f} {input.currency.upper()} a month.",
+                f"Watch: {listing(_KPIS[input.goal])}.",
+                "After four weeks, move money from the dearest channel to the cheapest one.",
+            ],
+        )
+
+    def compose(self, draft: DigitalMarketingDraft, input: DigitalMarketingInput) -> DigitalMarketingOutput:
+        """Our numbers with the draft's words."""
+        allocation, left_out = allocate(input)
+        total = input.monthly_budget * input.months
+        conversions = Decimal(str(sum(part.conversions for part in allocation))) * input.months
+        value = input.value_per_conversion
+        return DigitalMarketingOutput(
+            summary=draft.summary,
+            currency=input.currency,
+            allocation=allocation,
+            left_out=left_out,
+            total_budget=total,
+            expected_conversions=round(float(conversions), 1),
+            cost_per_conversion=round(total / conversions, 2) if conversions else None,
+            expected_return=round(float(conversions * value / total), 2) if value is not None else None,
+            kpis=_KPIS[input.goal],
+            messages=draft.messages,
+            next_steps=draft.next_steps,
+        )
+
+
+def allocate(input: DigitalMarketingInput) -> tuple[list[Allocation], list[Channel]]:
+    """The channels with their amounts, largest first, and those left out.
+
+    The least fitting channel whose part is too small to work is dropped and its part goes to the others, until every
+    part is large enough or one channel is left. The amounts are whole cents and add up to the budget exactly.
+    """
+    weights = _WEIGHTS[input.goal]
+    wanted: list[Channel] = list(dict.fromkeys(input.channels)) or list(weights)
+    # A channel that was asked for by name but does not fit the goal still gets a little.
+    kept = {channel: weights.get(channel, 5) for channel in wanted}
+    while len(kept) > 1:
+        parts = _split(input.monthly_budget, kept)
+        small = [channel for channel in kept if parts[channel] < _LEAST[channel]]
+        if not small:
+            break
+        del kept[min(small, key=lambda channel: kept[channel])]
+    parts = _split(input.monthly_budget, kept)
+    allocation = [_expect(channel, parts[channel], input.monthly_budget) for channel in kept]
+    allocation.sort(key=lambda part: -part.amount)
+    return allocation, [channel for channel in (wanted if input.channels else weights) if channel not in kept]
+
+
+def _split(budget: Decimal, weights: dict[Channel, int]) -> dict[Channel, Decimal]:
+    total = sum(weights.values())
+    cent = Decimal("0.01")
+    parts = {c: (budget * weight / total).quantize(cent, ROUND_DOWN) for c, weight in weights.items()}
+    largest = max(weights, key=lambda channel: weights[channel])
+    parts[largest] += budget - sum(parts.values(), Decimal(0))
+    return parts
+
+
+def _expect(channel: Channel, amount: Decimal, budget: Decimal) -> Allocation:
+    visits = int(min(amount, MAX_AMOUNT) / _VISIT_COST[channel])
+    return Allocation(
+        channel=channel,
+        amount=amount,
+        share=round(float(amount / budget), 4),
+        visits=visits,
+        conversions=round(float(visits * _CONVERSION[channel]), 1),
+    )
+
+
+def _name(channel: Channel) -> str:
+    return "SEO" if channel == "seo" else channel.replace("_", " ")

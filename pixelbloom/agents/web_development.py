@@ -1,0 +1,308 @@
+"""web_development_agent: what building a website takes."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from pixelbloom.agents.base import StructuredAgent
+from pixelbloom.agents.fields import (
+    AgentInput,
+    AgentOutput,
+    Brief,
+    Currency,
+    Draft,
+    DraftLine,
+    DraftLines,
+    DraftText,
+    Money,
+)
+from pixelbloom.agents.words import any_of, listing, plural
+from pixelbloom.models.catalog import CODER
+
+ProjectType = Literal["landing_page", "website", "shop", "web_app", "portal", "api"]
+
+#: Hours before any feature: set-up, design, templates, launch.
+_BASE: dict[ProjectType, int] = {
+    "landing_page": 24,
+    "website": 60,
+    "shop": 110,
+    "web_app": 120,
+    "portal": 130,
+    "api": 50,
+}
+_STACKS: dict[ProjectType, list[str]] = {
+    "landing_page": ["Astro", "Tailwind CSS", "static hosting with a CDN"],
+    "website": ["WordPress or a headless CMS", "Tailwind CSS", "managed hosting"],
+    "shop": ["Shopify or WooCommerce", "Stripe", "managed hosting"],
+    "web_app": ["React", "Flask", "PostgreSQL", "Celery with Redis"],
+    "portal": ["React", "Flask", "PostgreSQL", "OpenID Connect"],
+    "api": ["Flask", "PostgreSQL", "OpenAPI", "Celery with Redis"],
+}
+#: Features we have built often enough to know their hours.
+_FEATURES: tuple[tuple[str, int, tuple[str, ...]], ...] = (
+    ("Sign-in and accounts", 28, ("login", "sign-in", "signin", "account", "authentication", "auth", "sso", "members")),
+    ("Payments", 36, ("payment", "stripe", "paypal", "billing", "subscription", "checkout")),
+    ("Booking", 44, ("booking", "appointment", "reservation", "calendar", "scheduling")),
+    ("Search", 20, ("search", "filter", "faceted")),
+    ("Blog or news", 16, ("blog", "news", "articles", "magazine")),
+    ("Content management", 24, ("cms", "content management", "editor", "editable")),
+    ("Contact form", 6, ("contact form", "form", "enquiry form")),
+    ("Newsletter", 8, ("newsletter", "mailing list", "mailchimp")),
+    ("Chat", 30, ("chat", "messaging", "chatbot", "live chat")),
+    ("Dashboard and reports", 44, ("dashboard", "report", "analytics", "statistics", "charts")),
+    ("Administration", 40, ("admin", "back office", "backoffice", "user management", "roles")),
+    ("File upload", 16, ("upload", "files", "documents", "attachments", "gallery", "images")),
+    ("Maps", 10, ("map", "location", "store finder")),
+    ("Reviews", 14, ("review", "rating", "testimonial", "comments")),
+    ("Notifications", 20, ("notification", "push", "email alerts", "sms", "real-time", "realtime")),
+    ("Data import", 24, ("import", "migration", "migrate", "export", "csv")),
+    ("Interface to another system", 32, ("api", "integration", "crm", "erp", "salesforce", "hubspot", "webhook")),
+    ("Multilingual content", 20, ("multilingual", "languages", "translation", "i18n")),
+    ("Accessibility audit", 16, ("accessibility", "wcag", "barrier-free", "ada compliance")),
+)
+#: Hours of a feature that we do not know.
+_UNKNOWN = 24
+_PER_PAGE = 4
+_PER_LANGUAGE = 14
+#: Hours that one person works on one project in a week.
+_HOURS_A_WEEK = 28
+_PHASES = (("Discovery", 0.1), ("Design", 0.2), ("Build", 0.5), ("Test", 0.13), ("Launch", 0.07))
+
+
+class WebDevelopmentInput(AgentInput):
+    """What is to be built."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "project_type": "website",
+                    "description": "Site for a dental clinic with three locations.",
+                    "pages": 14,
+                    "features": ["online booking", "contact form", "blog"],
+                    "languages": 2,
+                    "team_size": 2,
+                    "deadline_weeks": 12,
+                    "hourly_rate": 95,
+                }
+            ]
+        }
+    )
+
+    description: Brief = Field(description="What it is and whom it is for.")
+    project_type: ProjectType = Field("website", description="Kind of project.")
+    pages: int = Field(8, ge=0, le=500, description="Different pages or screens.")
+    features: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(
+        default=[], max_length=40, description="What it must do, one feature each."
+    )
+    languages: int = Field(1, ge=1, le=30, description="Languages of the content.")
+    team_size: int = Field(2, ge=1, le=20, description="People who work on it.")
+    deadline_weeks: int | None = Field(None, ge=1, le=260, description="Weeks until it must be online.")
+    hourly_rate: Annotated[Decimal, Field(gt=0, le=1000, decimal_places=2)] = Field(
+        Decimal(95), description="Price of an hour."
+    )
+    currency: Currency = Field("usd", description="Currency of the rate, as ISO 4217.")
+
+
+class EffortItem(BaseModel):
+    """A part of the work."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="What is done.")
+    hours: int = Field(ge=0, description="Likely hours.")
+    basis: Literal["known", "assumed"] = Field(description="Whether we know such work, or assume its size.")
+
+
+class Phase(BaseModel):
+    """A stretch of the project."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="Name.")
+    hours: int = Field(ge=0, description="Likely hours.")
+    ends_in_week: int = Field(ge=1, description="The week of the project in which it ends.")
+
+
+class WebDevelopmentOutput(AgentOutput):
+    """The estimate and the plan."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "summary": "About 230 hours, 5 weeks for two people.",
+                    "hours_low": 190,
+                    "hours_likely": 230,
+                    "hours_high": 310,
+                    "cost_likely": 21850,
+                    "cost_high": 29450,
+                    "currency": "usd",
+                    "weeks": 5,
+                    "meets_deadline": True,
+                    "items": [{"name": "Booking", "hours": 44, "basis": "known"}],
+                    "phases": [{"name": "Discovery", "hours": 23, "ends_in_week": 1}],
+                    "stack": ["WordPress or a headless CMS"],
+                    "risks": ["Content comes late."],
+                    "questions": ["Who writes the texts?"],
+                }
+            ]
+        }
+    )
+
+    summary: str = Field(description="The estimate in words.")
+    hours_low: int = Field(ge=0, description="Hours if all goes well.")
+    hours_likely: int = Field(ge=0, description="Likely hours.")
+    hours_high: int = Field(ge=0, description="Hours if the assumptions prove wrong.")
+    cost_likely: Money = Field(description="Likely hours at the rate.")
+    cost_high: Money = Field(description="High hours at the rate.")
+    currency: str = Field(description="Currency of the costs.")
+    weeks: int = Field(ge=1, description="Weeks for the team.")
+    meets_deadline: bool | None = Field(description="Whether that is within the deadline; null without one.")
+    items: list[EffortItem] = Field(description="The parts that make up the hours.")
+    phases: list[Phase] = Field(description="The plan.")
+    stack: list[str] = Field(description="Suggested technology.")
+    risks: list[str] = Field(description="What may go wrong.")
+    questions: list[str] = Field(description="What must be answered before an offer.")
+
+
+class WebDevelopmentDraft(Draft):
+    """A technical lead's words."""
+
+    summary: DraftText = Field(description="the estimate and the approach in two to four sentences")
+    stack: Annotated[list[DraftLine], Field(min_length=1, max_length=8)] = Field(
+        description="list of two to six suggested technologies that fit the features and the team"
+    )
+    risks: DraftLines = Field(description="list of two to five risks of this very project")
+    questions: DraftLines = Field(description="list of two to five questions to ask before an offer")
+
+
+class WebDevelopmentAgent(StructuredAgent[WebDevelopmentInput, WebDevelopmentDraft, WebDevelopmentOutput]):
+    """Estimates effort, cost and weeks from pages and features."""
+
+    agent_type = "web_development_agent"
+    title = "Web development"
+    description = "Estimates hours, cost and time of a web project from its features, and suggests how to build it."
+    capabilities = ("effort estimate", "project plan", "technology choice", "risks and open questions")
+    model = CODER
+    max_tokens = 1000
+    input = WebDevelopmentInput
+    output = WebDevelopmentOutput
+    draft = WebDevelopmentDraft
+    role = "a technical lead who plans web projects"
+    guidance = (
+        "Prefer proven technology that a small team can keep running.",
+        "Name risks and questions that follow from this description, not general ones.",
+    )
+    task = "Plan this project."
+
+    def facts(self, input: WebDevelopmentInput) -> dict[str, Any]:
+        """The estimate."""
+        items = effort(input)
+        low, likely, high = _hours(items)
+        return {
+            "hours": {"low": low, "likely": likely, "high": high},
+            "weeks": _weeks(likely, input.team_size),
+            "meets_deadline": _meets(input, likely),
+            "items": [item.model_dump() for item in items],
+        }
+
+    def rules(self, input: WebDevelopmentInput) -> WebDevelopmentDraft:
+        """The usual stack of such a project; risks and questions by what is unknown."""
+        items = effort(input)
+        low, likely, high = _hours(items)
+        weeks = _weeks(likely, input.team_size)
+        assumed = [item.name for item in items if item.basis == "assumed"]
+        biggest = max(items, key=lambda item: item.hours)
+        risks = [f"The largest part is {biggest.name} ({biggest.hours} hours): settle its scope first."]
+        if _meets(input, likely) is False:
+            risks.insert(0, f"{plural(weeks, 'week')} do not fit into {input.deadline_weeks}: cut scope or add people.")
+        if assumed:
+            risks.append(f"Assumed, not known: {listing(assumed[:5])}.")
+        if input.languages > 1:
+            risks.append(f"Texts in {input.languages} languages usually come late.")
+        questions = [f"What exactly must “{name}” do?" for name in assumed[:3]]
+        return WebDevelopmentDraft(
+            summary=(
+                f"About {likely} hours ({low} to {high}), {plural(weeks, 'week')} for a team of {input.team_size}. "
+                f"{plural(len(items) - len(assumed), 'part')} of the work known, {len(assumed)} assumed."
+            ),
+            stack=_STACKS[input.project_type],
+            risks=risks,
+            questions=[*questions, "Who writes the texts and provides the images?", "Who decides, and how fast?"],
+        )
+
+    def compose(self, draft: WebDevelopmentDraft, input: WebDevelopmentInput) -> WebDevelopmentOutput:
+        """Our hours and costs with the draft's words."""
+        items = effort(input)
+        low, likely, high = _hours(items)
+        weeks = _weeks(likely, input.team_size)
+        return WebDevelopmentOutput(
+            summary=draft.summary,
+            hours_low=low,
+            hours_likely=likely,
+            hours_high=high,
+            cost_likely=likely * input.hourly_rate,
+            cost_high=high * input.hourly_rate,
+            currency=input.currency,
+            weeks=weeks,
+            meets_deadline=_meets(input, likely),
+            items=items,
+            phases=_phases(likely, weeks),
+            stack=draft.stack,
+            risks=draft.risks,
+            questions=draft.questions,
+        )
+
+
+def effort(input: WebDevelopmentInput) -> list[EffortItem]:
+    """The parts of the work with their likely hours; a known feature counts once, however often it is named."""
+    base = f"Base of a {input.project_type.replace('_', ' ')}"
+    items = [EffortItem(name=base, hours=_BASE[input.project_type], basis="known")]
+    if input.pages:
+        items.append(EffortItem(name=plural(input.pages, "page"), hours=input.pages * _PER_PAGE, basis="known"))
+    known: dict[str, int] = {}
+    for feature in dict.fromkeys(input.features):
+        found = next(((name, hours) for name, hours, signs in _FEATURES if any_of(feature, signs)), None)
+        if found:
+            known[found[0]] = found[1]
+        else:
+            items.append(EffortItem(name=feature, hours=_UNKNOWN, basis="assumed"))
+    items += [EffortItem(name=name, hours=hours, basis="known") for name, hours in known.items()]
+    if input.languages > 1:
+        more = input.languages - 1
+        hours = more * _PER_LANGUAGE
+        items.append(EffortItem(name=plural(more, "further language"), hours=hours, basis="known"))
+    return items
+
+
+def _hours(items: list[EffortItem]) -> tuple[int, int, int]:
+    """Low, likely, high: what is assumed may double."""
+    known = sum(item.hours for item in items if item.basis == "known")
+    assumed = sum(item.hours for item in items if item.basis == "assumed")
+    return round(known * 0.85 + assumed * 0.6), known + assumed, round(known * 1.25 + assumed * 2)
+
+
+def _weeks(hours: int, team: int) -> int:
+    """Whole weeks; each further person adds three quarters of one, because people must talk."""
+    strength = 1 + 0.75 * (team - 1)
+    return max(1, -(-hours // int(_HOURS_A_WEEK * strength)))
+
+
+def _meets(input: WebDevelopmentInput, hours: int) -> bool | None:
+    if input.deadline_weeks is None:
+        return None
+    return _weeks(hours, input.team_size) <= input.deadline_weeks
+
+
+def _phases(hours: int, weeks: int) -> list[Phase]:
+    phases = []
+    spent = 0
+    share = 0.0
+    for name, part in _PHASES:
+        share += part
+        until = round(hours * min(1.0, share))
+        phases.append(Phase(name=name, hours=until - spent, ends_in_week=max(1, round(weeks * share))))
+        spent = until
+    return phases
