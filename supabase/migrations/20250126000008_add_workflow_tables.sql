@@ -81,7 +81,7 @@ create table public.run_steps (
     published_at timestamptz,
     publications integer not null default 0,
     attempt integer not null default 0,
-    max_attempts integer not null default 3 check (max_attempts between 1 and 100),
+    max_attempts integer not null default 5 check (max_attempts between 1 and 100),
     timeout_seconds double precision not null default 300 check (timeout_seconds > 0),
     lease_owner text,
     lease_token bigint not null default 0,
@@ -336,7 +336,7 @@ begin
             v_item ->> 'lane', coalesce((v_item ->> 'priority')::smallint, 0),
             jsonb_array_length(coalesce(s -> 'needs', '[]')) = 0,
             coalesce((v_item ->> 'run_at')::timestamptz, clock_timestamp()),
-            coalesce((s ->> 'max_attempts')::integer, 3), coalesce((s ->> 'timeout_seconds')::double precision, 300),
+            coalesce((s ->> 'max_attempts')::integer, 5), coalesce((s ->> 'timeout_seconds')::double precision, 300),
             s -> 'input'
         from jsonb_array_elements(v_item -> 'steps') with ordinality as t (s, o);
     end loop;
