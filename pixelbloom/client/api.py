@@ -1,0 +1,193 @@
+"""The REST API over requests."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+from uuid import UUID
+
+import requests
+from requests.auth import AuthBase
+
+from pixelbloom.client.errors import ApiError
+from pixelbloom.client.token import Token, read
+from pixelbloom.errors import ConfigurationError, FieldError, Unavailable
+
+#: Seconds to connect, and seconds without a byte of the answer.
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0
+
+
+class _Bearer(AuthBase):
+    """As `auth`, so that a ~/.netrc cannot put other credentials in the place of the token."""
+
+    def __init__(self, token: Token) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {read(self._token)}"
+        return request
+
+
+class ApiClient:
+    """Requests to one API in the name of one caller.
+
+    Every method raises ApiError where the API answers with an error, and Unavailable where it does not
+    answer. Not to be shared between threads, as requests' sessions are not.
+    """
+
+    def __init__(self, base_url: str, token: Token) -> None:
+        self.base_url = check_base_url(base_url)
+        self.token = token
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._session.close()
+
+    def invoke(
+        self,
+        agent_type: str,
+        input: Mapping[str, Any],
+        *,
+        user_id: UUID | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        wait: int | None = None,
+    ) -> dict[str, Any]:
+        """Submit an agent run; answers `request_id`, `status`, `result`, `error`.
+
+        `wait` (1 to 60 s) holds the answer until the run ends or the time passes. The same `idempotency_key`,
+        input and caller give the same run, so that a request may be sent again after Unavailable.
+        """
+        body: dict[str, Any] = {"agent_type": agent_type, "input": dict(input)}
+        if user_id is not None:
+            body["user_id"] = str(user_id)
+        if metadata is not None:
+            body["metadata"] = dict(metadata)
+        headers = {}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        if wait is not None:
+            headers["Prefer"] = f"wait={wait}"
+        return self._call("POST", "/api/agents/invoke", json=body, headers=headers, extra_seconds=wait or 0)
+
+    def run(self, request_id: UUID) -> dict[str, Any]:
+        """One run with its steps."""
+        return self._call("GET", f"/api/agents/runs/{request_id}")
+
+    def runs(self, *, limit: int | None = None, cursor: str | None = None, **filters: str | None) -> dict[str, Any]:
+        """One page of runs, newest first: `items` and `next_cursor`.
+
+        Filters: `status`, `agent_type`, `created_after`, `created_before` (ISO 8601).
+        """
+        params = {"limit": limit, "cursor": cursor, **filters}
+        return self._call("GET", "/api/agents/runs", params={k: v for k, v in params.items() if v is not None})
+
+    def each_run(self, **filters: str | None) -> Iterator[dict[str, Any]]:
+        """Every run that fits, newest first, page after page."""
+        cursor = None
+        while True:
+            page = self.runs(limit=200, cursor=cursor, **filters)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def agents(self) -> dict[str, Any]:
+        """What agents there are."""
+        return self._call("GET", "/api/agents")
+
+    def agent(self, agent_type: str) -> dict[str, Any]:
+        """One agent with the JSON Schemas of its input and output."""
+        return self._call("GET", f"/api/agents/{quote(agent_type, safe='')}")
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        params: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_seconds: float = 0,
+    ) -> dict[str, Any]:
+        try:
+            response = self._session.request(
+                method,
+                self.base_url + path,
+                json=json,
+                params=params,
+                headers=headers,
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT + extra_seconds),
+                allow_redirects=False,
+            )
+        except requests.exceptions.InvalidJSONError as error:
+            raise ConfigurationError("The input has a number that JSON cannot carry (NaN or Infinity).") from error
+        except requests.Timeout as error:
+            raise Unavailable(f"The API at {self.base_url} did not answer in time; try again.") from error
+        except requests.RequestException as error:
+            raise Unavailable(
+                f"The API at {self.base_url} does not answer; is it running? (`make run` starts the local stack)"
+            ) from error
+        body = _json_object(response)
+        if response.ok and not response.is_redirect and body is not None:
+            return body
+        raise _error(response, body, self.base_url)
+
+
+def check_base_url(base_url: str) -> str:
+    """The API's address without a trailing slash. Raises ConfigurationError where it is none."""
+    try:
+        parts = urlsplit(base_url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+        fits = fits and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ConfigurationError(f"{base_url!r} is not the address of an API; write it as http://localhost:8000")
+    return base_url.rstrip("/")
+
+
+def _json_object(response: requests.Response) -> dict[str, Any] | None:
+    try:
+        body = response.json()
+    except requests.exceptions.JSONDecodeError:
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _error(response: requests.Response, body: dict[str, Any] | None, base_url: str) -> ApiError:
+    status = response.status_code
+    request_id = response.headers.get("X-Request-ID")
+    if body is None or not isinstance(body.get("error"), str):
+        where = f" (it points to {response.headers['Location']})" if response.is_redirect else ""
+        return ApiError(
+            f"{base_url} answered {status} and not as the PixelBloom API does{where}; check the address.",
+            status=status,
+            code="UPSTREAM_ERROR",
+            request_id=request_id,
+        )
+    listed = body.get("details")
+    details = [
+        FieldError(str(item.get("field", "")), str(item.get("message", "")))
+        for item in (listed if isinstance(listed, list) else [])
+        if isinstance(item, dict)
+    ]
+    return ApiError(
+        body["error"],
+        status=status,
+        code=str(body.get("code", "INTERNAL")),
+        details=details,
+        request_id=request_id,
+        retry_after=_seconds(response.headers.get("Retry-After")),
+    )
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isdecimal() else None

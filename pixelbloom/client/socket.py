@@ -1,0 +1,276 @@
+"""One WebSocket channel as an iterator of events that outlives its connections."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Self
+
+import structlog
+import websocket
+from websocket import ABNF
+
+from pixelbloom.client import frames
+from pixelbloom.client.api import check_base_url
+from pixelbloom.client.backoff import Backoff
+from pixelbloom.client.cursor import Cursor
+from pixelbloom.client.errors import SocketRejected
+from pixelbloom.client.token import Token, read, seconds_left
+from pixelbloom.errors import Unavailable
+
+log = structlog.get_logger(__name__)
+
+CONNECT_SECONDS = 10.0
+#: After so long without a frame the server is asked whether it is there, and after twice that it is not.
+PING_SECONDS = 20.0
+#: A connection that held for so long was a good one: the next delay starts from the first again.
+STABLE_SECONDS = 10.0
+#: So long before a token expires a fresh one is sent, where the client was given a function for it.
+RENEW_SECONDS = 30.0
+
+#: Protocol errors, and messages that the server will not take: the same frames would end the same way.
+_FINAL_CODES = frozenset({1002, 1003, 1007, 1008, 1009, 1010})
+#: Answers to the upgrade that may be others next time.
+_PASSING_STATUSES = frozenset({408, 425, 429})
+#: Errors about a topic that mean "not now".
+_PASSING_PROBLEMS = frozenset({"UNAVAILABLE", "INTERNAL", "RATE_LIMITED"})
+_WORDS = {1001: "the server went away", 1012: "the server restarts", 1013: "the server could not keep up"}
+
+
+class _Dropped(Exception):
+    """The connection is gone, and another one may do better."""
+
+    def __init__(self, reason: str, close_code: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.close_code = close_code
+
+
+class SocketClient:
+    """A channel (`workflows`, `notifications`, `analytics`) of the API at `base_url`.
+
+    `events()` gives every event once and in order. It comes back by itself after a lost connection and after
+    close codes like 1001, 1012 and 1013, and resumes each topic by its seq and epoch. It ends with
+    SocketRejected on 1008 and other refusals, and with Unavailable after `give_up_after` seconds without a
+    connection (None: never).
+
+    One thread iterates; `subscribe`, `unsubscribe` and `close` may be called from any other. While the
+    iterating thread is busy elsewhere, pings go unanswered: the server may then drop the connection, and
+    nothing is lost by it.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        channel: str,
+        token: Token,
+        *,
+        give_up_after: float | None = None,
+        backoff: Backoff | None = None,
+        ping_seconds: float = PING_SECONDS,
+    ) -> None:
+        # http becomes ws, https becomes wss.
+        self._url = f"ws{check_base_url(base_url).removeprefix('http')}/api/ws/{channel}"
+        self._token = token
+        self._give_up_after = give_up_after
+        self._backoff = backoff or Backoff()
+        self._ping_seconds = ping_seconds
+        self._lock = threading.Lock()
+        self._cursors: dict[str, Cursor] = {}
+        self._socket: websocket.WebSocket | None = None
+        self._closed = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def subscribe(
+        self,
+        topic: str,
+        params: Mapping[str, Any] | None = None,
+        *,
+        since: int | None = None,
+        epoch: str | None = None,
+    ) -> None:
+        """Join a topic now, or when connected; `since` and `epoch` resume what an earlier client saw."""
+        cursor = Cursor(topic, params, since=since, epoch=epoch)
+        with self._lock:
+            self._cursors[topic] = cursor
+            self._send(cursor.request())
+
+    def unsubscribe(self, topic: str) -> None:
+        """Leave a topic."""
+        with self._lock:
+            if self._cursors.pop(topic, None) is not None:
+                self._send({"type": "unsubscribe", "topic": topic})
+
+    def position(self, topic: str) -> tuple[int | None, str | None]:
+        """The seq and epoch to resume a topic from: of the last event that `events()` gave out."""
+        cursor = self._cursors.get(topic)
+        return (None, None) if cursor is None else (cursor.seq, cursor.epoch)
+
+    def close(self) -> None:
+        """End `events()`, also from another thread while it waits."""
+        self._closed.set()
+        with self._lock:
+            if self._socket is not None:
+                self._socket.abort()
+
+    def events(self) -> Iterator[frames.Event]:
+        """What the server tells, and `Lost` for each time the connection is lost."""
+        lost_at = time.monotonic()
+        while not self._closed.is_set():
+            try:
+                socket = self._connect()
+                connected_at = time.monotonic()
+                try:
+                    yield from self._read(socket)
+                finally:
+                    self._release(socket)
+                    lost_at = time.monotonic()
+                    if lost_at - connected_at >= STABLE_SECONDS:
+                        self._backoff.reset()
+            except _Dropped as drop:
+                if self._closed.is_set():
+                    return
+                out_for = time.monotonic() - lost_at
+                if self._give_up_after is not None and out_for >= self._give_up_after:
+                    raise Unavailable(f"No connection for {out_for:.0f} s: {drop.reason}.") from drop
+                delay = self._backoff.next()
+                log.debug("socket_lost", reason=drop.reason, close_code=drop.close_code, retry_in=delay)
+                yield frames.Lost(drop.close_code, drop.reason, delay)
+                self._closed.wait(delay)
+
+    def _connect(self) -> websocket.WebSocket:
+        socket = websocket.WebSocket()
+        try:
+            # No Origin: that header is for browsers, and a server checks it where it comes.
+            socket.connect(
+                self._url,
+                timeout=CONNECT_SECONDS,
+                header={"Authorization": f"Bearer {read(self._token)}"},
+                suppress_origin=True,
+                redirect_limit=0,
+            )
+        except websocket.WebSocketBadStatusException as error:
+            status = error.status_code
+            if status < 400 or (status < 500 and status not in _PASSING_STATUSES):
+                raise SocketRejected(
+                    f"{self._url} answered {status} instead of opening a WebSocket; check the address and the token.",
+                    close_code=None,
+                ) from None
+            raise _Dropped(f"the server answered {status}") from None
+        except (websocket.WebSocketException, OSError) as error:
+            raise _Dropped(f"cannot connect ({error})") from None
+        with self._lock:
+            if self._closed.is_set():
+                socket.shutdown()
+                raise _Dropped("closed")
+            self._socket = socket
+            for cursor in self._cursors.values():
+                self._send(cursor.request())
+        return socket
+
+    def _release(self, socket: websocket.WebSocket) -> None:
+        """Say goodbye where somebody still listens, and wait for no answer."""
+        with self._lock:
+            self._socket = None
+            if socket.connected:
+                with suppress(websocket.WebSocketException, OSError):
+                    socket.send_close()
+            socket.shutdown()
+
+    def _send(self, frame: Mapping[str, Any]) -> None:
+        """Send where connected; the lock is held. A broken connection shows at the next read."""
+        if self._socket is None:
+            return
+        try:
+            self._socket.send(json.dumps(frame))
+        except (websocket.WebSocketException, OSError):
+            self._socket.abort()
+
+    def _read(self, socket: websocket.WebSocket) -> Iterator[frames.Event]:
+        heard_at, asked = time.monotonic(), False
+        renew_at = self._renewal()
+        rejection = ""
+        while True:
+            now = time.monotonic()
+            if renew_at is not None and now >= renew_at:
+                with self._lock:
+                    self._send({"type": "auth", "token": read(self._token)})
+                renew_at = self._renewal()
+            due = heard_at + self._ping_seconds * (2 if asked else 1)
+            if now >= due:
+                if asked:
+                    raise _Dropped("the server is silent")
+                with self._lock:
+                    self._send({"type": "ping"})
+                asked = True
+                continue
+            socket.settimeout(max(0.01, min(due, renew_at or due) - now))
+            try:
+                opcode, received = socket.recv_data_frame(control_frame=True)
+            except websocket.WebSocketTimeoutException:
+                continue
+            except (websocket.WebSocketException, OSError, AttributeError) as error:
+                # AttributeError: another thread closed the socket between two looks at it.
+                raise _Dropped(f"the connection broke ({error})") from None
+            heard_at, asked = time.monotonic(), False
+            if opcode == ABNF.OPCODE_CLOSE:
+                raise _ending(received.data, rejection)
+            if opcode != ABNF.OPCODE_TEXT:
+                continue
+            event = self._take(received.data)
+            if isinstance(event, frames.Problem) and event.code == "UNAUTHORIZED":
+                rejection = event.message
+            if event is not None:
+                yield event
+
+    def _take(self, data: bytes) -> frames.Event | None:
+        """The event of a text frame, where it is one to give out."""
+        try:
+            frame = frames.parse(json.loads(data))
+        except (ValueError, RecursionError):
+            raise _Dropped("the server sent what is not JSON") from None
+        topic = getattr(frame, "topic", None)
+        with self._lock:
+            cursor = self._cursors.get(topic) if topic is not None else None
+            match frame:
+                case frames.TopicEvent():
+                    # An event of a topic that was just left may still be under way.
+                    return frame if cursor is not None and cursor.admit(frame) else None
+                case frames.Subscribed():
+                    if cursor is None:
+                        return None
+                    cursor.joined(frame)
+                case frames.Problem() if topic is not None:
+                    if frame.code in _PASSING_PROBLEMS and cursor is not None:
+                        raise _Dropped(frame.message or frame.code)
+                    self._cursors.pop(topic, None)
+                case frames.Pong():
+                    return None
+        return frame
+
+    def _renewal(self) -> float | None:
+        """When to send a fresh token, on the monotonic clock."""
+        if not callable(self._token):
+            return None
+        left = seconds_left(self._token())
+        # Not more often than once a second, whatever the function gives.
+        return None if left is None else time.monotonic() + max(1.0, left - RENEW_SECONDS, left / 2)
+
+
+def _ending(payload: bytes, rejection: str) -> Exception:
+    """What a close frame means."""
+    code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
+    reason = payload[2:].decode(errors="replace") or rejection
+    if code not in _FINAL_CODES:
+        return _Dropped(reason or _WORDS.get(code, f"the server closed with {code}"), code)
+    if code == 1008:
+        words = "The server refuses this token for this channel; get a fresh one, or one with the scope needed"
+    else:
+        words = f"The server refuses what this client sent (close code {code})"
+    return SocketRejected(f"{words}{f': {reason}' if reason else ''}.".replace("..", "."), close_code=code)

@@ -1,0 +1,150 @@
+"""One run, watched until it ends."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+from uuid import UUID
+
+from pixelbloom.client.frames import Lost, Problem, TopicEvent
+from pixelbloom.client.socket import SocketClient
+from pixelbloom.client.token import Token
+from pixelbloom.errors import NotFound
+
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class RunProgress:
+    """The run moved on. `progress` goes from 0 to 1."""
+
+    status: str
+    progress: float
+    step: str
+
+
+@dataclass(frozen=True)
+class RunText:
+    """More text of the answer as the model writes it.
+
+    `offset` counts the characters that came before it: more than were seen where some were lost on the way
+    (the result has them all). `restart`: what came before is void, this takes its place.
+    """
+
+    text: str
+    offset: int
+    restart: bool
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """The run's end. `data` has the state as it was told; `result` is None where the run did not complete."""
+
+    status: str
+    result: Any
+    error: str | None
+    data: Mapping[str, Any]
+
+    @property
+    def completed(self) -> bool:
+        return self.status == "completed"
+
+
+RunEvent = RunProgress | RunText | RunEnded | Lost
+
+
+class RunWatcher:
+    """Iterates over what happens to a run, from its present state to its end, across lost connections.
+
+    Raises NotFound where there is no such run for this caller, and whatever SocketClient raises.
+    `options` are SocketClient's.
+    """
+
+    def __init__(self, base_url: str, token: Token, run_id: UUID, **options: Any) -> None:
+        self.run_id = run_id
+        self._topic = f"workflow_run:{run_id}"
+        self._socket = SocketClient(base_url, "workflows", token, **options)
+        self._socket.subscribe(self._topic)
+        self._said: RunProgress | None = None
+        self._seen = ""  # the text in one piece that ends at
+        self._at = 0  # this many characters of the whole
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop watching; the run goes on."""
+        self._socket.close()
+
+    def wait(self) -> RunEnded:
+        """The run's end, without what comes before it."""
+        for event in self:
+            if isinstance(event, RunEnded):
+                return event
+        raise NotFound(f"Run {self.run_id} was not watched to its end: the watcher was closed.")
+
+    def __iter__(self) -> Iterator[RunEvent]:
+        for event in self._socket.events():
+            match event:
+                case Lost():
+                    yield event
+                case Problem() if event.topic in (None, self._topic) and event.code == "INVALID_TOPIC":
+                    raise NotFound(f"There is no run {self.run_id}, or it is not yours.")
+                case TopicEvent(topic=self._topic, data=Mapping() as data):
+                    yield from self._text_of(data, snapshot=event.snapshot)
+                    yield from self._progress_of(data)
+                    if data.get("status") in TERMINAL:
+                        self.close()
+                        yield _end(data)
+                        return
+
+    def _text_of(self, data: Mapping[str, Any], *, snapshot: bool) -> Iterator[RunText]:
+        if snapshot:
+            # The end of a run tells its result; the text that led there still stands.
+            if data.get("status") not in TERMINAL:
+                yield from self._whole(str(data.get("text") or ""), int(data.get("text_from") or 0))
+            return
+        delta = str(data.get("delta") or "")
+        restart = data.get("reset") is True
+        at = int(data.get("offset") or 0)
+        if restart:
+            self._seen = ""
+            self._at = at
+        if at < self._at:
+            delta, at = delta[self._at - at :], self._at
+        if delta or restart:
+            self._seen = self._seen + delta if at == self._at else delta
+            self._at = at + len(delta)
+            yield RunText(delta, at, restart)
+
+    def _whole(self, text: str, start: int) -> Iterator[RunText]:
+        """The text so far, from its character `start` on: what is new in it, where it goes on from what was seen."""
+        seen = self._seen
+        nothing_yet = not seen and self._at == 0
+        goes_on = self._at - len(seen) == start and text.startswith(seen)
+        self._seen, self._at = text, start + len(text)
+        if goes_on or nothing_yet:
+            more = text[len(seen) :]
+            if more:
+                yield RunText(more, start + len(seen), restart=False)
+        else:
+            yield RunText(text, start, restart=True)
+
+    def _progress_of(self, data: Mapping[str, Any]) -> Iterator[RunProgress]:
+        said = RunProgress(
+            status=str(data.get("status") or ""),
+            progress=float(data.get("progress") or 0),
+            step=str(data.get("step") or ""),
+        )
+        if said != self._said:
+            self._said = said
+            yield said
+
+
+def _end(data: Mapping[str, Any]) -> RunEnded:
+    status = str(data["status"])
+    result = data.get("result", data.get("outputs")) if status == "completed" else None
+    error = data.get("error")
+    return RunEnded(status, result, error if isinstance(error, str) else None, data)
