@@ -1,0 +1,25 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelbloom.client.backoff import LEAST, Backoff
+
+
+@given(st.integers(0, 40))
+def test_delays_double_up_to_the_ceiling_and_keep_some_jitter(attempts: int) -> None:
+    backoff = Backoff(first=0.5, maximum=20)
+    for _ in range(attempts):
+        backoff.next()
+    ceiling = min(20, 0.5 * 2**attempts)
+    assert LEAST * ceiling <= backoff.next() <= ceiling
+
+
+def test_two_clients_do_not_wait_equally_long() -> None:
+    assert len({Backoff().next() for _ in range(20)}) > 1
+
+
+def test_a_connection_that_held_starts_the_delays_anew() -> None:
+    backoff = Backoff(first=0.5, maximum=20)
+    for _ in range(10):
+        backoff.next()
+    backoff.reset()
+    assert backoff.next() <= 0.5
