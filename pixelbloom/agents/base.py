@@ -151,6 +151,10 @@ class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
     def facts(self, input: In) -> dict[str, Any]:
         """What was computed from the input, for the model to build on."""
 
+    def shown(self, input: In) -> In:
+        """The part of the input that the model is shown."""
+        return input
+
     def messages(self, input: In) -> list[Message]:
         """The rules and the fields of the draft; then the task, the input and the facts as material."""
         fields = "; ".join(f"{name}: {field.description}" for name, field in self.draft.model_fields.items())
@@ -159,7 +163,8 @@ class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
             "The numbers under `computed` are right. Use them as they are and invent no others.",
             f"Answer with one JSON object and nothing else. Its fields: {fields}.",
         )
-        told = material(input=input.model_dump(mode="json", exclude_none=True), computed=self.facts(input))
+        given = self.shown(input).model_dump(mode="json", exclude_none=True)
+        told = material(input=given, computed=self.facts(input))
         return [Message("system", system(self.role, *rules)), Message("user", f"{self.task}\n\n{told}")]
 
     @abstractmethod

@@ -12,7 +12,6 @@ from pixelbloom.agents.fields import (
     Brief,
     Currency,
     Draft,
-    DraftLine,
     DraftLines,
     DraftText,
     Money,
@@ -171,7 +170,7 @@ class WebDevelopmentDraft(Draft):
     """A technical lead's words."""
 
     summary: DraftText = Field(description="the estimate and the approach in two to four sentences")
-    stack: Annotated[list[DraftLine], Field(min_length=1, max_length=8)] = Field(
+    stack: DraftLines = Field(
         description="list of two to six suggested technologies that fit the features and the team"
     )
     risks: DraftLines = Field(description="list of two to five risks of this very project")

@@ -1,0 +1,329 @@
+"""ecommerce_agent: what a shop's numbers say."""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from pixelbloom.agents.base import StructuredAgent
+from pixelbloom.agents.fields import (
+    AgentInput,
+    AgentOutput,
+    Amount,
+    Brief,
+    Currency,
+    Draft,
+    DraftLines,
+    DraftText,
+    Label,
+    Money,
+)
+from pixelbloom.agents.words import listing
+from pixelbloom.models.catalog import GENERAL
+
+Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+
+#: Where most shops stand; a number beyond these is worth a word.
+_LOW_CONVERSION = 0.01
+_GOOD_CONVERSION = 0.03
+_LOW_MARGIN = 0.25
+_HIGH_RETURNS = 0.15
+_LOW_STOCK_DAYS = 14
+_HIGH_STOCK_DAYS = 180
+
+
+class Product(BaseModel):
+    """A product and what was sold of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
+
+    name: Label = Field(description="Name.")
+    price: Amount = Field(description="Price of one, without tax.")
+    cost: Amount | None = Field(None, description="What one costs to buy or make.")
+    units_sold: Count = Field(0, description="Sold in the period.")
+    units_returned: Count = Field(0, description="Returned in the period.")
+    stock: Count | None = Field(None, description="In stock now.")
+
+
+class EcommerceInput(AgentInput):
+    """The numbers of a period; give what is known."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "shop": "Clay & Co",
+                    "period_days": 30,
+                    "visitors": 8200,
+                    "orders": 164,
+                    "marketing_spend": 1200,
+                    "products": [
+                        {"name": "Mug", "price": 24, "cost": 9.5, "units_sold": 210, "stock": 90},
+                        {"name": "Vase", "price": 68, "cost": 41, "units_sold": 35, "units_returned": 7, "stock": 400},
+                    ],
+                    "question": "Where do we lose money?",
+                }
+            ]
+        }
+    )
+
+    shop: Label | None = Field(None, description="Name of the shop.")
+    question: Brief | None = Field(None, description="What the owner wants to know.")
+    period_days: int = Field(30, ge=1, le=366, description="Days that the numbers are about.")
+    visitors: Count | None = Field(None, description="Visits in the period.")
+    carts: Count | None = Field(None, description="Visits that put something into the cart.")
+    orders: Count | None = Field(None, description="Orders in the period.")
+    revenue: Amount | None = Field(None, description="Revenue; computed from the products where it is missing.")
+    marketing_spend: Amount | None = Field(None, description="Money spent on marketing.")
+    products: list[Product] = Field(default=[], max_length=200, description="Products.")
+    currency: Currency = Field("usd", description="Currency, as ISO 4217.")
+
+    @model_validator(mode="after")
+    def _some_numbers(self) -> "EcommerceInput":
+        numbers = (self.visitors, self.carts, self.orders, self.revenue, self.marketing_spend)
+        if not self.products and all(number is None for number in numbers):
+            raise ValueError("give numbers: `products`, or `visitors`, `orders` and `revenue`")
+        if self.visitors is not None and self.carts is not None and self.carts > self.visitors:
+            raise ValueError("`carts` cannot be more than `visitors`")
+        for product in self.products:
+            if product.units_returned > product.units_sold:
+                raise ValueError("`units_returned` of a product cannot be more than its `units_sold`")
+        return self
+
+
+class ShopMetrics(BaseModel):
+    """Computed measures; null where the numbers for one are missing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    revenue: Money | None = Field(description="As given, or the sum of price by units sold, less returns.")
+    average_order_value: Money | None = Field(description="Revenue by orders.")
+    conversion_rate: float | None = Field(description="Orders by visitors, 0 to 1.")
+    cart_abandonment: float | None = Field(description="Part of the carts that became no order, 0 to 1.")
+    gross_margin: Money | None = Field(description="Of the products whose cost is known.")
+    gross_margin_rate: float | None = Field(description="That margin by those products' revenue.")
+    return_on_ad_spend: float | None = Field(description="Revenue by marketing spend.")
+    cost_per_order: Money | None = Field(description="Marketing spend by orders.")
+    profit_after_marketing: Money | None = Field(description="Gross margin less marketing spend.")
+
+
+class ProductMetrics(BaseModel):
+    """A product's numbers."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="Name.")
+    revenue: Money = Field(description="Price by units kept by customers.")
+    margin: Money | None = Field(description="Price less cost, by units kept; null without a cost.")
+    margin_rate: float | None = Field(description="Part of the price that is margin.")
+    return_rate: float | None = Field(description="Part of the units that came back; null where none was sold.")
+    stock_days: int | None = Field(description="Days that the stock lasts at this pace; null where it cannot be said.")
+
+
+class EcommerceOutput(AgentOutput):
+    """Measures, findings and what to do."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "summary": "The shop converts 2.0% of its visits.",
+                    "currency": "usd",
+                    "metrics": {
+                        "revenue": 6944,
+                        "average_order_value": 42.34,
+                        "conversion_rate": 0.02,
+                        "cart_abandonment": None,
+                        "gross_margin": 3801,
+                        "gross_margin_rate": 0.547,
+                        "return_on_ad_spend": 5.79,
+                        "cost_per_order": 7.32,
+                        "profit_after_marketing": 2601,
+                    },
+                    "products": [],
+                    "findings": ["Vase: 20% came back."],
+                    "actions": ["Find out why vases come back."],
+                }
+            ]
+        }
+    )
+
+    summary: str = Field(description="The state of the shop in words.")
+    currency: str = Field(description="Currency of all amounts.")
+    metrics: ShopMetrics = Field(description="Measures of the whole shop.")
+    products: list[ProductMetrics] = Field(description="Products, the one with the most margin first.")
+    findings: list[str] = Field(description="What stands out, found by rule.")
+    actions: list[str] = Field(description="What to do, first things first.")
+
+
+class EcommerceDraft(Draft):
+    """A shop consultant's words."""
+
+    summary: DraftText = Field(description="the state of the shop in two to four sentences; answer the question if any")
+    actions: DraftLines = Field(description="list of two to six actions, the one with the most effect first")
+
+
+class EcommerceAgent(StructuredAgent[EcommerceInput, EcommerceDraft, EcommerceOutput]):
+    """Computes margin, order value, conversion and stock, and says what follows."""
+
+    agent_type = "ecommerce_agent"
+    title = "E-commerce"
+    description = "Computes a shop's margin, order value, conversion and stock from its numbers, and says what to do."
+    capabilities = ("margin and order value", "conversion and abandonment", "stock and returns", "actions")
+    model = GENERAL
+    max_tokens = 800
+    input = EcommerceInput
+    output = EcommerceOutput
+    draft = EcommerceDraft
+    role = "a consultant for online shops"
+    guidance = (
+        "Each action follows from a number; name it.",
+        "Where a number is missing that the question needs, say which.",
+    )
+    task = "Say how the shop does and what to do."
+
+    def facts(self, input: EcommerceInput) -> dict[str, Any]:
+        """Measures, the ten best and worst products, findings."""
+        products = _products(input)
+        shown = products if len(products) <= 20 else products[:10] + products[-10:]
+        return {
+            "metrics": _metrics(input).model_dump(mode="json", exclude_none=True),
+            "products": [product.model_dump(mode="json", exclude_none=True) for product in shown],
+            "findings": _findings(input)[:15],
+        }
+
+    def rules(self, input: EcommerceInput) -> EcommerceDraft:
+        """The measures in words; an action for each finding."""
+        metrics = _metrics(input)
+        unit = input.currency.upper()
+        said = []
+        if metrics.revenue is not None:
+            said.append(f"{metrics.revenue:,.2f} {unit} revenue in {input.period_days} days")
+        if metrics.average_order_value is not None:
+            said.append(f"{metrics.average_order_value:,.2f} {unit} an order")
+        if metrics.conversion_rate is not None:
+            said.append(f"{metrics.conversion_rate:.1%} of visits buy")
+        if metrics.gross_margin_rate is not None:
+            said.append(f"{metrics.gross_margin_rate:.0%} gross margin")
+        if metrics.profit_after_marketing is not None:
+            said.append(f"{metrics.profit_after_marketing:,.2f} {unit} left after marketing")
+        summary = f"{input.shop or 'The shop'}: {listing(said)}." if said else "Too few numbers for a measure yet."
+        return EcommerceDraft(summary=summary, actions=_actions(input))
+
+    def compose(self, draft: EcommerceDraft, input: EcommerceInput) -> EcommerceOutput:
+        """Our numbers with the draft's words."""
+        return EcommerceOutput(
+            summary=draft.summary,
+            currency=input.currency,
+            metrics=_metrics(input),
+            products=_products(input),
+            findings=_findings(input),
+            actions=draft.actions,
+        )
+
+
+def _kept(product: Product) -> int:
+    return product.units_sold - product.units_returned
+
+
+def _metrics(input: EcommerceInput) -> ShopMetrics:
+    revenue = input.revenue
+    if revenue is None and input.products:
+        revenue = sum((product.price * _kept(product) for product in input.products), Decimal(0))
+    known = [product for product in input.products if product.cost is not None]
+    margin = sum(((p.price - (p.cost or 0)) * _kept(p) for p in known), Decimal(0)) if known else None
+    of_known = sum((p.price * _kept(p) for p in known), Decimal(0))
+    orders, spend = input.orders, input.marketing_spend
+    abandoned = None
+    if input.carts and orders is not None:
+        abandoned = max(0.0, 1 - orders / input.carts)
+    return ShopMetrics(
+        revenue=revenue,
+        average_order_value=round(revenue / orders, 2) if revenue is not None and orders else None,
+        conversion_rate=round(orders / input.visitors, 4) if orders is not None and input.visitors else None,
+        cart_abandonment=None if abandoned is None else round(abandoned, 4),
+        gross_margin=margin,
+        gross_margin_rate=round(float(margin / of_known), 4) if margin is not None and of_known else None,
+        return_on_ad_spend=round(float(revenue / spend), 2) if revenue is not None and spend else None,
+        cost_per_order=round(spend / orders, 2) if spend is not None and orders else None,
+        profit_after_marketing=margin - spend if margin is not None and spend is not None else None,
+    )
+
+
+def _products(input: EcommerceInput) -> list[ProductMetrics]:
+    measured = [_measure(product, input.period_days) for product in input.products]
+    return sorted(measured, key=lambda p: (p.margin is None, -(p.margin or 0), -p.revenue, p.name))
+
+
+def _measure(product: Product, days: int) -> ProductMetrics:
+    kept = _kept(product)
+    margin = None if product.cost is None else (product.price - product.cost) * kept
+    rate = None
+    if product.cost is not None and product.price:
+        rate = round(float((product.price - product.cost) / product.price), 4)
+    stock_days = None
+    if product.stock is not None and kept:
+        stock_days = product.stock * days // kept
+    return ProductMetrics(
+        name=product.name,
+        revenue=product.price * kept,
+        margin=margin,
+        margin_rate=rate,
+        return_rate=round(product.units_returned / product.units_sold, 4) if product.units_sold else None,
+        stock_days=stock_days,
+    )
+
+
+def _findings(input: EcommerceInput) -> list[str]:
+    return [finding for finding, _ in _judged(input)][:30]
+
+
+def _actions(input: EcommerceInput) -> list[str]:
+    actions = list(dict.fromkeys(action for _, action in _judged(input)))[:6]
+    return actions or ["Keep the course, and compare with the same period of last year."]
+
+
+def _judged(input: EcommerceInput) -> list[tuple[str, str]]:
+    """What stands out, with what to do about it; losses first."""
+    metrics = _metrics(input)
+    found: list[tuple[str, str]] = []
+    if metrics.profit_after_marketing is not None and metrics.profit_after_marketing < 0:
+        found.append(
+            (
+                f"Marketing costs {-metrics.profit_after_marketing:,.2f} more than the margin earns.",
+                "Pause the campaigns whose orders cost more than their margin.",
+            )
+        )
+    for product in _products(input):
+        if product.margin_rate is not None and product.margin_rate < 0:
+            found.append((f"{product.name} is sold below its cost.", f"Raise the price of {product.name}."))
+        elif product.margin_rate is not None and product.margin_rate < _LOW_MARGIN:
+            found.append(
+                (
+                    f"{product.name} keeps only {product.margin_rate:.0%} of its price.",
+                    f"Renegotiate the cost of {product.name}, or sell it in bundles.",
+                )
+            )
+        if product.return_rate is not None and product.return_rate > _HIGH_RETURNS:
+            found.append(
+                (f"{product.name}: {product.return_rate:.0%} came back.", f"Find out why {product.name} comes back.")
+            )
+        if product.stock_days is not None and product.stock_days < _LOW_STOCK_DAYS:
+            found.append((f"{product.name} sells out in {product.stock_days} days.", f"Reorder {product.name} now."))
+        if product.stock_days is not None and product.stock_days > _HIGH_STOCK_DAYS:
+            found.append(
+                (f"The stock of {product.name} lasts {product.stock_days} days.", f"Sell off some {product.name}.")
+            )
+    rate = metrics.conversion_rate
+    if rate is not None and rate < _LOW_CONVERSION:
+        found.append((f"Only {rate:.2%} of visits buy.", "Test the product pages and the checkout on a phone."))
+    elif rate is not None and rate >= _GOOD_CONVERSION:
+        found.append((f"{rate:.1%} of visits buy, which is good.", "Bring more visitors: the shop converts them."))
+    if metrics.cart_abandonment is not None and metrics.cart_abandonment > 0.7:
+        found.append(
+            (
+                f"{metrics.cart_abandonment:.0%} of carts are left.",
+                "Show shipping costs early, and write to those who left a cart.",
+            )
+        )
+    return found
