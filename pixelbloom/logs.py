@@ -31,7 +31,7 @@ _SECRET_TEXT = (
     (re.compile(r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), REDACTED),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {REDACTED}"),
     (
-        re.compile(r"(?i)\b((?:access_|refresh_)?token|api_?key|secret|password)=[^&\s\"'<>]+"),
+        re.compile(r"(?i)\b(\w*(?:token|api_?key|secret|password))=[^&\s\"'<>]+"),
         rf"\1={REDACTED}",
     ),
     (re.compile(r"\b(?:[sr]k_(?:live|test)_|whsec_|hf_|sb_secret_)\w{6,}"), REDACTED),
@@ -111,9 +111,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
         cache_logger_on_first_use=False,
     )
     renderer: Processor = (
-        structlog.dev.ConsoleRenderer(colors=stream.isatty())
-        if pretty
-        else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=stream.isatty()) if pretty else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -139,7 +137,7 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
 
 
 def configure_celery() -> None:
-    """Make a Celery process (worker, beat, Flower) log as all others do; call it before the process starts."""
+    """Make a Celery process (worker, beat, Flower) log as all others do; call it before it starts."""
     from celery.signals import setup_logging
 
     setup_logging.connect(_on_setup_logging, weak=False, dispatch_uid="pixelbloom.logs")

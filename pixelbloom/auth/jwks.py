@@ -70,9 +70,7 @@ class Jwks:
 
     def _find(self, kid: str | None, algorithm: str) -> tuple[jwt.PyJWK, ...]:
         return tuple(
-            key
-            for key in self._keys
-            if key.algorithm_name == algorithm and (kid is None or key.key_id == kid)
+            key for key in self._keys if key.algorithm_name == algorithm and (kid is None or key.key_id == kid)
         )
 
     def _is_stale(self) -> bool:
@@ -107,9 +105,7 @@ class Jwks:
                 rest = min(self._base_cool_down * 2**self._failures, MAX_COOL_DOWN)
                 self._failures = min(self._failures + 1, 16)
                 self._rest_until = self._clock() + rest
-            log.warning(
-                "jwks_fetch_failed", error=type(error).__name__, rest_seconds=rest, kept=len(self._keys)
-            )
+            log.warning("jwks_fetch_failed", error=type(error).__name__, rest_seconds=rest, kept=len(self._keys))
         else:
             with self._lock:
                 self._keys, self._fetched_at, self._failures = keys, self._clock(), 0

@@ -30,9 +30,7 @@ _SIGNATURE_ONLY: Any = {
 class TokenVerifier:
     """Verifies the three token forms. Safe to share between threads and greenlets."""
 
-    def __init__(
-        self, settings: Settings, *, jwks: Jwks | None = None, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, settings: Settings, *, jwks: Jwks | None = None, clock: Callable[[], float] = time.time) -> None:
         self._secrets: dict[str, set[Signer]] = {}
         for secret, signer in (
             (settings.api_jwt_secret, Signer.API),

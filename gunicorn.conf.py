@@ -1,0 +1,29 @@
+"""gunicorn's settings: `gunicorn wsgi:app` reads them. GUNICORN_CMD_ARGS and the command line override them."""
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything imports ssl or opens a socket
+
+from pixelbloom.config import settings  # noqa: E402
+
+bind = f"127.0.0.1:{settings().port}"
+# The number of processes is WEB_CONCURRENCY, 1 by default: gunicorn reads it itself.
+worker_class = "pixelbloom.web.worker.Worker"
+# Requests and open sockets share these; a socket costs about 40 KB.
+worker_connections = 12_000
+backlog = 2048
+
+# Seconds. A worker whose event loop stands still for `timeout` is replaced.
+timeout = 60
+graceful_timeout = 10
+keepalive = 30
+
+# A token may stand in the URL of a socket.
+limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 16_380
+
+logger_class = "pixelbloom.web.worker.StructuredLogger"
+accesslog = "-"
+loglevel = settings().log_level
+proc_name = "pixelbloom-web"

@@ -1,0 +1,53 @@
+"""The application's factory. Nothing happens at import."""
+
+from flask import Response
+from werkzeug.routing import BaseConverter
+
+from pixelbloom import logs
+from pixelbloom.config import Settings
+from pixelbloom.config import settings as process_settings
+from pixelbloom.web import cors, errors, openapi, request_id, services
+from pixelbloom.web.agents import agents
+from pixelbloom.web.body import MAX_BODY_BYTES, StrictRequest
+from pixelbloom.web.health import health
+from pixelbloom.web.realtime import routes as realtime
+from pixelbloom.web.runs import runs
+
+
+class AgentName(BaseConverter):
+    """The name of an agent in a path; the fixed addresses beside it are none."""
+
+    regex = "(?!(?:invoke|runs)$)[^/]{1,100}"
+
+
+def create_app(settings: Settings | None = None) -> openapi.Api:
+    """The WSGI application. Starts also while a part it depends on is away; `/readyz` tells."""
+    settings = settings or process_settings()
+    logs.configure(settings)
+    app = openapi.make()
+    app.request_class = StrictRequest
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False
+    app.url_map.strict_slashes = True
+    app.url_map.converters["agent"] = AgentName
+    services.install(app, services.build(settings))
+    request_id.register(app)
+    cors.register(app, settings)
+    errors.register(app)
+    for blueprint in (health, agents, runs):
+        app.register_api(blueprint)
+    openapi.register_docs(app)
+    realtime.register(app, services.of(app))
+    app.after_request(_secure)
+    return app
+
+
+def _secure(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    if response.mimetype == "application/json":
+        headers.setdefault("Cache-Control", "no-store")
+        headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+    return response

@@ -1,0 +1,122 @@
+"""JSON bodies, read strictly: what is kept must be storable, and must mean the same to every reader."""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from flask import Request
+
+from pixelbloom.errors import FieldError, InvalidInput
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_DEPTH = 64
+_LARGEST = int(1.7e308)
+
+
+class StrictRequest(Request):
+    """A request whose `get_json` answers an object or raises InvalidInput, whatever `silent` says."""
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
+        if self.mimetype != "application/json":
+            raise InvalidInput("Send the body as JSON, with the header Content-Type: application/json.")
+        if self.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
+        return parse_object(self.get_data(cache=cache))
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in these bytes. Raises InvalidInput, which says what is wrong with them."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("The body is not valid UTF-8.") from None
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_bounded,
+            object_pairs_hook=_unique,
+        )
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        ) from None
+    if not isinstance(value, dict):
+        raise InvalidInput("The body must be a JSON object.")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        _check_depth(value)
+    if b"\\u" in raw:
+        _check_text(value)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidInput(f"The body has {name}, which is not JSON; use null or a finite number.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise InvalidInput("The body has a number that is too large; keep it below 1.7e308.")
+    return number
+
+
+def _bounded(text: str) -> int:
+    number = int(text) if len(text) < 400 else _LARGEST + 1
+    if abs(number) > _LARGEST:
+        raise InvalidInput("The body has a number that is too large; keep it below 1.7e308.")
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidInput("An object in the body has the same key twice; keep one of them.")
+    return found
+
+
+def _too_deep() -> InvalidInput:
+    return InvalidInput(f"The body is nested too deeply; at most {MAX_DEPTH} levels are taken.")
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield str(index), item
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        level = [child for item in level for _, child in _children(item) if isinstance(child, dict | list)]
+
+
+def _check_text(value: Any) -> None:
+    waiting = [("", value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, str):
+            _check_string(path, item)
+        for key, child in _children(item):
+            if isinstance(item, dict):
+                _check_string(path or "body", key)
+            waiting.append((f"{path}.{key}" if path else key, child))
+
+
+def _check_string(path: str, text: str) -> None:
+    if "\x00" in text:
+        fault = "has a NUL character, which cannot be stored"
+    elif any("\ud800" <= char <= "\udfff" for char in text):
+        fault = "has half of a surrogate pair, which is no character"
+    else:
+        return
+    raise InvalidInput(f"{path} {fault}; remove it.", [FieldError(path, fault)])

@@ -1,0 +1,26 @@
+"""The verified caller of a request."""
+
+from flask import g, request
+
+from pixelbloom.auth.principal import Principal
+from pixelbloom.errors import Unauthenticated
+from pixelbloom.web.services import services
+
+
+def authenticate() -> None:
+    """Before a request of a guarded blueprint: verify its token, before its body is looked at."""
+    g.principal = services().verifier.verify(bearer_token(request.headers.get("Authorization")))
+
+
+def principal() -> Principal:
+    """Who calls."""
+    found: Principal = g.principal
+    return found
+
+
+def bearer_token(header: str | None) -> str:
+    """The token of an Authorization header. Raises Unauthenticated where there is none."""
+    scheme, _, token = (header or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send a token in the header Authorization: Bearer <token>.")
+    return token.strip()

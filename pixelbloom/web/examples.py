@@ -1,0 +1,80 @@
+"""The examples that the OpenAPI document shows."""
+
+from typing import Any
+
+_RUN_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"
+_USER_ID = "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"
+_STARTED, _FINISHED = "2026-01-31T12:00:00.120000Z", "2026-01-31T12:00:03.480000Z"
+
+QUEUED: dict[str, Any] = {"request_id": _RUN_ID, "status": "queued", "error": None}
+
+RUN: dict[str, Any] = {
+    "request_id": _RUN_ID,
+    "kind": "agent",
+    "agent_type": "chat_agent",
+    "user_id": _USER_ID,
+    "status": "completed",
+    "progress": 1,
+    "step": "chat_agent",
+    "result": {"reply": "A landing page takes about two weeks."},
+    "error": None,
+    "error_code": None,
+    "metadata": {"source": "dashboard"},
+    "provider": "ollama",
+    "model": "llama3.1:8b",
+    "attempts": 1,
+    "correlation_id": "7d0c2f6b3c0f4a4f9e1c0a5b6d7e8f90",
+    "created_at": "2026-01-31T12:00:00.004000Z",
+    "started_at": _STARTED,
+    "finished_at": _FINISHED,
+    "steps": [
+        {
+            "key": "chat_agent",
+            "agent_type": "chat_agent",
+            "status": "completed",
+            "attempt": 1,
+            "started_at": _STARTED,
+            "finished_at": _FINISHED,
+            "duration_ms": 3360,
+            "provider": "ollama",
+            "model": "llama3.1:8b",
+            "tokens": 212,
+            "output": {"reply": "A landing page takes about two weeks."},
+            "error": None,
+        }
+    ],
+}
+
+AGENT: dict[str, Any] = {
+    "agent_type": "chat_agent",
+    "title": "Chat",
+    "description": "Answers a visitor's question.",
+    "capabilities": ["answer questions about services"],
+    "model": "llama3.1:8b",
+    "input_schema": {"type": "object", "properties": {"message": {"type": "string"}}},
+    "output_schema": {"type": "object", "properties": {"reply": {"type": "string"}}},
+}
+
+INVOKE: dict[str, Any] = {
+    "agent_type": "lead_agent",
+    "input": {"query": "Find top prospects in SaaS"},
+    "metadata": {"source": "dashboard"},
+}
+
+INVOKE_HEADERS: list[dict[str, Any]] = [
+    {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "`wait=N`: hold the answer until the run ends or N seconds (1 to 60) pass.",
+        "schema": {"type": "string"},
+        "example": "wait=2",
+    },
+    {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": False,
+        "description": "1 to 255 visible ASCII characters. The same key and request give the same run.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    },
+]

@@ -1,0 +1,186 @@
+"""The API's description of itself: OpenAPI 3.1 from the routes, and a docs page that needs no other server."""
+
+from http import HTTPStatus
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, render_template_string
+from flask_openapi3 import Info, OpenAPI
+from flask_openapi3_swagger.plugins import RegisterPlugin
+from flask_openapi3_swagger.templates import swagger_html_string
+from pydantic import BaseModel, ValidationError
+
+import pixelbloom
+from pixelbloom.agents import registry
+from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.web import schemas
+from pixelbloom.web.schemas import ErrorBody
+
+DOCUMENT_URL = "/api/openapi.json"
+DOCS_URL = "/api/docs"
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+#: By status, as flask-openapi3 takes them.
+Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
+_REF = "#/components/schemas/"
+#: The page's own scripts and styles, and nothing from elsewhere.
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+_ERRORS = {
+    400: ("The input cannot be taken; `details` names the fields.", "Invalid agent_type or input", "BAD_REQUEST"),
+    401: ("No token, or one that does not verify.", "The token has expired; sign in again.", "UNAUTHORIZED"),
+    403: ("Verified, but not allowed.", "A user's token may name only its own user_id.", "FORBIDDEN"),
+    404: ("No such thing, or not yours.", "There is no such run, or it is not yours.", "NOT_FOUND"),
+    409: ("The Idempotency-Key came with another body.", "Use a new key for a new request.", "CONFLICT"),
+    413: ("The body is larger than 1 MiB.", "The body is larger than 1 MiB; send less.", "PAYLOAD_TOO_LARGE"),
+    500: ("Our fault.", "Something went wrong on our side; give the request id.", "INTERNAL"),
+    503: ("A part we need does not answer now.", "The database does not answer; try again shortly.", "UNAVAILABLE"),
+}
+_HEADERS = {
+    "X-Request-ID": {
+        "description": "The request's id: yours where it was sane, else ours.",
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
+    "Preference-Applied": {"description": "The wait that was honoured.", "schema": {"type": "string"}},
+    "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
+}
+
+
+def success(
+    model: type[BaseModel],
+    example: Any,
+    *,
+    status: int = 200,
+    description: str = "Done.",
+    headers: tuple[str, ...] = (),
+) -> Responses:
+    """A response of this shape, with an example."""
+    return {
+        str(status): {
+            "description": description,
+            "headers": {name: _HEADERS[name] for name in ("X-Request-ID", *headers)},
+            "content": {
+                "application/json": {"schema": {"$ref": _REF + model.__name__}, "example": example},
+            },
+        }
+    }
+
+
+def failures(*statuses: int) -> Responses:
+    """The errors an operation may end in, each with the spec's body and an example."""
+    found: Responses = {}
+    for status in statuses:
+        description, sentence, code = _ERRORS[status]
+        extra = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}.get(status, ())
+        found |= success(
+            ErrorBody, {"error": sentence, "code": code}, status=status, description=description, headers=extra
+        )
+    return found
+
+
+class Api(OpenAPI):
+    """The application. Its document also holds the models of all responses and the agents' input schemas."""
+
+    def generate_spec_json(self) -> None:
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
+        document = self.spec_json
+        found = document["components"]["schemas"]
+        for model in vars(schemas).values():
+            if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.InvokeRequest:
+                _add_model(found, model)
+        _describe_invocations(document)
+
+
+def _add_model(found: dict[str, Any], model: type[schemas.Shape]) -> None:
+    """Under its name; of the parameters' shapes only what they refer to."""
+    schema = dict(model.model_json_schema(ref_template=_REF + "{model}", mode="serialization"))
+    found |= schema.pop("$defs", {})
+    if not model.__name__.endswith(("Query", "Path")):
+        found[model.__name__] = schema
+
+
+def _describe_invocations(document: dict[str, Any]) -> None:
+    """One variant an agent, so that a reader and a generated client see what `input` each of them takes."""
+    found = document["components"]["schemas"]
+    general = found["InvokeRequest"]
+    variants, mapping = [], {}
+    for agent in registry.all():
+        name = "".join(part.title() for part in agent.agent_type.split("_"))
+        inputs = agent.input.model_json_schema(ref_template=_REF + name + "{model}")
+        for inner, schema in inputs.pop("$defs", {}).items():
+            found[name + inner] = schema
+        found[f"{name}Input"] = inputs
+        found[f"Invoke{name}"] = {
+            "type": "object",
+            "title": agent.title,
+            "description": agent.description,
+            "properties": {
+                **general["properties"],
+                "agent_type": {"type": "string", "const": agent.agent_type},
+                "input": {"$ref": f"{_REF}{name}Input"},
+            },
+            "required": general["required"],
+            "additionalProperties": False,
+        }
+        variants.append({"$ref": f"{_REF}Invoke{name}"})
+        mapping[agent.agent_type] = f"{_REF}Invoke{name}"
+    found["InvokeRequest"] = {
+        "oneOf": variants,
+        "discriminator": {"propertyName": "agent_type", "mapping": mapping},
+    }
+
+
+def make(**options: Any) -> Api:
+    """An application with this API's title and rules of validation."""
+    return Api(
+        "pixelbloom.web",
+        info=Info(
+            title="PixelBloom",
+            version=pixelbloom.__version__,
+            description="Agents that run in the background: submit, then poll, wait or watch over the WebSocket.",
+        ),
+        security_schemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        validation_error_status=500,  # every operation declares one, so the library adds none of its own
+        validation_error_model=ErrorBody,
+        validation_error_callback=refuse,
+        doc_ui=False,
+        static_folder=None,
+        **options,
+    )
+
+
+def refuse(error: ValidationError) -> Response:
+    """What the library does with input that breaks a shape: our error, which names the fields."""
+    faults = [
+        FieldError(
+            ".".join(str(part)[:100] for part in fault["loc"]) or "body",
+            fault["msg"].removeprefix("Value error, ").encode(errors="replace").decode(),
+        )
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+    ]
+    raise InvalidInput(f"{faults[0].field} is wrong: {faults[0].message}.", faults)
+
+
+def register_docs(app: Api) -> None:
+    """Serve the document and the page, from this process alone."""
+    docs = Blueprint("docs", __name__)
+
+    @docs.get(DOCUMENT_URL)
+    def document() -> Response:
+        return jsonify(app.api_doc)
+
+    @docs.get(DOCS_URL)
+    def page() -> Response:
+        html = render_template_string(
+            swagger_html_string.replace('"swagger/', '"docs/swagger/'),
+            doc_url=DOCUMENT_URL,
+            swagger_config={"validatorUrl": None, "persistAuthorization": False},
+            oauth_config=None,
+        )
+        response = Response(html, mimetype="text/html")
+        response.headers["Content-Security-Policy"] = DOCS_POLICY
+        return response
+
+    app.register_blueprint(docs)
+    app.register_blueprint(RegisterPlugin.register(doc_url=DOCUMENT_URL), url_prefix=DOCS_URL)

@@ -1,0 +1,79 @@
+"""What the web tier works with: built once an application, connected on first use."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, current_app
+
+from pixelbloom.auth.roles import Roles
+from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.config import Settings
+from pixelbloom.events.publisher import Publisher, publisher_redis
+from pixelbloom.events.types import RunUpdate
+from pixelbloom.queue import app as celery
+from pixelbloom.runs.dispatch import Dispatcher
+from pixelbloom.runs.service import RunService
+from pixelbloom.runs.waiting import EndWaiter
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.profiles import ProfileStore
+from pixelbloom.store.runs import RunStore
+from pixelbloom.web.readiness import Readiness, probes
+from pixelbloom.web.realtime.hub import Hub
+
+KEY = "pixelbloom"
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of one web process."""
+
+    settings: Settings
+    verifier: TokenVerifier
+    roles: Roles
+    runs: RunService
+    hub: Hub
+    waiter: EndWaiter
+    readiness: Readiness
+
+
+def build(settings: Settings) -> Services:
+    """Put the parts together. Nothing is connected yet, so that the process starts while a part is away."""
+    gateway = Gateway(settings)
+    profiles = ProfileStore(gateway)
+    redis = publisher_redis(settings)
+    publisher = Publisher(redis)
+
+    def tell(updates: Sequence[dict[str, Any]]) -> None:
+        publisher.run_updates([RunUpdate.from_payload(update) for update in updates])
+
+    runs = RunService(
+        RunStore(gateway, lane_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds),
+        Dispatcher(celery, tell).publish,
+    )
+    hub = Hub(settings.require("redis_url"))
+    return Services(
+        settings=settings,
+        verifier=TokenVerifier(settings),
+        roles=Roles(profiles.is_admin),
+        runs=runs,
+        hub=hub,
+        waiter=EndWaiter(hub.listen, runs.ended),
+        readiness=Readiness(probes(profiles, redis, celery)),
+    )
+
+
+def install(app: Flask, parts: Services) -> None:
+    """Keep the parts with the application."""
+    app.extensions[KEY] = parts
+
+
+def of(app: Flask) -> Services:
+    """The parts of this application."""
+    parts: Services = app.extensions[KEY]
+    return parts
+
+
+def services() -> Services:
+    """The parts of the application in hand."""
+    return of(current_app)
