@@ -1,0 +1,71 @@
+"""The realtime tier: three WebSocket channels over one hub a process.
+
+`register_realtime` mounts it; `watch_worker`, `drain` are gunicorn's hooks (see docs/realtime.md).
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from pixelbloom.auth.principal import Principal
+    from pixelbloom.config import Settings
+    from pixelbloom.events.types import RunUpdate
+    from pixelbloom.web.realtime.hub import Hub
+    from pixelbloom.web.realtime.limits import Limits
+    from pixelbloom.web.realtime.routes import Realtime
+
+_running: "WeakSet[Realtime]" = WeakSet()
+
+
+def register_realtime(
+    app: "Flask",
+    *,
+    settings: "Settings",
+    hub: "Hub",
+    verify: "Callable[[str], Principal]",
+    load_run_update: "Callable[[UUID], RunUpdate | None]",
+    limits: "Limits | None" = None,
+) -> "Realtime":
+    """Mount the three sockets on the application.
+
+    `verify` says who a token stands for, or raises Unauthenticated; `load_run_update` reads a run's present state
+    from the database, None where there is no such run, or raises Unavailable. Connects nothing yet.
+    """
+    from pixelbloom.web.realtime.limits import Limits
+    from pixelbloom.web.realtime.routes import Realtime, add_routes
+
+    realtime = Realtime(
+        settings=settings, hub=hub, verify=verify, load_run_update=load_run_update, limits=limits or Limits()
+    )
+    add_routes(app, realtime)
+    _running.add(realtime)
+    app.extensions["realtime"] = realtime
+    return realtime
+
+
+def drain(seconds: float = 10.0) -> None:
+    """Close every socket of this process with 1012, in batches; returns when they have ended or time is up."""
+    for realtime in list(_running):
+        realtime.registry.drain(seconds)
+
+
+def watch_worker(worker: Any, seconds: float | None = None) -> None:
+    """Drain when this gunicorn worker begins to stop; call it from `post_worker_init`.
+
+    On SIGTERM gunicorn's gevent worker stops accepting within a second, waits `graceful_timeout` for its open
+    connections, then drops them; the sockets are told to come back and leave well before that.
+    """
+    budget = seconds if seconds is not None else max(worker.cfg.graceful_timeout * 0.6, 1.0)
+
+    def watch() -> None:
+        while worker.alive:
+            time.sleep(0.2)
+        drain(budget)
+
+    threading.Thread(target=watch, name="drain-watch", daemon=True).start()

@@ -4,6 +4,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import redis
 import structlog
@@ -22,10 +23,10 @@ SUBSCRIBE_AT_ONCE = 500
 
 
 class RedisLink:
-    """Keeps subscriptions to channels, over reconnects, and tells each time that one was made again.
+    """Keeps subscriptions to channels, over reconnects, and tells each time that Redis has made one.
 
     redis-py's own PubSub reconnects in silence, so this drives a bare connection: only the link's thread connects,
-    reads and gives up. It starts with the first channel. `on_message(channel, data)`, `on_restored(channel)` and
+    reads and gives up. It starts with the first channel. `on_message(channel, data)`, `on_confirmed(channel)` and
     `on_pause()` (after each batch) are called in that thread.
     """
 
@@ -34,7 +35,7 @@ class RedisLink:
         url: str,
         *,
         on_message: Callable[[str, bytes], None],
-        on_restored: Callable[[str], None],
+        on_confirmed: Callable[[str], None],
         on_pause: Callable[[], None],
     ) -> None:
         self._pool = redis.ConnectionPool.from_url(
@@ -44,14 +45,13 @@ class RedisLink:
             socket_connect_timeout=TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
-        self._on_message, self._on_restored, self._on_pause = on_message, on_restored, on_pause
+        self._on_message, self._on_confirmed, self._on_pause = on_message, on_confirmed, on_pause
         self._lock = threading.RLock()
         self._wanted: dict[str, threading.Event] = {}
         #: SUBSCRIBE commands sent on this connection and not confirmed yet, a channel.
         self._unconfirmed: dict[str, int] = {}
-        #: Channels that were confirmed once; when they are again, something may have been missed.
-        self._had: set[str] = set()
-        self._connection: redis.Connection | None = None
+        #: Untyped in redis-py.
+        self._connection: Any = None
         self._thread: threading.Thread | None = None
         self._stopped = False
 
@@ -73,7 +73,6 @@ class RedisLink:
         """Want it no more."""
         with self._lock:
             if self._wanted.pop(channel, None) is not None:
-                self._had.discard(channel)
                 self._send("UNSUBSCRIBE", [channel])
 
     def stop(self) -> None:
@@ -125,8 +124,8 @@ class RedisLink:
                 time.sleep(backoff * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
                 backoff = min(backoff * 2, longest)
 
-    def _connect(self) -> redis.Connection:
-        connection = self._pool.connection_class(**self._pool.connection_kwargs)
+    def _connect(self) -> Any:
+        connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)
         connection.connect()
         with self._lock:
             self._connection = connection
@@ -136,14 +135,14 @@ class RedisLink:
                 self._send("SUBSCRIBE", names[start : start + SUBSCRIBE_AT_ONCE])
         return connection
 
-    def _disconnect(self, connection: redis.Connection) -> None:
+    def _disconnect(self, connection: Any) -> None:
         with self._lock:
             self._connection = None
-            for name in self._had & self._wanted.keys():
-                self._wanted[name].clear()
+            for confirmed in self._wanted.values():
+                confirmed.clear()
         connection.disconnect()
 
-    def _read(self, connection: redis.Connection) -> None:
+    def _read(self, connection: Any) -> None:
         asked = False
         while not self._stopped:
             try:
@@ -182,8 +181,5 @@ class RedisLink:
             confirmed = self._wanted.get(channel)
             if confirmed is None:
                 return
-            again = channel in self._had
-            self._had.add(channel)
-            confirmed.set()
-        if again:
-            self._on_restored(channel)
+        self._on_confirmed(channel)
+        confirmed.set()

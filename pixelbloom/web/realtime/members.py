@@ -1,0 +1,144 @@
+"""What a socket follows: the topics it asked for, and its user's own feed."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pixelbloom.events.reader import FeedPosition, Snapshot
+from pixelbloom.events.topics import Topic
+from pixelbloom.web.realtime.frames import Frame
+from pixelbloom.web.realtime.hub import Hub, Member
+from pixelbloom.web.realtime.sources import Found, Source
+
+if TYPE_CHECKING:
+    from pixelbloom.web.realtime.connection import Connection
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What a source had, with its frames made once for all who get them."""
+
+    found: Found
+    frames: tuple[Frame, ...]
+
+    @classmethod
+    def of(cls, name: str, found: Found) -> "Fetched":
+        if isinstance(found, Snapshot):
+            frame = Frame(found.frame, topic=name, epoch=found.epoch, seq=found.seq, kind="snapshot")
+            return cls(found, (frame,))
+        return cls(found, tuple(Frame.parse(name, message) for message in found.messages))
+
+
+class Subscription(Member):
+    """One topic of one socket, in the envelope form."""
+
+    def __init__(self, hub: Hub, topic: Topic, source: Source, connection: "Connection") -> None:
+        super().__init__(hub, topic.name)
+        self.topic = topic
+        self.begun = False
+        #: Flat events that this topic covers, kept back until it is known whether the subscription stands.
+        self.withheld: list[Frame] = []
+        self._source = source
+        self._connection = connection
+
+    def deliver(self, frame: Frame) -> None:
+        self._connection.push(frame)
+
+    def read(self, since: int | None, epoch: str | None) -> Fetched | None:
+        """Ask the source. Raises Unavailable."""
+        found = self._source.read(self.topic, since, epoch)
+        return None if found is None else Fetched.of(self.name, found)
+
+    def allowed(self, fetched: Fetched) -> bool:
+        return self._source.allows(self._connection.principal, self.topic, fetched.found)
+
+    def fetch(self) -> Fetched | None:
+        return self.read(self.seq, self.epoch)
+
+    def apply(self, found: Any) -> None:
+        if self.held is None:
+            return
+        if found is None or not self.allowed(found):
+            self._connection.drop(self)
+        elif self._knows(found.found):
+            self.settle(found.found.epoch, found.found.seq)
+        else:
+            self.begin(found)
+
+    def _knows(self, found: Found) -> bool:
+        """Whether a snapshot tells nothing that was not told."""
+        return isinstance(found, Snapshot) and found.epoch == self.epoch and found.seq <= self.seq
+
+    def begin(self, fetched: Fetched, since: int | None = None) -> None:
+        """Tell where the stream stands, then what came until now, then go on.
+
+        In the middle of a subscription nothing is said where the history closes the gap.
+        """
+        found = fetched.found
+        recovered = not isinstance(found, Snapshot)
+        if recovered and not self.begun:
+            self.epoch, self.seq = found.epoch, since or 0
+        if not self.begun or not recovered:
+            self._connection.push(
+                Frame.of(
+                    {
+                        "type": "subscribed",
+                        "channel": self.topic.channel,
+                        "topic": self.name,
+                        "seq": self.seq if recovered else found.seq,
+                        "epoch": found.epoch,
+                        "recovered": recovered,
+                    }
+                )
+            )
+        self.begun = True
+        self.withheld.clear()
+        if recovered:
+            self.held = [*fetched.frames, *(self.held or [])]
+            self.settle(found.epoch, self.seq)
+        else:
+            self._connection.push(fetched.frames[0])
+            self.settle(found.epoch, found.seq)
+
+
+class UserFeed(Member):
+    """A user's own events on one channel, in the flat form, less what the socket's topics cover."""
+
+    def __init__(self, hub: Hub, name: str, connection: "Connection") -> None:
+        super().__init__(hub, name)
+        self._connection = connection
+        self._born_ms = int(time.time() * 1000)
+
+    @property
+    def position(self) -> tuple[Any, ...]:
+        since = self._born_ms if self.epoch is None else 0
+        return (type(self), self.epoch, self.seq, since)
+
+    def start(self) -> None:
+        """Follow from now on; where Redis is away, from now on as soon as it is back."""
+        if not self.hub.join(self, timeout=1.0, stay=True):
+            return
+        try:
+            end = self.hub.reader.feed(self.name)
+        except Exception:
+            self.hub.repair(self)
+        else:
+            with self.hub.turn():
+                self.settle(end.epoch, end.seq)
+
+    def deliver(self, frame: Frame) -> None:
+        self._connection.push_flat(frame)
+
+    def fetch(self) -> FeedPosition:
+        return self.hub.reader.feed(self.name, self.seq, self.epoch)
+
+    def apply(self, found: FeedPosition) -> None:
+        if self.held is None:
+            return
+        for message in found.messages:
+            frame = Frame.parse(self.name, message)
+            if frame.epoch == self.epoch and frame.seq <= self.seq:
+                continue
+            if self.epoch is not None or frame.sent_ms >= self._born_ms:
+                self.deliver(frame)
+        self.settle(found.epoch, found.seq)

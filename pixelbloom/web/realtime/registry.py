@@ -1,0 +1,89 @@
+"""All open sockets of a process: their number, their clock, and their end when the process stops."""
+
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+
+import structlog
+
+from pixelbloom.web.realtime.connection import Connection
+from pixelbloom.web.realtime.limits import Limits
+from pixelbloom.web.realtime.socket import RESTART
+
+log = structlog.get_logger(__name__)
+
+DRAIN_BATCH_SECONDS = 0.1
+
+
+@dataclass
+class Counts:
+    """What operators may want to know. `closes` is by close code."""
+
+    open: int = 0
+    closes: Counter[int] = field(default_factory=Counter)
+
+
+class Registry:
+    """The open sockets."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: set[Connection] = set()
+        self._by_caller: Counter[str] = Counter()
+        self._clock: threading.Thread | None = None
+        self.counts = Counts()
+        self.draining = False
+
+    def room_for(self, caller: str) -> bool:
+        """Whether one more socket of this caller may open. Services are not counted."""
+        return len(self._open) < self._limits.sockets and (
+            caller == "service" or self._by_caller[caller] < self._limits.sockets_per_user
+        )
+
+    def add(self, connection: Connection) -> None:
+        self._open.add(connection)
+        self._by_caller[connection.principal.caller] += 1
+        self.counts.open = len(self._open)
+        if self._clock is None:
+            self._clock = threading.Thread(target=self._tick, name="socket-clock", daemon=True)
+            self._clock.start()
+
+    def remove(self, connection: Connection) -> None:
+        if connection in self._open:
+            self._open.discard(connection)
+            caller = connection.principal.caller
+            self._by_caller[caller] -= 1
+            if self._by_caller[caller] <= 0:
+                del self._by_caller[caller]
+            self.counts.open = len(self._open)
+
+    def closed(self, code: int) -> None:
+        """A socket is closing with that code."""
+        self.counts.closes[code] += 1
+
+    def drain(self, seconds: float) -> None:
+        """Close every socket with 1012, in batches that take about half of the time; wait for their ends."""
+        self.draining = True
+        deadline = time.monotonic() + seconds
+        waiting = [connection for connection in self._open if not connection.closing]
+        if waiting:
+            log.info("sockets_draining", sockets=len(waiting))
+        batch = max(50, int(len(waiting) * DRAIN_BATCH_SECONDS / max(seconds / 2, DRAIN_BATCH_SECONDS)) + 1)
+        for start in range(0, len(waiting), batch):
+            for connection in waiting[start : start + batch]:
+                connection.close(RESTART, "restart: connect again and subscribe with since")
+            time.sleep(DRAIN_BATCH_SECONDS)
+        while self._open and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def _tick(self) -> None:
+        while self._open:
+            time.sleep(self._limits.tick_seconds)
+            now = time.monotonic()
+            for connection in list(self._open):
+                try:
+                    connection.tick(now)
+                except Exception:
+                    log.exception("socket_tick_failed")
+        self._clock = None

@@ -1,0 +1,159 @@
+"""The three sockets as routes of the Flask application."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+from uuid import UUID
+
+import structlog
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import BadRequest, Forbidden
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from pixelbloom.auth.principal import Principal
+from pixelbloom.config import Settings
+from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
+from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
+from pixelbloom.events.types import RunUpdate
+from pixelbloom.web.origins import allows
+from pixelbloom.web.realtime.connection import Connection
+from pixelbloom.web.realtime.frames import Frame
+from pixelbloom.web.realtime.hub import Hub
+from pixelbloom.web.realtime.limits import Limits
+from pixelbloom.web.realtime.protocol import error
+from pixelbloom.web.realtime.registry import Registry
+from pixelbloom.web.realtime.socket import COME_BACK, POLICY, RESTART, Socket
+from pixelbloom.web.realtime.sources import RunSource, Sources
+
+log = structlog.get_logger(__name__)
+
+CHANNELS = (ANALYTICS, NOTIFICATIONS, WORKFLOWS)
+
+
+class Taken(Response):
+    """The answer of a request whose connection became a socket: gunicorn closes it and writes nothing."""
+
+    def __call__(self, environ: Any, start_response: Any) -> NoReturn:  # noqa: ARG002
+        raise StopIteration
+
+
+class Realtime:
+    """The sockets of one application."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        hub: Hub,
+        verify: Callable[[str], Principal],
+        load_run_update: Callable[[UUID], RunUpdate | None],
+        limits: Limits,
+    ) -> None:
+        self.hub = hub
+        self.registry = Registry(limits)
+        self._settings = settings
+        self._verify = verify
+        self._limits = limits
+        self._sources: Sources = {"workflow_run": RunSource(hub.reader, hub.publisher, load_run_update)}
+
+    def serve(self, channel: str, upgrade: Request) -> None:
+        """Answer the upgrade and converse until the socket ends. Raises Forbidden or BadRequest before it."""
+        origin = upgrade.headers.get("Origin")
+        if origin is not None and not allows(self._settings, origin, upgrade.host):
+            raise Forbidden("Pages of this origin may not connect; CORS_ORIGINS names those that may.")
+        offered = subprotocols(upgrade)
+        try:
+            principal = self._principal(upgrade, offered)
+        except PixelBloomError as fault:
+            code = COME_BACK if isinstance(fault, Unavailable) else POLICY
+            self._turn_away(upgrade, offered, code, fault)
+            return
+        if self.registry.draining:
+            self._turn_away(upgrade, offered, RESTART, None)
+            return
+        if not self.registry.room_for(principal.caller):
+            self._turn_away(upgrade, offered, COME_BACK, None)
+            return
+        connection = Connection(
+            self.hub, channel, principal, sources=self._sources, verify=self._verify, limits=self._limits
+        )
+        try:
+            connection.start()
+            socket = self._accept(upgrade, offered)
+            self.registry.add(connection)
+            try:
+                connection.run(socket)
+            finally:
+                self.registry.remove(connection)
+                socket.finish()
+        finally:
+            connection.stop()
+
+    def _accept(self, upgrade: Request, offered: Sequence[str]) -> Socket:
+        try:
+            return Socket(
+                upgrade.environ,
+                subprotocol=answered_subprotocol(offered),
+                limits=self._limits,
+                on_close=self.registry.closed,
+            )
+        except (RemoteProtocolError, LocalProtocolError):
+            raise BadRequest("This is no proper WebSocket handshake (RFC 6455, version 13).") from None
+
+    def _turn_away(
+        self, upgrade: Request, offered: Sequence[str], code: int, fault: PixelBloomError | None
+    ) -> None:
+        """Accept, so that browsers see the code, and close."""
+        socket = self._accept(upgrade, offered)
+        reason = "restart" if code == RESTART else "too many sockets are open; come back later"
+        if fault is not None:
+            reason = fault.message
+            socket.push(Frame.of(error(fault.code, fault.message)))
+        socket.close(code, reason)
+        try:
+            socket.await_end()
+        finally:
+            socket.finish()
+
+    def _principal(self, upgrade: Request, offered: Sequence[str]) -> Principal:
+        token = bearer(upgrade, offered)
+        if not token:
+            raise Unauthenticated("Connect with a token: ?token=, Authorization: Bearer, or as a subprotocol.")
+        return self._verify(token)
+
+
+def bearer(upgrade: Request, offered: Sequence[str]) -> str | None:
+    """The token, from the query, the Authorization header or the subprotocols, in this order."""
+    token = upgrade.args.get("token")
+    if token:
+        return token
+    scheme, _, rest = upgrade.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and rest.strip():
+        return rest.strip()
+    return next((token_of(name) for name in offered if token_of(name)), None)
+
+
+def subprotocols(upgrade: Request) -> list[str]:
+    """What the client offers in Sec-WebSocket-Protocol."""
+    return [name.strip() for name in upgrade.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
+
+
+def token_of(subprotocol: str) -> str | None:
+    """The token that a subprotocol is: a JWT, bare or after "bearer."."""
+    name = subprotocol.removeprefix("bearer.")
+    return name if name.count(".") == 2 else None
+
+
+def answered_subprotocol(offered: Sequence[str]) -> str | None:
+    """One that the client offered, for browsers insist; not the token where there is another."""
+    return next((name for name in offered if not token_of(name)), offered[0] if offered else None)
+
+
+def add_routes(app: Flask, realtime: Realtime) -> None:
+    """Mount `/api/ws/<channel>`."""
+    for channel in CHANNELS:
+
+        def view(channel: str = channel) -> Response:
+            realtime.serve(channel, request)
+            return Taken(status=101)
+
+        app.add_url_rule(f"/api/ws/{channel}", f"ws_{channel}", view, websocket=True)

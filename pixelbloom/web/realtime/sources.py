@@ -1,0 +1,64 @@
+"""Where topics get their present state from, and who may see it."""
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+from uuid import UUID
+
+from pixelbloom.auth.principal import Principal
+from pixelbloom.errors import Unavailable
+from pixelbloom.events.publisher import Publisher
+from pixelbloom.events.reader import Recovered, Snapshot, TopicReader
+from pixelbloom.events.topics import Topic
+from pixelbloom.events.types import RunUpdate
+
+Found = Recovered | Snapshot
+
+
+class Source(Protocol):
+    """The topics of one kind."""
+
+    def read(self, topic: Topic, since: int | None, epoch: str | None) -> Found | None:
+        """What one who has everything up to `since` needs; None where there is no such subject.
+
+        May raise Unavailable.
+        """
+
+    def allows(self, principal: Principal, topic: Topic, found: Found) -> bool:
+        """Whether the caller may see it."""
+
+
+class RunSource:
+    """`workflow_run:<id>`: Redis has the state of what moved within the hour, the database that of all others."""
+
+    def __init__(
+        self,
+        reader: TopicReader,
+        publisher: Publisher,
+        load_run_update: Callable[[UUID], RunUpdate | None],
+    ) -> None:
+        self._reader = reader
+        self._publisher = publisher
+        self._load = load_run_update
+
+    def read(self, topic: Topic, since: int | None, epoch: str | None) -> Found | None:
+        """Put the database's state into Redis first where it is missing there, so that its place in the order of
+        events is fixed: what is published later and is not newer is dropped.
+        """
+        assert topic.id is not None
+        found = self._reader.read(topic, since, epoch)
+        if found is not None:
+            return found
+        update = self._load(topic.id)
+        if update is None:
+            return None
+        self._publisher.install(update)
+        found = self._reader.read(topic, since, epoch)
+        if found is None:
+            raise Unavailable("Redis does not keep the run's state; try again.", 1)
+        return found
+
+    def allows(self, principal: Principal, topic: Topic, found: Found) -> bool:  # noqa: ARG002
+        return principal.may_read(UUID(found.owner) if found.owner else None)
+
+
+Sources = Mapping[str, Source]
