@@ -23,6 +23,9 @@ limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 16_380
 
+# It would stand in the home folder of the user, one for all stacks.
+control_socket_disable = True
+
 logger_class = "pixelbloom.web.worker.StructuredLogger"
 accesslog = "-"
 loglevel = settings().log_level

@@ -10,7 +10,7 @@ from pixelbloom.web import cors, errors, openapi, request_id, services
 from pixelbloom.web.agents import agents
 from pixelbloom.web.body import MAX_BODY_BYTES, StrictRequest
 from pixelbloom.web.health import health
-from pixelbloom.web.realtime import routes as realtime
+from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.runs import runs
 
 
@@ -31,14 +31,21 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["agent"] = AgentName
-    services.install(app, services.build(settings))
+    parts = services.build(settings)
+    services.install(app, parts)
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)
     for blueprint in (health, agents, runs):
         app.register_api(blueprint)
     openapi.register_docs(app)
-    realtime.register(app, services.of(app))
+    register_realtime(
+        app,
+        settings=settings,
+        hub=parts.hub,
+        verify=lambda token: parts.roles.resolve(parts.verifier.verify(token)),
+        load_run_update=parts.runs.find_update,
+    )
     app.after_request(_secure)
     return app
 

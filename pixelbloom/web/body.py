@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from flask import Request
@@ -11,6 +12,10 @@ from pixelbloom.errors import FieldError, InvalidInput
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEPTH = 64
+#: Longest pause in a body.
+READ_SECONDS = 20.0
+#: Longest path of a field that an error names.
+_MAX_PATH = 200
 _LARGEST = int(1.7e308)
 
 
@@ -22,7 +27,23 @@ class StrictRequest(Request):
             raise InvalidInput("Send the body as JSON, with the header Content-Type: application/json.")
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
-        return parse_object(self.get_data(cache=cache))
+        with reading_in_time(self.environ):
+            raw = self.get_data(cache=cache)
+        return parse_object(raw)
+
+
+@contextmanager
+def reading_in_time(environ: Mapping[str, Any]) -> Iterator[None]:
+    """Let no client hold us by sending a body that never comes: a pause of READ_SECONDS ends the reading."""
+    sock = environ.get("gunicorn.socket")
+    if sock is None:
+        yield
+        return
+    sock.settimeout(READ_SECONDS)
+    try:
+        yield
+    finally:
+        sock.settimeout(None)
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
@@ -119,4 +140,5 @@ def _check_string(path: str, text: str) -> None:
         fault = "has half of a surrogate pair, which is no character"
     else:
         return
+    path = path[:_MAX_PATH]
     raise InvalidInput(f"{path} {fault}; remove it.", [FieldError(path, fault)])

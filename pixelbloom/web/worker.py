@@ -14,13 +14,15 @@ from gunicorn.workers.ggevent import GeventWorker
 from pixelbloom import logs
 from pixelbloom.config import settings
 from pixelbloom.web.errors import body
+from pixelbloom.web.realtime import drain
 from pixelbloom.web.request_id import HEADER, choose
-from pixelbloom.web.services import of
 
 log = structlog.get_logger("pixelbloom.web.access")
 
 #: Seconds that a connection gets for one more request while the process stops.
 LAST_REQUEST_SECONDS = 1.0
+#: Of `graceful_timeout`, for telling the sockets to come back elsewhere.
+DRAIN_SHARE = 0.6
 
 
 class Worker(GeventWorker):  # type: ignore[misc]
@@ -47,7 +49,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def _drain(self) -> None:
         try:
-            of(self.wsgi).hub.drain()
+            drain(max(self.cfg.graceful_timeout * DRAIN_SHARE, 1.0))
         except Exception:
             log.exception("drain_failed")
         gevent.sleep(LAST_REQUEST_SECONDS)
