@@ -124,7 +124,6 @@ class Publisher:
             raise Unavailable(f"Redis did not take the event ({type(error).__name__}).", 1) from error
 
 
-
 def common_args() -> list[str | bytes]:
     _, milliseconds = now()
     return [secrets.token_hex(4), milliseconds, str(HISTORY_LENGTH), str(HISTORY_SECONDS)]

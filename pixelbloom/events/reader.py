@@ -49,9 +49,7 @@ class TopicReader:
         self._read = client.register_script(source("read"))
         self._feed = client.register_script(source("feed"))
 
-    def read(
-        self, topic: Topic, since: int | None = None, epoch: str | None = None
-    ) -> Recovered | Snapshot | None:
+    def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Recovered | Snapshot | None:
         """What one who has all up to `since` of `epoch` needs; None where Redis does not know the state."""
         keys = Keys.of(topic.name)
         answer = self._call(self._read, [keys.meta, keys.log, keys.text], since, epoch)

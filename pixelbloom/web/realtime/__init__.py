@@ -1,12 +1,10 @@
 """The realtime tier: three WebSocket channels over one hub a process.
 
-`register_realtime` mounts it; `watch_worker`, `drain` are gunicorn's hooks (see docs/realtime.md).
+`register_realtime` mounts it, `drain` is for a process that stops.
 """
 
-import threading
-import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 from weakref import WeakSet
 
@@ -53,19 +51,3 @@ def drain(seconds: float = 10.0) -> None:
     """Close every socket of this process with 1012, in batches; returns when they have ended or time is up."""
     for realtime in list(_running):
         realtime.registry.drain(seconds)
-
-
-def watch_worker(worker: Any, seconds: float | None = None) -> None:
-    """Drain when this gunicorn worker begins to stop; call it from `post_worker_init`.
-
-    On SIGTERM gunicorn's gevent worker stops accepting within a second, waits `graceful_timeout` for its open
-    connections, then drops them; the sockets are told to come back and leave well before that.
-    """
-    budget = seconds if seconds is not None else max(worker.cfg.graceful_timeout * 0.6, 1.0)
-
-    def watch() -> None:
-        while worker.alive:
-            time.sleep(0.2)
-        drain(budget)
-
-    threading.Thread(target=watch, name="drain-watch", daemon=True).start()

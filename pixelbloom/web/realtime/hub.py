@@ -141,9 +141,7 @@ class Hub:
         self._dirty: dict[Outlet, None] = {}
         self._broken: deque[str] = deque()
         self._repairers = 0
-        self._link = RedisLink(
-            redis_url, on_message=self._message, on_confirmed=self._confirmed, on_pause=self.flush
-        )
+        self._link = RedisLink(redis_url, on_message=self._message, on_confirmed=self._confirmed, on_pause=self.flush)
 
     # Members
 
@@ -279,5 +277,3 @@ class Hub:
                 for member in members:
                     if not member.gone:
                         member.apply(found)
-
-

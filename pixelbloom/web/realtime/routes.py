@@ -99,9 +99,7 @@ class Realtime:
         except (RemoteProtocolError, LocalProtocolError):
             raise BadRequest("This is no proper WebSocket handshake (RFC 6455, version 13).") from None
 
-    def _turn_away(
-        self, upgrade: Request, offered: Sequence[str], code: int, fault: PixelBloomError | None
-    ) -> None:
+    def _turn_away(self, upgrade: Request, offered: Sequence[str], code: int, fault: PixelBloomError | None) -> None:
         """Accept, so that browsers see the code, and close."""
         socket = self._accept(upgrade, offered)
         reason = "restart" if code == RESTART else "too many sockets are open; come back later"

@@ -1,0 +1,11 @@
+"""gunicorn for the socket tests: our worker class, a short stop."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+worker_class = "pixelbloom.web.worker.Worker"
+worker_connections = 2_000
+graceful_timeout = 8
+keepalive = 5
+timeout = 60

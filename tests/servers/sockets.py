@@ -1,0 +1,82 @@
+"""The sockets alone, on gunicorn's gevent worker: `gunicorn tests.servers.sockets:create_app()`.
+
+The database is a folder with one file a run. `/state` tells what the process holds, `/slow` is a request that takes
+a while, `/listen/<topic>` waits for the topic's next states as `Prefer: wait` does.
+"""
+
+import gc
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import greenlet
+import psutil
+from flask import Flask, request
+
+from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.config import load
+from pixelbloom.errors import Unavailable
+from pixelbloom.events.types import RunUpdate
+from pixelbloom.web.realtime import register_realtime
+from pixelbloom.web.realtime.hub import Hub
+from pixelbloom.web.realtime.limits import Limits
+
+
+def create_app() -> Flask:
+    settings = load(home_files=False)
+    folder = Path(os.environ["RUNS_FOLDER"])
+    limits = Limits(**json.loads(os.environ.get("LIMITS", "{}")))
+    hub = Hub(settings.require("redis_url"))
+    app = Flask(__name__)
+
+    def load_run_update(run_id: UUID) -> RunUpdate | None:
+        if (folder / "down").exists():
+            raise Unavailable("The database does not answer; try again shortly.")
+        path = folder / str(run_id)
+        return RunUpdate.from_payload(json.loads(path.read_text())) if path.exists() else None
+
+    realtime = register_realtime(
+        app,
+        settings=settings,
+        hub=hub,
+        verify=TokenVerifier(settings).verify,
+        load_run_update=load_run_update,
+        limits=limits,
+    )
+
+    @app.get("/state")
+    def state() -> dict[str, Any]:
+        gc.collect()
+        return {
+            "sockets": realtime.registry.counts.open,
+            "closes": {str(code): n for code, n in realtime.registry.counts.closes.items()},
+            "topics": len(hub._members),
+            "members": sum(len(members) for members in hub._members.values()),
+            "greenlets": sum(isinstance(item, greenlet.greenlet) and not item.dead for item in gc.get_objects()),
+            "files": psutil.Process().num_fds(),
+            "memory": psutil.Process().memory_info().rss,
+        }
+
+    @app.get("/listen/<topic>")
+    def listen(topic: str) -> dict[str, Any]:
+        states: list[Any] = []
+        end = threading.Event()
+
+        def heard(data: Any) -> None:
+            states.append(data["status"])
+            if data["status"] == "completed":
+                end.set()
+
+        with hub.listen(topic, heard):
+            end.wait(float(request.args["seconds"]))
+        return {"states": states}
+
+    @app.get("/slow")
+    def slow() -> dict[str, Any]:
+        threading.Event().wait(float(request.args["seconds"]))
+        return {"done": True}
+
+    return app

@@ -1,0 +1,163 @@
+"""gunicorn with one gevent worker, as production runs it, serving `tests.servers.sockets`."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+from uuid import UUID
+
+import httpx
+import jwt
+from websockets.sync.client import ClientConnection, connect
+
+SECRET = "a secret of thirty-two characters at least"
+SECONDS = 20.0
+
+
+def token(sub: UUID | None = None, *, expires_in: float = 600, **claims: Any) -> str:
+    """A user's token in the spec's form; without `sub` a service's."""
+    now = time.time()
+    whom = {"sub": str(sub), "role": "user"} if sub else {"role": "service"}
+    return jwt.encode({**whom, "iat": int(now), "exp": now + expires_in, **claims}, SECRET, "HS256")
+
+
+class Client:
+    """An independent WebSocket client that keeps what it got."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self.connection = connection
+
+    def send(self, **frame: Any) -> None:
+        self.connection.send(json.dumps(frame))
+
+    def next(self, timeout: float = SECONDS) -> dict[str, Any]:
+        frame: dict[str, Any] = json.loads(self.connection.recv(timeout=timeout))
+        return frame
+
+    def until(self, **wanted: Any) -> list[dict[str, Any]]:
+        """All frames up to one with these members, in it or in its data."""
+        frames = []
+        while True:
+            frame = self.next()
+            frames.append(frame)
+            data = frame.get("data") if isinstance(frame.get("data"), dict) else {}
+            if all(frame.get(name, data.get(name)) == value for name, value in wanted.items()):
+                return frames
+
+    def quiet(self) -> list[dict[str, Any]]:
+        """What came before a pong that is asked for now: proof that nothing else was sent."""
+        self.send(type="ping")
+        return self.until(type="pong")[:-1]
+
+    def closed(self) -> tuple[int | None, str, list[dict[str, Any]]]:
+        """Wait for the server's close: its code, its reason, and the frames before it."""
+        frames = []
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                frames.append(self.next(max(deadline - time.monotonic(), 0.01)))
+            except TimeoutError:
+                raise
+            except Exception:
+                close = self.connection.protocol.close_rcvd
+                return (close.code if close else None), (close.reason if close else ""), frames
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+
+class Web:
+    """The process, and clients of it."""
+
+    def __init__(self, redis_url: str, folder: Path, *, limits: dict[str, Any] | None = None, **env: str) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.base = f"http://127.0.0.1:{self.port}"
+        self.log = folder / "web.log"
+        self._env = {
+            **os.environ,
+            "REDIS_URL": redis_url,
+            "API_JWT_SECRET": SECRET,
+            "RUNS_FOLDER": str(folder),
+            "LIMITS": json.dumps({"tick_seconds": 0.1, **(limits or {})}),
+            "PYTHONPATH": str(Path.cwd()),
+            **env,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "gunicorn", "-c", "python:tests.servers.gunicorn_settings"),
+                    *("-b", f"127.0.0.1:{self.port}", "tests.servers.sockets:create_app()"),
+                ],
+                env=self._env,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + SECONDS
+        while True:
+            try:
+                self.state()
+                return
+            except httpx.HTTPError:
+                if time.monotonic() > deadline or self.process.poll() is not None:
+                    raise RuntimeError(self.log.read_text()[-4000:]) from None
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(SECONDS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def state(self) -> dict[str, Any]:
+        found: dict[str, Any] = httpx.get(f"{self.base}/state", timeout=SECONDS).json()
+        return found
+
+    def settled(self, **wanted: Any) -> dict[str, Any]:
+        """The state once it has these values."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            state = self.state()
+            if all(state[name] == value for name, value in wanted.items()):
+                return state
+            assert time.monotonic() < deadline, state
+            time.sleep(0.05)
+
+    def url(self, channel: str = "workflows", **query: str) -> str:
+        return f"ws://127.0.0.1:{self.port}/api/ws/{channel}" + (f"?{urlencode(query)}" if query else "")
+
+    def connect(self, who: UUID | None = None, channel: str = "workflows", **options: Any) -> Client:
+        """A client with that user's token; without one, a service."""
+        claims = options.pop("claims", {})
+        url = self.url(channel, token=token(who, **claims))
+        return Client(connect(url, open_timeout=SECONDS, max_size=None, **options))
+
+    def errors(self) -> str:
+        """Tracebacks in the process's log."""
+        text = self.log.read_text()
+        return text[text.index("Traceback") :] if "Traceback" in text else ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
