@@ -197,9 +197,7 @@ class ModelManager:
         return value, reply
 
     @contextmanager
-    def _recorded(
-        self, lane: _Lane, request: ModelRequest, attempt: _Attempt, started: float
-    ) -> Iterator[None]:
+    def _recorded(self, lane: _Lane, request: ModelRequest, attempt: _Attempt, started: float) -> Iterator[None]:
         try:
             yield
         except CircuitOpen:

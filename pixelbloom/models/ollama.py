@@ -18,7 +18,15 @@ from pixelbloom.models.request import ModelRequest, ProviderName, Usage
 from pixelbloom.models.text import shorten
 
 #: What the libraries raise, and what reading a malformed line raises.
-_FAULTS = (ollama.ResponseError, httpx.HTTPError, OSError, ValueError, TypeError, AttributeError)
+_FAULTS = (
+    ollama.ResponseError,
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+)
 
 
 class _BoundedStream(httpx.SyncByteStream):
@@ -77,16 +85,14 @@ class Ollama:
         """POST /api/chat, streaming."""
         model = self.model_for(request)
         default = self._settings.ollama_temperature
-        timeout = httpx.Timeout(line.remaining(), connect=min(CONNECT_SECONDS, line.remaining()))
-        client = ollama.Client(
-            self._settings.ollama_host,
-            timeout=timeout,
-            transport=_LineTransport(line, self._tls),
-            follow_redirects=False,
-        )
         done = False
         try:
-            with client:
+            with ollama.Client(
+                self._settings.ollama_host,
+                timeout=httpx.Timeout(line.remaining(), connect=min(CONNECT_SECONDS, line.remaining())),
+                transport=_LineTransport(line, self._tls),
+                follow_redirects=False,
+            ) as client:
                 parts = client.chat(
                     model=model,
                     messages=[{"role": m.role, "content": m.content} for m in request.messages],

@@ -1,0 +1,70 @@
+"""What a stand-in for a model provider is told to do, and the answers it makes up by itself."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PROSE = (
+    "Thank you for your message. A small website starts at four thousand dollars and takes about eight weeks. "
+    "Tell us what you want to reach, and we come back with a first plan."
+)
+
+
+@dataclass(frozen=True)
+class Script:
+    """How one request is answered. Seconds, and counts of pieces; None leaves that part as it usually is."""
+
+    text: str | None = None  # the answer; made up from the request where None
+    pieces: Sequence[str] | None = None  # the answer, cut as it is to be sent
+    delay: float | None = None  # before each piece
+    first_delay: float = 0.0  # before the status line
+    status: int = 200
+    error: str = "something went wrong"  # told with a status other than 200
+    headers: Sequence[tuple[str, str]] = ()
+    hang: bool = False  # take the request and never answer
+    hang_after: int | None = None  # send so many pieces, then nothing more
+    break_after: int | None = None  # send so many pieces, then drop the connection
+    error_after: int | None = None  # send so many pieces, then an error inside of the stream
+    garbage_after: int | None = None  # send so many pieces, then what is not the protocol
+    unfinished: bool = False  # end the stream cleanly, but without its last message
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "Script":
+        """For scripts that come over HTTP."""
+        return cls(**document)
+
+    def answer(self, schema: dict[str, Any] | None) -> list[str]:
+        """The pieces to send."""
+        if self.pieces is not None:
+            return list(self.pieces)
+        text = self.text
+        if text is None:
+            text = PROSE if schema is None else json.dumps(sample(schema), indent=1)
+        return re.findall(r"\S+\s*|\s+", text)
+
+
+def sample(schema: dict[str, Any], name: str = "answer") -> Any:
+    """A value that fits the schema, so far as a provider's grammar would hold a model to it."""
+    if "const" in schema:
+        return schema["const"]
+    if "enum" in schema:
+        return schema["enum"][0]
+    if "anyOf" in schema:
+        return sample(schema["anyOf"][0], name)
+    match schema.get("type"):
+        case "object":
+            return {key: sample(part, key) for key, part in schema.get("properties", {}).items()}
+        case "array":
+            return [sample(schema.get("items", {}), name) for _ in range(max(1, schema.get("minItems", 1)))]
+        case "integer":
+            return 1
+        case "number":
+            return 1.5
+        case "boolean":
+            return True
+        case "null":
+            return None
+        case _:
+            return f"The model's {name.replace('_', ' ')}."
