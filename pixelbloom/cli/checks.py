@@ -1,0 +1,246 @@
+"""The questions that `doctor` asks: one function a part, each answering with what was found and what to do."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+import psycopg
+import redis
+
+from pixelbloom.cli.connect import api_address
+from pixelbloom.config import Settings
+from pixelbloom.local.migrate import migrations
+from pixelbloom.models.health import huggingface_status, ollama_status
+
+#: Seconds for one question.
+TIMEOUT = 3.0
+#: Workers answer when they get to it.
+WORKERS_ANSWER_SECONDS = 2.0
+QUEUES = ("agents", "events", "maintenance")
+START = "start the local stack with `make run`"
+
+
+class State(StrEnum):
+    """How a part is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    DOWN = "down"
+    OFF = "off"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found about one part, and what to do where something is wrong. Holds no secret."""
+
+    state: State
+    detail: str
+    advice: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """A part that is asked. Without a `required` one the system does not work."""
+
+    name: str
+    required: bool
+    ask: Callable[[Settings], Finding]
+
+
+def ok(detail: str) -> Finding:
+    return Finding(State.OK, detail)
+
+
+def down(detail: str, advice: str) -> Finding:
+    return Finding(State.DOWN, detail, advice)
+
+
+def warning(detail: str, advice: str) -> Finding:
+    return Finding(State.WARNING, detail, advice)
+
+
+def off(detail: str, advice: str | None = None) -> Finding:
+    return Finding(State.OFF, detail, advice)
+
+
+def shown(url: str) -> str:
+    """An address without what may be secret in it."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def postgres(settings: Settings) -> Finding:
+    """The database itself; with hosted Supabase only `migrate` needs it."""
+    if settings.database_url is None:
+        return off("DATABASE_URL is not set; only `pixelbloom migrate` needs it")
+    try:
+        with psycopg.connect(
+            settings.database_url.get_secret_value(), connect_timeout=int(TIMEOUT), autocommit=True
+        ) as connection:
+            version = connection.info.parameter_status("server_version") or "?"
+            missing = _missing_migrations(connection)
+    except psycopg.Error as error:
+        # The driver's words may quote the connection string.
+        code = f" ({error.sqlstate})" if error.sqlstate else ""
+        return down(f"no connection{code}", f"check DATABASE_URL, or {START}")
+    if missing:
+        return down(f"PostgreSQL {version}, {missing} migrations are missing", "run `pixelbloom migrate`")
+    return ok(f"PostgreSQL {version}, every migration is applied")
+
+
+def _missing_migrations(connection: psycopg.Connection) -> int:
+    wanted = {migration.version for migration in migrations()}
+    known = connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone()
+    if known is None or known[0] is None:
+        return len(wanted)
+    rows = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
+    return len(wanted - {row[0] for row in rows})
+
+
+def postgrest(settings: Settings) -> Finding:
+    """Supabase's REST interface: the way to the data."""
+    if settings.supabase_rest_url is None and settings.supabase_url is None:
+        return down("SUPABASE_URL is not set", f"set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or {START}")
+    url = settings.supabase_rest_url or f"{settings.supabase_url}/rest/v1"
+    if settings.supabase_service_role_key is None:
+        return down("SUPABASE_SERVICE_ROLE_KEY is not set", "set it: the project's service role key")
+    key = settings.supabase_service_role_key.get_secret_value()
+    try:
+        response = httpx.get(
+            f"{url}/runs",
+            params={"select": "id", "limit": "1"},
+            headers={"apikey": key, "Authorization": f"Bearer {key}"},
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
+    except (httpx.HTTPError, ValueError):
+        return down(f"no answer at {shown(url)}", f"check SUPABASE_URL, or {START}")
+    match response.status_code:
+        case 200:
+            return ok(f"answers at {shown(url)}")
+        case 401 | 403:
+            return down("it refuses the key", "set SUPABASE_SERVICE_ROLE_KEY to the service role key of this project")
+        case 404:
+            return down("it does not know the table runs", "run `pixelbloom migrate`, or `supabase db push`")
+        case 503:
+            return down("it has no connection to the database", "start the database, or wait for its restart to end")
+        case status:
+            return down(f"answered {status}", f"check that SUPABASE_URL ({shown(url)}) is that of the project")
+
+
+def redis_server(settings: Settings) -> Finding:
+    """The broker, and where events are told."""
+    if settings.redis_url is None:
+        return down("REDIS_URL is not set", f"set REDIS_URL, or {START}")
+    address = shown(settings.redis_url)
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as client:
+            info = client.info()
+    except redis.AuthenticationError:
+        return down(f"{address} refuses the password", "correct the password in REDIS_URL")
+    except (redis.RedisError, OSError, ValueError) as error:
+        return down(f"no answer at {address} ({type(error).__name__})", f"check REDIS_URL, or {START}")
+    version = info.get("redis_version", "?")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if info.get("maxmemory") and policy != "noeviction":
+        return warning(
+            f"Redis {version} throws keys away when it is full ({policy})", "set maxmemory-policy to noeviction"
+        )
+    return ok(f"Redis {version}")
+
+
+def workers(settings: Settings) -> Finding:
+    """Somebody takes from each queue."""
+    if settings.redis_url is None:
+        return down("no broker to ask them through", "set REDIS_URL first")
+    from pixelbloom.queue import app
+
+    try:
+        with app.connection_for_write(connect_timeout=TIMEOUT) as connection:
+            connection.ensure_connection(max_retries=0, timeout=TIMEOUT)
+            inspect = app.control.inspect(timeout=WORKERS_ANSWER_SECONDS, connection=connection)
+            answers = inspect.active_queues() or {}
+    except Exception as error:  # kombu lets each transport's own errors through
+        return down(f"the broker does not take the question ({type(error).__name__})", "see redis")
+    served = {queue["name"] for queues in answers.values() for queue in queues}
+    silent = [queue for queue in QUEUES if queue not in served]
+    names = ", ".join(sorted(answers)) or "none"
+    if silent:
+        starts = "; ".join(f"celery -A workers.{queue} worker -n {queue}@%h" for queue in silent)
+        return down(f"answering: {names}; nobody takes from {', '.join(silent)}", f"start: {starts}")
+    return ok(f"answering: {names}")
+
+
+def api(settings: Settings) -> Finding:
+    """The web tier. Other parts work without it, and it may well run elsewhere."""
+    url = api_address(settings)
+    try:
+        response = httpx.get(f"{url}/readyz", timeout=TIMEOUT, trust_env=False)
+        body = response.json()
+    except (httpx.HTTPError, ValueError):
+        return warning(f"no answer at {url}", f"{START}, `gunicorn wsgi:app`, or set API_URL")
+    if response.status_code == 200:
+        return ok(f"answers at {url}")
+    checks = body.get("checks") if isinstance(body, dict) else None
+    faulty = [
+        name for name, check in (checks if isinstance(checks, dict) else {}).items() if check.get("status") != "ok"
+    ]
+    return warning(f"{url} is not ready{': ' if faulty else ''}{', '.join(faulty)}", "see the parts above")
+
+
+def ollama(settings: Settings) -> Finding:
+    """The models here. Without them HuggingFace answers, or the rules."""
+    status = ollama_status(settings)
+    if status.ok:
+        return ok(f"Ollama {status.version or ''} at {shown(settings.ollama_host)}, models: all that are wanted")
+    if not status.reachable:
+        return warning(f"no answer at {shown(settings.ollama_host)}", status.advice or "start it with `ollama serve`")
+    return warning(f"Ollama {status.version or ''} lacks {', '.join(status.missing)}", status.advice or "")
+
+
+def huggingface(settings: Settings) -> Finding:
+    """The second provider of models."""
+    status = huggingface_status(settings)
+    if not status.configured:
+        return off("HUGGINGFACE_API_KEY is not set; without Ollama agents answer by their rules", status.advice)
+    if not status.ok:
+        return warning("it cannot be used", status.advice or "check HUGGINGFACE_API_KEY and HUGGINGFACE_BASE_URL")
+    return ok(f"answers, model {settings.huggingface_model}")
+
+
+def stripe(settings: Settings) -> Finding:
+    """Payments."""
+    if settings.stripe_api_key is None:
+        return off("STRIPE_API_KEY is not set; payments answer 503", "set it to a key from the Stripe dashboard")
+    key = settings.stripe_api_key.get_secret_value()
+    try:
+        response = httpx.get(f"{settings.stripe_api_base}/v1/balance", auth=(key, ""), timeout=TIMEOUT)
+    except (httpx.HTTPError, ValueError):
+        return warning(f"no answer at {shown(settings.stripe_api_base)}", "check the network and STRIPE_API_BASE")
+    mode = "live" if "_live_" in key else "test" if "_test_" in key else "unknown"
+    if response.status_code == 401:
+        return warning("Stripe refuses the key", "set STRIPE_API_KEY to a key from the Stripe dashboard")
+    # 403: a restricted key that may do other things than this.
+    if response.status_code not in (200, 403):
+        return warning(f"Stripe answered {response.status_code}", "see https://status.stripe.com")
+    if not settings.stripe_webhook_secret:
+        return warning(
+            f"the key is taken ({mode} mode), STRIPE_WEBHOOK_SECRET is not set",
+            "set it to the signing secret of the webhook, or payments are never recorded",
+        )
+    return ok(f"the key is taken ({mode} mode)")
+
+
+CHECKS = (
+    Check("postgres", True, postgres),
+    Check("postgrest", True, postgrest),
+    Check("redis", True, redis_server),
+    Check("workers", True, workers),
+    Check("api", False, api),
+    Check("ollama", False, ollama),
+    Check("huggingface", False, huggingface),
+    Check("stripe", False, stripe),
+)

@@ -1,0 +1,113 @@
+"""`pixelbloom runs`: show, watch and list."""
+
+import sys
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pixelbloom.cli.connect import connect, parse_uuid
+from pixelbloom.cli.invoke import ApiUrl, TokenOption
+from pixelbloom.cli.output import printable, reported, result, say
+from pixelbloom.cli.watch import watch_run
+from pixelbloom.errors import InvalidInput
+
+MAX_LIMIT = 200
+STATUSES = ("queued", "running", "completed", "failed", "cancelled")
+
+RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's request_id.")]
+UserId = Annotated[str | None, typer.Option(help="Whose runs, where the token is made here.")]
+
+
+def register(app: typer.Typer) -> None:
+    runs = typer.Typer(no_args_is_help=True, help="Show, watch and list runs.")
+    runs.command("show")(show)
+    runs.command("watch")(watch)
+    runs.command("list")(list_runs)
+    app.add_typer(runs, name="runs")
+
+
+@reported
+def show(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
+    """Print a run with its steps as JSON."""
+    run = parse_uuid(run_id, "The run's id")
+    with connect(api_url, token, _user(user_id)) as api:
+        result(api.run(run))
+
+
+@reported
+def watch(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
+    """Show a run live until it ends, then print its result as JSON. Fails where the run failed."""
+    run = parse_uuid(run_id, "The run's id")
+    with connect(api_url, token, _user(user_id)) as api:
+        watch_run(api, run)
+
+
+@reported
+def list_runs(
+    status: Annotated[str | None, typer.Option(help=f"One of {', '.join(STATUSES)}.")] = None,
+    agent: Annotated[str | None, typer.Option(help="The agent's type.")] = None,
+    created_after: Annotated[str | None, typer.Option(help="ISO 8601, like 2026-01-31 or with a time.")] = None,
+    created_before: Annotated[str | None, typer.Option(help="ISO 8601.")] = None,
+    limit: Annotated[int, typer.Option(help=f"At most so many, up to {MAX_LIMIT}.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Go on where another page ended: its next_cursor.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON also on a terminal.")] = False,
+    user_id: UserId = None,
+    token: TokenOption = None,
+    api_url: ApiUrl = None,
+) -> None:
+    """List runs, newest first: a table on a terminal, the API's JSON otherwise."""
+    if status is not None and status not in STATUSES:
+        raise InvalidInput(f"--status {status!r} is not one of: {', '.join(STATUSES)}")
+    if not 1 <= limit <= MAX_LIMIT:
+        raise InvalidInput(f"--limit {limit} is not from 1 to {MAX_LIMIT}")
+    filters = {
+        "status": status,
+        "agent_type": agent,
+        "created_after": _moment(created_after, "--created-after"),
+        "created_before": _moment(created_before, "--created-before"),
+    }
+    with connect(api_url, token, _user(user_id)) as api:
+        page = api.runs(limit=limit, cursor=cursor, **filters)
+    if as_json or not sys.stdout.isatty():
+        result(page)
+        return
+    if not page["items"]:
+        say("No runs.")
+        return
+    Console().print(table(page["items"]))
+    if page["next_cursor"]:
+        say(f"More: --cursor {page['next_cursor']}")
+
+
+def table(items: list[dict[str, Any]]) -> Table:
+    """The runs for a terminal."""
+    grid = Table(box=None, pad_edge=False)
+    for column in ("ID", "AGENT", "STATUS", "PROGRESS", "CREATED", "BY"):
+        grid.add_column(column, no_wrap=column == "ID")
+    for run in items:
+        grid.add_row(
+            str(run["request_id"]),
+            printable(str(run["agent_type"])),
+            printable(str(run["status"])),
+            f"{float(run['progress']):.0%}",
+            datetime.fromisoformat(run["created_at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+            printable(str(run["model"] or run["provider"] or "")),
+        )
+    return grid
+
+
+def _user(user_id: str | None) -> Any:
+    return None if user_id is None else parse_uuid(user_id, "--user-id")
+
+
+def _moment(text: str | None, option: str) -> str | None:
+    """The moment with its zone, as the API wants it; one without is this machine's time."""
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        raise InvalidInput(f"{option} {text!r} is not a time; write it like 2026-01-31T09:00:00Z") from None

@@ -1,0 +1,57 @@
+"""`pixelbloom token`: a JWT to call the API with."""
+
+from typing import Annotated
+
+import typer
+
+from pixelbloom.auth.mint import DEFAULT_SECONDS, mint_service, mint_user
+from pixelbloom.cli.connect import parse_uuid
+from pixelbloom.cli.output import reported
+from pixelbloom.config import load
+from pixelbloom.errors import InvalidInput
+
+#: Ten years; a token for longer is a mistake of units.
+MAX_SECONDS = 10 * 366 * 86_400
+
+
+def register(app: typer.Typer) -> None:
+    app.command("token")(token)
+
+
+@reported
+def token(
+    sub: Annotated[str | None, typer.Option(help="The user's UUID.")] = None,
+    role: Annotated[str, typer.Option(help="user or admin.")] = "user",
+    scope: Annotated[
+        str | None, typer.Option(help="Limit the token to these, comma-separated: analytics:read,notifications:read.")
+    ] = None,
+    expires_in: Annotated[str, typer.Option(help="Seconds until it expires.")] = str(DEFAULT_SECONDS),
+    service: Annotated[bool, typer.Option("--service", help="A service token, which may act for any user.")] = False,
+) -> None:
+    """Print a token, signed with the secret of the local stack or of the environment."""
+    seconds = _seconds(expires_in)
+    scopes = _scopes(scope)
+    user_id = parse_uuid(sub, "--sub") if sub is not None else None
+    if role not in ("user", "admin"):
+        raise InvalidInput(f"--role {role!r} is not one of: user, admin")
+    if service:
+        print(mint_service(load(), scopes=scopes, expires_in=seconds))
+    elif user_id is None:
+        raise InvalidInput("--sub is missing: pass the user's UUID, or --service for a service token")
+    else:
+        print(mint_user(load(), user_id, admin=role == "admin", scopes=scopes, expires_in=seconds))
+
+
+def _seconds(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:12]) <= MAX_SECONDS:
+        raise InvalidInput(f"--expires-in {text!r} is not a number of seconds from 1 to {MAX_SECONDS}")
+    return int(text)
+
+
+def _scopes(text: str | None) -> list[str] | None:
+    if text is None:
+        return None
+    scopes = [part.strip() for part in text.split(",") if part.strip()]
+    if not scopes or any(char.isspace() for scope in scopes for char in scope):
+        raise InvalidInput(f"--scope {text!r} names no scope; write them as analytics:read,notifications:read")
+    return scopes

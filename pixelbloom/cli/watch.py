@@ -1,0 +1,35 @@
+"""Watching a run to its end, as `invoke --watch` and `runs watch` do."""
+
+from uuid import UUID
+
+import typer
+
+from pixelbloom.cli.output import FAILED, INTERRUPTED, fail, result, say
+from pixelbloom.cli.progress import view
+from pixelbloom.client import ApiClient, RunEnded, RunWatcher
+
+#: Seconds without a connection after which the command gives up.
+GIVE_UP_SECONDS = 300.0
+
+
+def watch_run(api: ApiClient, run_id: UUID) -> None:
+    """Show the run until it ends; then its result goes to stdout, or the command fails."""
+    try:
+        end = _follow(api, run_id)
+    except KeyboardInterrupt:
+        say(f"The run goes on. Watch it again with: pixelbloom runs watch {run_id}")
+        raise typer.Exit(INTERRUPTED) from None
+    if not end.completed:
+        fail(f"The run {end.status}{f': {end.error}' if end.error else ''} ({run_id})", FAILED)
+    whole = "result" in end.data or "outputs" in end.data
+    result(end.result if whole else api.run(run_id)["result"])
+
+
+def _follow(api: ApiClient, run_id: UUID) -> RunEnded:
+    watcher = RunWatcher(api.base_url, api.token, run_id, give_up_after=GIVE_UP_SECONDS)
+    with watcher, view() as shown:
+        for event in watcher:
+            shown.show(event)
+            if isinstance(event, RunEnded):
+                return event
+    raise AssertionError("a watcher that is not closed tells the end")
