@@ -18,8 +18,11 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from pixelbloom.config import Settings, settings
 
 REDACTED = "[redacted]"
-#: These speak of every request at INFO, with its URL.
-CHATTY = ("httpx", "httpcore", "urllib3", "hpack", "kombu.connection", "amqp")
+#: These speak of every request, with its URL, or of every task at INFO; tasks tell what matters themselves.
+CHATTY = (
+    *("httpx", "httpcore", "urllib3", "hpack", "kombu.connection", "amqp"),
+    *("celery.worker.strategy", "celery.app.trace", "celery.beat"),
+)
 _MAX_DEPTH = 8
 _SHORTEST_SECRET = 8
 _SECRET_NAME = re.compile(
