@@ -37,6 +37,12 @@ _SECRET_TEXT = (
         re.compile(r"(?i)\b(\w*(?:token|api_?key|secret|password))=[^&\s\"'<>]+"),
         rf"\1={REDACTED}",
     ),
+    (
+        re.compile(
+            r"""(?i)(["'][\w-]*(?:cookie|authorization|token|api_?key|secret|password)["']\s*:\s*)(["']).*?\2"""
+        ),
+        rf"\1\2{REDACTED}\2",
+    ),
     (re.compile(r"\b(?:[sr]k_(?:live|test)_|whsec_|hf_|sb_secret_)\w{6,}"), REDACTED),
     (re.compile(r"(\w://[^\s:/@]*):[^\s@/]+@"), rf"\1:{REDACTED}@"),
 )

@@ -11,7 +11,7 @@ from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import Unauthenticated
 
 AUDIENCE = "authenticated"
-USER_ROLES = frozenset({"authenticated", "user", "admin"})
+USER_ROLES = ("authenticated", "user", "admin")
 #: What hosted Supabase and its command line write into the service role key in place of the project's issuer.
 SERVICE_KEY_ISSUERS = frozenset({"supabase", "supabase-demo"})
 #: Seconds by which an issuer's clock may run ahead of ours. `exp` gets none: a token ends when it says.

@@ -15,7 +15,7 @@ from pixelbloom.errors import Unauthenticated
 
 #: Longer ones are not looked into; Supabase's are about 1 KB.
 MAX_TOKEN_LENGTH = 8192
-ASYMMETRIC = frozenset({"RS256", "ES256"})
+ASYMMETRIC = ("RS256", "ES256")
 _BAD_SIGNATURE = "The token does not verify: it is malformed, or was signed with a key we do not know."
 #: PyJWT checks the signature; `pixelbloom.auth.claims` checks every claim.
 _SIGNATURE_ONLY: Any = {

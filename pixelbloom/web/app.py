@@ -8,7 +8,7 @@ from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
 from pixelbloom.web import cors, errors, openapi, request_id, services
 from pixelbloom.web.agents import agents
-from pixelbloom.web.body import MAX_BODY_BYTES, StrictRequest
+from pixelbloom.web.body import READ_BYTES, StrictRequest
 from pixelbloom.web.health import health
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.runs import runs
@@ -26,7 +26,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     logs.configure(settings)
     app = openapi.make()
     app.request_class = StrictRequest
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True

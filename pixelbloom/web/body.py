@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from pixelbloom.errors import FieldError, InvalidInput
 
 MAX_BODY_BYTES = 1024 * 1024
+#: What werkzeug reads: one byte more, for it cuts a chunked body at its limit without a word.
+READ_BYTES = MAX_BODY_BYTES + 1
 MAX_DEPTH = 64
 #: Longest pause in a body.
 READ_SECONDS = 20.0
@@ -29,6 +32,8 @@ class StrictRequest(Request):
             raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
         with reading_in_time(self.environ):
             raw = self.get_data(cache=cache)
+        if len(raw) > MAX_BODY_BYTES:
+            raise RequestEntityTooLarge
         return parse_object(raw)
 
 

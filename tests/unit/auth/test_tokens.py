@@ -1,0 +1,262 @@
+"""Which tokens are taken, and what is believed of them."""
+
+import base64
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+from pixelbloom.auth.mint import mint_service, mint_user
+from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.config import Settings
+from pixelbloom.errors import ConfigurationError, Unauthenticated
+from tests.unit.auth.conftest import API_SECRET, SUPABASE_SECRET
+from tests.unit.auth.jwks_server import JwksServer
+
+Sign = Callable[..., str]
+
+
+def test_a_supabase_token_stands_for_its_user(verifier: TokenVerifier, sign: Sign) -> None:
+    user = uuid4()
+
+    principal = verifier.verify(sign(sub=str(user)))
+
+    assert (principal.kind, principal.user_id, principal.admin, principal.scopes) == ("user", user, False, None)
+    assert principal.caller == f"user:{user}"
+
+
+@pytest.mark.parametrize("key", [API_SECRET, SUPABASE_SECRET])
+@pytest.mark.parametrize(("role", "admin"), [("user", False), ("admin", True)])
+def test_the_form_of_the_specs_example_is_taken_with_either_secret(
+    verifier: TokenVerifier, sign: Sign, key: str, role: str, admin: bool
+) -> None:
+    principal = verifier.verify(
+        sign(key, role=role, aud=None, iss=None, iat=int(time.time()), scope=["analytics:read"])
+    )
+
+    assert (principal.kind, principal.admin) == ("user", admin)
+    assert principal.scopes == {"analytics:read"}
+
+
+def test_a_service_token_may_act_for_anyone_or_for_nobody(verifier: TokenVerifier, sign: Sign) -> None:
+    principal = verifier.verify(sign(API_SECRET, role="service", sub=None, aud=None, iss=None))
+
+    assert (principal.kind, principal.user_id, principal.caller) == ("service", None, "service")
+    assert principal.may_act_for(uuid4())
+    assert principal.may_act_for(None)
+
+
+def test_supabases_service_role_key_is_a_service_token(verifier: TokenVerifier, sign: Sign) -> None:
+    token = sign(SUPABASE_SECRET, role="service_role", sub=None, aud=None, iss="supabase")
+
+    assert verifier.verify(token).kind == "service"
+
+
+def test_a_user_may_act_for_nobody_else(verifier: TokenVerifier, sign: Sign) -> None:
+    principal = verifier.verify(sign())
+
+    assert principal.may_act_for(principal.user_id)
+    assert not principal.may_act_for(uuid4())
+    assert not principal.may_act_for(None)
+
+
+def test_app_metadata_makes_an_administrator(verifier: TokenVerifier, sign: Sign) -> None:
+    assert verifier.verify(sign(app_metadata={"role": "admin"})).admin
+
+
+def test_user_metadata_is_never_believed(verifier: TokenVerifier, sign: Sign) -> None:
+    forged = {"role": "admin", "app_metadata": {"role": "admin"}}
+
+    assert not verifier.verify(sign(user_metadata=forged, raw_user_meta_data=forged)).admin
+
+
+@pytest.mark.parametrize("app_metadata", ["admin", ["admin"], {"role": ["admin"]}, {"roles": "admin"}, None])
+def test_odd_app_metadata_makes_no_administrator(verifier: TokenVerifier, sign: Sign, app_metadata: object) -> None:
+    assert not verifier.verify(sign(app_metadata=app_metadata)).admin
+
+
+@pytest.mark.parametrize("scope", [["a:read", "b:read"], "a:read b:read"])
+def test_scope_may_be_a_list_or_a_string(verifier: TokenVerifier, sign: Sign, scope: object) -> None:
+    principal = verifier.verify(sign(scope=scope))
+
+    assert principal.has_scope("b:read")
+    assert not principal.has_scope("c:read")
+
+
+def test_no_scope_claim_limits_nothing_and_an_empty_one_everything(verifier: TokenVerifier, sign: Sign) -> None:
+    assert verifier.verify(sign()).has_scope("analytics:read")
+    assert not verifier.verify(sign(scope=[])).has_scope("analytics:read")
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"exp": None}, "no exp"),
+        ({"exp": int(time.time()) - 1}, "expired"),
+        ({"exp": "9999999999"}, "exp is not a number"),
+        ({"exp": True}, "exp is not a number"),
+        ({"exp": float("inf")}, "exp is not a number"),
+        ({"exp": float("nan")}, "exp is not a number"),
+        ({"exp": 10**400}, "exp is not a number"),
+        ({"nbf": int(time.time()) + 60}, "not valid yet: its nbf"),
+        ({"nbf": "later"}, "nbf is not a number"),
+        ({"iat": int(time.time()) + 60}, "not valid yet: its iat"),
+        ({"iss": "https://evil.example/auth/v1"}, "another issuer"),
+        ({"iss": "supabase"}, "another issuer"),
+        ({"iss": ""}, "iss is not"),
+        ({"iss": ["x"]}, "iss is not"),
+        ({"aud": "anon"}, "another audience"),
+        ({"aud": []}, "another audience"),
+        ({"aud": ["somewhere"]}, "another audience"),
+        ({"aud": {"authenticated": 1}}, "another audience"),
+        ({"sub": None}, "sub is not the UUID"),
+        ({"sub": "somebody"}, "sub is not the UUID"),
+        ({"sub": 7}, "sub is not the UUID"),
+        ({"sub": "{" + str(UUID(int=1)) + "}"}, "sub is not the UUID"),
+        ({"role": None}, "role is not one"),
+        ({"role": "anon"}, "role is not one"),
+        ({"role": "postgres"}, "role is not one"),
+        ({"role": "service"}, "role is not one"),
+        ({"role": ["admin"]}, "role is not one"),
+        ({"scope": 5}, "scope is neither"),
+        ({"scope": [1]}, "scope is neither"),
+        ({"scope": {"analytics:read": True}}, "scope is neither"),
+    ],
+)
+def test_a_claim_at_fault_is_named(verifier: TokenVerifier, sign: Sign, changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(Unauthenticated, match=says):
+        verifier.verify(sign(**changes))
+
+
+def test_a_clock_that_runs_a_little_ahead_is_forgiven(verifier: TokenVerifier, sign: Sign) -> None:
+    assert verifier.verify(sign(iat=int(time.time()) + 2, nbf=int(time.time()) + 2)).kind == "user"
+
+
+def test_a_token_that_never_seems_to_end_is_taken(verifier: TokenVerifier, sign: Sign) -> None:
+    assert verifier.verify(sign(exp=10**15)).expires_at.year == 9999
+
+
+def test_an_audience_list_with_ours_in_it_is_taken(verifier: TokenVerifier, sign: Sign) -> None:
+    assert verifier.verify(sign(aud=["other", "authenticated"])).kind == "user"
+
+
+@pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
+def test_another_hash_is_refused_with_the_right_secret(verifier: TokenVerifier, sign: Sign, algorithm: str) -> None:
+    with pytest.raises(Unauthenticated, match="not signed with"):
+        verifier.verify(sign(algorithm=algorithm, key=SUPABASE_SECRET * 2))
+
+
+def test_another_secret_is_refused(verifier: TokenVerifier, sign: Sign) -> None:
+    with pytest.raises(Unauthenticated, match="does not verify"):
+        verifier.verify(sign("some other secret that is long enough too"))
+
+
+@pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "", None, "HS256 ", ["HS256"]])
+def test_no_algorithm_is_no_signature(verifier: TokenVerifier, sign: Sign, name: object) -> None:
+    _, payload, signature = sign().split(".")
+    header = _encode({"alg": name, "typ": "JWT"})
+
+    for end in ("", signature):
+        with pytest.raises(Unauthenticated):
+            verifier.verify(f"{header}.{payload}.{end}")
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "a", "a.b", "..", "a.b.c", "a.b.c.d", "\x00.\x00.\x00", "é.é.é", "\ud800.a.b", "x" * 9000, "e30.e30."],
+)
+def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"null", b"{", b"\xff", b"[" * 5000])
+def test_a_signed_payload_that_is_no_object_is_refused(verifier: TokenVerifier, payload: bytes) -> None:
+    token = jwt.api_jws.encode(payload, SUPABASE_SECRET, algorithm="HS256")
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(token)
+
+
+def test_a_changed_payload_is_refused(verifier: TokenVerifier, sign: Sign) -> None:
+    header, _, signature = sign().split(".")
+    payload = _encode({"sub": str(uuid4()), "role": "admin", "exp": int(time.time()) + 600})
+
+    with pytest.raises(Unauthenticated, match="does not verify"):
+        verifier.verify(f"{header}.{payload}.{signature}")
+
+
+def test_an_unknown_critical_header_is_refused(verifier: TokenVerifier, sign: Sign) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(sign(headers={"crit": ["exp2"], "exp2": 1}))
+
+
+def test_a_public_key_is_no_secret(verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer) -> None:
+    """Key confusion: HS256 over a public key of the JWKS."""
+    public = jwks_server.add_rsa("r1").public_key()
+    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    header, payload = _encode({"alg": "HS256", "kid": "r1"}), sign().split(".")[1]
+    import hashlib
+    import hmac
+
+    mac = hmac.new(pem, f"{header}.{payload}".encode(), hashlib.sha256).digest()
+
+    with pytest.raises(Unauthenticated, match="does not verify"):
+        verifier.verify(f"{header}.{payload}.{_b64(mac)}")
+
+
+def test_a_key_that_the_token_brings_along_is_not_used(
+    verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer
+) -> None:
+    with JwksServer() as other:
+        key = other.add_ec("mine")
+        headers = {"kid": "mine", "jwk": other.keys[0], "jku": f"{other.url}/auth/v1/.well-known/jwks.json"}
+        token = sign(key, "ES256", headers=headers)
+
+        with pytest.raises(Unauthenticated):
+            verifier.verify(token)
+        assert other.fetches == 0
+
+
+def test_a_minted_user_token_verifies(verifier: TokenVerifier, settings: Settings) -> None:
+    user = uuid4()
+
+    principal = verifier.verify(mint_user(settings, user, admin=True, scopes=["analytics:read"]))
+
+    assert (principal.user_id, principal.admin, principal.scopes) == (user, True, {"analytics:read"})
+    assert verifier.verify(mint_user(settings, user)).scopes is None
+
+
+def test_a_minted_service_token_verifies(verifier: TokenVerifier, settings: Settings) -> None:
+    assert verifier.verify(mint_service(settings)).kind == "service"
+
+
+def test_minting_names_the_secret_that_is_missing() -> None:
+    with pytest.raises(ConfigurationError, match="SUPABASE_JWT_SECRET"):
+        mint_user(Settings(), uuid4())
+
+
+def test_without_secrets_no_token_verifies(sign: Sign) -> None:
+    with pytest.raises(Unauthenticated):
+        TokenVerifier(Settings()).verify(sign("x" * 32))
+
+
+def test_an_issuer_is_refused_where_none_is_configured(sign: Sign) -> None:
+    alone = TokenVerifier(Settings(supabase_jwt_secret=SUPABASE_SECRET))
+
+    with pytest.raises(Unauthenticated, match="another issuer"):
+        alone.verify(sign())
+    assert alone.verify(sign(iss=None)).kind == "user"
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _encode(value: object) -> str:
+    return _b64(json.dumps(value).encode())

@@ -1,0 +1,76 @@
+"""What is taken as a JSON body."""
+
+import pytest
+
+from pixelbloom.errors import InvalidInput
+from pixelbloom.web.body import MAX_DEPTH, parse_object
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"{}",
+        b' {"a": [1, -2.5, true, null, "\\u00e9\\ud83d\\ude00"]} ',
+        '{"ключ": "é\U0001f600"}'.encode(),
+        b'{"a": 12345678901234567890123}',
+        b'{"a": "{[{[{[{["}',
+    ],
+)
+def test_json_objects_are_taken(raw: bytes) -> None:
+    assert isinstance(parse_object(raw), dict)
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b"{'a': 1}", "not valid JSON"),
+        (b'{"a": 1} x', "not valid JSON"),
+        (b'{"a": "\x00"}', "not valid JSON"),
+        (b'{"a": "\n"}', "not valid JSON"),
+        (b"[]", "must be a JSON object"),
+        (b'"{}"', "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+        (b"\xff\xfe", "not valid UTF-8"),
+        (b'{"a": "\xed\xa0\x80"}', "not valid UTF-8"),
+        (b'\xef\xbb\xbf{"a": 1}', "not valid JSON"),
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": -Infinity}', "Infinity"),
+        (b'{"a": 1e999}', "too large"),
+        (b'{"a": 1' + b"0" * 309 + b"}", "too large"),
+        (b'{"a": 1' + b"0" * 5000 + b"}", "too large"),
+        (b'{"a": 1, "a": 2}', "same key twice"),
+        (b'{"a": {"b": 1, "b": 1}}', "same key twice"),
+        (b"[" * 100_000, "too deeply"),
+        (b'{"a":' * 70 + b"1" + b"}" * 70, "too deeply"),
+    ],
+)
+def test_anything_else_is_refused_with_the_reason(raw: bytes, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        parse_object(raw)
+
+
+def test_the_deepest_body_that_is_taken_has_64_levels() -> None:
+    inner = MAX_DEPTH - 1
+
+    assert parse_object(b'{"a":' + b"[" * inner + b"]" * inner + b"}")
+    with pytest.raises(InvalidInput, match="64 levels"):
+        parse_object(b'{"a":' + b"[" * (inner + 1) + b"]" * (inner + 1) + b"}")
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        (b'{"input": {"a": ["x", "\\u0000"]}}', "input.a.1"),
+        (b'{"input": {"a\\u0000": 1}}', "input"),
+        (b'{"\\u0000": 1}', "body"),
+        (b'{"a": "\\ud800"}', "a"),
+        (b'{"a": "\\udc00\\ud800"}', "a"),
+        (b'{"input": {"\\udfff": 1}}', "input"),
+    ],
+)
+def test_text_that_cannot_be_stored_is_named_by_its_field(raw: bytes, field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_object(raw)
+    assert [fault.field for fault in caught.value.details] == [field]
