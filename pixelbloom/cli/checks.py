@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import httpx
@@ -11,13 +12,13 @@ import redis
 
 from pixelbloom.cli.connect import api_address
 from pixelbloom.config import Settings
-from pixelbloom.local.migrate import migrations
 from pixelbloom.models.health import huggingface_status, ollama_status
 
 #: Seconds for one question.
 TIMEOUT = 3.0
 #: Workers answer when they get to it.
 WORKERS_ANSWER_SECONDS = 2.0
+MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 QUEUES = ("agents", "events", "maintenance")
 START = "start the local stack with `make run`"
 
@@ -92,7 +93,7 @@ def postgres(settings: Settings) -> Finding:
 
 
 def _missing_migrations(connection: psycopg.Connection) -> int:
-    wanted = {migration.version for migration in migrations()}
+    wanted = {path.name.partition("_")[0] for path in MIGRATIONS.glob("*.sql")}
     known = connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone()
     if known is None or known[0] is None:
         return len(wanted)
@@ -116,7 +117,7 @@ def postgrest(settings: Settings) -> Finding:
             timeout=TIMEOUT,
             trust_env=False,
         )
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL):
         return down(f"no answer at {shown(url)}", f"check SUPABASE_URL, or {START}")
     match response.status_code:
         case 200:
@@ -196,18 +197,19 @@ def ollama(settings: Settings) -> Finding:
     status = ollama_status(settings)
     if status.ok:
         return ok(f"Ollama {status.version or ''} at {shown(settings.ollama_host)}, models: all that are wanted")
-    if not status.reachable:
-        return warning(f"no answer at {shown(settings.ollama_host)}", status.advice or "start it with `ollama serve`")
-    return warning(f"Ollama {status.version or ''} lacks {', '.join(status.missing)}", status.advice or "")
+    advice = (status.advice or "").replace(settings.ollama_host, shown(settings.ollama_host))
+    fault, _, remedy = advice.partition(": ")
+    return warning(fault, remedy)
 
 
 def huggingface(settings: Settings) -> Finding:
     """The second provider of models."""
     status = huggingface_status(settings)
     if not status.configured:
-        return off("HUGGINGFACE_API_KEY is not set; without Ollama agents answer by their rules", status.advice)
+        return off("HUGGINGFACE_API_KEY is not set; without Ollama agents answer by their rules")
     if not status.ok:
-        return warning("it cannot be used", status.advice or "check HUGGINGFACE_API_KEY and HUGGINGFACE_BASE_URL")
+        fault, _, remedy = (status.advice or "it cannot be used").partition(": ")
+        return warning(fault, remedy or "check HUGGINGFACE_API_KEY and HUGGINGFACE_BASE_URL")
     return ok(f"answers, model {settings.huggingface_model}")
 
 
@@ -218,7 +220,7 @@ def stripe(settings: Settings) -> Finding:
     key = settings.stripe_api_key.get_secret_value()
     try:
         response = httpx.get(f"{settings.stripe_api_base}/v1/balance", auth=(key, ""), timeout=TIMEOUT)
-    except (httpx.HTTPError, ValueError):
+    except (httpx.HTTPError, httpx.InvalidURL):
         return warning(f"no answer at {shown(settings.stripe_api_base)}", "check the network and STRIPE_API_BASE")
     mode = "live" if "_live_" in key else "test" if "_test_" in key else "unknown"
     if response.status_code == 401:

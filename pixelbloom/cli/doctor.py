@@ -47,6 +47,8 @@ def examine(settings: Settings) -> list[dict[str, object]]:
             return check.ask(settings)
         except Exception as error:
             state = State.DOWN if check.required else State.WARNING
+            if isinstance(error, UnicodeEncodeError):
+                return Finding(state, "its key holds characters that no key has", "copy the key once more")
             return Finding(state, f"the check itself failed ({type(error).__name__})", "please report this")
 
     with ThreadPoolExecutor(len(CHECKS)) as pool:
