@@ -157,8 +157,13 @@ def workers(settings: Settings) -> Finding:
     """Somebody takes from each queue."""
     if settings.redis_url is None:
         return down("no broker to ask them through", "set REDIS_URL first")
-    from pixelbloom.queue import app
+    from celery import Celery
 
+    from pixelbloom.queue import broker_address
+
+    # Not the process's own app: that one takes the settings that were read first, wherever that was.
+    app = Celery(broker=broker_address(settings.redis_url), set_as_current=False)
+    app.conf.broker_transport_options = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
     try:
         with app.connection_for_write(connect_timeout=TIMEOUT) as connection:
             connection.ensure_connection(max_retries=0, timeout=TIMEOUT)

@@ -1,0 +1,65 @@
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.conftest import SECRET, Cli, one_line
+
+USER = "7e0f2a39-3a54-4a1c-9f6c-1d3b3f0a9b11"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("{x", "--input is not JSON: "),
+        ("", "--input is not JSON: "),
+        ("[1]", "is not a JSON object"),
+        ('"text"', "is not a JSON object"),
+        ('{"a": NaN}', "NaN is not JSON"),
+        ("[" * 200_000, "--input "),
+        ("@missing.json", "cannot read the file (No such file or directory)"),
+        ("@.", "cannot read the file (Is a directory)"),
+        ("@latin.json", "is not UTF-8"),
+    ],
+)
+def test_an_input_that_is_no_object_ends_in_one_line(cli: Cli, source: str, words: str) -> None:
+    Path("latin.json").write_bytes(b'{"name": "Andr\xe9"}')
+    result = cli("invoke", "lead_agent", "--input", source, SUPABASE_JWT_SECRET=SECRET)
+    assert words in one_line(result)
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [("--input", "@lead.json"), ("--input", "-"), ("--input", '{"a": 1}')])
+def test_an_api_that_is_away_is_said_with_its_address(cli: Cli, arguments: tuple[str, ...]) -> None:
+    Path("lead.json").write_text('{"a": 1}')
+    result = cli(
+        "invoke", "lead_agent", *arguments, stdin='{"a": 1}', SUPABASE_JWT_SECRET=SECRET, API_URL="http://127.0.0.1:9"
+    )
+    assert "http://127.0.0.1:9 does not answer" in one_line(result)
+    assert result.exit_code == 3
+
+
+def test_without_any_token_it_says_where_one_comes_from(cli: Cli) -> None:
+    result = cli("invoke", "lead_agent", "--input", "{}")
+    line = one_line(result)
+    assert all(word in line for word in ("--token", "PIXELBLOOM_TOKEN", "SUPABASE_JWT_SECRET"))
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("runs", "show", "x"), "'x' is not a UUID"),
+        (("runs", "watch", "x"), "'x' is not a UUID"),
+        (("runs", "list", "--limit", "0"), "--limit 0"),
+        (("runs", "list", "--limit", "201"), "--limit 201"),
+        (("runs", "list", "--status", "done"), "--status 'done' is not one of: queued"),
+        (("runs", "list", "--created-after", "yesterday"), "--created-after 'yesterday' is not a time"),
+        (("runs", "list", "--user-id", "x"), "--user-id 'x'"),
+        (("runs", "show", USER, "--api-url", "ftp://x"), "'ftp://x' is not the address of an API"),
+        (("invoke", "a", "--input", "{}", "--user-id", "x"), "--user-id 'x'"),
+    ],
+)
+def test_a_wrong_argument_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
+    result = cli(*arguments, SUPABASE_JWT_SECRET=SECRET)
+    assert words in one_line(result)
+    assert result.exit_code == 2

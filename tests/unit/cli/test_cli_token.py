@@ -1,0 +1,92 @@
+from uuid import UUID
+
+import jwt
+import pytest
+
+from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.config import Settings
+from tests.unit.cli.conftest import SECRET, Cli, one_line
+
+USER = "7e0f2a39-3a54-4a1c-9f6c-1d3b3f0a9b11"
+
+
+def verified(token: str, **settings: str):
+    return TokenVerifier(Settings(_env_file=None, **settings)).verify(token)
+
+
+def test_prints_only_a_token_of_the_user(cli: Cli) -> None:
+    result = cli("token", "--sub", USER, SUPABASE_JWT_SECRET=SECRET)
+    assert (result.exit_code, result.stderr) == (0, "")
+    principal = verified(result.stdout.strip(), supabase_jwt_secret=SECRET)
+    assert (principal.kind, principal.user_id, principal.admin, principal.scopes) == ("user", UUID(USER), False, None)
+
+
+def test_the_token_has_the_form_that_postgrest_takes_too(cli: Cli) -> None:
+    result = cli("token", "--sub", USER, SUPABASE_JWT_SECRET=SECRET)
+    claims = jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"], audience="authenticated")
+    assert (claims["role"], claims["sub"]) == ("authenticated", USER)
+    assert "scope" not in claims
+
+
+def test_an_admin_is_one_by_app_metadata(cli: Cli) -> None:
+    result = cli("token", "--sub", USER, "--role", "admin", SUPABASE_JWT_SECRET=SECRET)
+    assert verified(result.stdout.strip(), supabase_jwt_secret=SECRET).admin
+
+
+def test_scopes_are_those_that_were_asked_for(cli: Cli) -> None:
+    result = cli("token", "--sub", USER, "--scope", "analytics:read, notifications:read", SUPABASE_JWT_SECRET=SECRET)
+    assert verified(result.stdout.strip(), supabase_jwt_secret=SECRET).scopes == {
+        "analytics:read",
+        "notifications:read",
+    }
+
+
+def test_it_expires_when_it_was_told_to(cli: Cli) -> None:
+    result = cli("token", "--sub", USER, "--expires-in", "90", SUPABASE_JWT_SECRET=SECRET)
+    claims = jwt.decode(result.stdout.strip(), options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 90
+
+
+@pytest.mark.parametrize("sub", [(), ("--sub", USER)])
+def test_a_service_token_needs_no_user(cli: Cli, sub: tuple[str, ...]) -> None:
+    result = cli("token", "--service", *sub, API_JWT_SECRET=SECRET)
+    assert verified(result.stdout.strip(), api_jwt_secret=SECRET).kind == "service"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "--sub is missing"),
+        (("--sub", "me"), "'me' is not a UUID"),
+        (("--sub", USER.replace("-", "")), "is not a UUID"),
+        (("--sub", USER, "--role", "root"), "'root' is not one of: user, admin"),
+        (("--sub", USER, "--expires-in", "-5"), "'-5' is not a number of seconds"),
+        (("--sub", USER, "--expires-in", "0"), "'0' is not a number of seconds"),
+        (("--sub", USER, "--expires-in", "1e3"), "'1e3' is not a number of seconds"),
+        (("--sub", USER, "--expires-in", "9" * 40), "is not a number of seconds"),
+        (("--sub", USER, "--expires-in", "٣"), "is not a number of seconds"),
+        (("--sub", USER, "--scope", " , "), "names no scope"),
+        (("--sub", USER, "--scope", "a b"), "names no scope"),
+        (("--service", "--sub", "me"), "'me' is not a UUID"),
+    ],
+)
+def test_a_wrong_option_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
+    result = cli("token", *arguments, SUPABASE_JWT_SECRET=SECRET, API_JWT_SECRET=SECRET)
+    assert words in one_line(result)
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variable"), [(("--sub", USER), "SUPABASE_JWT_SECRET"), (("--service",), "API_JWT_SECRET")]
+)
+def test_a_missing_secret_is_named(cli: Cli, arguments: tuple[str, ...], variable: str) -> None:
+    result = cli("token", *arguments)
+    assert one_line(result).startswith(f"{variable} is not set")
+    assert result.exit_code == 2
+
+
+def test_a_wrong_setting_is_named_and_its_value_is_not(cli: Cli) -> None:
+    result = cli("token", "--service", API_JWT_SECRET=SECRET, PORT="hunter2")
+    line = one_line(result)
+    assert "PORT" in line
+    assert "hunter2" not in line
