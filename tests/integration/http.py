@@ -1,0 +1,77 @@
+"""Talking to the running API in the tests of its HTTP side."""
+
+import json
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import httpx
+
+from pixelbloom.auth.mint import mint_service, mint_user
+from pixelbloom.config import Settings
+
+CHAT = {"agent_type": "chat_agent", "input": {"message": "How long does a landing page take?"}}
+
+
+@dataclass
+class Api:
+    """The API as one caller sees it. Only local: proxies of the environment are not asked."""
+
+    url: str
+    token: str | None
+    settings: Settings
+    user_id: UUID | None = None
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        self.client = httpx.Client(base_url=self.url, headers=headers, timeout=70, trust_env=False)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.client.get(path, **options)
+
+    def invoke(self, body: Any = None, **headers: str) -> httpx.Response:
+        """POST a body as JSON; bytes go out as they are."""
+        data = body if isinstance(body, bytes) else json.dumps(CHAT if body is None else body).encode()
+        named = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        return self.client.post("/api/agents/invoke", content=data, headers=named)
+
+    def as_user(self, user_id: UUID | None = None, **options: Any) -> "Api":
+        """The API as another signed-in user sees it."""
+        user_id = user_id or uuid4()
+        return Api(self.url, mint_user(self.settings, user_id, **options), self.settings, user_id)
+
+    def as_service(self) -> "Api":
+        return Api(self.url, mint_service(self.settings), self.settings)
+
+    def with_token(self, token: str | None) -> "Api":
+        return Api(self.url, token, self.settings)
+
+
+def is_error(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Hold the answer to the spec's error body; answers it."""
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    assert response.headers["X-Request-ID"]
+    body: dict[str, Any] = response.json()
+    assert body["code"] == code
+    assert isinstance(body["error"], str)
+    assert body["error"]
+    assert set(body) <= {"error", "code", "details"}
+    return body
+
+
+def raw(url: str, data: bytes) -> tuple[int, dict[str, str], bytes]:
+    """Send bytes as they are; answers status, headers and body of what comes back."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as connection:
+        connection.sendall(data)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    head, _, body = received.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    return int(status.split()[1]), headers, body

@@ -1,0 +1,252 @@
+"""What every answer has in common: errors, request ids, CORS, headers, health, stopping, logs."""
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.http import Api, is_error, raw
+
+
+@pytest.fixture(scope="module")
+def web(stack: Any) -> Iterator[Api]:
+    handle = stack.start("web")
+    yield Api(handle.url, None, stack.settings)
+    handle.stop()
+
+
+@pytest.fixture
+def user(web: Api) -> Api:
+    return web.as_user()
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/", "/api/agents/", "/api//agents", "/api/nothing", "/%00", "/%ff"])
+def test_an_unknown_address_is_not_found(web: Api, path: str) -> None:
+    is_error(web.get(path), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/api/agents/invoke", "POST"),
+        ("DELETE", "/api/agents/invoke", "POST"),
+        ("POST", "/api/agents/runs", "GET"),
+        ("POST", "/api/agents", "GET"),
+        ("PUT", "/healthz", "GET"),
+        ("TRACE", "/api/agents", "GET"),
+        ("BREW", "/api/agents", "GET"),
+    ],
+)
+def test_another_method_is_refused_and_the_right_one_named(web: Api, method: str, path: str, allowed: str) -> None:
+    response = web.client.request(method, path)
+
+    is_error(response, 405, "METHOD_NOT_ALLOWED")
+    assert allowed in response.headers["Allow"]
+
+
+def test_a_sane_request_id_comes_back_and_another_is_replaced(web: Api) -> None:
+    def answered(**headers: str) -> str:
+        return web.get("/healthz", headers=headers).headers["X-Request-ID"]
+
+    assert answered(**{"X-Request-ID": "trace-42"}) == "trace-42"
+    assert web.get("/nothing", headers={"X-Request-ID": "trace-43"}).headers["X-Request-ID"] == "trace-43"
+    assert answered(**{"X-Request-ID": "<script>"}) != "<script>"
+    assert answered() != answered()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
+        b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Long: " + b"a" * 20_000 + b"\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X-Many: 1\r\n" * 100 + b"\r\n",
+        b"POST /api/agents/invoke HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_gets_the_same_error_body(web: Api, data: bytes) -> None:
+    status, headers, body = raw(web.url, data)
+
+    assert status == 400
+    assert headers["content-type"] == "application/json"
+    assert headers["x-request-id"]
+    assert json.loads(body)["code"] == "BAD_REQUEST"
+
+
+def test_broken_chunks_are_the_clients_fault(web: Api, user: Api) -> None:
+    head = (
+        f"POST /api/agents/invoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
+        "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    )
+
+    status, _, body = raw(web.url, head.encode() + b"zz\r\nabc\r\n0\r\n\r\n")
+
+    assert status == 400
+    assert json.loads(body)["code"] == "BAD_REQUEST"
+
+
+def test_answers_are_not_kept_or_guessed_at(user: Api) -> None:
+    headers = user.get("/api/agents").headers
+
+    assert headers["Cache-Control"] == "no-store"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+ORIGIN = "http://localhost:5173"
+
+
+def test_a_preflight_needs_no_token(web: Api) -> None:
+    asks = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+
+    response = web.client.options("/api/agents/invoke", headers=asks)
+
+    assert response.status_code == 204
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+    assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+
+
+def test_answers_and_errors_may_be_read_by_an_allowed_origin(user: Api, web: Api) -> None:
+    for response in (
+        user.get("/api/agents", headers={"Origin": ORIGIN}),
+        web.get("/api/agents", headers={"Origin": ORIGIN}),
+        web.get("/nothing", headers={"Origin": ORIGIN}),
+    ):
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert "X-Request-ID" in response.headers["Access-Control-Expose-Headers"]
+        assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
+        assert "Origin" in response.headers["Vary"]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "null", "http://localhost.evil.example", "http://localhost:5173@evil.example", "*"],
+)
+def test_another_origin_is_told_nothing(user: Api, origin: str) -> None:
+    response = user.get("/api/agents", headers={"Origin": origin})
+
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+def test_named_origins_are_the_only_ones(stack: Any) -> None:
+    handle = stack.start("web", env={"CORS_ORIGINS": "https://app.example.com"})
+    try:
+        api = Api(handle.url, None, stack.settings)
+        ours = api.get("/healthz", headers={"Origin": "https://app.example.com"})
+        local = api.get("/healthz", headers={"Origin": ORIGIN})
+    finally:
+        handle.stop()
+
+    assert ours.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    assert "Access-Control-Allow-Origin" not in local.headers
+
+
+def test_it_lives_and_is_ready(web: Api) -> None:
+    assert web.get("/healthz").json() == {"status": "ok"}
+    response = web.get("/readyz")
+    assert response.status_code == 200
+    body = response.json()
+    assert body["status"] == "ok"
+    assert body["checks"]["database"] == {"status": "ok", "required": True}
+    assert body["checks"]["redis"] == {"status": "ok", "required": True}
+    assert body["checks"]["workers"]["required"] is False
+
+
+def test_without_its_parts_it_lives_but_is_not_ready_and_says_which(stack: Any) -> None:
+    away = {"SUPABASE_REST_URL": "http://127.0.0.1:9", "REDIS_URL": "redis://:hidden@127.0.0.1:9/0"}
+    handle = stack.start("web", env=away)
+    try:
+        api = Api(handle.url, None, stack.settings)
+        assert api.get("/healthz").status_code == 200
+        response = api.get("/readyz")
+    finally:
+        handle.stop()
+
+    assert response.status_code == 503
+    body = response.json()
+    assert body["status"] == "unavailable"
+    assert {name for name, check in body["checks"].items() if check["status"] != "ok"} >= {"database", "redis"}
+    assert "127.0.0.1" not in response.text
+    assert "hidden" not in response.text
+
+
+def test_without_the_database_a_submit_names_the_run_and_reading_says_when_to_come_back(stack: Any) -> None:
+    handle = stack.start("web", env={"SUPABASE_REST_URL": "http://127.0.0.1:9"})
+    try:
+        user = Api(handle.url, None, stack.settings).as_user()
+        submitted, read = user.invoke(), user.get("/api/agents/runs")
+    finally:
+        handle.stop()
+
+    body = is_error(submitted, 503, "UNAVAILABLE")
+    assert any(len(word.strip(".:,")) == 36 for word in body["error"].split())
+    assert int(submitted.headers["Retry-After"]) >= 1
+    is_error(read, 503, "UNAVAILABLE")
+
+
+def test_without_redis_a_submit_is_kept_all_the_same(stack: Any, db: Any) -> None:
+    handle = stack.start("web", env={"REDIS_URL": "redis://127.0.0.1:9/0"})
+    try:
+        user = Api(handle.url, None, stack.settings).as_user()
+        submitted = user.invoke().json()
+        waited = user.invoke(Prefer="wait=1")
+    finally:
+        handle.stop()
+
+    assert submitted["status"] == "queued"
+    assert waited.status_code == 200
+    assert db.execute("select status from public.runs where id = %s", [submitted["request_id"]]).fetchone()
+
+
+def test_an_open_connection_does_not_hold_up_the_stop(stack: Any) -> None:
+    handle = stack.start("web")
+    parts = urlsplit(handle.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as idle:
+        idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in idle.recv(65536)
+        handle.stop()
+        assert idle.recv(65536) == b""
+
+
+def test_a_request_in_hand_is_answered_before_the_stop(stack: Any) -> None:
+    import threading
+
+    handle = stack.start("web")
+    user = Api(handle.url, None, stack.settings).as_user()
+    answers: list[int] = []
+    waiting = threading.Thread(target=lambda: answers.append(user.invoke(Prefer="wait=3").status_code))
+    waiting.start()
+    while not user.get("/api/agents/runs").json()["items"]:
+        time.sleep(0.05)
+    handle.stop()
+    waiting.join(30)
+
+    assert answers == [200]
+
+
+def test_the_log_has_the_request_id_and_never_the_query(stack: Any) -> None:
+    handle = stack.start("web", env={"LOG_FORMAT": "json"})
+    trace, secret = f"trace-{uuid4().hex}", uuid4().hex
+    try:
+        api = Api(handle.url, None, stack.settings)
+        api.get(f"/healthz?token={secret}", headers={"X-Request-ID": trace})
+        api.get(f"/api/ws/workflows?token={secret}")
+    finally:
+        handle.stop()
+
+    text = handle.log()
+    (line,) = [json.loads(line) for line in text.splitlines() if trace in line]
+    assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "GET", "/healthz", 200)
+    assert secret not in text
