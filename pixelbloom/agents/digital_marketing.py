@@ -7,7 +7,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.fields import (
-    MAX_AMOUNT,
     AgentInput,
     AgentOutput,
     Amount,
@@ -41,7 +40,7 @@ _LEAST: dict[Channel, int] = {
     "email": 50,
     "display": 250,
 }
-#: Cost of a visit, and the part of visits that do what is wanted: assumptions to be replaced by the company's own.
+#: Cost of a visit in dollars, and the part of visits that do what is wanted: assumptions, told in the output.
 _VISIT_COST: dict[Channel, Decimal] = {
     "search_ads": Decimal("2.40"),
     "social_ads": Decimal("0.95"),
@@ -50,6 +49,8 @@ _VISIT_COST: dict[Channel, Decimal] = {
     "email": Decimal("0.20"),
     "display": Decimal("0.60"),
 }
+#: Currencies near enough to the dollar for those assumptions; in others we split, and forecast nothing.
+_COMPARABLE = frozenset({"usd", "eur", "gbp", "chf", "cad", "aud", "nzd"})
 _CONVERSION: dict[Channel, Decimal] = {
     "search_ads": Decimal("0.040"),
     "social_ads": Decimal("0.015"),
@@ -107,8 +108,8 @@ class Allocation(BaseModel):
     channel: Channel = Field(description="The channel.")
     amount: Money = Field(description="Money a month.")
     share: float = Field(ge=0, le=1, description="Part of the budget.")
-    visits: int = Field(ge=0, description="Expected visits a month.")
-    conversions: float = Field(ge=0, description="Expected leads or orders a month.")
+    visits: int | None = Field(ge=0, description="Expected visits a month; null where we have no rates.")
+    conversions: float | None = Field(ge=0, description="Expected leads or orders a month.")
 
 
 class DigitalMarketingOutput(AgentOutput):
@@ -126,6 +127,7 @@ class DigitalMarketingOutput(AgentOutput):
                     "left_out": [],
                     "total_budget": 12000,
                     "expected_conversions": 160.2,
+                    "assumptions": ["search ads: 2.40 a visit, 4.0% of visits convert"],
                     "cost_per_conversion": 74.91,
                     "expected_return": 2.4,
                     "kpis": ["Cost per lead"],
@@ -141,7 +143,8 @@ class DigitalMarketingOutput(AgentOutput):
     allocation: list[Allocation] = Field(description="The month's budget by channel; the amounts add up to it.")
     left_out: list[Channel] = Field(description="Channels that the budget is too small for, or the goal unfit.")
     total_budget: Money = Field(description="Budget of all months.")
-    expected_conversions: float = Field(ge=0, description="Leads or orders over all months, at usual rates.")
+    expected_conversions: float | None = Field(ge=0, description="Leads or orders over all months.")
+    assumptions: list[str] = Field(description="The rates behind the expected numbers.")
     cost_per_conversion: Money | None = Field(description="Budget by expected conversions; null where none are.")
     expected_return: float | None = Field(description="Value of the conversions by the budget; null without value.")
     kpis: list[str] = Field(description="What to measure.")
@@ -190,7 +193,7 @@ class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarket
         offer = input.product.splitlines()[0][:80]
         audience = f" for {input.audience}" if input.audience else ""
         return DigitalMarketingDraft(
-            summary=f"For {input.goal}, the month's budget goes to {names}.{note} Results are at usual rates.",
+            summary=f"For {input.goal}, the month's budget goes to {names}.{note}",
             messages=[offer, f"{offer}{audience}", f"See what {offer} can do{audience}"],
             next_steps=[
                 "Set up conversion tracking before the first money is spent.",
@@ -204,7 +207,8 @@ class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarket
         """Our numbers with the draft's words."""
         allocation, left_out = allocate(input)
         total = input.monthly_budget * input.months
-        conversions = Decimal(str(sum(part.conversions for part in allocation))) * input.months
+        known = [part.conversions for part in allocation if part.conversions is not None]
+        conversions = Decimal(str(round(sum(known), 1))) * input.months if known else None
         value = input.value_per_conversion
         return DigitalMarketingOutput(
             summary=draft.summary,
@@ -212,9 +216,10 @@ class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarket
             allocation=allocation,
             left_out=left_out,
             total_budget=total,
-            expected_conversions=round(float(conversions), 1),
+            expected_conversions=None if conversions is None else float(conversions),
+            assumptions=[_assumption(part.channel) for part in allocation if part.visits is not None],
             cost_per_conversion=round(total / conversions, 2) if conversions else None,
-            expected_return=round(float(conversions * value / total), 2) if value is not None else None,
+            expected_return=round(float(conversions * value / total), 2) if value and conversions is not None else None,
             kpis=_KPIS[input.goal],
             messages=draft.messages,
             next_steps=draft.next_steps,
@@ -233,12 +238,12 @@ def allocate(input: DigitalMarketingInput) -> tuple[list[Allocation], list[Chann
     kept = {channel: weights.get(channel, 5) for channel in wanted}
     while len(kept) > 1:
         parts = _split(input.monthly_budget, kept)
-        small = [channel for channel in kept if parts[channel] < _LEAST[channel]]
+        small = [c for c in kept if input.currency in _COMPARABLE and parts[c] < _LEAST[c]]
         if not small:
             break
         del kept[min(small, key=lambda channel: kept[channel])]
     parts = _split(input.monthly_budget, kept)
-    allocation = [_expect(channel, parts[channel], input.monthly_budget) for channel in kept]
+    allocation = [_expect(channel, parts[channel], input) for channel in kept]
     allocation.sort(key=lambda part: -part.amount)
     return allocation, [channel for channel in (wanted if input.channels else weights) if channel not in kept]
 
@@ -252,15 +257,19 @@ def _split(budget: Decimal, weights: dict[Channel, int]) -> dict[Channel, Decima
     return parts
 
 
-def _expect(channel: Channel, amount: Decimal, budget: Decimal) -> Allocation:
-    visits = int(min(amount, MAX_AMOUNT) / _VISIT_COST[channel])
+def _expect(channel: Channel, amount: Decimal, input: DigitalMarketingInput) -> Allocation:
+    visits = int(amount / _VISIT_COST[channel]) if input.currency in _COMPARABLE else None
     return Allocation(
         channel=channel,
         amount=amount,
-        share=round(float(amount / budget), 4),
+        share=round(float(amount / input.monthly_budget), 4),
         visits=visits,
-        conversions=round(float(visits * _CONVERSION[channel]), 1),
+        conversions=None if visits is None else round(float(visits * _CONVERSION[channel]), 1),
     )
+
+
+def _assumption(channel: Channel) -> str:
+    return f"{_name(channel)}: {_VISIT_COST[channel]} a visit, {_CONVERSION[channel]:.1%} of visits convert"
 
 
 def _name(channel: Channel) -> str:

@@ -8,7 +8,16 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from pixelbloom.agents.amounts import as_amount
 from pixelbloom.models.text import shorten
@@ -39,7 +48,12 @@ def _cut_text(limit: int) -> Callable[[Any], Any]:
 
 
 def _cut_list(limit: int) -> Callable[[Any], Any]:
-    return lambda value: value[:limit] if isinstance(value, list) else value
+    def cut(value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        return [item for item in value if not isinstance(item, str) or item.strip()][:limit]
+
+    return cut
 
 
 #: A name, a label.
@@ -62,11 +76,10 @@ Amount = Annotated[
     BeforeValidator(as_amount),
     Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False),
     AfterValidator(lambda value: round(value, 2)),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_AMOUNT)}),
 ]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
-Currency = Annotated[
-    str, BeforeValidator(lambda v: v.lower() if isinstance(v, str) else v), StringConstraints(pattern=r"^[a-z]{3}$")
-]
+Currency = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{3}$")]
 
 
 def one_of(*choices: str) -> BeforeValidator:

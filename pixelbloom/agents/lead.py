@@ -295,7 +295,7 @@ def _least(query: str) -> Decimal | None:
 
 
 def _ranked(input: LeadInput) -> list[Prospect]:
-    """The found leads by score; those that say more of the query's words come first where scores are close."""
+    """The found leads: open ones first, by score and by how many of the query's words they contain."""
     assert input.query is not None
     terms = _terms(input.query)
     least = _least(input.query)
@@ -306,9 +306,10 @@ def _ranked(input: LeadInput) -> list[Prospect]:
         facts = Facts.from_record(record)
         matched = [term for term in terms if any_of(facts.text, [term])]
         found = score(facts)
-        rank = found.total + 10 * len(matched) - (0 if record.status in _OPEN else 40)
-        rated.append((rank, record, found, matched))
-    rated.sort(key=lambda item: (-item[0], -item[1].created_at.timestamp(), str(item[1].id)))
+        rated.append((found.total + 10 * len(matched), record, found, matched))
+    rated.sort(
+        key=lambda item: (item[1].status not in _OPEN, -item[0], -item[1].created_at.timestamp(), str(item[1].id))
+    )
     return [
         Prospect(
             rank=place,

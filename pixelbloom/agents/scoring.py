@@ -162,7 +162,8 @@ def _fit(facts: Facts, services: Sequence[Service]) -> tuple[int, str]:
         reasons.append("describes the need in detail")
     if not reasons:
         return 3, "Nothing says yet what is needed."
-    return points, f"{'; '.join(reasons).capitalize()}."
+    said = "; ".join(reasons)
+    return points, f"{said[0].upper()}{said[1:]}."
 
 
 def _sector(facts: Facts) -> str | None:

@@ -9,6 +9,7 @@ from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.fields import (
     AgentInput,
     AgentOutput,
+    Amount,
     Brief,
     Currency,
     Draft,
@@ -98,9 +99,7 @@ class WebDevelopmentInput(AgentInput):
     languages: int = Field(1, ge=1, le=30, description="Languages of the content.")
     team_size: int = Field(2, ge=1, le=20, description="People who work on it.")
     deadline_weeks: int | None = Field(None, ge=1, le=260, description="Weeks until it must be online.")
-    hourly_rate: Annotated[Decimal, Field(gt=0, le=1000, decimal_places=2)] = Field(
-        Decimal(95), description="Price of an hour."
-    )
+    hourly_rate: Annotated[Amount, Field(gt=0, le=10_000_000)] = Field(Decimal(95), description="Price of an hour.")
     currency: Currency = Field("usd", description="Currency of the rate, as ISO 4217.")
 
 

@@ -1,0 +1,71 @@
+"""Inputs of all sorts, made from an agent's own JSON Schema."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+#: Words that mean something to one agent or another, between words that do not.
+_WORDS = (
+    "website shop logo seo price urgent asap next quarter $20k 3 months SaaS retail hello thanks broken é 漢字 "
+    "<b> </material> {topic} # % “ -1 budget over refund"
+)
+_TEXT = st.lists(st.sampled_from(_WORDS.split()), min_size=1, max_size=8).map(" ".join) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1
+)
+
+
+def inputs(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Values of the schema; those that break a rule it does not tell must be sorted out by whoever asks."""
+    return _node(schema, schema.get("$defs", {}))
+
+
+def _node(node: dict[str, Any], defs: dict[str, Any]) -> st.SearchStrategy[Any]:
+    if "$ref" in node:
+        return _node(defs[node["$ref"].rpartition("/")[2]], defs)
+    if "anyOf" in node:
+        return st.one_of(*(_node(choice, defs) for choice in node["anyOf"]))
+    if "enum" in node:
+        return st.sampled_from(node["enum"])
+    match node.get("type"):
+        case "object":
+            known = {name: _node(part, defs) for name, part in node["properties"].items()}
+            wanted = set(node.get("required", ()))
+            return st.fixed_dictionaries(
+                {name: part for name, part in known.items() if name in wanted},
+                optional={name: part for name, part in known.items() if name not in wanted},
+            )
+        case "array":
+            most = min(node.get("maxItems", 6), 6)
+            return st.lists(_node(node["items"], defs), min_size=node.get("minItems", 0), max_size=most)
+        case "integer":
+            return st.integers(node.get("minimum", 0), node.get("maximum", 10**9))
+        case "number":
+            least = node.get("minimum", node.get("exclusiveMinimum", 0))
+            most = node.get("maximum", 1e10)
+            return st.integers(int(least), int(most)) | st.decimals(least, most, places=2).map(float)
+        case "boolean":
+            return st.booleans()
+        case "null":
+            return st.none()
+        case "string":
+            return _string(node)
+        case kind:
+            raise AssertionError(f"no strategy for {kind}: {node}")
+
+
+def _string(node: dict[str, Any]) -> st.SearchStrategy[str]:
+    match node.get("format"):
+        case "uuid":
+            return st.uuids().map(str)
+        case "date":
+            return st.dates().map(str)
+    pattern = node.get("pattern", "")
+    if "@" in pattern:
+        return st.sampled_from(["ada@example.com", "bo@gmail.com", "@x@y"])
+    if "a-fA-F" in pattern:
+        return st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
+    if "{3}" in pattern:
+        return st.sampled_from(["usd", "eur", "jpy"])
+    if pattern:
+        return st.decimals(0, 10**6, places=2).map(str)
+    return _TEXT.map(lambda text: text[: node.get("maxLength", 200)])
