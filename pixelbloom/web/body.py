@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from flask import Request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from pixelbloom.errors import FieldError, InvalidInput
@@ -30,8 +31,11 @@ class StrictRequest(Request):
             raise InvalidInput("Send the body as JSON, with the header Content-Type: application/json.")
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
-        with reading_in_time(self.environ):
-            raw = self.get_data(cache=cache)
+        try:
+            with reading_in_time(self.environ):
+                raw = self.get_data(cache=cache)
+        except ParseException:
+            raise InvalidInput("The body's chunked encoding is broken.") from None
         if len(raw) > MAX_BODY_BYTES:
             raise RequestEntityTooLarge
         return parse_object(raw)

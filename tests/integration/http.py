@@ -2,7 +2,8 @@
 
 import json
 import socket
-from dataclasses import dataclass, field
+import ssl
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -11,6 +12,9 @@ import httpx
 
 from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.config import Settings
+
+#: Plain HTTP on loopback: loading certificates for each request would only cost time.
+_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 CHAT = {"agent_type": "chat_agent", "input": {"message": "How long does a landing page take?"}}
 
@@ -23,20 +27,26 @@ class Api:
     token: str | None
     settings: Settings
     user_id: UUID | None = None
-    client: httpx.Client = field(init=False)
 
-    def __post_init__(self) -> None:
-        headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        self.client = httpx.Client(base_url=self.url, headers=headers, timeout=70, trust_env=False)
+    def request(self, method: str, path: str, headers: dict[str, str] | None = None, **options: Any) -> httpx.Response:
+        """One request on a connection of its own."""
+        own = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        return httpx.request(
+            method, self.url + path, headers=own | (headers or {}), timeout=70, trust_env=False, verify=_TLS, **options
+        )
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return self.client.get(path, **options)
+        return self.request("GET", path, **options)
+
+    def post(self, content: Any, headers: dict[str, str] | None = None) -> httpx.Response:
+        """Invoke with a body as it is."""
+        named = {"Content-Type": "application/json"} | (headers or {})
+        return self.request("POST", "/api/agents/invoke", content=content, headers=named)
 
     def invoke(self, body: Any = None, **headers: str) -> httpx.Response:
-        """POST a body as JSON; bytes go out as they are."""
+        """Invoke with a body as JSON; bytes go out as they are. `Idempotency_Key="k"` is that header."""
         data = body if isinstance(body, bytes) else json.dumps(CHAT if body is None else body).encode()
-        named = {"Content-Type": "application/json"} | {k.replace("_", "-"): v for k, v in headers.items()}
-        return self.client.post("/api/agents/invoke", content=data, headers=named)
+        return self.post(data, {name.replace("_", "-"): value for name, value in headers.items()})
 
     def as_user(self, user_id: UUID | None = None, **options: Any) -> "Api":
         """The API as another signed-in user sees it."""
