@@ -9,3 +9,4 @@ worker_connections = 2_000
 graceful_timeout = 8
 keepalive = 5
 timeout = 60
+limit_request_line = 8190

@@ -67,6 +67,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         self._allowance = float(limits.frames_at_once)
         self._allowance_at = time.monotonic()
         self._discarding = False
+        self._peer_code: int | None = None
         self._ended = False
         #: The code of our close frame, once it is on its way.
         self.closing: int | None = None
@@ -85,6 +86,8 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
     def receive(self, timeout: float | None = None) -> str | bytes | None:  # noqa: ARG002  (the library's signature)
         """Wait for the peer's next message. None when there will be no more."""
         while not self._messages:
+            if self._peer_code is not None:
+                self._answer_close(self._peer_code)
             if self._ended:
                 return None
             try:
@@ -127,6 +130,8 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
 
     def _part(self, event: TextMessage | BytesMessage) -> None:
         """A message, or a piece of one."""
+        if self.closing is not None:
+            return
         self._parts_size += len(event.data.encode()) if isinstance(event.data, str) else len(event.data)
         if self._parts_size > self._limits.message_bytes:
             self._fail(TOO_BIG, f"a message may have {self._limits.message_bytes} bytes")
@@ -134,10 +139,8 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         if event.data:
             self._parts.append(event.data if isinstance(event.data, str) else bytes(event.data))
         if event.message_finished:
-            if self.closing is None:
-                binary = isinstance(event, BytesMessage)
-                joined: str | bytes = b"" if binary else "".join(part for part in self._parts if isinstance(part, str))
-                self._messages.append(joined)
+            binary = isinstance(event, BytesMessage)
+            self._messages.append(b"" if binary else "".join(part for part in self._parts if isinstance(part, str)))
             self._parts.clear()
             self._parts_size = 0
 
@@ -152,20 +155,31 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         return self._allowance >= 0
 
     def _peer_closes(self, code: int, *, by_peer: bool) -> None:
-        if not by_peer:
+        if by_peer:
+            self._peer_code = code
+        else:
             self._fail(code, "the frames do not follow RFC 6455")
-            return
+            self._half_close()
+        self._discarding = True
+
+    def _answer_close(self, code: int) -> None:
+        """The peer has closed, and what it said before is answered."""
         if self.closing is None:
             self._on_close(code)
             self._begin_close(code, frames.close(code))
         self._ended = True
 
     def _fail(self, code: int, reason: str) -> None:
-        """Close, and read no more of what the peer says but its end."""
+        """Close, and heed no more of what the peer says but its end."""
         self.close(code, reason)
         self._messages.clear()
         self._parts.clear()
-        self._discarding = True
+
+    def _half_close(self) -> None:
+        """Nothing can be read any more, not even the answer to our close frame: the end of our bytes asks for it."""
+        if self._writer is None:
+            with suppress(OSError):
+                self.sock.shutdown(socket.SHUT_WR)
 
     # Writing
 
@@ -204,7 +218,6 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
 
     def await_end(self) -> None:
         """After `close`: read until the peer ends it too, for at most `close_seconds`."""
-        self._discarding = True
         with gevent.Timeout(self._limits.close_seconds, False):
             while self.receive() is not None:
                 pass

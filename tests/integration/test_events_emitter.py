@@ -1,0 +1,189 @@
+"""Tokens on their way from a step to those who watch, with a Redis that is there, slow, or gone."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pixelbloom.events.client import connect
+from pixelbloom.events.emitter import INTERVAL_SECONDS, TokenEmitter
+from pixelbloom.events.publisher import Publisher
+from pixelbloom.events.reader import Recovered, TopicReader
+from pixelbloom.events.topics import Topic
+from tests.servers.redis import OwnRedis
+from tests.servers.runs import SomeRun
+
+
+@pytest.fixture
+def server() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def publisher(server: OwnRedis) -> Publisher:
+    return Publisher(connect(server.url, timeout_seconds=0.3))
+
+
+def emitter(publisher: Publisher, run: SomeRun, attempt: int = 1, **options: Any) -> TokenEmitter:
+    return TokenEmitter(publisher, run_id=run.id, step="lead_agent", attempt=attempt, **options)
+
+
+def deltas(server: OwnRedis, run: SomeRun) -> list[dict[str, Any]]:
+    """The text events of a run, with their times."""
+    found = TopicReader(server.client).read(Topic.parse(run.topic), since=0)
+    assert isinstance(found, Recovered)
+    told = []
+    for message in found.messages:
+        header, _, body = message.partition(b"\n")
+        event = json.loads(body)
+        if "delta" in event["data"]:
+            told.append({**event["data"], "at": int(header.split(b" ")[3])})
+    return told
+
+
+def text(server: OwnRedis, run: SomeRun) -> str:
+    """What a client that follows the rules has in the end."""
+    whole = ""
+    for delta in deltas(server, run):
+        whole = "" if delta.get("reset") else whole
+        assert delta["offset"] == len(whole)
+        whole += delta["delta"]
+    return whole
+
+
+def test_all_text_arrives_in_order_in_at_most_twenty_messages_a_second(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    words = [f"wörd{n} " for n in range(300)]
+    began = time.monotonic()
+    with emitter(publisher, run) as stream:
+        for word in words:
+            stream.token(word)
+            time.sleep(0.001)
+    took = time.monotonic() - began
+
+    assert text(server, run) == "".join(words)
+    assert 2 < len(deltas(server, run)) <= took / INTERVAL_SECONDS + 2  # the first at once, the last on closing
+
+
+def test_text_before_a_restart_is_void_even_where_nothing_follows(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    with emitter(publisher, run) as stream:
+        stream.token("half an answ")
+        while not deltas(server, run):
+            time.sleep(0.01)
+        stream.restart()
+
+    assert text(server, run) == ""
+    assert deltas(server, run)[-1]["reset"] is True
+
+
+def test_the_text_of_an_earlier_attempt_is_void_as_soon_as_the_next_begins(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    with emitter(publisher, run) as first:
+        first.token("first")
+    with emitter(publisher, run, attempt=2):
+        pass
+
+    assert [delta.get("reset", False) for delta in deltas(server, run)] == [False, True]
+
+
+def test_progress_is_estimated_from_the_tokens_of_this_attempt(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    with emitter(publisher, run, progress_of=lambda tokens: tokens / 10) as stream:
+        for _ in range(5):
+            stream.token("t")
+
+    assert deltas(server, run)[-1]["progress"] == 0.5
+
+
+def test_an_estimate_that_fails_costs_the_progress_and_not_the_text(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running", 0.2))
+    with emitter(publisher, run, progress_of=lambda tokens: tokens / 0) as stream:
+        stream.token("text")
+
+    assert deltas(server, run)[0]["progress"] == 0.2
+    assert text(server, run) == "text"
+
+
+def test_a_frozen_redis_does_not_hold_up_the_tokens_and_the_text_is_told_when_it_is_back(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    stream = emitter(publisher, run)
+    stream.token("before ")
+    while not deltas(server, run):
+        time.sleep(0.01)
+    server.freeze()
+    began = time.monotonic()
+    for n in range(2_000):
+        stream.token(f"{n} ")
+    took = time.monotonic() - began
+    server.thaw()
+    stream.close(timeout=20)
+
+    assert took < 2_000 * 0.3 / 20  # had each token waited for Redis's timeout, it were twenty times that
+    assert text(server, run) == "before " + "".join(f"{n} " for n in range(2_000))
+
+
+def test_closing_while_redis_is_gone_ends_within_its_time_and_raises_nothing(server, publisher):
+    run = SomeRun()
+    stream = emitter(publisher, run)
+    server.kill()
+    stream.token("nobody hears this")
+
+    closing = threading.Thread(target=stream.close, kwargs={"timeout": 0.2})
+    closing.start()
+    closing.join(10)
+
+    assert not closing.is_alive()
+
+
+def test_text_that_waits_for_redis_is_bounded(server, publisher):
+    run = SomeRun()
+    server.freeze()
+    stream = emitter(publisher, run)
+    for _ in range(100):
+        stream.token("x" * 10_000)
+
+    assert stream._waiting_characters <= 128 * 1024
+    server.thaw()
+    stream.close(timeout=20)
+    told = deltas(server, run) if TopicReader(server.client).read(Topic.parse(run.topic), since=0) else []
+    assert all(len(delta["delta"]) <= 128 * 1024 for delta in told)
+
+
+def test_many_runs_stream_at_once_and_none_mixes_with_another(server, publisher):
+    runs = [SomeRun() for _ in range(20)]
+    publisher.run_updates([run.state("running") for run in runs])
+
+    def stream(run: SomeRun) -> None:
+        with emitter(publisher, run) as out:
+            for n in range(50):
+                out.token(f"{run.id.hex[:4]}-{n} ")
+                time.sleep(0.002)
+
+    threads = [threading.Thread(target=stream, args=(run,)) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    for run in runs:
+        assert text(server, run) == "".join(f"{run.id.hex[:4]}-{n} " for n in range(50))
+
+
+def test_the_senders_thread_ends_with_the_last_open_step(server, publisher):
+    with emitter(publisher, SomeRun()) as stream:
+        stream.token("a")
+    deadline = time.monotonic() + 10
+    while any(thread.name == "deltas" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

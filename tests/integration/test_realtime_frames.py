@@ -1,0 +1,287 @@
+"""What clients may send, well-formed and not: an answer or a close code, never a traceback, nothing left behind."""
+
+import contextlib
+import json
+import os
+import random
+import socket
+import struct
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from websockets.sync.client import connect
+
+from tests.servers.redis import OwnRedis
+from tests.servers.web import Web, token
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with Web(server.url, tmp_path_factory.mktemp("web"), limits={"close_seconds": 0.5}) as web:
+        yield web
+        assert web.errors() == ""
+        web.settled(sockets=0, members=0, topics=0)
+
+
+def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = True, rsv: int = 0) -> bytes:
+    """A frame as a client sends it, or as one that does not know how."""
+    head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
+    bit, size = 0x80 if masked else 0, len(payload)
+    if size < 126:
+        head += bytes([bit | size])
+    elif size < 65536:
+        head += bytes([bit | 126]) + struct.pack("!H", size)
+    else:
+        head += bytes([bit | 127]) + struct.pack("!Q", size)
+    if not masked:
+        return head + payload
+    mask = os.urandom(4)
+    return head + mask + bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
+
+
+class Raw:
+    """A connection that writes whatever bytes it likes after a proper handshake."""
+
+    def __init__(self, web: Web) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", web.port), timeout=20)
+        path = web.url(token=token(uuid4())).partition(str(web.port))[2]
+        self.socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        self._rest = b""
+        while b"\r\n\r\n" not in self._rest:
+            self._rest += self.socket.recv(4096)
+        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101"), head
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.sendall(data)
+
+    def frames(self) -> list[tuple[int, bytes]]:
+        """Every frame until the server ends the connection."""
+        while True:
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionError:
+                break
+            if not data:
+                break
+            self._rest += data
+        found = []
+        while self._rest:
+            size, start = self._rest[1] & 127, 2
+            if size == 126:
+                size, start = struct.unpack("!H", self._rest[2:4])[0], 4
+            found.append((self._rest[0] & 15, self._rest[start : start + size]))
+            self._rest = self._rest[start + size :]
+        return found
+
+    def close_code(self) -> int | None:
+        """The code of the server's close frame."""
+        closes = [payload for opcode, payload in self.frames() if opcode == 8]
+        assert len(closes) == 1, closes
+        return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
+
+    def answers(self) -> list[dict[str, object]]:
+        """End the conversation properly; what the server said until then."""
+        self.send(frame(struct.pack("!H", 1000), opcode=8))
+        return [json.loads(payload) for opcode, payload in self.frames() if opcode == 1]
+
+
+@pytest.fixture
+def raw(web: Web) -> Iterator[Raw]:
+    raw = Raw(web)
+    yield raw
+    raw.socket.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "not json",
+        "[]",
+        "null",
+        "1",
+        '"ping"',
+        "{}",
+        '{"type":1}',
+        '{"type":"nothing"}',
+        '{"type":["ping"]}',
+        '{"type":"subscribe"}',
+        '{"type":"subscribe","topic":1}',
+        '{"type":"subscribe","topic":""}',
+        '{"type":"subscribe","topic":"' + "x" * 300 + '"}',
+        '{"type":"subscribe","topic":"kpis","params":[]}',
+        '{"type":"subscribe","topic":"kpis","since":-1}',
+        '{"type":"subscribe","topic":"kpis","since":1.5}',
+        '{"type":"subscribe","topic":"kpis","since":true}',
+        '{"type":"subscribe","topic":"kpis","since":"7"}',
+        '{"type":"subscribe","topic":"kpis","since":99999999999999999999}',
+        '{"type":"subscribe","topic":"kpis","epoch":7}',
+        '{"type":"unsubscribe"}',
+        '{"type":"auth"}',
+        '{"type":"auth","token":{}}',
+        '{"type":"ping"',
+        '{"type":NaN}',
+        "[" * 30_000,
+        '{"a":' * 10_000 + "1" + "}" * 10_000,
+        "\ufeff{}",
+    ],
+)
+def test_a_frame_that_cannot_be_taken_is_a_bad_request_and_the_socket_stays(web, text):
+    with web.connect(uuid4()) as client:
+        client.connection.send(text)
+        answer = client.next()
+        assert (answer["type"], answer["code"]) == ("error", "BAD_REQUEST")
+        assert answer["message"]
+        assert client.quiet() == []
+
+
+def test_a_binary_frame_is_a_bad_request_and_the_socket_stays(web):
+    with web.connect(uuid4()) as client:
+        client.connection.send(b'{"type":"ping"}')
+        assert client.next()["code"] == "BAD_REQUEST"
+        assert client.quiet() == []
+
+
+@pytest.mark.parametrize("channel", ["analytics", "notifications", "workflows"])
+def test_heartbeats_and_pings_are_taken_on_every_channel(web, channel):
+    with web.connect(uuid4(), channel) as client:
+        client.send(type="heartbeat", timestamp="2023-06-15T12:34:56Z")
+        assert client.quiet() == []
+
+
+def test_a_message_in_many_fragments_with_a_ping_between_them_is_one_message(raw):
+    pieces = [b'{"type"', b"", b':"pi', b'ng"}']
+    raw.send(frame(pieces[0], fin=False))
+    raw.send(frame(pieces[1], opcode=0, fin=False))
+    raw.send(frame(b"are you there", opcode=9))
+    raw.send(frame(pieces[2], opcode=0, fin=False))
+    raw.send(frame(pieces[3], opcode=0))
+    raw.send(frame(struct.pack("!H", 1000), opcode=8))
+
+    assert raw.frames() == [(10, b"are you there"), (1, b'{"type":"pong"}'), (8, struct.pack("!H", 1000))]
+
+
+def test_a_character_split_over_two_fragments_is_whole(raw):
+    message = '{"type":"subscribe","topic":"⚡"}'.encode()
+    cut = message.index("⚡".encode()) + 1
+    raw.send(frame(message[:cut], fin=False) + frame(message[cut:], opcode=0))
+
+    assert raw.answers()[0]["topic"] == "⚡"
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (frame(b"\xff\xfe"), 1007),
+        (frame(b'{"type":"\xed\xa0\x80"}'), 1007),
+        (frame(b"abc", masked=False), 1002),
+        (frame(b"abc", rsv=4), 1002),
+        (frame(b"abc", opcode=3), 1002),
+        (frame(b"abc", opcode=0), 1002),
+        (frame(b"abc", fin=False) + frame(b"abc"), 1002),
+        (frame(b"x" * 126, opcode=9), 1002),
+        (frame(b"abc", opcode=9, fin=False), 1002),
+        (frame(b"\x03", opcode=8), 1002),
+        (frame(struct.pack("!H", 1005), opcode=8), 1002),
+        (frame(struct.pack("!H", 1000) + b"\xff", opcode=8), 1007),
+        (frame(b"x" * 65_537), 1009),
+        (frame(b"x" * 40_000, fin=False) + frame(b"x" * 40_000, opcode=0), 1009),
+        (frame(b"x" * 65_537, opcode=2), 1009),
+        (b"\x81\xff" + struct.pack("!Q", 2**40) + b"mask" + b"x" * 70_000, 1009),
+        (b"\x81\xff" + struct.pack("!Q", 2**63) + b"mask", 1002),
+        (b"GET / HTTP/1.1\r\n\r\n", 1002),
+        (frame(b"", opcode=8), None),
+        (frame(struct.pack("!H", 3001) + b"bye", opcode=8), 3001),
+    ],
+    ids=range(20),
+)
+def test_frames_against_the_rules_end_the_socket_with_the_code_of_the_rfc(raw, data, code):
+    raw.send(data)
+    raw.socket.shutdown(socket.SHUT_WR) if code is None else None
+    assert raw.close_code() == code
+
+
+def test_a_message_of_the_full_size_is_read(web):
+    padding = "x" * (64 * 1024 - len('{"type":"ping","p":""}'))
+    with web.connect(uuid4()) as client:
+        client.send(type="ping")
+        client.next()
+        client.connection.send('{"type":"ping","p":"' + padding + '"}')
+        assert client.next() == {"type": "pong"}
+
+
+@pytest.mark.parametrize("flood", [frame(b'{"type":"ping"}'), frame(b"", opcode=9), frame(b"", opcode=10)])
+def test_a_client_that_sends_too_many_frames_a_second_is_asked_to_come_back(raw, flood):
+    raw.send(flood * 2_000)
+    assert raw.close_code() == 1013
+
+
+def test_endless_empty_fragments_are_too_many_frames(raw):
+    raw.send(frame(b"", fin=False) + frame(b"", opcode=0, fin=False) * 2_000)
+    assert raw.close_code() == 1013
+
+
+def test_a_client_that_goes_in_the_middle_of_a_frame_leaves_nothing(web):
+    for cut in (1, 3, 7, 20):
+        raw = Raw(web)
+        raw.send(frame(b'{"type":"subscribe","topic":"kpis"}')[:cut])
+        raw.socket.close()
+    web.settled(sockets=0, members=0)
+
+
+def test_random_bytes_and_mutated_frames_leave_the_process_as_it_was(web):
+    seed = int(os.environ.get("FUZZ_SEED", "4"))
+    rng = random.Random(seed)
+    good = [
+        frame(b'{"type":"subscribe","topic":"workflow_run:%s","since":3}' % str(uuid4()).encode()),
+        frame(b'{"type":"ping"}'),
+        frame(b'{"type":"auth","token":"x"}'),
+        frame(b"\x00" * 300, opcode=2),
+        frame(b"ping", opcode=9),
+    ]
+    before = web.settled(sockets=0, members=0)
+    for _ in range(150):
+        raw = Raw(web)
+        data = bytearray(b"".join(rng.choices(good, k=rng.randint(1, 8))))
+        for _ in range(rng.choice((0, 1, 1, 3, 20))):
+            data[rng.randrange(len(data))] = rng.randrange(256)
+        raw.send(bytes(data[: rng.randint(1, len(data))]) if rng.random() < 0.3 else bytes(data))
+        if rng.random() < 0.5:
+            raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+        raw.socket.close()
+    after = web.settled(sockets=0, members=0, topics=0)
+
+    assert web.errors() == "", f"seed {seed}"
+    assert after["greenlets"] <= before["greenlets"] + 4
+    assert after["files"] <= before["files"] + 4
+    assert after["memory"] <= before["memory"] + 30_000_000
+
+
+def test_another_library_speaks_with_us(web):
+    import websocket
+
+    client = websocket.create_connection(web.url(token=token(uuid4())), timeout=20)
+    client.send('{"type":"ping"}')
+    assert json.loads(client.recv()) == {"type": "pong"}
+    client.ping("x")
+    assert client.recv_data_frame(control_frame=True)[0] == websocket.ABNF.OPCODE_PONG
+    client.close()
+
+
+def test_the_specs_javascript_order_of_things_works(web):
+    """Connect with the token in the query, subscribe on open, before anything was read."""
+    with connect(web.url(token=token(uuid4()))) as client:
+        client.send('{ "type": "subscribe", "topic": "workflow_run:abc123" }')
+        assert json.loads(client.recv(20))["code"] == "INVALID_TOPIC"

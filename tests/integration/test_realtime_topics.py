@@ -1,0 +1,403 @@
+"""A run's story over the socket: whole, in order, once, whenever the client comes."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from pixelbloom.events.publisher import Publisher
+from pixelbloom.events.topics import Keys
+from tests.servers.redis import OwnRedis
+from tests.servers.runs import SomeRun
+from tests.servers.web import Client, Web
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with Web(server.url, tmp_path_factory.mktemp("web"), limits={"subscriptions": 5}) as web:
+        yield web
+        assert web.errors() == ""
+
+
+@pytest.fixture
+def publisher(server: OwnRedis) -> Publisher:
+    return Publisher(server.client)
+
+
+class Story:
+    """What a client that follows contracts.md knows of a run from the frames it got."""
+
+    def __init__(self) -> None:
+        self.seq: int | None = None
+        self.epoch = ""
+        self.text = ""
+        self.statuses: list[str] = []
+        self.snapshots = 0
+
+    def hear(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "subscribed":
+            self.epoch = frame["epoch"]
+            if frame["recovered"]:
+                assert frame["seq"] == self.seq
+            return
+        if frame["type"] == "workflow_status_update":
+            assert not self.epoch, "the topic covers it"
+            return
+        data = frame["data"]
+        if frame.get("snapshot"):
+            self.snapshots += 1
+            self.text = data.get("text", "")
+        else:
+            assert frame["seq"] == (self.seq or 0) + 1, "a gap or a repetition"
+            if data.get("reset"):
+                self.text = ""
+            if "delta" in data:
+                assert data["offset"] == len(self.text)
+                self.text += data["delta"]
+        self.seq = frame["seq"]
+        self.statuses.append(data["status"])
+
+    def listen(self, client: Client, until: str = "completed") -> "Story":
+        while not self.statuses or self.statuses[-1] != until:
+            self.hear(client.next())
+        return self
+
+
+def subscribed(client: Client, run: SomeRun, **options: Any) -> list[dict[str, Any]]:
+    """Subscribe; the answer and, where there is one, the snapshot."""
+    client.send(type="subscribe", topic=run.topic, **options)
+    answer = client.until(type="subscribed")
+    if not answer[-1]["recovered"]:
+        answer.append(client.next())
+    return answer
+
+
+def live(run: SomeRun, publisher: Publisher, pieces: int = 200, pause: float = 0.002) -> None:
+    """A run from its start to its end."""
+    publisher.run_update(run.state("running", 0.1))
+    for n in range(pieces):
+        publisher.run_delta(run.text(f"wörd {n} "))
+        time.sleep(pause)
+    publisher.run_update(run.state("completed", 1, result="done"))
+
+
+def test_clients_that_come_before_during_and_after_a_run_see_the_same_story(web, publisher):
+    run = SomeRun(uuid4())
+    run.keep(web.folder, run.state("queued"))
+    running = threading.Thread(target=live, args=(run, publisher))
+    clients = [web.connect(run.user_id)]
+    stories = [Story()]
+    clients[0].send(type="subscribe", topic=run.topic)
+    stories[0].listen(clients[0], "queued")
+    running.start()
+    while running.is_alive():
+        clients.append(web.connect(run.user_id))
+        clients[-1].send(type="subscribe", topic=run.topic)
+        stories.append(Story())
+        time.sleep(0.02)
+    clients.append(web.connect(run.user_id))
+    clients[-1].send(type="subscribe", topic=run.topic)
+    stories.append(Story())
+
+    for client, story in zip(clients, stories, strict=True):
+        story.listen(client)
+        assert client.quiet() == []
+        client.connection.close()
+    assert len(stories) > 5
+    assert {story.seq for story in stories} == {202}
+    assert all(story.snapshots == 1 for story in stories)
+    whole = "".join(f"wörd {n} " for n in range(200))
+    assert stories[0].text == whole
+    assert all(story.text in (whole, "") for story in stories)  # "" for those whose snapshot was the end
+
+
+def test_the_first_events_reach_a_client_that_subscribed_before_the_run_did_anything(web, publisher):
+    """The stream position is fixed before anything is published: nothing is lost between."""
+    for _ in range(30):
+        run = SomeRun(uuid4())
+        run.keep(web.folder, run.state("queued"))
+        with web.connect(run.user_id) as client:
+            story = Story()
+            for frame in subscribed(client, run):
+                story.hear(frame)
+            publisher.run_updates([run.state("running"), run.state("completed")])
+            assert story.listen(client).statuses == ["queued", "running", "completed"]
+
+
+def test_the_snapshot_of_a_run_in_progress_has_its_state_and_its_text_so_far(web, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0.4))
+    publisher.run_delta(run.text("so far"))
+    with web.connect(run.user_id) as client:
+        answer, snapshot = subscribed(client, run)
+
+    assert answer == {
+        "type": "subscribed",
+        "channel": "workflows",
+        "topic": run.topic,
+        "seq": 2,
+        "epoch": answer["epoch"],
+        "recovered": False,
+    }
+    assert snapshot["snapshot"] is True
+    assert (snapshot["seq"], snapshot["channel"], snapshot["topic"]) == (2, "workflows", run.topic)
+    assert snapshot["data"] == {
+        "status": "running",
+        "progress": 0.4,
+        "step": "lead_agent",
+        "text": "so far",
+        "provider": None,
+        "model": None,
+        "attempts": 0,
+        "updated_at": "2025-01-01T00:00:00Z",
+    }
+
+
+def test_a_client_that_comes_back_with_since_gets_exactly_what_it_missed(web, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running"))
+    story = Story()
+    with web.connect(run.user_id) as client:
+        for frame in subscribed(client, run):
+            story.hear(frame)
+    for n in range(5):
+        publisher.run_delta(run.text(f"{n}"))
+    publisher.run_update(run.state("completed", 1))
+    with web.connect(run.user_id) as client:
+        client.send(type="subscribe", topic=run.topic, since=story.seq, epoch=story.epoch)
+        story.listen(client)
+
+    assert (story.text, story.seq, story.snapshots) == ("01234", 7, 1)
+
+
+@pytest.mark.parametrize(("since", "epoch"), [(1, "another"), (99, None)])
+def test_a_position_that_history_does_not_reach_gets_a_snapshot(web, publisher, since, epoch):
+    run = SomeRun(uuid4())
+    publisher.run_updates([run.state("queued"), run.state("running")])
+    with web.connect(run.user_id) as client:
+        answer = subscribed(client, run, since=since, epoch=epoch)
+
+    assert [frame.get("recovered") for frame in answer] == [False, None]
+    assert answer[1]["snapshot"] is True
+
+
+def test_a_run_that_redis_does_not_know_is_read_from_the_database(web, server, publisher):
+    run = SomeRun(uuid4())
+    run.keep(web.folder, run.state("completed", 1, result={"score": 9}))
+    with web.connect(run.user_id) as client:
+        answer, snapshot = subscribed(client, run)
+
+    assert answer["seq"] == 0
+    assert snapshot["data"]["result"] == {"score": 9}
+
+
+def test_each_event_reaches_a_socket_once_in_the_form_it_asked_for(web, publisher):
+    owner = uuid4()
+    followed, other = SomeRun(owner), SomeRun(owner)
+    publisher.run_updates([followed.state("queued"), other.state("queued")])
+    with web.connect(owner) as client:
+        subscribed(client, followed)
+        publisher.run_updates([followed.state("running"), other.state("running")])
+        frames = [client.next(), client.next()]
+        client.send(type="unsubscribe", topic=followed.topic)
+        assert client.next() == {"type": "unsubscribed", "topic": followed.topic}
+        publisher.run_update(followed.state("completed", 1))
+        frames += [client.next(), *client.quiet()]
+
+    assert [frame["type"] for frame in frames] == ["event", "workflow_status_update", "workflow_status_update"]
+    assert frames[1]["data"]["workflow_run_id"] == str(other.id)
+    assert frames[2]["data"]["status"] == "completed"
+
+
+def test_no_state_is_told_twice_while_a_client_subscribes_and_unsubscribes_without_pause(web, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0))
+    states = 300
+
+    def tell() -> None:
+        for n in range(1, states + 1):
+            publisher.run_update(run.state("running", n / 1000))
+        publisher.run_update(run.state("completed", 1))
+
+    with web.connect(run.user_id) as client:
+        teller = threading.Thread(target=tell)
+        teller.start()
+        told: list[float] = []
+        while teller.is_alive():
+            for frame in subscribed(client, run):
+                told += _progress(frame)
+            client.send(type="unsubscribe", topic=run.topic)
+            for frame in client.until(type="unsubscribed"):
+                told += _progress(frame)
+            time.sleep(0.05)
+        for frame in client.quiet():
+            told += _progress(frame)
+
+    assert len(told) == len(set(told)), "a state came twice"
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def _progress(frame: dict[str, Any]) -> list[float]:
+    """The state that a frame tells as news."""
+    news = frame["type"] in ("event", "workflow_status_update") and not frame.get("snapshot")
+    return [frame["data"]["progress"]] if news else []
+
+
+def test_another_users_sockets_hear_nothing_of_a_run(web, publisher):
+    run = SomeRun(uuid4())
+    with web.connect(uuid4()) as stranger, web.connect(run.user_id) as owner:
+        publisher.run_update(run.state("queued"))
+        assert owner.next()["type"] == "workflow_status_update"
+        assert stranger.quiet() == []
+
+
+def test_another_users_run_and_one_that_does_not_exist_look_the_same_and_the_socket_stays(web, publisher):
+    run, nothing = SomeRun(uuid4()), SomeRun()
+    publisher.run_update(run.state("queued"))
+    stored = SomeRun(uuid4())
+    stored.keep(web.folder, stored.state("queued"))
+    with web.connect(uuid4()) as stranger:
+        answers = []
+        for topic in (run.topic, nothing.topic, stored.topic):
+            stranger.send(type="subscribe", topic=topic)
+            answers.append({**stranger.next(), "topic": "*"})
+
+        assert answers[0]["code"] == "INVALID_TOPIC"
+        assert answers[0] == answers[1] == answers[2]
+        assert stranger.quiet() == []
+
+
+def test_administrators_and_services_may_follow_every_run(web, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running"))
+    with web.connect(uuid4(), claims={"role": "admin"}) as admin, web.connect() as service:
+        for client in (admin, service):
+            assert subscribed(client, run)[1]["data"]["status"] == "running"
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "nonsense",
+        "workflow_run:abc123",
+        "workflow_run:",
+        "lead_trends",
+        "kpis",
+        f"user:{uuid4()}",
+        "workflow_run",
+        "⚡",
+    ],
+)
+def test_a_topic_that_this_channel_does_not_have_is_invalid_and_the_socket_stays(web, topic):
+    with web.connect(uuid4()) as client:
+        for kind in ("subscribe", "unsubscribe"):
+            client.send(type=kind, topic=topic)
+            answer = client.next()
+            assert (answer["type"], answer["code"], answer["topic"]) == ("error", "INVALID_TOPIC", topic)
+        assert client.quiet() == []
+
+
+def test_the_notifications_channel_has_the_users_own_topic_and_no_other(web):
+    user = uuid4()
+    with web.connect(user, "notifications") as client:
+        client.send(type="subscribe", topic=f"user:{user}")
+        assert client.next()["code"] == "UNAVAILABLE"  # until notifications are told
+        client.send(type="subscribe", topic=f"user:{uuid4()}")
+        assert client.next()["code"] == "INVALID_TOPIC"
+
+
+def test_a_socket_may_hold_so_many_topics_and_is_told_the_number(web, publisher):
+    user = uuid4()
+    runs = [SomeRun(user) for _ in range(6)]
+    publisher.run_updates([run.state("queued") for run in runs])
+    with web.connect(user) as client:
+        for run in runs[:5]:
+            subscribed(client, run)
+        client.send(type="subscribe", topic=runs[5].topic)
+        answer = client.next()
+
+    assert (answer["code"], answer["topic"]) == ("BAD_REQUEST", runs[5].topic)
+    assert "5 topics" in answer["message"]
+
+
+def test_subscribing_again_gives_a_fresh_snapshot_and_no_event_twice(web, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("queued"))
+    with web.connect(run.user_id) as client:
+        subscribed(client, run)
+        subscribed(client, run)
+        publisher.run_update(run.state("running"))
+
+        assert [client.next()["seq"], client.quiet()] == [2, []]
+        assert web.state()["members"] >= 2
+
+
+def test_a_message_lost_on_the_way_is_read_from_the_history(web, server, publisher):
+    """Redis drops a slow subscriber's messages in silence; the hole in the numbers shows it."""
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("queued"))
+    with web.connect(run.user_id) as client:
+        story = Story()
+        for frame in subscribed(client, run):
+            story.hear(frame)
+        channel = Keys.of(run.topic).channel
+        log = Keys.of(run.topic).log
+        publisher.run_update(run.state("running"))
+        story.listen(client, "running")
+        # A message that is in the history and was never published:
+        lost = server.client.xrevrange(log, count=1)[0][1][b"m"].replace(b" 2 running", b" 3 running")
+        lost = lost.replace(b'"seq":2', b'"seq":3')
+        server.client.hincrby(Keys.of(run.topic).meta, "seq", 1)
+        server.client.xadd(log, {"m": lost}, id="3-0")
+        publisher.run_update(run.state("completed", 1))
+
+        assert story.listen(client).seq == 4
+        server.client.publish(channel, b"not one of ours")
+        assert client.quiet() == []
+
+
+def test_a_waiter_hears_the_states_of_a_run_that_does_not_exist_yet(web, publisher):
+    run = SomeRun()
+    answers: list[Any] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(httpx.get(f"{web.base}/listen/{run.topic}?seconds=20", timeout=30).json())
+    )
+    before = web.state()["members"]
+    waiting.start()
+    web.settled(members=before + 1)
+    publisher.run_updates([run.state("queued"), run.state("running"), run.state("completed", 1)])
+    waiting.join()
+
+    assert answers == [{"states": ["queued", "running", "completed"]}]
+
+
+def test_nothing_is_left_behind_by_clients_that_have_gone(web, publisher):
+    runs = [SomeRun(uuid4()) for _ in range(20)]
+    publisher.run_updates([run.state("queued") for run in runs])
+    before = web.settled(sockets=0, members=0)
+    for n in range(60):
+        run = runs[n % 20]
+        client = web.connect(run.user_id)
+        client.send(type="subscribe", topic=run.topic)
+        if n % 3 == 0:
+            client.next()
+        if n % 2:
+            client.connection.socket.shutdown(socket.SHUT_RDWR)  # no close frame, no waiting for the answer
+        else:
+            client.connection.close()
+    after = web.settled(sockets=0, members=0, topics=0)
+
+    assert after["greenlets"] <= before["greenlets"] + 4
+    assert after["files"] <= before["files"] + 4
