@@ -1,0 +1,35 @@
+"""Files of KEY=VALUE lines, readable by their owner alone."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+
+def read(path: Path) -> dict[str, str]:
+    """The file's values; none where there is no file."""
+    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value}
+
+
+def write(path: Path, values: Mapping[str, str]) -> None:
+    """Replace the file at once, mode 0600: a reader sees the old one or the new one."""
+    text = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _quoted(value: str) -> str:
+    if all(character.isalnum() or character in "-_./:@?=&,+%~" for character in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,34 @@
+"""Our own processes: how each is started. In production the same commands are run by hand."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pixelbloom.local.child import Command
+
+#: The folder of wsgi.py, workers/ and celeryconfig.py: a clone, installed or not.
+ROOT = Path(__file__).parents[2]
+WORKERS = ("agents", "events", "maintenance")
+#: In the order of their start.
+ROLES = ("web", *WORKERS, "beat", "flower")
+
+
+def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: Path | None = None) -> Command:
+    """The command of `web`, a worker, `beat` or `flower`. `env` is its settings, by name of variable."""
+    python = sys.executable
+    celery = [python, "-m", "celery", "-A"]
+    if role == "web":
+        argv = [python, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+    elif role in WORKERS:
+        argv = [*celery, f"workers.{role}", "worker", "-n", f"{role}@%h", "--loglevel=INFO"]
+    elif role == "beat":
+        argv = [*celery, "workers.maintenance", "beat", "--loglevel=WARNING"]
+    elif role == "flower":
+        argv = [*celery, "workers.maintenance", "flower", "--address=127.0.0.1", f"--port={flower_port}"]
+    else:
+        raise ValueError(f"no such role: {role}")
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    # Celery's "soft" shutdown, which hands back what is running, answers to SIGQUIT only.
+    soft = {"REMAP_SIGTERM": "SIGQUIT"} if role in WORKERS else {}
+    return Command(role, argv, env={**env, **soft, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, cwd=cwd)

@@ -1,0 +1,43 @@
+"""The secrets of a local stack: made once, kept in its home."""
+
+import secrets
+import time
+from pathlib import Path
+
+import jwt
+
+from pixelbloom.local import envfile
+
+SECRET_BYTES = 48
+TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
+
+
+def ensure(path: Path) -> dict[str, str]:
+    """The secrets in the file; what is missing is made and kept. Each key belongs to the JWT secret beside it."""
+    kept = envfile.read(path)
+    values = dict(kept)
+    for name in ("API_JWT_SECRET", "SUPABASE_JWT_SECRET"):
+        values.setdefault(name, secrets.token_urlsafe(SECRET_BYTES))
+    if values["SUPABASE_JWT_SECRET"] != kept.get("SUPABASE_JWT_SECRET") or not {
+        "SUPABASE_ANON_KEY",
+        "SUPABASE_SERVICE_ROLE_KEY",
+    } <= set(kept):
+        values |= project_keys(values["SUPABASE_JWT_SECRET"])
+    if values != kept:
+        envfile.write(path, values)
+    elif path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+    return values
+
+
+def project_keys(jwt_secret: str) -> dict[str, str]:
+    """The two keys of a Supabase project: tokens that name a role and no user."""
+    issued = int(time.time())
+    return {
+        name: jwt.encode(
+            {"iss": "supabase", "role": role, "iat": issued, "exp": issued + TEN_YEARS_SECONDS},
+            jwt_secret,
+            algorithm="HS256",
+        )
+        for name, role in (("SUPABASE_ANON_KEY", "anon"), ("SUPABASE_SERVICE_ROLE_KEY", "service_role"))
+    }

@@ -1,0 +1,48 @@
+"""The real servers that tests run on: Postgres, PostgREST and Redis, started once a session."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis as redis_client
+
+from tests.stack import Stack
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The embedded servers, migrated, in a home of their own; our own processes are started by the tests."""
+    with tempfile.TemporaryDirectory(prefix="pb-tests-") as folder:
+        running = Stack(Path(folder))
+        try:
+            running.start_servers()
+            yield running
+        finally:
+            running.close()
+
+
+@pytest.fixture
+def db(stack: Stack) -> Iterator[psycopg.Connection]:
+    """A connection as the database's owner, in autocommit mode."""
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def redis(stack: Stack) -> Iterator[redis_client.Redis]:
+    """The stack's Redis, emptied before and after: other tests' topics and queues are not this one's."""
+    with redis_client.Redis.from_url(stack.redis_url) as client:
+        client.flushall()
+        yield client
+        client.flushall()
+
+
+@pytest.fixture
+def running(stack: Stack) -> Iterator[Stack]:
+    """The stack, whose processes started by this test end with it."""
+    before = set(stack.running)
+    yield stack
+    for process in [process for process in stack.running if process not in before]:
+        process.stop()

@@ -1,0 +1,171 @@
+"""The local stack as tests hold it: the embedded servers, and our processes one by one."""
+
+import http.client
+import itertools
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+from celery import Celery
+
+from pixelbloom.config import Settings
+from pixelbloom.local import secrets
+from pixelbloom.local.child import Child, Command
+from pixelbloom.local.home import Home
+from pixelbloom.local.output import Output
+from pixelbloom.local.postgrest import free_port
+from pixelbloom.local.roles import ROLES, WORKERS, command
+from pixelbloom.local.servers import Servers
+from pixelbloom.local.wait import until
+from pixelbloom.queue import broker_address
+
+#: A loaded machine starts a process slowly; nothing waits this long otherwise.
+READY_SECONDS = 60.0
+
+
+class StartedProcess:
+    """A child of the stack: web, a worker, beat or flower."""
+
+    def __init__(self, child: Child, forget: Callable[[Self], None], port: int | None = None) -> None:
+        self._child = child
+        self._forget = forget
+        self._port = port
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def url(self) -> str:
+        """The address of web or flower."""
+        assert self._port is not None, "only web and flower have an address"
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def output(self) -> str:
+        """The newest lines of what it said."""
+        return self._child.last_words()
+
+    def exit_code(self) -> int | None:
+        return self._child.exit_code()
+
+    def stop(self, grace: float = 15.0) -> None:
+        """As an operator would: SIGTERM, and after `grace` seconds SIGKILL. Safe to repeat."""
+        self._child.stop(grace)
+        self._forget(self)
+
+    def kill(self) -> None:
+        """SIGKILL, at once, with all that it started."""
+        self._child.kill()
+        self._forget(self)
+
+
+class Stack:
+    """Embedded servers in a folder. `env` reaches them, for a child; `settings` is the same for this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = Home.at(folder / "home")
+        self.output = Output(self.home.logs)
+        self.running: list[StartedProcess] = []
+        self._servers = Servers(self.home, self.output, durable=False)
+        self._numbers = itertools.count(1)
+        self._values: dict[str, str] = {}
+
+    def start_servers(self) -> None:
+        keys = secrets.ensure(self.home.secrets_file)
+        self._servers.start_database(keys)
+        self._servers.start_redis()
+        self._values = {
+            **keys,
+            **self._servers.env,
+            "PIXELBLOOM_HOME": str(self.home.root),
+            "OLLAMA_HOST": "http://127.0.0.1:9",  # nobody: a model on the machine must not answer our tests
+            "MODEL_TIMEOUT": "10",
+        }
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Every variable of ours: what the machine sets for itself is emptied, which counts as not set."""
+        blank = {name.upper(): "" for name in Settings.model_fields}
+        return {**blank, "LOG_FORMAT": "json", **self._values}
+
+    @property
+    def settings(self) -> Settings:
+        return self.settings_with()
+
+    def settings_with(self, **changes: object) -> Settings:
+        values: dict[str, object] = {name.lower(): value for name, value in self._values.items()}
+        return Settings(_env_file=None, **{**values, **changes})  # type: ignore[call-arg, arg-type]
+
+    @property
+    def database_url(self) -> str:
+        return self._values["DATABASE_URL"]
+
+    @property
+    def redis_url(self) -> str:
+        return self._values["REDIS_URL"]
+
+    @property
+    def rest_url(self) -> str:
+        return self._values["SUPABASE_REST_URL"]
+
+    def start(self, role: str, env: Mapping[str, str] | None = None) -> StartedProcess:
+        """Start web, agents, events, maintenance, beat or flower, and wait until it answers."""
+        assert role in ROLES
+        port = free_port() if role in ("web", "flower") else None
+        number = next(self._numbers)
+        values = {**self.env, **({"PORT": str(port)} if role == "web" else {}), **(env or {})}
+        of_role = command(role, values, flower_port=port or 5555, cwd=self.home.root)
+        argv = [part.replace("@%h", f"-{number}@%h") for part in of_role.argv]
+        child = Child(
+            Command(f"{role}-{number}", argv, env=of_role.env, cwd=of_role.cwd), self.home.records, self.output
+        )
+        process = StartedProcess(child, self._forget, port)
+        self.running.append(process)
+        child.start()
+        try:
+            if port is not None:
+                until(lambda: _answers(port), child, seconds=READY_SECONDS)
+            elif role in WORKERS:
+                with Celery(broker=broker_address(self.redis_url), set_as_current=False) as app:
+                    until(lambda: _pongs(app, f"{role}-{number}@"), child, seconds=READY_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+        return process
+
+    def wait_for(self, happened: Callable[[], object], seconds: float = READY_SECONDS) -> None:
+        """Wait for something that must come true; fails when it does not."""
+        deadline = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        for process in list(self.running):
+            process.kill()
+        self._servers.stop()
+        self.output.close()
+        shutil.rmtree(self.home.sockets, ignore_errors=True)
+
+    def _forget(self, process: StartedProcess) -> None:
+        if process in self.running:
+            self.running.remove(process)
+
+
+def _answers(port: int) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _pongs(app: Celery, name: str) -> bool:
+    answers = app.control.ping(timeout=0.5)
+    return any(node.startswith(name) for answer in answers for node in answer)
