@@ -71,6 +71,13 @@ class Gateway:
                     self._client, self._pid = self._build(), os.getpid()
         return self._client
 
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        with self._lock:
+            if self._client is not None and self._client.options.httpx_client is not None:
+                self._client.options.httpx_client.close()
+            self._client = None
+
     def _build(self) -> Client:
         settings = self._settings
         http = httpx.Client(

@@ -14,6 +14,7 @@ from pixelbloom.errors import InvalidInput, NotFound, Unavailable
 from pixelbloom.store.gateway import Gateway, RejectedData
 from pixelbloom.store.grouping import GroupCommit
 from pixelbloom.store.runs import RunStore
+from tests.stack import Stack
 
 LEASE_SECONDS = 15.0
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -21,8 +22,15 @@ FAR_AHEAD = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(stack: Any) -> RunStore:
-    return RunStore(Gateway(stack.settings), lane_limit=100, lease_seconds=LEASE_SECONDS)
+def gateway(stack: Stack) -> Iterator[Gateway]:
+    opened = Gateway(stack.settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def store(gateway: Gateway) -> RunStore:
+    return RunStore(gateway, lane_limit=100, lease_seconds=LEASE_SECONDS)
 
 
 @pytest.fixture
@@ -219,9 +227,9 @@ def test_after_an_outage_leases_get_one_lease_of_grace(store: RunStore, clean: p
 
 
 def test_a_lane_has_a_bounded_number_of_steps_out_and_ending_one_admits_the_next(
-    stack: Any, clean: psycopg.Connection
+    gateway: Gateway, clean: psycopg.Connection
 ) -> None:
-    store = RunStore(Gateway(stack.settings), lane_limit=2, lease_seconds=LEASE_SECONDS)
+    store = RunStore(gateway, lane_limit=2, lease_seconds=LEASE_SECONDS)
     mine = [store.create(a_run(lane="mine")) for _ in range(5)]
     other = store.create(a_run(lane="other"))
     assert [len(answer["publish"]) for answer in mine] == [1, 1, 0, 0, 0]
@@ -231,8 +239,8 @@ def test_a_lane_has_a_bounded_number_of_steps_out_and_ending_one_admits_the_next
     assert [p["run_id"] for p in ended["publish"]] == [mine[2]["id"]]
 
 
-def test_a_lane_goes_by_priority_and_then_by_age(stack: Any, clean: psycopg.Connection) -> None:
-    store = RunStore(Gateway(stack.settings), lane_limit=1, lease_seconds=LEASE_SECONDS)
+def test_a_lane_goes_by_priority_and_then_by_age(gateway: Gateway, clean: psycopg.Connection) -> None:
+    store = RunStore(gateway, lane_limit=1, lease_seconds=LEASE_SECONDS)
     first = submit(store, lane="mine")
     submit(store, lane="mine")
     urgent = submit(store, lane="mine", priority=9)
@@ -291,10 +299,11 @@ def test_a_run_that_does_not_exist_is_not_found(store: RunStore) -> None:
         store.get(uuid4())
 
 
-def test_a_database_that_is_away_is_unavailable(stack: Any) -> None:
-    gone = stack.settings.model_copy(update={"supabase_rest_url": "http://127.0.0.1:9"})
+def test_a_database_that_is_away_is_unavailable(stack: Stack) -> None:
+    gone = Gateway(stack.settings_with(supabase_rest_url="http://127.0.0.1:9"))
     with pytest.raises(Unavailable):
-        RunStore(Gateway(gone), lane_limit=1, lease_seconds=1).create(a_run())
+        RunStore(gone, lane_limit=1, lease_seconds=1).create(a_run())
+    gone.close()
 
 
 def test_cancelling_ends_a_waiting_run_at_once_and_a_running_one_at_its_next_sign_of_life(
