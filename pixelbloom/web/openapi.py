@@ -90,6 +90,21 @@ class Api(OpenAPI):
             if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.InvokeRequest:
                 _add_model(found, model)
         _describe_invocations(document)
+        for path in document["paths"].values():
+            for operation in path.values():
+                for parameter in operation.get("parameters", ()):
+                    _describe_parameter(parameter)
+
+
+def _describe_parameter(parameter: dict[str, Any]) -> None:
+    """A parameter is there or not, never null; and the agents are known by name."""
+    schema = parameter["schema"]
+    choices = [choice for choice in schema.pop("anyOf", ()) if choice.get("type") != "null"]
+    for choice in choices:
+        schema |= choice
+    schema.pop("title", None)
+    if parameter["name"] == "agent_type" and parameter["in"] == "query":
+        schema["enum"] = [agent.agent_type for agent in registry.all()]
 
 
 def _add_model(found: dict[str, Any], model: type[schemas.Shape]) -> None:

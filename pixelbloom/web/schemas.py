@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web import examples
 
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
@@ -51,7 +52,8 @@ def _read_limit(value: object) -> object:
     return value
 
 
-UserId = Annotated[UUID, BeforeValidator(_read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+#: Where it may be left out; null is not the same as left out, and is refused.
+UserId = Annotated[UUID | None, BeforeValidator(_read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
@@ -102,7 +104,7 @@ class InvokeRequest(Shape):
 
     agent_type: str = Field(max_length=100)
     input: JsonObject
-    user_id: UserId | None = Field(default=None)
+    user_id: UserId = None
     metadata: JsonObject = Field(default={})
 
 
@@ -170,11 +172,9 @@ class RunQuery(Shape):
     agent_type: str | None = Field(None, max_length=100, description="Only runs of this agent.")
     created_after: Moment | None = Field(None, description="Only runs made after this time.")
     created_before: Moment | None = Field(None, description="Only runs made before this time.")
-    user_id: UserId | None = Field(
-        None, description="Whose runs; for services and administrators. Others see their own."
-    )
-    limit: Annotated[int, BeforeValidator(_read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
-    cursor: str | None = Field(None, min_length=1, max_length=200, description="From `next_cursor`.")
+    user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")
+    limit: Annotated[int, BeforeValidator(_read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
 class RunPath(Shape):
