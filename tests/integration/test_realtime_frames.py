@@ -7,7 +7,8 @@ import random
 import socket
 import struct
 from collections.abc import Iterator
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from websockets.sync.client import connect
@@ -49,9 +50,13 @@ def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = T
 class Raw:
     """A connection that writes whatever bytes it likes after a proper handshake."""
 
-    def __init__(self, web: Web) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", web.port), timeout=20)
-        path = web.url(token=token(uuid4())).partition(str(web.port))[2]
+    def __init__(self, web: Web, *, user: UUID | None = None, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(20)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", web.port))
+        path = web.url(token=token(user or uuid4())).partition(str(web.port))[2]
         self.socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
@@ -66,24 +71,35 @@ class Raw:
         with contextlib.suppress(OSError):
             self.socket.sendall(data)
 
-    def frames(self) -> list[tuple[int, bytes]]:
+    def each(self) -> Iterator[tuple[int, bytes]]:
         """Every frame until the server ends the connection."""
+        waiting = bytearray(self._rest)
         while True:
+            while (found := _first_frame(waiting)) is not None:
+                opcode, payload, size = found
+                del waiting[:size]
+                yield opcode, payload
             try:
                 data = self.socket.recv(65536)
             except ConnectionError:
-                break
+                data = b""
             if not data:
-                break
-            self._rest += data
-        found = []
-        while self._rest:
-            size, start = self._rest[1] & 127, 2
-            if size == 126:
-                size, start = struct.unpack("!H", self._rest[2:4])[0], 4
-            found.append((self._rest[0] & 15, self._rest[start : start + size]))
-            self._rest = self._rest[start + size :]
-        return found
+                assert not waiting, "the last frame is not whole"
+                return
+            waiting += data
+
+    def frames(self) -> list[tuple[int, bytes]]:
+        return list(self.each())
+
+    def told(self, status: str) -> list[dict[str, Any]]:
+        """The server's texts up to the state with that status."""
+        texts = []
+        for opcode, payload in self.each():
+            if opcode == 1:
+                texts.append(json.loads(payload))
+                if texts[-1].get("data", {}).get("status") == status:
+                    return texts
+        raise AssertionError(texts[-1:])
 
     def close_code(self) -> int | None:
         """The code of the server's close frame."""
@@ -95,6 +111,20 @@ class Raw:
         """End the conversation properly; what the server said until then."""
         self.send(frame(struct.pack("!H", 1000), opcode=8))
         return [json.loads(payload) for opcode, payload in self.frames() if opcode == 1]
+
+
+def _first_frame(data: bytearray) -> tuple[int, bytes, int] | None:
+    """The first frame's opcode and payload, and its whole size; None where it is not all there."""
+    if len(data) < 2:
+        return None
+    size, start = data[1] & 127, 2
+    if size == 126:
+        size, start = int.from_bytes(data[2:4], "big"), 4
+    elif size == 127:
+        size, start = int.from_bytes(data[2:10], "big"), 10
+    if len(data) < start + size:
+        return None
+    return data[0] & 15, bytes(data[start : start + size]), start + size
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def create_app() -> Flask:
         return {
             "sockets": realtime.registry.counts.open,
             "closes": {str(code): n for code, n in realtime.registry.counts.closes.items()},
+            "queued": sum(connection.queued_bytes for connection in realtime.registry._open),
             "topics": len(hub._members),
             "members": sum(len(members) for members in hub._members.values()),
             "greenlets": sum(isinstance(item, greenlet.greenlet) and not item.dead for item in gc.get_objects()),

@@ -119,6 +119,11 @@ class Connection:
     def closing(self) -> bool:
         return self._socket is not None and self._socket.closing is not None
 
+    @property
+    def queued_bytes(self) -> int:
+        """What waits for the client to read it."""
+        return 0 if self._socket is None else self._socket.waiting_bytes
+
     # To the client
 
     def push(self, frame: Frame) -> None:

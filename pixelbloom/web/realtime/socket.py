@@ -58,7 +58,8 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         self._limits = limits
         self._on_close = on_close
         self._queue: deque[Frame | bytes] = deque()
-        self._waiting_bytes = 0
+        #: Queued, or on its way in a write that is not done.
+        self.waiting_bytes = 0
         self._rest: bytes | memoryview = b""
         self._writer: Any = None
         self._messages: deque[str | bytes] = deque()
@@ -187,7 +188,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         """Queue a frame; `flush` writes it. A peer that does not keep up is closed 1013."""
         if self.closing is None:
             self._append(frame)
-            if self._waiting_bytes > self._limits.queue_bytes and len(self._queue) > 1:
+            if self.waiting_bytes > self._limits.queue_bytes and len(self._queue) > 1:
                 self._relieve()
 
     def send(self, data: Frame) -> None:
@@ -250,7 +251,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
             return
         if written < len(data) or self._queue:
             self._rest = memoryview(data)[written:]
-            self._waiting_bytes += len(self._rest)
+            self.waiting_bytes += len(self._rest)
             self._writer = gevent.spawn(self._write_rest)
 
     def _write_rest(self) -> None:
@@ -258,9 +259,9 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
             while self._rest or self._queue:
                 if not self._rest:
                     self._rest = self._gather(WRITE_BYTES)
-                    self._waiting_bytes += len(self._rest)
+                    self.waiting_bytes += len(self._rest)
                 self.sock.sendall(self._rest)
-                self._waiting_bytes -= len(self._rest)
+                self.waiting_bytes -= len(self._rest)
                 self._rest = b""
         except OSError:
             self._rest = b""
@@ -277,12 +278,12 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
             wire = item if isinstance(item, bytes) else item.wire
             parts.append(wire)
             size += len(wire)
-        self._waiting_bytes -= size
+        self.waiting_bytes -= size
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _append(self, item: Frame | bytes) -> None:
         self._queue.append(item)
-        self._waiting_bytes += len(item if isinstance(item, bytes) else item.wire)
+        self.waiting_bytes += len(item if isinstance(item, bytes) else item.wire)
 
     def _begin_close(self, code: int, wire: bytes) -> None:
         self.closing = code
@@ -293,19 +294,19 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
     def _relieve(self) -> None:
         """Make room: write what the kernel takes, then merge deltas; a peer that is still behind has to come back."""
         self.flush()
-        if self._waiting_bytes <= self._limits.queue_bytes:
+        if self.waiting_bytes <= self._limits.queue_bytes:
             return
         kept = frames.merge_deltas([item for item in self._queue if isinstance(item, Frame)])
         controls = [item for item in self._queue if isinstance(item, bytes)]
-        self._waiting_bytes = len(self._rest)
+        self.waiting_bytes = len(self._rest)
         self._queue = deque()
         for control in controls:
             self._append(control)
         for frame in kept:
             self._append(frame)
-        if self._waiting_bytes > self._limits.queue_bytes * 3 // 4:
+        if self.waiting_bytes > self._limits.queue_bytes * 3 // 4:
             lost = next((frame for frame in kept if frame.seq), None)
             self._queue.clear()
-            self._waiting_bytes = len(self._rest)
+            self.waiting_bytes = len(self._rest)
             where = f"; last seq {lost.seq - 1}" if lost else ""
             self.close(COME_BACK, f"too slow: subscribe again with since{where}")

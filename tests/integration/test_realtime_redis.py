@@ -1,0 +1,218 @@
+"""Sockets through the loss of Redis: nothing missed, nothing twice, and the client need not do anything."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from pixelbloom.events.client import connect
+from pixelbloom.events.publisher import Publisher
+from tests.integration.test_realtime_topics import Story, subscribed
+from tests.servers.redis import OwnRedis
+from tests.servers.runs import SomeRun
+from tests.servers.web import Web
+
+
+@pytest.fixture
+def server() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def web(server: OwnRedis, tmp_path: Path) -> Iterator[Web]:
+    with Web(server.url, tmp_path / "web") as web:
+        yield web
+        assert web.errors() == ""
+
+
+@pytest.fixture
+def publisher(server: OwnRedis) -> Publisher:
+    """As a worker's own client: it connects anew by itself."""
+    return Publisher(connect(server.url))
+
+
+def cut(server: OwnRedis) -> None:
+    """Redis ends its pub/sub connections, as it does with a subscriber that is too slow."""
+    server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+def test_a_connected_client_is_caught_up_after_the_pubsub_connection_was_lost(web, server, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0))
+    with web.connect(run.user_id) as client:
+        story = Story()
+        for frame in subscribed(client, run):
+            story.hear(frame)
+        for n in range(60):
+            publisher.run_delta(run.text(f"{n} "))
+            if n % 20 == 10:
+                cut(server)
+        publisher.run_update(run.state("completed", 1))
+        story.listen(client)
+        assert client.quiet() == []
+
+    assert (story.seq, story.snapshots) == (62, 1)
+    assert story.text == "".join(f"{n} " for n in range(60))
+
+
+def test_flat_events_are_caught_up_too(web, server, publisher):
+    runs = [SomeRun(user) for user in [uuid4()] for _ in range(30)]
+    with web.connect(runs[0].user_id) as client:
+        for n, run in enumerate(runs):
+            publisher.run_update(run.state("queued"))
+            if n % 10 == 5:
+                cut(server)
+        told = [client.next()["data"]["workflow_run_id"] for _ in runs]
+        assert client.quiet() == []
+
+    assert told == [str(run.id) for run in runs]
+
+
+def test_a_connected_client_is_caught_up_through_a_restart_of_redis_that_kept_its_data(web, server, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0))
+    with web.connect(run.user_id) as client:
+        story = Story()
+        for frame in subscribed(client, run):
+            story.hear(frame)
+        publisher.run_delta(run.text("before "))
+        server.kill()
+        server.start()
+        publisher.run_delta(run.text("after"))  # most likely before the web process is back
+        publisher.run_update(run.state("completed", 1))
+        story.listen(client)
+        assert client.quiet() == []
+
+    assert (story.text, story.seq, story.snapshots) == ("before after", 4, 1)
+
+
+def test_after_redis_lost_its_data_a_connected_client_gets_a_fresh_snapshot_in_a_new_epoch(web, server, publisher):
+    run = SomeRun(uuid4())
+    run.keep(web.folder, run.state("running", 0.3))
+    with web.connect(run.user_id) as client:
+        first = subscribed(client, run)
+        server.kill(wipe=True)
+        ended = run.keep(web.folder, run.state("completed", 1, result="done"))
+        server.start()
+        answer = client.until(type="subscribed")[-1]
+        snapshot = client.next()
+        publisher.run_update(ended)  # the outbox, late
+        assert client.quiet() == []
+
+    assert answer["recovered"] is False
+    assert answer["epoch"] != first[0]["epoch"]
+    assert (snapshot["snapshot"], snapshot["data"]["result"]) == (True, "done")
+
+
+def test_a_frozen_redis_is_noticed_and_the_client_is_caught_up(web, server, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("queued"))
+    with web.connect(run.user_id) as client:
+        story = Story()
+        for frame in subscribed(client, run):
+            story.hear(frame)
+        server.freeze()
+        time.sleep(1)
+        assert client.quiet() == []  # the socket itself is well
+        server.thaw()
+        publisher.run_updates([run.state("running"), run.state("completed", 1)])
+        assert story.listen(client).seq == 3
+
+
+def test_subscribing_while_redis_is_away_is_answered_and_works_on_the_same_socket_afterwards(web, server, publisher):
+    run = SomeRun(uuid4())
+    run.keep(web.folder, run.state("queued"))
+    server.kill()
+    with web.connect(run.user_id) as client:
+        client.send(type="subscribe", topic=run.topic)
+        answer = client.next()
+        assert (answer["type"], answer["code"], answer["topic"]) == ("error", "UNAVAILABLE", run.topic)
+        server.start()
+        while client.send(type="subscribe", topic=run.topic) or (answer := client.next())["type"] == "error":
+            assert answer["code"] == "UNAVAILABLE"
+        assert client.next()["snapshot"] is True
+        publisher.run_update(run.state("running"))
+        assert client.next()["data"]["status"] == "running"
+
+
+def test_a_socket_opened_while_redis_is_away_hears_its_users_events_from_its_return_on(web, server, publisher):
+    run = SomeRun(uuid4())
+    server.kill()
+    with web.connect(run.user_id) as client:
+        server.start()
+        publisher.run_update(run.state("queued"))  # at once: the process may not be back yet
+        assert client.next()["data"]["status"] == "queued"
+        assert client.quiet() == []
+
+
+def test_what_was_told_before_a_socket_opened_is_not_told_to_it_when_redis_returns(web, server, publisher):
+    user = uuid4()
+    early, late = SomeRun(user), SomeRun(user)
+    publisher.run_update(early.state("queued"))
+    time.sleep(0.01)
+    server.kill()
+    with web.connect(user) as client:
+        server.start()
+        publisher.run_update(late.state("queued"))
+        assert client.next()["data"]["workflow_run_id"] == str(late.id)
+        assert client.quiet() == []
+
+
+def test_the_database_being_away_is_an_answer_and_not_a_closed_socket(web, publisher):
+    run, moving = SomeRun(uuid4()), SomeRun()
+    moving.user_id = run.user_id
+    run.keep(web.folder, run.state("queued"))
+    publisher.run_update(moving.state("running"))
+    (web.folder / "down").touch()
+    with web.connect(run.user_id) as client:
+        client.send(type="subscribe", topic=run.topic)
+        assert client.next()["code"] == "UNAVAILABLE"
+        assert subscribed(client, moving)[1]["data"]["status"] == "running"  # Redis knows it
+        (web.folder / "down").unlink()
+        assert subscribed(client, run)[1]["data"]["status"] == "queued"
+
+
+def test_a_waiter_is_told_the_end_that_came_while_redis_was_away(web, server, publisher):
+    run = SomeRun()
+    answers: list[Any] = []
+    waiting = threading.Thread(
+        target=lambda: answers.append(httpx.get(f"{web.base}/listen/{run.topic}?seconds=20", timeout=30).json())
+    )
+    waiting.start()
+    web.settled(members=1)
+    publisher.run_update(run.state("queued"))
+    cut(server)
+    publisher.run_update(run.state("completed", 1))
+    waiting.join()
+
+    assert answers[0]["states"][-1] == "completed"
+
+
+def test_a_waiter_is_not_held_up_for_long_while_redis_is_away(web, server):
+    server.kill()
+    answer = httpx.get(f"{web.base}/listen/workflow_run:{uuid4()}?seconds=0", timeout=10)
+
+    assert answer.json() == {"states": []}
+
+
+def test_clients_that_come_back_to_another_process_go_on_where_they_were(server, web, tmp_path, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("queued"))
+    story = Story()
+    with web.connect(run.user_id) as client:
+        for frame in subscribed(client, run):
+            story.hear(frame)
+    web.stop()
+    publisher.run_update(run.state("running"))
+    with Web(server.url, tmp_path / "second") as second, second.connect(run.user_id) as client:
+        client.send(type="subscribe", topic=run.topic, since=story.seq, epoch=story.epoch)
+        publisher.run_update(run.state("completed", 1))
+        story.listen(client)
+
+    assert (story.seq, story.snapshots) == (3, 1)
