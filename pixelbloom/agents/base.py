@@ -77,7 +77,6 @@ class Agent(ABC, Generic[In, Out]):
                 reason=error.message,
             )
             out = self.fallback(prepared)
-        context.control.check()
         return AgentOutcome(
             output=clean(out.model_dump(mode="json")),
             provider=reply.provider if reply else "fallback",
@@ -138,7 +137,6 @@ class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
     """An agent whose model writes JSON: a `draft`, which `compose` joins with the computed facts."""
 
     structured = True
-    temperature = 0.3
 
     #: Who the model is ("a sales analyst"), what it must mind, and what it is asked to do.
     role: ClassVar[str]

@@ -149,7 +149,6 @@ class BrandDesignAgent(StructuredAgent[BrandDesignInput, BrandDesignDraft, Brand
     capabilities = ("accessible colour palette", "fonts", "voice and taglines", "logo ideas")
     model = WRITER
     max_tokens = 800
-    temperature = 0.7
     input = BrandDesignInput
     output = BrandDesignOutput
     draft = BrandDesignDraft

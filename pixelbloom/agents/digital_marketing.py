@@ -1,7 +1,7 @@
 """digital_marketing_agent: how to spend a marketing budget."""
 
 from decimal import ROUND_DOWN, Decimal
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,7 +9,6 @@ from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.fields import (
     AgentInput,
     AgentOutput,
-    Amount,
     Brief,
     Currency,
     Draft,
@@ -17,6 +16,7 @@ from pixelbloom.agents.fields import (
     DraftText,
     Line,
     Money,
+    PositiveAmount,
 )
 from pixelbloom.agents.words import listing
 from pixelbloom.models.catalog import WRITER
@@ -87,16 +87,14 @@ class DigitalMarketingInput(AgentInput):
     )
 
     goal: MarketingGoal = Field(description="What the campaign is for.")
-    monthly_budget: Annotated[Amount, Field(gt=0)] = Field(description="Money to spend in a month.")
+    monthly_budget: PositiveAmount = Field(description="Money to spend in a month.")
     product: Brief = Field(description="What is offered.")
     audience: Line | None = Field(None, description="Whom to reach.")
     channels: list[Channel] = Field(
         default=[], max_length=6, description="Only these channels; empty for all that fit the goal."
     )
     months: int = Field(3, ge=1, le=24, description="How long it runs.")
-    value_per_conversion: Annotated[Amount, Field(gt=0)] | None = Field(
-        None, description="What one lead or order is worth."
-    )
+    value_per_conversion: PositiveAmount | None = Field(None, description="What one lead or order is worth.")
     currency: Currency = Field("usd", description="Currency, as ISO 4217.")
 
 

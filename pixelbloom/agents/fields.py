@@ -78,6 +78,12 @@ Amount = Annotated[
     AfterValidator(lambda value: round(value, 2)),
     WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_AMOUNT)}),
 ]
+#: Of which at least the smallest unit is left after rounding.
+PositiveAmount = Annotated[
+    Amount,
+    Field(gt=0),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": float(MAX_AMOUNT)}),
+]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 Currency = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{3}$")]
 

@@ -3,19 +3,19 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.fields import (
     AgentInput,
     AgentOutput,
-    Amount,
     Brief,
     Currency,
     Draft,
     DraftLines,
     DraftText,
     Money,
+    PositiveAmount,
 )
 from pixelbloom.agents.words import any_of, listing, plural
 from pixelbloom.models.catalog import CODER
@@ -69,6 +69,12 @@ _PER_LANGUAGE = 14
 _HOURS_A_WEEK = 28
 _PHASES = (("Discovery", 0.1), ("Design", 0.2), ("Build", 0.5), ("Test", 0.13), ("Launch", 0.07))
 
+HourlyRate = Annotated[
+    PositiveAmount,
+    Field(le=10_000_000),
+    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10_000_000}),
+]
+
 
 class WebDevelopmentInput(AgentInput):
     """What is to be built."""
@@ -99,7 +105,7 @@ class WebDevelopmentInput(AgentInput):
     languages: int = Field(1, ge=1, le=30, description="Languages of the content.")
     team_size: int = Field(2, ge=1, le=20, description="People who work on it.")
     deadline_weeks: int | None = Field(None, ge=1, le=260, description="Weeks until it must be online.")
-    hourly_rate: Annotated[Amount, Field(gt=0, le=10_000_000)] = Field(Decimal(95), description="Price of an hour.")
+    hourly_rate: HourlyRate = Field(Decimal(95), description="Price of an hour.")
     currency: Currency = Field("usd", description="Currency of the rate, as ISO 4217.")
 
 

@@ -42,7 +42,7 @@ def _node(node: dict[str, Any], defs: dict[str, Any]) -> st.SearchStrategy[Any]:
         case "number":
             least = node.get("minimum", node.get("exclusiveMinimum", 0))
             most = node.get("maximum", 1e10)
-            return st.integers(int(least), int(most)) | st.decimals(least, most, places=2).map(float)
+            return st.integers(int(least), int(most)) | st.decimals(str(least), str(most), places=2).map(float)
         case "boolean":
             return st.booleans()
         case "null":

@@ -107,7 +107,9 @@ def test_it_answers_through_ollama_from_end_to_end(world, agent):
     agent.output.model_validate(outcome.output)
     assert context.stream.text
     assert world.calls[0].run_id == context.run_id
-    assert bool(world.ollama.requests[0]["body"].get("format")) is agent.structured
+    asked = world.ollama.requests[0]["body"]
+    assert bool(asked.get("format")) is agent.structured
+    assert asked["options"]["temperature"] == 0.7
 
 
 @each_agent
