@@ -246,7 +246,7 @@ def test_the_log_has_the_request_id_and_never_the_query(stack: Any) -> None:
     finally:
         handle.stop()
 
-    text = handle.log()
+    text = handle.output
     (line,) = [json.loads(line) for line in text.splitlines() if trace in line]
     assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "GET", "/healthz", 200)
     assert secret not in text

@@ -22,7 +22,7 @@ def web(stack: Any) -> Iterator[Api]:
 
 @pytest.fixture(scope="module")
 def agents(stack: Any) -> Iterator[Any]:
-    handle = stack.start("agents", env={"OLLAMA_HOST": "http://127.0.0.1:9", "HUGGINGFACE_API_KEY": ""})
+    handle = stack.start("agents")
     yield handle
     handle.stop()
 

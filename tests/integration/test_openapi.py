@@ -1,0 +1,132 @@
+"""The API's description of itself: valid, complete, true of the running API, and readable offline."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema_rs
+import pytest
+
+from tests.integration.http import Api
+
+HERE = Path(__file__).parent
+ERROR = "#/components/schemas/ErrorBody"
+
+
+@pytest.fixture(scope="module")
+def web(stack: Any) -> Iterator[Api]:
+    handle = stack.start("web")
+    yield Api(handle.url, None, stack.settings)
+    handle.stop()
+
+
+@pytest.fixture(scope="module")
+def agents(stack: Any) -> Iterator[Any]:
+    handle = stack.start("agents")
+    yield handle
+    handle.stop()
+
+
+@pytest.fixture(scope="module")
+def document(web: Api) -> dict[str, Any]:
+    response = web.get("/api/openapi.json")
+    assert response.status_code == 200
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def test_every_route_of_the_api_is_described(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    assert {name for name, _ in operations(document)} >= {
+        "POST /api/agents/invoke",
+        "GET /api/agents",
+        "GET /api/agents/{agent_type}",
+        "GET /api/agents/runs",
+        "GET /api/agents/runs/{request_id}",
+        "GET /healthz",
+        "GET /readyz",
+    }
+
+
+def test_every_answer_has_a_shape_and_an_example_that_fits(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        assert operation["summary"], name
+        assert operation["description"], name
+        for status, response in operation["responses"].items():
+            content = response["content"]["application/json"]
+            schema = {**content["schema"], "components": document["components"]}
+            validator = jsonschema_rs.Draft202012Validator(schema)
+            assert validator.is_valid(content["example"]), (name, status)
+            if int(status) >= 400 and name != "GET /readyz":
+                assert content["schema"] == {"$ref": ERROR}
+
+
+def test_guarded_operations_say_so(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        if " /api/" in name:
+            assert operation["security"] == [{"bearer": []}]
+            assert {"401", "500"} <= set(operation["responses"])
+
+
+def test_the_request_of_invoke_names_each_agent_and_its_example_fits(document: dict[str, Any]) -> None:
+    invoke = document["paths"]["/api/agents/invoke"]["post"]
+    body = invoke["requestBody"]["content"]["application/json"]
+    schema = {**body["schema"], "components": document["components"]}
+    validator = jsonschema_rs.Draft202012Validator(schema)
+
+    assert validator.is_valid(body["example"])
+    assert not validator.is_valid({"agent_type": "nobody", "input": {}})
+    assert len(document["components"]["schemas"]["InvokeRequest"]["oneOf"]) == 9
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    names = set(re.findall(r"'#/components/schemas/([^']+)'", repr(document)))
+
+    assert names <= set(document["components"]["schemas"])
+
+
+def test_the_docs_page_asks_no_other_server(web: Api) -> None:
+    page = web.get("/api/docs")
+
+    assert page.status_code == 200
+    assert not re.search(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]", page.text)
+    assert "connect-src 'self'" in page.headers["Content-Security-Policy"]
+    assert "script-src 'self' 'unsafe-inline'" in page.headers["Content-Security-Policy"]
+    parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(parts) >= 3
+    for part in parts:
+        found = httpx.get(httpx.URL(f"{web.url}/api/docs").join(part), trust_env=False, follow_redirects=False)
+        assert found.status_code == 200, part
+        assert len(found.content) > 100
+
+
+@pytest.mark.parametrize("who", ["user", "service"])
+def test_schemathesis_finds_nothing(web: Api, agents: Any, tmp_path: Path, who: str) -> None:
+    caller = web.as_user() if who == "user" else web.as_service()
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        f"--config-file={HERE / 'schemathesis.toml'}",
+        "run",
+        f"{web.url}/api/openapi.json",
+        f"--header=Authorization: Bearer {caller.token}",
+        "--checks=all",
+        "--max-examples=25",
+        "--generation-deterministic",
+        "--no-color",
+    ]
+
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+
+    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
