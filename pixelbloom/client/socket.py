@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
-import structlog
 import websocket
 from websocket import ABNF
 
@@ -18,8 +17,6 @@ from pixelbloom.client.cursor import Cursor
 from pixelbloom.client.errors import SocketRejected
 from pixelbloom.client.token import Token, read, seconds_left
 from pixelbloom.errors import Unavailable
-
-log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS = 10.0
 #: After so long without a frame the server is asked whether it is there, and after twice that it is not.
@@ -140,7 +137,6 @@ class SocketClient:
                 if self._give_up_after is not None and out_for >= self._give_up_after:
                     raise Unavailable(f"No connection for {out_for:.0f} s: {drop.reason}.") from drop
                 delay = self._backoff.next()
-                log.debug("socket_lost", reason=drop.reason, close_code=drop.close_code, retry_in=delay)
                 yield frames.Lost(drop.close_code, drop.reason, delay)
                 self._closed.wait(delay)
 
