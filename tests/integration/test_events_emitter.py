@@ -187,3 +187,22 @@ def test_the_senders_thread_ends_with_the_last_open_step(server, publisher):
     while any(thread.name == "deltas" for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_message_that_redis_refused_is_sent_again_when_it_is_back(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    stream = emitter(publisher, run)
+    stream.token("before ")
+    while not deltas(server, run):
+        time.sleep(0.01)
+    server.kill()
+    stream.token("while it is gone ")
+    while not stream._inflight:
+        time.sleep(0.01)
+    time.sleep(0.2)  # taken, and refused
+    stream.token("later")
+    server.start()
+    stream.close(timeout=20)
+
+    assert text(server, run) == "before while it is gone later"

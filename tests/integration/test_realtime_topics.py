@@ -1,5 +1,6 @@
 """A run's story over the socket: whole, in order, once, whenever the client comes."""
 
+import json
 import socket
 import threading
 import time
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from pixelbloom.events.publisher import Publisher
-from pixelbloom.events.topics import Keys
+from pixelbloom.events.topics import Keys, user_feed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Client, Web
@@ -365,6 +366,26 @@ def test_a_message_lost_on_the_way_is_read_from_the_history(web, server, publish
 
         assert story.listen(client).seq == 4
         server.client.publish(channel, b"not one of ours")
+        assert client.quiet() == []
+
+
+def test_a_state_told_by_the_topic_is_not_told_flat_after_unsubscribing(web, server, publisher):
+    """The two forms are two messages; a client may unsubscribe between them."""
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("queued"))
+    topic, feed = Keys.of(run.topic), Keys.of(user_feed(run.user_id, "workflows"))
+    with web.connect(run.user_id) as client:
+        epoch = subscribed(client, run)[0]["epoch"]
+        feed_epoch = server.client.hget(feed.meta, "epoch").decode()
+        server.client.publish(topic.channel, f'{epoch} 2 running 0 - - -\n{{"type":"event","seq":2}}')
+        assert client.next() == {"type": "event", "seq": 2}
+        client.send(type="unsubscribe", topic=run.topic)
+        client.until(type="unsubscribed")
+        for n in (2, 3):
+            flat = json.dumps({"type": "workflow_status_update", "seq": n})
+            server.client.publish(feed.channel, f"{feed_epoch} {n} running 0 {run.topic} {epoch} {n}\n{flat}")
+
+        assert client.next()["seq"] == 3
         assert client.quiet() == []
 
 
