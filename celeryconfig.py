@@ -44,7 +44,6 @@ task_reject_on_worker_lost = True
 task_acks_on_failure_or_timeout = True
 worker_prefetch_multiplier = 1
 worker_cancel_long_running_tasks_on_connection_loss = True
-worker_soft_shutdown_timeout = 8.0
 worker_hijack_root_logger = False
 worker_enable_remote_control = True
 control_queue_expires = 60.0

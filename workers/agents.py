@@ -17,7 +17,10 @@ app = role("agents", concurrency=settings().agent_concurrency)
 
 @worker_shutting_down.connect
 def hand_back(**_: Any) -> None:
-    """A deploy costs no step its lease: what is not done soon is given back at once."""
+    """A deploy costs no step its lease: what is not done soon is given back at once.
+
+    Celery's own soft shutdown cannot do it: its threads pool has no way to end a task.
+    """
     timer = threading.Timer(GRACE_SECONDS, services().leases.stop_all)
     timer.daemon = True
     timer.start()

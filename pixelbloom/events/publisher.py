@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,10 @@ class Publisher:
     def run_updates(self, updates: Sequence[RunUpdate]) -> list[bool]:
         """The same for many, in order and one round trip. Raises Unavailable where one was not taken."""
         return self._call(self._state, [_state_call(update) for update in updates])
+
+    def tell(self, payloads: Sequence[Mapping[str, Any]]) -> None:
+        """Tell the states that these payloads of the database hold, in order. Raises Unavailable."""
+        self.run_updates([RunUpdate.from_payload(payload) for payload in payloads])
 
     def run_delta(self, delta: RunDelta) -> bool:
         """Tell some more text. False where it was known already. Raises Unavailable."""

@@ -29,6 +29,8 @@ def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: 
     else:
         raise ValueError(f"no such role: {role}")
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-    # Celery's "soft" shutdown, which hands back what is running, answers to SIGQUIT only.
-    soft = {"REMAP_SIGTERM": "SIGQUIT"} if role in WORKERS else {}
-    return Command(role, argv, env={**env, **soft, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, cwd=cwd)
+    own: dict[str, str] = {}
+    if role == "flower":
+        # Flower reads FLOWER_* itself. Its API answers without a password: it listens on loopback only.
+        own = {"FLOWER_PORT": str(flower_port), "FLOWER_UNAUTHENTICATED_API": "true"}
+    return Command(role, argv, env={**env, **own, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, cwd=cwd)

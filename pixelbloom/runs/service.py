@@ -68,12 +68,20 @@ class Page:
 class RunService:
     """Runs as the web tier sees them.
 
-    `publish` hands admitted steps and the runs' updates on, without waiting for the broker.
+    `publish` hands admitted steps and the runs' updates on, without waiting for the broker. `model_timeout` is
+    MODEL_TIMEOUT, in seconds: a step's deadline leaves each provider its turn.
     """
 
-    def __init__(self, store: RunStore, publish: Callable[[list[dict[str, Any]], list[dict[str, Any]]], None]) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        publish: Callable[[list[dict[str, Any]], list[dict[str, Any]]], None],
+        *,
+        model_timeout: float,
+    ) -> None:
         self._store = store
         self._publish = publish
+        self._model_timeout = model_timeout
 
     def submit(self, submission: Submission, run_id: UUID | None = None) -> Accepted:
         """Keep the run (`POST /api/agents/invoke`); when this returns, it is a committed row.
@@ -103,7 +111,7 @@ class RunService:
                             "key": agent.agent_type,
                             "agent_type": agent.agent_type,
                             "input": checked,
-                            "timeout_seconds": agent.step_timeout,
+                            "timeout_seconds": agent.deadline(self._model_timeout),
                         }
                     ],
                 }

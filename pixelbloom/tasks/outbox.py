@@ -2,7 +2,6 @@
 
 import structlog
 
-from pixelbloom.events.types import RunUpdate
 from pixelbloom.queue import app
 from pixelbloom.tasks.services import services
 
@@ -28,7 +27,7 @@ def relay_outbox() -> int:
         rows = parts.outbox.take(parts.worker, published, limit=BATCH, lease_seconds=TURN_SECONDS)
         if not rows:
             return total
-        parts.publisher.run_updates([RunUpdate.from_payload(row["payload"]) for row in rows])
+        parts.publisher.tell([row["payload"] for row in rows])
         published = [row["id"] for row in rows]
         total += len(rows)
     parts.outbox.take(parts.worker, published, limit=1, lease_seconds=TURN_SECONDS)

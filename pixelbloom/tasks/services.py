@@ -3,9 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 from uuid import UUID
 
 import redis
@@ -14,7 +12,6 @@ import structlog
 from pixelbloom.agents.leads import LeadReader
 from pixelbloom.config import Settings, settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
-from pixelbloom.events.types import RunUpdate
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import ModelCall
 from pixelbloom.queue import app
@@ -51,11 +48,7 @@ def build() -> Services:
     gateway = Gateway(config)
     client = publisher_redis(config)
     publisher = Publisher(client)
-
-    def tell(updates: Sequence[dict[str, Any]]) -> None:
-        publisher.run_updates([RunUpdate.from_payload(update) for update in updates])
-
-    dispatcher = Dispatcher(app, tell)
+    dispatcher = Dispatcher(app, publisher.tell)
     runs = RunStore(gateway, lane_limit=config.user_concurrency, lease_seconds=config.lease_seconds)
     leases = LeaseKeeper(runs.renew)
     metrics = ModelMetricStore(gateway)

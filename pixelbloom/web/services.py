@@ -1,8 +1,6 @@
 """What the web tier works with: built once an application, connected on first use."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from flask import Flask, current_app
 
@@ -10,7 +8,6 @@ from pixelbloom.auth.roles import Roles
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
-from pixelbloom.events.types import RunUpdate
 from pixelbloom.queue import app as celery
 from pixelbloom.runs.dispatch import Dispatcher
 from pixelbloom.runs.service import RunService
@@ -42,14 +39,10 @@ def build(settings: Settings) -> Services:
     gateway = Gateway(settings)
     profiles = ProfileStore(gateway)
     redis = publisher_redis(settings)
-    publisher = Publisher(redis)
-
-    def tell(updates: Sequence[dict[str, Any]]) -> None:
-        publisher.run_updates([RunUpdate.from_payload(update) for update in updates])
-
     runs = RunService(
         RunStore(gateway, lane_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds),
-        Dispatcher(celery, tell).publish,
+        Dispatcher(celery, Publisher(redis).tell).publish,
+        model_timeout=settings.model_timeout,
     )
     hub = Hub(settings.require("redis_url"))
     return Services(
