@@ -1,0 +1,19 @@
+"""Locks every dependency with hashes, for every platform and Python from 3.11 on, without index addresses."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+LOCKS = {"base": [], "local": ["local"], "dev": ["local", "dev"]}
+
+for name, extras in LOCKS.items():
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11"),
+            *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+            *("--quiet", str(HERE.parent / "pyproject.toml"), "--output-file", str(HERE / f"{name}.txt")),
+            *(part for extra in extras for part in ("--extra", extra)),
+        ],
+        check=True,
+    )
