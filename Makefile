@@ -23,7 +23,7 @@ check: $(VENV)/.dev  ## lint, types, import rules, SQL
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --dialect postgres supabase pixelbloom/local/bootstrap.sql
+	$(BIN)/sqlfluff lint supabase
 
 format: $(VENV)/.dev  ## put the code in its usual form
 	$(BIN)/ruff check --fix .

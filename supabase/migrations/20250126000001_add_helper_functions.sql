@@ -40,7 +40,7 @@ create trigger conversations_touch before update on public.conversations
 for each row execute function public.touch_version();
 
 -- Leads whose words match a question, best first; lead_agent ranks them further. A null p_user_id means: of everybody.
-create function public.search_leads(p_user_id uuid, p_terms text [], p_limit integer) returns setof public.leads
+create function public.search_leads(p_user_id uuid, p_terms text[], p_limit integer) returns setof public.leads
 language sql stable
 set search_path = ''
 as $$
@@ -68,5 +68,5 @@ as $$
     limit least(greatest(p_limit, 1), 100)
 $$;
 
-revoke execute on function public.search_leads(uuid, text [], integer) from public, anon, authenticated;
-grant execute on function public.search_leads(uuid, text [], integer) to service_role;
+revoke execute on function public.search_leads(uuid, text[], integer) from public, anon, authenticated;
+grant execute on function public.search_leads(uuid, text[], integer) to service_role;

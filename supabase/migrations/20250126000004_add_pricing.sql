@@ -24,7 +24,7 @@ create table public.pricing_campaigns (
     discount_type text not null check (discount_type in ('percentage', 'fixed')),
     discount_value numeric(14, 2) not null check (discount_value > 0),
     currency text check (currency ~ '^[a-z]{3}$'),
-    package_ids uuid [],
+    package_ids uuid[],
     max_uses integer check (max_uses > 0),
     uses integer not null default 0 check (uses >= 0),
     starts_at timestamptz,

@@ -70,7 +70,7 @@ create table public.run_steps (
     key text not null check (char_length(key) between 1 and 100),
     agent_type text not null check (char_length(agent_type) <= 100),
     position integer not null default 0,
-    needs text [] not null default '{}',
+    needs text[] not null default '{}',
     lane text not null check (char_length(lane) <= 100),
     priority smallint not null default 0,
     status text not null default 'pending'
@@ -189,7 +189,12 @@ create policy runs_own on public.runs for select to authenticated using (user_id
 create policy runs_admin on public.runs for select to authenticated using ((select public.is_admin()));
 
 create policy run_steps_own on public.run_steps for select to authenticated
-using (exists (select 1 from public.runs as r where r.id = run_id and r.user_id = (select auth.uid())));
+using (
+    exists (
+        select 1 from public.runs as r
+        where r.id = run_steps.run_id and r.user_id = (select auth.uid())
+    )
+);
 
 create policy run_steps_admin on public.run_steps for select to authenticated using ((select public.is_admin()));
 
@@ -240,7 +245,7 @@ end
 $$;
 
 -- Publish what may be published in these lanes: at most p_limit steps of a lane are out at once, by priority and age.
-create function public.admit_steps(p_lanes text [], p_limit integer) returns jsonb
+create function public.admit_steps(p_lanes text[], p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -778,7 +783,7 @@ $$;
 -- Hand out what is still to be published, oldest first, after removing what the last batch published. One relay at a
 -- time keeps the order within a topic; its turn lasts p_lease_seconds from each call.
 create function public.take_outbox(
-    p_owner text, p_published bigint [], p_limit integer, p_lease_seconds double precision
+    p_owner text, p_published bigint[], p_limit integer, p_lease_seconds double precision
 ) returns jsonb
 language plpgsql
 set search_path = ''
@@ -807,7 +812,7 @@ $$;
 revoke execute on function
 public.run_update(public.runs),
 public.tell_run(uuid),
-public.admit_steps(text [], integer),
+public.admit_steps(text[], integer),
 public.create_runs(jsonb, integer),
 public.lock_runs(jsonb),
 public.claim_steps(jsonb, text, double precision),
@@ -817,13 +822,13 @@ public.finish_steps(jsonb, integer),
 public.renew_leases(jsonb, double precision),
 public.cancel_run(uuid, integer),
 public.sweep_runs(double precision, double precision, timestamptz, integer, integer),
-public.take_outbox(text, bigint [], integer, double precision)
+public.take_outbox(text, bigint[], integer, double precision)
 from public, anon, authenticated;
 
 grant execute on function
 public.run_update(public.runs),
 public.tell_run(uuid),
-public.admit_steps(text [], integer),
+public.admit_steps(text[], integer),
 public.create_runs(jsonb, integer),
 public.lock_runs(jsonb),
 public.claim_steps(jsonb, text, double precision),
@@ -833,5 +838,5 @@ public.finish_steps(jsonb, integer),
 public.renew_leases(jsonb, double precision),
 public.cancel_run(uuid, integer),
 public.sweep_runs(double precision, double precision, timestamptz, integer, integer),
-public.take_outbox(text, bigint [], integer, double precision)
+public.take_outbox(text, bigint[], integer, double precision)
 to service_role;
