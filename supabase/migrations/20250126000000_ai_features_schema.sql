@@ -158,7 +158,7 @@ with check (
     user_id = (select auth.uid())
     and (lead_id is null or exists (
         select 1 from public.leads as l
-        where l.id = lead_id and l.user_id = (select auth.uid())
+        where l.id = conversations.lead_id and l.user_id = (select auth.uid())
     ))
 );
 
@@ -175,7 +175,7 @@ with check (
     and role = 'user'
     and exists (
         select 1 from public.conversations as c
-        where c.id = conversation_id and c.user_id = (select auth.uid()) and c.deleted_at is null
+        where c.id = messages.conversation_id and c.user_id = (select auth.uid()) and c.deleted_at is null
     )
 );
 
