@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.web.openapi import success
+from pixelbloom.web.openapi import failures, success
 from pixelbloom.web.schemas import HealthBody, ReadyBody
 from pixelbloom.web.services import services
 
@@ -25,7 +25,7 @@ _READY = {**_DOWN, "status": "ok", "checks": {**_DOWN["checks"], "database": {"s
     "/healthz",
     summary="Does the process live?",
     operation_id="healthz",
-    responses=success(HealthBody, {"status": "ok"}),
+    responses={**success(HealthBody, {"status": "ok"}), **failures(500)},
 )
 def healthz() -> dict[str, Any]:
     """Answers as long as the process takes requests; asks nothing else."""
@@ -38,6 +38,7 @@ def healthz() -> dict[str, Any]:
     operation_id="readyz",
     responses={
         **success(ReadyBody, _READY),
+        **failures(500),
         **success(ReadyBody, _DOWN, status=503, description="A required part does not answer."),
     },
 )

@@ -49,9 +49,9 @@ class JwksServer:
         self._server.server_close()
         self._thread.join()
 
-    def add_ec(self, kid: str) -> ec.EllipticCurvePrivateKey:
-        """Publish a new P-256 key; answers the private one."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def add_ec(self, kid: str, curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
+        """Publish a new key, on P-256 where no other curve is asked for; answers the private one."""
+        key = ec.generate_private_key(curve or ec.SECP256R1())
         public = json.loads(ECAlgorithm.to_jwk(key.public_key()))
         self.keys = [*self.keys, {**public, "kid": kid, "use": "sig", "alg": "ES256"}]
         return key

@@ -183,6 +183,11 @@ def test_a_signed_payload_that_is_no_object_is_refused(verifier: TokenVerifier, 
         verifier.verify(token)
 
 
+def test_a_token_of_absurd_length_is_not_looked_into(verifier: TokenVerifier, sign: Sign) -> None:
+    with pytest.raises(Unauthenticated):
+        verifier.verify(sign(padding="x" * 8192))
+
+
 def test_a_changed_payload_is_refused(verifier: TokenVerifier, sign: Sign) -> None:
     header, _, signature = sign().split(".")
     payload = _encode({"sub": str(uuid4()), "role": "admin", "exp": int(time.time()) + 600})
