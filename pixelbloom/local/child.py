@@ -52,6 +52,11 @@ class Child:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def started(self) -> bool:
+        """Whether it was ever started."""
+        return self._process is not None
+
     def start(self) -> None:
         """Start it, in a process group of its own: a Ctrl-C at the terminal reaches only the supervisor."""
         if self.command.before is not None:

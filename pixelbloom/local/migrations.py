@@ -58,7 +58,7 @@ def read_all(folder: Path = FOLDER) -> list[Migration]:
 def bootstrap(connection: psycopg.Connection) -> None:
     """Give a bare Postgres the roles, the schema `auth` and the default privileges of Supabase. Safe to repeat."""
     with connection.transaction():
-        connection.execute(BOOTSTRAP.read_text(encoding="utf-8"))  # type: ignore[call-overload]
+        connection.execute(BOOTSTRAP.read_text(encoding="utf-8"))
 
 
 def migrate(
@@ -105,7 +105,7 @@ def _refuse_changes(migrations: list[Migration], recorded: dict[str, str | None]
 def _apply(connection: psycopg.Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
-            connection.execute(migration.sql)  # type: ignore[call-overload]
+            connection.execute(migration.sql)
             connection.execute(
                 "insert into supabase_migrations.schema_migrations (version, name, statements, checksum) "
                 "values (%s, %s, %s, %s)",
@@ -116,4 +116,6 @@ def _apply(connection: psycopg.Connection, migration: Migration) -> None:
         if error.diag.statement_position:
             line = migration.sql.count("\n", 0, int(error.diag.statement_position)) + 1
             where = f" at line {line}"
-        raise StackError(f"{migration.version}_{migration.name}.sql failed{where}: {str(error).splitlines()[0]}") from None
+        raise StackError(
+            f"{migration.version}_{migration.name}.sql failed{where}: {str(error).splitlines()[0]}"
+        ) from None

@@ -55,8 +55,10 @@ class Postgres:
         options = [part for setting in settings for part in ("-c", setting)]
         return Command(
             "postgres",
-            [str(binaries.postgres_folder() / "postgres"), "-D", str(self.home.postgres)]
-            + ["-k", str(self.sockets), *options],
+            [
+                *(str(binaries.postgres_folder() / "postgres"), "-D", str(self.home.postgres)),
+                *("-k", str(self.sockets), *options),
+            ],
             launch=account.for_postgres(self.home).launch,
             stop_signal=signal.SIGINT,  # "fast": sessions are ended, all is written
             before=self._prepare,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelbloom.local.child import Command
+from pixelbloom.local.home import Home
 from pixelbloom.local.postgres import Postgres
 
 HOST = "127.0.0.1"
@@ -25,6 +26,20 @@ def free_port() -> int:
                 continue
             return port
     raise OSError("no free port")
+
+
+def kept_port(home: Home) -> int:
+    """The port of the last start where it is still free: tokens and front ends name the address."""
+    file = home.root / "postgrest.port"
+    try:
+        port = int(file.read_text())
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+    except (OSError, ValueError, OverflowError):
+        port = free_port()
+        file.write_text(str(port))
+    return port
 
 
 @dataclass(frozen=True)

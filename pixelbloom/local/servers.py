@@ -11,7 +11,7 @@ from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.postgres import Postgres
-from pixelbloom.local.postgrest import PostgREST, free_port
+from pixelbloom.local.postgrest import PostgREST, kept_port
 from pixelbloom.local.redis_server import RedisServer
 from pixelbloom.local.wait import Pause, until
 
@@ -47,7 +47,9 @@ class Servers:
         with psycopg.connect(database.url(), autocommit=True) as connection:
             migrations.bootstrap(connection)
             migrations.migrate(connection, say=self.output.say)
-        front = PostgREST(program, database, free_port(), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"])
+        front = PostgREST(
+            program, database, kept_port(self.home), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"]
+        )
         self._start(Child(front.command(), self.home.records, self.output), front.ready, POSTGREST_SECONDS)
         self.env |= {
             "SUPABASE_URL": front.url,
@@ -57,9 +59,7 @@ class Servers:
 
     def start_redis(self) -> None:
         """Redis. Data that it cannot read is set aside, once."""
-        server = RedisServer(
-            self.home, lambda: self.output.tail("redis"), self.output.say, durable=self.durable
-        )
+        server = RedisServer(self.home, lambda: self.output.tail("redis"), self.output.say, durable=self.durable)
         try:
             self._start(Child(server.command(), self.home.records, self.output), server.ready, REDIS_SECONDS)
         except StackError:

@@ -1,0 +1,18 @@
+"""`pixelbloom up`: the whole stack in the foreground."""
+
+import typer
+
+from pixelbloom.cli.output import reported
+from pixelbloom.config import load
+
+
+def register(app: typer.Typer) -> None:
+    app.command("up")(up)
+
+
+@reported
+def up() -> None:
+    """Start Postgres, PostgREST, Redis, web, workers, beat and Flower, and keep them running until Ctrl-C."""
+    from pixelbloom.local.up import up as start
+
+    start(load(home_files=False))

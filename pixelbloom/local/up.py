@@ -1,0 +1,234 @@
+"""The whole stack in the foreground: what `pixelbloom up` and `make run` do."""
+
+import contextlib
+import fcntl
+import http.client
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+from celery import Celery
+
+from pixelbloom.auth.mint import mint_service, mint_user
+from pixelbloom.config import DEVELOPMENT_USER, Settings, load
+from pixelbloom.errors import ConfigurationError
+from pixelbloom.local import envfile, leftovers, migrations, secrets
+from pixelbloom.local.child import Child
+from pixelbloom.local.home import Home
+from pixelbloom.local.output import Output
+from pixelbloom.local.roles import ROLES, WORKERS, command
+from pixelbloom.local.servers import Servers
+from pixelbloom.local.supervisor import Stopped, StopRequest, Supervisor, stop_together
+from pixelbloom.local.wait import until
+from pixelbloom.queue import broker_address
+
+READY_SECONDS = 90.0
+TOKEN_SECONDS = 24 * 3600
+EXAMPLE = '{"agent_type": "lead_agent", "input": {"query": "Find top prospects in SaaS"}}'
+
+
+def up(settings: Settings) -> None:
+    """Start everything, keep it running, and stop it all on Ctrl-C or SIGTERM.
+
+    `settings` are those of the environment and `.env` alone, without the files in the home. Raises
+    ConfigurationError or StackError, whose message names the variable or the part at fault.
+    """
+    check_given(settings)
+    stop = StopRequest()
+    stop.listen()
+    home = Home.at(settings.pixelbloom_home)
+    output = Output(home.logs, sys.stdout)
+    with contextlib.closing(output), only_one(home):
+        for name in leftovers.end_recorded(home.records):
+            output.say(f"ended {name}, which an earlier stack left running")
+        check_ports(settings)
+        stack = Running(settings, home, output, stop)
+        try:
+            stack.start()
+            output.plain(stack.banner())
+            stack.watch()
+        except Stopped:
+            output.say("stopping")
+        finally:
+            stack.stop()
+        output.say("stopped")
+
+
+class Running:
+    """The stack's parts, from their start to their stop."""
+
+    def __init__(self, settings: Settings, home: Home, output: Output, stop: StopRequest) -> None:
+        self._settings = settings
+        self._home = home
+        self._output = output
+        self._stop = stop
+        self._servers = Servers(home, output, stop.pause)
+        self._roles: list[Child] = []
+        self._began = time.monotonic()
+        self._env: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Start the servers that were not given, then our own processes, and wait until all answer."""
+        keys = self._keys()
+        if self._settings.redis_url is None:
+            self._servers.start_redis()
+        if self._settings.supabase_url is None:
+            self._servers.start_database(keys)
+        else:
+            self._migrate_given()
+        pretty = self._settings.log_format == "auto" and sys.stdout.isatty()
+        self._env = {
+            **keys,
+            **self._servers.env,
+            "PIXELBLOOM_HOME": str(self._home.root),
+            "PORT": str(self._settings.port),
+            "FLOWER_PORT": str(self._settings.flower_port),
+            **({"LOG_FORMAT": "pretty"} if pretty else {}),
+        }
+        for role in ROLES:
+            child = Child(
+                command(role, self._env, flower_port=self._settings.flower_port), self._home.records, self._output
+            )
+            self._roles.append(child)
+            child.start()
+        envfile.write(self._home.stack_file, {**self._public_env(), "SUPERVISOR_PID": str(os.getpid())})
+        for child in self._roles:
+            until(self._ready(child.name), child, seconds=READY_SECONDS, pause=self._stop.pause)
+
+    def watch(self) -> None:
+        """Restart what dies. Raises Stopped when we shall stop."""
+        Supervisor([*self._servers.children, *self._roles], self._output).watch(self._stop)
+
+    def stop(self) -> None:
+        """Stop our own processes together, then the servers under them."""
+        self._home.stack_file.unlink(missing_ok=True)
+        stop_together([child for child in self._roles if child.started])
+        self._servers.stop()
+
+    def banner(self) -> str:
+        """What runs where, a token, and a line to paste."""
+        mine = self._settings_of_processes()
+        api, flower = f"http://127.0.0.1:{mine.port}", f"http://127.0.0.1:{mine.flower_port}"
+        rows = [
+            ("API", api),
+            ("API docs", f"{api}/api/docs"),
+            ("WebSockets", f"ws://127.0.0.1:{mine.port}/api/ws/workflows (also analytics, notifications)"),
+            ("Flower", flower),
+            ("PostgREST", mine.supabase_rest_url or f"{mine.supabase_url}/rest/v1"),
+            ("Postgres", self._env.get("DATABASE_URL", "(yours, behind SUPABASE_URL)")),
+            ("Redis", self._env.get("REDIS_URL", "(yours, from REDIS_URL)")),
+            ("Logs", str(self._home.logs)),
+        ]
+        table = "\n".join(f"  {name:<11}{where}" for name, where in rows)
+        if mine.supabase_jwt_secret is not None:
+            whose, token = "of a user", mint_user(mine, DEVELOPMENT_USER, expires_in=TOKEN_SECONDS)
+        else:
+            whose, token = "of a service", mint_service(mine, expires_in=TOKEN_SECONDS)
+        return (
+            f"\nPixelBloom is ready after {time.monotonic() - self._began:.1f} s. Ctrl-C stops it.\n\n{table}\n\n"
+            f"A development token {whose}, for a day (`pixelbloom token` makes others):\n\n{token}\n\n"
+            f"Try it:\n\ncurl -s {api}/api/agents/invoke -H 'Content-Type: application/json' \\\n"
+            f"  -H 'Authorization: Bearer {token}' \\\n  -d '{EXAMPLE}'\n"
+        )
+
+    def _keys(self) -> dict[str, str]:
+        """The secrets that our processes get: those given, otherwise the home's own."""
+        kept = secrets.ensure(self._home.secrets_file)
+        given = {name: value for name in kept if (value := _given(self._settings, name))}
+        if self._settings.supabase_url is not None:
+            return {"API_JWT_SECRET": kept["API_JWT_SECRET"]} | given
+        if "SUPABASE_JWT_SECRET" in given:
+            kept |= secrets.project_keys(given["SUPABASE_JWT_SECRET"])
+        return kept | given
+
+    def _migrate_given(self) -> None:
+        url = _given(self._settings, "DATABASE_URL")
+        if url is None:
+            self._output.say("SUPABASE_URL is given and DATABASE_URL is not: migrate it yourself (supabase db push)")
+            return
+        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            migrations.migrate(connection, say=self._output.say)
+
+    def _public_env(self) -> dict[str, str]:
+        names = ("PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL")
+        return {name: self._env[name] for name in names if name in self._env}
+
+    def _settings_of_processes(self) -> Settings:
+        values: dict[str, Any] = {name.lower(): value for name, value in self._env.items()}
+        return load(home_files=False, overrides={k: v for k, v in values.items() if k in Settings.model_fields})
+
+    def _ready(self, name: str) -> Callable[[], bool]:
+        if name == "web":
+            return lambda: answers(self._settings.port, "/healthz")
+        if name == "flower":
+            return lambda: answers(self._settings.flower_port, "/healthcheck")
+        if name in WORKERS:
+            broker = broker_address(self._env.get("REDIS_URL") or str(self._settings.redis_url))
+            return lambda: pongs(broker, name)
+        return lambda: True
+
+
+def check_given(settings: Settings) -> None:
+    """Raises ConfigurationError where a given Supabase cannot be used for want of its key."""
+    if settings.supabase_url is not None:
+        settings.require("supabase_service_role_key")
+    elif settings.supabase_rest_url is not None:
+        raise ConfigurationError(
+            "SUPABASE_REST_URL is set and SUPABASE_URL is not: set both, or neither for the embedded one"
+        )
+
+
+def check_ports(settings: Settings) -> None:
+    """Raises ConfigurationError that names the variable and the port in use."""
+    if settings.port == settings.flower_port:
+        raise ConfigurationError(f"FLOWER_PORT: {settings.port} is also PORT; set one of them to another port")
+    for name, port in (("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{name}: port {port} cannot be used ({error.strerror}); stop what uses it, or set another {name}"
+                ) from None
+
+
+@contextlib.contextmanager
+def only_one(home: Home) -> Iterator[None]:
+    """Hold the home's lock. Raises ConfigurationError where another stack has it."""
+    with home.lock.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"PIXELBLOOM_HOME: a stack is already running in {home.root}; stop it, or set another home"
+            ) from None
+        yield
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether a page of ours answers 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status == http.client.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def pongs(broker: str, name: str) -> bool:
+    """Whether a worker of this name answers."""
+    with Celery(broker=broker, set_as_current=False) as app:
+        replies = app.control.ping(timeout=0.3)
+    return any(node.startswith(f"{name}@") for reply in replies for node in reply)
+
+
+def _given(settings: Settings, name: str) -> str | None:
+    value = getattr(settings, name.lower())
+    return value.get_secret_value() if value else None
