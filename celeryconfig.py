@@ -1,6 +1,6 @@
 """Celery's settings, as data. Which worker takes which queue is said in `workers/`."""
 
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 from pixelbloom.config import settings
 from pixelbloom.queue import broker_address
@@ -29,7 +29,8 @@ accept_content = ["json"]
 enable_utc = True
 timezone = "UTC"
 
-task_queues = (Queue("agents"), Queue("events"), Queue("maintenance"))
+# An exchange each: on the default one, a message for one queue would reach all of them.
+task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in ("agents", "events", "maintenance"))
 task_default_queue = "agents"
 task_create_missing_queues = False
 task_routes = {

@@ -17,11 +17,11 @@ ROLES = ("web", *WORKERS, "beat", "flower")
 def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: Path | None = None) -> Command:
     """The command of `web`, a worker, `beat` or `flower`. `env` is its settings, by name of variable."""
     python = sys.executable
-    celery = [python, "-m", "celery", "-A"]
+    celery = [python, "-m", "celery", "--quiet", "-A"]
     if role == "web":
         argv = [python, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
     elif role in WORKERS:
-        argv = [*celery, f"workers.{role}", "worker", "-n", f"{role}@%h", "--loglevel=INFO"]
+        argv = [*celery, f"workers.{role}", "worker", "-n", f"{role}@%h", "--without-mingle", "--loglevel=INFO"]
     elif role == "beat":
         argv = [*celery, "workers.maintenance", "beat", "--loglevel=WARNING"]
     elif role == "flower":
