@@ -1,0 +1,89 @@
+"""Accepted means kept: 500 runs, while workers and Redis are killed under them."""
+
+import collections
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from tests.acceptance.up import RunningStack, start_stack
+from tests.servers.ollama import OllamaServer
+
+RUNS = 500
+DEADLINE_SECONDS = 240
+
+
+@pytest.fixture
+def ollama() -> Any:
+    with OllamaServer(delay=0.02) as server:
+        yield server
+
+
+@pytest.fixture
+def up(tmp_path: Path, ollama: OllamaServer) -> Any:
+    with start_stack(tmp_path / "home", OLLAMA_HOST=ollama.url, LEASE_SECONDS="4") as running:
+        yield running
+
+
+def completed(db: psycopg.Connection) -> int:
+    row = db.execute("select count(*) from public.runs where status = 'completed'").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def wait_until_completed(db: psycopg.Connection, wanted: int) -> int:
+    """Wait for so many completed runs, or until the time is up; answers how many there are."""
+    end = time.monotonic() + DEADLINE_SECONDS
+    while (count := completed(db)) < wanted and time.monotonic() < end:
+        time.sleep(0.2)
+    return count
+
+
+def lose_redis(up: RunningStack) -> None:
+    """Kill Redis and delete its data, before the supervisor can start it again."""
+    supervisor = psutil.Process(up.pid)
+    supervisor.suspend()
+    try:
+        up.kill_process("redis-server")
+        shutil.rmtree(up.home / "redis")
+    finally:
+        supervisor.resume()
+
+
+def test_500_runs_survive_the_workers_death_twice_and_the_loss_of_redis(up: RunningStack) -> None:
+    def submit(n: int) -> str:
+        answer = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": f"Hello {n}"}})
+        assert answer["status"] == "queued"
+        return str(answer["request_id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        ids = list(pool.map(submit, range(RUNS)))
+    assert len(set(ids)) == RUNS
+
+    with psycopg.connect(up.database_url, autocommit=True) as db:
+        assert wait_until_completed(db, 20) < RUNS, "the runs ended before anything could be killed"
+        up.kill_process("workers.agents")
+        at = wait_until_completed(db, completed(db) + 60)
+        assert at < RUNS
+        lose_redis(up)
+        at = wait_until_completed(db, completed(db) + 60)
+        assert at < RUNS
+        up.kill_process("workers.agents")
+
+        wait_until_completed(db, RUNS)
+        states = collections.Counter(status for (status,) in db.execute("select status from public.runs").fetchall())
+        assert states == {"completed": RUNS}
+        steps = db.execute(
+            "select count(*), count(distinct run_id), count(*) filter (where output is not null) from public.run_steps"
+        ).fetchone()
+        assert steps == (RUNS, RUNS, RUNS)
+        assert db.execute("select count(*) from public.run_steps where lease_expires_at is not null").fetchone() == (0,)
+
+    polled = up.get(f"/api/agents/runs/{ids[0]}")
+    assert polled["status"] == "completed"
+    assert polled["result"]
