@@ -53,6 +53,13 @@ def test_a_service_token_needs_no_user(cli: Cli, sub: tuple[str, ...]) -> None:
     assert verified(result.stdout.strip(), api_jwt_secret=SECRET).kind == "service"
 
 
+def test_a_service_token_takes_scopes_and_an_end_too(cli: Cli) -> None:
+    result = cli("token", "--service", "--scope", "analytics:read", "--expires-in", "90", API_JWT_SECRET=SECRET)
+    assert verified(result.stdout.strip(), api_jwt_secret=SECRET).scopes == {"analytics:read"}
+    claims = jwt.decode(result.stdout.strip(), options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 90
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
