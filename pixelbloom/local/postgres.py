@@ -1,6 +1,5 @@
 """The embedded Postgres: its cluster, its command line, its readiness."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from pixelbloom.local import account, binaries, leftovers
 from pixelbloom.local.child import Command
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
-from pixelbloom.local.identity import Identity
 
 MAJOR_VERSION = "18"
 #: For tests only: a crash of the machine may cost the cluster, a crash of Postgres does not.
@@ -102,16 +100,10 @@ class Postgres:
         new.rename(self.home.postgres)
 
     def _clear_stale(self) -> None:
-        """End what still runs on this cluster, and free its lock file when its pid is now somebody else's.
+        """End what still runs on this cluster, and remove its lock files.
 
-        Postgres takes any living process with that pid for itself and would not start.
+        Postgres takes any process with that pid for itself, a zombie too, and would not start.
         """
         leftovers.end_all_in(self.home.postgres, "postgres")
-        lock = self.home.postgres / "postmaster.pid"
-        for stale in (lock, self.sockets / ".s.PGSQL.5432.lock"):
-            try:
-                pid = int(stale.read_text().split()[0])
-            except (FileNotFoundError, ValueError, IndexError):
-                continue
-            if pid != os.getpid() and Identity.of(pid) is not None:
-                stale.unlink()
+        for stale in (self.home.postgres / "postmaster.pid", self.sockets / ".s.PGSQL.5432.lock"):
+            stale.unlink(missing_ok=True)

@@ -13,9 +13,7 @@ from pixelbloom.local.home import Home
 
 #: What Redis 6.2 says when its append-only file, or the snapshot at its head, cannot be read.
 DAMAGED = (
-    "Bad file format reading the append only file",
-    "Unexpected end of file reading the append only file",
-    "Unrecoverable error reading the append only file",
+    "reading the append only file",  # bad format, unexpected end, an unknown command
     "Terminating server after rdb file reading failure",
     "Internal error in RDB reading",
     "Fatal error loading the DB",

@@ -1,0 +1,180 @@
+"""The local stack as its operator knows it: starting, stopping, dying, and coming back."""
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import redis
+
+from pixelbloom.local.roles import ROOT
+from tests.acceptance.up import RunningStack, end, start_stack
+from tests.stack import Stack
+
+ROLES = ("gunicorn", "workers.agents", "workers.events", "workers.maintenance worker", "beat", "flower")
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[RunningStack]:
+    """A stack that is ready."""
+    with start_stack(tmp_path / "home") as running:
+        yield running
+
+
+def run(running: RunningStack, *arguments: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """A `pixelbloom` command, next to the running stack."""
+    return subprocess.run(
+        [sys.executable, "-m", "pixelbloom", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PIXELBLOOM_HOME": str(running.home), **env},
+        cwd=running.home.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def invoke(running: RunningStack) -> str:
+    answer = running.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": "Hello"}})
+    return str(answer["request_id"])
+
+
+def finished(running: RunningStack, run_id: str) -> bool:
+    return bool(running.get(f"/api/agents/runs/{run_id}")["status"] == "completed")
+
+
+def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack) -> None:
+    said = up.output
+    curl = said[said.index("curl -s ") :]
+    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=30, check=True)
+    assert '"status":"queued"' in answer.stdout.replace(" ", "")
+
+    for name in ("secrets.env", "stack.env"):
+        assert stat.S_IMODE((up.home / name).stat().st_mode) == 0o600
+
+    doctor = run(up, "doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    told = run(up, "env")
+    assert f"API_URL={up.url}" in told.stdout
+    assert up.settings.require("api_jwt_secret") not in told.stdout
+    assert up.settings.require("supabase_service_role_key") not in told.stdout
+    assert up.settings.require("api_jwt_secret") in run(up, "env", "--secrets").stdout
+
+    second = run(up, "up", PORT="1", FLOWER_PORT="2")
+    assert second.returncode != 0
+    assert "already running" in second.stderr
+
+    assert up.stop(signal.SIGINT) == 0
+    assert up.processes() == []
+    assert run(up, "env").returncode != 0
+    assert run(up, "doctor").returncode == 1
+
+
+def test_whatever_dies_is_started_again_and_said(up: RunningStack) -> None:
+    for words in ROLES:
+        up.kill_process(words)
+    up.wait_for(lambda: all(up.processes(words) for words in ROLES))
+    for name in ("web", "agents", "events", "maintenance", "beat", "flower"):
+        up.wait_for(lambda name=name: f"{name} ended (killed by SIGKILL)" in up.output)  # type: ignore[misc]
+    up.kill_process(str(up.home / "postgres"))
+    up.kill_process("redis-server")
+    up.kill_process("postgrest")
+    up.wait_for(lambda: run(up, "doctor").returncode == 0)
+    run_id = invoke(up)
+    up.wait_for(lambda: finished(up, run_id))
+
+
+@pytest.mark.parametrize("whole_group", [False, True], ids=["the supervisor alone", "everything"])
+def test_after_kill_9_the_next_start_recovers_and_has_every_accepted_run(tmp_path: Path, whole_group: bool) -> None:
+    with start_stack(tmp_path / "home") as up:
+        before = up.settings.require("supabase_jwt_secret")
+        up.kill_process("workers.agents")  # what is accepted now is not done before the end
+        run_ids = [invoke(up) for _ in range(5)]
+        victims = up.processes() if whole_group else []
+        up.kill()
+        for process in victims:
+            if process.is_running():
+                process.kill()
+        up.start()
+        up.wait_ready()
+        assert up.settings.require("supabase_jwt_secret") == before
+        for run_id in run_ids:
+            up.wait_for(lambda run_id=run_id: finished(up, run_id))  # type: ignore[misc]
+
+
+def test_a_port_in_use_is_named(tmp_path: Path) -> None:
+    for name in ("PORT", "FLOWER_PORT"):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            stack = RunningStack(tmp_path / name, **{name: str(port)})
+            stack.start()
+            try:
+                stack.wait_for(lambda: stack.exit_code() is not None)  # noqa: B023
+                assert stack.exit_code() != 0
+                assert f"{name}: port {port}" in stack.output
+                assert stack.processes() == []
+            finally:
+                end(stack)
+
+
+def test_a_wrong_value_stops_the_start_with_one_line_that_names_the_variable(tmp_path: Path) -> None:
+    stack = RunningStack(tmp_path / "home", OLLAMA_TEMPERATURE="hot")
+    stack.start()
+    stack.wait_for(lambda: stack.exit_code() is not None)
+    assert stack.exit_code() != 0
+    assert stack.output.count("\n") == 1
+    assert "OLLAMA_TEMPERATURE" in stack.output
+
+
+def test_two_stacks_run_side_by_side_on_what_they_are_given(tmp_path: Path, stack: Stack) -> None:
+    """The second uses the servers of the tests, and starts none."""
+    given = {
+        name: stack.settings.require(name.lower())
+        for name in (
+            "SUPABASE_URL",
+            "SUPABASE_REST_URL",
+            "SUPABASE_SERVICE_ROLE_KEY",
+            "SUPABASE_JWT_SECRET",
+            "REDIS_URL",
+        )
+    }
+    with start_stack(tmp_path / "one") as one, start_stack(tmp_path / "two", **given) as two:
+        for server in ("postgres -D", "redis-server", "postgrest"):
+            assert two.processes(server) == []
+        assert {process.pid for process in one.processes()}.isdisjoint(p.pid for p in two.processes())
+        two_token = stack.settings.require("supabase_jwt_secret")
+        assert two_token != one.settings.require("supabase_jwt_secret")
+        first = invoke(one)
+        one.wait_for(lambda: finished(one, first))
+        assert " ended (" not in two.output
+
+
+def test_the_unedited_example_and_damaged_data_of_redis_hinder_no_start(tmp_path: Path) -> None:
+    shutil.copy(ROOT / ".env.example", tmp_path / ".env")
+    with start_stack(tmp_path / "home") as up:
+        assert (tmp_path / ".env").exists()
+        with redis.Redis.from_url(up.settings.require("redis_url")) as client:
+            client.set("something", "kept")
+    file = up.home / "redis" / "appendonly.aof"
+    file.write_bytes(b"*1\r\n$3\r\nXX\r\ngarbage that is no command" * 10)
+    up.start()
+    up.wait_ready()
+    try:
+        assert "set aside" in up.output
+        run_id = invoke(up)
+        up.wait_for(lambda: finished(up, run_id))
+        with psycopg.connect(up.database_url) as db:
+            assert db.execute("select count(*) from public.runs").fetchone() == (1,)
+    finally:
+        end(up)
+    assert not [process for process in up.processes() if process.status() != psutil.STATUS_ZOMBIE]
