@@ -47,6 +47,11 @@ class RunningStack:
         self._lines: list[str] = []
         self._sessions = threading.local()
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """What it was started with."""
+        return dict(self._env)
+
     # Its life
 
     def start(self) -> None:

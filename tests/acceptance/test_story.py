@@ -1,0 +1,147 @@
+"""Whoever watches a run, from whenever on, sees the same story: polling, the command line, and plain WebSockets."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from pixelbloom.auth.mint import mint_user
+from tests.acceptance.up import RunningStack, start_stack
+from tests.servers.ollama import OllamaServer
+from tests.servers.script import PROSE
+
+TERMINAL = ("completed", "failed", "cancelled")
+
+
+@pytest.fixture(scope="module")
+def ollama() -> Iterator[OllamaServer]:
+    """A slow model: a word every 60 ms."""
+    with OllamaServer(delay=0.06) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory, ollama: OllamaServer) -> Iterator[RunningStack]:
+    with start_stack(tmp_path_factory.mktemp("story") / "home", OLLAMA_HOST=ollama.url) as running:
+        yield running
+
+
+def socket(up: RunningStack) -> ClientConnection:
+    token = mint_user(up.settings, up.user_id)
+    return connect(f"ws://127.0.0.1:{up.port}/api/ws/workflows?token={token}", open_timeout=20)
+
+
+def submit(up: RunningStack) -> str:
+    answer = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": "How much is a website?"}})
+    return str(answer["request_id"])
+
+
+class Watcher:
+    """A client that knows only the spec: everything it was told about one run."""
+
+    def __init__(self, up: RunningStack, run_id: str) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self._up, self._run_id = up, run_id
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        with socket(self._up) as ws:
+            ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{self._run_id}"}))
+            while True:
+                frame = json.loads(ws.recv(timeout=60))
+                self.frames.append(frame)
+                if frame["type"] == "event" and frame["data"]["status"] in TERMINAL:
+                    return
+
+    def story(self) -> list[dict[str, Any]]:
+        """The frames, once the run has ended."""
+        self._thread.join(90)
+        assert not self._thread.is_alive()
+        return self.frames
+
+
+def check(story: list[dict[str, Any]], result: dict[str, Any]) -> None:
+    """No event twice, none missing, progress never back, and the end."""
+    answer, first, *later = story
+    assert answer["type"] == "subscribed"
+    assert first["snapshot"] is True
+    assert first["seq"] == answer["seq"]
+    assert [frame["seq"] for frame in later] == list(range(first["seq"] + 1, first["seq"] + 1 + len(later)))
+    progress = [frame["data"]["progress"] for frame in (first, *later)]
+    assert progress == sorted(progress)
+    end = story[-1]["data"]
+    assert (end["status"], end["progress"], end["result"]) == ("completed", 1, result)
+    if later:
+        told = first["data"].get("text", "") + "".join(frame["data"].get("delta", "") for frame in later)
+        assert told == PROSE
+
+
+def test_before_during_and_after_are_the_same_story(up: RunningStack) -> None:
+    with socket(up) as early:
+        run_id = submit(up)
+        at_once = Watcher(up, run_id)
+        up.wait_for(lambda: any("delta" in frame.get("data", {}) for frame in at_once.frames))
+        during = Watcher(up, run_id)
+        stories = [at_once.story(), during.story(), Watcher(up, run_id).story()]
+        polled = up.get(f"/api/agents/runs/{run_id}")
+        assert (polled["status"], polled["provider"], polled["result"]["reply"]) == ("completed", "ollama", PROSE)
+        for story in stories:
+            check(story, polled["result"])
+        assert stories[1][1]["data"]["text"], "the one who came during the run was not told the text so far"
+        assert len(stories[2]) == 2
+
+        told = []
+        while not told or told[-1]["status"] not in TERMINAL:
+            frame = json.loads(early.recv(timeout=30))
+            assert frame["type"] == "workflow_status_update"
+            told.append(frame["data"])
+        assert [data["status"] for data in told] == ["queued", "running", "completed"]
+        assert {(data["workflow_run_id"], data["workflow_id"]) for data in told} == {(run_id, "chat_agent")}
+
+
+def test_a_client_that_comes_back_gets_what_it_missed_and_nothing_twice(up: RunningStack) -> None:
+    run_id = submit(up)
+    seen: list[int] = []
+    with socket(up) as ws:
+        ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{run_id}"}))
+        answer = json.loads(ws.recv(timeout=30))
+        while len(seen) < 5:
+            seen.append(json.loads(ws.recv(timeout=30))["seq"])
+    with socket(up) as ws:
+        again = {"since": seen[-1], "epoch": answer["epoch"]}
+        ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{run_id}", **again}))
+        assert json.loads(ws.recv(timeout=30))["recovered"] is True
+        while True:
+            frame = json.loads(ws.recv(timeout=30))
+            assert "snapshot" not in frame
+            seen.append(frame["seq"])
+            if frame["data"]["status"] in TERMINAL:
+                break
+    assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
+def test_the_command_line_watches_a_run_and_prints_its_result(up: RunningStack, tmp_path: Path) -> None:
+    def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "pixelbloom", *arguments],
+            env=up.environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=True,
+        )
+
+    done = command("invoke", "chat_agent", "--input", '{"message": "Hello"}', "--watch")
+    assert json.loads(done.stdout)["reply"] == PROSE
+    assert "completed" in done.stderr
+    run_id = json.loads(command("runs", "list").stdout)["items"][0]["request_id"]
+    assert json.loads(command("runs", "watch", run_id).stdout)["reply"] == PROSE
+    assert json.loads(command("runs", "show", run_id).stdout)["status"] == "completed"
