@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
@@ -104,7 +104,8 @@ class StepExecutor:
         Answers "completed", "failed" or "retried" for what this call did, or why it did nothing: "done", "leased",
         "not_ready", "gone". Raises Unavailable when the database stays away; the sweep then finds the step.
         """
-        answer = patiently(lambda: self._store.claim(run_id, key, self._worker))
+        word = uuid4().hex
+        answer = patiently(lambda: self._store.claim(run_id, key, self._worker, word))
         if answer["outcome"] != "claimed":
             return str(answer["outcome"])
         claim = Claim.from_answer(run_id, key, answer)

@@ -10,6 +10,7 @@ import structlog
 from postgrest.exceptions import APIError
 from supabase import Client, create_client
 from supabase.lib.client_options import SyncClientOptions
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from yarl import URL
 
 from pixelbloom.config import Settings
@@ -82,7 +83,7 @@ class Gateway:
         settings = self._settings
         http = httpx.Client(
             timeout=httpx.Timeout(15.0, connect=2.0, pool=5.0),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30.0),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=10.0),
             http2=False,
             trust_env=False,
         )
@@ -101,15 +102,15 @@ class Gateway:
         return client
 
     def rpc(self, function: str, params: Mapping[str, Any]) -> Any:
-        """Call an SQL function and return its JSON.
+        """Call an SQL function and return its JSON. Ours may all be repeated: a broken connection is tried again.
 
         Raises Unavailable when the database does not answer, RejectedData when it refuses the data.
         """
-        return self.send(lambda client: client.rpc(function, dict(params)).execute().data, name=function)
+        return self.send(lambda client: again(lambda: client.rpc(function, dict(params)).execute().data), name=function)
 
     def select(self, query: Callable[[Client], Any], *, name: str) -> list[dict[str, Any]]:
         """The rows that a query answers; `name` says in the logs which. Raises as `send` does."""
-        rows: list[dict[str, Any]] = self.send(lambda client: query(client).execute().data, name=name)
+        rows: list[dict[str, Any]] = self.send(lambda client: again(lambda: query(client).execute().data), name=name)
         return rows
 
     def send(self, call: Callable[[Client], T], *, name: str) -> T:
@@ -121,6 +122,18 @@ class Gateway:
         except httpx.HTTPError as error:
             log.warning("store_unreachable", call=name, reason=type(error).__name__)
             raise Unavailable("The database does not answer; try again shortly.", RETRY_AFTER_SECONDS) from error
+
+
+def again(call: Callable[[], T]) -> T:
+    """Call, and once more where the connection broke: a kept one may have been closed at the other end.
+
+    For calls that may be repeated. A timeout is not repeated: the database is slow, not gone.
+    """
+    return Retrying(
+        retry=retry_if_exception_type((httpx.NetworkError, httpx.RemoteProtocolError)),
+        stop=stop_after_attempt(2),
+        reraise=True,
+    )(call)
 
 
 def translate(error: APIError, name: str) -> PixelBloomError:

@@ -47,9 +47,12 @@ class RunStore:
 
     # Execute
 
-    def claim(self, run_id: UUID, key: str, worker: str) -> JsonObject:
-        """Take a step under a lease. Answers {"outcome": "claimed" | "done" | "leased" | "not_ready" | "gone", ...}."""
-        return self._claiming.submit({"run_id": str(run_id), "key": key, "worker": worker})
+    def claim(self, run_id: UUID, key: str, worker: str, claim: str) -> JsonObject:
+        """Take a step under a lease. Answers {"outcome": "claimed" | "done" | "leased" | "not_ready" | "gone", ...}.
+
+        `claim` is one word for one attempt to take it: repeated with the same word, the call answers the same.
+        """
+        return self._claiming.submit({"run_id": str(run_id), "key": key, "worker": worker, "claim": claim})
 
     def _claim(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
         answer: list[JsonObject] = self._gateway.rpc(

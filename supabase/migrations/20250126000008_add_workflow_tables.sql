@@ -392,7 +392,8 @@ end
 $$;
 
 -- Take steps under a lease. The lease token fences off a worker that lost its lease.
--- Each item ends as claimed, done (nothing left to do), leased (elsewhere), not_ready or gone.
+-- Each item ends as claimed, done (nothing left to do), leased (elsewhere), not_ready or gone. Its "claim" is a word of
+-- the caller's own making: the same claim again, because the answer was lost, is answered the same.
 create function public.claim_steps(p_items jsonb, p_worker text, p_lease_seconds double precision) returns jsonb
 language plpgsql
 set search_path = ''
@@ -403,41 +404,48 @@ declare
     v_out jsonb := '[]';
     r public.runs;
     s public.run_steps;
+    v_owner text;
     v_total integer;
     v_done integer;
+    v_update jsonb;
 begin
     perform public.lock_runs(p_items);
     for v_item in select i from jsonb_array_elements(p_items) as i loop
         select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
         select * into s from public.run_steps
         where run_id = r.id and key = v_item ->> 'key' for update;
+        v_owner := p_worker || '#' || (v_item ->> 'claim');
         if s.run_id is null then
             v_out := v_out || jsonb_build_object('outcome', 'gone');
         elsif s.status in ('completed', 'failed', 'skipped', 'cancelled') or r.finished_at is not null then
             v_out := v_out || jsonb_build_object('outcome', 'done');
-        elsif s.status = 'running' then
+        elsif s.status = 'running' and s.lease_owner is distinct from v_owner then
             v_out := v_out || jsonb_build_object('outcome', 'leased');
-        elsif s.status <> 'pending' or not s.ready or s.available_at > clock_timestamp() then
+        elsif s.status = 'waiting' or not s.ready or s.available_at > clock_timestamp() then
             v_out := v_out || jsonb_build_object('outcome', 'not_ready');
         else
-            update public.run_steps set
-                status = 'running',
-                attempt = attempt + 1,
-                published_at = coalesce(published_at, clock_timestamp()),
-                lease_owner = p_worker,
-                lease_token = lease_token + 1,
-                lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
-                started_at = coalesce(started_at, clock_timestamp())
-            where run_id = s.run_id and key = s.key returning * into s;
             select count(*), count(*) filter (where status in ('completed', 'skipped')) into v_total, v_done
             from public.run_steps where run_id = r.id;
-            update public.runs set
-                status = 'running',
-                step = s.key,
-                started_at = coalesce(started_at, clock_timestamp()),
-                attempts = greatest(attempts, s.attempt),
-                progress = greatest(progress, v_done::double precision / v_total)
-            where id = r.id;
+            v_update := public.run_update(r);
+            if s.status = 'pending' then
+                update public.run_steps set
+                    status = 'running',
+                    attempt = attempt + 1,
+                    published_at = coalesce(published_at, clock_timestamp()),
+                    lease_owner = v_owner,
+                    lease_token = lease_token + 1,
+                    lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
+                    started_at = coalesce(started_at, clock_timestamp())
+                where run_id = s.run_id and key = s.key returning * into s;
+                update public.runs set
+                    status = 'running',
+                    step = s.key,
+                    started_at = coalesce(started_at, clock_timestamp()),
+                    attempts = greatest(attempts, s.attempt),
+                    progress = greatest(progress, v_done::double precision / v_total)
+                where id = r.id;
+                v_update := public.tell_run(r.id);
+            end if;
             v_out := v_out || jsonb_build_object(
                 'outcome', 'claimed',
                 'token', s.lease_token,
@@ -449,7 +457,7 @@ begin
                 'user_id', r.user_id,
                 'correlation_id', r.correlation_id,
                 'share', 1.0 / v_total,
-                'update', public.tell_run(r.id)
+                'update', v_update
             );
         end if;
     end loop;

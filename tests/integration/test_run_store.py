@@ -1,5 +1,6 @@
 """The transitions of a run, through PostgREST, as the tiers call them."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,8 +59,8 @@ def submit(store: RunStore, **more: Any) -> UUID:
     return UUID(store.create(a_run(**more))["id"])
 
 
-def claim(store: RunStore, run_id: UUID) -> dict[str, Any]:
-    return store.claim(run_id, "chat_agent", "worker")
+def claim(store: RunStore, run_id: UUID, word: str | None = None) -> dict[str, Any]:
+    return store.claim(run_id, "chat_agent", "worker", word or uuid4().hex)
 
 
 def ending(run_id: UUID, token: int, **more: Any) -> dict[str, Any]:
@@ -136,6 +137,24 @@ def test_a_step_is_claimed_by_one_worker_only(store: RunStore, clean: psycopg.Co
         outcomes = [a["outcome"] for a in pool.map(lambda _: claim(store, run_id), range(8))]
     assert sorted(outcomes) == ["claimed"] + ["leased"] * 7
     assert store.get(run_id)["status"] == "running"
+
+
+def test_a_claim_whose_answer_was_lost_is_answered_the_same(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    first, again = claim(store, run_id, "word"), claim(store, run_id, "word")
+    assert first == again
+    assert (first["outcome"], first["attempt"]) == ("claimed", 1)
+    assert claim(store, run_id, "another")["outcome"] == "leased"
+
+
+def test_a_connection_that_went_stale_costs_no_call(store: RunStore, gateway: Gateway, stack: Stack) -> None:
+    submit(store)
+    http = gateway.client().options.httpx_client
+    assert http is not None
+    for connection in http._transport._pool.connections:  # type: ignore[attr-defined]
+        network = connection._connection._network_stream
+        network.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    assert submit(store)
 
 
 def test_a_finished_step_completes_its_run_once(store: RunStore, clean: psycopg.Connection) -> None:
