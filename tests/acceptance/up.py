@@ -22,7 +22,7 @@ from pixelbloom.local import envfile
 from pixelbloom.local.postgrest import free_port
 from pixelbloom.local.roles import ROOT
 
-READY_SECONDS = 120.0
+READY_SECONDS = 240.0
 
 
 class RunningStack:
