@@ -1,6 +1,5 @@
 """The transitions of a run, through PostgREST, as the tiers call them."""
 
-import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,16 +144,6 @@ def test_a_claim_whose_answer_was_lost_is_answered_the_same(store: RunStore, cle
     assert first == again
     assert (first["outcome"], first["attempt"]) == ("claimed", 1)
     assert claim(store, run_id, "another")["outcome"] == "leased"
-
-
-def test_a_connection_that_went_stale_costs_no_call(store: RunStore, gateway: Gateway, stack: Stack) -> None:
-    submit(store)
-    http = gateway.client().options.httpx_client
-    assert http is not None
-    for connection in http._transport._pool.connections:  # type: ignore[attr-defined]
-        network = connection._connection._network_stream
-        network.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-    assert submit(store)
 
 
 def test_a_finished_step_completes_its_run_once(store: RunStore, clean: psycopg.Connection) -> None:
