@@ -19,14 +19,13 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove the local stack's database and queue; secrets stay. The next `up` makes new ones."""
-    from pixelbloom.local import leftovers
+    from pixelbloom.local import leftovers, lock
     from pixelbloom.local.home import Home
-    from pixelbloom.local.up import only_one
 
     home = Home.at(load(home_files=False).pixelbloom_home)
     if not yes and not typer.confirm(f"Remove all data in {home.root}?", err=True):
         raise InvalidInput("nothing was removed; pass --yes to remove without a question")
-    with only_one(home):
+    with lock.hold(home.lock):
         leftovers.end_recorded(home.records)
         for folder in (home.postgres, home.redis):
             shutil.rmtree(folder, ignore_errors=True)

@@ -126,6 +126,7 @@ class StepExecutor:
                     run_id=claim.run_id,
                     step=claim.key,
                     attempt=claim.attempt,
+                    rev=claim.update["rev"],
                     progress_of=lambda tokens: (
                         claim.progress + claim.share * min(0.95, 0.05 + tokens / agent.max_tokens)
                     ),

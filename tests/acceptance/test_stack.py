@@ -53,7 +53,7 @@ def finished(running: RunningStack, run_id: str) -> bool:
 
 def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack) -> None:
     said = up.output
-    curl = said[said.index("curl -s ") :]
+    curl = said[said.index("curl -") :].partition("\n")[0]
     answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=30, check=True)
     assert '"status":"queued"' in answer.stdout.replace(" ", "")
 
@@ -70,7 +70,7 @@ def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack)
 
     second = run(up, "up", PORT="1", FLOWER_PORT="2")
     assert second.returncode != 0
-    assert "already running" in second.stderr
+    assert "in use by a stack" in second.stderr
 
     assert up.stop(signal.SIGINT) == 0
     assert up.processes() == []
