@@ -1,6 +1,7 @@
 """The local stack as its operator knows it: starting, stopping, dying, and coming back."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -52,8 +53,9 @@ def finished(running: RunningStack, run_id: str) -> bool:
 
 
 def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack) -> None:
-    said = up.output
-    curl = said[said.index("curl -") :].partition("\n")[0]
+    found = re.search(r"^curl -s.*?'$", up.output, re.DOTALL | re.MULTILINE)
+    assert found
+    curl = found.group()
     answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=30, check=True)
     assert '"status":"queued"' in answer.stdout.replace(" ", "")
 
