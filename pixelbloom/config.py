@@ -143,7 +143,9 @@ def load(*, home_files: bool = True, overrides: Mapping[str, object] | None = No
         if not home_files:
             return here
         home = here.pixelbloom_home
-        files = (home / SECRETS_FILE, home / STACK_FILE, Path(".env"))
+        # The home's keys are those of its own Postgres: beside another Supabase they would be wrong.
+        keys = () if here.supabase_url else (home / SECRETS_FILE,)
+        files = (*keys, home / STACK_FILE, Path(".env"))
         return Settings(_env_file=files, **(overrides or {}))  # type: ignore[arg-type]
     except ValidationError as error:
         faults = "; ".join(

@@ -1,23 +1,24 @@
 """The whole stack in the foreground: what `pixelbloom up` and `make run` do."""
 
 import contextlib
-import fcntl
 import http.client
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
+import jwt
 import psycopg
 from celery import Celery
 
 from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.config import DEVELOPMENT_USER, Settings, load
 from pixelbloom.errors import ConfigurationError
-from pixelbloom.local import envfile, leftovers, migrations, secrets
+from pixelbloom.local import envfile, leftovers, lock, migrations, secrets
 from pixelbloom.local.child import Child
+from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.roles import ROLES, WORKERS, command
@@ -42,7 +43,7 @@ def up(settings: Settings) -> None:
     stop.listen()
     home = Home.at(settings.pixelbloom_home)
     output = Output(home.logs, sys.stdout)
-    with contextlib.closing(output), only_one(home):
+    with contextlib.closing(output), lock.hold(home.lock) as held:
         for name in leftovers.end_recorded(home.records):
             output.say(f"ended {name}, which an earlier stack left running")
         check_ports(settings)
@@ -54,6 +55,7 @@ def up(settings: Settings) -> None:
         except Stopped:
             output.say("stopping")
         finally:
+            held.stopping()
             stack.stop()
         output.say("stopped")
 
@@ -95,7 +97,7 @@ class Running:
             )
             self._roles.append(child)
             child.start()
-        envfile.write(self._home.stack_file, {**self._public_env(), "SUPERVISOR_PID": str(os.getpid())})
+        envfile.write(self._home.stack_file, {**self._stack_env(), "SUPERVISOR_PID": str(os.getpid())})
         for child in self._roles:
             until(self._ready(child.name), child, seconds=READY_SECONDS, pause=self._stop.pause)
 
@@ -150,11 +152,18 @@ class Running:
         if url is None:
             self._output.say("SUPABASE_URL is given and DATABASE_URL is not: migrate it yourself (supabase db push)")
             return
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
-            migrations.migrate(connection, say=self._output.say)
+        try:
+            with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+                migrations.migrate(connection, say=self._output.say)
+        except psycopg.OperationalError:
+            raise StackError(
+                "DATABASE_URL: the database does not answer; start it, correct the address, or leave it unset"
+            ) from None
 
-    def _public_env(self) -> dict[str, str]:
-        names = ("PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL")
+    def _stack_env(self) -> dict[str, str]:
+        names = ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
+        if self._settings.supabase_url is not None:
+            names.append("API_JWT_SECRET")  # beside another Supabase, the home's own keys are not read
         return {name: self._env[name] for name in names if name in self._env}
 
     def _settings_of_processes(self) -> Settings:
@@ -173,13 +182,16 @@ class Running:
 
 
 def check_given(settings: Settings) -> None:
-    """Raises ConfigurationError where a given Supabase cannot be used for want of its key."""
+    """Raises ConfigurationError where a given Supabase lacks its key, or a given key its Supabase."""
     if settings.supabase_url is not None:
         settings.require("supabase_service_role_key")
     elif settings.supabase_rest_url is not None:
         raise ConfigurationError(
             "SUPABASE_REST_URL is set and SUPABASE_URL is not: set both, or neither for the embedded one"
         )
+    else:
+        for name in ("supabase_service_role_key", "supabase_anon_key"):
+            _check_local_key(settings, name)
 
 
 def check_ports(settings: Settings) -> None:
@@ -195,19 +207,6 @@ def check_ports(settings: Settings) -> None:
                 raise ConfigurationError(
                     f"{name}: port {port} cannot be used ({error.strerror}); stop what uses it, or set another {name}"
                 ) from None
-
-
-@contextlib.contextmanager
-def only_one(home: Home) -> Iterator[None]:
-    """Hold the home's lock. Raises ConfigurationError where another stack has it."""
-    with home.lock.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ConfigurationError(
-                f"PIXELBLOOM_HOME: a stack is already running in {home.root}; stop it, or set another home"
-            ) from None
-        yield
 
 
 def answers(port: int, path: str) -> bool:
@@ -227,6 +226,20 @@ def pongs(broker: str, name: str) -> bool:
     with Celery(broker=broker, set_as_current=False) as app:
         replies = app.control.ping(timeout=0.3)
     return any(node.startswith(f"{name}@") for reply in replies for node in reply)
+
+
+def _check_local_key(settings: Settings, name: str) -> None:
+    """The embedded PostgREST takes a given key only where it is signed with the given secret."""
+    key, secret = _given(settings, name.upper()), _given(settings, "SUPABASE_JWT_SECRET")
+    if key is None:
+        return
+    try:
+        jwt.decode(key, secret or "", algorithms=["HS256"], options={"verify_aud": False})
+    except (jwt.InvalidTokenError, jwt.InvalidKeyError):
+        raise ConfigurationError(
+            f"{name.upper()} is set, SUPABASE_URL is not, and it is not signed with SUPABASE_JWT_SECRET: "
+            "set SUPABASE_URL to the project it belongs to, or leave all three unset"
+        ) from None
 
 
 def _given(settings: Settings, name: str) -> str | None:

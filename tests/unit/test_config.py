@@ -87,3 +87,15 @@ def test_secrets_do_not_show_themselves(monkeypatch: pytest.MonkeyPatch) -> None
     assert "do-not-show-me" not in repr(settings)
     assert "whsec_one" not in repr(settings)
     assert [secret.get_secret_value() for secret in settings.stripe_webhook_secret] == ["whsec_one", "whsec_two"]
+
+
+def test_the_homes_keys_are_not_taken_for_those_of_another_supabase(
+    empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = empty / ".pixelbloom"
+    home.mkdir()
+    (home / "secrets.env").write_text("SUPABASE_JWT_SECRET=local\nSUPABASE_SERVICE_ROLE_KEY=local\n")
+    assert load().require("supabase_jwt_secret") == "local"
+    monkeypatch.setenv("SUPABASE_URL", "https://project.supabase.co")
+    assert load().supabase_jwt_secret is None
+    assert load().supabase_service_role_key is None

@@ -1,0 +1,54 @@
+"""One supervisor a home."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pixelbloom.errors import ConfigurationError
+
+#: One that is stopping is waited for this long, in seconds.
+STOPPING_SECONDS = 20.0
+STOPPING = "stopping"
+
+
+class HomeLock:
+    """The lock while it is held. The system lets it go when its holder dies, however that happens."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._write("running")
+
+    def stopping(self) -> None:
+        """Tell a successor that it is worth waiting."""
+        self._write(STOPPING)
+
+    def _write(self, state: str) -> None:
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(f"{os.getpid()} {state}\n")
+        self._file.flush()
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[HomeLock]:
+    """Hold the home's lock. Raises ConfigurationError that names who holds it, unless they are soon gone."""
+    deadline = time.monotonic() + STOPPING_SECONDS
+    with path.open("a+", encoding="utf-8") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                file.seek(0)
+                holder, _, state = file.read().strip().partition(" ")
+            if state != STOPPING or time.monotonic() > deadline:
+                raise ConfigurationError(
+                    f"PIXELBLOOM_HOME: {path.parent} is in use by a stack that runs (pid {holder or 'unknown'}): "
+                    "stop that one, or set PIXELBLOOM_HOME, PORT and FLOWER_PORT to run a second one"
+                )
+            time.sleep(0.1)
+        yield HomeLock(file)
