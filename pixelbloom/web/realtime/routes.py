@@ -81,6 +81,8 @@ class Realtime:
             socket = self._accept(upgrade, offered)
             self.registry.add(connection)
             try:
+                if self.registry.draining:  # begun while this upgrade was being answered: drain did not see it
+                    socket.close(RESTART, "restart")
                 connection.run(socket)
             finally:
                 self.registry.remove(connection)
