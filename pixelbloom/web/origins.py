@@ -1,7 +1,6 @@
 """Which web pages may use the API: one rule for CORS and for the sockets."""
 
 import re
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from pixelbloom.config import Settings
@@ -9,11 +8,6 @@ from pixelbloom.config import Settings
 #: Where CORS_ORIGINS is empty: pages served by this machine to itself, on any port.
 LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _PORTS = {"http": 80, "https": 443}
-
-
-def cors_origins(settings: Settings) -> Sequence[str | re.Pattern[str]]:
-    """The allowed origins in the form that flask-cors takes."""
-    return list(settings.cors_origins) or [re.compile(f"^{LOCAL.pattern}$")]
 
 
 def allows(settings: Settings, origin: str, host: str | None = None) -> bool:
