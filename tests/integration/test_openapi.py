@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,21 @@ import jsonschema_rs
 import pytest
 
 from tests.integration.http import Api
+from tests.stack import Stack
 
-HERE = Path(__file__).parent
 ERROR = "#/components/schemas/ErrorBody"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A stack of its own: hundreds of odd requests shall not meet what other tests left, nor leave theirs to them."""
+    with tempfile.TemporaryDirectory(prefix="pb-openapi-") as folder:
+        running = Stack(Path(folder))
+        try:
+            running.start_servers()
+            yield running
+        finally:
+            running.close()
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +130,6 @@ def test_schemathesis_finds_nothing(web: Api, agents: Any, tmp_path: Path, who: 
     caller = web.as_user() if who == "user" else web.as_service()
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
-        f"--config-file={HERE / 'schemathesis.toml'}",
         "run",
         f"{web.url}/api/openapi.json",
         f"--header=Authorization: Bearer {caller.token}",
