@@ -24,11 +24,11 @@ def sums(text: str) -> list[Decimal]:
 
 
 def as_amount(value: Any) -> Any:
-    """A text that is one sum as a Decimal; anything else as it came, for Pydantic to judge."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
+    """A text that is one sum as a Decimal; a number as it came, for Pydantic to judge."""
     if isinstance(value, str) and len(value) <= 40 and (match := _SUM.fullmatch(value.strip())):
         return _value(match)
+    if isinstance(value, bool | str):
+        raise ValueError("must be a number, or a text such as `$20k`")
     return value
 
 

@@ -6,16 +6,18 @@ import statistics as stats
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from pixelbloom.agents.base import StructuredAgent
-from pixelbloom.agents.fields import AgentInput, AgentOutput, Brief, Draft, DraftLines, DraftText, Label
+from pixelbloom.agents.described import DescribedAs, iso_date
+from pixelbloom.agents.fields import NUMBER, AgentInput, AgentOutput, Brief, Draft, DraftLines, DraftText, Label
 from pixelbloom.agents.statistics import Trend, correlation, fit, outliers, trend
 from pixelbloom.agents.words import listing, plural
 from pixelbloom.models.catalog import GENERAL
 
-Value = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Value = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False), NUMBER]
 
+IsoDate = Annotated[date, BeforeValidator(iso_date)]
 Day = date | None
 
 MAX_POINTS = 1000
@@ -27,7 +29,27 @@ class Point(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     value: Value = Field(description="The number.")
-    date: Day = Field(None, description="Its day, as ISO 8601.")
+    date: IsoDate | None = Field(None, description="Its day, as ISO 8601.")
+
+
+class _Dated(Point):
+    """A value with its day."""
+
+    model_config = ConfigDict(title="DatedPoint")
+
+    date: IsoDate = Field(description="Its day, as ISO 8601.")
+
+
+class _Plain(Point):
+    """A value whose day is not told."""
+
+    model_config = ConfigDict(title="PlainPoint")
+
+    date: None = Field(None, description="Not told.")
+
+
+_Points = Annotated[list[_Dated], Field(min_length=1, max_length=MAX_POINTS)]
+_Values = Annotated[list[Value | _Plain], Field(min_length=1, max_length=MAX_POINTS)]
 
 
 class Series(BaseModel):
@@ -36,8 +58,10 @@ class Series(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)
 
     name: Label = Field(description="What is measured, such as `leads`.")
-    points: list[Point] = Field(
-        min_length=1, max_length=MAX_POINTS, description="Values, oldest first; plain numbers do too."
+    points: Annotated[list[Point], DescribedAs(_Points | _Values)] = Field(
+        min_length=1,
+        max_length=MAX_POINTS,
+        description="Values, all with a date or none; put in the order of their dates. Plain numbers do too.",
     )
 
     @field_validator("points", mode="before")
@@ -48,14 +72,17 @@ class Series(BaseModel):
         plain = (int, float)
         return [{"value": v} if isinstance(v, plain) and not isinstance(v, bool) else v for v in value]
 
-    @model_validator(mode="after")
-    def _oldest_first(self) -> "Series":
-        days = [point.date for point in self.points if point.date is not None]
-        if days and len(days) != len(self.points):
+    @field_validator("points", mode="after")
+    @classmethod
+    def _oldest_first(cls, points: list[Point]) -> list[Point]:
+        dated = [point for point in points if point.date is not None]
+        if dated and len(dated) != len(points):
             raise ValueError("give a `date` with every point, or with none")
-        if any(later < earlier for earlier, later in itertools.pairwise(days)):
-            raise ValueError("`points` must be in the order of their dates, oldest first")
-        return self
+        return sorted(points, key=lambda point: point.date or date.min)
+
+
+_SeriesList = Annotated[list[Series], Field(min_length=1, max_length=10)]
+_ByName = Annotated[dict[Label, _Points | _Values], Field(min_length=1, max_length=10)]
 
 
 class AnalyticsInput(AgentInput):
@@ -86,7 +113,7 @@ class AnalyticsInput(AgentInput):
     )
 
     question: Brief | None = Field(None, description="What somebody wants to know about them.")
-    series: list[Series] = Field(
+    series: Annotated[list[Series], DescribedAs(_SeriesList | _ByName)] = Field(
         min_length=1, max_length=10, description="Measures over time; `{name: [numbers]}` does too."
     )
 
@@ -103,7 +130,7 @@ class Anomaly(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    index: int = Field(ge=0, description="Its position, from 0.")
+    index: int = Field(ge=0, description="Its position, from 0, in the order of the dates.")
     date: Day = Field(description="Its day, where known.")
     value: float = Field(description="The value.")
     score: float = Field(description="Robust z-score; beyond 3.5 either way is an anomaly.")

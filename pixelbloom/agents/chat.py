@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from pixelbloom.agents.amounts import sums
 from pixelbloom.agents.base import ProseAgent
+from pixelbloom.agents.described import DescribedAs, Json, text_pattern
 from pixelbloom.agents.fields import AgentInput, AgentOutput
 from pixelbloom.agents.material import system
 from pixelbloom.agents.services import SERVICES, Service, ServiceKey, mentioned
@@ -111,6 +112,16 @@ class ChatTurn(BaseModel):
     content: Said = Field(description="What was said.")
 
 
+class _ChatTurn(ChatTurn):
+    """An earlier message of the conversation. Fields beside these are passed over."""
+
+    model_config = ConfigDict(
+        extra="allow", title="ChatTurn", json_schema_extra={"propertyNames": {"pattern": text_pattern(0)}}
+    )
+
+    __pydantic_extra__: dict[str, Json] = Field(init=False)
+
+
 class ChatInput(AgentInput):
     """A visitor's message, with what was said before."""
 
@@ -129,7 +140,7 @@ class ChatInput(AgentInput):
     )
 
     message: Said = Field(description="What the visitor says now.")
-    history: list[ChatTurn] = Field(
+    history: Annotated[list[ChatTurn], DescribedAs(Annotated[list[_ChatTurn], Field(max_length=50)])] = Field(
         default=[],
         max_length=50,
         description="Earlier messages, oldest first. The oldest ones may be left out.",

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pixelbloom.agents.base import ProseAgent
-from pixelbloom.agents.fields import AgentInput, AgentOutput, Brief, Label, Line
+from pixelbloom.agents.fields import NUMBER, AgentInput, AgentOutput, Brief, Label, Line
 from pixelbloom.agents.material import material, system
 from pixelbloom.agents.words import count, listing, words
 from pixelbloom.models.catalog import WRITER
@@ -82,7 +82,9 @@ class ContentInput(AgentInput):
     keywords: list[Annotated[str, StringConstraints(min_length=1, max_length=80)]] = Field(
         default=[], max_length=20, description="Words that it must use."
     )
-    length: int | None = Field(None, ge=20, le=1200, description="Words; the usual length of its kind if missing.")
+    length: Annotated[int, Field(ge=20, le=1200), NUMBER] | None = Field(
+        None, description="Words; the usual length of its kind if missing."
+    )
     call_to_action: Line | None = Field(None, description="What the reader should do.")
     language: Annotated[str, StringConstraints(min_length=2, max_length=40)] = Field(
         "English", description="Language to write in."

@@ -1,12 +1,13 @@
 """digital_marketing_agent: how to spend a marketing budget."""
 
 from decimal import ROUND_DOWN, Decimal
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.fields import (
+    NUMBER,
     AgentInput,
     AgentOutput,
     Brief,
@@ -93,7 +94,7 @@ class DigitalMarketingInput(AgentInput):
     channels: list[Channel] = Field(
         default=[], max_length=6, description="Only these channels; empty for all that fit the goal."
     )
-    months: int = Field(3, ge=1, le=24, description="How long it runs.")
+    months: Annotated[int, Field(ge=1, le=24), NUMBER] = Field(3, description="How long it runs.")
     value_per_conversion: PositiveAmount | None = Field(None, description="What one lead or order is worth.")
     currency: Currency = Field("usd", description="Currency, as ISO 4217.")
 

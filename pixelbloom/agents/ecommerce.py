@@ -1,12 +1,15 @@
 """ecommerce_agent: what a shop's numbers say."""
 
+import itertools
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pixelbloom.agents.base import StructuredAgent
+from pixelbloom.agents.described import given
 from pixelbloom.agents.fields import (
+    NUMBER,
     AgentInput,
     AgentOutput,
     Amount,
@@ -21,7 +24,7 @@ from pixelbloom.agents.fields import (
 from pixelbloom.agents.words import listing
 from pixelbloom.models.catalog import GENERAL
 
-Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Count = Annotated[int, Field(ge=0, le=1_000_000_000), NUMBER]
 
 #: Where most shops stand; a number beyond these is worth a word.
 _LOW_CONVERSION = 0.01
@@ -41,8 +44,12 @@ class Product(BaseModel):
     price: Amount = Field(description="Price of one, without tax.")
     cost: Amount | None = Field(None, description="What one costs to buy or make.")
     units_sold: Count = Field(0, description="Sold in the period.")
-    units_returned: Count = Field(0, description="Returned in the period.")
+    units_returned: Count = Field(0, description="Returned in the period, whenever they were sold.")
     stock: Count | None = Field(None, description="In stock now.")
+
+
+#: Without products, one of these.
+_TOTALS = ("visitors", "carts", "orders", "revenue", "marketing_spend")
 
 
 class EcommerceInput(AgentInput):
@@ -63,13 +70,14 @@ class EcommerceInput(AgentInput):
                     ],
                     "question": "Where do we lose money?",
                 }
-            ]
+            ],
+            "anyOf": [given("products", products={"minItems": 1}), *map(given, _TOTALS)],
         }
     )
 
     shop: Label | None = Field(None, description="Name of the shop.")
     question: Brief | None = Field(None, description="What the owner wants to know.")
-    period_days: int = Field(30, ge=1, le=366, description="Days that the numbers are about.")
+    period_days: Annotated[int, Field(ge=1, le=366), NUMBER] = Field(30, description="Days that the numbers are about.")
     visitors: Count | None = Field(None, description="Visits in the period.")
     carts: Count | None = Field(None, description="Visits that put something into the cart.")
     orders: Count | None = Field(None, description="Orders in the period.")
@@ -80,14 +88,9 @@ class EcommerceInput(AgentInput):
 
     @model_validator(mode="after")
     def _some_numbers(self) -> "EcommerceInput":
-        numbers = (self.visitors, self.carts, self.orders, self.revenue, self.marketing_spend)
-        if not self.products and all(number is None for number in numbers):
+        """As `anyOf` tells it in the schema."""
+        if not self.products and all(getattr(self, name) is None for name in _TOTALS):
             raise ValueError("give numbers: `products`, or `visitors`, `orders` and `revenue`")
-        if self.visitors is not None and self.carts is not None and self.carts > self.visitors:
-            raise ValueError("`carts` cannot be more than `visitors`")
-        for product in self.products:
-            if product.units_returned > product.units_sold:
-                raise ValueError("`units_returned` of a product cannot be more than its `units_sold`")
         return self
 
 
@@ -98,8 +101,10 @@ class ShopMetrics(BaseModel):
 
     revenue: Money | None = Field(description="As given, or the sum of price by units sold, less returns.")
     average_order_value: Money | None = Field(description="Revenue by orders.")
-    conversion_rate: float | None = Field(description="Orders by visitors, 0 to 1.")
-    cart_abandonment: float | None = Field(description="Part of the carts that became no order, 0 to 1.")
+    conversion_rate: float | None = Field(description="Orders by visitors, 0 to 1; null where there were more orders.")
+    cart_abandonment: float | None = Field(
+        description="Part of the carts that became no order, 0 to 1; null where orders are more."
+    )
     gross_margin: Money | None = Field(description="Of the products whose cost is known.")
     gross_margin_rate: float | None = Field(description="That margin by those products' revenue.")
     return_on_ad_spend: float | None = Field(description="Revenue by marketing spend.")
@@ -113,10 +118,12 @@ class ProductMetrics(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: str = Field(description="Name.")
-    revenue: Money = Field(description="Price by units kept by customers.")
+    revenue: Money = Field(description="Price by units sold, less those returned; below 0 where more came back.")
     margin: Money | None = Field(description="Price less cost, by units kept; null without a cost.")
     margin_rate: float | None = Field(description="Part of the price that is margin.")
-    return_rate: float | None = Field(description="Part of the units that came back; null where none was sold.")
+    return_rate: float | None = Field(
+        description="Part of the units that came back; null where none was sold, or more came back than were."
+    )
     stock_days: int | None = Field(description="Days that the stock lasts at this pace; null where it cannot be said.")
 
 
@@ -235,15 +242,18 @@ def _metrics(input: EcommerceInput) -> ShopMetrics:
     of_known = sum((p.price * _kept(p) for p in known), Decimal(0))
     orders, spend = input.orders, input.marketing_spend
     abandoned = None
-    if input.carts and orders is not None:
-        abandoned = max(0.0, 1 - orders / input.carts)
+    if input.carts and orders is not None and orders <= input.carts:
+        abandoned = 1 - orders / input.carts
+    converted = None
+    if input.visitors and orders is not None and orders <= input.visitors:
+        converted = round(orders / input.visitors, 4)
     return ShopMetrics(
         revenue=revenue,
         average_order_value=round(revenue / orders, 2) if revenue is not None and orders else None,
-        conversion_rate=round(orders / input.visitors, 4) if orders is not None and input.visitors else None,
+        conversion_rate=converted,
         cart_abandonment=None if abandoned is None else round(abandoned, 4),
         gross_margin=margin,
-        gross_margin_rate=round(float(margin / of_known), 4) if margin is not None and of_known else None,
+        gross_margin_rate=round(float(margin / of_known), 4) if margin is not None and of_known > 0 else None,
         return_on_ad_spend=round(float(revenue / spend), 2) if revenue is not None and spend else None,
         cost_per_order=round(spend / orders, 2) if spend is not None and orders else None,
         profit_after_marketing=margin - spend if margin is not None and spend is not None else None,
@@ -262,14 +272,16 @@ def _measure(product: Product, days: int) -> ProductMetrics:
     if product.cost is not None and product.price:
         rate = round(float((product.price - product.cost) / product.price), 4)
     stock_days = None
-    if product.stock is not None and kept:
+    if product.stock is not None and kept > 0:
         stock_days = product.stock * days // kept
     return ProductMetrics(
         name=product.name,
         revenue=product.price * kept,
         margin=margin,
         margin_rate=rate,
-        return_rate=round(product.units_returned / product.units_sold, 4) if product.units_sold else None,
+        return_rate=round(product.units_returned / product.units_sold, 4)
+        if product.units_sold > 0 and kept >= 0
+        else None,
         stock_days=stock_days,
     )
 
@@ -283,10 +295,33 @@ def _actions(input: EcommerceInput) -> list[str]:
     return actions or ["Keep the course, and compare with the same period of last year."]
 
 
+def _doubts(input: EcommerceInput) -> list[tuple[str, str]]:
+    """Numbers that cannot all be of the same visits or the same sales, and what was done with them."""
+    found = [
+        (
+            f"{product.name}: more came back ({product.units_returned}) than was sold ({product.units_sold}); those of "
+            "earlier sales are taken off this period's revenue.",
+            f"Find out why {product.name} comes back.",
+        )
+        for product in input.products
+        if product.units_returned > product.units_sold
+    ]
+    counts = (("visits", input.visitors), ("carts", input.carts), ("orders", input.orders))
+    for (wide, many), (narrow, few) in itertools.combinations(counts, 2):
+        if many is not None and few is not None and few > many:
+            found.append(
+                (
+                    f"There are more {narrow} ({few}) than {wide} ({many}); the one was not measured by the other.",
+                    f"Check how {wide} and {narrow} are counted.",
+                )
+            )
+    return found
+
+
 def _judged(input: EcommerceInput) -> list[tuple[str, str]]:
     """What stands out, with what to do about it; losses first."""
     metrics = _metrics(input)
-    found: list[tuple[str, str]] = []
+    found = _doubts(input)
     if metrics.profit_after_marketing is not None and metrics.profit_after_marketing < 0:
         found.append(
             (

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from pixelbloom.agents.amounts import as_amount
+from pixelbloom.agents.described import InputJsonSchema, amount_text, number
 from pixelbloom.models.text import shorten
 
 
@@ -29,6 +30,11 @@ class AgentInput(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False, validate_default=False
     )
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """The schema that says all that the validators do."""
+        return super().model_json_schema(*args, **{"schema_generator": InputJsonSchema, **kwargs})
 
 
 class AgentOutput(BaseModel):
@@ -69,21 +75,28 @@ DraftLine = Annotated[str, BeforeValidator(_cut_text(500)), Field(min_length=1, 
 DraftText = Annotated[str, BeforeValidator(_cut_text(4000)), Field(min_length=1, max_length=4000)]
 DraftLines = Annotated[list[DraftLine], BeforeValidator(_cut_list(8)), Field(min_length=1, max_length=8)]
 
-#: Sums in major units of their currency. A number in JSON, never a float inside.
+#: To stand after the bounds of a number: before them it would hide them from the schema.
+NUMBER = BeforeValidator(number)
+
+
+def amount_schema(least: float, most: Decimal) -> WithJsonSchema:
+    """A number between the two, or a text of one; `0` is told as a number only."""
+    texts = amount_text(most.adjusted())
+    numbers = {"type": "number", "minimum": least, "maximum": float(most)}
+    return WithJsonSchema({"anyOf": [numbers, {"type": "string", "maxLength": 40, "pattern": texts}]})
+
+
+#: Sums in major units of their currency, as numbers or as people write them. Never a float inside.
 MAX_AMOUNT = Decimal("1e10")
 Amount = Annotated[
     Decimal,
     BeforeValidator(as_amount),
     Field(ge=0, le=MAX_AMOUNT, allow_inf_nan=False),
     AfterValidator(lambda value: round(value, 2)),
-    WithJsonSchema({"type": "number", "minimum": 0, "maximum": float(MAX_AMOUNT)}),
+    amount_schema(0, MAX_AMOUNT),
 ]
 #: Of which at least the smallest unit is left after rounding.
-PositiveAmount = Annotated[
-    Amount,
-    Field(gt=0),
-    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": float(MAX_AMOUNT)}),
-]
+PositiveAmount = Annotated[Amount, Field(gt=0), amount_schema(0.01, MAX_AMOUNT)]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 Currency = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{3}$")]
 

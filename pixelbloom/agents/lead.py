@@ -5,12 +5,23 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
 
 from pixelbloom.agents.amounts import sums
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.described import given
 from pixelbloom.agents.fields import (
+    NUMBER,
     AgentInput,
     AgentOutput,
     Amount,
@@ -35,7 +46,15 @@ _AT_LEAST = re.compile(r"\b(?:over|above|more than|at least|from|minimum|min)\s+
 _SEARCH_ONLY = frozenset({"budget", "budgets", "above", "least", "than", "minimum", "min", "industry", "company"})
 _OPEN = frozenset({"new", "contacted", "qualified"})
 
-Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^@\s]+@[^@\s]+$")]
+Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+
+
+#: Each of these says something about a lead; `source` says so little that it needs one of them.
+_SAYS_WHO = ("lead_id", "name", "email", "company", "industry", "budget", "timeline", "message")
+_WAYS: list[JsonValue] = [
+    given("query", absent=(*_SAYS_WHO, "source")),
+    *(given(name, absent=("query",)) for name in _SAYS_WHO),
+]
 
 
 class LeadInput(AgentInput):
@@ -55,12 +74,15 @@ class LeadInput(AgentInput):
                 },
                 {"query": "Find top prospects in SaaS"},
                 {"lead_id": "6f1c1b54-0f0e-4f9b-9a35-5a1f7f0f3c11"},
-            ]
+            ],
+            "anyOf": _WAYS,
         }
     )
 
     query: Line | None = Field(None, description="A question about the stored leads, in plain words.")
-    limit: int = Field(10, ge=1, le=50, description="With `query`: how many prospects to give at most.")
+    limit: Annotated[int, Field(ge=1, le=50), NUMBER] = Field(
+        10, description="With `query`: how many prospects to give at most."
+    )
     lead_id: UUID | None = Field(None, description="A stored lead to qualify.")
     name: Label | None = Field(None, description="The lead's name.")
     email: Email | None = Field(None, description="Email address.")
@@ -79,12 +101,13 @@ class LeadInput(AgentInput):
 
     @model_validator(mode="after")
     def _one_way(self) -> "LeadInput":
-        given = {name for name in self.model_fields_set if getattr(self, name) is not None} - {"limit"}
-        if not given:
-            raise ValueError("give `query`, `lead_id`, or fields of a lead such as `name`, `email` and `message`")
-        if "query" in given and len(given) > 1:
+        """As `_WAYS` tells it in the schema."""
+        lead = [name for name in (*_SAYS_WHO, "source") if getattr(self, name) is not None]
+        if self.query is not None and lead:
             raise ValueError("`query` searches the stored leads and takes no lead beside it")
-        if given == {"source"}:
+        if self.query is None and not lead:
+            raise ValueError("give `query`, `lead_id`, or fields of a lead such as `name`, `email` and `message`")
+        if lead == ["source"]:
             raise ValueError("`source` alone says nothing about a lead")
         return self
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from pixelbloom.agents.base import StructuredAgent
+from pixelbloom.agents.described import given
 from pixelbloom.agents.fields import (
     AgentInput,
     AgentOutput,
@@ -50,7 +51,8 @@ class RecommendationInput(AgentInput):
                     "current_services": ["care"],
                     "description": "Our site is ten years old and patients cannot book online.",
                 }
-            ]
+            ],
+            "anyOf": [given("goals", goals={"minItems": 1}), given("description")],
         }
     )
 
@@ -66,6 +68,7 @@ class RecommendationInput(AgentInput):
 
     @model_validator(mode="after")
     def _some_wish(self) -> "RecommendationInput":
+        """As `anyOf` tells it in the schema."""
         if not self.goals and not self.description:
             raise ValueError("give `goals`, or a `description` of what is wanted")
         return self

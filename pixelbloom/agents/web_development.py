@@ -3,10 +3,11 @@
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.fields import (
+    NUMBER,
     AgentInput,
     AgentOutput,
     Brief,
@@ -16,6 +17,7 @@ from pixelbloom.agents.fields import (
     DraftText,
     Money,
     PositiveAmount,
+    amount_schema,
 )
 from pixelbloom.agents.words import any_of, listing, plural
 from pixelbloom.models.catalog import CODER
@@ -72,7 +74,7 @@ _PHASES = (("Discovery", 0.1), ("Design", 0.2), ("Build", 0.5), ("Test", 0.13), 
 HourlyRate = Annotated[
     PositiveAmount,
     Field(le=10_000_000),
-    WithJsonSchema({"type": "number", "minimum": 0.01, "maximum": 10_000_000}),
+    amount_schema(0.01, Decimal(10_000_000)),
 ]
 
 
@@ -98,13 +100,15 @@ class WebDevelopmentInput(AgentInput):
 
     description: Brief = Field(description="What it is and whom it is for.")
     project_type: ProjectType = Field("website", description="Kind of project.")
-    pages: int = Field(8, ge=0, le=500, description="Different pages or screens.")
+    pages: Annotated[int, Field(ge=0, le=500), NUMBER] = Field(8, description="Different pages or screens.")
     features: list[Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(
         default=[], max_length=40, description="What it must do, one feature each."
     )
-    languages: int = Field(1, ge=1, le=30, description="Languages of the content.")
-    team_size: int = Field(2, ge=1, le=20, description="People who work on it.")
-    deadline_weeks: int | None = Field(None, ge=1, le=260, description="Weeks until it must be online.")
+    languages: Annotated[int, Field(ge=1, le=30), NUMBER] = Field(1, description="Languages of the content.")
+    team_size: Annotated[int, Field(ge=1, le=20), NUMBER] = Field(2, description="People who work on it.")
+    deadline_weeks: Annotated[int, Field(ge=1, le=260), NUMBER] | None = Field(
+        None, description="Weeks until it must be online."
+    )
     hourly_rate: HourlyRate = Field(Decimal(95), description="Price of an hour.")
     currency: Currency = Field("usd", description="Currency of the rate, as ISO 4217.")
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 import pixelbloom
 from pixelbloom.agents import registry
+from pixelbloom.agents.described import text_pattern
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.web import schemas
 from pixelbloom.web.schemas import ErrorBody
@@ -26,6 +27,23 @@ DOCS_POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
+_TEXT = {"type": "string", "pattern": text_pattern(0)}
+#: Any JSON but for NUL characters, which Postgres cannot keep.
+_STORABLE: dict[str, dict[str, Any]] = {
+    "StorableObject": {
+        "type": "object",
+        "propertyNames": _TEXT,
+        "additionalProperties": {"$ref": f"{_REF}StorableValue"},
+    },
+    "StorableValue": {
+        "anyOf": [
+            {"type": ["null", "boolean", "number"]},
+            _TEXT,
+            {"type": "array", "items": {"$ref": f"{_REF}StorableValue"}},
+            {"$ref": f"{_REF}StorableObject"},
+        ]
+    },
+}
 _ERRORS = {
     400: ("The input cannot be taken; `details` names the fields.", "Invalid agent_type or input", "BAD_REQUEST"),
     401: ("No token, or one that does not verify.", "The token has expired; sign in again.", "UNAUTHORIZED"),
@@ -119,6 +137,7 @@ def _describe_invocations(document: dict[str, Any]) -> None:
     """One variant an agent, so that a reader and a generated client see what `input` each of them takes."""
     found = document["components"]["schemas"]
     general = found["InvokeRequest"]
+    found |= _STORABLE
     variants, mapping = [], {}
     for agent in registry.all():
         name = "".join(part.title() for part in agent.agent_type.split("_"))
@@ -132,6 +151,7 @@ def _describe_invocations(document: dict[str, Any]) -> None:
             "description": agent.description,
             "properties": {
                 **general["properties"],
+                "metadata": {**general["properties"]["metadata"], **_STORABLE["StorableObject"]},
                 "agent_type": {"type": "string", "const": agent.agent_type},
                 "input": {"$ref": f"{_REF}{name}Input"},
             },

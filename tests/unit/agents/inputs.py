@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import jsonschema_rs
 from hypothesis import strategies as st
 
 #: Words that mean something to one agent or another, between words that do not.
@@ -15,18 +16,21 @@ _TEXT = st.lists(st.sampled_from(_WORDS.split()), min_size=1, max_size=8).map(" 
 
 
 def inputs(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values of the schema; those that break a rule it does not tell must be sorted out by whoever asks."""
-    return _node(schema, schema.get("$defs", {}))
+    """Values of the schema."""
+    return _node(schema, schema.get("$defs", {})).filter(jsonschema_rs.Draft202012Validator(schema).is_valid)
 
 
 def _node(node: dict[str, Any], defs: dict[str, Any]) -> st.SearchStrategy[Any]:
     if "$ref" in node:
         return _node(defs[node["$ref"].rpartition("/")[2]], defs)
-    if "anyOf" in node:
+    if "anyOf" in node and "properties" not in node:
         return st.one_of(*(_node(choice, defs) for choice in node["anyOf"]))
     if "enum" in node:
         return st.sampled_from(node["enum"])
     match node.get("type"):
+        case "object" if "patternProperties" in node:
+            [values] = node["patternProperties"].values()
+            return st.dictionaries(_string(node["propertyNames"]), _node(values, defs), min_size=1, max_size=4)
         case "object":
             known = {name: _node(part, defs) for name, part in node["properties"].items()}
             wanted = set(node.get("required", ()))
@@ -66,6 +70,6 @@ def _string(node: dict[str, Any]) -> st.SearchStrategy[str]:
         return st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
     if "{3}" in pattern:
         return st.sampled_from(["usd", "eur", "jpy"])
-    if pattern:
-        return st.decimals(0, 10**6, places=2).map(str)
+    if "$" in pattern[1:-1]:
+        return st.integers(1, 9999).map(str) | st.sampled_from(["$20k", "1.5m"])
     return _TEXT.map(lambda text: text[: node.get("maxLength", 200)])

@@ -286,9 +286,27 @@ def test_a_product_sold_below_its_cost_is_found():
     assert output["metrics"]["gross_margin"] == -6
 
 
-def test_more_came_back_than_was_sold_is_refused():
-    with pytest.raises(InvalidInput, match="units_returned"):
-        rules("ecommerce_agent", products=[{"name": "a", "price": 1, "units_sold": 1, "units_returned": 2}])
+def test_returns_of_earlier_sales_are_taken_off_and_told():
+    output = rules("ecommerce_agent", products=[{"name": "Mug", "price": 9, "units_sold": 1, "units_returned": 3}])
+
+    assert output["metrics"]["revenue"] == -18
+    assert output["products"][0]["return_rate"] is None
+    assert "more came back (3) than was sold (1)" in output["findings"][0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "missing", "told"),
+    [
+        ({"visitors": 10, "orders": 20}, "conversion_rate", "more orders (20) than visits (10)"),
+        ({"carts": 10, "orders": 20}, "cart_abandonment", "more orders (20) than carts (10)"),
+        ({"visitors": 10, "carts": 20}, "conversion_rate", "more carts (20) than visits (10)"),
+    ],
+)
+def test_counts_that_do_not_fit_together_are_told_and_not_computed_with(counts, missing, told):
+    output = rules("ecommerce_agent", **counts)
+
+    assert output["metrics"][missing] is None
+    assert told in output["findings"][0]
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.decimals(0, 10**6, places=2))
@@ -342,6 +360,14 @@ def test_a_jump_is_an_anomaly_with_its_day():
     [found] = rules("analytics_agent", series=[{"name": "visits", "points": points}])["series"]
 
     assert [(a["date"], a["value"]) for a in found["anomalies"]] == [("2025-03-05", 90)]
+
+
+def test_dated_points_are_put_in_the_order_of_their_dates():
+    points = [{"date": f"2025-03-{day:02}", "value": day} for day in (3, 1, 5, 2, 4)]
+
+    [found] = rules("analytics_agent", series=[{"name": "visits", "points": points}])["series"]
+
+    assert (found["trend"], found["next_expected"]) == ("rising", 6)
 
 
 def test_noise_is_no_trend():
@@ -401,7 +427,8 @@ def test_one_wild_value_among_tame_ones_is_found(values):
         {"x": [1, float("inf")]},
         {"x": [1] * 1001},
         {"x": [True]},
-        [{"name": "x", "points": [{"value": 1, "date": "2025-02-02"}, {"value": 1, "date": "2025-02-01"}]}],
+        {"x": ["1"]},
+        [{"name": "x", "points": [{"value": 1, "date": 20250202}]}],
         [{"name": "x", "points": [{"value": 1, "date": "2025-02-02"}, 5]}],
     ],
 )
