@@ -5,6 +5,7 @@ import http.client
 import os
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -100,6 +101,9 @@ class Running:
         envfile.write(self._home.stack_file, {**self._stack_env(), "SUPERVISOR_PID": str(os.getpid())})
         for child in self._roles:
             until(self._ready(child.name), child, seconds=READY_SECONDS, pause=self._stop.pause)
+        # Flower asked the workers when it started, which may have been before them; it asks again when told to.
+        refresh = (self._settings.flower_port, "/api/workers?refresh=1")
+        threading.Thread(target=answers, args=refresh, name="flower-refresh", daemon=True).start()
 
     def watch(self) -> None:
         """Restart what dies. Raises Stopped when we shall stop."""
