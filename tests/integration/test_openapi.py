@@ -16,7 +16,6 @@ from tests.integration.http import Api
 from tests.stack import Stack
 
 ERROR = "#/components/schemas/ErrorBody"
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
