@@ -130,7 +130,6 @@ def test_schemathesis_finds_nothing(web: Api, agents: Any, tmp_path: Path, who: 
     caller = web.as_user() if who == "user" else web.as_service()
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
-        f"--config-file={HERE / 'schemathesis.toml'}",
         "run",
         f"{web.url}/api/openapi.json",
         f"--header=Authorization: Bearer {caller.token}",
