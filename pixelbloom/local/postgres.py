@@ -27,8 +27,9 @@ SETTINGS = (
     "jit=off",
     "timezone=UTC",
     "log_timezone=UTC",
-    "log_line_prefix=",
+    "log_line_prefix=%m [%p] ",
     "log_checkpoints=off",
+    "log_lock_waits=on",
     "idle_in_transaction_session_timeout=5min",
 )
 

@@ -126,7 +126,7 @@ def test_the_docs_page_asks_no_other_server(web: Api) -> None:
 
 
 @pytest.mark.parametrize("who", ["user", "service"])
-def test_schemathesis_finds_nothing(web: Api, agents: Any, tmp_path: Path, who: str) -> None:
+def test_schemathesis_finds_nothing(web: Api, agents: Any, stack: Stack, tmp_path: Path, who: str) -> None:
     caller = web.as_user() if who == "user" else web.as_service()
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
@@ -141,4 +141,5 @@ def test_schemathesis_finds_nothing(web: Api, agents: Any, tmp_path: Path, who: 
 
     found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
 
-    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
+    said = "".join(f"\n--- {name}\n{stack.output.tail(name)}" for name in ("postgres", "postgrest", "web-1"))
+    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:] + said

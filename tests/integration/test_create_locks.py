@@ -1,0 +1,52 @@
+"""Submitting a run again while a worker is finishing it: neither may wait for what the other holds."""
+
+import json
+import threading
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+
+
+def submission(caller: str, lane: str) -> str:
+    step = {"key": "chat_agent", "agent_type": "chat_agent", "input": {}}
+    run = {
+        "id": str(uuid4()),
+        "kind": "agent",
+        "agent_type": "chat_agent",
+        "caller": caller,
+        "lane": lane,
+        "idempotency_key": "the-same",
+        "request_hash": "h",
+        "input": {},
+        "steps": [step],
+    }
+    return json.dumps([run])
+
+
+def test_a_repeated_key_holds_no_lane_while_it_waits_for_the_run(stack: Any) -> None:
+    caller = f"test-{uuid4()}"
+    create = "select public.create_runs(%s::jsonb, 4)"
+    answers: list[Any] = []
+
+    def repeat() -> None:
+        with psycopg.connect(stack.database_url) as again:
+            answers.append(again.execute(create, [submission(caller, caller)]).fetchone())
+
+    with psycopg.connect(stack.database_url, autocommit=True) as watch, psycopg.connect(stack.database_url) as worker:
+        watch.execute(create, [submission(caller, caller)])
+        # As finish_steps does: first the run's row, then the lane.
+        worker.execute("update public.runs set progress = 0.5 where caller = %s", [caller])
+        other = threading.Thread(target=repeat)
+        other.start()
+        try:
+            blocked = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
+            stack.wait_for(lambda: watch.execute(blocked, [worker.info.backend_pid]).fetchone() == (1,))
+            lane = "select pg_try_advisory_xact_lock(hashtextextended('lane:' || %s, 0))"
+            assert worker.execute(lane, [caller]).fetchone() == (True,)
+        finally:
+            worker.commit()
+            other.join()
+
+    [(answer,)] = answers
+    assert [run["created"] for run in answer["runs"]] == [False]
