@@ -183,7 +183,7 @@ def test_a_token_that_does_not_verify_is_refused_without_being_shown(live: dict[
 
 
 def test_ctrl_c_leaves_the_run_alone_and_says_how_to_go_on(live: dict[str, str], model: OllamaServer) -> None:
-    model.always(Script(pieces=["one\n"] * 30, delay=0.1))
+    model.always(Script(pieces=["one\n"] * 150, delay=0.1))
     process = start(live, "invoke", "chat_agent", *TALK, "--watch")
     assert process.stderr is not None
     run_id = process.stderr.readline().split()[1]
