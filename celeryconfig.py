@@ -4,6 +4,7 @@ from kombu.entity import Exchange, Queue
 
 from pixelbloom.config import settings
 from pixelbloom.queue import broker_address
+from pixelbloom.runs.run import BROKER_PRIORITY
 
 #: Longer than the longest step, or a running step's message is delivered again and again.
 VISIBILITY_TIMEOUT_SECONDS = 2 * 3600
@@ -17,7 +18,9 @@ broker_transport_options = {
     "socket_connect_timeout": 2.0,
     "socket_keepalive": True,
     "health_check_interval": 10,
+    "priority_steps": sorted(BROKER_PRIORITY.values()),
 }
+task_inherit_parent_priority = True  # a chain goes on as urgent as it began
 visibility_timeout = VISIBILITY_TIMEOUT_SECONDS
 
 # The truth about a run is in Postgres; there is no result backend.
@@ -37,6 +40,7 @@ task_routes = {
     "pixelbloom.run_step": {"queue": "agents"},
     "pixelbloom.relay_outbox": {"queue": "events"},
     "pixelbloom.sweep_runs": {"queue": "maintenance"},
+    "pixelbloom.purge_runs": {"queue": "maintenance"},
 }
 
 # A message is acknowledged when its step has ended; a worker that dies gives it back.
@@ -62,5 +66,6 @@ beat_max_loop_interval = 1.0
 # A message that nobody took in time is dropped: the next one does the same work.
 beat_schedule = {
     "sweep": {"task": "pixelbloom.sweep_runs", "schedule": 2.0, "options": {"expires": 4.0}},
+    "purge": {"task": "pixelbloom.purge_runs", "schedule": 300.0, "options": {"expires": 250.0}},
     "relay": {"task": "pixelbloom.relay_outbox", "schedule": 1.0, "options": {"expires": 2.0}},
 }

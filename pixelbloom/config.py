@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from limits import parse
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -47,8 +48,19 @@ def _origin(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _rate(value: str) -> str | None:
+    if value.strip().lower() == "off":
+        return None
+    try:
+        parse(value)
+    except ValueError:
+        raise ValueError("must be a rate like 6000/minute or 100/second, or off") from None
+    return value
+
+
 HttpUrl = Annotated[str, _url("http", "https")]
 RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
+RateLimit = Annotated[str | None, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
@@ -99,6 +111,8 @@ class Settings(BaseSettings):
     agent_concurrency: int = Field(8, ge=1, le=256)
     lease_seconds: float = Field(15, ge=2, le=600)
     user_concurrency: int = Field(64, ge=1, le=10_000)
+    run_rate_limit: RateLimit = "6000/minute"
+    run_retention_days: float | None = Field(None, gt=0, le=36_500)
 
     # Stripe
     stripe_api_key: SecretStr | None = None

@@ -9,21 +9,24 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from celery import Celery
 
+from pixelbloom.runs.plan import canvas
+
 log = structlog.get_logger(__name__)
 
-STEP_TASK = "pixelbloom.run_step"
-AGENTS_QUEUE = "agents"
+#: The remote control command of workers that stops a run's steps.
+STOP_COMMAND = "stop_run"
 #: Messages kept while the broker is away; the sweep publishes what does not fit.
 MAX_PENDING = 20_000
 MAX_BACKOFF_SECONDS = 5.0
 
 
 class Dispatcher:
-    """A background sender of the process, with one connection of its own.
+    """A background sender of the process.
 
     `tell` publishes updates of runs; what it cannot publish is left to the outbox.
     """
@@ -33,18 +36,28 @@ class Dispatcher:
         self._tell = tell
         self._pending: deque[Mapping[str, Any]] = deque()
         self._updates: list[dict[str, Any]] = []
+        self._stops: list[str] = []
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = 0
 
-    def publish(self, steps: Sequence[Mapping[str, Any]], updates: Sequence[dict[str, Any]] = ()) -> None:
-        """Send these admitted steps (`run_id`, `key`, `agent_type`, `published_at`) soon; returns at once.
+    def publish(
+        self,
+        steps: Sequence[Mapping[str, Any]],
+        updates: Sequence[dict[str, Any]] = (),
+        *,
+        stop: UUID | None = None,
+    ) -> None:
+        """Send these admitted steps, each with the stretch that follows it, soon; returns at once.
 
-        The updates are told first, so that nobody hears of a run's start before its submission.
+        The updates are told first, so that nobody hears of a run's start before its submission. `stop` is a cancelled
+        run: workers hear of it at once; where they do not, the renewal of their lease tells them.
         """
-        if not steps and not updates:
+        if not steps and not updates and stop is None:
             return
         with self._wake:
+            if stop is not None and len(self._stops) < MAX_PENDING:
+                self._stops.append(str(stop))
             self._updates.extend(updates[: max(MAX_PENDING - len(self._updates), 0)])
             room = MAX_PENDING - len(self._pending)
             self._pending.extend(steps[: max(room, 0)])
@@ -60,20 +73,21 @@ class Dispatcher:
         backoff = 0.1
         while True:
             try:
-                with self._app.connection_for_write() as connection:
-                    producer = self._app.amqp.Producer(connection)
-                    while True:
-                        with self._wake:
-                            while not self._pending and not self._updates:
-                                self._wake.wait()
-                            updates, self._updates = self._updates, []
-                            steps = list(self._pending)
-                        if updates:
-                            self._tell_all(updates)
-                        for step in steps:
-                            self._send(producer, step)
-                            self._pending.popleft()
-                        backoff = 0.1
+                while True:
+                    with self._wake:
+                        while not (self._pending or self._updates or self._stops):
+                            self._wake.wait()
+                        updates, self._updates = self._updates, []
+                        stops, self._stops = self._stops, []
+                        steps = list(self._pending)
+                    for run_id in stops:
+                        self._app.control.broadcast(STOP_COMMAND, arguments={"run_id": run_id})
+                    if updates:
+                        self._tell_all(updates)
+                    for step in steps:
+                        canvas(self._app, step).apply_async(retry=False)
+                        self._pending.popleft()
+                    backoff = 0.1
             except Exception as error:
                 log.warning("dispatch_failed", reason=type(error).__name__, pending=len(self._pending))
                 threading.Event().wait(backoff)
@@ -84,16 +98,3 @@ class Dispatcher:
             self._tell(updates)
         except Exception as error:
             log.warning("updates_left_to_outbox", count=len(updates), reason=type(error).__name__)
-
-    def _send(self, producer: Any, step: Mapping[str, Any]) -> None:
-        run_id, key = step["run_id"], step["key"]
-        self._app.send_task(
-            STEP_TASK,
-            args=(run_id, key),
-            queue=AGENTS_QUEUE,
-            producer=producer,
-            headers={"published_at": step["published_at"]},
-            argsrepr=f"(run {run_id}, step {key})",
-            ignore_result=True,
-            retry=False,
-        )

@@ -69,6 +69,13 @@ class LeaseKeeper:
                 if not self._leases:
                     self._held.clear()
 
+    def cancel(self, run_id: UUID) -> int:
+        """Stop the steps of a cancelled run that are in hand here. Answers how many."""
+        mine = [lease for lease in self._snapshot() if lease.run_id == run_id]
+        for lease in mine:
+            lease.control.stop(StepCancelled("The run was cancelled."))
+        return len(mine)
+
     def stop_all(self) -> None:
         """Make every step in hand give up, so that another worker can take it."""
         for lease in self._snapshot():

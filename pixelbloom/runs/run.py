@@ -1,6 +1,6 @@
 """A run and its steps as values, and as the API tells them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -22,6 +22,26 @@ class RunStatus(StrEnum):
         return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 
+class Priority(StrEnum):
+    """Which runs go first: those that a person waits for, then the others."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+    @property
+    def number(self) -> int:
+        """As the database orders by it: the larger first."""
+        return 0 if self is Priority.INTERACTIVE else -1
+
+    @classmethod
+    def of(cls, number: int) -> "Priority":
+        return cls.INTERACTIVE if number >= 0 else cls.BATCH
+
+
+#: The same for the broker: of kombu's lists in Redis, 0 goes first.
+BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
+
+
 def parse_time(value: str | None) -> datetime | None:
     """A time of the database, in UTC."""
     return datetime.fromisoformat(value).astimezone(UTC) if value else None
@@ -34,36 +54,53 @@ def iso(value: datetime | None) -> str | None:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a run; an agent run has one."""
+    """One step of a run; an agent run has one. The items of a map are steps too, kept under it."""
 
     key: str
-    agent_type: str
+    kind: str
+    agent_type: str | None
+    parent: str | None
+    needs: tuple[str, ...]
     status: str
     attempt: int
     started_at: datetime | None
     finished_at: datetime | None
+    deadline_at: datetime | None
     provider: str | None
     model: str | None
     prompt_tokens: int
     completion_tokens: int
     output: Any
     error: str | None
+    error_code: str | None
+    errors: tuple[Mapping[str, Any], ...]
+    #: Of an approval that was asked for: what it says, and who may decide.
+    message: str | None
+    approvers: str | None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         return cls(
             key=row["key"],
+            kind=row["kind"],
             agent_type=row["agent_type"],
+            parent=row["parent"],
+            needs=tuple(row["needs"]),
             status=row["status"],
             attempt=row["attempt"],
             started_at=parse_time(row["started_at"]),
             finished_at=parse_time(row["finished_at"]),
+            deadline_at=parse_time(row["deadline_at"]),
             provider=row["provider"],
             model=row["model"],
             prompt_tokens=row["prompt_tokens"],
             completion_tokens=row["completion_tokens"],
             output=row["output"],
             error=row["error"],
+            error_code=row["error_code"],
+            errors=tuple(row["errors"]),
+            message=row["message"] if row["kind"] == "approval" else None,
+            approvers=row["approvers"] if row["kind"] == "approval" else None,
         )
 
     @property
@@ -73,11 +110,13 @@ class Step:
             return None
         return round((self.finished_at - self.started_at).total_seconds() * 1000)
 
-    def to_public(self) -> dict[str, Any]:
-        """The step as `GET /api/agents/runs/{request_id}` shows it."""
-        return {
+    def to_public(self, items: Sequence["Step"] = ()) -> dict[str, Any]:
+        """The step as `GET /api/agents/runs/{request_id}` shows it; a map with its items."""
+        shown = {
             "key": self.key,
+            "kind": self.kind,
             "agent_type": self.agent_type,
+            "needs": list(self.needs),
             "status": self.status,
             "attempt": self.attempt,
             "started_at": iso(self.started_at),
@@ -90,7 +129,14 @@ class Step:
             "completion_tokens": self.completion_tokens,
             "output": self.output,
             "error": self.error,
+            "error_code": self.error_code,
+            "errors": [dict(error) for error in self.errors],
         }
+        if self.kind == "approval":
+            shown |= {"message": self.message, "approvers": self.approvers, "deadline_at": iso(self.deadline_at)}
+        if self.kind == "map":
+            shown["items"] = [item.to_public() for item in items]
+        return shown
 
 
 @dataclass(frozen=True)
@@ -114,7 +160,11 @@ class Run:
     provider: str | None
     model: str | None
     attempts: int
+    retries: int
+    replay_of: UUID | None
+    webhook_url: str | None
     correlation_id: str | None
+    run_at: datetime | None
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -144,7 +194,11 @@ class Run:
             provider=row["provider"],
             model=row["model"],
             attempts=row["attempts"],
+            retries=row["retries"],
+            replay_of=UUID(row["replay_of"]) if row["replay_of"] else None,
+            webhook_url=row["webhook_url"],
             correlation_id=row["correlation_id"],
+            run_at=parse_time(row["run_at"]),
             created_at=created,
             started_at=parse_time(row["started_at"]),
             finished_at=parse_time(row["finished_at"]),
@@ -178,12 +232,19 @@ class Run:
             "provider": self.provider,
             "model": self.model,
             "attempts": self.attempts,
+            "retries": self.retries,
+            "replay_of": str(self.replay_of) if self.replay_of else None,
             "correlation_id": self.correlation_id,
+            "run_at": iso(self.run_at),
             "created_at": iso(self.created_at),
             "started_at": iso(self.started_at),
             "finished_at": iso(self.finished_at),
-            "steps": [step.to_public() for step in self.steps],
+            "steps": [step.to_public(self.items(step.key)) for step in self.steps if step.parent is None],
         }
+
+    def items(self, key: str) -> list[Step]:
+        """The items of a map, in order."""
+        return [step for step in self.steps if step.parent == key]
 
     def to_update(self) -> dict[str, Any]:
         """The run's state in the form that the outbox keeps and the publisher tells."""
@@ -203,4 +264,5 @@ class Run:
             "provider": self.provider,
             "model": self.model,
             "attempts": self.attempts,
+            "steps": {s.key: s.status for s in self.steps if s.parent is None} if self.kind == "workflow" else None,
         }

@@ -12,7 +12,8 @@ from uuid import UUID, uuid4
 from pixelbloom.agents import registry
 from pixelbloom.errors import Conflict, InvalidInput, Unavailable
 from pixelbloom.events.types import RunUpdate
-from pixelbloom.runs.run import Run, RunStatus, parse_time
+from pixelbloom.runs.plan import agent_step
+from pixelbloom.runs.run import Priority, Run, RunStatus, iso, parse_time
 from pixelbloom.store.runs import RunStore
 
 MAX_PAGE = 200
@@ -21,17 +22,51 @@ CURSOR_PATTERN = "^[0-9]{16}[0-9a-f]{32}$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Submission:
-    """What a caller asked for, checked by the web tier."""
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """How work is to be done, whatever it is. `run_at` is the earliest moment of its start."""
 
-    agent_type: str
-    input: Mapping[str, Any]
     caller: str
     user_id: UUID | None
     metadata: Mapping[str, Any]
     idempotency_key: str | None = None
     correlation_id: str | None = None
+    priority: Priority = Priority.INTERACTIVE
+    run_at: datetime | None = None
+    webhook_url: str | None = None
+    replay_of: UUID | None = None
+
+    def row(self) -> dict[str, Any]:
+        """The columns of a run that they fill."""
+        return {
+            "user_id": str(self.user_id) if self.user_id else None,
+            "caller": self.caller,
+            "lane": str(self.user_id) if self.user_id else self.caller,
+            "priority": self.priority.number,
+            "idempotency_key": self.idempotency_key,
+            "correlation_id": self.correlation_id,
+            "metadata": dict(self.metadata),
+            "run_at": iso(self.run_at),
+            "webhook_url": self.webhook_url,
+            "replay_of": str(self.replay_of) if self.replay_of else None,
+        }
+
+    def request_hash(self, *what: Any) -> str:
+        """Tells two requests under one idempotency key apart."""
+        body: list[Any] = [*what, str(self.user_id) if self.user_id else None, self.metadata]
+        # Left out where they say nothing, so that a key outlives the fields that came later.
+        extras = [self.priority.value, iso(self.run_at), self.webhook_url]
+        if extras != [Priority.INTERACTIVE.value, None, None]:
+            body.append(extras)
+        return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(Terms):
+    """An agent's work, checked by the web tier."""
+
+    agent_type: str
+    input: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -52,9 +87,23 @@ class RunFilter:
     owner: UUID | None
     status: RunStatus | None = None
     agent_type: str | None = None
+    workflow_id: str | None = None
+    error_code: str | None = None
     kind: str | None = "agent"
     created_after: datetime | None = None
     created_before: datetime | None = None
+
+    def columns(self) -> dict[str, str]:
+        """The columns that must have a value."""
+        wanted = {
+            "user_id": self.owner,
+            "status": self.status,
+            "agent_type": self.agent_type,
+            "workflow_id": self.workflow_id,
+            "error_code": self.error_code,
+            "kind": self.kind,
+        }
+        return {name: str(value) for name, value in wanted.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -91,31 +140,27 @@ class RunService:
         """
         agent = registry.get(submission.agent_type)
         checked = agent.validate(dict(submission.input))
+        return self.accept(
+            {
+                **submission.row(),
+                "kind": "agent",
+                "agent_type": agent.agent_type,
+                "request_hash": submission.request_hash(submission.agent_type, submission.input),
+                "input": checked,
+                "steps": [agent_step(agent, checked, self._model_timeout)],
+            },
+            run_id,
+        )
+
+    def again(self, run: Mapping[str, Any], terms: Terms) -> Accepted:
+        """A new run of the same agent with the same input."""
+        return self.submit(Submission(agent_type=run["agent_type"], input=run["input"], **vars(terms)))
+
+    def accept(self, row: Mapping[str, Any], run_id: UUID | None = None) -> Accepted:
+        """Keep a run of whatever kind, and hand on what may start. Raises Conflict and Unavailable, as `submit`."""
         run_id = run_id or uuid4()
         try:
-            answer = self._store.create(
-                {
-                    "id": str(run_id),
-                    "kind": "agent",
-                    "agent_type": agent.agent_type,
-                    "user_id": str(submission.user_id) if submission.user_id else None,
-                    "caller": submission.caller,
-                    "lane": str(submission.user_id) if submission.user_id else submission.caller,
-                    "idempotency_key": submission.idempotency_key,
-                    "request_hash": request_hash(submission),
-                    "correlation_id": submission.correlation_id,
-                    "input": checked,
-                    "metadata": dict(submission.metadata),
-                    "steps": [
-                        {
-                            "key": agent.agent_type,
-                            "agent_type": agent.agent_type,
-                            "input": checked,
-                            "timeout_seconds": agent.deadline(self._model_timeout),
-                        }
-                    ],
-                }
-            )
+            answer = self._store.create({"id": str(run_id), **row})
         except Unavailable as error:
             raise Unavailable(
                 f"The database did not confirm run {run_id}: ask for that run, or send the request again"
@@ -149,19 +194,9 @@ class RunService:
 
     def page(self, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
         """Runs, newest first. Raises InvalidInput for a cursor that we did not give."""
-        filters = {
-            name: str(value)
-            for name, value in (
-                ("user_id", wanted.owner),
-                ("status", wanted.status),
-                ("agent_type", wanted.agent_type),
-                ("kind", wanted.kind),
-            )
-            if value is not None
-        }
         rows = self._store.page(
             limit=limit + 1,
-            filters=filters,
+            filters=wanted.columns(),
             created_after=wanted.created_after,
             created_before=wanted.created_before,
             before=read_cursor(cursor) if cursor else None,
@@ -171,17 +206,6 @@ class RunService:
             items=tuple(Run.from_row(row) for row in rows[:limit]),
             next_cursor=write_cursor(rows[limit - 1]) if more else None,
         )
-
-
-def request_hash(submission: Submission) -> str:
-    """Tells two requests under one idempotency key apart."""
-    body = [
-        submission.agent_type,
-        submission.input,
-        str(submission.user_id) if submission.user_id else None,
-        submission.metadata,
-    ]
-    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def write_cursor(row: Mapping[str, Any]) -> str:

@@ -16,12 +16,16 @@ JsonObject = dict[str, Any]
 #: A run as it is polled; the steps come with it in one request.
 RUN_COLUMNS = (
     "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,rev,progress,step,result,error,error_code,"
-    "metadata,provider,model,attempts,run_at,created_at,started_at,finished_at,updated_at,correlation_id"
+    "metadata,provider,model,attempts,retries,replay_of,webhook_url,run_at,created_at,started_at,finished_at,updated_at,"
+    "correlation_id"
 )
 STEP_COLUMNS = (
-    "key,agent_type,position,status,attempt,started_at,finished_at,provider,model,prompt_tokens,completion_tokens,"
-    "output,error"
+    "key,kind,agent_type,parent,needs,position,status,attempt,started_at,finished_at,deadline_at,provider,model,"
+    "prompt_tokens,completion_tokens,output,error,error_code,errors,message:input->>message,"
+    "approvers:input->>approvers"
 )
+#: What a run was made from, for making another of it.
+SOURCE_COLUMNS = f"{RUN_COLUMNS},input,priority"
 
 
 class RunStore:
@@ -76,19 +80,58 @@ class RunStore:
         )
         return answer
 
-    def sweep(self, *, interval_seconds: float, lost_before: datetime, limit: int) -> JsonObject:
-        """Put right what dead processes left. Answers {"skipped": true} where another sweep is on."""
+    def sweep(self, *, interval_seconds: float, lost_before: Mapping[int, datetime], limit: int) -> JsonObject:
+        """Put right what dead processes left. Answers {"skipped": true} where another sweep is on.
+
+        `lost_before` says for each priority before when a step must have been published to be lost.
+        """
         answer: JsonObject = self._gateway.rpc(
             "sweep_runs",
             {
                 "p_interval_seconds": interval_seconds,
                 "p_lease_seconds": self._lease_seconds,
-                "p_lost_before": lost_before.isoformat(),
+                "p_lost_before": {str(priority): moment.isoformat() for priority, moment in lost_before.items()},
                 "p_lane_limit": self._lane_limit,
                 "p_limit": limit,
             },
         )
         return answer
+
+    # Control
+
+    def cancel(self, run_id: UUID) -> JsonObject:
+        """Ask a run to stop. Answers {"outcome": "cancelled" | "requested" | "finished" | "gone", "status", ...}."""
+        answer: JsonObject = self._gateway.rpc(
+            "cancel_run", {"p_run_id": str(run_id), "p_lane_limit": self._lane_limit}
+        )
+        return answer
+
+    def retry(self, run_ids: Sequence[UUID]) -> JsonObject:
+        """Let ended runs go on. Answers {"items": [{"outcome": "retried" | "not_failed" | "gone", ...}], "publish"}."""
+        answer: JsonObject = self._gateway.rpc(
+            "retry_runs", {"p_items": [{"run_id": str(i)} for i in run_ids], "p_lane_limit": self._lane_limit}
+        )
+        return answer
+
+    def decide(self, run_id: UUID, key: str, *, approved: bool, comment: str | None, by: str) -> JsonObject:
+        """Decide a waiting step. Answers {"outcome": "decided" | "already" | "not_waiting" | "gone", "status", ...}."""
+        answer: JsonObject = self._gateway.rpc(
+            "decide_step",
+            {
+                "p_run_id": str(run_id),
+                "p_key": key,
+                "p_approved": approved,
+                "p_comment": comment,
+                "p_by": by,
+                "p_lane_limit": self._lane_limit,
+            },
+        )
+        return answer
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Remove at most `limit` runs that ended before then. Answers how many."""
+        gone: int = self._gateway.rpc("purge_runs", {"p_before": before.isoformat(), "p_limit": limit})
+        return gone
 
     # Read
 
@@ -106,6 +149,13 @@ class RunStore:
             lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]), name="runs.find"
         )
 
+    def source(self, run_id: UUID) -> JsonObject:
+        """What the run was made from. Raises NotFound."""
+        rows = self.find([run_id], columns=SOURCE_COLUMNS)
+        if not rows:
+            raise NotFound("There is no such run.")
+        return rows[0]
+
     def page(
         self,
         *,
@@ -114,11 +164,16 @@ class RunStore:
         created_after: datetime | None,
         created_before: datetime | None,
         before: tuple[str, str] | None,
+        columns: str | None = None,
     ) -> list[JsonObject]:
-        """Newest first, at most `limit`, from after the (created_at, id) of `before` on."""
+        """Newest first, at most `limit`, from after the (created_at, id) of `before` on; without the items of maps."""
 
         def query(client: Client) -> Any:
-            rows = client.table("runs").select(f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})")
+            if columns:
+                rows = client.table("runs").select(columns)
+            else:
+                rows = client.table("runs").select(f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})")
+                rows = rows.is_("run_steps.parent", "null")
             for column, value in filters.items():
                 rows = rows.eq(column, value)
             if created_after:

@@ -8,7 +8,8 @@ import redis
 import structlog
 
 from pixelbloom.queue import app
-from pixelbloom.runs.dispatch import AGENTS_QUEUE
+from pixelbloom.runs.plan import AGENTS_QUEUE, PUBLISHED_AT
+from pixelbloom.runs.run import BROKER_PRIORITY, Priority
 from pixelbloom.tasks.services import services
 
 log = structlog.get_logger(__name__)
@@ -19,6 +20,11 @@ LIMIT = 500
 MARGIN = timedelta(seconds=10)
 #: Holds when this Redis was first seen; gone when Redis lost its data.
 EPOCH_KEY = "pb:epoch"
+#: kombu's own, between a queue's name and a priority.
+PRIORITY_SEPARATOR = "\x06\x16"
+#: Runs removed in one task; the next one goes on.
+PURGE_BATCH = 500
+PURGE_BATCHES = 20
 
 
 @app.task(name="pixelbloom.sweep_runs")
@@ -35,25 +41,54 @@ def sweep_runs() -> dict[str, int]:
     return counts
 
 
-def lost_before(client: redis.Redis) -> datetime:
-    """A step published before this moment, and still not taken, is no longer at the broker.
+@app.task(name="pixelbloom.purge_runs")
+def purge_runs() -> int:
+    """Remove runs that ended longer ago than RUN_RETENTION_DAYS, in bounded batches. Answers how many."""
+    parts = services()
+    days = parts.settings.run_retention_days
+    if days is None:
+        return 0
+    before, total = datetime.now(UTC) - timedelta(days=days), 0
+    for _ in range(PURGE_BATCHES):
+        gone = parts.runs.purge(before, PURGE_BATCH)
+        total += gone
+        if gone < PURGE_BATCH:
+            break
+    if total:
+        log.info("runs_purged", count=total, days=days)
+    return total
 
-    The queue is first in, first out: what was published before its oldest message has left it. And after Redis lost
-    its data, whatever was published before is gone.
+
+def lost_before(client: redis.Redis) -> dict[int, datetime]:
+    """For each priority: a step published before this moment, and still not taken, is no longer at the broker.
+
+    Each of the queue's lists is first in, first out: what was published before its oldest message has left it. And
+    after Redis lost its data, whatever was published before is gone.
     """
     now = datetime.now(UTC)
     pipe = client.pipeline(transaction=False)
     pipe.set(EPOCH_KEY, now.isoformat(), nx=True)
     pipe.get(EPOCH_KEY)
-    pipe.lindex(AGENTS_QUEUE, -1)
-    _, epoch, oldest = pipe.execute()
-    return max(datetime.fromisoformat(text(epoch)), (published_at(oldest) if oldest else now) - MARGIN)
+    for priority in Priority:
+        pipe.lindex(broker_list(priority), -1)
+    _, epoch, *oldest = pipe.execute()
+    since = datetime.fromisoformat(text(epoch))
+    return {
+        priority.number: max(since, (published_at(message) if message else now) - MARGIN)
+        for priority, message in zip(Priority, oldest, strict=True)
+    }
+
+
+def broker_list(priority: Priority) -> str:
+    """The list in Redis that kombu keeps the messages of a priority in."""
+    number = BROKER_PRIORITY[priority]
+    return f"{AGENTS_QUEUE}{PRIORITY_SEPARATOR}{number}" if number else AGENTS_QUEUE
 
 
 def published_at(message: bytes | str) -> datetime:
     """When a message of the queue was published, by its own header."""
     header: dict[str, Any] = json.loads(message).get("headers") or {}
-    stamp = header.get("published_at")
+    stamp = header.get(PUBLISHED_AT)
     return datetime.fromisoformat(stamp) if stamp else datetime.min.replace(tzinfo=UTC) + MARGIN
 
 

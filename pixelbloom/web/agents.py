@@ -1,27 +1,21 @@
 """`/api/agents`: which agents there are, and invoking one."""
 
-from contextlib import AbstractContextManager, nullcontext
-from threading import Event
 from typing import Any
-from uuid import UUID, uuid4
 
-import structlog
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import Agent
-from pixelbloom.auth.principal import Principal
-from pixelbloom.errors import FieldError, Forbidden, InvalidInput, NotFound
+from pixelbloom.errors import FieldError, InvalidInput, NotFound
 from pixelbloom.runs.service import Accepted, Submission
-from pixelbloom.web import examples, request_id
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web import examples
+from pixelbloom.web.caller import authenticate
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.schemas import AgentBody, AgentList, AgentPath, InvokeRequest, InvokeResponse
 from pixelbloom.web.services import services
-
-log = structlog.get_logger(__name__)
+from pixelbloom.web.submitting import submitted, terms
 
 agents = APIBlueprint(
     "agents",
@@ -32,9 +26,6 @@ agents = APIBlueprint(
 )
 agents.before_request(authenticate)
 
-_KEY_FIELD = "Idempotency-Key"
-_MAX_KEY = 255
-
 
 @agents.post(
     "/invoke",
@@ -42,7 +33,7 @@ _MAX_KEY = 255
     operation_id="invokeAgent",
     responses={
         **success(InvokeResponse, examples.QUEUED, description="The run is kept.", headers=("Preference-Applied",)),
-        **failures(400, 401, 403, 409, 413, 500, 503),
+        **failures(400, 401, 403, 409, 413, 429, 500, 503),
     },
     openapi_extensions={"parameters": examples.INVOKE_HEADERS},
 )
@@ -52,18 +43,9 @@ def invoke(body: InvokeRequest) -> Response:
     `Prefer: wait=N` holds the answer until the run ends or N seconds pass. With an `Idempotency-Key` the same request
     of the same caller gives the same run.
     """
-    caller = principal()
-    wanted = Submission(
-        agent_type=_known(body.agent_type),
-        input=body.input,
-        caller=caller.caller,
-        user_id=_in_whose_name(caller, body.user_id),
-        metadata=body.metadata,
-        idempotency_key=_idempotency_key(),
-        correlation_id=request_id.current(),
-    )
+    wanted = Submission(agent_type=_known(body.agent_type), input=body.input, **terms(body))
     seconds = wait_seconds(request.headers.get("Prefer"))
-    accepted = _submit(wanted) if seconds is None else _submit_and_wait(wanted, seconds)
+    accepted = submitted(lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type)
     response = jsonify(_rendered(accepted))
     if seconds is not None:
         response.headers["Preference-Applied"] = f"wait={seconds}"
@@ -103,49 +85,6 @@ def _known(agent_type: str) -> str:
         return registry.get(agent_type).agent_type
     except InvalidInput as error:
         raise InvalidInput(error.message, [FieldError("agent_type", "is not known")]) from error
-
-
-def _in_whose_name(caller: Principal, user_id: UUID | None) -> UUID | None:
-    if user_id is None:
-        return caller.user_id
-    if not caller.may_act_for(user_id):
-        raise Forbidden("A user's token may name only its own user_id; leave user_id out, or use a service token.")
-    return user_id
-
-
-def _idempotency_key() -> str | None:
-    key = request.headers.get(_KEY_FIELD)
-    if key is None:
-        return None
-    if not 1 <= len(key) <= _MAX_KEY or not all("!" <= char <= "~" for char in key):
-        fault = f"must be 1 to {_MAX_KEY} visible ASCII characters"
-        raise InvalidInput(f"The header {_KEY_FIELD} {fault}.", [FieldError(_KEY_FIELD, fault)])
-    return key
-
-
-def _submit(wanted: Submission, run_id: UUID | None = None) -> Accepted:
-    accepted = services().runs.submit(wanted, run_id)
-    structlog.contextvars.bind_contextvars(run_id=str(accepted.id))
-    log.info("run_accepted", agent_type=wanted.agent_type, created=accepted.created)
-    return accepted
-
-
-def _submit_and_wait(wanted: Submission, seconds: int) -> Accepted:
-    """Listen first, then insert, so that no end is missed."""
-    run_id = uuid4()
-    waiter = services().waiter
-    with waiter.watch(run_id) as end:
-        accepted = _submit(wanted, run_id)
-        if accepted.status.terminal:
-            return accepted
-        repeated = accepted.id != run_id
-        watch: AbstractContextManager[Event] = waiter.watch(accepted.id) if repeated else nullcontext(end)
-        with watch as this_end:
-            # A run that was there before may have ended while nobody listened here.
-            if not (repeated and services().runs.get(accepted.id).status.terminal):
-                this_end.wait(seconds)
-    run = services().runs.get(accepted.id)
-    return Accepted(id=run.id, status=run.status, result=run.result, error=run.error, created=accepted.created)
 
 
 def _rendered(accepted: Accepted) -> dict[str, Any]:

@@ -23,14 +23,19 @@ RUN: dict[str, Any] = {
     "provider": "ollama",
     "model": "llama3.1:8b",
     "attempts": 1,
+    "retries": 0,
+    "replay_of": None,
     "correlation_id": "7d0c2f6b3c0f4a4f9e1c0a5b6d7e8f90",
+    "run_at": None,
     "created_at": "2026-01-31T12:00:00.004000Z",
     "started_at": _STARTED,
     "finished_at": _FINISHED,
     "steps": [
         {
             "key": "chat_agent",
+            "kind": "agent",
             "agent_type": "chat_agent",
+            "needs": [],
             "status": "completed",
             "attempt": 1,
             "started_at": _STARTED,
@@ -41,8 +46,20 @@ RUN: dict[str, Any] = {
             "tokens": 212,
             "output": {"reply": "A landing page takes about two weeks."},
             "error": None,
+            "error_code": None,
+            "errors": [],
         }
     ],
+}
+
+RETRY: dict[str, Any] = {"agent_type": "chat_agent", "created_after": "2026-01-31T00:00:00Z"}
+
+RETRIED: dict[str, Any] = {"retried": 1, "run_ids": [_RUN_ID], "more": False}
+
+REPLAYED: dict[str, Any] = {
+    "request_id": "9d0f4c2a-3f57-4d0e-8a0e-6c1b2a4f5e70",
+    "status": "queued",
+    "replay_of": _RUN_ID,
 }
 
 AGENT: dict[str, Any] = {

@@ -13,7 +13,7 @@ import pixelbloom
 from pixelbloom.agents import registry
 from pixelbloom.agents.described import text_pattern
 from pixelbloom.errors import FieldError, InvalidInput
-from pixelbloom.web import schemas
+from pixelbloom.web import schemas, workflow_schemas
 from pixelbloom.web.schemas import ErrorBody
 
 DOCUMENT_URL = "/api/openapi.json"
@@ -49,8 +49,9 @@ _ERRORS = {
     401: ("No token, or one that does not verify.", "The token has expired; sign in again.", "UNAUTHORIZED"),
     403: ("Verified, but not allowed.", "A user's token may name only its own user_id.", "FORBIDDEN"),
     404: ("No such thing, or not yours.", "There is no such run, or it is not yours.", "NOT_FOUND"),
-    409: ("The Idempotency-Key came with another body.", "Use a new key for a new request.", "CONFLICT"),
+    409: ("The state does not allow it, or the Idempotency-Key came with another body.", "Use a new key.", "CONFLICT"),
     413: ("The body is larger than 1 MiB.", "The body is larger than 1 MiB; send less.", "PAYLOAD_TOO_LARGE"),
+    429: ("More than RUN_RATE_LIMIT.", "You may submit 6000 per 1 minute; try again.", "RATE_LIMITED"),
     500: ("Our fault.", "Something went wrong on our side; give the request id.", "INTERNAL"),
     503: ("A part we need does not answer now.", "The database does not answer; try again shortly.", "UNAVAILABLE"),
 }
@@ -90,7 +91,7 @@ def failures(*statuses: int) -> Responses:
     found: Responses = {}
     for status in statuses:
         description, sentence, code = _ERRORS[status]
-        extra = {401: ("WWW-Authenticate",), 503: ("Retry-After",)}.get(status, ())
+        extra = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}.get(status, ())
         found |= success(
             ErrorBody, {"error": sentence, "code": code}, status=status, description=description, headers=extra
         )
@@ -104,7 +105,7 @@ class Api(OpenAPI):
         super().generate_spec_json()  # type: ignore[no-untyped-call]
         document = self.spec_json
         found = document["components"]["schemas"]
-        for model in vars(schemas).values():
+        for model in (*vars(schemas).values(), *vars(workflow_schemas).values()):
             if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.InvokeRequest:
                 _add_model(found, model)
         _describe_invocations(document)

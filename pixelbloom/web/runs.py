@@ -1,18 +1,18 @@
 """`/api/agents/runs`: what became of the runs."""
 
 from typing import Any
-from uuid import UUID
 
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.agents import registry
-from pixelbloom.errors import FieldError, Forbidden, InvalidInput, NotFound
+from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.runs.run import RunStatus
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.web import examples
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import authenticate
 from pixelbloom.web.openapi import SECURITY, failures, success
-from pixelbloom.web.schemas import RunBody, RunPage, RunPath, RunQuery, uuid_or_none
+from pixelbloom.web.run_access import moments, replayed, retried, theirs, whose
+from pixelbloom.web.schemas import ReplayResponse, RetryRequest, RetryResponse, RunBody, RunPage, RunPath, RunQuery
 from pixelbloom.web.services import services
 
 runs = APIBlueprint(
@@ -23,8 +23,6 @@ runs = APIBlueprint(
     abp_security=SECURITY,
 )
 runs.before_request(authenticate)
-
-_NO_SUCH_RUN = "There is no such run, or it is not yours."
 
 
 @runs.get(
@@ -42,11 +40,10 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
         _check_agent(query.agent_type)
     page = services().runs.page(
         RunFilter(
-            owner=_whose(query.user_id),
+            owner=whose(query.user_id),
             status=RunStatus(query.status) if query.status else None,
             agent_type=query.agent_type,
-            created_after=query.created_after,
-            created_before=query.created_before,
+            **moments(query),
         ),
         limit=query.limit,
         cursor=query.cursor,
@@ -62,26 +59,58 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
 )
 def show_run(path: RunPath) -> dict[str, Any]:
     """The run's state, its result or error, and its steps."""
-    run_id = uuid_or_none(path.request_id)
-    if run_id is None:
-        raise NotFound(_NO_SUCH_RUN)
-    try:
-        run = services().runs.get(run_id)
-    except NotFound:
-        raise NotFound(_NO_SUCH_RUN) from None
-    if run.kind != "agent" or not services().roles.may_read(principal(), run.user_id):
-        raise NotFound(_NO_SUCH_RUN)
-    return run.to_public()
+    return theirs(path.request_id, "agent").to_public()
 
 
-def _whose(user_id: UUID | None) -> UUID | None:
-    """Whose runs to list; None means everybody's. Raises Forbidden."""
-    caller = principal()
-    if user_id is None:
-        return caller.user_id
-    if not services().roles.may_read(caller, user_id):
-        raise Forbidden("Only a service or an administrator may list another user's runs; leave user_id out.")
-    return user_id
+@runs.post(
+    "/<request_id>/cancel",
+    summary="Cancel a run",
+    operation_id="cancelRun",
+    responses={**success(RunBody, examples.RUN), **failures(401, 404, 409, 500, 503)},
+)
+def cancel_run(path: RunPath) -> dict[str, Any]:
+    """What has not begun is cancelled at once; a running step stops within a second."""
+    return services().control.cancel(theirs(path.request_id, "agent")).to_public()
+
+
+@runs.post(
+    "/<request_id>/retry",
+    summary="Retry a failed or cancelled run",
+    operation_id="retryRun",
+    responses={**success(RunBody, examples.RUN), **failures(401, 404, 409, 500, 503)},
+)
+def retry_run(path: RunPath) -> dict[str, Any]:
+    """The same run goes on, with its attempts anew."""
+    return services().control.retry(theirs(path.request_id, "agent")).to_public()
+
+
+@runs.post(
+    "/<request_id>/replay",
+    summary="Run the same again",
+    operation_id="replayRun",
+    responses={
+        **success(ReplayResponse, examples.REPLAYED, status=201, description="A new run is kept."),
+        **failures(401, 404, 429, 500, 503),
+    },
+)
+def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
+    """A new run of the same agent with the same input, for the same user."""
+    run = theirs(path.request_id, "agent")
+    accepted = replayed(run)
+    return {"request_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
+
+
+@runs.post(
+    "/retry",
+    summary="Retry failed runs by filter",
+    operation_id="retryRuns",
+    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 500, 503)},
+)
+def retry_runs(body: RetryRequest) -> dict[str, Any]:
+    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone."""
+    if body.agent_type is not None:
+        _check_agent(body.agent_type)
+    return retried(RunFilter(owner=whose(body.user_id), agent_type=body.agent_type, **moments(body)), body.limit)
 
 
 def _check_agent(agent_type: str) -> None:

@@ -1,7 +1,7 @@
 """The shapes of requests and answers, as the OpenAPI document shows them."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,6 +15,9 @@ Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 JsonObject = dict[str, Any]
 RunStatusName = Literal["queued", "running", "completed", "failed", "cancelled"]
+
+#: How far ahead a run may be put.
+MAX_DELAY = timedelta(days=366)
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)$")
@@ -42,11 +45,24 @@ def _read_time(value: object) -> datetime:
         raise ValueError("must be a time in ISO 8601, like 2026-01-31T12:00:00Z") from None
 
 
+def _read_start(value: object) -> datetime:
+    moment = _read_time(value)
+    if moment > datetime.now(UTC) + MAX_DELAY:
+        raise ValueError("must be at most a year ahead")
+    return moment
+
+
+def _not_null(value: object) -> object:
+    if value is None:
+        raise ValueError("must be a URL; leave it out for none")
+    return value
+
+
 def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _read_limit(value: object) -> object:
+def read_limit(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
         raise ValueError("must be a whole number from 1 to 200")
     return value
@@ -55,6 +71,17 @@ def _read_limit(value: object) -> object:
 #: Where it may be left out; null is not the same as left out, and is refused.
 UserId = Annotated[UUID | None, BeforeValidator(_read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+WebhookUrl = Annotated[
+    str | None,
+    BeforeValidator(_not_null),
+    Field(min_length=1, max_length=2048),
+    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https://[a-z0-9.-]{1,200}$"}),
+]
+StartMoment = Annotated[
+    datetime | None,
+    BeforeValidator(_read_start),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
 
 
 class Shape(BaseModel):
@@ -97,15 +124,27 @@ class ErrorBody(Shape):
     details: list[Fault] = Field(default=[], description="Only where fields are at fault.")
 
 
-class InvokeRequest(Shape):
+class SubmissionTerms(Shape):
+    """What every submission may say, whatever the work is."""
+
+    user_id: UserId = None
+    metadata: JsonObject = Field(default={})
+    priority: Literal["interactive", "batch"] = Field(
+        "interactive", description="`batch` runs wait until no interactive one does."
+    )
+    run_at: StartMoment = Field(None, description="Not before this time, at most a year ahead.")
+    webhook_url: WebhookUrl = Field(
+        None, description="Is told of the run's end over HTTPS, signed by the Standard Webhooks scheme."
+    )
+
+
+class InvokeRequest(SubmissionTerms):
     """An agent, and what it is to work on."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.INVOKE})  # type: ignore[typeddict-unknown-key]
 
     agent_type: str = Field(max_length=100)
     input: JsonObject
-    user_id: UserId = None
-    metadata: JsonObject = Field(default={})
 
 
 class InvokeResponse(Shape):
@@ -117,11 +156,22 @@ class InvokeResponse(Shape):
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
+class AttemptError(Shape):
+    """Why an attempt at a step failed."""
+
+    attempt: int
+    error: str
+    code: str | None
+    at: Time
+
+
 class StepBody(Shape):
     """A step of a run; an agent run has one."""
 
     key: str
-    agent_type: str
+    kind: Literal["agent", "map", "approval"]
+    agent_type: str | None = Field(description="Null for an approval.")
+    needs: list[str]
     status: Literal["pending", "running", "waiting", "completed", "failed", "skipped", "cancelled"]
     attempt: int
     started_at: Time | None
@@ -132,30 +182,44 @@ class StepBody(Shape):
     tokens: int
     output: Any
     error: str | None
+    error_code: str | None
+    errors: list[AttemptError] = Field(description="Of each attempt that failed.")
+    message: str | None = Field(default=None, description="Of an approval: what is to be decided.")
+    approvers: Literal["owner", "admin"] | None = Field(default=None, description="Of an approval: who may decide.")
+    deadline_at: Time | None = Field(default=None, description="Of an approval: until when somebody may decide.")
+    items: list[JsonObject] = Field(default=[], description="Of a map: its items, each a step. Left out in lists.")
 
 
-class RunBody(Shape):
-    """A run, as polled."""
+class RunState(Shape):
+    """What runs of agents and of workflows have in common."""
 
-    request_id: Uuid
-    kind: Literal["agent"]
-    agent_type: str
     user_id: Uuid | None
     status: RunStatusName
     progress: float = Field(ge=0, le=1)
     step: str | None
-    result: JsonObject | None
     error: str | None
     error_code: str | None
     metadata: JsonObject
     provider: Literal["ollama", "huggingface", "fallback"] | None
     model: str | None
     attempts: int
+    retries: int = Field(description="How often somebody let it go on after it had failed.")
+    replay_of: Uuid | None = Field(description="The run that this one repeats.")
     correlation_id: str | None = Field(description="The X-Request-ID of the request that made the run.")
+    run_at: Time | None = Field(description="It starts no earlier than this.")
     created_at: Time
     started_at: Time | None
     finished_at: Time | None
     steps: list[StepBody]
+
+
+class RunBody(RunState):
+    """A run of an agent, as polled."""
+
+    request_id: Uuid
+    kind: Literal["agent"]
+    agent_type: str
+    result: JsonObject | None
 
 
 class RunPage(Shape):
@@ -165,15 +229,23 @@ class RunPage(Shape):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
-class RunQuery(Shape):
+class RunsWanted(Shape):
+    """Which runs are meant."""
+
+    error_code: str | None = Field(
+        None, min_length=1, max_length=100, description="Only runs that failed with this code."
+    )
+    created_after: Moment | None = Field(None, description="Only runs made after this time.")
+    created_before: Moment | None = Field(None, description="Only runs made before this time.")
+    user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")
+
+
+class RunQuery(RunsWanted):
     """Which runs to list."""
 
     status: RunStatusName | None = Field(None, description="Only runs in this state.")
     agent_type: str | None = Field(None, max_length=100, description="Only runs of this agent.")
-    created_after: Moment | None = Field(None, description="Only runs made after this time.")
-    created_before: Moment | None = Field(None, description="Only runs made before this time.")
-    user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")
-    limit: Annotated[int, BeforeValidator(_read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
@@ -181,6 +253,31 @@ class RunPath(Shape):
     """A run's address."""
 
     request_id: str = Field(json_schema_extra={"format": "uuid"}, description="As invoke answered it.")
+
+
+class RetryRequest(RunsWanted):
+    """Which failed runs shall go on."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
+
+    agent_type: str | None = Field(None, max_length=100, description="Only runs of this agent.")
+    limit: int = Field(200, ge=1, le=200, strict=True, description="How many at most, the newest first.")
+
+
+class RetryResponse(Shape):
+    """What goes on now."""
+
+    retried: int
+    run_ids: list[Uuid]
+    more: bool = Field(description="Whether more runs match; ask again for those.")
+
+
+class ReplayResponse(Shape):
+    """The new run."""
+
+    request_id: Uuid
+    status: RunStatusName
+    replay_of: Uuid
 
 
 class AgentPath(Shape):

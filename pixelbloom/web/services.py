@@ -9,12 +9,16 @@ from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
 from pixelbloom.queue import app as celery
+from pixelbloom.runs.control import RunControl
 from pixelbloom.runs.dispatch import Dispatcher
 from pixelbloom.runs.service import RunService
 from pixelbloom.runs.waiting import EndWaiter
+from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
+from pixelbloom.store.workflows import WorkflowStore
+from pixelbloom.web.limits import SubmissionLimit
 from pixelbloom.web.readiness import Readiness, probes
 from pixelbloom.web.realtime.hub import Hub
 
@@ -29,6 +33,9 @@ class Services:
     verifier: TokenVerifier
     roles: Roles
     runs: RunService
+    workflows: WorkflowService
+    control: RunControl
+    submission_limit: SubmissionLimit
     hub: Hub
     waiter: EndWaiter
     readiness: Readiness
@@ -39,17 +46,19 @@ def build(settings: Settings) -> Services:
     gateway = Gateway(settings)
     profiles = ProfileStore(gateway)
     redis = publisher_redis(settings)
-    runs = RunService(
-        RunStore(gateway, lane_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds),
-        Dispatcher(celery, Publisher(redis).tell).publish,
-        model_timeout=settings.model_timeout,
-    )
+    store = RunStore(gateway, lane_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds)
+    publish = Dispatcher(celery, Publisher(redis).tell).publish
+    runs = RunService(store, publish, model_timeout=settings.model_timeout)
+    workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=settings.model_timeout)
     hub = Hub(settings.require("redis_url"))
     return Services(
         settings=settings,
         verifier=TokenVerifier(settings),
         roles=Roles(profiles.is_admin),
         runs=runs,
+        workflows=workflows,
+        control=RunControl(store, runs, workflows, publish),
+        submission_limit=SubmissionLimit(settings.run_rate_limit, redis),
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),
         readiness=Readiness(probes(profiles, redis, celery)),

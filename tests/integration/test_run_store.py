@@ -67,7 +67,7 @@ def ending(run_id: UUID, token: int, **more: Any) -> dict[str, Any]:
         "run_id": str(run_id),
         "key": "chat_agent",
         "token": token,
-        "completed": True,
+        "what": "completed",
         "output": {"reply": "hi"},
         "provider": "fallback",
         **more,
@@ -76,14 +76,14 @@ def ending(run_id: UUID, token: int, **more: Any) -> dict[str, Any]:
 
 def failing(run_id: UUID, token: int, *, retryable: bool = True) -> dict[str, Any]:
     return ending(
-        run_id, token, completed=False, error="it broke", error_code="BROKEN", retryable=retryable, backoff_seconds=0
+        run_id, token, what="failed", error="it broke", error_code="BROKEN", retryable=retryable, backoff_seconds=0
     )
 
 
 def sweep(store: RunStore, db: psycopg.Connection, lost_before: datetime = LONG_AGO) -> dict[str, Any]:
     """Sweep now, as if the last sweep had been a moment ago."""
     db.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = clock_timestamp()")
-    return store.sweep(interval_seconds=1.5, lost_before=lost_before, limit=100)
+    return store.sweep(interval_seconds=1.5, lost_before={0: lost_before, -1: lost_before}, limit=100)
 
 
 def expire(db: psycopg.Connection) -> None:
@@ -209,7 +209,7 @@ def test_renewing_keeps_a_lease_from_the_sweep(store: RunStore, clean: psycopg.C
 
 def test_only_one_sweep_is_on_at_a_time(store: RunStore, clean: psycopg.Connection) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: store.sweep(interval_seconds=60, lost_before=LONG_AGO, limit=10), range(8)))
+        answers = list(pool.map(lambda _: store.sweep(interval_seconds=60, lost_before={0: LONG_AGO}, limit=10), range(8)))
     assert sorted(a["skipped"] for a in answers) == [False] + [True] * 7
 
 
@@ -228,7 +228,7 @@ def test_after_an_outage_leases_get_one_lease_of_grace(store: RunStore, clean: p
     clean.execute(
         "update public.system_state set next_sweep_at = '-infinity', last_sweep_at = now() - interval '1 hour'"
     )
-    first = store.sweep(interval_seconds=1.5, lost_before=LONG_AGO, limit=100)
+    first = store.sweep(interval_seconds=1.5, lost_before={0: LONG_AGO}, limit=100)
     assert (first["outage"], first["expired"]) == (True, 0)
     expire(clean)
     assert sweep(store, clean)["expired"] == 1
@@ -321,7 +321,7 @@ def test_cancelling_ends_a_waiting_run_at_once_and_a_running_one_at_its_next_sig
     token = claim(store, running)["token"]
 
     def cancel(run_id: UUID) -> tuple[str, str]:
-        (answer,) = clean.execute("select public.cancel_run(%s, 10)", (run_id,)).fetchone() or ({},)
+        answer = store.cancel(run_id)
         return answer["outcome"], answer["status"]
 
     assert cancel(waiting) == ("cancelled", "cancelled")

@@ -1,7 +1,8 @@
--- create_runs took the lanes before it inserted. An idempotency key of a run that a worker is just finishing makes the
--- insert wait for that worker's transaction, which waits for the lane: a deadlock. Lanes come last here too now, as
--- everywhere else; admit_steps takes them.
-create or replace function public.create_runs(p_runs jsonb, p_lane_limit integer) returns jsonb
+-- Insert runs with their steps. A run whose (caller, idempotency key) is known is not inserted again: the known one is
+-- returned, with "conflict" where its request was another. Returns {"runs": [...in the order given], "publish": [...]}.
+--
+-- The lanes are taken last: an insert may wait for the row of a run with the same key, whose holder waits for a lane.
+create function public.create_runs(p_runs jsonb, p_lane_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 set statement_timeout = '15s'
@@ -23,31 +24,35 @@ begin
         v_id := null;
         insert into public.runs (
             id, kind, agent_type, workflow_id, workflow_version, user_id, caller, lane, priority,
-            idempotency_key, request_hash, correlation_id, step, input, metadata, run_at
+            idempotency_key, request_hash, correlation_id, step, input, metadata, replay_of, webhook_url, run_at
         ) values (
             (v_item ->> 'id')::uuid, v_item ->> 'kind', v_item ->> 'agent_type', v_item ->> 'workflow_id',
             (v_item ->> 'workflow_version')::integer, (v_item ->> 'user_id')::uuid, v_item ->> 'caller',
             v_item ->> 'lane', coalesce((v_item ->> 'priority')::smallint, 0),
             v_item ->> 'idempotency_key', v_item ->> 'request_hash', v_item ->> 'correlation_id',
             v_item -> 'steps' -> 0 ->> 'key', v_item -> 'input', coalesce(v_item -> 'metadata', '{}'),
-            (v_item ->> 'run_at')::timestamptz
+            (v_item ->> 'replay_of')::uuid, v_item ->> 'webhook_url', (v_item ->> 'run_at')::timestamptz
         )
         on conflict do nothing
         returning id into v_id;
         continue when v_id is null;
         v_created := v_created || v_id;
         insert into public.run_steps (
-            run_id, key, agent_type, position, needs, lane, priority, ready, available_at,
-            max_attempts, timeout_seconds, input
+            run_id, key, kind, agent_type, position, needs, uses, next_key, spec, weight, on_error, max_parallel,
+            lane, priority, ready, available_at, max_attempts, attempts_allowed, backoff_seconds, timeout_seconds, input
         )
         select
-            v_id, s ->> 'key', s ->> 'agent_type', (o - 1)::integer,
+            v_id, s ->> 'key', coalesce(s ->> 'kind', 'agent'), s ->> 'agent_type', (o - 1)::integer,
             coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'needs') as n), '{}'),
+            coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'uses') as n), '{}'),
+            s ->> 'next_key', nullif(s -> 'spec', 'null'), coalesce((s ->> 'weight')::double precision, 1),
+            coalesce(s ->> 'on_error', 'fail'), (s ->> 'max_parallel')::integer,
             v_item ->> 'lane', coalesce((v_item ->> 'priority')::smallint, 0),
             jsonb_array_length(coalesce(s -> 'needs', '[]')) = 0,
             coalesce((v_item ->> 'run_at')::timestamptz, clock_timestamp()),
-            coalesce((s ->> 'max_attempts')::integer, 5), coalesce((s ->> 'timeout_seconds')::double precision, 300),
-            s -> 'input'
+            coalesce((s ->> 'max_attempts')::integer, 5), coalesce((s ->> 'max_attempts')::integer, 5),
+            coalesce((s ->> 'backoff_seconds')::double precision, 1),
+            coalesce((s ->> 'timeout_seconds')::double precision, 300), coalesce(s -> 'input', '{}')
         from jsonb_array_elements(v_item -> 'steps') with ordinality as t (s, o);
     end loop;
 
@@ -83,3 +88,7 @@ begin
     );
 end
 $$;
+
+revoke execute on function public.create_runs(jsonb, integer) from public, anon, authenticated;
+
+grant execute on function public.create_runs(jsonb, integer) to service_role;

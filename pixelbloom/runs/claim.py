@@ -1,0 +1,107 @@
+"""A step in the hands of a worker, and the words in which its end is recorded."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.agents.context import AgentOutcome
+from pixelbloom.errors import StepRejected
+from pixelbloom.store.grouping import storable_size
+
+MAX_OUTPUT_BYTES = 512 * 1024
+MAX_ITEMS_BYTES = 2 * 1024 * 1024
+MAX_BACKOFF_SECONDS = 3600.0
+
+#: What `finish_steps` takes of one step.
+Ending = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A step that this process holds. `spec` is a workflow's step as it was defined; an agent run has none."""
+
+    run_id: UUID
+    key: str
+    token: int
+    attempt: int
+    kind: str
+    agent_type: str | None
+    input: dict[str, Any]
+    spec: Mapping[str, Any] | None
+    context: Mapping[str, Any] | None
+    timeout_seconds: float
+    backoff_seconds: float
+    user_id: UUID | None
+    correlation_id: str | None
+    progress: float
+    share: float
+    update: dict[str, Any]
+
+    @classmethod
+    def from_answer(cls, run_id: UUID, key: str, answer: dict[str, Any]) -> "Claim":
+        return cls(
+            run_id=run_id,
+            key=key,
+            token=answer["token"],
+            attempt=answer["attempt"],
+            kind=answer["kind"],
+            agent_type=answer["agent_type"],
+            input=answer["input"],
+            spec=answer["spec"],
+            context=answer["context"],
+            timeout_seconds=answer["timeout_seconds"],
+            backoff_seconds=answer["backoff_seconds"],
+            user_id=UUID(answer["user_id"]) if answer["user_id"] else None,
+            correlation_id=answer["correlation_id"],
+            progress=answer["update"]["progress"],
+            share=answer["share"],
+            update=answer["update"],
+        )
+
+    def completed(self, outcome: AgentOutcome, input: Mapping[str, Any]) -> Ending:
+        """Its agent brought it to an end. Raises StepRejected for a result that is too large."""
+        ending = {
+            "what": "completed",
+            "input": input,
+            "output": outcome.output,
+            "provider": outcome.provider,
+            "model": outcome.model,
+            "prompt_tokens": outcome.prompt_tokens,
+            "completion_tokens": outcome.completion_tokens,
+        }
+        if storable_size({"output": outcome.output}) > MAX_OUTPUT_BYTES:
+            raise StepRejected(f"The agent's result is larger than {MAX_OUTPUT_BYTES // 1024} KiB.")
+        return ending
+
+    def skipped(self) -> Ending:
+        """Its condition does not hold."""
+        return {"what": "skipped"}
+
+    def waiting(self, message: str, approvers: str) -> Ending:
+        """It waits for a person."""
+        return {"what": "waiting", "input": {"message": message, "approvers": approvers}}
+
+    def expanded(self, items: Sequence[Mapping[str, Any]]) -> Ending:
+        """It goes on as these items. Raises StepRejected where they are too large together."""
+        ending = {"what": "expanded", "items": list(items)}
+        if storable_size(ending) > MAX_ITEMS_BYTES:
+            raise StepRejected(f"The inputs of the map's items are larger than {MAX_ITEMS_BYTES // 1024} KiB together.")
+        return ending
+
+    def failed(self, message: str, code: str, *, retryable: bool, at_once: bool = False) -> Ending:
+        """The attempt brought no result."""
+        return {
+            "what": "failed",
+            "error": message,
+            "error_code": code,
+            "retryable": retryable,
+            "backoff_seconds": 0 if at_once else backoff(self.backoff_seconds, self.attempt),
+        }
+
+
+def backoff(first: float, attempt: int) -> float:
+    """Seconds to wait before the next attempt: doubling from `first`, bounded, with jitter."""
+    ceiling = min(first * 2.0 ** min(attempt - 1, 30), MAX_BACKOFF_SECONDS)
+    return ceiling * (0.5 + random.random() / 2)  # noqa: S311  (jitter, not a secret)

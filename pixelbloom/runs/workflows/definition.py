@@ -1,0 +1,158 @@
+"""The shape of a definition, and reading one: every fault is told by its place."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from pixelbloom.errors import FieldError, InvalidInput
+
+MAX_STEPS = 100
+MAX_ITEMS = 1000
+MAX_FAULTS = 20
+DAY = 24 * 3600.0
+
+WorkflowId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
+Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+#: An object whose texts are expressions, or one expression that gives an object.
+Template = dict[str, Any] | Expression
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Retry(_Part):
+    """How often a step is tried, and the seconds before the second attempt; they double with each further one."""
+
+    attempts: int = Field(3, ge=1, le=20)
+    backoff: float = Field(1, ge=0, le=3600)
+
+
+class _Step(_Part):
+    key: Key
+    title: str | None = Field(None, max_length=200)
+    needs: tuple[Key, ...] = Field((), max_length=MAX_STEPS)
+    when: Expression | None = None
+    on_error: Literal["fail", "continue"] = "fail"
+
+
+class _Work(_Step):
+    agent: str = Field(validation_alias=AliasChoices("agent", "agent_type"), max_length=100)
+    input: Template
+    retry: Retry = Retry()
+    timeout: float | None = Field(None, gt=0, le=3600)
+
+    @field_validator("input", mode="before")
+    @classmethod
+    def _template(cls, value: Any) -> Any:
+        if not isinstance(value, dict | str):
+            raise ValueError("must be an object, or an expression that gives one")
+        return value
+
+
+class AgentStep(_Work):
+    """An agent's work."""
+
+    kind: Literal["agent"] = "agent"
+
+
+class MapStep(_Work):
+    """The same work for each item of a list. Its output is the list of their outputs, in order."""
+
+    kind: Literal["map"]
+    over: Expression
+    max_parallel: int = Field(5, ge=1, le=50)
+
+
+class ApprovalStep(_Step):
+    """A person says yes or no, within `timeout` seconds."""
+
+    kind: Literal["approval"]
+    message: Expression
+    timeout: float = Field(7 * DAY, gt=0, le=90 * DAY)
+    approvers: Literal["owner", "admin"] = "owner"
+
+
+Step = AgentStep | MapStep | ApprovalStep
+_KINDS: dict[str, type[AgentStep] | type[MapStep] | type[ApprovalStep]] = {
+    "agent": AgentStep,
+    "map": MapStep,
+    "approval": ApprovalStep,
+}
+
+
+class Definition(_Part):
+    """A workflow. `inputs` is the JSON Schema of what it takes, where it has one."""
+
+    workflow_id: WorkflowId
+    description: str = Field("", max_length=2000)
+    inputs: dict[str, Any] | None = None
+    steps: tuple[Step, ...]
+
+
+def read_definition(body: Mapping[str, Any]) -> Definition:
+    """A definition from JSON, fully checked. Raises InvalidInput with a FieldError for each fault, by its place."""
+    from pixelbloom.runs.workflows.checks import faults_of
+
+    given = dict(body)
+    steps = given.pop("steps", None)
+    faults: list[FieldError] = []
+    read: list[Step] = []
+    if not isinstance(steps, list) or not 1 <= len(steps) <= MAX_STEPS:
+        faults.append(FieldError("steps", f"must be a list of 1 to {MAX_STEPS} steps"))
+    else:
+        for place, step in enumerate(steps):
+            try:
+                read.append(read_step(step))
+            except ValidationError as error:
+                faults += _told(error, f"steps.{place}")
+            except ValueError as error:
+                faults.append(FieldError(f"steps.{place}", str(error)))
+    definition: Definition | None = None
+    try:
+        definition = Definition.model_validate({**given, "steps": tuple(read)})
+    except ValidationError as error:
+        faults += _told(error)
+    if not faults and definition is not None:
+        faults = list(faults_of(definition))
+        if not faults:
+            return definition
+    first = faults[0]
+    raise InvalidInput(f"The workflow is not right: {first.field} {first.message}.", faults[:MAX_FAULTS])
+
+
+def read_step(step: Any) -> Step:
+    """One step from JSON. Raises ValueError, of which Pydantic's is one."""
+    if not isinstance(step, dict):
+        raise ValueError("must be an object")
+    kind = step.get("kind", "agent")
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise ValueError(f"has no kind that is known; known are {', '.join(_KINDS)}")
+    return _KINDS[kind].model_validate(step)
+
+
+def _told(error: ValidationError, where: str = "") -> list[FieldError]:
+    return [
+        FieldError(
+            ".".join(filter(None, (where, *(str(part)[:100] for part in fault["loc"])))) or "body",
+            _sentence(fault["type"], fault["msg"], fault.get("ctx") or {}),
+        )
+        for fault in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
+    ]
+
+
+def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    match kind:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not known here"
+        case "string_pattern_mismatch":
+            return "must be a name in small letters, digits and underscores, beginning with a letter"
+        case "literal_error":
+            return f"must be {context['expected']}"
+        case "value_error":
+            return str(context["error"])
+    return message[:1].lower() + message[1:]

@@ -1,0 +1,76 @@
+"""What a caller may do with runs: what is not theirs looks as if it were not there."""
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.runs.run import Run, RunStatus
+from pixelbloom.runs.service import Accepted, RunFilter
+from pixelbloom.web import request_id
+from pixelbloom.web.caller import principal
+from pixelbloom.web.schemas import RunsWanted, uuid_or_none
+from pixelbloom.web.services import services
+
+_NO_SUCH_RUN = "There is no such run, or it is not yours."
+
+
+def theirs(text: str, kind: str) -> Run:
+    """The run of that kind by its id in a path. Raises NotFound."""
+    run_id = uuid_or_none(text)
+    if run_id is None:
+        raise NotFound(_NO_SUCH_RUN)
+    try:
+        run = services().runs.get(run_id)
+    except NotFound:
+        raise NotFound(_NO_SUCH_RUN) from None
+    if run.kind != kind or not services().roles.may_read(principal(), run.user_id):
+        raise NotFound(_NO_SUCH_RUN)
+    return run
+
+
+def whose(user_id: UUID | None) -> UUID | None:
+    """Whose runs to list; None means everybody's. Raises Forbidden."""
+    caller = principal()
+    if user_id is None:
+        return caller.user_id
+    if not services().roles.may_read(caller, user_id):
+        raise Forbidden("Only a service or an administrator may list another user's runs; leave user_id out.")
+    return user_id
+
+
+def in_whose_name(user_id: UUID | None) -> UUID | None:
+    """In whose name work is submitted. Raises Forbidden."""
+    caller = principal()
+    if user_id is None:
+        return caller.user_id
+    if not caller.may_act_for(user_id):
+        raise Forbidden("A user's token may name only its own user_id; leave user_id out, or use a service token.")
+    return user_id
+
+
+def moments(wanted: RunsWanted) -> dict[str, Any]:
+    """The part of a filter that all kinds of runs share."""
+    return {
+        "error_code": wanted.error_code,
+        "created_after": wanted.created_after,
+        "created_before": wanted.created_before,
+    }
+
+
+def replayed(run: Run) -> Accepted:
+    """A new run like this one. Raises RateLimited."""
+    caller = principal()
+    services().submission_limit.count(caller)
+    return services().control.replay(run, caller=caller.caller, correlation_id=request_id.current())
+
+
+def retried(wanted: RunFilter, limit: int) -> dict[str, Any]:
+    """Let failed runs go on, at most so many, and say which."""
+    page = services().runs.page(replace(wanted, status=RunStatus.FAILED), limit=limit, cursor=None)
+    done = services().control.retry_many([run.id for run in page.items])
+    return {
+        "retried": len(done.run_ids),
+        "run_ids": [str(run_id) for run_id in done.run_ids],
+        "more": page.next_cursor is not None,
+    }

@@ -1,0 +1,208 @@
+"""`/api/agents/workflows/execute` and `/runs`: running workflows, watching, steering and deciding."""
+
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.runs.run import Run, RunStatus
+from pixelbloom.runs.service import Accepted, RunFilter
+from pixelbloom.runs.workflow_service import WorkflowSubmission
+from pixelbloom.web import examples as common
+from pixelbloom.web import workflow_examples as examples
+from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.preferences import wait_seconds
+from pixelbloom.web.run_access import moments, replayed, retried, theirs, whose
+from pixelbloom.web.schemas import RetryResponse
+from pixelbloom.web.services import services
+from pixelbloom.web.submitting import submitted, terms
+from pixelbloom.web.workflow_schemas import (
+    DecisionRequest,
+    ExecuteRequest,
+    ExecuteResponse,
+    StepPath,
+    WorkflowReplayResponse,
+    WorkflowRetryRequest,
+    WorkflowRunBody,
+    WorkflowRunPage,
+    WorkflowRunPath,
+    WorkflowRunQuery,
+)
+
+workflow_runs = APIBlueprint(
+    "workflow_runs",
+    __name__,
+    url_prefix="/api/agents/workflows",
+    abp_tags=[Tag(name="Workflow runs", description="Running workflows, watching and steering them.")],
+    abp_security=SECURITY,
+)
+workflow_runs.before_request(authenticate)
+
+#: How long `execute` waits for the end where nothing is said.
+WAIT_SECONDS = 30
+_KIND = "workflow"
+
+
+@workflow_runs.post(
+    "/execute",
+    summary="Execute a workflow",
+    operation_id="executeWorkflow",
+    responses={
+        **success(ExecuteResponse, examples.EXECUTED, description="The run is kept.", headers=("Preference-Applied",)),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
+    },
+    openapi_extensions={"parameters": common.INVOKE_HEADERS},
+)
+def execute(body: ExecuteRequest) -> Response:
+    """Keeps the run; with `async` it answers at once, else when the run has ended or the time is over."""
+    wanted = WorkflowSubmission(workflow_id=body.workflow_id, inputs=body.inputs, **terms(body))
+    preferred = wait_seconds(request.headers.get("Prefer"))
+    seconds = preferred if body.in_background or preferred is not None else WAIT_SECONDS
+    accepted = submitted(
+        lambda run_id: services().workflows.submit(wanted, run_id), seconds, workflow_id=wanted.workflow_id
+    )
+    response = jsonify(_rendered(accepted))
+    if preferred is not None:
+        response.headers["Preference-Applied"] = f"wait={preferred}"
+    return response
+
+
+@workflow_runs.get(
+    "/runs",
+    summary="List runs of workflows",
+    operation_id="listWorkflowRuns",
+    responses={
+        **success(WorkflowRunPage, {"items": [examples.RUN_OF_WORKFLOW], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
+    """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
+    page = services().runs.page(
+        RunFilter(
+            owner=whose(query.user_id),
+            kind=_KIND,
+            status=RunStatus(query.status) if query.status else None,
+            workflow_id=query.workflow_id,
+            **moments(query),
+        ),
+        limit=query.limit,
+        cursor=query.cursor,
+    )
+    return {"items": [run.to_public() for run in page.items], "next_cursor": page.next_cursor}
+
+
+@workflow_runs.get(
+    "/runs/<workflow_run_id>",
+    summary="Show a run of a workflow",
+    operation_id="getWorkflowRun",
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 500, 503)},
+)
+def show_run(path: WorkflowRunPath) -> dict[str, Any]:
+    """The run's state, its outputs or error, and each step with its times, attempts and output."""
+    return theirs(path.workflow_run_id, _KIND).to_public()
+
+
+@workflow_runs.post(
+    "/runs/<workflow_run_id>/cancel",
+    summary="Cancel a run of a workflow",
+    operation_id="cancelWorkflowRun",
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 409, 500, 503)},
+)
+def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
+    """What has not begun is cancelled at once; running steps stop within a second."""
+    return services().control.cancel(theirs(path.workflow_run_id, _KIND)).to_public()
+
+
+@workflow_runs.post(
+    "/runs/<workflow_run_id>/retry",
+    summary="Retry a failed or cancelled run of a workflow",
+    operation_id="retryWorkflowRun",
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 409, 500, 503)},
+)
+def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
+    """The same run goes on from the steps that failed or were cancelled; what was done is kept."""
+    return services().control.retry(theirs(path.workflow_run_id, _KIND)).to_public()
+
+
+@workflow_runs.post(
+    "/runs/<workflow_run_id>/replay",
+    summary="Run the same workflow again",
+    operation_id="replayWorkflowRun",
+    responses={
+        **success(WorkflowReplayResponse, examples.REPLAYED, status=201, description="A new run is kept."),
+        **failures(401, 404, 429, 500, 503),
+    },
+)
+def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
+    """A new run of the same version with the same inputs, for the same user."""
+    run = theirs(path.workflow_run_id, _KIND)
+    accepted = replayed(run)
+    return {"workflow_run_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
+
+
+@workflow_runs.post(
+    "/runs/retry",
+    summary="Retry failed runs of workflows by filter",
+    operation_id="retryWorkflowRuns",
+    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 500, 503)},
+)
+def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
+    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone."""
+    return retried(
+        RunFilter(owner=whose(body.user_id), kind=_KIND, workflow_id=body.workflow_id, **moments(body)), body.limit
+    )
+
+
+@workflow_runs.post(
+    "/runs/<workflow_run_id>/steps/<key>/approve",
+    summary="Approve a step",
+    operation_id="approveStep",
+    responses={
+        **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
+        **failures(400, 401, 403, 404, 409, 413, 500, 503),
+    },
+)
+def approve(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
+    """Says yes where the run waits for it; the run goes on."""
+    return _decide(path, body, approved=True)
+
+
+@workflow_runs.post(
+    "/runs/<workflow_run_id>/steps/<key>/reject",
+    summary="Reject a step",
+    operation_id="rejectStep",
+    responses={
+        **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
+        **failures(400, 401, 403, 404, 409, 413, 500, 503),
+    },
+)
+def reject(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
+    """Says no: the step fails, and with it the run, unless the step's `on_error` is `continue`."""
+    return _decide(path, body, approved=False)
+
+
+def _decide(path: StepPath, body: DecisionRequest, *, approved: bool) -> dict[str, Any]:
+    run, caller = theirs(path.workflow_run_id, _KIND), principal()
+    step = next((step for step in run.steps if step.key == path.key and step.kind == "approval"), None)
+    if step is None:
+        raise NotFound("The run has no step of that key that waits for a decision.")
+    if step.approvers == "admin" and not services().roles.is_admin(caller):
+        raise Forbidden("Only an administrator or a service may decide this step.")
+    decided: Run = services().control.decide(
+        run, step, approved=approved, comment=body.comment or None, by=caller.caller
+    )
+    return decided.to_public()
+
+
+def _rendered(accepted: Accepted) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "workflow_run_id": str(accepted.id),
+        "status": str(accepted.status),
+        "error": accepted.error,
+    }
+    if accepted.status == "completed":
+        answer["outputs"] = accepted.result
+    return answer

@@ -1,0 +1,172 @@
+"""The shapes of requests and answers about workflows, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.web import workflow_examples as examples
+from pixelbloom.web.schemas import (
+    JsonObject,
+    RunState,
+    RunStatusName,
+    RunsWanted,
+    Shape,
+    SubmissionTerms,
+    Time,
+    Uuid,
+    read_limit,
+)
+
+_NAME = "^[a-z][a-z0-9_]{0,99}$"
+
+
+class ExecuteRequest(SubmissionTerms):
+    """A workflow, and what it is to work on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+        openapi_extra={"example": examples.EXECUTE},  # type: ignore[typeddict-unknown-key]
+    )
+
+    workflow_id: str = Field(
+        pattern="^[a-z][a-z0-9_]{0,99}(@[1-9][0-9]{0,8})?$",
+        description="Its name; with `@` and a number that very version, else the newest.",
+    )
+    inputs: JsonObject = Field(default={}, description="What its `inputs` schema says.")
+    in_background: Annotated[bool, Field(strict=True)] = Field(
+        False, alias="async", description="True: answer at once. False: wait for the end, 30 s or as `Prefer` says."
+    )
+
+
+class ExecuteResponse(Shape):
+    """The accepted run of a workflow."""
+
+    workflow_run_id: Uuid
+    status: RunStatusName
+    outputs: JsonObject = Field(default={}, description="By step key; only where status is completed.")
+    error: str | None = Field(description="Why the run failed; null otherwise.")
+
+
+class WorkflowRunBody(RunState):
+    """A run of a workflow, as polled."""
+
+    workflow_run_id: Uuid
+    kind: Literal["workflow"]
+    workflow_id: str
+    workflow_version: int
+    outputs: JsonObject | None = Field(description="By step key, once it is completed.")
+
+
+class WorkflowRunPage(Shape):
+    """Runs of workflows, newest first."""
+
+    items: list[WorkflowRunBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class WorkflowRunQuery(RunsWanted):
+    """Which runs to list."""
+
+    status: RunStatusName | None = Field(None, description="Only runs in this state.")
+    workflow_id: str | None = Field(None, pattern=_NAME, description="Only runs of this workflow.")
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+
+class WorkflowRetryRequest(RunsWanted):
+    """Which failed runs shall go on."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
+
+    workflow_id: str | None = Field(None, pattern=_NAME, description="Only runs of this workflow.")
+    limit: int = Field(200, ge=1, le=200, strict=True, description="How many at most, the newest first.")
+
+
+class WorkflowReplayResponse(Shape):
+    """The new run."""
+
+    workflow_run_id: Uuid
+    status: RunStatusName
+    replay_of: Uuid
+
+
+class DecisionRequest(Shape):
+    """What the person says who decides."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DECISION})  # type: ignore[typeddict-unknown-key]
+
+    comment: str = Field("", max_length=2000, description="Kept with the decision, and readable by later steps.")
+
+
+class WorkflowRunPath(Shape):
+    """The address of a run of a workflow."""
+
+    workflow_run_id: str = Field(json_schema_extra={"format": "uuid"}, description="As execute answered it.")
+
+
+class StepPath(WorkflowRunPath):
+    """The address of a step."""
+
+    key: str = Field(max_length=100, description="The step's key.")
+
+
+class WorkflowRequest(Shape):
+    """A new version of a workflow. `docs/workflows.md` says what its steps hold."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DEFINITION})  # type: ignore[typeddict-unknown-key]
+
+    workflow_id: str = Field(pattern=_NAME)
+    description: str = Field("", max_length=2000)
+    inputs: JsonObject | None = Field(None, description="The JSON Schema of what it takes.")
+    steps: list[Any] = Field(min_length=1, max_length=100)
+
+
+class Edge(Shape):
+    """A step that waits for another."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    start: str = Field(alias="from")
+    end: str = Field(alias="to")
+
+
+class WorkflowBody(Shape):
+    """One version of a workflow."""
+
+    workflow_id: str
+    version: int
+    description: str
+    inputs: JsonObject | None
+    steps: list[JsonObject]
+    graph: list[Edge]
+    created_by: Literal["system", "administrator"]
+    created_at: Time
+    retired_at: Time | None = Field(description="Since when it takes no new runs.")
+
+
+class WorkflowPage(Shape):
+    """The newest version of each workflow, by name."""
+
+    items: list[WorkflowBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class WorkflowVersions(WorkflowBody):
+    """The newest version, and all of them."""
+
+    versions: list[WorkflowBody] = Field(description="All versions, the newest first.")
+
+
+class WorkflowQuery(Shape):
+    """Which part of the list."""
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=_NAME, description="From `next_cursor`.")
+
+
+class WorkflowPath(Shape):
+    """A workflow's address."""
+
+    workflow_id: str = Field(max_length=100, description="Its name.")

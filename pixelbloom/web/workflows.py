@@ -1,0 +1,100 @@
+"""`/api/agents/workflows`: which workflows there are, new versions of them, and retiring them."""
+
+from typing import Any
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Forbidden
+from pixelbloom.web import workflow_examples as examples
+from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.services import services
+from pixelbloom.web.workflow_schemas import (
+    WorkflowBody,
+    WorkflowPage,
+    WorkflowPath,
+    WorkflowQuery,
+    WorkflowRequest,
+    WorkflowVersions,
+)
+
+workflows = APIBlueprint(
+    "workflows",
+    __name__,
+    url_prefix="/api/agents/workflows",
+    abp_tags=[Tag(name="Workflows", description="Several steps of several agents, as data.")],
+    abp_security=SECURITY,
+)
+workflows.before_request(authenticate)
+
+
+@workflows.get(
+    "",
+    summary="List the workflows",
+    operation_id="listWorkflows",
+    responses={
+        **success(WorkflowPage, {"items": [examples.WORKFLOW], "next_cursor": None}),
+        **failures(400, 401, 500, 503),
+    },
+)
+def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
+    """The newest version of each workflow that takes runs, by name."""
+    found = services().workflows.page(after=query.cursor or "", limit=query.limit + 1)
+    shown, more = found[: query.limit], len(found) > query.limit
+    return {
+        "items": [workflow.to_public() for workflow in shown],
+        "next_cursor": shown[-1].definition.workflow_id if more else None,
+    }
+
+
+@workflows.get(
+    "/<workflow_id>",
+    summary="Show a workflow",
+    operation_id="getWorkflow",
+    responses={
+        **success(WorkflowVersions, {**examples.WORKFLOW, "versions": [examples.WORKFLOW]}),
+        **failures(401, 404, 500, 503),
+    },
+)
+def show_workflow(path: WorkflowPath) -> dict[str, Any]:
+    """Its newest version and all others, each with its steps and their graph."""
+    versions = [workflow.to_public() for workflow in services().workflows.versions(path.workflow_id)]
+    return {**versions[0], "versions": versions}
+
+
+@workflows.post(
+    "",
+    summary="Keep a new version",
+    operation_id="addWorkflow",
+    responses={
+        **success(WorkflowBody, examples.WORKFLOW, status=201, description="Kept; the same again adds no version."),
+        **failures(400, 401, 403, 413, 500, 503),
+    },
+)
+def add_workflow(body: WorkflowRequest) -> tuple[dict[str, Any], int]:
+    """For administrators and services. Runs that are there keep the version that they began with."""
+    caller = _administrator()
+    given = body.model_dump(exclude_unset=True)
+    return services().workflows.add(given, created_by=caller).to_public(), 201
+
+
+@workflows.delete(
+    "/<workflow_id>",
+    summary="Retire a workflow",
+    operation_id="retireWorkflow",
+    responses={"204": {"description": "It takes no new runs."}, **failures(401, 403, 404, 500, 503)},
+)
+def retire_workflow(path: WorkflowPath) -> Response:
+    """For administrators and services. Runs that are there go on."""
+    _administrator()
+    services().workflows.retire(path.workflow_id)
+    return Response(status=204)
+
+
+def _administrator() -> str:
+    """The caller's name. Raises Forbidden."""
+    caller = principal()
+    if not services().roles.is_admin(caller):
+        raise Forbidden("Only an administrator or a service may change workflows.")
+    return caller.caller

@@ -1,0 +1,451 @@
+-- What happens to a step while it is worked on: claimed under a lease, kept, ended, and what follows from its end.
+
+-- What the expressions of a step may read: the run's inputs, and how the steps that it uses ended.
+create function public.step_context(p_run public.runs, p_uses text[]) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'inputs', p_run.input,
+        'steps', coalesce((
+            select jsonb_object_agg(s.key, jsonb_build_object(
+                'status', s.status, 'output', s.output, 'error', s.error
+            ))
+            from public.run_steps as s where s.run_id = p_run.id and s.key = any(p_uses)
+        ), '{}')
+    )
+$$;
+
+-- Take steps under a lease. The lease token fences off a worker that lost its lease.
+-- Each item ends as claimed, done (a chain may go on to its next), over (nothing left to do), leased (elsewhere),
+-- not_ready or gone. Its "claim" is a word of the caller's own making: the same claim again, because the answer was
+-- lost, is answered the same.
+create function public.claim_steps(p_items jsonb, p_worker text, p_lease_seconds double precision) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '15s'
+as $$
+declare
+    v_item jsonb;
+    v_out jsonb := '[]';
+    r public.runs;
+    s public.run_steps;
+    v_owner text;
+    v_weights record;
+    v_update jsonb;
+begin
+    perform public.lock_runs(p_items);
+    for v_item in select i from jsonb_array_elements(p_items) as i loop
+        select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
+        select * into s from public.run_steps
+        where run_id = r.id and key = v_item ->> 'key' for update;
+        v_owner := p_worker || '#' || (v_item ->> 'claim');
+        if s.run_id is null then
+            v_out := v_out || jsonb_build_object('outcome', 'gone');
+        elsif s.status in ('completed', 'skipped') or (s.status = 'failed' and s.on_error = 'continue') then
+            v_out := v_out || jsonb_build_object('outcome', 'done');
+        elsif s.finished_at is not null or r.finished_at is not null then
+            v_out := v_out || jsonb_build_object('outcome', 'over');
+        elsif s.status = 'running' and s.lease_owner is distinct from v_owner then
+            v_out := v_out || jsonb_build_object('outcome', 'leased');
+        elsif s.status = 'waiting' or not s.ready or s.available_at > clock_timestamp() then
+            v_out := v_out || jsonb_build_object('outcome', 'not_ready');
+        else
+            select * into v_weights from public.run_weights(r.id);
+            if s.status = 'pending' then
+                update public.run_steps set
+                    status = 'running',
+                    attempt = attempt + 1,
+                    published_at = coalesce(published_at, clock_timestamp()),
+                    lease_owner = v_owner,
+                    lease_token = lease_token + 1,
+                    lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
+                    started_at = coalesce(started_at, clock_timestamp())
+                where run_id = s.run_id and key = s.key returning * into s;
+                update public.runs set
+                    status = 'running',
+                    step = s.key,
+                    started_at = coalesce(started_at, clock_timestamp()),
+                    attempts = greatest(attempts, s.attempt),
+                    progress = greatest(progress, least(v_weights.done / v_weights.total, 1))
+                where id = r.id;
+                v_update := public.tell_run(r.id);
+            else
+                v_update := public.run_update(r);
+            end if;
+            v_out := v_out || jsonb_build_object(
+                'outcome', 'claimed',
+                'token', s.lease_token,
+                'attempt', s.attempt,
+                'max_attempts', s.max_attempts,
+                'backoff_seconds', s.backoff_seconds,
+                'kind', s.kind,
+                'agent_type', s.agent_type,
+                'input', s.input,
+                'spec', s.spec,
+                'context', case when s.spec is not null then public.step_context(r, s.uses) end,
+                'timeout_seconds', s.timeout_seconds,
+                'user_id', r.user_id,
+                'correlation_id', r.correlation_id,
+                'share', s.weight / v_weights.total,
+                'update', v_update
+            );
+        end if;
+    end loop;
+    return v_out;
+end
+$$;
+
+-- What follows from a step's end: the steps that waited for it become ready; for an item, the next one of its map, and
+-- after the last one the end of the map itself. With p_ride its successor in the linear stretch counts as published,
+-- because the message that brought this step goes on to it.
+create function public.step_ended(p_run_id uuid, p_key text, p_ride boolean) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    s public.run_steps;
+    m public.run_steps;
+    v_open integer;
+    v_failed public.run_steps;
+begin
+    select * into s from public.run_steps where run_id = p_run_id and key = p_key;
+    if s.parent is null then
+        if s.status in ('completed', 'skipped') or (s.status = 'failed' and s.on_error = 'continue') then
+            update public.run_steps as n set
+                ready = true,
+                available_at = clock_timestamp(),
+                published_at = case when p_ride and n.key = s.next_key then clock_timestamp() end,
+                publications = n.publications + case when p_ride and n.key = s.next_key then 1 else 0 end
+            where n.run_id = p_run_id and n.status = 'pending' and not n.ready and s.key = any(n.needs)
+                and not exists (
+                    select 1 from public.run_steps as o
+                    where o.run_id = p_run_id and o.key = any(n.needs)
+                        and o.status not in ('completed', 'skipped')
+                        and not (o.status = 'failed' and o.on_error = 'continue')
+                );
+        end if;
+        return;
+    end if;
+
+    select * into m from public.run_steps where run_id = p_run_id and key = s.parent;
+    if m.finished_at is not null then
+        return;
+    end if;
+    select count(*) into v_open from public.run_steps as i
+    where i.run_id = p_run_id and i.parent = m.key and i.status in ('pending', 'running');
+    if v_open > 0 then
+        update public.run_steps as i set ready = true, available_at = clock_timestamp()
+        where i.run_id = p_run_id and i.key in (
+            select n.key from public.run_steps as n
+            where n.run_id = p_run_id and n.parent = m.key and n.status = 'pending' and not n.ready
+            order by n.position
+            limit m.max_parallel - (
+                select count(*) from public.run_steps as o
+                where o.run_id = p_run_id and o.parent = m.key and o.ready and o.status in ('pending', 'running')
+            )
+        );
+        return;
+    end if;
+    select * into v_failed from public.run_steps as i
+    where i.run_id = p_run_id and i.parent = m.key and i.status = 'failed' and i.on_error = 'fail'
+    order by i.finished_at, i.position limit 1;
+    if v_failed.run_id is not null then
+        update public.run_steps set
+            status = 'failed', finished_at = clock_timestamp(),
+            error = left(v_failed.key || ': ' || coalesce(v_failed.error, 'it failed'), 4000),
+            error_code = v_failed.error_code
+        where run_id = p_run_id and key = m.key;
+    elsif exists (
+        select 1 from public.run_steps as i
+        where i.run_id = p_run_id and i.parent = m.key and i.status = 'cancelled'
+    ) then
+        update public.run_steps set status = 'cancelled', finished_at = clock_timestamp()
+        where run_id = p_run_id and key = m.key;
+    else
+        update public.run_steps set
+            status = 'completed', finished_at = clock_timestamp(),
+            output = (
+                select jsonb_agg(coalesce(i.output, 'null') order by i.position) from public.run_steps as i
+                where i.run_id = p_run_id and i.parent = m.key
+            )
+        where run_id = p_run_id and key = m.key;
+        perform public.step_ended(p_run_id, m.key, false);
+    end if;
+end
+$$;
+
+-- End a run whose steps have all ended, or that cannot go on. The caller holds its lock.
+create function public.settle_run(p_run_id uuid) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    r public.runs;
+    v_failed public.run_steps;
+    v_key text;
+    v_weights record;
+begin
+    select * into r from public.runs where id = p_run_id;
+    if r.finished_at is not null then
+        return;
+    end if;
+    select * into v_failed from public.run_steps
+    where run_id = r.id and status = 'failed' and on_error = 'fail' order by finished_at, position limit 1;
+    if v_failed.run_id is not null or r.cancel_requested_at is not null then
+        update public.run_steps set status = 'cancelled', deadline_at = null, finished_at = clock_timestamp()
+        where run_id = r.id and status in ('pending', 'waiting');
+        for v_key in
+            select m.key from public.run_steps as m
+            where m.run_id = r.id and m.kind = 'map' and m.status = 'running' and m.lease_expires_at is null
+        loop
+            perform public.step_ended(r.id, i.key, false) from public.run_steps as i
+            where i.run_id = r.id and i.parent = v_key and i.finished_at is not null limit 1;
+        end loop;
+    end if;
+    select * into v_weights from public.run_weights(r.id);
+    update public.runs set progress = greatest(progress, least(v_weights.done / v_weights.total, 1)) where id = r.id;
+    if exists (
+        select 1 from public.run_steps where run_id = r.id and status in ('pending', 'running', 'waiting')
+    ) then
+        return;
+    end if;
+    if v_failed.run_id is not null then
+        update public.runs set
+            status = 'failed', finished_at = clock_timestamp(), step = v_failed.key,
+            error = coalesce(v_failed.error, 'The step failed.'), error_code = v_failed.error_code
+        where id = r.id;
+    elsif r.cancel_requested_at is not null then
+        update public.runs set status = 'cancelled', finished_at = clock_timestamp() where id = r.id;
+    else
+        update public.runs set
+            status = 'completed', finished_at = clock_timestamp(), progress = 1,
+            result = (
+                select case r.kind
+                    when 'agent' then (array_agg(s.output))[1]
+                    else coalesce(jsonb_object_agg(s.key, s.output) filter (where s.status = 'completed'), '{}')
+                end
+                from public.run_steps as s where s.run_id = r.id and s.parent is null
+            )
+        where id = r.id;
+    end if;
+end
+$$;
+
+-- Record how an attempt ended. An attempt that may be repeated goes back to pending with a backoff; past the limit, or
+-- where repeating cannot help, the step fails. Shared by finish_steps and the sweep; the caller holds the run's lock.
+create function public.end_attempt(
+    p_run_id uuid, p_key text, p_error text, p_error_code text, p_retryable boolean, p_backoff_seconds double precision
+) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.run_steps as s set
+        status = t.status,
+        finished_at = case when t.status = 'pending' then null else clock_timestamp() end,
+        lease_owner = null,
+        lease_expires_at = null,
+        deadline_at = null,
+        published_at = null,
+        available_at = clock_timestamp() + make_interval(secs => p_backoff_seconds),
+        error = left(p_error, 4000),
+        error_code = p_error_code,
+        -- The newest hundred: a person may retry a run again and again.
+        errors = case when jsonb_array_length(s.errors) >= 100 then s.errors - 0 else s.errors end
+        || jsonb_build_array(jsonb_build_object(
+            'attempt', s.attempt, 'error', left(p_error, 1000), 'code', p_error_code,
+            'at', public.iso_utc(clock_timestamp())
+        ))
+    from (
+        select
+            case
+                when r.cancel_requested_at is not null then 'cancelled'
+                when p_retryable and o.attempt < o.max_attempts then 'pending'
+                else 'failed'
+            end as status
+        from public.run_steps as o
+        inner join public.runs as r on r.id = o.run_id
+        where o.run_id = p_run_id and o.key = p_key
+    ) as t
+    where s.run_id = p_run_id and s.key = p_key;
+    perform public.step_ended(p_run_id, p_key, false) from public.run_steps as s
+    where s.run_id = p_run_id and s.key = p_key and s.finished_at is not null;
+end
+$$;
+
+-- Put the items of a map in its place: each is a step of its own, so many of them at once as the map allows.
+create function public.expand_map(p_step public.run_steps, p_items jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.run_steps (
+        run_id, key, kind, agent_type, parent, position, weight, on_error, lane, priority, ready,
+        max_attempts, attempts_allowed, backoff_seconds, timeout_seconds, input
+    )
+    select
+        p_step.run_id, p_step.key || '[' || (o - 1) || ']', 'agent', p_step.agent_type, p_step.key, (o - 1)::integer,
+        p_step.weight / jsonb_array_length(p_items), p_step.on_error, p_step.lane, p_step.priority,
+        o <= p_step.max_parallel, p_step.attempts_allowed, p_step.attempts_allowed, p_step.backoff_seconds,
+        p_step.timeout_seconds, i
+    from jsonb_array_elements(p_items) with ordinality as t (i, o);
+    update public.run_steps set
+        lease_owner = null, lease_expires_at = null, published_at = null, error = null, error_code = null,
+        weight = case when jsonb_array_length(p_items) > 0 then 0 else weight end
+    where run_id = p_step.run_id and key = p_step.key;
+    if jsonb_array_length(p_items) = 0 then
+        update public.run_steps set status = 'completed', finished_at = clock_timestamp(), output = '[]'
+        where run_id = p_step.run_id and key = p_step.key;
+        perform public.step_ended(p_step.run_id, p_step.key, false);
+    end if;
+end
+$$;
+
+-- Record how steps ended; only the holder of the lease may. A run's next steps become ready in the same transaction,
+-- and the lanes' next steps are admitted. What an item says happened: "completed" with an output; "skipped"; "waiting"
+-- for a person, with a message and a deadline; "expanded" into the items of a map; else it failed.
+-- Each item ends as recorded, already (the same call again) or stale; a recorded one tells what the step became.
+create function public.finish_steps(p_items jsonb, p_lane_limit integer) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '15s'
+as $$
+declare
+    v_item jsonb;
+    v_out jsonb := '[]';
+    v_lanes text[] := '{}';
+    r public.runs;
+    s public.run_steps;
+    v_what text;
+begin
+    perform public.lock_runs(p_items);
+    for v_item in select i from jsonb_array_elements(p_items) as i loop
+        select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
+        select * into s from public.run_steps
+        where run_id = r.id and key = v_item ->> 'key' for update;
+        if s.run_id is null or s.lease_token <> (v_item ->> 'token')::bigint or s.status = 'pending' then
+            v_out := v_out || jsonb_build_object('outcome', 'stale');
+            continue;
+        elsif s.status <> 'running' or s.lease_expires_at is null then
+            v_out := v_out || jsonb_build_object('outcome', 'already');
+            continue;
+        end if;
+        v_what := case when r.cancel_requested_at is null then v_item ->> 'what' else 'failed' end;
+        if v_what = 'completed' then
+            update public.run_steps set
+                status = 'completed',
+                finished_at = clock_timestamp(),
+                lease_owner = null,
+                lease_expires_at = null,
+                input = coalesce(v_item -> 'input', input),
+                output = v_item -> 'output',
+                error = null,
+                error_code = null,
+                provider = v_item ->> 'provider',
+                model = v_item ->> 'model',
+                prompt_tokens = coalesce((v_item ->> 'prompt_tokens')::integer, 0),
+                completion_tokens = coalesce((v_item ->> 'completion_tokens')::integer, 0)
+            where run_id = s.run_id and key = s.key;
+            update public.runs set provider = v_item ->> 'provider', model = v_item ->> 'model' where id = r.id;
+            perform public.step_ended(s.run_id, s.key, true);
+        elsif v_what = 'skipped' then
+            update public.run_steps set
+                status = 'skipped', finished_at = clock_timestamp(),
+                lease_owner = null, lease_expires_at = null, error = null, error_code = null
+            where run_id = s.run_id and key = s.key;
+            perform public.step_ended(s.run_id, s.key, true);
+        elsif v_what = 'waiting' then
+            update public.run_steps set
+                status = 'waiting',
+                lease_owner = null, lease_expires_at = null, published_at = null,
+                deadline_at = clock_timestamp() + make_interval(secs => s.timeout_seconds),
+                input = v_item -> 'input'
+            where run_id = s.run_id and key = s.key;
+        elsif v_what = 'expanded' then
+            perform public.expand_map(s, v_item -> 'items');
+        else
+            perform public.end_attempt(
+                s.run_id, s.key, coalesce(v_item ->> 'error', 'The run was cancelled.'),
+                coalesce(v_item ->> 'error_code', 'CANCELLED'),
+                coalesce((v_item ->> 'retryable')::boolean, false),
+                coalesce((v_item ->> 'backoff_seconds')::double precision, 0)
+            );
+        end if;
+        update public.runs set step = s.key where id = r.id;
+        perform public.settle_run(r.id);
+        v_lanes := v_lanes || s.lane;
+        v_out := v_out || jsonb_build_object(
+            'outcome', 'recorded',
+            'became', (
+                select case
+                    when n.status = 'pending' then 'retried'
+                    when n.status = 'running' then 'expanded'
+                    when n.status = 'failed' and n.on_error = 'continue' then 'continued'
+                    else n.status
+                end
+                from public.run_steps as n where n.run_id = s.run_id and n.key = s.key
+            ),
+            'update', public.tell_run(r.id)
+        );
+    end loop;
+    return jsonb_build_object('items', v_out, 'publish', public.admit_steps(v_lanes, p_lane_limit));
+end
+$$;
+
+-- Keep leases alive. Says for each whether it is still held and whether the run was cancelled.
+-- A step that another transaction is just changing is not waited for: the lease outlives several missed turns.
+create function public.renew_leases(p_items jsonb, p_lease_seconds double precision) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '10s'
+as $$
+declare
+    v_out jsonb;
+begin
+    with mine as (
+        select s.run_id, s.key from public.run_steps as s
+        inner join jsonb_array_elements(p_items) as i
+            on s.run_id = (i ->> 'run_id')::uuid and s.key = i ->> 'key'
+        where s.status = 'running' and s.lease_token = (i ->> 'token')::bigint and s.lease_expires_at is not null
+        order by s.run_id, s.key
+        for update of s skip locked
+    )
+    update public.run_steps as s
+    set lease_expires_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    from mine where s.run_id = mine.run_id and s.key = mine.key;
+
+    select jsonb_agg(jsonb_build_object(
+        'held', coalesce(
+            s.status = 'running' and s.lease_expires_at is not null and s.lease_token = (i ->> 'token')::bigint, false
+        ),
+        'cancel', coalesce(r.cancel_requested_at is not null, false)
+    ) order by o) into v_out
+    from jsonb_array_elements(p_items) with ordinality as t (i, o)
+    left join public.run_steps as s on s.run_id = (i ->> 'run_id')::uuid and s.key = i ->> 'key'
+    left join public.runs as r on r.id = s.run_id;
+    return coalesce(v_out, '[]');
+end
+$$;
+
+revoke execute on function
+public.step_context(public.runs, text[]),
+public.claim_steps(jsonb, text, double precision),
+public.step_ended(uuid, text, boolean),
+public.settle_run(uuid),
+public.end_attempt(uuid, text, text, text, boolean, double precision),
+public.expand_map(public.run_steps, jsonb),
+public.finish_steps(jsonb, integer),
+public.renew_leases(jsonb, double precision)
+from public, anon, authenticated;
+
+grant execute on function
+public.step_context(public.runs, text[]),
+public.claim_steps(jsonb, text, double precision),
+public.step_ended(uuid, text, boolean),
+public.settle_run(uuid),
+public.end_attempt(uuid, text, text, text, boolean, double precision),
+public.expand_map(public.run_steps, jsonb),
+public.finish_steps(jsonb, integer),
+public.renew_leases(jsonb, double precision)
+to service_role;

@@ -1,0 +1,181 @@
+-- What people do to a run: stop it, let it go on from where it failed, decide where it waits for them.
+
+-- Ask a run to stop. Steps not begun are cancelled now; a running one stops at its next sign of life.
+-- Returns {"outcome": "cancelled" | "requested" | "finished" | "gone", "status": ...}.
+create function public.cancel_run(p_run_id uuid, p_lane_limit integer) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '15s'
+as $$
+declare
+    r public.runs;
+    v_update jsonb;
+begin
+    select * into r from public.runs where id = p_run_id for update;
+    if r.id is null then
+        return jsonb_build_object('outcome', 'gone');
+    elsif r.finished_at is not null then
+        return jsonb_build_object('outcome', 'finished', 'status', r.status);
+    end if;
+    update public.runs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) where id = r.id;
+    perform public.settle_run(r.id);
+    v_update := public.tell_run(r.id);
+    return jsonb_build_object(
+        'outcome', case when v_update ->> 'status' in ('cancelled', 'failed') then 'cancelled' else 'requested' end,
+        'status', v_update ->> 'status',
+        'update', v_update,
+        'publish', public.admit_steps(array[r.lane], p_lane_limit)
+    );
+end
+$$;
+
+-- Let ended runs go on from the steps that failed or were cancelled; what was done is kept, and each step that goes on
+-- has its attempts anew. Each item ({"run_id"}) ends as retried, not_failed (with its status) or gone.
+create function public.retry_runs(p_items jsonb, p_lane_limit integer) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '30s'
+as $$
+declare
+    v_item jsonb;
+    v_out jsonb := '[]';
+    v_lanes text[] := '{}';
+    r public.runs;
+    v_key text;
+begin
+    perform public.lock_runs(p_items);
+    for v_item in select i from jsonb_array_elements(p_items) as i loop
+        select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
+        if r.id is null then
+            v_out := v_out || jsonb_build_object('outcome', 'gone');
+            continue;
+        elsif r.status not in ('failed', 'cancelled') then
+            v_out := v_out || jsonb_build_object('outcome', 'not_failed', 'status', r.status);
+            continue;
+        end if;
+        update public.run_steps as s set
+            -- A map whose items stand goes on with them.
+            status = case
+                when s.kind = 'map' and exists (
+                    select 1 from public.run_steps as i where i.run_id = r.id and i.parent = s.key
+                ) then 'running'
+                else 'pending'
+            end,
+            ready = false,
+            finished_at = null,
+            published_at = null,
+            available_at = clock_timestamp(),
+            max_attempts = s.attempt + s.attempts_allowed,
+            output = null,
+            error = null,
+            error_code = null
+        where s.run_id = r.id and (s.status = 'cancelled' or (s.status = 'failed' and s.on_error = 'fail'));
+        update public.run_steps as n set ready = true
+        where n.run_id = r.id and n.status = 'pending' and n.parent is null
+            and not exists (
+                select 1 from public.run_steps as o
+                where o.run_id = r.id and o.key = any(n.needs)
+                    and o.status not in ('completed', 'skipped')
+                    and not (o.status = 'failed' and o.on_error = 'continue')
+            );
+        update public.runs set
+            status = 'queued', finished_at = null, cancel_requested_at = null,
+            error = null, error_code = null, result = null, retries = retries + 1
+        where id = r.id;
+        for v_key in
+            select (array_agg(i.key order by i.position))[1] from public.run_steps as i
+            inner join public.run_steps as m on m.run_id = i.run_id and m.key = i.parent
+            where i.run_id = r.id and m.status = 'running'
+            group by m.key
+        loop
+            perform public.step_ended(r.id, v_key, false);
+        end loop;
+        v_lanes := v_lanes || r.lane;
+        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', public.tell_run(r.id));
+    end loop;
+    return jsonb_build_object('items', v_out, 'publish', public.admit_steps(v_lanes, p_lane_limit));
+end
+$$;
+
+-- Decide where a run waits for a person. Returns {"outcome": "decided" | "already" (the same decision again) |
+-- "not_waiting" | "gone", "status": the step's}.
+create function public.decide_step(
+    p_run_id uuid, p_key text, p_approved boolean, p_comment text, p_by text, p_lane_limit integer
+) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '15s'
+as $$
+declare
+    r public.runs;
+    s public.run_steps;
+    v_update jsonb;
+    v_decision jsonb;
+begin
+    select * into r from public.runs where id = p_run_id for update;
+    select * into s from public.run_steps where run_id = p_run_id and key = p_key for update;
+    if s.run_id is null or s.kind <> 'approval' then
+        return jsonb_build_object('outcome', 'gone');
+    elsif s.status <> 'waiting' then
+        return jsonb_build_object(
+            'outcome', case when (s.output ->> 'approved')::boolean = p_approved then 'already' else 'not_waiting' end,
+            'status', s.status
+        );
+    end if;
+    v_decision := jsonb_build_object(
+        'approved', p_approved, 'comment', p_comment, 'decided_by', p_by,
+        'decided_at', public.iso_utc(clock_timestamp())
+    );
+    update public.run_steps set
+        status = case when p_approved then 'completed' else 'failed' end,
+        finished_at = clock_timestamp(),
+        deadline_at = null,
+        output = v_decision,
+        error = case when not p_approved then left('Rejected' || coalesce(': ' || p_comment, '.'), 4000) end,
+        error_code = case when not p_approved then 'REJECTED' end
+    where run_id = s.run_id and key = s.key;
+    update public.runs set step = s.key where id = r.id;
+    perform public.step_ended(s.run_id, s.key, false);
+    perform public.settle_run(r.id);
+    v_update := public.tell_run(r.id);
+    return jsonb_build_object(
+        'outcome', 'decided',
+        'status', case when p_approved then 'completed' else 'failed' end,
+        'update', v_update,
+        'publish', public.admit_steps(array[r.lane], p_lane_limit)
+    );
+end
+$$;
+
+-- Remove runs that ended before a moment, oldest first; their steps go with them.
+create function public.purge_runs(p_before timestamptz, p_limit integer) returns integer
+language plpgsql
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+    v_gone integer;
+begin
+    delete from public.runs as r where r.id in (
+        select e.id from public.runs as e
+        where e.finished_at < p_before order by e.finished_at limit p_limit
+        for update skip locked
+    );
+    get diagnostics v_gone = row_count;
+    return v_gone;
+end
+$$;
+
+revoke execute on function
+public.cancel_run(uuid, integer),
+public.retry_runs(jsonb, integer),
+public.decide_step(uuid, text, boolean, text, text, integer),
+public.purge_runs(timestamptz, integer)
+from public, anon, authenticated;
+
+grant execute on function
+public.cancel_run(uuid, integer),
+public.retry_runs(jsonb, integer),
+public.decide_step(uuid, text, boolean, text, text, integer),
+public.purge_runs(timestamptz, integer)
+to service_role;

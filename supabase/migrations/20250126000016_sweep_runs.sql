@@ -1,0 +1,169 @@
+-- What goes on by itself: the sweep, and the relay of what is still to be told.
+
+-- Put right what a dead process left: leases that ran out, steps published and lost by the broker, steps whose time has
+-- come, and decisions that nobody made in time. One sweep at a time: the others get {"skipped": true}.
+-- p_lost_before says, for each priority by its number, before when a step must have been published to be lost.
+create function public.sweep_runs(
+    p_interval_seconds double precision,
+    p_lease_seconds double precision,
+    p_lost_before jsonb,
+    p_lane_limit integer,
+    p_limit integer
+) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '30s'
+as $$
+declare
+    v_last timestamptz;
+    v_now timestamptz := clock_timestamp();
+    v_outage boolean;
+    v_run uuid;
+    s public.run_steps;
+    v_expired integer := 0;
+    v_updates jsonb := '[]';
+    v_lost jsonb;
+    v_lanes text[] := '{}';
+begin
+    select last_sweep_at into v_last from public.system_state where next_sweep_at <= v_now for update skip locked;
+    if not found then
+        return jsonb_build_object('skipped', true);
+    end if;
+    update public.system_state
+    set next_sweep_at = v_now + make_interval(secs => p_interval_seconds), last_sweep_at = v_now;
+
+    -- Nobody could renew while the database was away: one lease of grace before any is taken.
+    v_outage := v_last < v_now - make_interval(secs => p_interval_seconds * 2 + p_lease_seconds / 2);
+    if v_outage then
+        update public.run_steps set lease_expires_at = v_now + make_interval(secs => p_lease_seconds)
+        where status = 'running' and lease_expires_at < v_now + make_interval(secs => p_lease_seconds);
+    else
+        for v_run in
+            select r.id from public.runs as r
+            where r.id in (
+                select e.run_id from public.run_steps as e
+                where e.status = 'running' and e.lease_expires_at < v_now
+                order by e.lease_expires_at limit p_limit
+            )
+            order by r.id for update skip locked
+        loop
+            for s in
+                select * from public.run_steps as e
+                where e.run_id = v_run and e.status = 'running' and e.lease_expires_at < v_now
+                order by e.key for update
+            loop
+                perform public.end_attempt(
+                    s.run_id, s.key, 'The worker that had this step stopped answering.', 'WORKER_LOST', true,
+                    least(power(2, s.attempt - 1), 60) * (0.5 + random() / 2)
+                );
+                v_lanes := v_lanes || s.lane;
+                v_expired := v_expired + 1;
+            end loop;
+            perform public.settle_run(v_run);
+            v_updates := v_updates || public.tell_run(v_run);
+        end loop;
+    end if;
+
+    for v_run in
+        select r.id from public.runs as r
+        where r.id in (
+            select e.run_id from public.run_steps as e
+            where e.status = 'waiting' and e.deadline_at < v_now
+            order by e.deadline_at limit p_limit
+        )
+        order by r.id for update skip locked
+    loop
+        for s in
+            select * from public.run_steps as e
+            where e.run_id = v_run and e.status = 'waiting' and e.deadline_at < v_now
+            order by e.key for update
+        loop
+            perform public.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, 0);
+            v_lanes := v_lanes || s.lane;
+        end loop;
+        perform public.settle_run(v_run);
+        v_updates := v_updates || public.tell_run(v_run);
+    end loop;
+
+    with lost as (
+        select p.run_id, p.key from public.run_steps as p
+        where p.status = 'pending'
+            and p.published_at < (select max(value::timestamptz) from jsonb_each_text(p_lost_before))
+            and p.published_at < (p_lost_before ->> p.priority::text)::timestamptz
+        order by p.published_at limit p_limit
+        for update skip locked
+    ),
+    sent as (
+        update public.run_steps as p
+        set published_at = clock_timestamp(), publications = p.publications + 1
+        from lost where p.run_id = lost.run_id and p.key = lost.key
+        returning p as step
+    )
+    select jsonb_agg(public.publication(sent.step)) into v_lost from sent;
+
+    -- The lanes that have something waiting, one index probe a lane.
+    with recursive lanes as (
+        (
+            select b.lane from public.run_steps as b
+            where b.status = 'pending' and b.ready and b.published_at is null
+            order by b.lane limit 1
+        )
+        union all
+        select (
+            select b.lane from public.run_steps as b
+            where b.status = 'pending' and b.ready and b.published_at is null and b.lane > l.lane
+            order by b.lane limit 1
+        )
+        from lanes as l where l.lane is not null
+    )
+    select v_lanes || coalesce(array_agg(lane), '{}') into v_lanes
+    from (select lane from lanes where lane is not null limit p_limit) as waiting;
+
+    return jsonb_build_object(
+        'skipped', false,
+        'outage', coalesce(v_outage, false),
+        'expired', v_expired,
+        'lost', coalesce(jsonb_array_length(v_lost), 0),
+        'updates', v_updates,
+        'publish', coalesce(v_lost, '[]') || public.admit_steps(v_lanes, p_lane_limit)
+    );
+end
+$$;
+
+-- Hand out what is still to be published, oldest first, after removing what the last batch published. One relay at a
+-- time keeps the order within a topic; its turn lasts p_lease_seconds from each call.
+create function public.take_outbox(
+    p_owner text, p_published bigint[], p_limit integer, p_lease_seconds double precision
+) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '15s'
+as $$
+declare
+    v_rows jsonb;
+begin
+    delete from public.event_outbox where id = any(p_published);
+    update public.system_state
+    set relay_owner = p_owner, relay_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    where relay_owner = p_owner or relay_until < clock_timestamp();
+    if not found then
+        return jsonb_build_object('turn', false, 'rows', '[]'::jsonb);
+    end if;
+    select jsonb_agg(jsonb_build_object('id', id, 'type', type, 'topic', topic, 'user_id', user_id, 'payload', payload))
+    into v_rows
+    from (
+        select * from public.event_outbox where visible_at <= clock_timestamp() order by id limit p_limit
+    ) as o;
+    return jsonb_build_object('turn', true, 'rows', coalesce(v_rows, '[]'));
+end
+$$;
+
+revoke execute on function
+public.sweep_runs(double precision, double precision, jsonb, integer, integer),
+public.take_outbox(text, bigint[], integer, double precision)
+from public, anon, authenticated;
+
+grant execute on function
+public.sweep_runs(double precision, double precision, jsonb, integer, integer),
+public.take_outbox(text, bigint[], integer, double precision)
+to service_role;
