@@ -209,7 +209,9 @@ def test_renewing_keeps_a_lease_from_the_sweep(store: RunStore, clean: psycopg.C
 
 def test_only_one_sweep_is_on_at_a_time(store: RunStore, clean: psycopg.Connection) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: store.sweep(interval_seconds=60, lost_before={0: LONG_AGO}, limit=10), range(8)))
+        answers = list(
+            pool.map(lambda _: store.sweep(interval_seconds=60, lost_before={0: LONG_AGO}, limit=10), range(8))
+        )
     assert sorted(a["skipped"] for a in answers) == [False] + [True] * 7
 
 
