@@ -4,15 +4,17 @@ Each value is looked up in the environment, then in `.env`, then in what the run
 wrote into its home (`stack.env`, `secrets.env`). An empty value counts as not set.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
 from limits import parse
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from pixelbloom.errors import ConfigurationError
@@ -24,9 +26,16 @@ SECRETS_FILE = "secrets.env"
 DEVELOPMENT_USER = UUID("00000000-0000-4000-8000-00000000d0e5")
 
 
+def _parts(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise ValueError("is not a URL; write it like https://example.com") from None
+
+
 def _url(*schemes: str) -> AfterValidator:
     def check(value: str) -> str:
-        parts = urlsplit(value)
+        parts = _parts(value)
         if parts.scheme not in schemes:
             raise ValueError(f"must be a URL that starts with {' or '.join(f'{s}://' for s in schemes)}")
         if not parts.netloc and not (parts.scheme == "unix" and parts.path):
@@ -40,11 +49,32 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+#: HS256 asks for a key as long as its hash: RFC 7518, section 3.2.
+SHORTEST_SECRET_BYTES = 32
+_DURATION = re.compile(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+
+
+def _long_enough(value: SecretStr) -> SecretStr:
+    if len(value.get_secret_value().encode("utf-8", "surrogateescape")) < SHORTEST_SECRET_BYTES:
+        raise ValueError(f"is shorter than {SHORTEST_SECRET_BYTES} bytes; `openssl rand -hex 32` makes one")
+    return value
+
+
+def _duration(value: str) -> str:
+    """A duration as Go reads it, which Ollama does; a bare number is seconds."""
+    text = value.strip()
+    if re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII):
+        return f"{text}s"
+    if not _DURATION.fullmatch(text):
+        raise ValueError("must be a duration like 10m, 1h30m or 300s; 0 means not at all, -1 for ever")
+    return text
+
+
 def _origin(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
-        parts = urlsplit(value)
+        parts = _parts(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
-            raise ValueError(f"{value!r} is not an origin; write it as https://app.example.com")
+            raise ValueError("must be origins without a path, like https://app.example.com, separated by commas")
     return values
 
 
@@ -64,6 +94,8 @@ RateLimit = Annotated[str | None, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
+SigningSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
+Duration = Annotated[str, AfterValidator(_duration)]
 
 
 class Settings(BaseSettings):
@@ -86,8 +118,8 @@ class Settings(BaseSettings):
     supabase_rest_url: HttpUrl | None = None
     supabase_anon_key: SecretStr | None = None
     supabase_service_role_key: SecretStr | None = None
-    supabase_jwt_secret: SecretStr | None = None
-    api_jwt_secret: SecretStr | None = None
+    supabase_jwt_secret: SigningSecret | None = None
+    api_jwt_secret: SigningSecret | None = None
     database_url: SecretStr | None = None
 
     # The command line's way to the API
@@ -101,7 +133,7 @@ class Settings(BaseSettings):
     ollama_host: HttpUrl = "http://localhost:11434"
     ollama_model: str | None = None
     ollama_temperature: float = Field(0.7, ge=0, le=2)
-    ollama_keep_alive: str = "10m"
+    ollama_keep_alive: Duration = "10m"
     model_timeout: float = Field(60, gt=0, le=3600)
     huggingface_api_key: SecretStr | None = None
     huggingface_model: str = "meta-llama/Llama-3.1-8B-Instruct"
@@ -162,12 +194,31 @@ def load(*, home_files: bool = True, overrides: Mapping[str, object] | None = No
         files = (*keys, home / STACK_FILE, Path(".env"))
         return Settings(_env_file=files, **(overrides or {}))  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc']).upper().split('.')[0]}: "
-            f"{fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors(include_url=False, include_input=False)
-        )
-        raise ConfigurationError(f"wrong setting: {faults}") from None
+        faults = error.errors(include_url=False, include_input=False)
+        said = "; ".join(f"{str(fault['loc'][0]).upper()} {_in_words(fault)}" for fault in faults)
+        raise ConfigurationError(f"wrong setting: {said}") from None
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """What is wrong with a value, after the name of its variable; never the value."""
+    limits = fault.get("ctx", {})
+    match fault["type"]:
+        case "value_error":
+            return str(limits["error"])
+        case "int_parsing" | "int_parsing_size" | "int_from_float":
+            return "must be a whole number"
+        case "float_parsing":
+            return "must be a number"
+        case "greater_than":
+            return f"must be more than {limits['gt']:g}"
+        case "greater_than_equal":
+            return f"must be at least {limits['ge']:g}"
+        case "less_than_equal":
+            return f"must be at most {limits['le']:g}"
+        case "literal_error":
+            return f"must be {limits['expected'].replace(chr(39), '')}"
+        case _:
+            return f"cannot be taken: {fault['msg']}"
 
 
 @cache

@@ -186,16 +186,17 @@ class Running:
 
 
 def check_given(settings: Settings) -> None:
-    """Raises ConfigurationError where a given Supabase lacks its key, or a given key its Supabase."""
+    """Raises ConfigurationError where a given Supabase lacks its key, or a key or an address its Supabase."""
     if settings.supabase_url is not None:
         settings.require("supabase_service_role_key")
-    elif settings.supabase_rest_url is not None:
-        raise ConfigurationError(
-            "SUPABASE_REST_URL is set and SUPABASE_URL is not: set both, or neither for the embedded one"
-        )
-    else:
-        for name in ("supabase_service_role_key", "supabase_anon_key"):
-            _check_local_key(settings, name)
+        return
+    for name, what in (("SUPABASE_REST_URL", "PostgREST"), ("DATABASE_URL", "Postgres")):
+        if getattr(settings, name.lower()) is not None:
+            raise ConfigurationError(
+                f"{name} is set and SUPABASE_URL is not: set both, or neither for the embedded {what}"
+            )
+    for name in ("supabase_service_role_key", "supabase_anon_key"):
+        _check_local_key(settings, name)
 
 
 def check_ports(settings: Settings) -> None:

@@ -36,6 +36,7 @@ def test_a_key_without_its_project_is_named(tmp_path: Path) -> None:
     [
         ({"SUPABASE_URL": NOBODY}, "SUPABASE_SERVICE_ROLE_KEY"),
         ({"SUPABASE_REST_URL": NOBODY}, "SUPABASE_REST_URL"),
+        ({"DATABASE_URL": "postgresql://nobody@127.0.0.1:9/nothing"}, "DATABASE_URL is set and SUPABASE_URL is not"),
         (
             {
                 "SUPABASE_URL": NOBODY,
@@ -46,7 +47,7 @@ def test_a_key_without_its_project_is_named(tmp_path: Path) -> None:
             "DATABASE_URL",
         ),
     ],
-    ids=["no key", "no project", "no database"],
+    ids=["no key", "no project", "a database alone", "no database"],
 )
 def test_what_is_missing_or_does_not_answer_is_named(tmp_path: Path, given: dict[str, str], named: str) -> None:
     assert refused(RunningStack(tmp_path / "home", **given)).startswith(named)

@@ -8,6 +8,7 @@ from pixelbloom.config import Settings, load
 from pixelbloom.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[2]
+SECRET = "a-secret-of-the-tests-of-32-bytes-or-more"
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,12 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_stack(
         ("STRIPE_MODE", "gift"),
         ("LOG_FORMAT", "xml"),
         ("LEASE_SECONDS", "0"),
+        ("OLLAMA_KEEP_ALIVE", "soon"),
+        ("OLLAMA_KEEP_ALIVE", "10 minutes"),
+        ("OLLAMA_KEEP_ALIVE", "1d"),
+        ("OLLAMA_KEEP_ALIVE", "m"),
+        ("API_JWT_SECRET", "x" * 31),
+        ("SUPABASE_JWT_SECRET", "x" * 31),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_its_variable(
@@ -66,6 +73,61 @@ def test_a_wrong_value_is_one_line_that_names_its_variable(
         load()
     assert name in caught.value.message
     assert "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("10m", "10m"),
+        ("1h30m", "1h30m"),
+        ("300s", "300s"),
+        ("1.5h", "1.5h"),
+        ("0", "0s"),
+        ("-1", "-1s"),
+        ("-1m", "-1m"),
+        ("300", "300s"),
+    ],
+)
+def test_a_time_to_keep_a_model_is_a_duration_of_go_or_a_number_of_seconds(
+    value: str, kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OLLAMA_KEEP_ALIVE", value)
+    assert load().ollama_keep_alive == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PORT", "eighty", "PORT must be a whole number"),
+        ("PORT", "0", "PORT must be at least 1"),
+        ("PORT", "65536", "PORT must be at most 65535"),
+        ("OLLAMA_TEMPERATURE", "hot", "OLLAMA_TEMPERATURE must be a number"),
+        ("MODEL_TIMEOUT", "0", "MODEL_TIMEOUT must be more than 0"),
+        ("LOG_FORMAT", "xml", "LOG_FORMAT must be auto, json or pretty"),
+        ("OLLAMA_HOST", "http://[", "OLLAMA_HOST is not a URL; write it like https://example.com"),
+        (
+            "CORS_ORIGINS",
+            "hunter2",
+            "CORS_ORIGINS must be origins without a path, like https://app.example.com, separated by commas",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_readers_words(
+    name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert caught.value.message == f"wrong setting: {words}"
+
+
+def test_a_secret_is_measured_in_bytes_and_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_JWT_SECRET", "é" * 16)
+    assert load().require("api_jwt_secret") == "é" * 16
+    monkeypatch.setenv("API_JWT_SECRET", "hunter2")
+    with pytest.raises(ConfigurationError, match="API_JWT_SECRET is shorter than 32 bytes") as caught:
+        load()
+    assert "hunter2" not in caught.value.message
 
 
 def test_a_wrong_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,10 +143,10 @@ def test_what_a_process_cannot_do_without_is_named() -> None:
 
 
 def test_secrets_do_not_show_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("API_JWT_SECRET", "do-not-show-me")
+    monkeypatch.setenv("API_JWT_SECRET", "do-not-show-me-in-any-log-or-page")
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_one, whsec_two")
     settings = load()
-    assert "do-not-show-me" not in repr(settings)
+    assert "do-not-show-me-in-any-log-or-page" not in repr(settings)
     assert "whsec_one" not in repr(settings)
     assert [secret.get_secret_value() for secret in settings.stripe_webhook_secret] == ["whsec_one", "whsec_two"]
 
@@ -94,8 +156,8 @@ def test_the_homes_keys_are_not_taken_for_those_of_another_supabase(
 ) -> None:
     home = empty / ".pixelbloom"
     home.mkdir()
-    (home / "secrets.env").write_text("SUPABASE_JWT_SECRET=local\nSUPABASE_SERVICE_ROLE_KEY=local\n")
-    assert load().require("supabase_jwt_secret") == "local"
+    (home / "secrets.env").write_text(f"SUPABASE_JWT_SECRET={SECRET}\nSUPABASE_SERVICE_ROLE_KEY=local\n")
+    assert load().require("supabase_jwt_secret") == SECRET
     monkeypatch.setenv("SUPABASE_URL", "https://project.supabase.co")
     assert load().supabase_jwt_secret is None
     assert load().supabase_service_role_key is None
