@@ -4,9 +4,11 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything imports ssl or opens a socket
 
-from pixelbloom.config import settings  # noqa: E402
+from pixelbloom.startup import BACKEND, required_settings  # noqa: E402
 
-bind = f"127.0.0.1:{settings().port}"
+settings = required_settings(*BACKEND)  # here, so that nothing is started when one is missing
+
+bind = f"127.0.0.1:{settings.port}"
 # The number of processes is WEB_CONCURRENCY, 1 by default: gunicorn reads it itself.
 worker_class = "pixelbloom.web.worker.Worker"
 # Requests and open sockets share these; a socket costs about 40 KB.
@@ -28,5 +30,5 @@ control_socket_disable = True
 
 logger_class = "pixelbloom.web.worker.StructuredLogger"
 accesslog = "-"
-loglevel = settings().log_level
+loglevel = settings.log_level
 proc_name = "pixelbloom-web"

@@ -5,14 +5,14 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 
-from pixelbloom.config import settings
+from pixelbloom.startup import required_settings
 from pixelbloom.tasks.services import services
 from workers.role import role
 
 #: Steps that end within this many seconds of the signal to stop may end; the others go to another worker.
 GRACE_SECONDS = 6.0
 
-app = role("agents", concurrency=settings().agent_concurrency)
+app = role("agents", concurrency=required_settings().agent_concurrency)
 
 
 @worker_shutting_down.connect

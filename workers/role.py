@@ -1,9 +1,13 @@
-"""What every worker role shares: its queue, its pool, its logs, and knowing when to give up."""
+"""What every worker role shares: its settings, its queue, its pool, its logs, and knowing when to give up."""
+
+from typing import Any
 
 from celery import Celery
+from celery.signals import celeryd_init
 
 from pixelbloom.logs import configure_celery
 from pixelbloom.queue import app
+from pixelbloom.startup import BACKEND, required_settings
 from workers.watchdog import ConsumerWatchdog
 
 
@@ -12,8 +16,15 @@ def role(queue: str, *, concurrency: int) -> Celery:
 
     Threads: steps wait for models, and a thread's blocked read can be woken by shutting its socket.
     """
+    required_settings("redis_url")  # beat and Flower need no other
     app.conf.update(worker_pool="threads", worker_concurrency=concurrency)
     app.amqp.queues.select([queue])
     app.steps["consumer"].add(ConsumerWatchdog)
     configure_celery()
     return app
+
+
+@celeryd_init.connect
+def check_settings(**_: Any) -> None:
+    """Before a worker starts: its tasks need more than the broker."""
+    required_settings(*BACKEND)
