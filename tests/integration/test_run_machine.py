@@ -1,0 +1,320 @@
+"""The rules of a run hold whatever workers, people and sweeps do, in whatever order.
+
+Hypothesis plays several workers against the real SQL functions: claims, renewals, ends of every kind, late and repeated
+calls, leases that run out, sweeps, cancels, retries and decisions. After each call the rules are checked, and in the
+end every run is brought to its end, so that nothing is stuck.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tests.stack import Stack
+
+LANE_LIMIT = 3
+ENDED = ("completed", "skipped", "failed", "cancelled")
+TERMINAL = ("completed", "failed", "cancelled")
+
+
+def step(key: str, *needs: str, **more: Any) -> dict[str, Any]:
+    kind = more.get("kind", "agent")
+    agent = {} if kind == "approval" else {"agent_type": "chat_agent"}
+    return {"key": key, "kind": kind, "needs": list(needs), "max_attempts": 2, "backoff_seconds": 0, **agent, **more}
+
+
+SHAPES: dict[str, list[dict[str, Any]]] = {
+    "one": [step("a")],
+    "chain": [step("a", next_key="b"), step("b", "a", next_key="c"), step("c", "b")],
+    "diamond": [step("a"), step("b", "a"), step("c", "a", on_error="continue"), step("d", "b", "c")],
+    "map": [step("a"), step("m", "a", kind="map", max_parallel=2), step("z", "m")],
+    "careless map": [step("m", kind="map", max_parallel=3, on_error="continue"), step("z", "m")],
+    "approval": [step("a"), step("p", "a", kind="approval"), step("z", "p")],
+    "lenient approval": [step("p", kind="approval", on_error="continue"), step("b"), step("z", "p", "b")],
+}
+
+
+@dataclass
+class Known:
+    """What was seen of a run, to compare with."""
+
+    progress: float = 0.0
+    rev: int = 0
+    outputs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Held:
+    run_id: str
+    key: str
+    kind: str
+    token: int
+
+
+class RunMachine(RuleBasedStateMachine):
+    db: psycopg.Connection
+
+    @initialize()
+    def begin(self) -> None:
+        self.lane = "machine"
+        self.db.execute("delete from public.runs where lane = %s", [self.lane])
+        self.known: dict[str, Known] = {}
+        self.held: list[Held] = []
+        self.strays = 0
+        self.done: list[dict[str, Any]] = []
+
+    # What callers do
+
+    @precondition(lambda self: len(self.known) < 4)
+    @rule(shape=st.sampled_from(sorted(SHAPES)))
+    def create(self, shape: str) -> None:
+        # The same in each play of an example, so that hypothesis can play it again.
+        run_id = str(UUID(int=len(self.known) + 1))
+        workflow = {"kind": "workflow", "workflow_id": "machine", "workflow_version": 1}
+        of_agent = {"kind": "agent", "agent_type": "chat_agent"}
+        row = {
+            "id": run_id,
+            "caller": self.lane,
+            "lane": self.lane,
+            "input": {},
+            "steps": SHAPES[shape],
+            **(of_agent if shape == "one" else workflow),
+        }
+        self.call("create_runs", [row], LANE_LIMIT)
+        self.known[run_id] = Known()
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        self.call("cancel_run", self.a_run(data), LANE_LIMIT)
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        run_id = self.a_run(data)
+        before = self.run(run_id)["status"]
+        [item] = self.call("retry_runs", [{"run_id": run_id}], LANE_LIMIT)["items"]
+        assert (item["outcome"] == "retried") == (before in ("failed", "cancelled"))
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data(), approved=st.booleans())
+    def decide(self, data: st.DataObject, approved: bool) -> None:
+        run_id = self.a_run(data)
+        before = {s["key"]: s["status"] for s in self.steps(run_id)}
+        answer = self.call("decide_step", run_id, "p", approved, "because", "somebody", LANE_LIMIT)
+        if "p" not in before:
+            assert answer["outcome"] == "gone"
+        else:
+            assert (answer["outcome"] == "decided") == (before["p"] == "waiting")
+
+    # What workers do
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def claim(self, data: st.DataObject) -> None:
+        run_id = self.a_run(data)
+        published = [s["key"] for s in self.steps(run_id) if s["published_at"] is not None]
+        if published:
+            self.take(run_id, data.draw(st.sampled_from(published)))
+
+    @precondition(lambda self: self.known)
+    @rule(data=st.data())
+    def claim_by_a_stray_message(self, data: st.DataObject) -> None:
+        run_id = self.a_run(data)
+        unpublished = [s["key"] for s in self.steps(run_id) if s["published_at"] is None]
+        if unpublished and self.take(run_id, data.draw(st.sampled_from(unpublished))):
+            self.strays += 1
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data(), what=st.sampled_from(["completed", "skipped", "failed", "fatal"]))
+    def finish(self, data: st.DataObject, what: str) -> None:
+        self.end(self.held.pop(data.draw(st.integers(0, len(self.held) - 1))), what)
+
+    @precondition(lambda self: self.done)
+    @rule(data=st.data())
+    def finish_again(self, data: st.DataObject) -> None:
+        item = {**data.draw(st.sampled_from(self.done)), "output": {"late": True}}
+        [answer] = self.call("finish_steps", [item], LANE_LIMIT)["items"]
+        assert answer["outcome"] in ("already", "stale")
+
+    @precondition(lambda self: self.held)
+    @rule(data=st.data())
+    def renew(self, data: st.DataObject) -> None:
+        held = data.draw(st.sampled_from(self.held))
+        [answer] = self.call("renew_leases", [{"run_id": held.run_id, "key": held.key, "token": held.token}], 15)
+        row = next(s for s in self.steps(held.run_id) if s["key"] == held.key)
+        assert answer["held"] == (row["status"] == "running" and row["lease_token"] == held.token)
+
+    # What time does
+
+    @precondition(lambda self: self.known)
+    @rule()
+    def leases_run_out(self) -> None:
+        self.db.execute(
+            "update public.run_steps set lease_expires_at = now() - interval '1 second'"
+            " where lane = %s and lease_expires_at is not null",
+            [self.lane],
+        )
+        self.sweep()
+        # The backoff is random.
+        self.db.execute("update public.run_steps set available_at = now() where lane = %s", [self.lane])
+
+    @precondition(lambda self: self.known)
+    @rule()
+    def deadlines_pass(self) -> None:
+        self.db.execute(
+            "update public.run_steps set deadline_at = now() - interval '1 second'"
+            " where lane = %s and status = 'waiting'",
+            [self.lane],
+        )
+        self.sweep()
+
+    @precondition(lambda self: self.known)
+    @rule()
+    def the_broker_loses_everything(self) -> None:
+        self.sweep(lost_before="2100-01-01")
+
+    # The rules
+
+    @invariant()
+    def rules_hold(self) -> None:
+        out = 0
+        for run_id, known in getattr(self, "known", {}).items():
+            run, steps = self.run(run_id), self.steps(run_id)
+            by_key = {s["key"]: s for s in steps}
+            note(f"{run['status']} {run['progress']:.2f} { {s['key']: s['status'] for s in steps} }")
+            assert run["rev"] >= known.rev
+            assert run["progress"] >= known.progress - 1e-9, "progress went backwards"
+            known.rev, known.progress = run["rev"], run["progress"]
+            opened = [s for s in steps if s["status"] not in ENDED]
+            if run["status"] in TERMINAL:
+                assert not opened, "a run that has ended has open steps"
+            else:
+                assert opened, "a run is open and has nothing left to do"
+            if run["status"] == "completed":
+                assert run["progress"] == 1
+                for s in steps:
+                    fine = s["status"] in ("completed", "skipped") or s["on_error"] == "continue"
+                    assert fine, f"{s['key']} is {s['status']}"
+            for s in steps:
+                if s["status"] == "running" and s["lease_expires_at"] is None:
+                    assert s["kind"] == "map"
+                if s["status"] in ("running", "waiting", "completed", "skipped"):
+                    for need in s["needs"]:
+                        n = by_key[need]
+                        passed = n["status"] in ("completed", "skipped")
+                        assert passed or (n["status"] == "failed" and n["on_error"] == "continue"), "ran too early"
+                if s["status"] == "completed":
+                    first = known.outputs.setdefault(s["key"], s["output"])
+                    assert first == s["output"], "an output was recorded twice"
+                out += s["published_at"] is not None and s["status"] in ("pending", "running")
+            for m in (s for s in steps if s["kind"] == "map"):
+                started = [s for s in steps if s["parent"] == m["key"] and s["ready"] and s["status"] not in ENDED]
+                assert len(started) <= m["max_parallel"]
+        assert out <= LANE_LIMIT + getattr(self, "strays", 0), "more steps of a lane are out than may be"
+
+    def teardown(self) -> None:
+        """Nothing is stuck: workers that do their work bring every run to its end."""
+        if not getattr(self, "known", None):
+            return
+        for _ in range(200):
+            self.leases_run_out()
+            self.held.clear()
+            open_runs = [run_id for run_id in self.known if self.run(run_id)["status"] not in TERMINAL]
+            if not open_runs:
+                break
+            for run_id in open_runs:
+                self.call("decide_step", run_id, "p", True, None, "somebody", LANE_LIMIT)
+                for s in self.steps(run_id):
+                    if s["published_at"] is not None and s["status"] == "pending" and self.take(run_id, s["key"]):
+                        self.end(self.held.pop(), "completed")
+            self.rules_hold()
+        else:
+            raise AssertionError("a run does not end")
+        self.db.execute("delete from public.runs where lane = %s", [self.lane])
+
+    # How
+
+    def a_run(self, data: st.DataObject) -> str:
+        return data.draw(st.sampled_from(sorted(self.known)))
+
+    def call(self, function: str, *args: Any) -> Any:
+        marks = ", ".join("%s::jsonb" if isinstance(arg, list | dict) else "%s" for arg in args)
+        values = [json.dumps(arg) if isinstance(arg, list | dict) else arg for arg in args]
+        row = self.db.execute(f"select public.{function}({marks})", values).fetchone()
+        assert row is not None
+        return row[0]
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        return self.rows("select to_jsonb(r) from public.runs as r where id = %s", run_id)[0]
+
+    def steps(self, run_id: str) -> list[dict[str, Any]]:
+        return self.rows(
+            "select to_jsonb(s) from public.run_steps as s where run_id = %s order by position, key", run_id
+        )
+
+    def rows(self, query: str, run_id: str) -> list[dict[str, Any]]:
+        return [row for (row,) in self.db.execute(query, [run_id]).fetchall()]
+
+    def take(self, run_id: str, key: str) -> bool:
+        [answer] = self.call("claim_steps", [{"run_id": run_id, "key": key, "claim": uuid4().hex}], "worker", 15)
+        if answer["outcome"] != "claimed":
+            return False
+        self.held.append(Held(run_id, key, answer["kind"], answer["token"]))
+        return True
+
+    def end(self, held: Held, what: str) -> None:
+        if what == "skipped" and self.run(held.run_id)["kind"] == "agent":
+            what = "completed"  # only a workflow's step has a condition
+        item: dict[str, Any] = {"run_id": held.run_id, "key": held.key, "token": held.token, "what": what}
+        if what == "completed" and held.kind == "map":
+            item |= {"what": "expanded", "items": [{"n": n} for n in range(3)]}
+        elif what == "completed" and held.kind == "approval":
+            item |= {"what": "waiting", "input": {"message": "may I?", "approvers": "owner"}}
+        elif what == "completed":
+            item |= {"output": {"by": held.token}, "provider": "fallback"}
+        elif what in ("failed", "fatal"):
+            item |= {"what": "failed", "error": "it broke", "error_code": "X", "retryable": what == "failed"}
+        [answer] = self.call("finish_steps", [item], LANE_LIMIT)["items"]
+        if answer["outcome"] == "recorded":
+            self.done.append(item)
+
+    def sweep(self, lost_before: str = "2000-01-01") -> None:
+        self.db.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = clock_timestamp()")
+        self.call("sweep_runs", 1.5, 15, {"0": lost_before}, LANE_LIMIT, 100)
+
+
+@pytest.fixture
+def machine(db: psycopg.Connection) -> type[RunMachine]:
+    db.execute("truncate public.runs, public.event_outbox cascade")
+    db.execute(
+        "insert into public.workflows (workflow_id, version, definition) values ('machine', 1, '{}')"
+        " on conflict do nothing"
+    )
+    return type("Machine", (RunMachine,), {"db": db})
+
+
+def test_no_order_of_calls_breaks_the_rules_of_a_run(stack: Stack, machine: type[RunMachine]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=120,
+            stateful_step_count=40,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
