@@ -5,6 +5,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
+#: What a token's `scope` may name: what it may read besides the caller's own runs.
+SCOPES = ("analytics:read", "notifications:read")
+
 
 @dataclass(frozen=True)
 class Principal:

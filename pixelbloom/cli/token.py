@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pixelbloom.auth.mint import DEFAULT_SECONDS, mint_service, mint_user
+from pixelbloom.auth.principal import SCOPES
 from pixelbloom.cli.connect import parse_uuid
 from pixelbloom.cli.output import reported
 from pixelbloom.config import load
@@ -21,9 +22,9 @@ def register(app: typer.Typer) -> None:
 @reported
 def token(
     sub: Annotated[str | None, typer.Option(help="The user's UUID.")] = None,
-    role: Annotated[str, typer.Option(help="user or admin.")] = "user",
+    role: Annotated[str | None, typer.Option(help="user (the default) or admin.")] = None,
     scope: Annotated[
-        str | None, typer.Option(help="Limit the token to these, comma-separated: analytics:read,notifications:read.")
+        str | None, typer.Option(help=f"Limit the token to these, comma-separated: {','.join(SCOPES)}.")
     ] = None,
     expires_in: Annotated[str, typer.Option(help="Seconds until it expires.")] = str(DEFAULT_SECONDS),
     service: Annotated[bool, typer.Option("--service", help="A service token, which may act for any user.")] = False,
@@ -32,9 +33,11 @@ def token(
     seconds = _seconds(expires_in)
     scopes = _scopes(scope)
     user_id = parse_uuid(sub, "--sub") if sub is not None else None
-    if role not in ("user", "admin"):
+    if role not in (None, "user", "admin"):
         raise InvalidInput(f"--role {role!r} is not one of: user, admin")
     if service:
+        if sub is not None or role is not None:
+            raise InvalidInput("--service makes a token of no user: leave out --sub and --role")
         print(mint_service(load(), scopes=scopes, expires_in=seconds))
     elif user_id is None:
         raise InvalidInput("--sub is missing: pass the user's UUID, or --service for a service token")
@@ -52,6 +55,8 @@ def _scopes(text: str | None) -> list[str] | None:
     if text is None:
         return None
     scopes = [part.strip() for part in text.split(",") if part.strip()]
-    if not scopes or any(char.isspace() for scope in scopes for char in scope):
-        raise InvalidInput(f"--scope {text!r} names no scope; write them as analytics:read,notifications:read")
+    unknown = [scope for scope in scopes if scope not in SCOPES]
+    if unknown or not scopes:
+        wrong = unknown[0] if unknown else text
+        raise InvalidInput(f"--scope {wrong!r} is not one of: {', '.join(SCOPES)}; separate several by commas")
     return scopes

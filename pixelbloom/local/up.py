@@ -238,13 +238,14 @@ def _check_local_key(settings: Settings, name: str) -> None:
     key, secret = _given(settings, name.upper()), _given(settings, "SUPABASE_JWT_SECRET")
     if key is None:
         return
-    try:
-        jwt.decode(key, secret or "", algorithms=["HS256"], options={"verify_aud": False})
-    except (jwt.InvalidTokenError, jwt.InvalidKeyError):
-        raise ConfigurationError(
-            f"{name.upper()} is set, SUPABASE_URL is not, and it is not signed with SUPABASE_JWT_SECRET: "
-            "set SUPABASE_URL to the project it belongs to, or leave all three unset"
-        ) from None
+    if secret is not None:
+        with contextlib.suppress(jwt.InvalidTokenError, jwt.InvalidKeyError):
+            jwt.decode(key, secret, algorithms=["HS256"], options={"verify_aud": False})
+            return
+    raise ConfigurationError(
+        f"{name.upper()} is set, SUPABASE_URL is not, and it is not signed with SUPABASE_JWT_SECRET: "
+        "set SUPABASE_URL to the project it belongs to, or leave all three unset"
+    )
 
 
 def _given(settings: Settings, name: str) -> str | None:

@@ -19,6 +19,7 @@ def refused(stack: RunningStack) -> str:
         assert stack.processes() == []
         stack.wait_for(lambda: stack.output.endswith("\n"))
         assert "Traceback" not in stack.output
+        assert "Warning" not in stack.output
         return stack.output.splitlines()[-1]
     finally:
         end(stack)
