@@ -14,7 +14,10 @@ from pixelbloom.cli.output import printable, reported, result, say
 from pixelbloom.cli.watch import watch_run
 from pixelbloom.errors import InvalidInput
 
-MAX_LIMIT = 200
+#: As the API has them.
+LIMIT, MAX_LIMIT = 50, 200
+#: Columns of a terminal from which on a row also has room for the year, the seconds and the model.
+WIDE = 110
 STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's request_id.")]
@@ -51,7 +54,7 @@ def list_runs(
     agent: Annotated[str | None, typer.Option(help="The agent's type.")] = None,
     created_after: Annotated[str | None, typer.Option(help="ISO 8601, like 2026-01-31 or with a time.")] = None,
     created_before: Annotated[str | None, typer.Option(help="ISO 8601.")] = None,
-    limit: Annotated[int, typer.Option(help=f"At most so many, up to {MAX_LIMIT}.")] = 20,
+    limit: Annotated[int, typer.Option(help=f"At most so many, up to {MAX_LIMIT}.")] = LIMIT,
     cursor: Annotated[str | None, typer.Option(help="Go on where another page ended: its next_cursor.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON also on a terminal.")] = False,
     user_id: UserId = None,
@@ -77,26 +80,37 @@ def list_runs(
     if not page["items"]:
         say("No runs.")
         return
-    Console().print(table(page["items"]))
+    console = Console()
+    console.print(table(page["items"], console.width))
     if page["next_cursor"]:
         say(f"More: --cursor {page['next_cursor']}")
 
 
-def table(items: list[dict[str, Any]]) -> Table:
-    """The runs for a terminal."""
-    grid = Table(box=None, pad_edge=False)
-    for column in ("ID", "AGENT", "STATUS", "PROGRESS", "CREATED", "BY"):
-        grid.add_column(column, no_wrap=column == "ID")
+def table(items: list[dict[str, Any]], width: int) -> Table:
+    """The runs for a terminal of so many columns, each on one line from 80 columns on; the id is never cut."""
+    wide = width >= WIDE
+    grid = Table(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
+    grid.add_column("ID", min_width=36, overflow="fold")
+    grid.add_column("CREATED", min_width=19 if wide else 11, no_wrap=True)
+    grid.add_column("STATUS", min_width=11, no_wrap=True)
+    grid.add_column("AGENT", no_wrap=True, max_width=24 if wide else max(width - 61, 8))
+    if wide:
+        grid.add_column("BY", no_wrap=True, max_width=width - 98)
     for run in items:
-        grid.add_row(
+        created = datetime.fromisoformat(run["created_at"]).astimezone()
+        row = [
             str(run["request_id"]),
+            created.strftime("%Y-%m-%d %H:%M:%S" if wide else "%m-%d %H:%M"),
+            _status(run),
             printable(str(run["agent_type"])),
-            printable(str(run["status"])),
-            f"{float(run['progress']):.0%}",
-            datetime.fromisoformat(run["created_at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S"),
-            printable(str(run["model"] or run["provider"] or "")),
-        )
+        ]
+        grid.add_row(*row, *([printable(str(run["model"] or run["provider"] or ""))] if wide else []))
     return grid
+
+
+def _status(run: dict[str, Any]) -> str:
+    status = printable(str(run["status"]))
+    return f"{status} {float(run['progress']):.0%}" if status == "running" else status
 
 
 def _user(user_id: str | None) -> Any:
