@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := pixelbloom workers tests celeryconfig.py wsgi.py main.py gunicorn.conf.py
 PYTEST_ARGS ?=
+CHAOS_ARGS ?= --seeds 20
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format lock clean
+.PHONY: help run test chaos check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -17,6 +18,9 @@ run: $(VENV)/.local  ## start the whole stack in the foreground
 
 test: $(VENV)/.dev  ## run all tests, on a stack of their own
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
+	$(BIN)/python -m tests.acceptance.chaos $(CHAOS_ARGS)
 
 check: $(VENV)/.dev  ## lint, types, import rules, SQL
 	$(BIN)/ruff check .

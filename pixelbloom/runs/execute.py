@@ -122,7 +122,7 @@ class StepExecutor:
         try:
             answer = patiently(lambda: self._store.finish({**where, **ending}))
         except InvalidInput as error:
-            ending = claim.failed("The agent's result cannot be stored.", error.code, retryable=True)
+            ending = claim.failed("The step's result cannot be stored.", error.code, retryable=True)
             answer = patiently(lambda: self._store.finish({**where, **ending}))
         self._dispatcher.publish(answer["publish"])
         if answer["outcome"] != "recorded":

@@ -286,7 +286,7 @@ begin
     )
     select
         p_step.run_id, p_step.key || '[' || (o - 1) || ']', 'agent', p_step.agent_type, p_step.key, (o - 1)::integer,
-        p_step.weight / jsonb_array_length(p_items), p_step.on_error, p_step.lane, p_step.priority,
+        p_step.weight / greatest(jsonb_array_length(p_items), 1), p_step.on_error, p_step.lane, p_step.priority,
         o <= p_step.max_parallel, p_step.attempts_allowed, p_step.attempts_allowed, p_step.backoff_seconds,
         p_step.timeout_seconds, i
     from jsonb_array_elements(p_items) with ordinality as t (i, o);

@@ -281,7 +281,7 @@ class RunMachine(RuleBasedStateMachine):
             what = "completed"  # only a workflow's step has a condition
         item: dict[str, Any] = {"run_id": held.run_id, "key": held.key, "token": held.token, "what": what}
         if what == "completed" and held.kind == "map":
-            item |= {"what": "expanded", "items": [{"n": n} for n in range(3)]}
+            item |= {"what": "expanded", "items": [{"n": n} for n in range(held.token % 4)]}
         elif what == "completed" and held.kind == "approval":
             item |= {"what": "waiting", "input": {"message": "may I?", "approvers": "owner"}}
         elif what == "completed":

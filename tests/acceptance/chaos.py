@@ -1,0 +1,397 @@
+"""Runs of all shapes while a seeded script kills whatever there is; then the books are checked.
+
+`python -m tests.acceptance.chaos --seeds 20` is `make chaos`; `--seed 7 --seeds 1` plays one seed again.
+"""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psutil
+import psycopg
+import redis
+import requests
+
+from pixelbloom.auth.mint import mint_service
+from pixelbloom.config import Settings
+from tests.acceptance.up import RunningStack, end
+from tests.servers.ollama import OllamaServer
+from tests.servers.script import Script
+
+SETTLE_SECONDS = 240.0
+#: Between two kills.
+MEAN_PAUSE_SECONDS = 1.3
+
+#: What is killed, by words of its command line. Redis is listed twice: with its data and without.
+TARGETS = {
+    "web": "gunicorn",
+    "agents": "workers.agents",
+    "events": "workers.events",
+    "maintenance": "workers.maintenance worker",
+    "beat": "workers.maintenance beat",
+    "redis": "redis-server",
+    "redis and its data": "redis-server",
+    "postgrest": "postgrest",
+    "postgres": "bin/postgres -D",
+}
+
+#: Counts, in the database itself, each time that a step is recorded as completed.
+AUDIT = """
+create table if not exists public.chaos_audit (run_id uuid, key text, attempt integer);
+create or replace function public.chaos_note() returns trigger language plpgsql as $$
+begin
+    if new.status = 'completed' and old.status <> 'completed' then
+        insert into public.chaos_audit values (new.run_id, new.key, new.attempt);
+    end if;
+    return new;
+end
+$$;
+create or replace trigger chaos_note after update on public.run_steps
+for each row execute function public.chaos_note();
+"""
+
+
+def chat(key: str, *needs: str, **more: Any) -> dict[str, Any]:
+    return {
+        "key": key,
+        "agent": "chat_agent",
+        "needs": list(needs),
+        "input": {"message": "inputs.message"},
+        "retry": {"attempts": 20, "backoff": 0.2},
+        **more,
+    }
+
+
+WORKFLOWS: dict[str, list[dict[str, Any]]] = {
+    "chaos_chain": [chat("a"), chat("b", "a"), chat("c", "b"), chat("d", "c")],
+    "chaos_diamond": [chat("a"), chat("b", "a"), chat("c", "a"), chat("d", "b", "c"), chat("e", "d")],
+    "chaos_map": [
+        chat("a"),
+        chat("m", "a", kind="map", over="inputs.items", max_parallel=3, input={"message": "item"}),
+        chat("z", "m", input={"message": "to_string(length(outputs.m))"}),
+    ],
+    "chaos_routes": [
+        chat("a"),
+        chat("left", "a", when="inputs.left"),
+        chat("right", "a", when="!(inputs.left)"),
+        chat("z", "left", "right"),
+    ],
+    # Its second step never succeeds, and the run goes on without it.
+    "chaos_lenient": [
+        chat("a"),
+        chat("b", "a", input={"message": "`1`"}, on_error="continue"),
+        chat("c", "b", when="steps.b.status == 'failed'"),
+    ],
+    # Its second step never succeeds, and the run fails with it.
+    "chaos_failing": [chat("a"), chat("b", "a", input={"message": "`1`"}), chat("c", "b")],
+}
+EXPECTED = {"chaos_failing": "failed"}
+
+
+class FlakyOllama(OllamaServer):
+    """Slow, failing and breaking answers beside good ones, by a seed."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+        self._choosing = threading.Lock()
+
+    def next_script(self) -> Script:
+        with self._choosing:
+            kind, delay = self._random.random(), self._random.uniform(0.005, 0.06)
+        if kind < 0.70:
+            return Script(delay=delay)
+        if kind < 0.78:
+            return Script(first_delay=0.5, delay=delay)
+        if kind < 0.84:
+            return Script(status=500)
+        if kind < 0.90:
+            return Script(delay=delay, break_after=5)
+        if kind < 0.95:
+            return Script(delay=delay, error_after=5)
+        return Script(delay=delay, unfinished=True)
+
+
+@dataclass
+class Report:
+    """What happened under one seed."""
+
+    seed: int
+    kills: Counter[str] = field(default_factory=Counter)
+    runs: int = 0
+    steps: int = 0
+    redeliveries: int = 0
+    second_attempts: int = 0
+    duplicates_dropped: int = 0
+    seconds: float = 0.0
+    faults: list[str] = field(default_factory=list)
+
+    def line(self) -> str:
+        verdict = "ok" if not self.faults else "; ".join(self.faults)
+        return (
+            f"seed {self.seed}: {sum(self.kills.values())} kills, {self.runs} runs, {self.steps} steps, "
+            f"{self.redeliveries} redeliveries, {self.second_attempts} further attempts, "
+            f"{self.duplicates_dropped} duplicates dropped, {self.seconds:.0f} s: {verdict}"
+        )
+
+
+class Chaos:
+    """One seed on one stack."""
+
+    def __init__(self, stack: RunningStack, *, seed: int, runs: int, kills: int) -> None:
+        self.stack = stack
+        self.random = random.Random(seed)
+        self.report = Report(seed)
+        self.runs = runs
+        self.kills = kills
+        self.settings: Settings = stack.settings
+        self.accepted: dict[str, str] = {}
+        self.stop = threading.Event()
+
+    def play(self) -> Report:
+        began = time.monotonic()
+        with psycopg.connect(self.settings.require("database_url"), autocommit=True) as db:
+            db.execute("truncate public.runs cascade")
+            db.execute(AUDIT)
+            db.execute("truncate public.chaos_audit")
+        self.define()
+        watcher = threading.Thread(target=self.watch_progress, daemon=True)
+        watcher.start()
+        submitter = threading.Thread(target=self.submit_all, daemon=True)
+        submitter.start()
+        for _ in range(self.kills):
+            time.sleep(self.random.uniform(0.2, 2 * MEAN_PAUSE_SECONDS))
+            self.kill(self.random.choice(sorted(TARGETS)))
+        submitter.join(SETTLE_SECONDS)
+        self.settle()
+        self.stop.set()
+        watcher.join(10)
+        self.check()
+        self.report.seconds = time.monotonic() - began
+        return self.report
+
+    # What callers do
+
+    def define(self) -> None:
+        for workflow_id, steps in WORKFLOWS.items():
+            self.insist("POST", "/api/agents/workflows", {"workflow_id": workflow_id, "steps": steps})
+
+    def submit_all(self) -> None:
+        pace = random.Random(self.report.seed)
+        for n in range(self.runs):
+            workflow_id = self.random_of(n, [*WORKFLOWS, "agent"])
+            key = {"Idempotency-Key": f"{self.report.seed}-{n}-{uuid4().hex}"}
+            if workflow_id == "agent":
+                body = {"agent_type": "chat_agent", "input": {"message": f"Hello {n}"}}
+                run_id = self.insist("POST", "/api/agents/invoke", body, key)["request_id"]
+            else:
+                inputs = {"message": f"Hello {n}", "items": [f"item {i}" for i in range(n % 6)], "left": n % 2 == 0}
+                body = {"workflow_id": workflow_id, "inputs": inputs, "async": True}
+                run_id = self.insist("POST", "/api/agents/workflows/execute", body, key)["workflow_run_id"]
+            self.accepted[run_id] = workflow_id
+            # So that there is work in hand whenever something is killed.
+            time.sleep(pace.uniform(0, 2 * self.kills * MEAN_PAUSE_SECONDS / self.runs))
+
+    def random_of(self, n: int, names: list[str]) -> str:
+        return random.Random(f"{self.report.seed}-{n}").choice(names)
+
+    def insist(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+        """As a good client does: again, with the same key, until it is accepted."""
+        give_up = time.monotonic() + SETTLE_SECONDS
+        while True:
+            try:
+                answer = requests.request(
+                    method,
+                    f"{self.stack.url}{path}",
+                    json=body,
+                    headers={"Authorization": f"Bearer {mint_service(self.settings)}", **(headers or {})},
+                    timeout=10,
+                )
+                if answer.status_code < 300:
+                    return answer.json()
+                assert answer.status_code in (500, 502, 503), f"{answer.status_code} {answer.text}"
+            except requests.RequestException:
+                pass
+            assert time.monotonic() < give_up, f"{path} is not accepted"
+            time.sleep(0.2)
+
+    # What the world does
+
+    def kill(self, target: str) -> None:
+        try:
+            if target == "redis and its data":
+                supervisor = psutil.Process(self.stack.pid)
+                supervisor.suspend()
+                try:
+                    self.stack.kill_process(TARGETS[target])
+                    shutil.rmtree(self.stack.home / "redis", ignore_errors=True)
+                finally:
+                    supervisor.resume()
+            else:
+                self.stack.kill_process(TARGETS[target])
+        except AssertionError:
+            return  # it is down already, and not up again yet
+        self.report.kills[target] += 1
+
+    # What must hold
+
+    def fault(self, text: str) -> None:
+        if len(self.report.faults) < 20:
+            self.report.faults.append(text)
+
+    def watch_progress(self) -> None:
+        """Progress and revision never go backwards."""
+        seen: dict[str, tuple[float, int]] = {}
+        while not self.stop.is_set():
+            try:
+                with psycopg.connect(self.settings.require("database_url"), connect_timeout=2) as db:
+                    rows = db.execute("select id::text, progress, rev from public.runs").fetchall()
+            except psycopg.Error:
+                time.sleep(0.2)
+                continue
+            for run_id, progress, rev in rows:
+                before = seen.get(run_id, (0.0, 0))
+                if progress < before[0] - 1e-9 or rev < before[1]:
+                    self.fault(f"run {run_id} went back from {before} to {(progress, rev)}")
+                seen[run_id] = (progress, rev)
+            time.sleep(0.1)
+
+    def settle(self) -> None:
+        """Wait until every run has ended and everything is up again."""
+        give_up = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < give_up:
+            try:
+                with psycopg.connect(self.settings.require("database_url"), connect_timeout=2) as db:
+                    row = db.execute(
+                        "select (select count(*) from public.runs where finished_at is null),"
+                        " (select count(*) from public.event_outbox)"
+                    ).fetchone()
+                if row == (0, 0) and requests.get(f"{self.stack.url}/readyz", timeout=5).status_code == 200:
+                    return
+            except (psycopg.Error, requests.RequestException):
+                pass
+            time.sleep(0.3)
+
+    def check(self) -> None:
+        with psycopg.connect(self.settings.require("database_url")) as db:
+            self.check_runs(db)
+            self.check_steps(db)
+        self.check_redis()
+
+    def check_runs(self, db: psycopg.Connection) -> None:
+        rows = {row[0]: row[1:] for row in db.execute("select id::text, status, error from public.runs").fetchall()}
+        self.report.runs = len(self.accepted)
+        if len(self.accepted) != self.runs:
+            self.fault(f"{len(self.accepted)} of {self.runs} runs were accepted")
+        if missing := self.accepted.keys() - rows.keys():
+            self.fault(f"accepted and lost: {sorted(missing)}")
+        for run_id, workflow_id in self.accepted.items():
+            status, error = rows.get(run_id, ("missing", None))
+            if status != EXPECTED.get(workflow_id, "completed"):
+                self.fault(f"{workflow_id} run {run_id} is {status}: {error}")
+
+    def check_steps(self, db: psycopg.Connection) -> None:
+        def one(query: str) -> int:
+            row = db.execute(query).fetchone()
+            assert row is not None
+            return int(row[0] or 0)
+
+        self.report.steps = one("select count(*) from public.run_steps")
+        self.report.redeliveries = one("select sum(greatest(publications - 1, 0)) from public.run_steps")
+        self.report.second_attempts = one("select sum(greatest(attempt - 1, 0)) from public.run_steps")
+        logs = "".join(path.read_text(errors="replace") for path in (self.stack.home / "logs").glob("agents*"))
+        self.report.duplicates_dropped = logs.count("step_lost")
+        for fault, query in {
+            "steps recorded twice": (
+                "select count(*) from (select 1 from public.chaos_audit group by run_id, key having count(*) > 1) as t"
+            ),
+            "steps that completed without being recorded": (
+                "select count(*) from public.run_steps as s where status = 'completed' and not exists"
+                " (select 1 from public.chaos_audit as a where a.run_id = s.run_id and a.key = s.key)"
+            ),
+            "completed steps without an output": (
+                "select count(*) from public.run_steps where status = 'completed' and output is null"
+            ),
+            "open steps": ("select count(*) from public.run_steps where status in ('pending', 'running', 'waiting')"),
+            "leases": "select count(*) from public.run_steps where lease_expires_at is not null",
+            "outbox rows": "select count(*) from public.event_outbox",
+        }.items():
+            if left := one(query):
+                self.fault(f"{left} {fault}")
+
+    def check_redis(self) -> None:
+        """The queues are empty, and all that stays is the broker's own or goes by itself."""
+        client = redis.Redis.from_url(self.settings.require("redis_url"), decode_responses=True)
+        give_up = time.monotonic() + 60
+        while (queued := self.queued(client)) and time.monotonic() < give_up:
+            time.sleep(0.5)
+        if queued:
+            self.fault(f"messages left in queues: {queued}")
+        lasting = [key for key in client.scan_iter(count=1000) if client.ttl(key) == -1]
+        known = ("_kombu.", "unacked", "pb:epoch", "agents", "events", "maintenance", "webhooks")
+        if strange := [key for key in lasting if not key.startswith(known) and "pidbox" not in key]:
+            self.fault(f"keys left for ever: {sorted(strange)[:10]}")
+        client.close()
+
+    def queued(self, client: redis.Redis) -> dict[str, int]:
+        # Beat's own messages come and go; those of steps must be gone.
+        found = {name: int(client.llen(name)) for name in ("agents", "agents\x06\x165")}  # type: ignore[arg-type]
+        return {name: count for name, count in found.items() if count}
+
+
+def one_seed(home: Path, *, seed: int, runs: int, kills: int) -> Report:
+    """A new stack, one seed, and nothing left."""
+    with FlakyOllama(seed) as model:
+        stack = RunningStack(home, OLLAMA_HOST=model.url, LEASE_SECONDS="4", RUN_RATE_LIMIT="off")
+        stack.start()
+        try:
+            stack.wait_ready()
+            report = Chaos(stack, seed=seed, runs=runs, kills=kills).play()
+            if report.faults:
+                (home.parent / f"chaos-{seed}.log").write_text(stack.output)
+            return report
+        finally:
+            end(stack)
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--kills", type=int, default=12)
+    wanted = parser.parse_args(arguments)
+    reports = []
+    for seed in range(wanted.seed, wanted.seed + wanted.seeds):
+        folder = Path(tempfile.mkdtemp(prefix="pb-chaos-"))
+        report = one_seed(folder / "home", seed=seed, runs=wanted.runs, kills=wanted.kills)
+        print(report.line(), flush=True)  # noqa: T201  (the command's output)
+        reports.append(report)
+        if report.faults:
+            print(f"  play it again with --seed {seed} --seeds 1; the stack's words are in {folder}")  # noqa: T201
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+    kills = sum((report.kills for report in reports), Counter())
+    killed = ", ".join(f"{name} {count}" for name, count in sorted(kills.items()))
+    print(  # noqa: T201
+        f"{len(reports)} seeds: {sum(kills.values())} kills ({killed}), "
+        f"{sum(r.runs for r in reports)} runs, {sum(r.steps for r in reports)} steps, "
+        f"{sum(r.redeliveries for r in reports)} redeliveries, "
+        f"{sum(r.second_attempts for r in reports)} further attempts, "
+        f"{sum(r.duplicates_dropped for r in reports)} duplicates dropped, "
+        f"{sum(bool(r.faults) for r in reports)} seeds with faults"
+    )
+    return int(any(report.faults for report in reports))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

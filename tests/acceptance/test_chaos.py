@@ -1,0 +1,13 @@
+"""A short play of `make chaos`: every kind of workflow, while processes and servers are killed at random."""
+
+import os
+from pathlib import Path
+
+from tests.acceptance.chaos import one_seed
+
+SEED = int(os.environ.get("CHAOS_SEED", "1"))
+
+
+def test_whatever_is_killed_every_accepted_run_ends_once(tmp_path: Path) -> None:
+    report = one_seed(tmp_path / "home", seed=SEED, runs=30, kills=8)
+    assert not report.faults, report.line()
