@@ -75,8 +75,7 @@ class Stack:
 
     def start_servers(self) -> None:
         keys = secrets.ensure(self.home.secrets_file)
-        self._servers.start_database(keys)
-        self._servers.start_redis()
+        self._servers.start(keys, redis=True)
         self._values = {
             **keys,
             **self._servers.env,

@@ -1,7 +1,4 @@
-"""The maintenance worker sweeps: `celery -A workers.maintenance worker -n maintenance@%h`.
-
-Beat and Flower use this app too.
-"""
+"""The maintenance worker sweeps: `celery -A workers.maintenance worker -n maintenance@%h`."""
 
 from workers.role import role
 

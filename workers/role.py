@@ -16,7 +16,7 @@ def role(queue: str, *, concurrency: int) -> Celery:
 
     Threads: steps wait for models, and a thread's blocked read can be woken by shutting its socket.
     """
-    required_settings("redis_url")  # beat and Flower need no other
+    required_settings("redis_url")
     app.conf.update(worker_pool="threads", worker_concurrency=concurrency)
     app.amqp.queues.select([queue])
     app.steps["consumer"].add(ConsumerWatchdog)

@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,16 @@ class Home:
         except OSError as error:
             raise StackError(f"PIXELBLOOM_HOME: cannot use {path}: {error.strerror or error}") from None
         return home
+
+    def remove_sockets(self) -> None:
+        """Remove the sockets' folder where nothing is left in it. For who holds the lock."""
+        for folder in (self.postgres_sockets, self.sockets):
+            with suppress(OSError):
+                folder.rmdir()
+
+    @property
+    def postgres_sockets(self) -> Path:
+        return self.sockets / "pg"
 
     @property
     def logs(self) -> Path:

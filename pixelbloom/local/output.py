@@ -10,15 +10,21 @@ from typing import IO
 FILE_BYTES = 5_000_000
 TAIL_LINES = 40
 NAME_WIDTH = 11
+#: The supervisor's.
+OWN_NAME = "pixelbloom"
 COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92)
 
 
 class Output:
-    """Takes lines from many threads. `console` None keeps them off the terminal."""
+    """Takes lines from many threads. `console` None keeps them off the terminal.
+
+    What children say reaches the terminal after `follow`; before, there are the files, and the supervisor's own words.
+    """
 
     def __init__(self, folder: Path, console: IO[str] | None = None) -> None:
         self._folder = folder
         self._console = console
+        self._followed = False
         self._colour = console is not None and console.isatty()
         self._files: dict[str, IO[str]] = {}
         self._tails: dict[str, deque[str]] = {}
@@ -29,7 +35,8 @@ class Output:
         with self._lock:
             self._tails.setdefault(name, deque(maxlen=TAIL_LINES)).append(text)
             self._keep(name, text)
-            self._show(name, text)
+            if self._followed or name == OWN_NAME:
+                self._show(name, text)
 
     def tail(self, name: str) -> str:
         with self._lock:
@@ -42,7 +49,12 @@ class Output:
 
     def say(self, text: str) -> None:
         """A word of the supervisor's own."""
-        self.line("pixelbloom", text)
+        self.line(OWN_NAME, text)
+
+    def follow(self) -> None:
+        """From now on, show on the terminal what children say."""
+        with self._lock:
+            self._followed = True
 
     def plain(self, text: str) -> None:
         """Text for the terminal alone, without a prefix."""

@@ -43,7 +43,7 @@ class Postgres:
 
     @property
     def sockets(self) -> Path:
-        return self.home.sockets / "pg"
+        return self.home.postgres_sockets
 
     def url(self, user: str = "postgres") -> str:
         return f"postgresql://{user}@/postgres?host={self.sockets}"

@@ -10,8 +10,10 @@ from pixelbloom.local.child import Command
 #: The folder of wsgi.py, workers/ and celeryconfig.py: a clone, installed or not.
 ROOT = Path(__file__).parents[2]
 WORKERS = ("agents", "events", "maintenance")
+#: These ask nothing of the database before somebody asks them: they start beside it.
+EARLY = ("web", "flower")
 #: In the order of their start.
-ROLES = ("web", *WORKERS, "beat", "flower")
+ROLES = (*EARLY, *WORKERS, "beat")
 
 
 def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: Path | None = None) -> Command:
@@ -23,9 +25,9 @@ def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: 
     elif role in WORKERS:
         argv = [*celery, f"workers.{role}", "worker", "-n", f"{role}@%h", "--without-mingle", "--loglevel=INFO"]
     elif role == "beat":
-        argv = [*celery, "workers.maintenance", "beat", "--loglevel=WARNING"]
+        argv = [*celery, "workers.clock", "beat", "--loglevel=WARNING"]
     elif role == "flower":
-        argv = [*celery, "workers.maintenance", "flower", "--address=127.0.0.1", f"--port={flower_port}"]
+        argv = [*celery, "workers.clock", "flower", "--address=127.0.0.1", f"--port={flower_port}"]
     else:
         raise ValueError(f"no such role: {role}")
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))

@@ -1,4 +1,4 @@
-"""The embedded servers as one thing: started in order, migrated, stopped in the other order."""
+"""The embedded servers as one thing: started side by side, migrated, stopped one after the other."""
 
 import time
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import psycopg
 
 from pixelbloom.local import binaries, migrations
-from pixelbloom.local.child import Child
+from pixelbloom.local.child import Child, Command
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
@@ -23,7 +23,7 @@ STOP_SECONDS = 4.0
 
 
 class Servers:
-    """Starts Postgres, PostgREST and Redis, each where wanted, and says what became of them in `env`.
+    """Starts Postgres, PostgREST and Redis, each where wanted.
 
     `children` are the running ones, in the order of their start. `env` is the settings that reach them.
     """
@@ -35,46 +35,73 @@ class Servers:
         self.durable = durable
         self.children: list[Child] = []
         self.env: dict[str, str] = {}
+        self._front: PostgREST | None = None
 
-    def start_database(self, keys: dict[str, str]) -> None:
-        """Postgres, the bootstrap and the migrations, then PostgREST: its schema cache is then right from the start.
+    def start(self, keys: dict[str, str] | None, *, redis: bool) -> None:
+        """Postgres, PostgREST and the migrations where there are `keys`, and Redis where wanted; all are ready then.
 
         `keys` holds SUPABASE_JWT_SECRET and SUPABASE_ANON_KEY.
         """
-        database = Postgres(self.home, durable=self.durable)
-        program = binaries.postgrest(self.home.root, self.output.say)
-        self._start(Child(database.command(), self.home.records, self.output), database.ready, POSTGRES_SECONDS)
+        self.launch(keys, redis=redis)
+        self.finish()
+
+    def launch(self, keys: dict[str, str] | None, *, redis: bool) -> None:
+        """Start Postgres and Redis side by side, and wait for Redis alone. `env` is complete then."""
+        # In case it must be fetched: before anything runs.
+        program = binaries.postgrest(self.home.root, self.output.say) if keys is not None else None
+        server = RedisServer(self.home, lambda: self.output.tail("redis"), self.output.say, durable=self.durable)
+        if redis:
+            self._start(server.command())
+            self.env["REDIS_URL"] = server.url
+        if keys is not None and program is not None:
+            database = Postgres(self.home, durable=self.durable)
+            self._start(database.command())
+            self._front = PostgREST(
+                program, database, kept_port(self.home), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"]
+            )
+            self.env |= {
+                "SUPABASE_URL": self._front.url,
+                "SUPABASE_REST_URL": self._front.url,
+                "DATABASE_URL": database.url(),
+            }
+        if redis:
+            self._wait_for_redis(server)
+
+    def finish(self) -> None:
+        """The bootstrap and the migrations, then PostgREST: its schema cache is then right from the start."""
+        if self._front is None:
+            return
+        database = self._front.database
+        self._wait(self._child("postgres"), database.ready, POSTGRES_SECONDS)
         with psycopg.connect(database.url(), autocommit=True) as connection:
             migrations.bootstrap(connection)
             migrations.migrate(connection, say=self.output.say)
-        front = PostgREST(
-            program, database, kept_port(self.home), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"]
-        )
-        self._start(Child(front.command(), self.home.records, self.output), front.ready, POSTGREST_SECONDS)
-        self.env |= {
-            "SUPABASE_URL": front.url,
-            "SUPABASE_REST_URL": front.url,
-            "DATABASE_URL": database.url(),
-        }
-
-    def start_redis(self) -> None:
-        """Redis. Data that it cannot read is set aside, once."""
-        server = RedisServer(self.home, lambda: self.output.tail("redis"), self.output.say, durable=self.durable)
-        try:
-            self._start(Child(server.command(), self.home.records, self.output), server.ready, REDIS_SECONDS)
-        except StackError:
-            if not server.damaged():
-                raise
-            self.children.pop()
-            self._start(Child(server.command(), self.home.records, self.output), server.ready, REDIS_SECONDS)
-        self.env["REDIS_URL"] = server.url
+        self._wait(self._start(self._front.command()), self._front.ready, POSTGREST_SECONDS)
 
     def stop(self) -> None:
         """Stop what runs, the last first. Safe to repeat."""
         while self.children:
             self.children.pop().stop(STOP_SECONDS)
 
-    def _start(self, child: Child, ready: Callable[[], bool], seconds: float) -> None:
+    def _wait_for_redis(self, server: RedisServer) -> None:
+        """Data that it cannot read is set aside, once."""
+        child = self._child("redis")
+        try:
+            self._wait(child, server.ready, REDIS_SECONDS)
+        except StackError:
+            if not server.damaged():
+                raise
+            child.start()
+            self._wait(child, server.ready, REDIS_SECONDS)
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self.children if child.name == name)
+
+    def _start(self, command: Command) -> Child:
+        child = Child(command, self.home.records, self.output)
         self.children.append(child)
         child.start()
+        return child
+
+    def _wait(self, child: Child, ready: Callable[[], bool], seconds: float) -> None:
         until(ready, child, seconds=seconds, pause=self.pause)

@@ -2,12 +2,13 @@
 
 import contextlib
 import http.client
+import json
 import os
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jwt
@@ -22,13 +23,16 @@ from pixelbloom.local.child import Child
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
-from pixelbloom.local.roles import ROLES, WORKERS, command
+from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.supervisor import Stopped, StopRequest, Supervisor, stop_together
 from pixelbloom.local.wait import until
 from pixelbloom.queue import broker_address
 
 READY_SECONDS = 90.0
+#: Flower asks the workers for a second; on a loaded machine they need some more of them.
+FLOWER_SECONDS = 120.0
+FLOWER_PAUSE_SECONDS = 0.5
 TOKEN_SECONDS = 24 * 3600
 EXAMPLE = '{"agent_type": "lead_agent", "input": {"query": "Find top prospects in SaaS"}}'
 
@@ -52,12 +56,14 @@ def up(settings: Settings) -> None:
         try:
             stack.start()
             output.plain(stack.banner())
+            output.follow()
             stack.watch()
         except Stopped:
             output.say("stopping")
         finally:
             held.stopping()
             stack.stop()
+            home.remove_sockets()
         output.say("stopped")
 
 
@@ -75,14 +81,12 @@ class Running:
         self._env: dict[str, str] = {}
 
     def start(self) -> None:
-        """Start the servers that were not given, then our own processes, and wait until all answer."""
+        """Start the servers that were not given and our own processes, and wait until all answer."""
         keys = self._keys()
-        if self._settings.redis_url is None:
-            self._servers.start_redis()
-        if self._settings.supabase_url is None:
-            self._servers.start_database(keys)
-        else:
-            self._migrate_given()
+        own_redis, own_database = self._settings.redis_url is None, self._settings.supabase_url is None
+        parts = [*(["Redis"] if own_redis else []), *(["Postgres", "PostgREST"] if own_database else [])]
+        self._output.say(f"starting {', '.join([*parts, *ROLES])}")
+        self._servers.launch(keys if own_database else None, redis=own_redis)
         pretty = self._settings.log_format == "auto" and sys.stdout.isatty()
         self._env = {
             **keys,
@@ -92,18 +96,35 @@ class Running:
             "FLOWER_PORT": str(self._settings.flower_port),
             **({"LOG_FORMAT": "pretty"} if pretty else {}),
         }
-        for role in ROLES:
-            child = Child(
-                command(role, self._env, flower_port=self._settings.flower_port), self._home.records, self._output
-            )
-            self._roles.append(child)
-            child.start()
+        self._start_roles(EARLY)
+        if own_database:
+            self._servers.finish()
+        else:
+            self._migrate_given()
+        self._start_roles([role for role in ROLES if role not in EARLY])
         envfile.write(self._home.stack_file, {**self._stack_env(), "SUPERVISOR_PID": str(os.getpid())})
         for child in self._roles:
             until(self._ready(child.name), child, seconds=READY_SECONDS, pause=self._stop.pause)
-        # Flower asked the workers when it started, which may have been before them; it asks again when told to.
-        refresh = (self._settings.flower_port, "/api/workers?refresh=1")
-        threading.Thread(target=answers, args=refresh, name="flower-refresh", daemon=True).start()
+        threading.Thread(target=self._tell_flower, name="flower-refresh", daemon=True).start()
+
+    def _start_roles(self, roles: Sequence[str]) -> None:
+        for role in roles:
+            of_role = command(role, self._env, flower_port=self._settings.flower_port)
+            child = Child(of_role, self._home.records, self._output)
+            self._roles.append(child)
+            child.start()
+
+    def _tell_flower(self) -> None:
+        """Have Flower ask the workers until it knows all: it asks once by itself, which may have been before them.
+
+        More than once, for a question that comes while it still waits for answers is taken for the same one.
+        """
+        wanted = {f"{name}@{socket.gethostname()}" for name in WORKERS}
+        deadline = time.monotonic() + FLOWER_SECONDS
+        while not self._stop.made and time.monotonic() < deadline:
+            if wanted <= flower_knows(self._settings.flower_port):
+                return
+            time.sleep(FLOWER_PAUSE_SECONDS)
 
     def watch(self) -> None:
         """Restart what dies. Raises Stopped when we shall stop."""
@@ -222,6 +243,18 @@ def answers(port: int, path: str) -> bool:
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
+
+
+def flower_knows(port: int) -> set[str]:
+    """The workers that Flower found when it asked anew."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/api/workers?refresh=1")
+        return set(json.load(connection.getresponse()))
+    except (OSError, http.client.HTTPException, ValueError):
+        return set()
     finally:
         connection.close()
 

@@ -15,8 +15,9 @@ import psutil
 import psycopg
 import pytest
 import redis
+import requests
 
-from pixelbloom.local.roles import ROOT
+from pixelbloom.local.roles import ROOT, WORKERS
 from tests.acceptance.up import RunningStack, end, start_stack
 from tests.stack import Stack
 
@@ -78,6 +79,27 @@ def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack)
     assert up.processes() == []
     assert run(up, "env").returncode != 0
     assert run(up, "doctor").returncode == 1
+
+
+def test_flower_knows_the_workers_of_a_stack_that_is_ready(up: RunningStack) -> None:
+    """Nobody asks it to look again but the stack itself."""
+    known = f"http://127.0.0.1:{up.flower_port}/api/workers"
+    up.wait_for(lambda: {name.partition("@")[0] for name in requests.get(known, timeout=10).json()} == set(WORKERS))
+
+
+def test_a_start_tells_in_a_few_lines_what_it_starts_and_a_stop_leaves_no_sockets(up: RunningStack) -> None:
+    before, ready, _ = up.output.partition("PixelBloom is ready")
+    assert ready
+    said = before.split()
+    assert all(part in said for part in ("Redis,", "Postgres,", "PostgREST,", "web,", "beat"))
+    assert all(line.startswith("pixelbloom  | ") for line in before.splitlines() if line)
+    assert "arning" not in before
+    assert [line for line in before.splitlines() if "applied" not in line][1:] == [""]
+    sockets = Path(up.settings.require("redis_url").removeprefix("unix://").partition("?")[0]).parent
+    assert sockets.exists()
+    assert "Booting worker" in (up.home / "logs" / "web.log").read_text()
+    assert up.stop() == 0
+    assert not sockets.exists()
 
 
 def test_whatever_dies_is_started_again_and_said(up: RunningStack) -> None:

