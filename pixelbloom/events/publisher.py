@@ -177,6 +177,7 @@ def _state_call(update: RunUpdate) -> tuple[list[str], list[str | bytes]]:
         _tail(update.flat()) + "}",
         topic,
         clean(update.status).replace(" ", "_") or "-",
+        update.running,
     ]
     return names, args
 
@@ -201,5 +202,6 @@ def _delta_call(delta: RunDelta) -> tuple[list[str], list[str | bytes]]:
         tail,
         text.encode(),
         str(TEXT_BYTES),
+        clean(delta.step),
     ]
     return [keys.meta, keys.log, keys.text], args

@@ -30,6 +30,8 @@ class RunUpdate:
     provider: str | None = None
     model: str | None = None
     attempts: int = 0
+    #: Of a workflow: the status of each step, and of the items of its maps that run now.
+    steps: Mapping[str, str] | None = None
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
@@ -51,12 +53,20 @@ class RunUpdate:
             provider=payload.get("provider"),
             model=payload.get("model"),
             attempts=int(payload.get("attempts") or 0),
+            steps=payload.get("steps"),
         )
 
     @property
     def terminal(self) -> bool:
         """Whether the run has ended."""
         return self.status in TERMINAL
+
+    @property
+    def running(self) -> str:
+        """The steps of a workflow that run now, between spaces; empty for an agent's run."""
+        if self.steps is None:
+            return ""
+        return f" {' '.join(key for key, status in self.steps.items() if status == 'running')} "
 
     def state(self) -> dict[str, Any]:
         """The `data` of the envelope form on `workflow_run:<id>`, less `status` and `progress`."""
@@ -67,6 +77,8 @@ class RunUpdate:
             "attempts": self.attempts,
             "updated_at": self.updated_at,
         }
+        if self.steps is not None:
+            state["steps"] = dict(self.steps)
         if self.status == "completed":
             state["result" if self.kind == "agent" else "outputs"] = self.result
         if self.status in ("failed", "cancelled"):
@@ -87,7 +99,7 @@ class RunUpdate:
 
 @dataclass(frozen=True)
 class RunDelta:
-    """Some more text of a running step.
+    """Some more text of a running step. Steps that run side by side have each their own order.
 
     `generation` grows when what was streamed before is void, `offset` counts this generation's characters
     before this text. `rev` is the run's revision when the step was claimed, 0 where it is not known: a

@@ -246,6 +246,9 @@ class Run:
         """The items of a map, in order."""
         return [step for step in self.steps if step.parent == key]
 
+    def _statuses(self) -> dict[str, str]:
+        return {step.key: step.status for step in self.steps if step.parent is None or step.status == "running"}
+
     def to_update(self) -> dict[str, Any]:
         """The run's state in the form that the outbox keeps and the publisher tells."""
         return {
@@ -264,5 +267,5 @@ class Run:
             "provider": self.provider,
             "model": self.model,
             "attempts": self.attempts,
-            "steps": {s.key: s.status for s in self.steps if s.parent is None} if self.kind == "workflow" else None,
+            "steps": self._statuses() if self.kind == "workflow" else None,
         }

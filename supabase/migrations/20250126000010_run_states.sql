@@ -29,7 +29,7 @@ as $$
         'attempts', p_run.attempts,
         'steps', case when p_run.kind = 'workflow' then (
             select jsonb_object_agg(s.key, s.status) from public.run_steps as s
-            where s.run_id = p_run.id and s.parent is null
+            where s.run_id = p_run.id and (s.parent is null or s.status = 'running')
         ) end
     )
 $$;

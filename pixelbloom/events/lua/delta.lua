@@ -1,14 +1,15 @@
--- Tell some more text of a run. KEYS: meta, log, text. Answers 1, or 0 where it was not newer.
-local channel, open, middle, rev, generation, offset, length, status, progress, tail, added, limit =
+-- Tell some more text of a step of a run. KEYS: meta, log, text (a hash by step). Answers 1, or 0 where it was not newer.
+-- Each step has its own order: generation, then offset. Steps of one run stream side by side.
+local channel, open, middle, rev, generation, offset, length, status, progress, tail, added, limit, step =
   ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12],
-  ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16])
+  ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17]
 local meta, log, text = KEYS[1], KEYS[2], KEYS[3]
+local generation_of, offset_of, from_of, full_of = 'g:' .. step, 'o:' .. step, 'from:' .. step, 'full:' .. step
 
 epoch_of(meta, log, text)
-local known = redis.call('HMGET', meta, 'rev', 'floor', 'terminal', 'progress', 'generation', 'offset', 'full')
+local known = redis.call('HMGET', meta, 'rev', 'floor', 'terminal', 'progress', generation_of, offset_of, full_of)
 local known_rev, floor = tonumber(known[1] or -1), tonumber(known[2] or -1)
 if known[3] == '1' and rev <= known_rev then return 0 end
-if rev < floor then return 0 end
 
 local reset = ''
 local known_generation, known_offset = tonumber(known[5] or -1), tonumber(known[6] or 0)
@@ -18,27 +19,27 @@ if generation > known_generation then
   if length == 0 and reset == '' then return 0 end
   known_offset = 0
   known[7] = false
-  redis.call('DEL', text)
-  redis.call('HDEL', meta, 'full')
-  redis.call('HSET', meta, 'from', 0)
+  drop_text(meta, text, step)
+  redis.call('HDEL', meta, full_of, from_of)
 elseif offset < known_offset or length == 0 then
   return 0
 end
 -- Text was lost on the way here: what is kept begins after the hole.
 if offset > known_offset then
-  redis.call('DEL', text)
-  redis.call('HSET', meta, 'from', offset)
+  drop_text(meta, text, step)
+  redis.call('HSET', meta, from_of, offset)
 end
 
 if known[3] ~= '1' then progress = not_less(known[4], progress) end
-redis.call('HSET', meta, 'generation', generation, 'offset', offset + length, 'progress', progress,
-  'floor', math.max(floor, rev))
+redis.call('HSET', meta, generation_of, generation, offset_of, offset + length, 'progress', progress,
+  'floor', math.max(floor, rev), 'text_step', step)
 if known[1] and known[3] ~= '1' then redis.call('HSET', meta, 'status', status) end
 if not known[7] then
-  if redis.call('STRLEN', text) + #added <= limit then
-    redis.call('APPEND', text, added)
+  if tonumber(redis.call('HGET', meta, 'bytes') or 0) + #added <= limit then
+    redis.call('HSET', text, step, (redis.call('HGET', text, step) or '') .. added)
+    redis.call('HINCRBY', meta, 'bytes', #added)
   else
-    redis.call('HSET', meta, 'full', 1)
+    redis.call('HSET', meta, full_of, 1)
   end
 end
 append(meta, log, text, channel, 'delta', '- - -',

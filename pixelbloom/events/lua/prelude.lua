@@ -9,7 +9,7 @@ local function epoch_of(meta, log, text)
   if epoch then return epoch end
   redis.call('DEL', log)
   if text then redis.call('DEL', text) end
-  redis.call('HSET', meta, 'epoch', FRESH, 'seq', 0)
+  redis.call('HSET', meta, 'epoch', FRESH, 'seq', 0, 'bytes', 0)
   return FRESH
 end
 
@@ -31,4 +31,13 @@ end
 local function not_less(stored, offered)
   if stored and tonumber(stored) > tonumber(offered) then return stored end
   return offered
+end
+
+-- Forget what a step has streamed; `bytes` counts what is kept of the whole run.
+local function drop_text(meta, text, step)
+  local length = redis.call('HSTRLEN', text, step)
+  if length > 0 then
+    redis.call('HDEL', text, step)
+    redis.call('HINCRBY', meta, 'bytes', -length)
+  end
 end

@@ -1,9 +1,9 @@
 -- Read a topic for one who has everything up to `since` of `epoch`. KEYS: meta, log, text.
 -- Answers {"missing"} where the state is not known here, or {"recovered", epoch, seq, owner, {messages}}, or
--- {"snapshot", epoch, seq, owner, data, terminal, text, from, full}.
+-- {"snapshot", epoch, seq, owner, data, terminal, step, from, full, many, {step, text, ...}}; `step` streamed last.
 local since, epoch = ARGV[5], ARGV[6]
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'rev', 'owner', 'status', 'progress', 'tail', 'terminal',
-  'from', 'full')
+  'text_step', 'many')
 if not known[3] then return {'missing'} end
 local seq = tonumber(known[2])
 
@@ -18,5 +18,7 @@ if since ~= '' and (epoch == '' or epoch == known[1]) and tonumber(since) <= seq
 end
 
 local data = '{"status":' .. known[5] .. ',"progress":' .. known[6] .. known[7]
-return {'snapshot', known[1], seq, known[4], data, known[8], redis.call('GET', KEYS[3]) or '', known[9] or '0',
-  known[10] or ''}
+local step = known[9] or ''
+local whereabouts = redis.call('HMGET', KEYS[1], 'from:' .. step, 'full:' .. step)
+return {'snapshot', known[1], seq, known[4], data, known[8], step, whereabouts[1] or '0', whereabouts[2] or '',
+  known[10] or '', redis.call('HGETALL', KEYS[3])}

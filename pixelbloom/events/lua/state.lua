@@ -3,6 +3,8 @@
 local channel, open, middle, rev, status, terminal, progress, tail, owner, feed, flat_open, flat_tail, topic, kind =
   ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14], ARGV[15],
   ARGV[16], ARGV[17], ARGV[18]
+-- Of a workflow: its steps that run now, between spaces; what the others have streamed is forgotten.
+local running = ARGV[19]
 local meta, log, text = KEYS[1], KEYS[2], KEYS[3]
 
 local epoch = epoch_of(meta, log, text)
@@ -17,7 +19,15 @@ local data = '{"status":' .. status .. ',"progress":' .. progress
 if rev > known_rev and rev >= floor then
   redis.call('HSET', meta, 'rev', rev, 'status', status, 'progress', progress, 'tail', tail, 'terminal', terminal,
     'owner', owner, 'ms', NOW)
-  if terminal == '1' then redis.call('DEL', text) end
+  if terminal == '1' then
+    redis.call('DEL', text)
+    redis.call('HSET', meta, 'bytes', 0)
+  elseif running ~= '' then
+    redis.call('HSET', meta, 'many', 1)
+    for _, step in ipairs(redis.call('HKEYS', text)) do
+      if not string.find(running, ' ' .. step .. ' ', 1, true) then drop_text(meta, text, step) end
+    end
+  end
   epoch, seq = append(meta, log, text, channel, kind, '- - -', open .. data .. tail, middle)
   news = 1
 end
