@@ -8,7 +8,7 @@ from celery.signals import celeryd_init
 from pixelbloom.logs import configure_celery
 from pixelbloom.queue import app
 from pixelbloom.startup import BACKEND, required_settings
-from workers.watchdog import ConsumerWatchdog
+from workers.watchdog import watch
 
 
 def role(queue: str, *, concurrency: int) -> Celery:
@@ -19,7 +19,7 @@ def role(queue: str, *, concurrency: int) -> Celery:
     required_settings("redis_url")
     app.conf.update(worker_pool="threads", worker_concurrency=concurrency)
     app.amqp.queues.select([queue])
-    app.steps["consumer"].add(ConsumerWatchdog)
+    watch(app)
     configure_celery()
     return app
 

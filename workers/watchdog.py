@@ -9,15 +9,22 @@ import threading
 import time
 from typing import Any
 
+import click
 import structlog
-from celery import bootsteps
+from celery import Celery, bootsteps
 from celery.signals import worker_shutting_down
 
 log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 30.0
 EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
-
+PATIENCE = click.Option(
+    ["--broker-patience"],
+    type=click.FloatRange(min=1),
+    default=PATIENCE_SECONDS,
+    show_default=True,
+    help="Seconds without the broker, once lost, after which the worker ends with exit code 70.",
+)
 
 #: An orderly end is not deafness.
 _stopping = threading.Event()
@@ -33,8 +40,9 @@ class ConsumerWatchdog(bootsteps.StartStopStep):  # type: ignore[misc]
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
-    def __init__(self, parent: Any, **options: Any) -> None:
+    def __init__(self, parent: Any, *, broker_patience: float = PATIENCE_SECONDS, **options: Any) -> None:
         super().__init__(parent, **options)
+        self._patience = broker_patience
         self._deaf_since: float | None = None
         threading.Thread(target=self._watch, name="consumer-watchdog", daemon=True).start()
 
@@ -48,6 +56,12 @@ class ConsumerWatchdog(bootsteps.StartStopStep):  # type: ignore[misc]
     def _watch(self) -> None:
         while not _stopping.wait(1.0):
             since = self._deaf_since
-            if since is not None and time.monotonic() - since > PATIENCE_SECONDS:
+            if since is not None and time.monotonic() - since > self._patience:
                 log.error("worker_deaf", seconds=round(time.monotonic() - since))
                 os._exit(EXIT_CODE)
+
+
+def watch(app: Celery) -> None:
+    """Give the app's workers the watchdog, and its option on their command line."""
+    app.steps["consumer"].add(ConsumerWatchdog)
+    app.user_options["worker"].add(PATIENCE)

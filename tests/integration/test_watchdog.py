@@ -1,0 +1,114 @@
+"""A worker whose Redis is killed finds it again or ends; it never stays alive and deaf."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from pixelbloom.config import Settings
+from pixelbloom.queue import broker_address
+from tests.servers.redis import OwnRedis
+
+ROOT = Path(__file__).parents[2]
+SECONDS = 60
+
+
+class Worker:
+    """An agents worker on a Redis of the test's own, as an operator starts it."""
+
+    def __init__(self, redis: OwnRedis, folder: Path, *options: str) -> None:
+        self.name = f"agents-watched@{socket.gethostname()}"
+        self._broker = broker_address(redis.url)
+        self._lines: list[str] = []
+        blank = {name.upper(): "" for name in Settings.model_fields}
+        given = {"REDIS_URL": redis.url, "SUPABASE_URL": "http://127.0.0.1:9", "SUPABASE_SERVICE_ROLE_KEY": "a-key"}
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", "workers.agents", "worker", "-n", self.name]
+        self.process = subprocess.Popen(
+            [*command, "--without-mingle", "--loglevel=INFO", *options],
+            env={**os.environ, **blank, "PYTHONPATH": str(ROOT), **given},
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    def answers(self) -> bool:
+        app = Celery(broker=self._broker, set_as_current=False)
+        with app.connection_for_write() as connection:  # not a pooled one, which the Redis before may have left
+            return bool(app.control.ping([self.name], timeout=0.5, connection=connection))
+
+    def wait_for(self, happened: Callable[[], object]) -> None:
+        deadline = time.monotonic() + SECONDS
+        while not happened():
+            assert time.monotonic() < deadline, f"it did not happen; the worker said:\n{self.output}"
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                self._lines.append(line)
+
+
+@pytest.fixture
+def redis() -> Iterator[OwnRedis]:
+    with OwnRedis() as own:
+        yield own
+
+
+@contextmanager
+def started(redis: OwnRedis, folder: Path, *options: str) -> Iterator[Worker]:
+    """A worker that answers."""
+    worker = Worker(redis, folder, *options)
+    try:
+        worker.wait_for(worker.answers)
+        yield worker
+    finally:
+        worker.end()
+
+
+@pytest.mark.parametrize("wipe", [False, True], ids=["with its data", "empty"])
+def test_a_worker_finds_a_redis_that_comes_back(redis: OwnRedis, tmp_path: Path, wipe: bool) -> None:
+    with started(redis, tmp_path) as worker:
+        redis.kill(wipe=wipe)
+        worker.wait_for(lambda: "Connection to broker lost" in worker.output)
+        redis.start()
+        worker.wait_for(worker.answers)
+        assert worker.process.poll() is None
+
+
+def test_a_worker_whose_redis_stays_away_ends_so_that_its_supervisor_starts_it_anew(
+    redis: OwnRedis, tmp_path: Path
+) -> None:
+    with started(redis, tmp_path, "--broker-patience=1") as worker:
+        redis.kill()
+        worker.wait_for(lambda: worker.process.poll() is not None)
+        assert worker.process.returncode == 70
+        worker.wait_for(lambda: "worker_deaf" in worker.output)
+
+
+def test_an_orderly_stop_is_not_taken_for_deafness(redis: OwnRedis, tmp_path: Path) -> None:
+    with started(redis, tmp_path, "--broker-patience=1") as worker:
+        worker.process.terminate()
+        worker.wait_for(lambda: worker.process.poll() is not None)
+        assert worker.process.returncode == 0
+        assert "worker_deaf" not in worker.output
