@@ -32,7 +32,7 @@ def _token(settings: Settings, given: str | None, user_id: UUID | None) -> Token
     if settings.supabase_jwt_secret is None:
         raise ConfigurationError(
             "No token: pass --token or set PIXELBLOOM_TOKEN; where SUPABASE_JWT_SECRET is set, or the local stack"
-            " runs, one is made for you."
+            " runs, one is made for you"
         )
     # Made anew when asked for, so that a long watch outlives its first token.
     return lambda: mint_user(settings, user_id or DEVELOPMENT_USER)

@@ -64,15 +64,17 @@ def read_input(source: str) -> dict[str, Any]:
         raise InvalidInput(f"--input {source}: is not UTF-8 text") from None
     except json.JSONDecodeError as error:
         raise InvalidInput(
-            f"--input is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+            f"--input is not JSON: {error.msg.removesuffix(' starting at')} (line {error.lineno}, column {error.colno})"
             + ("" if source == "-" or source.startswith("@") else "; pass a file as @FILE")
         ) from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"--input cannot be taken: {error}") from None
+    except RecursionError:
+        raise InvalidInput("--input is nested too deeply") from None
+    except ValueError:
+        raise InvalidInput("--input has a number with too many digits") from None
     if not isinstance(value, dict):
         raise InvalidInput('--input is not a JSON object; write it like {"query": "..."}')
     return value
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise InvalidInput(f"--input has a number that JSON cannot carry: {name} is not JSON")

@@ -19,7 +19,7 @@ def migrate() -> None:
 
     url = load().require("database_url")
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+        with migrations.connect(url) as connection:
             applied = migrations.migrate(connection, say=say)
     except psycopg.OperationalError as error:
         raise Unavailable("DATABASE_URL: the database does not answer; start it, or correct the address") from error

@@ -36,6 +36,11 @@ def printable(text: str) -> str:
     return text.translate(_CONTROLS).encode("utf-8", "replace").decode()
 
 
+def unstopped(sentence: str) -> str:
+    """The sentence without its full stop, where more follows."""
+    return sentence if sentence.endswith("..") else sentence.removesuffix(".")
+
+
 def result(value: Any) -> None:
     """The command's result as JSON on stdout."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
@@ -79,6 +84,6 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
 def _told(error: ApiError | SocketRejected) -> str:
     if isinstance(error, SocketRejected):
         return error.message
-    faults = "".join(f"; {detail.field}: {detail.message}" for detail in error.details)
+    faults = "".join(f"; {detail.field}: {unstopped(detail.message)}" for detail in error.details)
     found_by = f" (request {error.request_id})" if error.request_id and error.status >= 500 else ""
-    return f"{error.message}{faults}{found_by}"
+    return f"{unstopped(error.message) if faults or found_by else error.message}{faults}{found_by}"

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from pixelbloom.cli.output import err, printable, say
+from pixelbloom.cli.output import err, printable, say, unstopped
 from pixelbloom.client import Lost, RunEnded, RunProgress, RunText
 from pixelbloom.client.watch import RunEvent
 
@@ -161,4 +161,4 @@ class TerminalView:
 
 def lost(event: Lost) -> str:
     """The sentence about a lost connection."""
-    return printable(f"connection lost: {event.reason}; trying again in {event.retry_in:.1f} s")
+    return printable(f"connection lost: {unstopped(event.reason)}; trying again in {event.retry_in:.1f} s")

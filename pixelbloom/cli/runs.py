@@ -54,7 +54,7 @@ def list_runs(
     agent: Annotated[str | None, typer.Option(help="The agent's type.")] = None,
     created_after: Annotated[str | None, typer.Option(help="ISO 8601, like 2026-01-31 or with a time.")] = None,
     created_before: Annotated[str | None, typer.Option(help="ISO 8601.")] = None,
-    limit: Annotated[int, typer.Option(help=f"At most so many, up to {MAX_LIMIT}.")] = LIMIT,
+    limit: Annotated[str, typer.Option(help=f"At most so many, up to {MAX_LIMIT}.")] = str(LIMIT),
     cursor: Annotated[str | None, typer.Option(help="Go on where another page ended: its next_cursor.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON also on a terminal.")] = False,
     user_id: UserId = None,
@@ -64,8 +64,8 @@ def list_runs(
     """List runs, newest first: a table on a terminal, the API's JSON otherwise."""
     if status is not None and status not in STATUSES:
         raise InvalidInput(f"--status {status!r} is not one of: {', '.join(STATUSES)}")
-    if not 1 <= limit <= MAX_LIMIT:
-        raise InvalidInput(f"--limit {limit} is not from 1 to {MAX_LIMIT}")
+    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MAX_LIMIT:
+        raise InvalidInput(f"--limit {limit!r} is not a number from 1 to {MAX_LIMIT}")
     filters = {
         "status": status,
         "agent_type": agent,
@@ -73,7 +73,7 @@ def list_runs(
         "created_before": _moment(created_before, "--created-before"),
     }
     with connect(api_url, token, _user(user_id)) as api:
-        page = api.runs(limit=limit, cursor=cursor, **filters)
+        page = api.runs(limit=int(limit), cursor=cursor, **filters)
     if as_json or not sys.stdout.isatty():
         result(page)
         return

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import typer
 
-from pixelbloom.cli.output import FAILED, INTERRUPTED, fail, result, say
+from pixelbloom.cli.output import FAILED, INTERRUPTED, fail, result, say, unstopped
 from pixelbloom.cli.progress import view
 from pixelbloom.client import ApiClient, RunEnded, RunWatcher
 
@@ -20,7 +20,7 @@ def watch_run(api: ApiClient, run_id: UUID) -> None:
         say(f"The run goes on. Watch it again with: pixelbloom runs watch {run_id}")
         raise typer.Exit(INTERRUPTED) from None
     if not end.completed:
-        fail(f"The run {end.status}{f': {end.error}' if end.error else ''} ({run_id})", FAILED)
+        fail(f"The run {end.status}{f': {unstopped(end.error)}' if end.error else ''} ({run_id})", FAILED)
     whole = "result" in end.data or "outputs" in end.data
     result(end.result if whole else api.run(run_id)["result"])
 

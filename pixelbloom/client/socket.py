@@ -160,7 +160,7 @@ class SocketClient:
                 ) from None
             raise _Dropped(f"the server answered {status}") from None
         except (websocket.WebSocketException, OSError) as error:
-            raise _Dropped(f"cannot connect ({error})") from None
+            raise _Dropped(f"cannot connect{_why(error)}") from None
         with self._lock:
             if self._closed.is_set():
                 socket.shutdown()
@@ -213,7 +213,7 @@ class SocketClient:
                 continue
             except (websocket.WebSocketException, OSError, AttributeError) as error:
                 # AttributeError: another thread closed the socket between two looks at it.
-                raise _Dropped(f"the connection broke ({error})") from None
+                raise _Dropped(f"the connection broke{_why(error)}") from None
             heard_at, asked = time.monotonic(), False
             if opcode == ABNF.OPCODE_CLOSE:
                 raise _ending(received.data, rejection)
@@ -269,4 +269,10 @@ def _ending(payload: bytes, rejection: str) -> Exception:
         words = "The server refuses this token for this channel; get a fresh one, or one with the scope needed"
     else:
         words = f"The server refuses what this client sent (close code {code})"
-    return SocketRejected(f"{words}{f': {reason}' if reason else ''}.".replace("..", "."), close_code=code)
+    because = f": {reason.removesuffix('.')}" if reason else ""
+    return SocketRejected(f"{words}{because}.", close_code=code)
+
+
+def _why(error: Exception) -> str:
+    """The system's words for it, where it has some."""
+    return f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 
+from pixelbloom.errors import ConfigurationError
 from pixelbloom.local.errors import StackError
 
 FOLDER = Path(__file__).parents[2] / "supabase" / "migrations"
@@ -53,6 +54,16 @@ def read_all(folder: Path = FOLDER) -> list[Migration]:
         if versions.count(version) > 1:
             raise StackError(f"two migrations have the version {version}")
     return found
+
+
+def connect(url: str) -> psycopg.Connection:
+    """A connection to migrate on. Raises ConfigurationError for what is no address; its words never quote it."""
+    try:
+        return psycopg.connect(url, autocommit=True, connect_timeout=5)
+    except psycopg.ProgrammingError:
+        raise ConfigurationError(
+            "DATABASE_URL is not the address of a database; write it like postgresql://user:password@host:5432/postgres"
+        ) from None
 
 
 def bootstrap(connection: psycopg.Connection) -> None:

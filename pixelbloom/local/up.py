@@ -178,7 +178,7 @@ class Running:
             self._output.say("SUPABASE_URL is given and DATABASE_URL is not: migrate it yourself (supabase db push)")
             return
         try:
-            with psycopg.connect(url, autocommit=True, connect_timeout=5) as connection:
+            with migrations.connect(url) as connection:
                 migrations.migrate(connection, say=self._output.say)
         except psycopg.OperationalError:
             raise StackError(

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from pixelbloom.cli import doctor, invoke, runs, token
+from pixelbloom.cli import doctor, invoke, migrate, runs, token
 from pixelbloom.config import Settings
 
 SECRET = "a-secret-of-the-tests-that-is-long-enough-for-hs256"
@@ -21,7 +21,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
         for variable in (name, name.upper()):
             monkeypatch.delenv(variable, raising=False)
     app = typer.Typer()
-    for module in (doctor, invoke, runs, token):
+    for module in (doctor, invoke, migrate, runs, token):
         module.register(app)
 
     def run(*arguments: str, stdin: str | None = None, **variables: str) -> Result:

@@ -15,7 +15,9 @@ USER = "7e0f2a39-3a54-4a1c-9f6c-1d3b3f0a9b11"
         ("[1]", "is not a JSON object"),
         ('"text"', "is not a JSON object"),
         ('{"a": NaN}', "NaN is not JSON"),
-        ("[" * 200_000, "--input "),
+        ("[" * 200_000, "--input is nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "--input has a number with too many digits"),
+        ('{"a', "--input is not JSON: Unterminated string (line 1, column 2)"),
         ("@missing.json", "cannot read the file (No such file or directory)"),
         ("@.", "cannot read the file (Is a directory)"),
         ("@latin.json", "is not UTF-8"),
@@ -50,8 +52,9 @@ def test_without_any_token_it_says_where_one_comes_from(cli: Cli) -> None:
     [
         (("runs", "show", "x"), "'x' is not a UUID"),
         (("runs", "watch", "x"), "'x' is not a UUID"),
-        (("runs", "list", "--limit", "0"), "--limit 0"),
-        (("runs", "list", "--limit", "201"), "--limit 201"),
+        (("runs", "list", "--limit", "0"), "--limit '0' is not a number from 1 to 200"),
+        (("runs", "list", "--limit", "201"), "--limit '201'"),
+        (("runs", "list", "--limit", "many"), "--limit 'many'"),
         (("runs", "list", "--status", "done"), "--status 'done' is not one of: queued"),
         (("runs", "list", "--created-after", "yesterday"), "--created-after 'yesterday' is not a time"),
         (("runs", "list", "--user-id", "x"), "--user-id 'x'"),
@@ -62,4 +65,11 @@ def test_without_any_token_it_says_where_one_comes_from(cli: Cli) -> None:
 def test_a_wrong_argument_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
     result = cli(*arguments, SUPABASE_JWT_SECRET=SECRET)
     assert words in one_line(result)
+    assert result.exit_code == 2
+
+
+def test_a_database_address_that_is_none_is_named_and_not_shown(cli: Cli) -> None:
+    result = cli("migrate", DATABASE_URL="hunter2")
+    assert one_line(result).startswith("DATABASE_URL is not the address of a database")
+    assert "hunter2" not in result.stderr
     assert result.exit_code == 2

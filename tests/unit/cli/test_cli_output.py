@@ -2,12 +2,15 @@ import io
 import json
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelbloom.cli.output import printable, result
+from pixelbloom.cli.output import printable, reported, result
 from pixelbloom.cli.progress import Lines, PlainView
 from pixelbloom.client import Lost, RunEnded, RunProgress, RunText
+from pixelbloom.client.errors import ApiError
+from pixelbloom.errors import FieldError
 
 
 def text(*pieces: str) -> list[RunText]:
@@ -63,7 +66,7 @@ def test_in_a_pipe_a_run_is_told_in_plain_lines_on_stderr(capsys: pytest.Capture
         *text("Hello\nwor", "ld\x1b[31m"),
         RunProgress("running", 0.01, "lead_agent"),
         RunProgress("running", 0.12, "lead_agent"),
-        Lost(1012, "the server restarts", 0.5),
+        Lost(1012, "the server restarts.", 0.5),
         RunProgress("completed", 1.0, "lead_agent"),
         RunEnded("completed", {}, None, {}),
     )
@@ -78,6 +81,29 @@ def test_in_a_pipe_a_run_is_told_in_plain_lines_on_stderr(capsys: pytest.Capture
         "| world[31m",
         "completed 100% lead_agent",
     ]
+
+
+@pytest.mark.parametrize(
+    ("message", "details", "said"),
+    [
+        ("There is no such run.", (), "There is no such run."),
+        (
+            "The input is wrong.",
+            (FieldError("budget", "Write a number."), FieldError("name", "too long")),
+            "The input is wrong; budget: Write a number; name: too long",
+        ),
+    ],
+)
+def test_an_answer_of_the_api_with_faults_is_one_sentence(
+    message: str, details: tuple[FieldError, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @reported
+    def command() -> None:
+        raise ApiError(message, status=400, code="BAD_REQUEST", details=details)
+
+    with pytest.raises(typer.Exit):
+        command()
+    assert capsys.readouterr().err == f"{said}\n"
 
 
 @pytest.mark.parametrize(
