@@ -15,9 +15,10 @@ from pixelbloom.runs.plan import workflow_steps
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Accepted, RunService, Terms
 from pixelbloom.runs.workflows.builtin import builtin
-from pixelbloom.runs.workflows.definition import Definition, read_definition
+from pixelbloom.runs.workflows.definition import Definition
 from pixelbloom.runs.workflows.graph import edges
 from pixelbloom.runs.workflows.inputs import check_inputs
+from pixelbloom.runs.workflows.reading import read_definition
 from pixelbloom.store.workflows import WorkflowStore
 
 SYSTEM = "system"

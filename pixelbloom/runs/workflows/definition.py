@@ -1,11 +1,8 @@
-"""The shape of a definition, and reading one: every fault is told by its place."""
+"""The shape of a definition."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
-
-from pixelbloom.errors import FieldError, InvalidInput
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 MAX_STEPS = 100
 MAX_ITEMS = 1000
@@ -92,37 +89,6 @@ class Definition(_Part):
     steps: tuple[Step, ...]
 
 
-def read_definition(body: Mapping[str, Any]) -> Definition:
-    """A definition from JSON, fully checked. Raises InvalidInput with a FieldError for each fault, by its place."""
-    from pixelbloom.runs.workflows.checks import faults_of
-
-    given = dict(body)
-    steps = given.pop("steps", None)
-    faults: list[FieldError] = []
-    read: list[Step] = []
-    if not isinstance(steps, list) or not 1 <= len(steps) <= MAX_STEPS:
-        faults.append(FieldError("steps", f"must be a list of 1 to {MAX_STEPS} steps"))
-    else:
-        for place, step in enumerate(steps):
-            try:
-                read.append(read_step(step))
-            except ValidationError as error:
-                faults += _told(error, f"steps.{place}")
-            except ValueError as error:
-                faults.append(FieldError(f"steps.{place}", str(error)))
-    definition: Definition | None = None
-    try:
-        definition = Definition.model_validate({**given, "steps": tuple(read)})
-    except ValidationError as error:
-        faults += _told(error)
-    if not faults and definition is not None:
-        faults = list(faults_of(definition))
-        if not faults:
-            return definition
-    first = faults[0]
-    raise InvalidInput(f"The workflow is not right: {first.field} {first.message}.", faults[:MAX_FAULTS])
-
-
 def read_step(step: Any) -> Step:
     """One step from JSON. Raises ValueError, of which Pydantic's is one."""
     if not isinstance(step, dict):
@@ -131,28 +97,3 @@ def read_step(step: Any) -> Step:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise ValueError(f"has no kind that is known; known are {', '.join(_KINDS)}")
     return _KINDS[kind].model_validate(step)
-
-
-def _told(error: ValidationError, where: str = "") -> list[FieldError]:
-    return [
-        FieldError(
-            ".".join(filter(None, (where, *(str(part)[:100] for part in fault["loc"])))) or "body",
-            _sentence(fault["type"], fault["msg"], fault.get("ctx") or {}),
-        )
-        for fault in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
-    ]
-
-
-def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
-    match kind:
-        case "missing":
-            return "is required"
-        case "extra_forbidden":
-            return "is not known here"
-        case "string_pattern_mismatch":
-            return "must be a name in small letters, digits and underscores, beginning with a letter"
-        case "literal_error":
-            return f"must be {context['expected']}"
-        case "value_error":
-            return str(context["error"])
-    return message[:1].lower() + message[1:]

@@ -4,7 +4,8 @@ import json
 from functools import cache
 from importlib.resources import files
 
-from pixelbloom.runs.workflows.definition import Definition, read_definition
+from pixelbloom.runs.workflows.definition import Definition
+from pixelbloom.runs.workflows.reading import read_definition
 
 
 @cache

@@ -1,0 +1,64 @@
+"""Reading a definition: every fault is told by its place."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.runs.workflows.checks import faults_of
+from pixelbloom.runs.workflows.definition import MAX_FAULTS, MAX_STEPS, Definition, Step, read_step
+
+
+def read_definition(body: Mapping[str, Any]) -> Definition:
+    """A definition from JSON, fully checked. Raises InvalidInput with a FieldError for each fault, by its place."""
+    given = dict(body)
+    steps = given.pop("steps", None)
+    faults: list[FieldError] = []
+    read: list[Step] = []
+    if not isinstance(steps, list) or not 1 <= len(steps) <= MAX_STEPS:
+        faults.append(FieldError("steps", f"must be a list of 1 to {MAX_STEPS} steps"))
+    else:
+        for place, step in enumerate(steps):
+            try:
+                read.append(read_step(step))
+            except ValidationError as error:
+                faults += _told(error, f"steps.{place}")
+            except ValueError as error:
+                faults.append(FieldError(f"steps.{place}", str(error)))
+    definition: Definition | None = None
+    try:
+        definition = Definition.model_validate({**given, "steps": tuple(read)})
+    except ValidationError as error:
+        faults += _told(error)
+    if not faults and definition is not None:
+        faults = list(faults_of(definition))
+        if not faults:
+            return definition
+    first = faults[0]
+    raise InvalidInput(f"The workflow is not right: {first.field} {first.message}.", faults[:MAX_FAULTS])
+
+
+def _told(error: ValidationError, where: str = "") -> list[FieldError]:
+    return [
+        FieldError(
+            ".".join(filter(None, (where, *(str(part)[:100] for part in fault["loc"])))) or "body",
+            _sentence(fault["type"], fault["msg"], fault.get("ctx") or {}),
+        )
+        for fault in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
+    ]
+
+
+def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
+    match kind:
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not known here"
+        case "string_pattern_mismatch":
+            return "must be a name in small letters, digits and underscores, beginning with a letter"
+        case "literal_error":
+            return f"must be {context['expected']}"
+        case "value_error":
+            return str(context["error"])
+    return message[:1].lower() + message[1:]

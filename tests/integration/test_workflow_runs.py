@@ -1,0 +1,541 @@
+"""Workflows over HTTP, in real workers with a stand-in for Ollama."""
+
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from tests.integration.http import Api, is_error
+from tests.servers.ollama import OllamaServer
+from tests.servers.script import Script
+from tests.stack import Stack
+
+RUNS = "/api/agents/workflows/runs"
+LEAD = {"name": "Ada Mills", "company": "Northwind", "message": "We need a new website with a blog."}
+CAMPAIGN = {"company": "Northwind", "product": "A scheduling app", "monthly_budget": 4000}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def ollama() -> Iterator[OllamaServer]:
+    with OllamaServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack, ollama: OllamaServer) -> Iterator[Api]:
+    env = {"OLLAMA_HOST": ollama.url, "LEASE_SECONDS": "3"}
+    started = [stack.start(role, env=env) for role in ("agents", "events", "maintenance", "beat", "web")]
+    yield Api(started[-1].url, None, stack.settings)
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def user(web: Api, ollama: OllamaServer) -> Iterator[Api]:
+    ollama.reset()
+    yield web.as_user()
+    ollama.reset()
+
+
+@pytest.fixture
+def service(web: Api) -> Api:
+    return web.as_service()
+
+
+def chat(key: str, *needs: str, **more: Any) -> dict[str, Any]:
+    return {"key": key, "agent": "chat_agent", "needs": list(needs), "input": {"message": "'hello'"}, **more}
+
+
+#: Its input is no text, which the agent refuses: it fails, and a retry cannot mend it.
+BROKEN = {"message": "`1`"}
+
+
+def define(service: Api, *steps: dict[str, Any], **more: Any) -> str:
+    """A new workflow of these steps; answers its name."""
+    workflow_id = f"test_{next(_numbers)}_{uuid4().hex[:8]}"
+    answer = service.request(
+        "POST", "/api/agents/workflows", json={"workflow_id": workflow_id, "steps": list(steps), **more}
+    )
+    assert answer.status_code == 201, answer.text
+    return workflow_id
+
+
+def execute(api: Api, workflow_id: str, inputs: Any = None, *, wait: bool = True, **more: Any) -> dict[str, Any]:
+    body = {"workflow_id": workflow_id, "inputs": inputs or {}, "async": not wait, **more}
+    answer = api.request("POST", "/api/agents/workflows/execute", json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def show(api: Api, run_id: str) -> dict[str, Any]:
+    answer = api.get(f"{RUNS}/{run_id}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def do(api: Api, run_id: str, action: str, body: Any = None) -> Any:
+    return api.request("POST", f"{RUNS}/{run_id}/{action}", json=body)
+
+
+def until(what: Callable[[], Any], seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+    return found
+
+
+def ended(api: Api, run_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = until(lambda: (run := show(api, run_id))["finished_at"] and run)
+    return found
+
+
+def statuses(run: dict[str, Any]) -> dict[str, str]:
+    return {step["key"]: step["status"] for step in run["steps"]}
+
+
+# The built-in ones
+
+
+def test_lead_intake_runs_as_a_chain_and_answers_with_its_outputs(user: Api) -> None:
+    answer = execute(user, "lead_intake", LEAD)
+    assert answer["status"] == "completed", answer
+    assert set(answer["outputs"]) == {"qualify", "recommend", "reply"}
+    assert 0 <= answer["outputs"]["qualify"]["score"] <= 100
+    assert answer["outputs"]["reply"]["body"]
+    run = show(user, answer["workflow_run_id"])
+    assert (run["kind"], run["workflow_id"], run["workflow_version"]) == ("workflow", "lead_intake", 1)
+    assert (run["status"], run["progress"], run["outputs"]) == ("completed", 1, answer["outputs"])
+    assert [step["key"] for step in run["steps"]] == ["qualify", "recommend", "reply"]
+    assert all(step["duration_ms"] is not None and step["attempt"] == 1 for step in run["steps"])
+
+
+def test_campaign_launch_joins_waits_for_a_person_and_goes_on(user: Api) -> None:
+    run_id = execute(user, "campaign_launch", CAMPAIGN, wait=False)["workflow_run_id"]
+    waiting = until(lambda: (run := show(user, run_id))["steps"][4]["status"] == "waiting" and run)
+    assert waiting["status"] == "running"
+    approval = waiting["steps"][4]
+    assert "Northwind" in approval["message"]
+    assert approval["deadline_at"] > waiting["created_at"]
+    decided = do(user, run_id, "steps/approve/approve", {"comment": "Go ahead"})
+    assert decided.status_code == 200, decided.text
+    run = ended(user, run_id)
+    assert run["status"] == "completed"
+    assert run["outputs"]["approve"]["approved"] is True
+    assert run["outputs"]["approve"]["comment"] == "Go ahead"
+    assert run["outputs"]["publish"]["body"]
+
+
+@pytest.mark.parametrize(
+    ("message", "route"),
+    [("What does an online shop cost?", "sales"), ("My page is broken, please help", "technical"), ("Hm.", "other")],
+)
+def test_support_triage_takes_the_route_that_fits(user: Api, message: str, route: str) -> None:
+    answer = execute(user, "support_triage", {"message": message})
+    run = show(user, answer["workflow_run_id"])
+    routes = {key: status for key, status in statuses(run).items() if key in ("sales", "technical", "other")}
+    assert routes == {key: "completed" if key == route else "skipped" for key in routes}
+    assert run["status"] == "completed"
+    assert answer["outputs"]["answer"]["body"]
+
+
+# How steps go on from each other
+
+
+def test_each_step_of_a_stretch_is_published_once(service: Api, db: psycopg.Connection) -> None:
+    workflow_id = define(service, chat("a"), chat("b", "a"), chat("c", "b"))
+    run_id = execute(service, workflow_id)["workflow_run_id"]
+    rows = db.execute(
+        "select key, publications, attempt from public.run_steps where run_id = %s order by position", [run_id]
+    ).fetchall()
+    assert rows == [("a", 1, 1), ("b", 1, 1), ("c", 1, 1)]
+
+
+def test_a_join_waits_for_all_and_sees_what_they_gave(service: Api) -> None:
+    workflow_id = define(
+        service,
+        chat("a"),
+        chat("left", "a", input={"message": "inputs.left"}),
+        chat("right", "a", input={"message": "inputs.right"}),
+        chat("join", "left", "right", input={"message": "join(' ', [outputs.left.intent, outputs.right.intent])"}),
+    )
+    answer = execute(service, workflow_id, {"left": "What does it cost?", "right": "Hello"})
+    assert answer["status"] == "completed", answer
+    run = show(service, answer["workflow_run_id"])
+    by_key = {step["key"]: step for step in run["steps"]}
+    assert by_key["join"]["started_at"] >= max(by_key["left"]["finished_at"], by_key["right"]["finished_at"])
+
+
+def test_a_map_runs_its_items_a_few_at_a_time_and_keeps_their_order(service: Api, ollama: OllamaServer) -> None:
+    ollama.always(Script(delay=0.005))
+    workflow_id = define(
+        service,
+        chat("m", kind="map", over="inputs.items", max_parallel=2, input={"message": "item", "history": "`[]`"}),
+    )
+    items = ["What does it cost?", "Hello", "Thank you", "How long does it take?", "I want to talk to a person"]
+    answer = execute(service, workflow_id, {"items": items})
+    assert answer["status"] == "completed", answer
+    intents = [output["intent"] for output in answer["outputs"]["m"]]
+    assert intents == ["pricing", "greeting", "thanks", "timeline", "human"]
+    [step] = show(service, answer["workflow_run_id"])["steps"]
+    assert [item["key"] for item in step["items"]] == [f"m[{n}]" for n in range(5)]
+    begun = [(item["started_at"], 1) for item in step["items"]] + [(i["finished_at"], -1) for i in step["items"]]
+    assert max(itertools.accumulate(change for _, change in sorted(begun))) <= 2
+
+
+def test_a_map_over_nothing_gives_an_empty_list(service: Api) -> None:
+    workflow_id = define(service, chat("m", kind="map", over="inputs.items"), chat("z", "m"))
+    answer = execute(service, workflow_id, {"items": []})
+    assert (answer["status"], answer["outputs"]["m"]) == ("completed", [])
+
+
+def test_a_map_over_what_is_no_list_fails_and_says_where(service: Api) -> None:
+    answer = execute(service, define(service, chat("m", kind="map", over="inputs.items")), {"items": "no"})
+    assert (answer["status"], answer["error"]) == ("failed", "m.over gave no list of at most 1000 items.")
+
+
+def test_a_step_that_may_fail_does_not_fail_the_run(service: Api) -> None:
+    workflow_id = define(
+        service,
+        chat("a", input=BROKEN, on_error="continue"),
+        chat("b", "a", when="steps.a.status == 'failed'", input={"message": "steps.a.error"}),
+        chat("c", "a", when="steps.a.status == 'completed'"),
+    )
+    answer = execute(service, workflow_id)
+    run = show(service, answer["workflow_run_id"])
+    assert statuses(run) == {"a": "failed", "b": "completed", "c": "skipped"}
+    assert (run["status"], set(run["outputs"])) == ("completed", {"b"})
+
+
+def test_a_failed_step_fails_the_run_and_cancels_what_has_not_begun(service: Api) -> None:
+    answer = execute(service, define(service, chat("a"), chat("b", "a", input=BROKEN), chat("c", "b")))
+    assert (answer["status"], answer.get("outputs")) == ("failed", None)
+    assert answer["error"]
+    run = show(service, answer["workflow_run_id"])
+    assert statuses(run) == {"a": "completed", "b": "failed", "c": "cancelled"}
+    assert (run["step"], run["error_code"]) == ("b", "BAD_REQUEST")
+    assert [error["attempt"] for error in run["steps"][1]["errors"]] == [1]
+
+
+def test_a_step_has_the_attempts_the_backoff_and_the_time_that_it_asks_for(
+    service: Api, db: psycopg.Connection
+) -> None:
+    workflow_id = define(service, chat("a", retry={"attempts": 7, "backoff": 0.5}, timeout=90), chat("b"))
+    run_id = execute(service, workflow_id)["workflow_run_id"]
+    rows = db.execute(
+        "select max_attempts, backoff_seconds, timeout_seconds from public.run_steps where run_id = %s order by key",
+        [run_id],
+    ).fetchall()
+    assert rows == [(7, 0.5, 90), (3, 1, 150)]
+
+
+# What people do
+
+
+def test_a_retry_of_ten_steps_that_failed_at_the_seventh_runs_the_last_four_only(service: Api) -> None:
+    steps = [chat("s1")] + [chat(f"s{n}", f"s{n - 1}") for n in range(2, 11)]
+    steps[6]["input"] = {"message": "inputs.message"}
+    workflow_id = define(service, *steps)
+    # Its message comes right while the run stands still, as a person would mend what it depends on.
+    answer = execute(service, workflow_id, {"message": 7})
+    run_id = answer["workflow_run_id"]
+    failed = show(service, run_id)
+    assert (failed["status"], failed["step"], failed["progress"]) == ("failed", "s7", 0.6)
+    with psycopg.connect(service.settings.require("database_url"), autocommit=True) as db:
+        db.execute("""update public.runs set input = '{"message": "hello"}' where id = %s""", [run_id])
+    retried = do(service, run_id, "retry")
+    assert retried.status_code == 200, retried.text
+    assert (retried.json()["status"], retried.json()["retries"]) in {("queued", 1), ("running", 1)}
+    run = ended(service, run_id)
+    assert (run["status"], run["progress"]) == ("completed", 1)
+    assert [step["attempt"] for step in run["steps"]] == [1] * 6 + [2] + [1] * 3
+    before = {step["key"]: step["finished_at"] for step in failed["steps"][:6]}
+    assert {step["key"]: step["finished_at"] for step in run["steps"][:6]} == before
+
+
+def test_a_cancelled_run_stops_while_a_model_is_streaming(service: Api, ollama: OllamaServer, user: Api) -> None:
+    ollama.always(Script(pieces=["word "] * 3000, delay=0.02))
+    workflow_id = define(service, chat("a"), chat("b", "a"))
+    run_id = execute(user, workflow_id, wait=False)["workflow_run_id"]
+    until(lambda: ollama.requests and show(user, run_id)["status"] == "running")
+    answer = do(user, run_id, "cancel")
+    assert answer.status_code == 200, answer.text
+    run = ended(user, run_id)
+    assert (run["status"], statuses(run)) == ("cancelled", {"a": "cancelled", "b": "cancelled"})
+    assert do(user, run_id, "cancel").status_code == 200  # again changes nothing
+    # Within a second of the request; the machine's load is not ours to answer for, so only the order is held.
+    assert ollama.gone.wait(30), "the model was not let go"
+
+
+def test_a_completed_run_can_be_neither_cancelled_nor_retried_but_replayed(user: Api) -> None:
+    run_id = execute(user, "lead_intake", LEAD)["workflow_run_id"]
+    assert "only a queued or running" in is_error(do(user, run_id, "cancel"), 409, "CONFLICT")["error"]
+    assert "Replay makes a new run" in is_error(do(user, run_id, "retry"), 409, "CONFLICT")["error"]
+    answer = do(user, run_id, "replay")
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["replay_of"] == run_id
+    again = ended(user, answer.json()["workflow_run_id"])
+    assert (again["status"], again["replay_of"]) == ("completed", run_id)
+    assert again["outputs"].keys() == show(user, run_id)["outputs"].keys()
+
+
+def test_agents_runs_are_cancelled_retried_and_replayed_too(user: Api, service: Api) -> None:
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    body = {"agent_type": "chat_agent", "input": {"message": "hello"}, "run_at": later}
+    run_id = user.invoke(body).json()["request_id"]
+    path = f"/api/agents/runs/{run_id}"
+    assert user.get(path).json()["status"] == "queued"
+    assert user.request("POST", f"{path}/cancel").json()["status"] == "cancelled"
+    retried = user.request("POST", f"{path}/retry")
+    assert retried.status_code == 200, retried.text
+    assert until(lambda: (run := user.get(path).json())["finished_at"] and run)["status"] == "completed"
+    is_error(user.request("POST", f"{path}/cancel"), 409, "CONFLICT")
+    replay = user.request("POST", f"{path}/replay")
+    assert (replay.status_code, replay.json()["replay_of"]) == (201, run_id)
+    for action in ("cancel", "retry", "replay"):
+        is_error(user.request("POST", f"{RUNS}/{run_id}/{action}"), 404, "NOT_FOUND")  # it is no workflow's
+        is_error(service.as_user().request("POST", f"{path}/{action}"), 404, "NOT_FOUND")
+
+
+def test_failed_runs_are_listed_with_each_attempts_error_and_retried_by_filter(service: Api, user: Api) -> None:
+    workflow_id = define(service, chat("a", input={"message": "inputs.message"}))
+    ids = {execute(user, workflow_id, {"message": 1})["workflow_run_id"] for _ in range(3)}
+    listed = user.get(f"{RUNS}?status=failed&workflow_id={workflow_id}&error_code=BAD_REQUEST").json()["items"]
+    assert {run["workflow_run_id"] for run in listed} == ids
+    assert all(run["error"] and run["steps"][0]["errors"][0]["error"] for run in listed)
+    two = do(user, "retry", "", {"workflow_id": workflow_id, "limit": 2})
+    assert two.status_code in (404, 405)  # that is no address of a filter
+    answer = user.request("POST", f"{RUNS}/retry", json={"workflow_id": workflow_id, "limit": 2})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["retried"], answer.json()["more"]) == (2, True)
+    assert set(answer.json()["run_ids"]) < ids
+    nothing = service.as_user().request("POST", f"{RUNS}/retry", json={"workflow_id": workflow_id})
+    assert nothing.json() == {"retried": 0, "run_ids": [], "more": False}
+
+
+def test_a_rejected_step_fails_the_run_unless_it_may_fail(user: Api, service: Api) -> None:
+    strict = define(service, {"key": "ask", "kind": "approval", "message": "'May I?'"}, chat("z", "ask"))
+    lenient = define(
+        service,
+        {"key": "ask", "kind": "approval", "message": "'May I?'", "on_error": "continue"},
+        chat("yes", "ask", when="outputs.ask.approved"),
+        chat("no", "ask", when="!(outputs.ask.approved)"),
+    )
+    for workflow_id, status in ((strict, "failed"), (lenient, "completed")):
+        run_id = execute(user, workflow_id, wait=False)["workflow_run_id"]
+        until(lambda run_id=run_id: show(user, run_id)["steps"][0]["status"] == "waiting")
+        assert do(user, run_id, "steps/ask/reject", {"comment": "Not now"}).status_code == 200
+        run = ended(user, run_id)
+        assert (run["status"], run["steps"][0]["error"]) == (status, "Rejected: Not now")
+        is_error(do(user, run_id, "steps/ask/approve", {}), 409, "CONFLICT")
+    assert statuses(run) == {"ask": "failed", "yes": "skipped", "no": "completed"}
+
+
+def test_only_who_may_decides(user: Api, web: Api, service: Api) -> None:
+    workflow_id = define(service, {"key": "ask", "kind": "approval", "message": "'May I?'", "approvers": "admin"})
+    run_id = execute(user, workflow_id, wait=False)["workflow_run_id"]
+    until(lambda: show(user, run_id)["steps"][0]["status"] == "waiting")
+    is_error(do(user, run_id, "steps/ask/approve", {}), 403, "FORBIDDEN")
+    is_error(do(web.as_user(), run_id, "steps/ask/approve", {}), 404, "NOT_FOUND")
+    is_error(do(user, run_id, "steps/other/approve", {}), 404, "NOT_FOUND")
+    is_error(do(user, run_id, "steps/ask/approve", {"comment": 7}), 400, "BAD_REQUEST")
+    admin = web.as_user(admin=True)
+    assert do(admin, run_id, "steps/ask/approve", {}).status_code == 200
+    assert ended(user, run_id)["steps"][0]["output"]["decided_by"] == f"user:{admin.user_id}"
+
+
+def test_nobody_deciding_in_time_fails_the_step(user: Api, service: Api) -> None:
+    workflow_id = define(service, {"key": "ask", "kind": "approval", "message": "'May I?'", "timeout": 0.5})
+    run = ended(user, execute(user, workflow_id)["workflow_run_id"])
+    assert (run["status"], run["error_code"], run["error"]) == ("failed", "TIMEOUT", "Nobody decided in time.")
+
+
+# Submitting
+
+
+def test_slowness_is_no_error(user: Api, service: Api, ollama: OllamaServer) -> None:
+    ollama.always(Script(first_delay=3))
+    workflow_id = define(service, chat("a"))
+    answer = user.request(
+        "POST",
+        "/api/agents/workflows/execute",
+        json={"workflow_id": workflow_id},
+        headers={"Prefer": "wait=1"},
+    )
+    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=1")
+    assert answer.json()["status"] in ("queued", "running")
+    assert ended(user, answer.json()["workflow_run_id"])["status"] == "completed"
+
+
+def test_one_idempotency_key_gives_one_run(user: Api) -> None:
+    body = {"workflow_id": "lead_intake", "inputs": LEAD, "async": True}
+
+    def send(body: dict[str, Any]) -> Any:
+        return user.request("POST", "/api/agents/workflows/execute", json=body, headers={"Idempotency-Key": "k1"})
+
+    first, again = send(body).json(), send(body).json()
+    assert first["workflow_run_id"] == again["workflow_run_id"]
+    is_error(send({**body, "inputs": {**LEAD, "name": "Bob"}}), 409, "CONFLICT")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "names"),
+    [
+        ({}, 400, "workflow_id"),
+        ({"workflow_id": "No Name"}, 400, "workflow_id"),
+        ({"workflow_id": "lead_intake", "inputs": []}, 400, "inputs"),
+        ({"workflow_id": "lead_intake", "inputs": {"message": 7}}, 400, "inputs.message"),
+        ({"workflow_id": "lead_intake", "inputs": {}}, 400, "inputs"),
+        ({"workflow_id": "lead_intake", "inputs": {"message": "m", "more": 1}}, 400, "inputs"),
+        ({"workflow_id": "lead_intake", "inputs": LEAD, "async": "yes"}, 400, "async"),
+        ({"workflow_id": "lead_intake", "inputs": LEAD, "priority": "high"}, 400, "priority"),
+        ({"workflow_id": "lead_intake", "inputs": LEAD, "run_at": "soon"}, 400, "run_at"),
+        ({"workflow_id": "lead_intake", "inputs": LEAD, "run_at": "2099-01-01T00:00:00Z"}, 400, "run_at"),
+        ({"workflow_id": "lead_intake", "inputs": LEAD, "user_id": "me"}, 400, "user_id"),
+        ({"workflow_id": "lead_intake", "inputs": LEAD, "user_id": str(uuid4())}, 403, None),
+        ({"workflow_id": "no_such_workflow"}, 404, None),
+        ({"workflow_id": "lead_intake@999", "inputs": LEAD}, 404, None),
+        ({"workflow_id": "lead_intake@x", "inputs": LEAD}, 400, "workflow_id"),
+    ],
+)
+def test_what_cannot_be_executed_is_refused_in_words(user: Api, body: Any, status: int, names: str | None) -> None:
+    code = {400: "BAD_REQUEST", 403: "FORBIDDEN", 404: "NOT_FOUND"}[status]
+    error = is_error(user.request("POST", "/api/agents/workflows/execute", json=body), status, code)
+    if names:
+        assert names in json.dumps(error["details"])
+
+
+def test_a_run_in_the_future_is_left_alone_until_then(user: Api) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    answer = execute(user, "lead_intake", LEAD, wait=False, run_at=soon)
+    run = ended(user, answer["workflow_run_id"])
+    assert (run["status"], run["started_at"] >= run["run_at"]) == ("completed", True)
+
+
+# Definitions
+
+
+def test_a_version_once_stored_never_changes_and_running_runs_keep_theirs(service: Api, user: Api) -> None:
+    workflow_id = define(service, chat("a"))
+    same = {"workflow_id": workflow_id, "steps": [chat("a")]}
+    assert service.request("POST", "/api/agents/workflows", json=same).json()["version"] == 1
+    changed = {**same, "steps": [chat("a"), chat("b", "a")]}
+    assert service.request("POST", "/api/agents/workflows", json=changed).json()["version"] == 2
+    shown = user.get(f"/api/agents/workflows/{workflow_id}").json()
+    assert (shown["version"], [v["version"] for v in shown["versions"]]) == (2, [2, 1])
+    assert shown["graph"] == [{"from": "a", "to": "b"}]
+    assert set(execute(user, f"{workflow_id}@1")["outputs"]) == {"a"}
+    assert set(execute(user, workflow_id)["outputs"]) == {"a", "b"}
+
+
+def test_a_retired_workflow_takes_no_new_runs(service: Api, user: Api) -> None:
+    workflow_id = define(service, chat("a"))
+    run_id = execute(user, workflow_id)["workflow_run_id"]
+    is_error(user.request("DELETE", f"/api/agents/workflows/{workflow_id}"), 403, "FORBIDDEN")
+    assert service.request("DELETE", f"/api/agents/workflows/{workflow_id}").status_code == 204
+    body = {"workflow_id": workflow_id}
+    is_error(user.request("POST", "/api/agents/workflows/execute", json=body), 409, "CONFLICT")
+    listed = [w["workflow_id"] for w in user.get("/api/agents/workflows?limit=200").json()["items"]]
+    assert workflow_id not in listed
+    assert {"campaign_launch", "lead_intake", "support_triage"} <= set(listed)
+    assert user.get(f"/api/agents/workflows/{workflow_id}").json()["retired_at"]
+    assert do(user, run_id, "replay").status_code == 201  # of the very version that it had
+    is_error(service.request("DELETE", "/api/agents/workflows/no_such_workflow"), 404, "NOT_FOUND")
+
+
+def test_only_administrators_and_services_define_workflows(user: Api, web: Api) -> None:
+    body = {"workflow_id": f"by_{uuid4().hex[:8]}", "steps": [chat("a")]}
+    is_error(user.request("POST", "/api/agents/workflows", json=body), 403, "FORBIDDEN")
+    assert web.as_user(admin=True).request("POST", "/api/agents/workflows", json=body).status_code == 201
+
+
+def test_a_bad_definition_is_refused_with_its_places(service: Api) -> None:
+    body = {"workflow_id": "bad", "steps": [chat("a", "b"), chat("b", "a")]}
+    error = is_error(service.request("POST", "/api/agents/workflows", json=body), 400, "BAD_REQUEST")
+    assert error["details"][0]["field"] == "steps.0.needs"
+    assert "cycle" in error["error"]
+
+
+def test_the_list_of_workflows_goes_on_at_its_cursor(user: Api) -> None:
+    names: list[str] = []
+    cursor = ""
+    while True:
+        page = user.get(f"/api/agents/workflows?limit=2{cursor}").json()
+        names += [workflow["workflow_id"] for workflow in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert names == sorted(set(names))
+    assert "lead_intake" in names
+
+
+def test_another_users_run_is_not_there(user: Api, web: Api) -> None:
+    run_id = execute(user, "lead_intake", LEAD)["workflow_run_id"]
+    stranger = web.as_user()
+    is_error(stranger.get(f"{RUNS}/{run_id}"), 404, "NOT_FOUND")
+    for action in ("cancel", "retry", "replay"):
+        is_error(do(stranger, run_id, action), 404, "NOT_FOUND")
+    assert stranger.get(RUNS).json()["items"] == []
+    is_error(stranger.get(f"{RUNS}?user_id={user.user_id}"), 403, "FORBIDDEN")
+    is_error(user.get(f"/api/agents/runs/{run_id}"), 404, "NOT_FOUND")  # it is no agent's
+
+
+# Fairness
+
+
+def test_one_users_crowd_does_not_delay_anothers_run(web: Api, service: Api, db: psycopg.Connection) -> None:
+    """A thousand runs of one user stand in Postgres; at most their share is at the broker."""
+    crowd, other = uuid4(), web.as_user()
+    step = {"key": "chat_agent", "agent_type": "chat_agent", "input": {"message": "hello"}}
+    rows = [
+        {
+            "id": str(uuid4()),
+            "kind": "agent",
+            "agent_type": "chat_agent",
+            "user_id": str(crowd),
+            "caller": "service",
+            "lane": str(crowd),
+            "input": {"message": "hello"},
+            "steps": [step],
+        }
+        for _ in range(1000)
+    ]
+    db.execute("select public.create_runs(%s::jsonb, 8)", [json.dumps(rows)])
+    execute(other, "lead_intake", LEAD)
+    left = db.execute("select count(*) from public.runs where user_id = %s and finished_at is null", [crowd]).fetchone()
+    assert left is not None
+    assert left[0] > 0, "the crowd was done before the other's run"
+    db.execute("delete from public.runs where user_id = %s", [crowd])
+
+
+def test_interactive_runs_go_before_batch_runs_of_the_same_user(user: Api, ollama: OllamaServer) -> None:
+    ollama.always(Script(first_delay=0.3))
+    body = {"agent_type": "chat_agent", "input": {"message": "hello"}}
+    batch = [user.invoke({**body, "priority": "batch"}).json()["request_id"] for _ in range(30)]
+    urgent = user.invoke(body).json()["request_id"]
+    until(lambda: user.get(f"/api/agents/runs/{urgent}").json()["finished_at"])
+    done = [run_id for run_id in batch if user.get(f"/api/agents/runs/{run_id}").json()["finished_at"]]
+    assert len(done) < 25
+
+
+def test_a_user_who_submits_too_fast_is_told_when_to_come_back(stack: Stack, web: Api) -> None:
+    narrow = stack.start("web", env={"RUN_RATE_LIMIT": "3/minute"})
+    try:
+        hasty = Api(narrow.url, None, stack.settings).as_user()
+        answers = [hasty.invoke() for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 61
+        is_error(answers[-1], 429, "RATE_LIMITED")
+        service = Api(narrow.url, None, stack.settings).as_service()
+        assert [service.invoke().status_code for _ in range(5)] == [200] * 5
+    finally:
+        narrow.stop()

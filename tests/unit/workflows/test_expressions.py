@@ -1,0 +1,157 @@
+"""Expressions give what JMESPath says, within bounds."""
+
+import contextlib
+import tracemalloc
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelbloom.agents import registry
+from pixelbloom.errors import StepRejected
+from pixelbloom.runs.claim import Claim
+from pixelbloom.runs.rendering import Rendered
+from pixelbloom.runs.rendering import render as rendered
+from pixelbloom.runs.workflows.builtin import builtin
+from pixelbloom.runs.workflows.definition import ApprovalStep, Definition, Step
+from pixelbloom.runs.workflows.expressions import ExpressionFault, evaluate, holds, render, uses
+from pixelbloom.runs.workflows.graph import order
+from pixelbloom.runs.workflows.reading import read_definition
+
+CONTEXT = {"inputs": {"name": "Ada", "n": 3, "words": ["a", "b"]}, "outputs": {"a": None}, "steps": {}}
+
+
+@pytest.mark.parametrize(
+    ("template", "value"),
+    [
+        ("inputs.name", "Ada"),
+        ("'text'", "text"),
+        ("`7`", 7),
+        ("inputs.missing", None),
+        ("outputs.a.b.c", None),
+        ({"a": "inputs.n", "b": [7, True, None, "inputs.words[0]"]}, {"a": 3, "b": [7, True, None, "a"]}),
+        ("join(', ', inputs.words)", "a, b"),
+    ],
+)
+def test_a_template_is_filled_in(template: Any, value: Any) -> None:
+    assert render(template, CONTEXT, "a.input") == value
+
+
+@pytest.mark.parametrize(
+    ("value", "true"),
+    [(None, False), (False, False), ("", False), ([], False), ({}, False), (0, True), ("no", True), (True, True)],
+)
+def test_conditions_hold_by_the_rules_of_jmespath(value: Any, true: bool) -> None:
+    assert holds(value) is true
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("join(', ', inputs.n)", "cannot be evaluated"),
+        ("length(inputs.n)", "cannot be evaluated"),
+        ("to_number('1e999')", "no JSON"),
+        ("sort_by(inputs.words, &@.x)", "cannot be evaluated"),
+    ],
+)
+def test_an_expression_that_fails_is_told_by_its_place(expression: str, words: str) -> None:
+    with pytest.raises(StepRejected, match=words) as raised:
+        render({"message": expression}, CONTEXT, "a.input")
+    assert "a.input.message" in raised.value.message
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "|".join(["[@,@]"] * 25),
+        "|".join(["[@,@]"] * 16) + "|to_string(@)",
+        "|".join(["[to_string(@),to_string(@)]"] * 24),
+        "|".join(["{a:@,b:@}"] * 22),
+        "map(&[@,@,@,@], inputs.big) | map(&[@,@,@,@], @)",
+    ],
+)
+def test_a_small_text_cannot_make_a_large_value(expression: str) -> None:
+    context = {"inputs": {"big": ["x" * 100] * 20_000}}
+    tracemalloc.start()
+    try:
+        with pytest.raises(ExpressionFault):
+            evaluate(expression, context)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_an_expression_or_a_fault(text: str) -> None:
+    with contextlib.suppress(ExpressionFault):
+        evaluate(text, CONTEXT)
+
+
+# Steps, from their definition and what is known
+
+
+def claim(step: Step, inputs: Any, steps: dict[str, Any]) -> Claim:
+    return Claim(
+        run_id=uuid4(),
+        key=step.key,
+        token=1,
+        attempt=1,
+        kind=step.kind,
+        agent_type=getattr(step, "agent", None),
+        input={},
+        spec=step.model_dump(mode="json", exclude_none=True),
+        context={"inputs": inputs, "steps": {key: steps[key] for key in uses(step)}},
+        timeout_seconds=1,
+        backoff_seconds=1,
+        user_id=None,
+        correlation_id=None,
+        progress=0,
+        share=1,
+        update={},
+    )
+
+
+@pytest.mark.parametrize("definition", builtin(), ids=lambda definition: definition.workflow_id)
+def test_a_built_in_workflow_goes_through_without_a_model(definition: Definition) -> None:
+    """Every input that is rendered is one that its agent takes."""
+    assert definition.inputs is not None
+    for inputs in definition.inputs["examples"]:
+        steps: dict[str, Any] = {}
+        for step in order(definition.steps):
+            found = rendered(claim(step, inputs, steps))
+            output: Any = None
+            status = "completed"
+            if isinstance(found, Rendered):
+                agent = registry.get(getattr(step, "agent", ""))
+                output = agent.fallback(agent.input.model_validate(found.input)).model_dump(mode="json")
+            elif isinstance(step, ApprovalStep):
+                assert found["what"] == "waiting"
+                assert found["input"]["message"]
+                output = {"approved": True, "comment": None}
+            else:
+                status = found["what"]
+                assert status == "skipped"
+            steps[step.key] = {"status": status, "output": output, "error": None}
+        last = steps[order(definition.steps)[-1].key]
+        assert last["output"]["body"]
+
+
+def test_a_map_becomes_its_items() -> None:
+    definition = read_definition(
+        {
+            "workflow_id": "test",
+            "steps": [
+                {
+                    "key": "m",
+                    "kind": "map",
+                    "over": "inputs.words",
+                    "agent": "chat_agent",
+                    "input": {"message": "join('', [item, to_string(index)])", "history": "inputs.missing"},
+                }
+            ],
+        }
+    )
+    ending = rendered(claim(definition.steps[0], {"words": ["a", "b"]}, {}))
+    assert ending == {"what": "expanded", "items": [{"message": "a0"}, {"message": "b1"}]}
