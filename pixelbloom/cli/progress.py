@@ -32,7 +32,12 @@ class View(Protocol):
 def view() -> View:
     """The one that fits where stderr goes."""
     console = err()
-    return TerminalView(console) if console.is_terminal and not console.is_dumb_terminal else PlainView()
+    return TerminalView(console) if on_terminal(console) else PlainView()
+
+
+def on_terminal(console: Console) -> bool:
+    """Whether somebody looks at it who can be shown things that move."""
+    return console.is_terminal and not console.is_dumb_terminal
 
 
 class Lines:
@@ -41,10 +46,18 @@ class Lines:
     def __init__(self, width: int) -> None:
         self._width = width
         self._end = 0
+        self._json = False
         self.rest = ""
 
     def add(self, event: RunText) -> list[str]:
-        """The lines that are complete now."""
+        """The lines that are complete now. Of JSON, which is the result in the making, only that it is written."""
+        if event.offset == 0 or event.restart:
+            self._json = event.text.lstrip().startswith(("{", "```"))
+            if self._json:
+                self.rest = ""
+                return ["(writing the result)"]
+        if self._json:
+            return []
         gap = "" if event.restart or event.offset <= self._end else "[...]"
         self._end = event.offset + len(event.text)
         if event.restart:

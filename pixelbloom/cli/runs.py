@@ -25,10 +25,13 @@ UserId = Annotated[str | None, typer.Option(help="Whose runs, where the token is
 
 
 def register(app: typer.Typer) -> None:
-    runs = typer.Typer(no_args_is_help=True, help="Show, watch and list runs.")
+    runs = typer.Typer(no_args_is_help=True, help="Show, watch, list and steer runs.")
     runs.command("show")(show)
     runs.command("watch")(watch)
     runs.command("list")(list_runs)
+    runs.command("cancel")(cancel)
+    runs.command("retry")(retry)
+    runs.command("replay")(replay)
     app.add_typer(runs, name="runs")
 
 
@@ -46,6 +49,27 @@ def watch(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_
     run = parse_uuid(run_id, "The run's id")
     with connect(api_url, token, _user(user_id)) as api:
         watch_run(api, run)
+
+
+@reported
+def cancel(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
+    """Stop a run. Prints it as JSON."""
+    with connect(api_url, token, _user(user_id)) as api:
+        result(api.act(parse_uuid(run_id, "The run's id"), "cancel"))
+
+
+@reported
+def retry(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
+    """Let a failed or cancelled run go on, with its attempts anew. Prints it as JSON."""
+    with connect(api_url, token, _user(user_id)) as api:
+        result(api.act(parse_uuid(run_id, "The run's id"), "retry"))
+
+
+@reported
+def replay(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
+    """Run the same agent again with the same input. Prints the API's answer as JSON."""
+    with connect(api_url, token, _user(user_id)) as api:
+        result(api.act(parse_uuid(run_id, "The run's id"), "replay"))
 
 
 @reported

@@ -1,7 +1,7 @@
 """The REST API over requests."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 from urllib.parse import quote, urlsplit
 from uuid import UUID
 
@@ -98,6 +98,55 @@ class ApiClient:
             cursor = page["next_cursor"]
             if cursor is None:
                 return
+
+    def workflows(self, *, limit: int = 200, cursor: str | None = None) -> dict[str, Any]:
+        """What workflows there are: one page of `items`, by name, and `next_cursor`."""
+        params = {"limit": limit, "cursor": cursor}
+        return self._call("GET", "/api/agents/workflows", params={k: v for k, v in params.items() if v is not None})
+
+    def workflow(self, workflow_id: str) -> dict[str, Any]:
+        """One workflow's newest version, with all `versions`."""
+        return self._call("GET", f"/api/agents/workflows/{quote(workflow_id, safe='')}")
+
+    def execute(
+        self,
+        workflow_id: str,
+        inputs: Mapping[str, Any],
+        *,
+        user_id: UUID | None = None,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Submit a run of a workflow, `name` or `name@version`; answers at once with `workflow_run_id` and `status`."""
+        body: dict[str, Any] = {"workflow_id": workflow_id, "inputs": dict(inputs), "async": True}
+        if user_id is not None:
+            body["user_id"] = str(user_id)
+        headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
+        return self._call("POST", "/api/agents/workflows/execute", json=body, headers=headers)
+
+    def workflow_run(self, workflow_run_id: UUID) -> dict[str, Any]:
+        """One run of a workflow with its steps."""
+        return self._call("GET", f"/api/agents/workflows/runs/{workflow_run_id}")
+
+    def workflow_runs(
+        self, *, limit: int | None = None, cursor: str | None = None, **filters: str | None
+    ) -> dict[str, Any]:
+        """One page of runs of workflows, newest first. Filters: `status`, `workflow_id`, `created_after` ..."""
+        params = {"limit": limit, "cursor": cursor, **filters}
+        found = {k: v for k, v in params.items() if v is not None}
+        return self._call("GET", "/api/agents/workflows/runs", params=found)
+
+    def act(
+        self, run_id: UUID, action: Literal["cancel", "retry", "replay"], *, workflow: bool = False
+    ) -> dict[str, Any]:
+        """Cancel, retry or replay a run of an agent, or of a workflow."""
+        where = "workflows/runs" if workflow else "runs"
+        return self._call("POST", f"/api/agents/{where}/{run_id}/{action}")
+
+    def decide(self, workflow_run_id: UUID, key: str, *, approved: bool, comment: str = "") -> dict[str, Any]:
+        """Say yes or no where a run waits for it."""
+        action = "approve" if approved else "reject"
+        path = f"/api/agents/workflows/runs/{workflow_run_id}/steps/{quote(key, safe='')}/{action}"
+        return self._call("POST", path, json={"comment": comment})
 
     def agents(self) -> dict[str, Any]:
         """What agents there are."""

@@ -15,16 +15,17 @@ TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 @dataclass(frozen=True)
 class RunProgress:
-    """The run moved on. `progress` goes from 0 to 1."""
+    """The run moved on. `progress` goes from 0 to 1; `steps` has the status of each step of a workflow."""
 
     status: str
     progress: float
     step: str
+    steps: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
 class RunText:
-    """More text of the answer as the model writes it.
+    """More text of a step's answer as the model writes it. Steps of a workflow may write side by side.
 
     `offset` counts the characters that came before it: more than were seen where some were lost on the way
     (the result has them all). `restart`: what came before is void, this takes its place.
@@ -33,6 +34,7 @@ class RunText:
     text: str
     offset: int
     restart: bool
+    step: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,9 @@ class RunWatcher:
         self._socket = SocketClient(base_url, "workflows", token, **options)
         self._socket.subscribe(self._topic)
         self._said: RunProgress | None = None
-        self._seen = ""  # the text in one piece that ends at
-        self._at = 0  # this many characters of the whole
+        self._steps: Mapping[str, str] | None = None
+        self._seen: dict[str, str] = {}  # of each step, the text in one piece that ends at
+        self._at: dict[str, int] = {}  # this many characters of the whole
 
     def __enter__(self) -> Self:
         return self
@@ -101,39 +104,50 @@ class RunWatcher:
                         return
 
     def _text_of(self, data: Mapping[str, Any], *, snapshot: bool) -> Iterator[RunText]:
+        step = str(data.get("step") or "")
         if snapshot:
             # The end of a run tells its result; the text that led there still stands.
-            if data.get("status") not in TERMINAL:
-                yield from self._whole(str(data.get("text") or ""), int(data.get("text_from") or 0))
+            if data.get("status") in TERMINAL:
+                return
+            texts = data.get("texts")
+            if isinstance(texts, Mapping):
+                for key, text in texts.items():
+                    yield from self._whole(str(key), str(text), 0)
+            else:
+                yield from self._whole(step, str(data.get("text") or ""), int(data.get("text_from") or 0))
             return
         delta = str(data.get("delta") or "")
         restart = data.get("reset") is True
         at = int(data.get("offset") or 0)
         if restart:
-            self._seen = ""
-            self._at = at
-        if at < self._at:
-            delta, at = delta[self._at - at :], self._at
+            self._seen[step] = ""
+            self._at[step] = at
+        known = self._at.get(step, 0)
+        if at < known:
+            delta, at = delta[known - at :], known
         if delta or restart:
-            self._seen = self._seen + delta if at == self._at else delta
-            self._at = at + len(delta)
-            yield RunText(delta, at, restart)
+            self._seen[step] = self._seen.get(step, "") + delta if at == known or restart else delta
+            self._at[step] = at + len(delta)
+            yield RunText(delta, at, restart, step)
 
-    def _whole(self, text: str, start: int) -> Iterator[RunText]:
+    def _whole(self, step: str, text: str, start: int) -> Iterator[RunText]:
         """The text so far, from its character `start` on: what is new in it, where it goes on from what was seen."""
-        seen = self._seen
-        nothing_yet = not seen and self._at == 0
-        goes_on = self._at - len(seen) == start and text.startswith(seen)
-        self._seen, self._at = text, start + len(text)
+        seen, at = self._seen.get(step, ""), self._at.get(step, 0)
+        nothing_yet = not seen and at == 0
+        goes_on = at - len(seen) == start and text.startswith(seen)
+        self._seen[step], self._at[step] = text, start + len(text)
         if goes_on or nothing_yet:
             more = text[len(seen) :]
             if more:
-                yield RunText(more, start + len(seen), restart=False)
+                yield RunText(more, start + len(seen), restart=False, step=step)
         else:
-            yield RunText(text, start, restart=True)
+            yield RunText(text, start, restart=True, step=step)
 
     def _progress_of(self, data: Mapping[str, Any]) -> Iterator[RunProgress]:
+        if isinstance(data.get("steps"), Mapping):
+            self._steps = data["steps"]
         said = RunProgress(
+            steps=self._steps,
             status=str(data.get("status") or ""),
             progress=float(data.get("progress") or 0),
             step=str(data.get("step") or ""),

@@ -37,7 +37,7 @@ TARGETS = {
     "agents": "workers.agents",
     "events": "workers.events",
     "maintenance": "workers.maintenance worker",
-    "beat": "workers.maintenance beat",
+    "beat": "workers.clock beat",
     "redis": "redis-server",
     "redis and its data": "redis-server",
     "postgrest": "postgrest",

@@ -343,9 +343,9 @@ def test_a_watched_run_tells_its_progress_its_text_and_its_end() -> None:
     watcher, server, _ = watch([play])
     with server, watcher:
         assert list(watcher) == [
-            RunText("Hel", 0, restart=False),
+            RunText("Hel", 0, restart=False, step="s"),
             RunProgress("running", 0.1, "s"),
-            RunText("lo", 3, restart=False),
+            RunText("lo", 3, restart=False, step="s"),
             RunProgress("running", 0.2, "s"),
             RunProgress("completed", 1.0, "s"),
             RunEnded(
