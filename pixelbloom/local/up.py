@@ -33,6 +33,7 @@ READY_SECONDS = 90.0
 #: Flower asks the workers for a second; on a loaded machine they need some more of them.
 FLOWER_SECONDS = 120.0
 FLOWER_PAUSE_SECONDS = 0.5
+PING_SECONDS = 0.1
 TOKEN_SECONDS = 24 * 3600
 EXAMPLE = '{"agent_type": "lead_agent", "input": {"query": "Find top prospects in SaaS"}}'
 
@@ -261,9 +262,12 @@ def flower_knows(port: int) -> set[str]:
 
 def pongs(broker: str, name: str) -> bool:
     """Whether a worker of this name answers."""
-    with Celery(broker=broker, set_as_current=False) as app:
+    app = Celery(broker=broker, set_as_current=False)
+    with app.connection_for_write() as connection:
+        # Its close waits for a read that is under way: for a second, unless told otherwise.
+        connection.transport.brpop_timeout = PING_SECONDS
         # Asked by its name, it is waited for no longer than it takes to answer.
-        return bool(app.control.ping([f"{name}@{socket.gethostname()}"], timeout=0.5))
+        return bool(app.control.ping([f"{name}@{socket.gethostname()}"], timeout=0.5, connection=connection))
 
 
 def _check_local_key(settings: Settings, name: str) -> None:
