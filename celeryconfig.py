@@ -33,7 +33,9 @@ enable_utc = True
 timezone = "UTC"
 
 # An exchange each: on the default one, a message for one queue would reach all of them.
-task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in ("agents", "events", "maintenance"))
+task_queues = tuple(
+    Queue(name, Exchange(name), routing_key=name) for name in ("agents", "events", "maintenance", "webhooks")
+)
 task_default_queue = "agents"
 task_create_missing_queues = False
 task_routes = {
@@ -41,6 +43,9 @@ task_routes = {
     "pixelbloom.relay_outbox": {"queue": "events"},
     "pixelbloom.sweep_runs": {"queue": "maintenance"},
     "pixelbloom.purge_runs": {"queue": "maintenance"},
+    "pixelbloom.fire_schedules": {"queue": "maintenance"},
+    "pixelbloom.send_due_webhooks": {"queue": "webhooks"},
+    "pixelbloom.send_webhook": {"queue": "webhooks"},
 }
 
 # A message is acknowledged when its step has ended; a worker that dies gives it back.
@@ -59,13 +64,15 @@ worker_send_task_events = True
 task_send_sent_event = False
 task_track_started = True
 
-imports = ("pixelbloom.tasks.steps", "pixelbloom.tasks.outbox", "pixelbloom.tasks.sweep")
+imports = tuple(f"pixelbloom.tasks.{name}" for name in ("steps", "outbox", "sweep", "schedules", "webhooks"))
 
 beat_schedule_filename = str(settings().pixelbloom_home / "beat-schedule")
 beat_max_loop_interval = 1.0
 # A message that nobody took in time is dropped: the next one does the same work.
 beat_schedule = {
     "sweep": {"task": "pixelbloom.sweep_runs", "schedule": 2.0, "options": {"expires": 4.0}},
+    "schedules": {"task": "pixelbloom.fire_schedules", "schedule": 2.0, "options": {"expires": 4.0}},
+    "webhooks": {"task": "pixelbloom.send_due_webhooks", "schedule": 2.0, "options": {"expires": 4.0}},
     "purge": {"task": "pixelbloom.purge_runs", "schedule": 300.0, "options": {"expires": 250.0}},
     "relay": {"task": "pixelbloom.relay_outbox", "schedule": 1.0, "options": {"expires": 2.0}},
 }

@@ -4,6 +4,7 @@ Each value is looked up in the environment, then in `.env`, then in what the run
 wrote into its home (`stack.env`, `secrets.env`). An empty value counts as not set.
 """
 
+import base64
 import re
 from collections.abc import Mapping
 from functools import cache
@@ -90,6 +91,21 @@ def _rate(value: str) -> str | None:
 
 HttpUrl = Annotated[str, _url("http", "https")]
 RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
+
+
+def _webhook_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    for value in values:
+        text = value.get_secret_value().removeprefix("whsec_")
+        try:
+            enough = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True)) >= 24
+        except ValueError:
+            enough = False
+        if not enough:
+            raise ValueError("must be whsec_ and at least 24 bytes in base64")
+    return values
+
+
+WebhookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_webhook_secrets)]
 RateLimit = Annotated[str | None, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origin)]
@@ -144,6 +160,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15, ge=2, le=600)
     user_concurrency: int = Field(64, ge=1, le=10_000)
     run_rate_limit: RateLimit = "6000/minute"
+    webhook_secret: WebhookSecrets = ()
+    webhook_allow_private: bool = False
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
 
     # Stripe

@@ -19,7 +19,7 @@ TIMEOUT = 3.0
 #: Workers answer when they get to it.
 WORKERS_ANSWER_SECONDS = 2.0
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
-QUEUES = ("agents", "events", "maintenance")
+QUEUES = ("agents", "events", "maintenance", "webhooks")
 START = "start the local stack with `make run`"
 
 

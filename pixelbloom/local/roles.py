@@ -9,7 +9,7 @@ from pixelbloom.local.child import Command
 
 #: The folder of wsgi.py, workers/ and celeryconfig.py: a clone, installed or not.
 ROOT = Path(__file__).parents[2]
-WORKERS = ("agents", "events", "maintenance")
+WORKERS = ("agents", "events", "maintenance", "webhooks")
 #: These ask nothing of the database before somebody asks them: they start beside it.
 EARLY = ("web", "flower")
 #: In the order of their start.

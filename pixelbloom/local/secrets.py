@@ -1,5 +1,6 @@
 """The secrets of a local stack: made once, kept in its home."""
 
+import base64
 import secrets
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ def ensure(path: Path) -> dict[str, str]:
     values = dict(kept)
     for name in ("API_JWT_SECRET", "SUPABASE_JWT_SECRET"):
         values.setdefault(name, secrets.token_urlsafe(SECRET_BYTES))
+    values.setdefault("WEBHOOK_SECRET", f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
     if values["SUPABASE_JWT_SECRET"] != kept.get("SUPABASE_JWT_SECRET") or not {
         "SUPABASE_ANON_KEY",
         "SUPABASE_SERVICE_ROLE_KEY",

@@ -10,6 +10,7 @@ from supabase import Client
 from pixelbloom.errors import NotFound
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.grouping import GroupCommit
+from pixelbloom.store.pages import newest_first
 
 JsonObject = dict[str, Any]
 
@@ -180,10 +181,7 @@ class RunStore:
                 rows = rows.gt("created_at", created_after.isoformat())
             if created_before:
                 rows = rows.lt("created_at", created_before.isoformat())
-            if before:
-                at, run_id = before
-                rows = rows.or_(f"created_at.lt.{at},and(created_at.eq.{at},id.lt.{run_id})").lte("created_at", at)
-            return rows.order("created_at", desc=True).order("id", desc=True).limit(limit)
+            return newest_first(rows, limit, before)
 
         return self._gateway.select(query, name="runs.page")
 

@@ -18,11 +18,18 @@ from pixelbloom.queue import app
 from pixelbloom.runs.dispatch import Dispatcher
 from pixelbloom.runs.execute import StepExecutor
 from pixelbloom.runs.leases import LeaseKeeper
+from pixelbloom.runs.service import RunService
+from pixelbloom.runs.workflow_service import WorkflowService
+from pixelbloom.schedules.service import ScheduleService
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.leads import ScopedLeads
 from pixelbloom.store.metrics import ModelMetricStore
 from pixelbloom.store.outbox import OutboxStore
 from pixelbloom.store.runs import RunStore
+from pixelbloom.store.schedules import ScheduleStore
+from pixelbloom.store.webhooks import WebhookStore
+from pixelbloom.store.workflows import WorkflowStore
+from pixelbloom.webhooks.sender import Sender
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +46,9 @@ class Services:
     dispatcher: Dispatcher
     leases: LeaseKeeper
     executor: StepExecutor
+    schedules: ScheduleService
+    webhooks: WebhookStore
+    sender: Sender
     worker: str
 
 
@@ -50,6 +60,8 @@ def build() -> Services:
     publisher = Publisher(client)
     dispatcher = Dispatcher(app, publisher.tell)
     runs = RunStore(gateway, lane_limit=config.user_concurrency, lease_seconds=config.lease_seconds)
+    service = RunService(runs, dispatcher.publish, model_timeout=config.model_timeout)
+    workflows = WorkflowService(WorkflowStore(gateway), service, model_timeout=config.model_timeout)
     leases = LeaseKeeper(runs.renew)
     metrics = ModelMetricStore(gateway)
     worker = f"{socket.gethostname()}:{os.getpid()}"
@@ -79,6 +91,12 @@ def build() -> Services:
             models=ModelManager(config, record),
             leads_of=leads_of,
             worker=worker,
+        ),
+        schedules=ScheduleService(ScheduleStore(gateway), service, workflows),
+        webhooks=WebhookStore(gateway),
+        sender=Sender(
+            [secret.get_secret_value() for secret in config.webhook_secret],
+            allow_private=config.webhook_allow_private,
         ),
         worker=worker,
     )

@@ -12,6 +12,8 @@ from pixelbloom.web.body import READ_BYTES, StrictRequest
 from pixelbloom.web.health import health
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.runs import runs
+from pixelbloom.web.schedules import schedules
+from pixelbloom.web.webhooks import webhooks
 from pixelbloom.web.workflow_runs import workflow_runs
 from pixelbloom.web.workflows import workflows
 
@@ -19,7 +21,7 @@ from pixelbloom.web.workflows import workflows
 class AgentName(BaseConverter):
     """The name of an agent in a path; the fixed addresses beside it are none."""
 
-    regex = "(?!(?:invoke|runs|workflows)$)[^/]{1,100}"
+    regex = "(?!(?:invoke|runs|schedules|webhooks|workflows)$)[^/]{1,100}"
 
 
 def create_app(settings: Settings | None = None) -> openapi.Api:
@@ -38,7 +40,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)
-    for blueprint in (health, agents, runs, workflows, workflow_runs):
+    for blueprint in (health, agents, runs, workflows, workflow_runs, schedules, webhooks):
         app.register_api(blueprint)
     openapi.register_docs(app)
     register_realtime(

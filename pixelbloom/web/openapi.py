@@ -13,7 +13,7 @@ import pixelbloom
 from pixelbloom.agents import registry
 from pixelbloom.agents.described import text_pattern
 from pixelbloom.errors import FieldError, InvalidInput
-from pixelbloom.web import schemas, workflow_schemas
+from pixelbloom.web import schedule_schemas, schemas, workflow_schemas
 from pixelbloom.web.schemas import ErrorBody
 
 DOCUMENT_URL = "/api/openapi.json"
@@ -86,6 +86,11 @@ def success(
     }
 
 
+def nothing(description: str) -> Responses:
+    """204, without a body."""
+    return {"204": {"description": description, "headers": {"X-Request-ID": _HEADERS["X-Request-ID"]}}}
+
+
 def failures(*statuses: int) -> Responses:
     """The errors an operation may end in, each with the spec's body and an example."""
     found: Responses = {}
@@ -105,7 +110,7 @@ class Api(OpenAPI):
         super().generate_spec_json()  # type: ignore[no-untyped-call]
         document = self.spec_json
         found = document["components"]["schemas"]
-        for model in (*vars(schemas).values(), *vars(workflow_schemas).values()):
+        for model in (*vars(schemas).values(), *vars(workflow_schemas).values(), *vars(schedule_schemas).values()):
             if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.InvokeRequest:
                 _add_model(found, model)
         _describe_invocations(document)

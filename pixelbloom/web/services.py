@@ -14,9 +14,12 @@ from pixelbloom.runs.dispatch import Dispatcher
 from pixelbloom.runs.service import RunService
 from pixelbloom.runs.waiting import EndWaiter
 from pixelbloom.runs.workflow_service import WorkflowService
+from pixelbloom.schedules.service import ScheduleService
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
+from pixelbloom.store.schedules import ScheduleStore
+from pixelbloom.store.webhooks import WebhookStore
 from pixelbloom.store.workflows import WorkflowStore
 from pixelbloom.web.limits import SubmissionLimit
 from pixelbloom.web.readiness import Readiness, probes
@@ -35,6 +38,8 @@ class Services:
     runs: RunService
     workflows: WorkflowService
     control: RunControl
+    schedules: ScheduleService
+    webhooks: WebhookStore
     submission_limit: SubmissionLimit
     hub: Hub
     waiter: EndWaiter
@@ -58,6 +63,8 @@ def build(settings: Settings) -> Services:
         runs=runs,
         workflows=workflows,
         control=RunControl(store, runs, workflows, publish),
+        schedules=ScheduleService(ScheduleStore(gateway), runs, workflows),
+        webhooks=WebhookStore(gateway),
         submission_limit=SubmissionLimit(settings.run_rate_limit, redis),
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import structlog
 from flask import request
 
-from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
 from pixelbloom.runs.run import Priority
 from pixelbloom.runs.service import Accepted
 from pixelbloom.web import request_id
@@ -17,6 +17,7 @@ from pixelbloom.web.caller import principal
 from pixelbloom.web.run_access import in_whose_name
 from pixelbloom.web.schemas import SubmissionTerms
 from pixelbloom.web.services import services
+from pixelbloom.webhooks.address import check_url
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +38,18 @@ def terms(body: SubmissionTerms) -> dict[str, Any]:
         "correlation_id": request_id.current(),
         "priority": Priority(body.priority),
         "run_at": body.run_at,
-        "webhook_url": body.webhook_url,
+        "webhook_url": _webhook_url(body.webhook_url),
     }
+
+
+def _webhook_url(url: str | None) -> str | None:
+    """Raises InvalidInput, and ConfigurationError where nothing can be signed."""
+    if url is not None:
+        settings = services().settings
+        if not settings.webhook_secret:
+            raise ConfigurationError("Webhooks are not set up here: WEBHOOK_SECRET is missing. Leave webhook_url out.")
+        check_url(url, allow_private=settings.webhook_allow_private)
+    return url
 
 
 def idempotency_key() -> str | None:

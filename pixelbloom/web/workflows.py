@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import Forbidden
 from pixelbloom.web import workflow_examples as examples
 from pixelbloom.web.caller import authenticate, principal
-from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.services import services
 from pixelbloom.web.workflow_schemas import (
     WorkflowBody,
@@ -83,7 +83,7 @@ def add_workflow(body: WorkflowRequest) -> tuple[dict[str, Any], int]:
     "/<workflow_id>",
     summary="Retire a workflow",
     operation_id="retireWorkflow",
-    responses={"204": {"description": "It takes no new runs."}, **failures(401, 403, 404, 500, 503)},
+    responses={**nothing("It takes no new runs."), **failures(401, 403, 404, 500, 503)},
 )
 def retire_workflow(path: WorkflowPath) -> Response:
     """For administrators and services. Runs that are there go on."""

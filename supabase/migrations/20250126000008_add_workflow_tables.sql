@@ -159,6 +159,8 @@ create table public.schedules (
     active boolean not null default true,
     next_run_at timestamptz not null,
     last_run_at timestamptz,
+    last_run_id uuid,
+    last_error text check (char_length(last_error) <= 1000),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
 );

@@ -1,7 +1,7 @@
 -- Keeping the definitions of workflows: versions are added and never changed.
 
--- Add a version. The same definition as the newest one adds none. With p_seed it is one that PixelBloom brings: it gives
--- way where an administrator retired the workflow or put a version of their own in its place.
+-- Add a version. The same definition as the newest one adds none. With p_seed it is one that PixelBloom brings: it
+-- gives way where an administrator retired the workflow or put a version of their own in its place.
 -- Returns {"version", "created"}.
 create function public.add_workflow(
     p_workflow_id text, p_description text, p_definition jsonb, p_created_by text, p_seed boolean

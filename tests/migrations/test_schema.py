@@ -31,6 +31,7 @@ TABLES = {
     "run_steps",
     "workflows",
     "schedules",
+    "webhook_deliveries",
     "notifications",
     "model_metrics",
     "pricing_packages",

@@ -1,0 +1,223 @@
+"""Keeping schedules, and firing those that are due."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal, Self
+from uuid import UUID
+
+import structlog
+
+from pixelbloom.agents import registry
+from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable
+from pixelbloom.runs.run import Priority, iso, parse_time
+from pixelbloom.runs.service import Accepted, RunService, Submission, read_cursor, write_cursor
+from pixelbloom.runs.workflow_service import WorkflowService, WorkflowSubmission
+from pixelbloom.runs.workflows.inputs import check_inputs
+from pixelbloom.schedules import cron
+from pixelbloom.store.schedules import ScheduleStore
+
+log = structlog.get_logger(__name__)
+
+#: Schedules of one caller.
+MAX_SCHEDULES = 100
+#: Fired in one task; the next one goes on.
+BATCH = 100
+SHOWN_TIMES = 5
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to run, and when."""
+
+    kind: Literal["agent", "workflow"]
+    target: str
+    input: Mapping[str, Any]
+    cron: str
+    timezone: str
+    caller: str
+    user_id: UUID | None
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule as it is kept."""
+
+    id: UUID
+    user_id: UUID | None
+    caller: str
+    kind: str
+    target: str
+    input: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    cron: str
+    timezone: str
+    next_run_at: str
+    last_run_at: datetime | None
+    last_run_id: str | None
+    last_error: str | None
+    created_at: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        return cls(
+            id=UUID(row["id"]),
+            user_id=UUID(row["user_id"]) if row["user_id"] else None,
+            caller=row["caller"],
+            kind=row["kind"],
+            target=row["target"],
+            input=row["input"],
+            metadata=row["metadata"],
+            cron=row["cron"],
+            timezone=row["timezone"],
+            next_run_at=row["next_run_at"],
+            last_run_at=parse_time(row["last_run_at"]),
+            last_run_id=row["last_run_id"],
+            last_error=row["last_error"],
+            created_at=parse_time(row["created_at"]),
+        )
+
+    def to_public(self) -> dict[str, Any]:
+        """The schedule as `GET /api/agents/schedules/{schedule_id}` shows it."""
+        work = (
+            {"agent_type": self.target, "input": dict(self.input)}
+            if self.kind == "agent"
+            else {"workflow_id": self.target, "inputs": dict(self.input)}
+        )
+        following = parse_time(self.next_run_at)
+        assert following is not None
+        later = cron.next_times(self.cron, self.timezone, following, SHOWN_TIMES - 1)
+        return {
+            "schedule_id": str(self.id),
+            "kind": self.kind,
+            **work,
+            "user_id": str(self.user_id) if self.user_id else None,
+            "metadata": dict(self.metadata),
+            "cron": self.cron,
+            "timezone": self.timezone,
+            "next_run_at": iso(following),
+            "next_runs": [iso(moment) for moment in (following, *later)],
+            "last_run_at": iso(self.last_run_at),
+            "last_run_id": self.last_run_id,
+            "last_error": self.last_error,
+            "created_at": iso(self.created_at),
+        }
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some schedules, newest first."""
+
+    items: tuple[Schedule, ...]
+    next_cursor: str | None
+
+
+class ScheduleService:
+    """Every method may raise Unavailable. `clock` tells the time, in UTC."""
+
+    def __init__(
+        self,
+        store: ScheduleStore,
+        runs: RunService,
+        workflows: WorkflowService,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._runs = runs
+        self._workflows = workflows
+        self._clock = clock
+
+    def add(self, wanted: Wanted) -> Schedule:
+        """Keep a schedule (`POST /api/agents/schedules`).
+
+        Raises InvalidInput, NotFound for an unknown workflow, and Conflict where the caller has too many.
+        """
+        cron.check(wanted.cron, wanted.timezone)
+        if wanted.kind == "agent":
+            registry.get(wanted.target).validate(dict(wanted.input))
+        else:
+            workflow = self._workflows.find(wanted.target)
+            if workflow.retired_at is not None:
+                raise Conflict(f"The workflow {wanted.target} is retired; it takes no new runs.")
+            check_inputs(workflow.definition, wanted.input)
+        [following] = cron.next_times(wanted.cron, wanted.timezone, self._clock(), 1)
+        answer = self._store.add(
+            {
+                "user_id": str(wanted.user_id) if wanted.user_id else None,
+                "caller": wanted.caller,
+                "kind": wanted.kind,
+                "target": wanted.target,
+                "input": dict(wanted.input),
+                "metadata": dict(wanted.metadata),
+                "cron": wanted.cron,
+                "timezone": wanted.timezone,
+                "next_run_at": following.isoformat(),
+            },
+            MAX_SCHEDULES,
+        )
+        if answer["outcome"] == "full":
+            raise Conflict(f"You have {MAX_SCHEDULES} schedules already; remove one first.")
+        return Schedule.from_row(answer["schedule"])
+
+    def get(self, schedule_id: UUID) -> Schedule:
+        """One schedule. Raises NotFound."""
+        row = self._store.find(schedule_id)
+        if row is None:
+            raise NotFound("There is no such schedule.")
+        return Schedule.from_row(row)
+
+    def remove(self, schedule: Schedule) -> None:
+        """Start no more runs by it."""
+        self._store.remove(schedule.id)
+
+    def page(self, *, owner: UUID | None, limit: int, cursor: str | None) -> Page:
+        """Schedules, newest first."""
+        rows = self._store.page(owner=owner, limit=limit + 1, before=read_cursor(cursor) if cursor else None)
+        return Page(
+            items=tuple(Schedule.from_row(row) for row in rows[:limit]),
+            next_cursor=write_cursor(rows[limit - 1]) if len(rows) > limit else None,
+        )
+
+    def fire_due(self) -> int:
+        """Start what is due, each once, however many processes do this at once. Answers how many this one started.
+
+        After a time in which nobody fired, each comes once, not as often as it was missed.
+        """
+        now = self._clock()
+        started = 0
+        for row in self._store.due(now, BATCH):
+            schedule = Schedule.from_row(row)
+            run_id, error = self._fire(schedule)
+            [following] = cron.next_times(schedule.cron, schedule.timezone, now, 1)
+            mine = self._store.advance(
+                schedule.id, expected=schedule.next_run_at, following=following, run_id=run_id, error=error
+            )
+            started += mine and run_id is not None
+        return started
+
+    def _fire(self, schedule: Schedule) -> tuple[UUID | None, str | None]:
+        try:
+            accepted = self._submit(schedule)
+        except Unavailable:
+            raise  # nothing was recorded; it is still due
+        except PixelBloomError as error:
+            log.warning("schedule_failed", schedule_id=str(schedule.id), reason=error.message)
+            return None, error.message
+        if accepted.created:
+            log.info("schedule_fired", schedule_id=str(schedule.id), run_id=str(accepted.id))
+        return accepted.id, None
+
+    def _submit(self, schedule: Schedule) -> Accepted:
+        terms: dict[str, Any] = {
+            "caller": schedule.caller,
+            "user_id": schedule.user_id,
+            "metadata": {**schedule.metadata, "schedule_id": str(schedule.id)},
+            # Whoever else fires this very time gets the same run.
+            "idempotency_key": f"schedule:{schedule.id}:{schedule.next_run_at}",
+            "priority": Priority.BATCH,
+        }
+        if schedule.kind == "agent":
+            return self._runs.submit(Submission(agent_type=schedule.target, input=schedule.input, **terms))
+        return self._workflows.submit(WorkflowSubmission(workflow_id=schedule.target, inputs=schedule.input, **terms))

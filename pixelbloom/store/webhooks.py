@@ -1,0 +1,61 @@
+"""Webhook deliveries: what is due, and what became of each."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from supabase import Client
+
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.pages import newest_first
+
+COLUMNS = (
+    "id,run_id,user_id,url,event,status,attempts,next_attempt_at,last_status_code,last_error,outcomes,created_at,"
+    "finished_at"
+)
+
+
+class WebhookStore:
+    """Webhook deliveries in Postgres. Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def take(self, limit: int, lease_seconds: float) -> list[dict[str, Any]]:
+        """Take due deliveries for a while. Answers their {"id", "token"}."""
+        rows: list[dict[str, Any]] = self._gateway.rpc(
+            "take_webhooks", {"p_limit": limit, "p_lease_seconds": lease_seconds}
+        )
+        return rows
+
+    def find(self, delivery_id: UUID) -> dict[str, Any] | None:
+        """One delivery."""
+        rows = self._gateway.select(
+            lambda client: client.table("webhook_deliveries").select(COLUMNS).eq("id", str(delivery_id)),
+            name="webhooks.find",
+        )
+        return rows[0] if rows else None
+
+    def finish(self, delivery_id: UUID, token: int, ending: Mapping[str, Any]) -> str | None:
+        """Record an attempt. Answers the delivery's status, None where another attempt took its place."""
+        status: str | None = self._gateway.rpc(
+            "finish_webhook",
+            {"p_id": str(delivery_id), "p_token": token, **{f"p_{name}": value for name, value in ending.items()}},
+        )
+        return status
+
+    def redeliver(self, delivery_id: UUID) -> str | None:
+        """Try an ended one again. Answers its status before, None where there is no such delivery."""
+        status: str | None = self._gateway.rpc("redeliver_webhook", {"p_id": str(delivery_id)})
+        return status
+
+    def page(self, *, limit: int, filters: Mapping[str, str], before: tuple[str, str] | None) -> list[dict[str, Any]]:
+        """Newest first, at most `limit`, from after the (created_at, id) of `before` on."""
+
+        def query(client: Client) -> Any:
+            rows = client.table("webhook_deliveries").select(COLUMNS)
+            for column, value in filters.items():
+                rows = rows.eq(column, value)
+            return newest_first(rows, limit, before)
+
+        return self._gateway.select(query, name="webhooks.page")

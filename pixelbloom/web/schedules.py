@@ -1,0 +1,113 @@
+"""`/api/agents/schedules`: runs that start by the clock."""
+
+from typing import Any
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import FieldError, InvalidInput, NotFound
+from pixelbloom.schedules.service import Schedule, Wanted
+from pixelbloom.web import schedule_schemas as examples
+from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.openapi import SECURITY, failures, nothing, success
+from pixelbloom.web.run_access import in_whose_name, whose
+from pixelbloom.web.schedule_schemas import PageQuery, ScheduleBody, SchedulePage, SchedulePath, ScheduleRequest
+from pixelbloom.web.schemas import uuid_or_none
+from pixelbloom.web.services import services
+
+schedules = APIBlueprint(
+    "schedules",
+    __name__,
+    url_prefix="/api/agents/schedules",
+    abp_tags=[Tag(name="Schedules", description="Runs that start by the clock.")],
+    abp_security=SECURITY,
+)
+schedules.before_request(authenticate)
+
+_NO_SUCH = "There is no such schedule, or it is not yours."
+
+
+@schedules.post(
+    "",
+    summary="Keep a schedule",
+    operation_id="addSchedule",
+    responses={
+        **success(ScheduleBody, examples.KEPT, status=201, description="Kept."),
+        **failures(400, 401, 403, 404, 409, 413, 500, 503),
+    },
+)
+def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
+    """Of an agent (`agent_type`, `input`) or a workflow (`workflow_id`, `inputs`). Its runs have priority `batch`."""
+    of_agent = body.agent_type is not None
+    if of_agent == (body.workflow_id is not None):
+        fault = "or workflow_id is required, and not both"
+        raise InvalidInput("Name an agent_type or a workflow_id, and not both.", [FieldError("agent_type", fault)])
+    if (body.inputs if of_agent else body.input) is not None:
+        fault = "belongs to a workflow_id" if of_agent else "belongs to an agent_type"
+        raise InvalidInput(
+            "An agent takes input, a workflow takes inputs.", [FieldError("inputs" if of_agent else "input", fault)]
+        )
+    kept = services().schedules.add(
+        Wanted(
+            kind="agent" if of_agent else "workflow",
+            target=body.agent_type or body.workflow_id or "",
+            input=(body.input if of_agent else body.inputs) or {},
+            cron=body.cron,
+            timezone=body.timezone,
+            caller=principal().caller,
+            user_id=in_whose_name(body.user_id),
+            metadata=body.metadata,
+        )
+    )
+    return kept.to_public(), 201
+
+
+@schedules.get(
+    "",
+    summary="List schedules",
+    operation_id="listSchedules",
+    responses={
+        **success(SchedulePage, {"items": [examples.KEPT], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_schedules(query: PageQuery) -> dict[str, Any]:
+    """Your own, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
+    page = services().schedules.page(owner=whose(query.user_id), limit=query.limit, cursor=query.cursor)
+    return {"items": [schedule.to_public() for schedule in page.items], "next_cursor": page.next_cursor}
+
+
+@schedules.get(
+    "/<schedule_id>",
+    summary="Show a schedule",
+    operation_id="getSchedule",
+    responses={**success(ScheduleBody, examples.KEPT), **failures(401, 404, 500, 503)},
+)
+def show_schedule(path: SchedulePath) -> dict[str, Any]:
+    """What it runs, its next times, and what came of its last one."""
+    return _theirs(path.schedule_id).to_public()
+
+
+@schedules.delete(
+    "/<schedule_id>",
+    summary="Remove a schedule",
+    operation_id="removeSchedule",
+    responses={**nothing("It starts no more runs."), **failures(401, 404, 500, 503)},
+)
+def remove_schedule(path: SchedulePath) -> Response:
+    """Runs that it started go on."""
+    services().schedules.remove(_theirs(path.schedule_id))
+    return Response(status=204)
+
+
+def _theirs(text: str) -> Schedule:
+    schedule_id = uuid_or_none(text)
+    if schedule_id is None:
+        raise NotFound(_NO_SUCH)
+    try:
+        schedule = services().schedules.get(schedule_id)
+    except NotFound:
+        raise NotFound(_NO_SUCH) from None
+    if not services().roles.may_read(principal(), schedule.user_id):
+        raise NotFound(_NO_SUCH)
+    return schedule

@@ -1,0 +1,96 @@
+"""`/api/agents/webhooks`: what callers' servers were told, and telling it again."""
+
+from typing import Any
+from uuid import UUID
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Conflict, NotFound
+from pixelbloom.runs.run import iso, parse_time
+from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web import schedule_schemas as examples
+from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.run_access import whose
+from pixelbloom.web.schedule_schemas import DeliveryBody, DeliveryPage, DeliveryPath, DeliveryQuery
+from pixelbloom.web.schemas import uuid_or_none
+from pixelbloom.web.services import services
+
+webhooks = APIBlueprint(
+    "webhooks",
+    __name__,
+    url_prefix="/api/agents/webhooks",
+    abp_tags=[Tag(name="Webhooks", description="What was told to the webhook_url of runs.")],
+    abp_security=SECURITY,
+)
+webhooks.before_request(authenticate)
+
+_NO_SUCH = "There is no such delivery, or it is not yours."
+
+
+@webhooks.get(
+    "",
+    summary="List deliveries",
+    operation_id="listDeliveries",
+    responses={
+        **success(DeliveryPage, {"items": [examples.DELIVERY], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
+    """Of your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
+    wanted = {"user_id": whose(query.user_id), "run_id": query.run_id, "status": query.status}
+    rows = services().webhooks.page(
+        limit=query.limit + 1,
+        filters={name: str(value) for name, value in wanted.items() if value is not None},
+        before=read_cursor(query.cursor) if query.cursor else None,
+    )
+    shown = rows[: query.limit]
+    return {
+        "items": [_shown(row) for row in shown],
+        "next_cursor": write_cursor(shown[-1]) if len(rows) > query.limit else None,
+    }
+
+
+@webhooks.post(
+    "/<delivery_id>/redeliver",
+    summary="Tell it again",
+    operation_id="redeliver",
+    responses={**success(DeliveryBody, examples.DELIVERY), **failures(401, 404, 409, 500, 503)},
+)
+def redeliver(path: DeliveryPath) -> dict[str, Any]:
+    """Tries a delivery that has ended again, for another day."""
+    delivery_id = uuid_or_none(path.delivery_id)
+    if delivery_id is None:
+        raise NotFound(_NO_SUCH)
+    row = _found(delivery_id)
+    if not services().roles.may_read(principal(), UUID(row["user_id"]) if row["user_id"] else None):
+        raise NotFound(_NO_SUCH)
+    if services().webhooks.redeliver(delivery_id) == "pending":
+        raise Conflict("The delivery is still being tried; wait until it has ended.")
+    return _shown(_found(delivery_id))
+
+
+def _found(delivery_id: UUID) -> dict[str, Any]:
+    row = services().webhooks.find(delivery_id)
+    if row is None:
+        raise NotFound(_NO_SUCH)
+    return row
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    pending = row["status"] == "pending"
+    return {
+        "delivery_id": row["id"],
+        "run_id": row["run_id"],
+        "url": row["url"],
+        "event": row["event"],
+        "status": row["status"],
+        "attempts": row["attempts"],
+        "next_attempt_at": iso(parse_time(row["next_attempt_at"])) if pending else None,
+        "last_status_code": row["last_status_code"],
+        "last_error": row["last_error"],
+        "outcomes": row["outcomes"],
+        "created_at": iso(parse_time(row["created_at"])),
+        "finished_at": iso(parse_time(row["finished_at"])),
+    }

@@ -1,0 +1,1 @@
+"""Telling callers' servers how their runs ended, by the Standard Webhooks scheme."""

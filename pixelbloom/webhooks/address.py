@@ -1,0 +1,99 @@
+"""Where a webhook may go: never to private or link-local addresses, unless the configuration allows it."""
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pixelbloom.errors import FieldError, InvalidInput
+
+MAX_LENGTH = 2048
+
+
+class AddressRefused(Exception):
+    """The host is nobody that we may talk to; the message says why."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A parsed URL. `path` has its query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """The Host header."""
+        name = f"[{self.host}]" if ":" in self.host else self.host
+        return name if self.port == (443 if self.scheme == "https" else 80) else f"{name}:{self.port}"
+
+
+def check_url(url: str, *, allow_private: bool) -> Target:
+    """The URL in its parts. Raises InvalidInput, which names `webhook_url`."""
+    fault = _fault(url, allow_private)
+    if fault:
+        raise InvalidInput(f"The webhook_url {fault}.", [FieldError("webhook_url", fault)])
+    parts = urlsplit(url)
+    path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return Target(parts.scheme, str(parts.hostname), port, path)
+
+
+def _fault(url: str, allow_private: bool) -> str | None:
+    if (
+        len(url) > MAX_LENGTH
+        or not url.isascii()
+        or not url.isprintable()
+        or any(char in url for char in ' "<>\\^`{|}')
+    ):
+        return "must be a URL of at most 2048 ASCII characters, without spaces"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return "must be a URL like https://example.com/hooks"
+    schemes = ("https", "http") if allow_private else ("https",)
+    if parts.scheme not in schemes or not host or port == 0:
+        return f"must be a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)} and names a host"
+    if parts.username is not None or parts.password is not None:
+        return "must hold no user name and no password"
+    if parts.fragment:
+        return "must have no fragment"
+    try:
+        literal = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    return None if allow_private or public(literal) else "names an address that is not public"
+
+
+def public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """Whether it is somebody on the internet, also through the forms that carry an IPv4 address in an IPv6 one."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
+        if inner:
+            return public(inner)
+        if address in _NAT64:
+            return public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+def resolve(target: Target, *, allow_private: bool) -> str:
+    """The address to dial. It is dialled itself, not its name again, which could mean another one by then.
+
+    Raises AddressRefused where the name is not known, or where any of its addresses is not public.
+    """
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise AddressRefused("The host is not known.") from None
+    addresses = [str(entry[4][0]) for entry in found]
+    if not addresses:
+        raise AddressRefused("The host is not known.")
+    if not allow_private and not all(public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
+        raise AddressRefused("The host has an address that is not public.")
+    return addresses[0]

@@ -1,0 +1,152 @@
+"""One attempt at telling a server: signed, bounded in time, and never redirected."""
+
+import contextlib
+import json
+import random
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from standardwebhooks.webhooks import Webhook
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError
+
+from pixelbloom import __version__
+from pixelbloom.errors import InvalidInput
+from pixelbloom.webhooks.address import AddressRefused, Target, check_url, resolve
+
+CONNECT_SECONDS = 5.0
+#: For all of it, however slowly the other end drips.
+TOTAL_SECONDS = 20.0
+MAX_BODY_BYTES = 256 * 1024
+FIRST_BACKOFF_SECONDS = 5.0
+MAX_BACKOFF_SECONDS = 2 * 3600.0
+#: The receiver says that it is gone for good.
+GONE = 410
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an attempt ended. `retry_after` is in seconds, where the receiver asked for it."""
+
+    status_code: int | None
+    error: str | None
+    duration_ms: int
+    retry_after: float | None = None
+
+    @property
+    def delivered(self) -> bool:
+        return self.status_code is not None and 200 <= self.status_code < 300
+
+    @property
+    def final(self) -> bool:
+        """Whether another attempt is of no use."""
+        return self.status_code == GONE
+
+    def retry_seconds(self, attempts: int) -> float:
+        """How long to wait after so many attempts: doubling, bounded, with jitter; longer where it was asked for."""
+        ceiling = min(FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 30), MAX_BACKOFF_SECONDS)
+        own = ceiling * (0.75 + random.random() / 2)  # noqa: S311  (jitter, not a secret)
+        return min(max(own, self.retry_after or 0.0), MAX_BACKOFF_SECONDS)
+
+
+def payload(event: str, run: Mapping[str, Any]) -> bytes:
+    """What is told: the run as it is polled. A run that is too large comes without results, and says so."""
+    data = dict(run)
+    stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    body = json.dumps({"type": event, "timestamp": stamp, "data": data}, separators=(",", ":")).encode()
+    if len(body) > MAX_BODY_BYTES:
+        for name in ("result", "outputs", "steps"):
+            data.pop(name, None)
+        whole = {"type": event, "timestamp": stamp, "truncated": True, "data": data}
+        body = json.dumps(whole, separators=(",", ":")).encode()
+    return body
+
+
+class Sender:
+    """Sends webhooks. With several secrets each body carries a signature of each, while they are changed."""
+
+    def __init__(self, secrets: Sequence[str], *, allow_private: bool) -> None:
+        self._signers = [Webhook(secret) for secret in secrets]
+        self._allow_private = allow_private
+        self._tls: ssl.SSLContext | None = None
+
+    def send(self, delivery_id: UUID, url: str, body: bytes) -> Outcome:
+        """POST the body once. Never raises for what the other end does."""
+        began = time.monotonic()
+
+        def ended(status: int | None, error: str | None, retry_after: float | None = None) -> Outcome:
+            return Outcome(status, error, round((time.monotonic() - began) * 1000), retry_after)
+
+        try:
+            target = check_url(url, allow_private=self._allow_private)
+            connection = self._connection(target, resolve(target, allow_private=self._allow_private))
+        except (AddressRefused, InvalidInput) as refused:
+            return ended(None, str(refused))
+        timer = threading.Timer(TOTAL_SECONDS, _cut, [connection])
+        timer.daemon = True
+        timer.start()
+        try:
+            headers = {**self._signed(delivery_id, body), "Host": target.authority}
+            connection.request("POST", target.path, body=body, headers=headers, preload_content=False)
+            response = connection.getresponse()
+            status = response.status
+            error = None if 200 <= status < 300 else f"The receiver answered {status}."
+            return ended(status, error, _seconds(response.headers.get("Retry-After")))
+        except ssl.SSLError as fault:
+            return ended(None, f"TLS failed: {fault.reason or 'the certificate does not fit'}.")
+        except (OSError, HTTPError, ValueError) as fault:
+            late = time.monotonic() - began >= CONNECT_SECONDS
+            return ended(None, "It did not answer in time." if late else f"The connection failed ({_name(fault)}).")
+        finally:
+            timer.cancel()
+            connection.close()
+
+    def _connection(self, target: Target, address: str) -> HTTPConnection:
+        if target.scheme == "http":
+            return HTTPConnection(address, target.port, timeout=CONNECT_SECONDS * 2)
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return HTTPSConnection(
+            address,
+            target.port,
+            timeout=CONNECT_SECONDS * 2,
+            ssl_context=self._tls,
+            server_hostname=target.host,
+            assert_hostname=target.host,
+        )
+
+    def _signed(self, delivery_id: UUID, body: bytes) -> dict[str, str]:
+        now = datetime.now(UTC)
+        name = f"msg_{delivery_id.hex}"
+        signatures = " ".join(signer.sign(msg_id=name, timestamp=now, data=body.decode()) for signer in self._signers)
+        return {
+            "webhook-id": name,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": signatures,
+            "Content-Type": "application/json",
+            "User-Agent": f"PixelBloom/{__version__}",
+            "Connection": "close",
+        }
+
+
+def _cut(connection: HTTPConnection) -> None:
+    """Wake a blocked read."""
+    sock = connection.sock
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
+
+
+def _name(fault: BaseException) -> str:
+    return type(fault).__name__
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isascii() and header.isdigit() and len(header) < 7 else None

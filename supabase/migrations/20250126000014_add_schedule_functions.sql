@@ -1,0 +1,55 @@
+-- Schedules: runs that start by the clock.
+
+-- Keep a schedule, unless its owner has p_limit of them. Returns {"outcome": "added" | "full", "schedule"}.
+create function public.add_schedule(p_schedule jsonb, p_limit integer) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    s public.schedules;
+begin
+    perform pg_advisory_xact_lock(hashtextextended('schedules:' || (p_schedule ->> 'caller'), 0));
+    if (select count(*) from public.schedules where caller = p_schedule ->> 'caller') >= p_limit then
+        return jsonb_build_object('outcome', 'full');
+    end if;
+    insert into public.schedules (user_id, caller, kind, target, input, metadata, cron, timezone, next_run_at)
+    values (
+        (p_schedule ->> 'user_id')::uuid, p_schedule ->> 'caller', p_schedule ->> 'kind', p_schedule ->> 'target',
+        p_schedule -> 'input', p_schedule -> 'metadata', p_schedule ->> 'cron', p_schedule ->> 'timezone',
+        (p_schedule ->> 'next_run_at')::timestamptz
+    )
+    returning * into s;
+    return jsonb_build_object('outcome', 'added', 'schedule', to_jsonb(s));
+end
+$$;
+
+-- A schedule has fired for the time p_expected: put it on to its next time. Where another process did so already,
+-- nothing changes. Returns whether this call did it.
+create function public.advance_schedule(
+    p_id uuid, p_expected timestamptz, p_next timestamptz, p_run_id uuid, p_error text
+) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update public.schedules set
+        next_run_at = p_next,
+        last_run_at = p_expected,
+        last_run_id = coalesce(p_run_id, last_run_id),
+        last_error = left(p_error, 1000)
+    where id = p_id and next_run_at = p_expected;
+    return found;
+end
+$$;
+
+create index schedules_caller on public.schedules (caller);
+
+revoke execute on function
+public.add_schedule(jsonb, integer),
+public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text)
+from public, anon, authenticated;
+
+grant execute on function
+public.add_schedule(jsonb, integer),
+public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text)
+to service_role;

@@ -1,0 +1,161 @@
+-- Completion webhooks: what is still to be told to callers' servers, and what became of it.
+
+create table public.webhook_deliveries (
+    id uuid primary key default gen_random_uuid(),
+    run_id uuid not null references public.runs (id) on delete cascade,
+    user_id uuid,
+    url text not null check (char_length(url) <= 2048),
+    event text not null check (event in ('run.completed', 'run.failed', 'run.cancelled')),
+    status text not null default 'pending' check (status in ('pending', 'delivered', 'failed')),
+    attempts integer not null default 0,
+    next_attempt_at timestamptz not null default clock_timestamp(),
+    -- No attempt begins after this.
+    expires_at timestamptz not null default clock_timestamp() + interval '24 hours',
+    -- Grows with each attempt that is begun: an attempt that took too long records nothing any more.
+    lease_token bigint not null default 0,
+    last_status_code integer,
+    last_error text check (char_length(last_error) <= 500),
+    -- The newest twenty: {"at", "status_code", "error", "duration_ms"}.
+    outcomes jsonb not null default '[]' check (jsonb_typeof(outcomes) = 'array'),
+    created_at timestamptz not null default clock_timestamp(),
+    finished_at timestamptz,
+    check ((status = 'pending') = (finished_at is null))
+);
+
+comment on table public.webhook_deliveries is 'One row an end of a run that a caller wants to be told of.';
+
+create index webhook_deliveries_due on public.webhook_deliveries (next_attempt_at) where status = 'pending';
+create index webhook_deliveries_run on public.webhook_deliveries (run_id);
+create index webhook_deliveries_owner on public.webhook_deliveries (user_id, created_at desc, id desc);
+create index webhook_deliveries_newest on public.webhook_deliveries (created_at desc, id desc);
+
+alter table public.webhook_deliveries enable row level security;
+revoke all on public.webhook_deliveries from public, anon, authenticated;
+grant select on public.webhook_deliveries to authenticated;
+grant all on public.webhook_deliveries to service_role;
+
+create policy webhook_deliveries_own on public.webhook_deliveries for select to authenticated
+using (user_id = (select auth.uid()));
+
+create policy webhook_deliveries_admin on public.webhook_deliveries for select to authenticated
+using ((select public.is_admin()));
+
+-- Written in the transaction that ends the run.
+create function public.note_webhook() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.webhook_deliveries (run_id, user_id, url, event)
+    values (new.id, new.user_id, new.webhook_url, 'run.' || new.status);
+    return new;
+end
+$$;
+
+create trigger runs_webhook after update of status on public.runs
+for each row
+when (new.webhook_url is not null and new.finished_at is not null and old.finished_at is null)
+execute function public.note_webhook();
+
+-- Take due deliveries for a while: one whose sender dies is taken again when that is over.
+create function public.take_webhooks(p_limit integer, p_lease_seconds double precision) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_out jsonb;
+begin
+    with due as (
+        select d.id from public.webhook_deliveries as d
+        where d.status = 'pending' and d.next_attempt_at <= clock_timestamp()
+        order by d.next_attempt_at limit p_limit
+        for update skip locked
+    ),
+    taken as (
+        update public.webhook_deliveries as d
+        set
+            lease_token = d.lease_token + 1,
+            next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+        from due where d.id = due.id
+        returning d.id, d.lease_token
+    )
+    select jsonb_agg(jsonb_build_object('id', id, 'token', lease_token)) into v_out from taken;
+    return coalesce(v_out, '[]');
+end
+$$;
+
+-- Record how an attempt ended. It is tried again after p_retry_seconds, unless it was delivered, p_final says that it
+-- is of no use, or a day has passed. Returns the delivery's status, or null for an attempt that is not the newest.
+create function public.finish_webhook(
+    p_id uuid,
+    p_token bigint,
+    p_delivered boolean,
+    p_final boolean,
+    p_status_code integer,
+    p_error text,
+    p_duration_ms integer,
+    p_retry_seconds double precision
+) returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_status text;
+begin
+    update public.webhook_deliveries as d set
+        attempts = d.attempts + 1,
+        last_status_code = p_status_code,
+        last_error = left(p_error, 500),
+        outcomes = case when jsonb_array_length(d.outcomes) >= 20 then d.outcomes - 0 else d.outcomes end
+        || jsonb_build_array(jsonb_build_object(
+            'at', public.iso_utc(clock_timestamp()), 'status_code', p_status_code,
+            'error', left(p_error, 500), 'duration_ms', p_duration_ms
+        )),
+        status = t.status,
+        next_attempt_at = clock_timestamp() + make_interval(secs => p_retry_seconds),
+        finished_at = case when t.status <> 'pending' then clock_timestamp() end
+    from (
+        select case
+            when p_delivered then 'delivered'
+            when p_final or o.expires_at < clock_timestamp() + make_interval(secs => p_retry_seconds) then 'failed'
+            else 'pending'
+        end as status
+        from public.webhook_deliveries as o where o.id = p_id
+    ) as t
+    where d.id = p_id and d.lease_token = p_token and d.status = 'pending'
+    returning d.status into v_status;
+    return v_status;
+end
+$$;
+
+-- Try an ended delivery again, for another day. Returns its status before, or null where there is none.
+create function public.redeliver_webhook(p_id uuid) returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_status text;
+begin
+    select status into v_status from public.webhook_deliveries where id = p_id for update;
+    if v_status in ('delivered', 'failed') then
+        update public.webhook_deliveries set
+            status = 'pending', finished_at = null, next_attempt_at = clock_timestamp(),
+            expires_at = clock_timestamp() + interval '24 hours'
+        where id = p_id;
+    end if;
+    return v_status;
+end
+$$;
+
+revoke execute on function
+public.note_webhook(),
+public.take_webhooks(integer, double precision),
+public.finish_webhook(uuid, bigint, boolean, boolean, integer, text, integer, double precision),
+public.redeliver_webhook(uuid)
+from public, anon, authenticated;
+
+grant execute on function
+public.take_webhooks(integer, double precision),
+public.finish_webhook(uuid, bigint, boolean, boolean, integer, text, integer, double precision),
+public.redeliver_webhook(uuid)
+to service_role;

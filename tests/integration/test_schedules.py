@@ -1,0 +1,216 @@
+"""Runs that start by the clock."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from pixelbloom.errors import InvalidInput
+from pixelbloom.runs.service import RunService
+from pixelbloom.runs.workflow_service import WorkflowService
+from pixelbloom.schedules import cron
+from pixelbloom.schedules.service import ScheduleService, Wanted
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.runs import RunStore
+from pixelbloom.store.schedules import ScheduleStore
+from pixelbloom.store.workflows import WorkflowStore
+from tests.integration.http import Api, is_error
+from tests.stack import Stack
+
+PATH = "/api/agents/schedules"
+CHAT = {"agent_type": "chat_agent", "input": {"message": "Good morning"}, "cron": "30 7 * * 1-5"}
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack) -> Iterator[Api]:
+    handle = stack.start("web")
+    yield Api(handle.url, None, stack.settings)
+    handle.stop()
+
+
+@pytest.fixture
+def user(web: Api) -> Api:
+    return web.as_user()
+
+
+def service_at(stack: Stack, moment: datetime) -> ScheduleService:
+    """What a maintenance worker fires with, its clock standing still."""
+    gateway = Gateway(stack.settings)
+    runs = RunService(RunStore(gateway, lane_limit=64, lease_seconds=15), lambda steps, updates: None, model_timeout=10)
+    workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=10)
+    return ScheduleService(ScheduleStore(gateway), runs, workflows, clock=lambda: moment)
+
+
+def runs_of(db: psycopg.Connection, schedule_id: UUID) -> list[tuple[Any, ...]]:
+    return db.execute(
+        "select id, kind, priority from public.runs where metadata ->> 'schedule_id' = %s", [str(schedule_id)]
+    ).fetchall()
+
+
+def wanted(**more: Any) -> Wanted:
+    fields: dict[str, Any] = {
+        "kind": "agent",
+        "target": "chat_agent",
+        "input": {"message": "Good morning"},
+        "cron": "*/5 * * * *",
+        "timezone": "UTC",
+        "caller": f"user:{uuid4()}",
+        "user_id": uuid4(),
+        "metadata": {},
+        **more,
+    }
+    return Wanted(**fields)
+
+
+# Times
+
+
+def test_next_times_follow_the_zone_across_daylight_saving() -> None:
+    # In Vienna the clocks leap from 2 to 3 on 29 March 2026, and go back from 3 to 2 on 25 October.
+    def vienna(expression: str, after: str, count: int) -> list[str]:
+        times = cron.next_times(expression, "Europe/Vienna", datetime.fromisoformat(after), count)
+        return [moment.isoformat() for moment in times]
+
+    assert vienna("0 7 * * *", "2026-03-28T00:00:00+00:00", 2) == [
+        "2026-03-28T06:00:00+00:00",
+        "2026-03-29T05:00:00+00:00",
+    ]
+    gap = vienna("30 2 * * *", "2026-03-28T12:00:00+00:00", 2)
+    assert gap[0].startswith("2026-03-29T01:")  # right after the leap, not left out
+    overlap = vienna("30 2 * * *", "2026-10-24T12:00:00+00:00", 2)
+    assert [moment[:10] for moment in overlap] == ["2026-10-25", "2026-10-26"]  # once, not twice
+
+
+@pytest.mark.parametrize(
+    ("expression", "zone", "field"),
+    [
+        ("* * * *", "UTC", "cron"),
+        ("* * * * * *", "UTC", "cron"),
+        ("61 * * * *", "UTC", "cron"),
+        ("@daily", "UTC", "cron"),
+        ("", "UTC", "cron"),
+        ("0 0 31 2 *", "UTC", "cron"),
+        ("0 0 * * *", "Mars/Olympus", "timezone"),
+        ("0 0 * * *", "../etc/passwd", "timezone"),
+    ],
+)
+def test_what_never_comes_or_is_no_expression_is_refused(expression: str, zone: str, field: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        cron.check(expression, zone)
+    assert raised.value.details[0].field == field
+
+
+# Firing
+
+
+def test_many_beats_at_once_start_one_run(stack: Stack, db: psycopg.Connection) -> None:
+    began = datetime(2030, 1, 1, 12, 1, tzinfo=UTC)
+    schedule = service_at(stack, began).add(wanted())
+    due = began + timedelta(minutes=5)
+    with ThreadPoolExecutor(6) as pool:
+        started = list(pool.map(lambda service: service.fire_due(), [service_at(stack, due) for _ in range(6)]))
+    assert sum(started) == 1
+    [(run_id, kind, priority)] = runs_of(db, schedule.id)
+    assert (kind, priority) == ("agent", -1)
+    after = service_at(stack, due).get(schedule.id)
+    assert after.next_run_at.startswith("2030-01-01T12:10")
+    assert (after.last_run_id, after.last_error) == (str(run_id), None)
+
+
+def test_after_a_night_without_anybody_each_schedule_comes_once(stack: Stack, db: psycopg.Connection) -> None:
+    began = datetime(2030, 2, 1, 12, 1, tzinfo=UTC)
+    schedule = service_at(stack, began).add(wanted())
+    later = service_at(stack, began + timedelta(hours=9))
+    assert later.fire_due() == 1
+    assert later.fire_due() == 0
+    assert len(runs_of(db, schedule.id)) == 1
+    assert later.get(schedule.id).next_run_at.startswith("2030-02-01T21:05")
+
+
+def test_a_schedule_whose_work_is_no_longer_taken_says_why_and_goes_on(stack: Stack, db: psycopg.Connection) -> None:
+    began = datetime(2030, 3, 1, 12, 1, tzinfo=UTC)
+    schedule = service_at(stack, began).add(wanted())
+    db.execute("""update public.schedules set input = '{"message": 7}' where id = %s""", [schedule.id])
+    later = service_at(stack, began + timedelta(minutes=5))
+    assert later.fire_due() == 0
+    after = later.get(schedule.id)
+    assert "message" in (after.last_error or "")
+    assert after.next_run_at.startswith("2030-03-01T12:10")
+    assert runs_of(db, schedule.id) == []
+
+
+def test_a_workflow_is_scheduled_too(stack: Stack, db: psycopg.Connection) -> None:
+    began = datetime(2030, 4, 1, 12, 1, tzinfo=UTC)
+    schedule = service_at(stack, began).add(
+        wanted(kind="workflow", target="support_triage", input={"message": "What is new?"})
+    )
+    assert service_at(stack, began + timedelta(minutes=5)).fire_due() == 1
+    [(_, kind, _)] = runs_of(db, schedule.id)
+    assert kind == "workflow"
+
+
+# Over HTTP
+
+
+def test_a_schedule_is_kept_shown_listed_and_removed(user: Api) -> None:
+    answer = user.request("POST", PATH, json={**CHAT, "timezone": "Europe/Vienna", "metadata": {"a": 1}})
+    assert answer.status_code == 201, answer.text
+    kept = answer.json()
+    assert (kept["kind"], kept["agent_type"], kept["input"]) == ("agent", "chat_agent", CHAT["input"])
+    assert len(kept["next_runs"]) == 5
+    assert kept["next_runs"][0] == kept["next_run_at"]
+    assert kept["next_runs"] == sorted(kept["next_runs"])
+    assert user.get(f"{PATH}/{kept['schedule_id']}").json() == kept
+    assert [item["schedule_id"] for item in user.get(PATH).json()["items"]] == [kept["schedule_id"]]
+    assert user.request("DELETE", f"{PATH}/{kept['schedule_id']}").status_code == 204
+    is_error(user.get(f"{PATH}/{kept['schedule_id']}"), 404, "NOT_FOUND")
+    is_error(user.request("DELETE", f"{PATH}/{kept['schedule_id']}"), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"cron": "soon"}, 400, "cron"),
+        ({"cron": None}, 400, "cron"),
+        ({"timezone": "Mars"}, 400, "timezone"),
+        ({"agent_type": "no_agent"}, 400, "agent_type"),
+        ({"input": {"message": 7}}, 400, "input.message"),
+        ({"workflow_id": "lead_intake"}, 400, "agent_type"),
+        ({"inputs": {}}, 400, "inputs"),
+        ({"agent_type": None, "input": None, "workflow_id": "no_such_workflow"}, 404, None),
+        ({"agent_type": None, "input": None, "workflow_id": "lead_intake", "inputs": {"x": 1}}, 400, "inputs"),
+        ({"user_id": str(uuid4())}, 403, None),
+        ({"more": 1}, 400, "more"),
+    ],
+)
+def test_what_cannot_be_scheduled_is_refused(user: Api, change: dict[str, Any], status: int, field: str) -> None:
+    body = {key: value for key, value in {**CHAT, **change}.items() if value is not None}
+    code = {400: "BAD_REQUEST", 403: "FORBIDDEN", 404: "NOT_FOUND"}[status]
+    error = is_error(user.request("POST", PATH, json=body), status, code)
+    if field:
+        assert field in [fault["field"] for fault in error["details"]]
+
+
+def test_another_users_schedule_is_not_there(user: Api, web: Api) -> None:
+    schedule_id = user.request("POST", PATH, json=CHAT).json()["schedule_id"]
+    stranger = web.as_user()
+    is_error(stranger.get(f"{PATH}/{schedule_id}"), 404, "NOT_FOUND")
+    is_error(stranger.request("DELETE", f"{PATH}/{schedule_id}"), 404, "NOT_FOUND")
+    assert stranger.get(PATH).json()["items"] == []
+    is_error(stranger.get(f"{PATH}?user_id={user.user_id}"), 403, "FORBIDDEN")
+    assert web.as_service().get(f"{PATH}/{schedule_id}").status_code == 200
+
+
+def test_a_caller_has_a_bounded_number_of_schedules(user: Api, db: psycopg.Connection) -> None:
+    db.execute(
+        "insert into public.schedules (user_id, caller, kind, target, input, cron, next_run_at)"
+        " select %s, %s, 'agent', 'chat_agent', '{}', '0 0 1 1 *', 'infinity' from generate_series(1, 100)",
+        [user.user_id, f"user:{user.user_id}"],
+    )
+    error = is_error(user.request("POST", PATH, json=CHAT), 409, "CONFLICT")
+    assert "100 schedules" in error["error"]
+    db.execute("delete from public.schedules where user_id = %s", [user.user_id])

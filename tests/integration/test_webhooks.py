@@ -1,0 +1,349 @@
+"""Completion webhooks: signed, retried, listed, and never to where they must not go."""
+
+import ipaddress
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import psycopg
+import pytest
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from pixelbloom.errors import InvalidInput
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.webhooks import WebhookStore
+from pixelbloom.webhooks import sender as sending
+from pixelbloom.webhooks.address import AddressRefused, check_url, public, resolve
+from pixelbloom.webhooks.sender import Sender, payload
+from tests.integration.http import Api, is_error
+from tests.stack import Stack
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PATH = "/api/agents/webhooks"
+
+
+class Receiver(ThreadingHTTPServer):
+    """A caller's server: keeps what it is told, and answers as the test says."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), ReceiverHandler)
+        self.requests: list[tuple[dict[str, str], bytes]] = []
+        self.answers: Iterator[int] = itertools.repeat(204)
+        self.headers: dict[str, str] = {}
+        self.drip = False
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/hooks?a=1"
+
+
+class ReceiverHandler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.requests.append((dict(self.headers.items()), body))
+        if self.server.drip:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+            for _ in range(200):
+                self.wfile.write(b"X-Slow: 1\r\n")
+                self.wfile.flush()
+                time.sleep(0.1)
+            return
+        self.send_response(next(self.server.answers))
+        for name, value in self.server.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    server = Receiver()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack) -> Iterator[Api]:
+    env = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_ALLOW_PRIVATE": "true"}
+    started = [stack.start(role, env=env) for role in ("agents", "webhooks", "maintenance", "beat", "web")]
+    yield Api(started[-1].url, None, stack.settings)
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def user(web: Api) -> Api:
+    return web.as_user()
+
+
+def until(what: Callable[[], Any], seconds: float = 60) -> Any:
+    end = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+    return found
+
+
+def submit(user: Api, url: str, **more: Any) -> str:
+    body = {"agent_type": "chat_agent", "input": {"message": "Hello"}, "webhook_url": url, **more}
+    answer = user.invoke(body)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["request_id"])
+
+
+def deliveries(user: Api, run_id: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = user.get(f"{PATH}?run_id={run_id}").json()["items"]
+    return items
+
+
+def hurry(db: psycopg.Connection, run_id: str) -> None:
+    """As if the backoff were over."""
+    db.execute(
+        "update public.webhook_deliveries set next_attempt_at = now()"
+        " where run_id = %s and status = 'pending' and attempts > 0",
+        [run_id],
+    )
+
+
+# Whole
+
+
+def test_the_end_of_a_run_is_told_signed_and_listed(user: Api, receiver: Receiver) -> None:
+    run_id = submit(user, receiver.url)
+    [(headers, body)] = until(lambda: receiver.requests)
+    told = Webhook(SECRET).verify(body, headers)
+    assert told["type"] == "run.completed"
+    assert (told["data"]["request_id"], told["data"]["status"]) == (run_id, "completed")
+    assert told["data"]["result"]["reply"]
+    assert told["data"] == user.get(f"/api/agents/runs/{run_id}").json()
+    with pytest.raises(WebhookVerificationError):
+        Webhook(SECRET).verify(body.replace(b"completed", b"cancelled", 1), headers)
+    [delivery] = until(lambda: [d for d in deliveries(user, run_id) if d["status"] == "delivered"])
+    assert (delivery["attempts"], delivery["last_status_code"], delivery["event"]) == (1, 204, "run.completed")
+    assert headers["webhook-id"] == f"msg_{UUID(delivery['delivery_id']).hex}"
+    assert deliveries(user.as_user(), run_id) == []
+
+
+def test_it_is_tried_again_with_the_same_id_until_it_is_taken(
+    user: Api, receiver: Receiver, db: psycopg.Connection
+) -> None:
+    receiver.answers = iter([500, 302, 429, 200])
+    receiver.headers = {"Location": receiver.url}
+    run_id = submit(user, receiver.url)
+
+    def done() -> bool:
+        hurry(db, run_id)
+        return any(d["status"] == "delivered" for d in deliveries(user, run_id))
+
+    until(done)
+    [delivery] = deliveries(user, run_id)
+    assert [outcome["status_code"] for outcome in delivery["outcomes"]] == [500, 302, 429, 200]
+    assert delivery["outcomes"][1]["error"] == "The receiver answered 302."  # and was not followed
+    assert len(receiver.requests) == 4
+    assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 1
+
+
+def test_who_says_that_it_is_gone_is_left_alone_and_asked_again_only_by_hand(user: Api, receiver: Receiver) -> None:
+    receiver.answers = iter([410, 200])
+    run_id = submit(user, receiver.url)
+    [delivery] = until(lambda: [d for d in deliveries(user, run_id) if d["status"] == "failed"])
+    assert (delivery["attempts"], delivery["last_status_code"]) == (1, 410)
+    path = f"{PATH}/{delivery['delivery_id']}/redeliver"
+    is_error(user.as_user().request("POST", path), 404, "NOT_FOUND")
+    is_error(user.request("POST", f"{PATH}/{uuid4()}/redeliver"), 404, "NOT_FOUND")
+    again = user.request("POST", path)
+    assert (again.status_code, again.json()["status"]) == (200, "pending")
+    until(lambda: deliveries(user, run_id)[0]["status"] == "delivered")
+
+
+def test_a_cancelled_run_of_a_workflow_is_told_too(user: Api, receiver: Receiver) -> None:
+    workflow = {"workflow_id": "campaign_launch", "webhook_url": receiver.url, "async": True}
+    inputs = {"company": "Northwind", "product": "An app", "monthly_budget": 10}
+    answer = user.request("POST", "/api/agents/workflows/execute", json={**workflow, "inputs": inputs})
+    run_id = answer.json()["workflow_run_id"]
+    user.request("POST", f"/api/agents/workflows/runs/{run_id}/cancel")
+    [(_, body)] = until(lambda: receiver.requests)
+    told = json.loads(body)
+    assert (told["type"], told["data"]["workflow_run_id"]) == ("run.cancelled", run_id)
+
+
+def test_a_day_later_it_is_given_up(user: Api, db: psycopg.Connection) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+    run_id = submit(user, url)
+    until(lambda: deliveries(user, run_id) and deliveries(user, run_id)[0]["attempts"])
+    db.execute("update public.webhook_deliveries set expires_at = now() where run_id = %s", [run_id])
+    hurry(db, run_id)
+    [delivery] = until(lambda: [d for d in deliveries(user, run_id) if d["status"] == "failed"])
+    assert "The connection failed" in delivery["last_error"]
+
+
+def test_two_takers_never_have_the_same_delivery(stack: Stack, db: psycopg.Connection) -> None:
+    run_id = uuid4()
+    db.execute(
+        "insert into public.runs (id, kind, agent_type, caller, lane, input)"
+        " values (%s, 'agent', 'chat_agent', 'x', 'x', '{}')",
+        [run_id],
+    )
+    db.execute(
+        "insert into public.webhook_deliveries (run_id, url, event)"
+        " select %s, 'https://example.com', 'run.completed' from generate_series(1, 60)",
+        [run_id],
+    )
+    gateways = [Gateway(stack.settings) for _ in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        taken = list(pool.map(lambda gateway: WebhookStore(gateway).take(20, 60), gateways))
+    mine = [row["id"] for rows in taken for row in rows]
+    assert len(mine) == len(set(mine)) >= 60
+    late = WebhookStore(gateways[0])
+    ending = {"delivered": True, "final": False, "status_code": 200, "error": None, "duration_ms": 1}
+    row = taken[0][0]
+    assert late.finish(UUID(row["id"]), row["token"] - 1, {**ending, "retry_seconds": 5}) is None
+    assert late.finish(UUID(row["id"]), row["token"], {**ending, "retry_seconds": 5}) == "delivered"
+    db.execute("delete from public.runs where id = %s", [run_id])
+    for gateway in gateways:
+        gateway.close()
+
+
+# Where it may go
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/",
+        "ftp://example.com/",
+        "https://",
+        "https://user:pass@example.com/",
+        "https://example.com/#part",
+        "https://exa mple.com/",
+        "https://127.0.0.1/",
+        "https://10.0.0.1/",
+        "https://169.254.169.254/latest/meta-data",
+        "https://[::1]/",
+        "https://[::ffff:127.0.0.1]/",
+        "https://[64:ff9b::a00:1]/",
+        "https://[fe80::1]/",
+        "https://0.0.0.0/",
+        "https://224.0.0.1/",
+        "https://example.com:99999/",
+        "nonsense",
+        "https://example.com/" + "a" * 2048,
+    ],
+)
+def test_a_url_that_may_not_be_called_is_refused_on_submit(url: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        check_url(url, allow_private=False)
+    assert raised.value.details[0].field == "webhook_url"
+
+
+def test_a_submission_with_such_a_url_is_refused(web: Api, stack: Stack) -> None:
+    strict = stack.start("web", env={"WEBHOOK_SECRET": SECRET})
+    bare = stack.start("web", env={"WEBHOOK_SECRET": ""})
+    try:
+        body = {"agent_type": "chat_agent", "input": {"message": "Hello"}, "webhook_url": "https://127.0.0.1/"}
+        refused = Api(strict.url, None, stack.settings).as_user().invoke(body)
+        assert is_error(refused, 400, "BAD_REQUEST")["details"][0]["field"] == "webhook_url"
+        assert (
+            Api(strict.url, None, stack.settings)
+            .as_user()
+            .invoke({**body, "webhook_url": "https://example.com/hook"})
+            .status_code
+            == 200
+        )
+        unset = Api(bare.url, None, stack.settings).as_user().invoke({**body, "webhook_url": "https://example.com/"})
+        assert "WEBHOOK_SECRET" in is_error(unset, 503, "UNAVAILABLE")["error"]
+    finally:
+        strict.stop()
+        bare.stop()
+
+
+def test_a_name_that_means_this_machine_is_refused_when_it_is_called() -> None:
+    with pytest.raises(AddressRefused):
+        resolve(check_url("https://localhost/", allow_private=False), allow_private=False)
+    outcome = Sender([SECRET], allow_private=False).send(uuid4(), "https://localhost/", b"{}")
+    assert (outcome.delivered, outcome.error) == (False, "The host has an address that is not public.")
+    assert resolve(check_url("http://localhost/", allow_private=True), allow_private=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1:248:1893:25c8:1946", True),
+        ("2002:7f00:1::", False),  # 6to4 of 127.0.0.1
+        ("::ffff:10.0.0.1", False),
+        ("100.64.0.1", False),
+        ("ff02::1", False),
+    ],
+)
+def test_what_is_public(address: str, is_public: bool) -> None:
+    assert public(ipaddress.ip_address(address)) is is_public
+
+
+# One attempt
+
+
+def test_with_two_secrets_both_sign(receiver: Receiver) -> None:
+    other = "whsec_c2Vjb25kIHNlY3JldCB0aGF0IGlzIGxvbmcgZW5vdWdo"
+    outcome = Sender([SECRET, other], allow_private=True).send(uuid4(), receiver.url, b'{"a": 1}')
+    assert outcome.delivered
+    [(headers, body)] = receiver.requests
+    for secret in (SECRET, other):
+        assert Webhook(secret).verify(body, headers) == {"a": 1}
+
+
+def test_a_receiver_that_drips_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.5)
+    receiver.drip = True
+    outcome = Sender([SECRET], allow_private=True).send(uuid4(), receiver.url, b"{}")
+    assert not outcome.delivered
+    assert outcome.error
+
+
+def test_the_wait_doubles_is_bounded_and_heeds_retry_after(receiver: Receiver) -> None:
+    receiver.answers = itertools.repeat(503)
+    receiver.headers = {"Retry-After": "600"}
+    outcome = Sender([SECRET], allow_private=True).send(uuid4(), receiver.url, b"{}")
+    assert outcome.retry_after == 600
+    assert outcome.retry_seconds(0) == 600
+    assert 5 * 2**8 * 0.75 <= outcome.retry_seconds(8) <= 5 * 2**8 * 1.25
+    assert outcome.retry_seconds(50) <= 2 * 3600
+
+
+def test_a_run_that_is_too_large_is_told_without_its_results() -> None:
+    small = json.loads(payload("run.completed", {"request_id": "r", "result": {"a": 1}, "steps": []}))
+    assert small["data"]["result"] == {"a": 1}
+    large = json.loads(payload("run.completed", {"request_id": "r", "result": "x" * 300_000, "steps": []}))
+    assert (large["truncated"], large["data"]) == (True, {"request_id": "r"})
+
+
+def test_rows_of_others_are_not_read_through_supabase(stack: Stack, user: Api, receiver: Receiver) -> None:
+    run_id = submit(user, receiver.url)
+    until(lambda: deliveries(user, run_id))
+
+    def rows(api: Api) -> Any:
+        headers = {"Authorization": f"Bearer {api.token}"}
+        url = f"{stack.rest_url}/webhook_deliveries?run_id=eq.{run_id}"
+        return httpx.get(url, headers=headers, trust_env=False).json()
+
+    assert len(rows(user)) == 1
+    assert rows(user.as_user()) == []
