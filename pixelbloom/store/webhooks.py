@@ -28,6 +28,17 @@ class WebhookStore:
         )
         return rows
 
+    def begin(self, delivery_id: UUID, token: int, lease_seconds: float) -> dict[str, Any] | None:
+        """Begin an attempt that was taken. Answers {"run_id", "url", "event", "attempts", "token"}.
+
+        It is finished with that token. None where the attempt was begun before, another one took its place, or the
+        delivery has ended.
+        """
+        begun: dict[str, Any] | None = self._gateway.rpc(
+            "begin_webhook", {"p_id": str(delivery_id), "p_token": token, "p_lease_seconds": lease_seconds}
+        )
+        return begun
+
     def find(self, delivery_id: UUID) -> dict[str, Any] | None:
         """One delivery."""
         rows = self._gateway.select(

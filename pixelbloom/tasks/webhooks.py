@@ -13,7 +13,7 @@ from pixelbloom.webhooks.sender import Outcome, payload
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-#: Longer than an attempt may take; one whose sender died is taken again after it.
+#: Longer than an attempt may take, and than its message usually waits; one whose sender died is taken again after it.
 LEASE_SECONDS = 60.0
 
 
@@ -30,27 +30,27 @@ def send_due_webhooks() -> int:
 
 @app.task(name="pixelbloom.send_webhook")
 def send_webhook(delivery_id: str, token: int) -> str | None:
-    """Make one attempt at a delivery. The same attempt again, because its message came twice, records nothing."""
+    """Make one attempt at a delivery. The same attempt again, because its message came twice or late, sends nothing."""
     parts = services()
-    found = parts.webhooks.find(UUID(delivery_id))
-    if found is None or found["status"] != "pending":
+    begun = parts.webhooks.begin(UUID(delivery_id), token, LEASE_SECONDS)
+    if begun is None:
         return None
     try:
-        run = Run.from_row(parts.runs.get(UUID(found["run_id"])))
+        run = Run.from_row(parts.runs.get(UUID(begun["run_id"])))
     except NotFound:
         return None
-    outcome: Outcome = parts.sender.send(UUID(delivery_id), found["url"], payload(found["event"], run.to_public()))
+    outcome: Outcome = parts.sender.send(UUID(delivery_id), begun["url"], payload(begun["event"], run.to_public()))
     status = parts.webhooks.finish(
         UUID(delivery_id),
-        token,
+        begun["token"],
         {
             "delivered": outcome.delivered,
             "final": outcome.final,
             "status_code": outcome.status_code,
             "error": outcome.error,
             "duration_ms": outcome.duration_ms,
-            "retry_seconds": outcome.retry_seconds(found["attempts"]),
+            "retry_seconds": outcome.retry_seconds(begun["attempts"]),
         },
     )
-    log.info("webhook_sent", delivery_id=delivery_id, run_id=found["run_id"], status=status, code=outcome.status_code)
+    log.info("webhook_sent", delivery_id=delivery_id, run_id=begun["run_id"], status=status, code=outcome.status_code)
     return status

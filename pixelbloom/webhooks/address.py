@@ -74,6 +74,8 @@ def public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
         if inner:
             return public(inner)
+        if address.is_site_local:  # withdrawn, yet still somebody's own network
+            return False
         if address in _NAT64:
             return public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return address.is_global and not address.is_multicast and not address.is_reserved

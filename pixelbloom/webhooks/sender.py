@@ -57,15 +57,18 @@ class Outcome:
 
 
 def payload(event: str, run: Mapping[str, Any]) -> bytes:
-    """What is told: the run as it is polled. A run that is too large comes without results, and says so."""
+    """What is told: the run as it is polled. Too large, it comes without results, or metadata too, and says so."""
     data = dict(run)
     stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = json.dumps({"type": event, "timestamp": stamp, "data": data}, separators=(",", ":")).encode()
     if len(body) > MAX_BODY_BYTES:
-        for name in ("result", "outputs", "steps"):
-            data.pop(name, None)
-        whole = {"type": event, "timestamp": stamp, "truncated": True, "data": data}
-        body = json.dumps(whole, separators=(",", ":")).encode()
+        for names in (("result", "outputs", "steps"), ("metadata",)):
+            for name in names:
+                data.pop(name, None)
+            whole = {"type": event, "timestamp": stamp, "truncated": True, "data": data}
+            body = json.dumps(whole, separators=(",", ":")).encode()
+            if len(body) <= MAX_BODY_BYTES:
+                break
     return body
 
 
@@ -84,6 +87,8 @@ class Sender:
         def ended(status: int | None, error: str | None, retry_after: float | None = None) -> Outcome:
             return Outcome(status, error, round((time.monotonic() - began) * 1000), retry_after)
 
+        if not self._signers:
+            return ended(None, "Nothing can be signed here: WEBHOOK_SECRET is missing.")
         try:
             target = check_url(url, allow_private=self._allow_private)
             connection = self._connection(target, resolve(target, allow_private=self._allow_private))

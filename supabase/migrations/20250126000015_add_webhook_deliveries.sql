@@ -84,6 +84,25 @@ begin
 end
 $$;
 
+-- Begin an attempt. Only the newest token begins one, and only once: a message that came late, or came twice, gets null
+-- and sends nothing. Returns the delivery and the token to finish it with; the lease starts anew.
+create function public.begin_webhook(p_id uuid, p_token bigint, p_lease_seconds double precision) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    d public.webhook_deliveries;
+begin
+    update public.webhook_deliveries
+    set lease_token = lease_token + 1, next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    where id = p_id and lease_token = p_token and status = 'pending'
+    returning * into d;
+    return case when d.id is not null then jsonb_build_object(
+        'run_id', d.run_id, 'url', d.url, 'event', d.event, 'attempts', d.attempts, 'token', d.lease_token
+    ) end;
+end
+$$;
+
 -- Record how an attempt ended. It is tried again after p_retry_seconds, unless it was delivered, p_final says that it
 -- is of no use, or a day has passed. Returns the delivery's status, or null for an attempt that is not the newest.
 create function public.finish_webhook(
@@ -128,7 +147,8 @@ begin
 end
 $$;
 
--- Try an ended delivery again, for another day. Returns its status before, or null where there is none.
+-- Try an ended delivery again, for another day and with the pauses of the first one. Returns its status before, or null
+-- where there is none.
 create function public.redeliver_webhook(p_id uuid) returns text
 language plpgsql
 set search_path = ''
@@ -139,7 +159,7 @@ begin
     select status into v_status from public.webhook_deliveries where id = p_id for update;
     if v_status in ('delivered', 'failed') then
         update public.webhook_deliveries set
-            status = 'pending', finished_at = null, next_attempt_at = clock_timestamp(),
+            status = 'pending', finished_at = null, attempts = 0, next_attempt_at = clock_timestamp(),
             expires_at = clock_timestamp() + interval '24 hours'
         where id = p_id;
     end if;
@@ -150,12 +170,14 @@ $$;
 revoke execute on function
 public.note_webhook(),
 public.take_webhooks(integer, double precision),
+public.begin_webhook(uuid, bigint, double precision),
 public.finish_webhook(uuid, bigint, boolean, boolean, integer, text, integer, double precision),
 public.redeliver_webhook(uuid)
 from public, anon, authenticated;
 
 grant execute on function
 public.take_webhooks(integer, double precision),
+public.begin_webhook(uuid, bigint, double precision),
 public.finish_webhook(uuid, bigint, boolean, boolean, integer, text, integer, double precision),
 public.redeliver_webhook(uuid)
 to service_role;
