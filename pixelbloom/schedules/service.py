@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -19,11 +19,13 @@ from pixelbloom.store.schedules import ScheduleStore
 
 log = structlog.get_logger(__name__)
 
-#: Schedules of one caller.
+#: Schedules of one user; of a service, where they are nobody's.
 MAX_SCHEDULES = 100
 #: Fired in one task; the next one goes on.
 BATCH = 100
 SHOWN_TIMES = 5
+#: A schedule whose times cannot be told any more is looked at again after this.
+PARKED = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,10 @@ class Schedule:
         )
         following = parse_time(self.next_run_at)
         assert following is not None
-        later = cron.next_times(self.cron, self.timezone, following, SHOWN_TIMES - 1)
+        try:
+            later = cron.next_times(self.cron, self.timezone, following, SHOWN_TIMES - 1)
+        except cron.NeverComes:
+            later = []
         return {
             "schedule_id": str(self.id),
             "kind": self.kind,
@@ -132,7 +137,7 @@ class ScheduleService:
     def add(self, wanted: Wanted) -> Schedule:
         """Keep a schedule (`POST /api/agents/schedules`).
 
-        Raises InvalidInput, NotFound for an unknown workflow, and Conflict where the caller has too many.
+        Raises InvalidInput, NotFound for an unknown workflow, and Conflict where its user has too many.
         """
         cron.check(wanted.cron, wanted.timezone)
         if wanted.kind == "agent":
@@ -158,7 +163,9 @@ class ScheduleService:
             MAX_SCHEDULES,
         )
         if answer["outcome"] == "full":
-            raise Conflict(f"You have {MAX_SCHEDULES} schedules already; remove one first.")
+            raise Conflict(
+                f"There are {MAX_SCHEDULES} schedules already, as many as a user may have; remove one first."
+            )
         return Schedule.from_row(answer["schedule"])
 
     def get(self, schedule_id: UUID) -> Schedule:
@@ -183,14 +190,19 @@ class ScheduleService:
     def fire_due(self) -> int:
         """Start what is due, each once, however many processes do this at once. Answers how many this one started.
 
-        After a time in which nobody fired, each comes once, not as often as it was missed.
+        After a time in which nobody fired, each comes once, not as often as it was missed. One that cannot be fired
+        says why and holds up no other.
         """
         now = self._clock()
         started = 0
         for row in self._store.due(now, BATCH):
             schedule = Schedule.from_row(row)
             run_id, error = self._fire(schedule)
-            [following] = cron.next_times(schedule.cron, schedule.timezone, now, 1)
+            try:
+                [following] = cron.next_times(schedule.cron, schedule.timezone, now, 1)
+            except cron.NeverComes as fault:
+                following, error = now + PARKED, f"Its next time cannot be told: {fault}."
+                log.error("schedule_parked", schedule_id=str(schedule.id), reason=str(fault))
             mine = self._store.advance(
                 schedule.id, expected=schedule.next_run_at, following=following, run_id=run_id, error=error
             )
@@ -205,6 +217,9 @@ class ScheduleService:
         except PixelBloomError as error:
             log.warning("schedule_failed", schedule_id=str(schedule.id), reason=error.message)
             return None, error.message
+        except Exception:
+            log.exception("schedule_crashed", schedule_id=str(schedule.id))
+            return None, "Something went wrong on our side; it is tried again at its next time."
         if accepted.created:
             log.info("schedule_fired", schedule_id=str(schedule.id), run_id=str(accepted.id))
         return accepted.id, None

@@ -1,15 +1,16 @@
 -- Schedules: runs that start by the clock.
 
--- Keep a schedule, unless its owner has p_limit of them. Returns {"outcome": "added" | "full", "schedule"}.
+-- Keep a schedule, unless its owner has p_limit of them: its user, or the caller where it has none. Returns {"outcome": "added" | "full", "schedule"}.
 create function public.add_schedule(p_schedule jsonb, p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
     s public.schedules;
+    v_owner text := coalesce(p_schedule ->> 'user_id', p_schedule ->> 'caller');
 begin
-    perform pg_advisory_xact_lock(hashtextextended('schedules:' || (p_schedule ->> 'caller'), 0));
-    if (select count(*) from public.schedules where caller = p_schedule ->> 'caller') >= p_limit then
+    perform pg_advisory_xact_lock(hashtextextended('schedules:' || v_owner, 0));
+    if (select count(*) from public.schedules where coalesce(user_id::text, caller) = v_owner) >= p_limit then
         return jsonb_build_object('outcome', 'full');
     end if;
     insert into public.schedules (user_id, caller, kind, target, input, metadata, cron, timezone, next_run_at)
@@ -42,7 +43,7 @@ begin
 end
 $$;
 
-create index schedules_caller on public.schedules (caller);
+create index schedules_counted on public.schedules (coalesce(user_id::text, caller));
 
 revoke execute on function
 public.add_schedule(jsonb, integer),

@@ -1,0 +1,109 @@
+"""Schedules that cannot be fired hold up no other, and each user has their own number of them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from pixelbloom.errors import InvalidInput
+from pixelbloom.runs.run import iso
+from pixelbloom.runs.service import RunService
+from pixelbloom.runs.workflow_service import WorkflowService
+from pixelbloom.schedules import cron
+from pixelbloom.schedules.service import ScheduleService, Wanted
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.runs import RunStore
+from pixelbloom.store.schedules import ScheduleStore
+from pixelbloom.store.workflows import WorkflowStore
+from tests.stack import Stack
+
+
+def service(gateway: Gateway) -> ScheduleService:
+    runs = RunService(RunStore(gateway, lane_limit=10, lease_seconds=5), lambda *_: None, model_timeout=10)
+    workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=10)
+    return ScheduleService(ScheduleStore(gateway), runs, workflows)
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Iterator[Gateway]:
+    one = Gateway(stack.settings)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def schedules(gateway: Gateway, db: psycopg.Connection) -> ScheduleService:
+    db.execute("delete from public.schedules")
+    return service(gateway)
+
+
+def wanted(user_id: UUID | None = None, **changes: Any) -> Wanted:
+    usual: dict[str, Any] = {
+        "kind": "agent",
+        "target": "chat_agent",
+        "input": {"message": "What is new?"},
+        "cron": "* * * * *",
+        "timezone": "UTC",
+        "caller": f"user:{user_id}" if user_id else "service",
+        "user_id": user_id,
+        "metadata": {},
+    }
+    return Wanted(**{**usual, **changes})
+
+
+def overdue(db: psycopg.Connection, minutes: int) -> None:
+    db.execute(
+        "update public.schedules set next_run_at = date_trunc('minute', now()) - make_interval(mins => %s)", [minutes]
+    )
+
+
+def runs_of(db: psycopg.Connection, schedule_id: UUID) -> list[Any]:
+    return db.execute(
+        "select id, priority, user_id from public.runs where idempotency_key like %s", [f"schedule:{schedule_id}:%"]
+    ).fetchall()
+
+
+def test_one_that_cannot_be_read_any_more_stops_no_other(schedules: ScheduleService, db: psycopg.Connection) -> None:
+    broken, sound = schedules.add(wanted()), schedules.add(wanted())
+    db.execute("update public.schedules set timezone = 'Nowhere/Gone' where id = %s", [broken.id])
+    overdue(db, 0)
+    db.execute("update public.schedules set next_run_at = next_run_at - interval '1 hour' where id = %s", [broken.id])
+    schedules.fire_due()
+
+    assert len(runs_of(db, sound.id)) == 1
+    parked = schedules.get(broken.id)
+    assert "Nowhere/Gone" in (parked.last_error or "")
+    assert parked.to_public()["next_runs"] == [iso(datetime.fromisoformat(parked.next_run_at))]
+    assert schedules.fire_due() == 0
+
+
+def test_a_service_that_acts_for_many_has_a_hundred_for_each(schedules: ScheduleService) -> None:
+    for _ in range(101):
+        schedules.add(wanted(uuid4(), caller="service"))
+
+
+def test_a_removed_one_fires_no_more(schedules: ScheduleService, db: psycopg.Connection) -> None:
+    kept = schedules.add(wanted())
+    overdue(db, 0)
+    schedules.remove(kept)
+    schedules.fire_due()
+
+    assert runs_of(db, kept.id) == []
+
+
+@pytest.mark.parametrize("zone", ["localtime", "Factory"])
+def test_a_zone_must_be_a_place(zone: str) -> None:
+    with pytest.raises(InvalidInput) as raised:
+        cron.check("* * * * *", zone)
+    assert raised.value.details[0].field == "timezone"
+
+
+def test_the_zones_are_known_without_the_machines_own_files() -> None:
+    code = "from pixelbloom.schedules import cron; cron.check('0 0 * * *', 'Europe/Vienna')"
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONTZPATH": ""})
