@@ -7,10 +7,11 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import Agent
-from pixelbloom.errors import FieldError, InvalidInput, NotFound
+from pixelbloom.errors import InvalidInput, NotFound
 from pixelbloom.runs.service import Accepted, Submission
 from pixelbloom.web import examples
 from pixelbloom.web.caller import authenticate
+from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.schemas import AgentBody, AgentList, AgentPath, InvokeRequest, InvokeResponse
@@ -43,7 +44,7 @@ def invoke(body: InvokeRequest) -> Response:
     `Prefer: wait=N` holds the answer until the run ends or N seconds pass. With an `Idempotency-Key` the same request
     of the same caller gives the same run.
     """
-    wanted = Submission(agent_type=_known(body.agent_type), input=body.input, **terms(body))
+    wanted = Submission(agent_type=known_agent(body.agent_type), input=body.input, **terms(body))
     seconds = wait_seconds(request.headers.get("Prefer"))
     accepted = submitted(lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type)
     response = jsonify(_rendered(accepted))
@@ -78,13 +79,6 @@ def show_agent(path: AgentPath) -> dict[str, Any]:
         return _shown(registry.get(path.agent_type))
     except InvalidInput as error:
         raise NotFound(error.message) from error
-
-
-def _known(agent_type: str) -> str:
-    try:
-        return registry.get(agent_type).agent_type
-    except InvalidInput as error:
-        raise InvalidInput(error.message, [FieldError("agent_type", "is not known")]) from error
 
 
 def _rendered(accepted: Accepted) -> dict[str, Any]:

@@ -24,6 +24,18 @@ class AgentName(BaseConverter):
     regex = "(?!(?:invoke|runs|schedules|webhooks|workflows)$)[^/]{1,100}"
 
 
+class WorkflowName(BaseConverter):
+    """A workflow's name in a path; the fixed addresses beside it are none."""
+
+    regex = "(?!(?:execute|runs)$)[^/]+"
+
+
+class RunName(BaseConverter):
+    """A run's id in a path; the address of retrying many is none."""
+
+    regex = "(?!retry$)[^/]+"
+
+
 def create_app(settings: Settings | None = None) -> openapi.Api:
     """The WSGI application. Starts also while a part it depends on is away; `/readyz` tells."""
     settings = settings or process_settings()
@@ -35,6 +47,8 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["agent"] = AgentName
+    app.url_map.converters["run"] = RunName
+    app.url_map.converters["workflow"] = WorkflowName
     parts = services.build(settings)
     services.install(app, parts)
     request_id.register(app)

@@ -114,6 +114,10 @@ class Api(OpenAPI):
             if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.InvokeRequest:
                 _add_model(found, model)
         _describe_invocations(document)
+        found["RetryRequest"]["properties"]["agent_type"] = {
+            **found["RetryRequest"]["properties"]["agent_type"],
+            "enum": [*(agent.agent_type for agent in registry.all()), None],
+        }
         for path in document["paths"].values():
             for operation in path.values():
                 for parameter in operation.get("parameters", ()):

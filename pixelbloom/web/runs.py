@@ -4,12 +4,11 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.agents import registry
-from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.runs.run import RunStatus
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.web import examples
 from pixelbloom.web.caller import authenticate
+from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.run_access import moments, replayed, retried, theirs, whose
 from pixelbloom.web.schemas import ReplayResponse, RetryRequest, RetryResponse, RunBody, RunPage, RunPath, RunQuery
@@ -37,7 +36,7 @@ runs.before_request(authenticate)
 def list_runs(query: RunQuery) -> dict[str, Any]:
     """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
     if query.agent_type is not None:
-        _check_agent(query.agent_type)
+        known_agent(query.agent_type)
     page = services().runs.page(
         RunFilter(
             owner=whose(query.user_id),
@@ -52,7 +51,7 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
 
 
 @runs.get(
-    "/<request_id>",
+    "/<run:request_id>",
     summary="Show a run",
     operation_id="getRun",
     responses={**success(RunBody, examples.RUN), **failures(401, 404, 500, 503)},
@@ -63,7 +62,7 @@ def show_run(path: RunPath) -> dict[str, Any]:
 
 
 @runs.post(
-    "/<request_id>/cancel",
+    "/<run:request_id>/cancel",
     summary="Cancel a run",
     operation_id="cancelRun",
     responses={**success(RunBody, examples.RUN), **failures(401, 404, 409, 500, 503)},
@@ -74,7 +73,7 @@ def cancel_run(path: RunPath) -> dict[str, Any]:
 
 
 @runs.post(
-    "/<request_id>/retry",
+    "/<run:request_id>/retry",
     summary="Retry a failed or cancelled run",
     operation_id="retryRun",
     responses={**success(RunBody, examples.RUN), **failures(401, 404, 409, 500, 503)},
@@ -85,7 +84,7 @@ def retry_run(path: RunPath) -> dict[str, Any]:
 
 
 @runs.post(
-    "/<request_id>/replay",
+    "/<run:request_id>/replay",
     summary="Run the same again",
     operation_id="replayRun",
     responses={
@@ -109,12 +108,5 @@ def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
 def retry_runs(body: RetryRequest) -> dict[str, Any]:
     """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone."""
     if body.agent_type is not None:
-        _check_agent(body.agent_type)
+        known_agent(body.agent_type)
     return retried(RunFilter(owner=whose(body.user_id), agent_type=body.agent_type, **moments(body)), body.limit)
-
-
-def _check_agent(agent_type: str) -> None:
-    try:
-        registry.get(agent_type)
-    except InvalidInput as error:
-        raise InvalidInput(error.message, [FieldError("agent_type", "is not known")]) from error

@@ -9,6 +9,7 @@ from pixelbloom.errors import FieldError, InvalidInput, NotFound
 from pixelbloom.schedules.service import Schedule, Wanted
 from pixelbloom.web import schedule_schemas as examples
 from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.run_access import in_whose_name, whose
 from pixelbloom.web.schedule_schemas import PageQuery, ScheduleBody, SchedulePage, SchedulePath, ScheduleRequest
@@ -50,7 +51,7 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
     kept = services().schedules.add(
         Wanted(
             kind="agent" if of_agent else "workflow",
-            target=body.agent_type or body.workflow_id or "",
+            target=known_agent(body.agent_type) if body.agent_type is not None else body.workflow_id or "",
             input=(body.input if of_agent else body.inputs) or {},
             cron=body.cron,
             timezone=body.timezone,

@@ -68,6 +68,13 @@ def read_limit(value: object) -> object:
     return value
 
 
+def read_count(value: object) -> object:
+    """A whole number of a JSON body: as JSON has it, 3.0 is one, and true and "3" are none."""
+    if isinstance(value, bool | str):
+        raise ValueError("must be a whole number")
+    return value
+
+
 #: Where it may be left out; null is not the same as left out, and is refused.
 UserId = Annotated[UUID | None, BeforeValidator(_read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -75,7 +82,13 @@ WebhookUrl = Annotated[
     str | None,
     BeforeValidator(_not_null),
     Field(min_length=1, max_length=2048),
-    WithJsonSchema({"type": "string", "format": "uri", "pattern": "^https://[a-z0-9.-]{1,200}$"}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "uri",
+            "pattern": r"^https://[a-z0-9-]{1,60}(\.[a-z0-9-]{1,60}){0,4}\.[a-z]{2,20}(:[1-9][0-9]{1,3})?(/[A-Za-z0-9._~/-]*)?$",
+        }
+    ),
 ]
 StartMoment = Annotated[
     datetime | None,
@@ -261,7 +274,9 @@ class RetryRequest(RunsWanted):
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
 
     agent_type: str | None = Field(None, max_length=100, description="Only runs of this agent.")
-    limit: int = Field(200, ge=1, le=200, strict=True, description="How many at most, the newest first.")
+    limit: Annotated[int, BeforeValidator(read_count)] = Field(
+        200, ge=1, le=200, description="How many at most, the newest first."
+    )
 
 
 class RetryResponse(Shape):

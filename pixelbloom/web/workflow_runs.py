@@ -95,7 +95,7 @@ def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
 
 
 @workflow_runs.get(
-    "/runs/<workflow_run_id>",
+    "/runs/<run:workflow_run_id>",
     summary="Show a run of a workflow",
     operation_id="getWorkflowRun",
     responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 500, 503)},
@@ -106,7 +106,7 @@ def show_run(path: WorkflowRunPath) -> dict[str, Any]:
 
 
 @workflow_runs.post(
-    "/runs/<workflow_run_id>/cancel",
+    "/runs/<run:workflow_run_id>/cancel",
     summary="Cancel a run of a workflow",
     operation_id="cancelWorkflowRun",
     responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 409, 500, 503)},
@@ -117,7 +117,7 @@ def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
 
 
 @workflow_runs.post(
-    "/runs/<workflow_run_id>/retry",
+    "/runs/<run:workflow_run_id>/retry",
     summary="Retry a failed or cancelled run of a workflow",
     operation_id="retryWorkflowRun",
     responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 409, 500, 503)},
@@ -128,7 +128,7 @@ def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
 
 
 @workflow_runs.post(
-    "/runs/<workflow_run_id>/replay",
+    "/runs/<run:workflow_run_id>/replay",
     summary="Run the same workflow again",
     operation_id="replayWorkflowRun",
     responses={
@@ -157,7 +157,7 @@ def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
 
 
 @workflow_runs.post(
-    "/runs/<workflow_run_id>/steps/<key>/approve",
+    "/runs/<run:workflow_run_id>/steps/<key>/approve",
     summary="Approve a step",
     operation_id="approveStep",
     responses={
@@ -171,7 +171,7 @@ def approve(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
 
 
 @workflow_runs.post(
-    "/runs/<workflow_run_id>/steps/<key>/reject",
+    "/runs/<run:workflow_run_id>/steps/<key>/reject",
     summary="Reject a step",
     operation_id="rejectStep",
     responses={

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from pixelbloom.agents.described import text_pattern
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web import workflow_examples as examples
 from pixelbloom.web.schemas import (
@@ -15,6 +16,7 @@ from pixelbloom.web.schemas import (
     SubmissionTerms,
     Time,
     Uuid,
+    read_count,
     read_limit,
 )
 
@@ -81,7 +83,9 @@ class WorkflowRetryRequest(RunsWanted):
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
 
     workflow_id: str | None = Field(None, pattern=_NAME, description="Only runs of this workflow.")
-    limit: int = Field(200, ge=1, le=200, strict=True, description="How many at most, the newest first.")
+    limit: Annotated[int, BeforeValidator(read_count)] = Field(
+        200, ge=1, le=200, description="How many at most, the newest first."
+    )
 
 
 class WorkflowReplayResponse(Shape):
@@ -97,7 +101,12 @@ class DecisionRequest(Shape):
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DECISION})  # type: ignore[typeddict-unknown-key]
 
-    comment: str = Field("", max_length=2000, description="Kept with the decision, and readable by later steps.")
+    comment: str = Field(
+        "",
+        max_length=2000,
+        json_schema_extra={"pattern": text_pattern(0)},
+        description="Kept with the decision, and readable by later steps.",
+    )
 
 
 class WorkflowRunPath(Shape):
@@ -109,7 +118,7 @@ class WorkflowRunPath(Shape):
 class StepPath(WorkflowRunPath):
     """The address of a step."""
 
-    key: str = Field(max_length=100, description="The step's key.")
+    key: str = Field(description="The step's key.")
 
 
 class WorkflowRequest(Shape):
@@ -169,4 +178,4 @@ class WorkflowQuery(Shape):
 class WorkflowPath(Shape):
     """A workflow's address."""
 
-    workflow_id: str = Field(max_length=100, description="Its name.")
+    workflow_id: str = Field(description="Its name.")

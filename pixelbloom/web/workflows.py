@@ -49,7 +49,7 @@ def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
 
 
 @workflows.get(
-    "/<workflow_id>",
+    "/<workflow:workflow_id>",
     summary="Show a workflow",
     operation_id="getWorkflow",
     responses={
@@ -80,7 +80,7 @@ def add_workflow(body: WorkflowRequest) -> tuple[dict[str, Any], int]:
 
 
 @workflows.delete(
-    "/<workflow_id>",
+    "/<workflow:workflow_id>",
     summary="Retire a workflow",
     operation_id="retireWorkflow",
     responses={**nothing("It takes no new runs."), **failures(401, 403, 404, 500, 503)},

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from standardwebhooks.webhooks import Webhook
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from pixelbloom import __version__
 from pixelbloom.errors import InvalidInput
@@ -94,21 +94,25 @@ class Sender:
             connection = self._connection(target, resolve(target, allow_private=self._allow_private))
         except (AddressRefused, InvalidInput) as refused:
             return ended(None, str(refused))
-        timer = threading.Timer(TOTAL_SECONDS, _cut, [connection])
+        late = threading.Event()
+        timer = threading.Timer(TOTAL_SECONDS, _cut, [connection, late])
         timer.daemon = True
         timer.start()
         try:
             headers = {**self._signed(delivery_id, body), "Host": target.authority}
             connection.request("POST", target.path, body=body, headers=headers, preload_content=False)
             response = connection.getresponse()
+            if late.is_set():
+                raise TimeoutError  # a head that was cut off reads as one that ended
             status = response.status
             error = None if 200 <= status < 300 else f"The receiver answered {status}."
             return ended(status, error, _seconds(response.headers.get("Retry-After")))
         except ssl.SSLError as fault:
             return ended(None, f"TLS failed: {fault.reason or 'the certificate does not fit'}.")
         except (OSError, HTTPError, ValueError) as fault:
-            late = time.monotonic() - began >= CONNECT_SECONDS
-            return ended(None, "It did not answer in time." if late else f"The connection failed ({_name(fault)}).")
+            slow = late.is_set() or isinstance(fault, TimeoutError | ConnectTimeoutError | ReadTimeoutError)
+            slow = slow and not isinstance(fault, NewConnectionError)
+            return ended(None, "It did not answer in time." if slow else f"The connection failed ({_name(fault)}).")
         finally:
             timer.cancel()
             connection.close()
@@ -141,8 +145,9 @@ class Sender:
         }
 
 
-def _cut(connection: HTTPConnection) -> None:
+def _cut(connection: HTTPConnection, late: threading.Event) -> None:
     """Wake a blocked read."""
+    late.set()
     sock = connection.sock
     if sock is not None:
         with contextlib.suppress(OSError):

@@ -128,15 +128,24 @@ def test_the_docs_page_asks_no_other_server(web: Api) -> None:
         assert len(found.content) > 100
 
 
+#: What these take depends on more than JSON Schema can say: the inputs of the workflow that is named, references
+#: between steps, cron expressions. All other checks hold for them too.
+BEYOND_SCHEMA = ("addWorkflow", "addSchedule", "executeWorkflow")
+CONFIGURATION = "\n".join(
+    f'[[operations]]\ninclude-operation-id = "{name}"\nchecks.positive_data_acceptance.enabled = false\n'
+    for name in BEYOND_SCHEMA
+)
+
+
 @pytest.mark.parametrize("who", ["user", "service"])
 def test_schemathesis_finds_nothing(web: Api, agents: Any, stack: Stack, tmp_path: Path, who: str) -> None:
     caller = web.as_user() if who == "user" else web.as_service()
+    (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         "run",
         f"{web.url}/api/openapi.json",
         f"--header=Authorization: Bearer {caller.token}",
-        "--checks=all",
         "--max-examples=25",
         "--generation-deterministic",
         "--no-color",

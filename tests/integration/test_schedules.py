@@ -37,9 +37,20 @@ def user(web: Api) -> Api:
     return web.as_user()
 
 
-def service_at(stack: Stack, moment: datetime) -> ScheduleService:
+@pytest.fixture(scope="module")
+def gateway(stack: Stack) -> Iterator[Gateway]:
+    opened = Gateway(stack.settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _alone(db: psycopg.Connection) -> None:
+    db.execute("delete from public.schedules")
+
+
+def service_at(gateway: Gateway, moment: datetime) -> ScheduleService:
     """What a maintenance worker fires with, its clock standing still."""
-    gateway = Gateway(stack.settings)
     runs = RunService(RunStore(gateway, lane_limit=64, lease_seconds=15), lambda steps, updates: None, model_timeout=10)
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=10)
     return ScheduleService(ScheduleStore(gateway), runs, workflows, clock=lambda: moment)
@@ -107,35 +118,37 @@ def test_what_never_comes_or_is_no_expression_is_refused(expression: str, zone: 
 # Firing
 
 
-def test_many_beats_at_once_start_one_run(stack: Stack, db: psycopg.Connection) -> None:
+def test_many_beats_at_once_start_one_run(gateway: Gateway, db: psycopg.Connection) -> None:
     began = datetime(2030, 1, 1, 12, 1, tzinfo=UTC)
-    schedule = service_at(stack, began).add(wanted())
+    schedule = service_at(gateway, began).add(wanted())
     due = began + timedelta(minutes=5)
     with ThreadPoolExecutor(6) as pool:
-        started = list(pool.map(lambda service: service.fire_due(), [service_at(stack, due) for _ in range(6)]))
+        started = list(pool.map(lambda service: service.fire_due(), [service_at(gateway, due) for _ in range(6)]))
     assert sum(started) == 1
     [(run_id, kind, priority)] = runs_of(db, schedule.id)
     assert (kind, priority) == ("agent", -1)
-    after = service_at(stack, due).get(schedule.id)
+    after = service_at(gateway, due).get(schedule.id)
     assert after.next_run_at.startswith("2030-01-01T12:10")
     assert (after.last_run_id, after.last_error) == (str(run_id), None)
 
 
-def test_after_a_night_without_anybody_each_schedule_comes_once(stack: Stack, db: psycopg.Connection) -> None:
+def test_after_a_night_without_anybody_each_schedule_comes_once(gateway: Gateway, db: psycopg.Connection) -> None:
     began = datetime(2030, 2, 1, 12, 1, tzinfo=UTC)
-    schedule = service_at(stack, began).add(wanted())
-    later = service_at(stack, began + timedelta(hours=9))
+    schedule = service_at(gateway, began).add(wanted())
+    later = service_at(gateway, began + timedelta(hours=9))
     assert later.fire_due() == 1
     assert later.fire_due() == 0
     assert len(runs_of(db, schedule.id)) == 1
     assert later.get(schedule.id).next_run_at.startswith("2030-02-01T21:05")
 
 
-def test_a_schedule_whose_work_is_no_longer_taken_says_why_and_goes_on(stack: Stack, db: psycopg.Connection) -> None:
+def test_a_schedule_whose_work_is_no_longer_taken_says_why_and_goes_on(
+    gateway: Gateway, db: psycopg.Connection
+) -> None:
     began = datetime(2030, 3, 1, 12, 1, tzinfo=UTC)
-    schedule = service_at(stack, began).add(wanted())
+    schedule = service_at(gateway, began).add(wanted())
     db.execute("""update public.schedules set input = '{"message": 7}' where id = %s""", [schedule.id])
-    later = service_at(stack, began + timedelta(minutes=5))
+    later = service_at(gateway, began + timedelta(minutes=5))
     assert later.fire_due() == 0
     after = later.get(schedule.id)
     assert "message" in (after.last_error or "")
@@ -143,12 +156,12 @@ def test_a_schedule_whose_work_is_no_longer_taken_says_why_and_goes_on(stack: St
     assert runs_of(db, schedule.id) == []
 
 
-def test_a_workflow_is_scheduled_too(stack: Stack, db: psycopg.Connection) -> None:
+def test_a_workflow_is_scheduled_too(gateway: Gateway, db: psycopg.Connection) -> None:
     began = datetime(2030, 4, 1, 12, 1, tzinfo=UTC)
-    schedule = service_at(stack, began).add(
+    schedule = service_at(gateway, began).add(
         wanted(kind="workflow", target="support_triage", input={"message": "What is new?"})
     )
-    assert service_at(stack, began + timedelta(minutes=5)).fire_due() == 1
+    assert service_at(gateway, began + timedelta(minutes=5)).fire_due() == 1
     [(_, kind, _)] = runs_of(db, schedule.id)
     assert kind == "workflow"
 

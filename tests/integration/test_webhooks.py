@@ -212,10 +212,11 @@ def test_two_takers_never_have_the_same_delivery(stack: Stack, db: psycopg.Conne
     with ThreadPoolExecutor(6) as pool:
         taken = list(pool.map(lambda gateway: WebhookStore(gateway).take(20, 60), gateways))
     mine = [row["id"] for rows in taken for row in rows]
-    assert len(mine) == len(set(mine)) >= 60
+    assert mine  # the worker beside us may have taken some
+    assert len(mine) == len(set(mine))
     late = WebhookStore(gateways[0])
     ending = {"delivered": True, "final": False, "status_code": 200, "error": None, "duration_ms": 1}
-    row = taken[0][0]
+    row = next(rows[0] for rows in taken if rows)
     assert late.finish(UUID(row["id"]), row["token"] - 1, {**ending, "retry_seconds": 5}) is None
     assert late.finish(UUID(row["id"]), row["token"], {**ending, "retry_seconds": 5}) == "delivered"
     db.execute("delete from public.runs where id = %s", [run_id])
@@ -315,8 +316,7 @@ def test_a_receiver_that_drips_is_cut_off(receiver: Receiver, monkeypatch: pytes
     monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.5)
     receiver.drip = True
     outcome = Sender([SECRET], allow_private=True).send(uuid4(), receiver.url, b"{}")
-    assert not outcome.delivered
-    assert outcome.error
+    assert (outcome.delivered, outcome.error) == (False, "It did not answer in time.")
 
 
 def test_the_wait_doubles_is_bounded_and_heeds_retry_after(receiver: Receiver) -> None:

@@ -1,0 +1,12 @@
+"""Names that callers give, looked up."""
+
+from pixelbloom.agents import registry
+from pixelbloom.errors import FieldError, InvalidInput
+
+
+def known_agent(agent_type: str) -> str:
+    """The agent's name, where there is one. Raises InvalidInput, which names the field."""
+    try:
+        return registry.get(agent_type).agent_type
+    except InvalidInput as error:
+        raise InvalidInput(error.message, [FieldError("agent_type", "is not known")]) from error
