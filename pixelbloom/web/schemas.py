@@ -245,9 +245,7 @@ class RunPage(Shape):
 class RunsWanted(Shape):
     """Which runs are meant."""
 
-    error_code: str | None = Field(
-        None, min_length=1, max_length=100, description="Only runs that failed with this code."
-    )
+    error_code: str | None = Field(None, pattern="^[A-Z_]{1,100}$", description="Only those with this error_code.")
     created_after: Moment | None = Field(None, description="Only runs made after this time.")
     created_before: Moment | None = Field(None, description="Only runs made before this time.")
     user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")
