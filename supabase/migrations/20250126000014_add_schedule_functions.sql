@@ -1,6 +1,7 @@
 -- Schedules: runs that start by the clock.
 
--- Keep a schedule, unless its owner has p_limit of them: its user, or the caller where it has none. Returns {"outcome": "added" | "full", "schedule"}.
+-- Keep a schedule, unless its owner has p_limit of them: its user, or the caller where it has none. Returns
+-- {"outcome": "added" | "full", "schedule"}.
 create function public.add_schedule(p_schedule jsonb, p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
