@@ -17,6 +17,7 @@ from pixelbloom.agents.fields import AgentInput, AgentOutput
 from pixelbloom.agents.fields import Draft as DraftModel
 from pixelbloom.agents.material import material, system
 from pixelbloom.errors import FieldError, InvalidInput, ModelsUnavailable
+from pixelbloom.faults import sentence
 from pixelbloom.models.request import Message, ModelReply, ModelRequest
 from pixelbloom.models.text import clean, clean_text
 
@@ -123,14 +124,14 @@ class Agent(ABC, Generic[In, Out]):
                 faults = [FieldError("input", "is nested too deeply")]
         first = faults[0]
         raise InvalidInput(
-            f"The input of {self.agent_type} is not right: {first.field} {first.message}", faults[:MAX_FAULTS]
+            f"The input of {self.agent_type} is not right: {first.field} {first.message}.", faults[:MAX_FAULTS]
         )
 
     def _fault(self, fault: Any) -> FieldError:
         field = ".".join(("input", *(clean_text(str(part))[:100] for part in fault["loc"])))
         if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
             return FieldError(field, f"is not a field of it; it takes {', '.join(self.input.model_fields)}")
-        return FieldError(field, f"is wrong: {clean_text(fault['msg']).removeprefix('Value error, ')}")
+        return FieldError(field, clean_text(sentence(fault)))
 
 
 class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):

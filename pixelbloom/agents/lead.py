@@ -73,7 +73,6 @@ class LeadInput(AgentInput):
                     "message": "We need a new website with a blog, and SEO to bring more trial sign-ups.",
                 },
                 {"query": "Find top prospects in SaaS"},
-                {"lead_id": "6f1c1b54-0f0e-4f9b-9a35-5a1f7f0f3c11"},
             ],
             "anyOf": _WAYS,
         }

@@ -29,6 +29,8 @@ class StrictRequest(Request):
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         if self.mimetype != "application/json":
             raise InvalidInput("Send the body as JSON, with the header Content-Type: application/json.")
+        if self.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+            raise InvalidInput("Send the body in UTF-8; leave the charset out of Content-Type.")
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
         try:

@@ -4,7 +4,7 @@ from http import HTTPStatus
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template_string
-from flask_openapi3 import Info, OpenAPI
+from flask_openapi3 import Info, OpenAPI, Server
 from flask_openapi3_swagger.plugins import RegisterPlugin
 from flask_openapi3_swagger.templates import swagger_html_string
 from pydantic import BaseModel, ValidationError
@@ -13,6 +13,7 @@ import pixelbloom
 from pixelbloom.agents import registry
 from pixelbloom.agents.described import text_pattern
 from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.faults import sentence
 from pixelbloom.web import schedule_schemas, schemas, workflow_schemas
 from pixelbloom.web.schemas import ErrorBody
 
@@ -185,6 +186,7 @@ def make(**options: Any) -> Api:
             version=pixelbloom.__version__,
             description="Agents that run in the background: submit, then poll, wait or watch over the WebSocket.",
         ),
+        servers=[Server(url="/", description="Where this document comes from.")],
         security_schemes={"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         validation_error_status=500,  # every operation declares one, so the library adds none of its own
         validation_error_model=ErrorBody,
@@ -200,11 +202,17 @@ def refuse(error: ValidationError) -> Response:
     faults = [
         FieldError(
             ".".join(str(part)[:100] for part in fault["loc"]) or "body",
-            fault["msg"].removeprefix("Value error, ").encode(errors="replace").decode(),
+            _told(fault),
         )
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+        for fault in error.errors(include_url=False, include_input=False)[:20]
     ]
-    raise InvalidInput(f"{faults[0].field} is wrong: {faults[0].message}.", faults)
+    raise InvalidInput(f"{faults[0].field} {faults[0].message}.", faults)
+
+
+def _told(fault: Any) -> str:
+    if fault["loc"][-1:] == ("cursor",):
+        return "is not one that we gave; leave it out to start from the newest"
+    return sentence(fault).encode(errors="replace").decode()
 
 
 def register_docs(app: Api) -> None:

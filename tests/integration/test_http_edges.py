@@ -255,3 +255,21 @@ def test_the_log_has_the_request_id_and_never_the_query(stack: Any) -> None:
     (line,) = [json.loads(line) for line in text.splitlines() if trace in line]
     assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "GET", "/healthz", 200)
     assert secret not in text
+
+
+def test_errors_of_input_are_sentences_in_the_apis_words(web: Api) -> None:
+    user = web.as_user()
+    error = is_error(user.invoke({"agent_type": "chat_agent", "input": {}}), 400, "BAD_REQUEST")
+    assert error["error"] == "The input of chat_agent is not right: input.message is required."
+    assert error["details"] == [{"field": "input.message", "message": "is required"}]
+    error = is_error(user.invoke({"agent_type": "chat_agent", "input": "x"}), 400, "BAD_REQUEST")
+    assert error["error"] == "input must be an object."
+    error = is_error(user.get("/api/agents/runs?cursor=nonsense"), 400, "BAD_REQUEST")
+    assert error["error"] == "cursor is not one that we gave; leave it out to start from the newest."
+
+
+def test_a_body_in_another_charset_is_refused(web: Api) -> None:
+    body = b'{"agent_type": "chat_agent", "input": {"message": "hello"}}'
+    answer = web.as_user().post(body, {"Content-Type": "application/json; charset=latin-1"})
+    assert "UTF-8" in is_error(answer, 400, "BAD_REQUEST")["error"]
+    assert web.as_user().post(body, {"Content-Type": "application/json; charset=UTF-8"}).status_code == 200

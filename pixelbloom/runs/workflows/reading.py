@@ -6,8 +6,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.faults import sentence
 from pixelbloom.runs.workflows.checks import faults_of
 from pixelbloom.runs.workflows.definition import MAX_FAULTS, MAX_STEPS, Definition, Step, read_step
+
+#: Every pattern in a definition is one of a name.
+NAME = "must be a name in small letters, digits and underscores, beginning with a letter"
 
 
 def read_definition(body: Mapping[str, Any]) -> Definition:
@@ -43,22 +47,7 @@ def _told(error: ValidationError, where: str = "") -> list[FieldError]:
     return [
         FieldError(
             ".".join(filter(None, (where, *(str(part)[:100] for part in fault["loc"])))) or "body",
-            _sentence(fault["type"], fault["msg"], fault.get("ctx") or {}),
+            NAME if fault["type"] == "string_pattern_mismatch" else sentence(fault),
         )
         for fault in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
     ]
-
-
-def _sentence(kind: str, message: str, context: Mapping[str, Any]) -> str:
-    match kind:
-        case "missing":
-            return "is required"
-        case "extra_forbidden":
-            return "is not known here"
-        case "string_pattern_mismatch":
-            return "must be a name in small letters, digits and underscores, beginning with a letter"
-        case "literal_error":
-            return f"must be {context['expected']}"
-        case "value_error":
-            return str(context["error"])
-    return message[:1].lower() + message[1:]
