@@ -334,3 +334,35 @@ def test_cancelling_ends_a_waiting_run_at_once_and_a_running_one_at_its_next_sig
     store.finish(ending(running, token))
     assert store.get(running)["status"] == "cancelled"
     assert cancel(running) == ("finished", "cancelled")
+
+
+def test_old_runs_are_removed_oldest_first_and_with_their_steps(store: RunStore, clean: psycopg.Connection) -> None:
+    ended = [submit(store) for _ in range(3)]
+    for run_id in ended:
+        store.finish(ending(run_id, claim(store, run_id)["token"]))
+    still_open = submit(store)
+    for days, run_id in enumerate(ended):
+        clean.execute(
+            "update public.runs set finished_at = now() - make_interval(days => %s) where id = %s",
+            (10 - days, run_id),
+        )
+    week = datetime.now(UTC) - timedelta(days=8, hours=12)
+    assert store.purge(week, 1) == 1
+    with pytest.raises(NotFound):
+        store.get(ended[0])
+    assert store.purge(week, 10) == 1
+    assert store.purge(week, 10) == 0
+    assert store.get(ended[2])["status"] == "completed"
+    assert store.get(still_open)["status"] == "queued"
+    assert clean.execute("select count(*) from public.run_steps").fetchone() == (2,)
+
+
+def test_a_cancelled_run_is_retried_and_a_completed_one_is_not(store: RunStore, clean: psycopg.Connection) -> None:
+    cancelled, done = submit(store), submit(store)
+    store.cancel(cancelled)
+    store.finish(ending(done, claim(store, done)["token"]))
+    answer = store.retry([cancelled, done, uuid4()])
+    assert [item["outcome"] for item in answer["items"]] == ["retried", "not_failed", "gone"]
+    assert [p["run_id"] for p in answer["publish"]] == [str(cancelled)]
+    assert store.finish(ending(cancelled, claim(store, cancelled)["token"]))["outcome"] == "recorded"
+    assert store.get(cancelled)["retries"] == 1
