@@ -16,7 +16,6 @@ from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Accepted, RunService, Terms
 from pixelbloom.runs.workflows.builtin import builtin
 from pixelbloom.runs.workflows.definition import Definition
-from pixelbloom.runs.workflows.graph import edges
 from pixelbloom.runs.workflows.inputs import check_inputs
 from pixelbloom.runs.workflows.reading import read_definition
 from pixelbloom.store.workflows import WorkflowStore
@@ -35,10 +34,12 @@ class WorkflowSubmission(Terms):
 
 @dataclass(frozen=True)
 class Workflow:
-    """One version of a workflow."""
+    """One version of a workflow, as it was stored. Its definition is read when it runs: agents may have gone since."""
 
+    workflow_id: str
     version: int
-    definition: Definition
+    description: str
+    stored: Mapping[str, Any]
     created_by: str
     created_at: datetime | None
     retired_at: datetime | None
@@ -46,23 +47,30 @@ class Workflow:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
         return cls(
+            workflow_id=row["workflow_id"],
             version=row["version"],
-            definition=_parsed(orjson.dumps(row["definition"])),
+            description=row["description"],
+            stored=row["definition"],
             created_by=row["created_by"],
             created_at=parse_time(row["created_at"]),
             retired_at=parse_time(row["retired_at"]),
         )
 
+    @property
+    def definition(self) -> Definition:
+        """The definition, checked. Raises InvalidInput where it no longer holds."""
+        return _parsed(orjson.dumps(self.stored))
+
     def to_public(self) -> dict[str, Any]:
         """The version as `GET /api/agents/workflows/{workflow_id}` shows it."""
-        body = self.definition.model_dump(mode="json", exclude_none=True)
+        steps = self.stored.get("steps", [])
         return {
-            "workflow_id": self.definition.workflow_id,
+            "workflow_id": self.workflow_id,
             "version": self.version,
-            "description": self.definition.description,
-            "inputs": body.get("inputs"),
-            "steps": body["steps"],
-            "graph": [{"from": start, "to": end} for start, end in edges(self.definition)],
+            "description": self.description,
+            "inputs": self.stored.get("inputs"),
+            "steps": steps,
+            "graph": [{"from": need, "to": step["key"]} for step in steps for need in step.get("needs", ())],
             "created_by": "system" if self.created_by == SYSTEM else "administrator",
             "created_at": iso(self.created_at),
             "retired_at": iso(self.retired_at),
@@ -104,7 +112,7 @@ class WorkflowService:
             {
                 **terms.row(),
                 "kind": "workflow",
-                "workflow_id": workflow.definition.workflow_id,
+                "workflow_id": workflow.workflow_id,
                 "workflow_version": workflow.version,
                 "request_hash": terms.request_hash("workflow", name, inputs),
                 "input": inputs,

@@ -44,7 +44,7 @@ def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
     shown, more = found[: query.limit], len(found) > query.limit
     return {
         "items": [workflow.to_public() for workflow in shown],
-        "next_cursor": shown[-1].definition.workflow_id if more else None,
+        "next_cursor": shown[-1].workflow_id if more else None,
     }
 
 

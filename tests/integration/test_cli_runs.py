@@ -54,7 +54,13 @@ def _fresh(model: OllamaServer) -> None:
     model.reset()
 
 
+def interruptible() -> None:
+    """A shell that runs the tests in the background has them ignore SIGINT, and with them their children."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def start(live: dict[str, str], *arguments: str, **options: Any) -> subprocess.Popen[str]:
+    options = {"preexec_fn": interruptible, **options}
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     return subprocess.Popen([sys.executable, "-m", "pixelbloom", *arguments], env=live, cwd=ROOT, text=True, **streams)
 

@@ -6,6 +6,7 @@ end every run is brought to its end, so that nothing is stuck.
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -298,13 +299,15 @@ class RunMachine(RuleBasedStateMachine):
 
 
 @pytest.fixture
-def machine(db: psycopg.Connection) -> type[RunMachine]:
+def machine(db: psycopg.Connection) -> Iterator[type[RunMachine]]:
     db.execute("truncate public.runs, public.event_outbox cascade")
     db.execute(
         "insert into public.workflows (workflow_id, version, definition) values ('machine', 1, '{}')"
         " on conflict do nothing"
     )
-    return type("Machine", (RunMachine,), {"db": db})
+    yield type("Machine", (RunMachine,), {"db": db})
+    db.execute("delete from public.runs where workflow_id = 'machine'")
+    db.execute("delete from public.workflows where workflow_id = 'machine'")
 
 
 def test_no_order_of_calls_breaks_the_rules_of_a_run(stack: Stack, machine: type[RunMachine]) -> None:

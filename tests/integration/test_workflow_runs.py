@@ -539,3 +539,18 @@ def test_a_user_who_submits_too_fast_is_told_when_to_come_back(stack: Stack, web
         assert [service.invoke().status_code for _ in range(5)] == [200] * 5
     finally:
         narrow.stop()
+
+
+def test_a_workflow_whose_agent_is_gone_is_still_shown_and_says_so_when_it_shall_run(
+    user: Api, db: psycopg.Connection
+) -> None:
+    workflow_id = f"gone_{uuid4().hex[:8]}"
+    stored = {"workflow_id": workflow_id, "steps": [{**chat("a"), "agent": "agent_of_old"}]}
+    db.execute(
+        "insert into public.workflows (workflow_id, version, definition) values (%s, 1, %s)",
+        [workflow_id, json.dumps(stored)],
+    )
+    assert user.get(f"/api/agents/workflows/{workflow_id}").json()["steps"] == stored["steps"]
+    assert user.get("/api/agents/workflows?limit=200").status_code == 200
+    refused = user.request("POST", "/api/agents/workflows/execute", json={"workflow_id": workflow_id})
+    assert "steps.0.agent" in is_error(refused, 400, "BAD_REQUEST")["error"]
