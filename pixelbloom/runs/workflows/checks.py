@@ -1,17 +1,13 @@
 """What a definition must hold beyond its shape."""
 
 from collections.abc import Iterator
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 
 from pixelbloom.agents import registry
 from pixelbloom.errors import FieldError, InvalidInput
-from pixelbloom.models.text import clean_text
 from pixelbloom.runs.workflows.definition import ApprovalStep, Definition, MapStep, Step
 from pixelbloom.runs.workflows.expressions import ExpressionFault, expressions, names
 from pixelbloom.runs.workflows.graph import before, cycle
+from pixelbloom.runs.workflows.schema import schema_faults
 
 ROOTS = frozenset({"inputs", "outputs", "steps"})
 ITEM_ROOTS = frozenset({"item", "index"})
@@ -19,9 +15,8 @@ ITEM_ROOTS = frozenset({"item", "index"})
 
 def faults_of(definition: Definition) -> Iterator[FieldError]:
     """Every fault of a definition whose shape is right."""
-    for path in unstorable(definition.model_dump(mode="json")):
-        yield FieldError(path, "has NUL characters or lone surrogates, which cannot be stored")
-    yield from _schema(definition)
+    if definition.inputs is not None:
+        yield from schema_faults(definition.inputs)
     faulty = list(_graph(definition))
     yield from faulty
     reachable = {} if faulty else before(definition.steps)
@@ -32,45 +27,6 @@ def faults_of(definition: Definition) -> Iterator[FieldError]:
             known = ROOTS | ITEM_ROOTS if isinstance(step, MapStep) and field.startswith("input") else ROOTS
             for message in _expression(expression, known, step, definition, reachable):
                 yield FieldError(f"{where}.{field}", message)
-
-
-def unstorable(value: Any, path: str = "") -> Iterator[str]:
-    """The places of texts that Postgres cannot keep."""
-    if isinstance(value, str):
-        if clean_text(value) != value:
-            yield path or "body"
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            shown = clean_text(str(key))[:100]
-            if shown != str(key)[:100]:
-                yield path or "body"
-            yield from unstorable(part, f"{path}.{shown}" if path else shown)
-    elif isinstance(value, list):
-        for index, part in enumerate(value):
-            yield from unstorable(part, f"{path}.{index}" if path else str(index))
-
-
-def _schema(definition: Definition) -> Iterator[FieldError]:
-    if definition.inputs is None:
-        return
-    try:
-        Draft202012Validator.check_schema(definition.inputs)
-    except SchemaError as error:
-        place = ".".join(("inputs", *(str(part) for part in error.absolute_path)))[:200]
-        yield FieldError(place, "is no JSON Schema (draft 2020-12)")
-        return
-    references = (value for key, value in _members(definition.inputs) if key in ("$ref", "$dynamicRef"))
-    if not all(str(reference).startswith("#") for reference in references):
-        yield FieldError("inputs", "refers to another document; a $ref must begin with #")
-
-
-def _members(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        yield from value.items()
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from _members(part)
 
 
 def _graph(definition: Definition) -> Iterator[FieldError]:
@@ -120,7 +76,9 @@ def _expression(
         return
     keys = {other.key for other in definition.steps}
     for name, under in sorted(read, key=str):
-        if name not in known:
+        if name == "@":
+            yield f"reads @, all that is known, at once; begin with one of {', '.join(sorted(known))}"
+        elif name not in known:
             yield f"reads {name[:64]}, which is not known here; known are {', '.join(sorted(known))}"
         elif name in ("outputs", "steps"):
             if under is None:
@@ -128,5 +86,9 @@ def _expression(
                 yield f"reads {name} as a whole; name the step, as in {name}.{one}"
             elif under not in keys:
                 yield f"reads {name}.{under[:64]}, but there is no such step"
+            elif under == step.key:
+                yield f"reads {name}.{under}, the outcome of this very step, which is not known before it ends"
+            elif reachable and step.key in reachable[under]:
+                yield f"reads {name}.{under}, which begins after this step; take {step.key} out of the needs before it"
             elif reachable and under not in reachable[step.key]:
                 yield f"reads {name}.{under}, which does not end before this step; add {under} to its needs"

@@ -7,11 +7,12 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstrain
 MAX_STEPS = 100
 MAX_ITEMS = 1000
 MAX_FAULTS = 20
+MAX_LENGTH = 1000
 DAY = 24 * 3600.0
 
 WorkflowId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-Expression = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH)]
 #: An object whose texts are expressions, or one expression that gives an object.
 Template = dict[str, Any] | Expression
 

@@ -5,6 +5,7 @@ nodes are bounded when it is kept, and its steps and the size of all that it mak
 131 characters could make 58 MB otherwise.
 """
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -16,11 +17,12 @@ from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
 from pixelbloom.errors import StepRejected
-from pixelbloom.runs.workflows.definition import ApprovalStep, MapStep, Step
+from pixelbloom.runs.workflows.definition import MAX_LENGTH, ApprovalStep, MapStep, Step
+from pixelbloom.runs.workflows.storable import unstorable
 
 MAX_NODES = 200
 MAX_VISITS = 50_000
-#: Of values made while an expression runs, together, and of what it gives.
+#: Of values made while the expressions of a template run, and of what they give: characters, and bytes of JSON.
 MAX_MADE = 4 * 1024 * 1024
 MAX_OUTPUT = 256 * 1024
 MAX_DEPTH = 60
@@ -33,6 +35,8 @@ class ExpressionFault(Exception):
 @lru_cache(maxsize=4096)
 def parse(expression: str) -> Mapping[str, Any]:
     """The expression's tree. Raises ExpressionFault."""
+    if len(expression) > MAX_LENGTH:
+        raise ExpressionFault(f"has more than {MAX_LENGTH} characters; split the work over steps")
     try:
         tree: Mapping[str, Any] = jmespath.compile(expression).parsed
     except (JMESPathError, RecursionError, ValueError) as error:
@@ -41,7 +45,7 @@ def parse(expression: str) -> Mapping[str, Any]:
         raise ExpressionFault(f"is no JMESPath expression{at}") from None
     if sum(1 for _ in _walk(tree)) > MAX_NODES:
         raise ExpressionFault(f"has more than {MAX_NODES} parts; split the work over steps")
-    _check_calls(tree)
+    _check_nodes(tree)
     return tree
 
 
@@ -53,50 +57,48 @@ def _walk(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         waiting.extend(child for child in node.get("children", ()) if isinstance(child, dict))
 
 
-def _check_calls(tree: Mapping[str, Any]) -> None:
-    known = Functions.FUNCTION_TABLE
+def _check_nodes(tree: Mapping[str, Any]) -> None:
     for node in _walk(tree):
-        if node["type"] == "function_expression" and node["value"] not in known:
+        if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
             raise ExpressionFault(f"calls {str(node['value'])[:50]}, which is no function of JMESPath")
+        for fault in unstorable(node.get("value")):  # written as escapes: `"\\u0000"`
+            raise ExpressionFault(f"holds a value that {fault.message}")
 
 
 def names(expression: str) -> set[tuple[str, str | None]]:
     """The names that it reads from its surroundings, each with the name under it: ("outputs", "qualify").
 
-    Names that are read of something else (`inputs.items[].name`) are not among them. Raises ExpressionFault.
+    `@` stands for all of them at once. Names that are read of something else (`inputs.items[].name`) are not among
+    them. Raises ExpressionFault.
     """
-    found: set[tuple[str, str | None]] = set()
-    _collect(parse(expression), True, found)
-    return found
+    return set(_reads(parse(expression)))
 
 
-def _collect(node: Mapping[str, Any], root: bool, found: set[tuple[str, str | None]]) -> None:
-    """`root` says whether the node is read against the surroundings, or against another's value."""
+def _reads(node: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
+    """What a node reads that is itself read against the surroundings."""
     kind, children = node["type"], node.get("children", [])
     match kind:
         case "field":
-            if root:
-                found.add((node["value"], None))
-        case "current":
-            if root:
-                found.add(("@", None))
+            yield node["value"], None
+        case "current" | "identity":  # `*`, `[0]` and `[?x]` begin with an identity
+            yield "@", None
+        case "expref":  # read against each item of a list
+            return
+        case "subexpression" if children[0]["type"] == "field":
+            yield children[0]["value"], _begins_with(children[1])
         case "subexpression" | "index_expression" | "pipe" | "projection" | "value_projection" | "filter_projection":
-            first, second = children[0], children[1]
-            if root and kind == "subexpression" and first["type"] == "field" and second["type"] == "field":
-                found.add((first["value"], second["value"]))
-            else:
-                _collect(first, root, found)
-            same = second["type"] == "identity" and first["type"] == "identity"
-            _collect(second, root and same, found)
-            for other in children[2:]:
-                _collect(other, False, found)
-        case "expref":
-            for child in children:
-                _collect(child, False, found)
+            yield from _reads(children[0])
         case _:
             for child in children:
                 if isinstance(child, dict):
-                    _collect(child, root, found)
+                    yield from _reads(child)
+
+
+def _begins_with(node: Mapping[str, Any]) -> str | None:
+    """The one name that all after the point is read of: `.a`, `.a[0]`, `.a[*].b`; None for `.[a, b]` and the like."""
+    while node["type"] in ("index_expression", "projection", "value_projection", "filter_projection", "flatten"):
+        node = node["children"][0]
+    return node["value"] if node["type"] == "field" else None
 
 
 def templates(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -135,23 +137,51 @@ def uses(step: Step) -> frozenset[str]:
 
 
 class _Bounded(TreeInterpreter):
-    """Counts what it visits and weighs what it makes."""
+    """Counts what it visits and weighs what it makes and gives, over all expressions of one template."""
 
     def __init__(self) -> None:
         super().__init__()
+        self._table = Functions()
         self._visits = 0
         self._made = 0
+        self._given = 0
+
+    def give(self, expression: str, context: Mapping[str, Any]) -> Any:
+        """What the expression gives of the context. Raises ExpressionFault."""
+        try:
+            value = self.visit(parse(expression), context)
+        except JMESPathError as error:
+            raise ExpressionFault(f"cannot be evaluated: {type(error).__name__.removesuffix('Error')}") from None
+        except (RecursionError, TypeError, ValueError, OverflowError, ArithmeticError, AttributeError, KeyError):
+            raise ExpressionFault("cannot be evaluated on this input") from None
+        if weight(value, MAX_OUTPUT) <= MAX_OUTPUT:
+            if not _plain(value):
+                raise ExpressionFault("gives a value that is no JSON")
+            for fault in unstorable(value):
+                raise ExpressionFault(f"gives a value that {fault.message}")
+            self._given += len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+            if self._given <= MAX_OUTPUT:
+                return value
+        raise ExpressionFault(f"gives more than {MAX_OUTPUT // 1024} KiB, or does so with those before it")
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
-        self._visits += 1
-        if self._visits > MAX_VISITS:
-            raise ExpressionFault("takes too many steps on this input")
+        self._count(1)
         value = super().visit(node, *args, **kwargs)
         if node["type"] in ("function_expression", "multi_select_list", "multi_select_dict", "flatten", "projection"):
             self._made += weight(value, MAX_MADE - self._made)
             if self._made > MAX_MADE:
                 raise ExpressionFault("makes values that are too large")
         return value
+
+    def visit_function_expression(self, node: Any, value: Any) -> Any:
+        given = [self.visit(child, value) for child in node["children"]]
+        self._count(sum(len(part) for part in given if isinstance(part, list)) // 10)  # functions look at each item
+        return self._table.call_function(node["value"], given)
+
+    def _count(self, visits: int) -> None:
+        self._visits += visits
+        if self._visits > MAX_VISITS:
+            raise ExpressionFault("takes too many steps on this input")
 
 
 def weight(value: Any, limit: int) -> int:
@@ -176,17 +206,7 @@ def weight(value: Any, limit: int) -> int:
 
 def evaluate(expression: str, context: Mapping[str, Any]) -> Any:
     """What it gives of the context. Raises ExpressionFault."""
-    try:
-        value = _Bounded().visit(parse(expression), context)
-    except JMESPathError as error:
-        raise ExpressionFault(f"cannot be evaluated: {type(error).__name__.removesuffix('Error')}") from None
-    except (RecursionError, TypeError, ValueError, OverflowError, ArithmeticError, AttributeError, KeyError):
-        raise ExpressionFault("cannot be evaluated on this input") from None
-    if weight(value, MAX_OUTPUT) > MAX_OUTPUT:
-        raise ExpressionFault(f"gives more than {MAX_OUTPUT // 1024} KiB")
-    if not _plain(value):
-        raise ExpressionFault("gives a value that is no JSON")
-    return value
+    return _Bounded().give(expression, context)
 
 
 def _plain(value: Any) -> bool:
@@ -211,14 +231,18 @@ def holds(value: Any) -> bool:
 
 
 def render(template: Any, context: Mapping[str, Any], where: str) -> Any:
-    """The template with its expressions evaluated. Raises StepRejected, which names the place."""
+    """The template with its expressions evaluated, bounded together. Raises StepRejected, which names the place."""
+    return _render(template, context, where, _Bounded())
+
+
+def _render(template: Any, context: Mapping[str, Any], where: str, bounded: _Bounded) -> Any:
     if isinstance(template, str):
         try:
-            return evaluate(template, context)
+            return bounded.give(template, context)
         except ExpressionFault as fault:
             raise StepRejected(f"The expression in {where} {fault}.") from None
     if isinstance(template, dict):
-        return {key: render(part, context, f"{where}.{key}") for key, part in template.items()}
+        return {key: _render(part, context, f"{where}.{key}", bounded) for key, part in template.items()}
     if isinstance(template, list):
-        return [render(part, context, f"{where}.{index}") for index, part in enumerate(template)]
+        return [_render(part, context, f"{where}.{index}", bounded) for index, part in enumerate(template)]
     return template

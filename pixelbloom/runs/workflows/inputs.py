@@ -4,58 +4,64 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from pixelbloom.errors import FieldError, InvalidInput
-from pixelbloom.runs.workflows.checks import unstorable
 from pixelbloom.runs.workflows.definition import MAX_FAULTS, Definition
+from pixelbloom.runs.workflows.schema import TooMuchWork, errors
+from pixelbloom.runs.workflows.storable import unstorable
+
+_BOUNDS = frozenset(
+    {"minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}
+    | {"minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains"}
+)
 
 
 def check_inputs(definition: Definition, inputs: Mapping[str, Any]) -> None:
     """Raises InvalidInput with a FieldError for each fault."""
-    faults = [
-        FieldError(f"inputs.{path}", "has NUL characters or lone surrogates, which cannot be stored")
-        for path in unstorable(dict(inputs))
-    ]
+    given = dict(inputs)
+    faults = list(islice(unstorable(given, "inputs"), MAX_FAULTS))
     if definition.inputs is not None and not faults:
-        validator = Draft202012Validator(definition.inputs)
-        faults = [_fault(error) for error in islice(validator.iter_errors(dict(inputs)), MAX_FAULTS)]
+        try:
+            faults = [_fault(error) for error in islice(errors(definition.inputs, given), MAX_FAULTS)]
+        except TooMuchWork:
+            faults = [FieldError("inputs", "takes too much work to check; send less, or simplify the schema")]
     if faults:
         first = faults[0]
         raise InvalidInput(
-            f"The inputs of {definition.workflow_id} are not right: {first.field} {first.message}.", faults[:MAX_FAULTS]
+            f"The inputs of {definition.workflow_id} are not right: {first.field} {first.message}.", faults
         )
 
 
-def _parts(error: ValidationError) -> tuple[Any, Any, Any, Any]:
-    return error.validator, error.validator_value, error.instance, error.schema
+def _parts(error: ValidationError) -> tuple[Any, Any, Any]:
+    return error.validator, error.validator_value, error.schema
 
 
 def _fault(error: ValidationError) -> FieldError:
     """In the API's words; the value at fault is not repeated, it may be long."""
     field = ".".join(("inputs", *(str(part)[:100] for part in error.absolute_path)))
-    rule, wanted, instance, schema = _parts(error)
+    return FieldError(field, _sentence(*_parts(error))[:500])
+
+
+def _sentence(rule: Any, wanted: Any, schema: Any) -> str:
     match rule:
+        case None:  # the schema `false`, of which jsonschema does not tell the place
+            return "has a part that is not taken"
         case "required":
-            missing = next((name for name in wanted if name not in instance), "?")
-            return FieldError(f"{field}.{missing}", "is required")
+            return "is required"
         case "type":
-            return FieldError(field, f"must be of type {wanted if isinstance(wanted, str) else ' or '.join(wanted)}")
+            return f"must be of type {wanted if isinstance(wanted, str) else ' or '.join(wanted)}"
         case "enum":
-            return FieldError(field, f"must be one of {', '.join(str(value) for value in wanted)[:500]}")
+            return f"must be one of {', '.join(str(value) for value in wanted)}"
+        case "pattern":
+            return "has not the right form"
+        case "uniqueItems":
+            return "has the same item twice"
         case "additionalProperties":
             known = ", ".join(schema.get("properties", {}))
-            return FieldError(field, f"has a field that is not known; known are {known}"[:500])
-        case (
-            "minLength"
-            | "maxLength"
-            | "minimum"
-            | "maximum"
-            | "minItems"
-            | "maxItems"
-            | "minProperties"
-            | "maxProperties"
-        ):
-            return FieldError(field, f"breaks {rule} {wanted}")
-    return FieldError(field, f"breaks the rule {rule} of the workflow's schema")
+            return f"has a field that is not known; known are {known}" if known else "takes no fields"
+        case "anyOf" if all(isinstance(way, dict) and way.keys() == {"required"} for way in wanted):
+            return f"needs {', or '.join(' and '.join(way['required']) for way in wanted)}"
+    if rule in _BOUNDS:
+        return f"breaks {rule} {wanted}"
+    return f"breaks the rule {rule} of the workflow's schema"

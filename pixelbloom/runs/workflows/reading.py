@@ -1,6 +1,7 @@
 """Reading a definition: every fault is told by its place."""
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.faults import sentence
 from pixelbloom.runs.workflows.checks import faults_of
 from pixelbloom.runs.workflows.definition import MAX_FAULTS, MAX_STEPS, Definition, Step, read_step
+from pixelbloom.runs.workflows.storable import unstorable
 
 #: Every pattern in a definition is one of a name.
 NAME = "must be a name in small letters, digits and underscores, beginning with a letter"
@@ -17,8 +19,10 @@ NAME = "must be a name in small letters, digits and underscores, beginning with 
 def read_definition(body: Mapping[str, Any]) -> Definition:
     """A definition from JSON, fully checked. Raises InvalidInput with a FieldError for each fault, by its place."""
     given = dict(body)
+    faults = list(islice(unstorable(given), MAX_FAULTS))
+    if faults:
+        raise _refusal(faults)
     steps = given.pop("steps", None)
-    faults: list[FieldError] = []
     read: list[Step] = []
     if not isinstance(steps, list) or not 1 <= len(steps) <= MAX_STEPS:
         faults.append(FieldError("steps", f"must be a list of 1 to {MAX_STEPS} steps"))
@@ -39,8 +43,12 @@ def read_definition(body: Mapping[str, Any]) -> Definition:
         faults = list(faults_of(definition))
         if not faults:
             return definition
+    raise _refusal(faults)
+
+
+def _refusal(faults: list[FieldError]) -> InvalidInput:
     first = faults[0]
-    raise InvalidInput(f"The workflow is not right: {first.field} {first.message}.", faults[:MAX_FAULTS])
+    return InvalidInput(f"The workflow is not right: {first.field} {first.message}.", faults[:MAX_FAULTS])
 
 
 def _told(error: ValidationError, where: str = "") -> list[FieldError]:

@@ -185,7 +185,7 @@ def test_the_examples_of_the_built_in_workflows_are_taken() -> None:
         ({"message": "m", "colour": "red"}, "inputs", "not known; known are lead_id, name"),
         ({"message": "m", "goals": ["a", 7]}, "inputs.goals.1", "type string"),
         ({"message": "m", "name": "x\x00"}, "inputs.name", "NUL"),
-        ({}, "inputs", "anyOf"),
+        ({}, "inputs", "needs lead_id, or message, or company, or goals"),
     ],
 )
 def test_inputs_that_a_workflow_does_not_take_are_told_by_field(inputs: Any, field: str, words: str) -> None:

@@ -1,0 +1,37 @@
+"""What Postgres keeps and JSON can say: of the values that come from outside, what is neither is told by its place."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from pixelbloom.errors import FieldError
+from pixelbloom.models.text import clean_text
+
+MAX_DEPTH = 64
+_LARGEST = int(1.7e308)
+_TEXT = "has NUL characters or lone surrogates, which cannot be stored"
+
+
+def unstorable(value: Any, path: str = "") -> Iterator[FieldError]:
+    """A fault for each part of a JSON value that cannot be kept. What is nested too deeply is told once."""
+    waiting = [(value, path, 0)]
+    while waiting:
+        item, where, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            yield FieldError(path or "body", f"is nested too deeply; at most {MAX_DEPTH} levels are taken")
+            return
+        if isinstance(item, str):
+            if clean_text(item) != item:
+                yield FieldError(where or "body", _TEXT)
+        elif isinstance(item, int | float):
+            if not math.isfinite(item) if isinstance(item, float) else abs(item) > _LARGEST:
+                yield FieldError(where or "body", "is a number that is too large; keep it below 1.7e308")
+        elif isinstance(item, dict):
+            for key, part in reversed(item.items()):
+                shown = clean_text(str(key))
+                if shown != str(key):
+                    yield FieldError(where or "body", _TEXT)
+                waiting.append((part, f"{where}.{shown[:100]}" if where else shown[:100], depth + 1))
+        elif isinstance(item, list):
+            for index, part in reversed(list(enumerate(item))):
+                waiting.append((part, f"{where}.{index}" if where else str(index), depth + 1))
