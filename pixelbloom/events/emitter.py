@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 
 from pixelbloom.events.publisher import Publisher, clean
-from pixelbloom.events.types import RunDelta
+from pixelbloom.events.types import GENERATIONS, RunDelta
 
 log = structlog.get_logger(__name__)
 
@@ -125,7 +125,7 @@ class TokenEmitter:
         self._rev = rev
         self._progress_of = progress_of
         self._lock = threading.Lock()
-        self._generation = attempt * 1000
+        self._generation = attempt * GENERATIONS
         self._buffer: list[str] = []
         self._waiting_characters = 0
         self._offset = 0

@@ -152,6 +152,7 @@ def _state_args(update: RunUpdate) -> list[str | bytes]:
         dumps(update.progress),
         _tail(update.state()),
         str(update.user_id) if update.user_id else "",
+        update.running,
     ]
 
 
@@ -177,7 +178,6 @@ def _state_call(update: RunUpdate) -> tuple[list[str], list[str | bytes]]:
         _tail(update.flat()) + "}",
         topic,
         clean(update.status).replace(" ", "_") or "-",
-        update.running,
     ]
     return names, args
 
@@ -203,5 +203,6 @@ def _delta_call(delta: RunDelta) -> tuple[list[str], list[str | bytes]]:
         text.encode(),
         str(TEXT_BYTES),
         clean(delta.step),
+        "1" if delta.again else "0",
     ]
     return [keys.meta, keys.log, keys.text], args

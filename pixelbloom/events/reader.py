@@ -58,14 +58,14 @@ class TopicReader:
         found, seq, owner = answer[1].decode(), int(answer[2]), answer[3].decode()
         if answer[0] == b"recovered":
             return Recovered(found, seq, owner, answer[4])
-        data, terminal, step, start, full, many, pairs = answer[4:11]
+        data, terminal, step, start, full, running, pairs = answer[4:11]
         if terminal != b"1":
             texts = dict(
                 zip((key.decode() for key in pairs[::2]), (text.decode() for text in pairs[1::2]), strict=True)
             )
             text = texts.get(step.decode(), "")
             data = data[:-1] + b',"text":' + orjson.dumps(text) + _whereabouts(start, full)
-            data += (b',"texts":' + orjson.dumps(texts) if many else b"") + b"}"
+            data += (b',"texts":' + orjson.dumps(texts) if running else b"") + b"}"
         return Snapshot(found, seq, owner, snapshot_frame(topic, data, seq))
 
     def feed(self, name: str, since: int | None = None, epoch: str | None = None) -> FeedPosition:

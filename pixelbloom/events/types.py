@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
+#: A step's attempt n streams as generation n * GENERATIONS, and the next number each time it begins anew.
+GENERATIONS = 1_000
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
@@ -102,8 +104,9 @@ class RunDelta:
     """Some more text of a running step. Steps that run side by side have each their own order.
 
     `generation` grows when what was streamed before is void, `offset` counts this generation's characters
-    before this text. `rev` is the run's revision when the step was claimed, 0 where it is not known: a
-    state older than that is told no more.
+    before this text. `rev` is the run's revision when the step was claimed: a state older than that is told no
+    more, and the text is not told where a state as new or newer has ended that attempt. It is 0 where it is not
+    known, which only the run of an agent may leave so.
     """
 
     run_id: UUID
@@ -114,3 +117,8 @@ class RunDelta:
     progress: float
     status: str = "running"
     rev: int = 0
+
+    @property
+    def again(self) -> bool:
+        """Whether the step was tried before."""
+        return self.generation >= 2 * GENERATIONS

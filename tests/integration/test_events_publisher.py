@@ -334,54 +334,19 @@ class LossyProxy:
             end.close()
 
 
-def test_steps_that_stream_side_by_side_drop_nothing_of_each_other(publisher, reader):
-    run = SomeRun(kind="workflow")
-    running = {"left": "running", "right": "running", "join": "pending"}
-    publisher.run_update(run.state("running", steps=running))
-
-    def text(step: str, offset: int, words: str, *, rev: int, generation: int = 1000) -> RunDelta:
-        return RunDelta(run.id, generation, offset, words, step, 0.1, rev=rev)
-
-    told = [
-        publisher.run_delta(text("left", 0, "ab", rev=2)),
-        publisher.run_delta(text("right", 0, "xy", rev=3)),
-        publisher.run_delta(text("left", 2, "cd", rev=2)),
-        publisher.run_delta(text("left", 2, "cd", rev=2)),  # a repeated call
-        publisher.run_delta(text("right", 2, "z", rev=3)),
-    ]
-    assert told == [True, True, True, False, True]
-    data = snapshot(reader, run)[1]["data"]
-    assert (data["text"], data["texts"]) == ("xyz", {"left": "abcd", "right": "xyz"})
-    assert data["steps"] == running
-
-    assert publisher.run_delta(text("right", 0, "new", rev=4, generation=2000)) is True  # its second attempt
-    assert snapshot(reader, run)[1]["data"]["texts"] == {"left": "abcd", "right": "new"}
-
-    run.rev = 5
-    publisher.run_update(run.state("running", steps={"left": "completed", "right": "running", "join": "pending"}))
-    assert publisher.run_delta(text("left", 2, "cd", rev=2)) is False  # late, of a step that has ended
-    assert snapshot(reader, run)[1]["data"]["texts"] == {"right": "new"}
-
-
-def test_the_text_of_all_steps_together_is_bounded_and_ended_steps_make_room(publisher, reader):
-    run = SomeRun(kind="workflow")
-    publisher.run_update(run.state("running", steps={"a": "running", "b": "running"}))
-    publisher.run_delta(RunDelta(run.id, 1000, 0, "x" * TEXT_BYTES, "a", 0.1))
-    publisher.run_delta(RunDelta(run.id, 1000, 0, "no room", "b", 0.1))
-    data = snapshot(reader, run)[1]["data"]
-    assert (data["text"], data["text_truncated"]) == ("", True)
-    publisher.run_update(run.state("running", steps={"a": "completed", "b": "completed", "c": "running"}))
-    publisher.run_delta(RunDelta(run.id, 1000, 0, "room again", "c", 0.2))
-    assert snapshot(reader, run)[1]["data"]["texts"] == {"c": "room again"}
-
-
 def test_a_run_that_was_let_go_on_tells_its_states_and_its_text_again(publisher, reader):
-    run = SomeRun(kind="workflow")
-    publisher.run_update(run.state("running", 0.5, steps={"a": "running"}))
-    publisher.run_delta(RunDelta(run.id, 1000, 0, "first", "a", 0.5, rev=run.rev))
-    publisher.run_update(run.state("failed", 0.5, steps={"a": "failed"}, error="no"))
-    assert publisher.run_update(run.state("queued", 0.5, steps={"a": "pending"})) is True
-    assert publisher.run_update(run.state("running", 0.5, steps={"a": "running"})) is True
-    assert publisher.run_delta(RunDelta(run.id, 2000, 0, "second", "a", 0.6, rev=run.rev)) is True
+    run = SomeRun()
+    publisher.run_update(run.state("running", 0.5))
+    first = RunDelta(run.id, 1000, 0, "x" * TEXT_BYTES, "lead_agent", 0.5, rev=run.rev)
+    late = RunDelta(run.id, 1000, TEXT_BYTES, " late", "lead_agent", 0.5, rev=run.rev)
+    publisher.run_delta(first)
+    publisher.run_update(run.state("failed", 0.5, error="no"))
+
+    assert publisher.run_update(run.state("queued", 0.5)) is True
+    assert publisher.run_update(run.state("running", 0.5)) is True
+    second = RunDelta(run.id, 2000, 0, "second", "lead_agent", 0.6, rev=run.rev)
+    assert publisher.run_deltas([first, late, second, late]) == [False, False, True, False]
+
     data = snapshot(reader, run)[1]["data"]
     assert (data["status"], data["text"]) == ("running", "second")
+    assert events(reader, run)[-1]["data"]["reset"] is True

@@ -1,24 +1,33 @@
 -- Tell some more text of a step of a run. KEYS: meta, log, text (a hash by step). Answers 1, or 0 where it was not newer.
 -- Each step has its own order: generation, then offset. Steps of one run stream side by side.
-local channel, open, middle, rev, generation, offset, length, status, progress, tail, added, limit, step =
+local channel, open, middle, rev, generation, offset, length, status, progress, tail, added, limit, step, again =
   ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12],
-  ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17]
+  ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17], ARGV[18]
 local meta, log, text = KEYS[1], KEYS[2], KEYS[3]
 local generation_of, offset_of, from_of, full_of = 'g:' .. step, 'o:' .. step, 'from:' .. step, 'full:' .. step
 
 epoch_of(meta, log, text)
-local known = redis.call('HMGET', meta, 'rev', 'floor', 'terminal', 'progress', generation_of, offset_of, full_of)
-local known_rev, floor = tonumber(known[1] or -1), tonumber(known[2] or -1)
-if known[3] == '1' and rev <= known_rev then return 0 end
+local known = redis.call('HMGET', meta, 'rev', 'floor', 'terminal', 'progress', generation_of, offset_of, full_of,
+  'ended', 'running', 'after:' .. step)
+local known_rev, floor, ended = tonumber(known[1] or -1), tonumber(known[2] or -1), tonumber(known[8] or -1)
+local steps, stored, full = known[9], known[4], known[7]
+
+-- Of an attempt that is over. `rev` is the run's revision at the step's claim, so it is over where the run ended at that
+-- revision or later, where a state as new does not have the step running, and where the step was not running at that
+-- revision or later before it came to run again. A step's other fields are gone by then.
+if rev > 0 and rev <= ended then return 0 end
+if rev <= known_rev and (known[3] == '1' or steps and not listed(steps, step)) then return 0 end
+if rev <= tonumber(known[10] or -1) then return 0 end
 
 local reset = ''
 local known_generation, known_offset = tonumber(known[5] or -1), tonumber(known[6] or 0)
 if generation < known_generation then return 0 end
 if generation > known_generation then
-  if known_offset > 0 then reset = ',"reset":true' end
+  -- A workflow's step that was forgotten between its attempts may have streamed in an earlier one.
+  if known_offset > 0 or steps and not known[5] and again == '1' then reset = ',"reset":true' end
   if length == 0 and reset == '' then return 0 end
   known_offset = 0
-  known[7] = false
+  full = false
   drop_text(meta, text, step)
   redis.call('HDEL', meta, full_of, from_of)
 elseif offset < known_offset or length == 0 then
@@ -26,15 +35,23 @@ elseif offset < known_offset or length == 0 then
 end
 -- Text was lost on the way here: what is kept begins after the hole.
 if offset > known_offset then
+  full = false
   drop_text(meta, text, step)
+  redis.call('HDEL', meta, full_of)
   redis.call('HSET', meta, from_of, offset)
 end
 
-if known[3] ~= '1' then progress = not_less(known[4], progress) end
+-- The run goes on after its end and this is the first to say so: how, the database knows, where somebody asks before the
+-- next state is told.
+if known[3] == '1' then
+  redis.call('HDEL', meta, 'rev', 'status', 'tail', 'terminal')
+  stored = nil
+end
+progress = not_less(stored, progress)
 redis.call('HSET', meta, generation_of, generation, offset_of, offset + length, 'progress', progress,
   'floor', math.max(floor, rev), 'text_step', step)
 if known[1] and known[3] ~= '1' then redis.call('HSET', meta, 'status', status) end
-if not known[7] then
+if not full and length > 0 then
   if tonumber(redis.call('HGET', meta, 'bytes') or 0) + #added <= limit then
     redis.call('HSET', text, step, (redis.call('HGET', text, step) or '') .. added)
     redis.call('HINCRBY', meta, 'bytes', #added)

@@ -1,12 +1,13 @@
--- Make the database's state the topic's where Redis has none; tells nobody. KEYS: meta, log, text.
-local rev, status, terminal, progress, tail, owner =
-  tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
-epoch_of(KEYS[1], KEYS[2], KEYS[3])
-local known = redis.call('HMGET', KEYS[1], 'rev', 'progress')
-if known[1] then return 0 end
-redis.call('HSET', KEYS[1], 'rev', rev, 'status', status, 'progress', not_less(known[2], progress), 'tail', tail,
-  'terminal', terminal, 'owner', owner, 'ms', NOW)
-redis.call('EXPIRE', KEYS[1], KEEP)
-redis.call('EXPIRE', KEYS[2], KEEP)
-redis.call('EXPIRE', KEYS[3], KEEP)
+-- Make the database's state the topic's where Redis has none; tells nobody. KEYS: meta, log, text. Answers whether it did.
+local rev, status, terminal, progress, tail, owner, running =
+  tonumber(ARGV[5]), ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
+local meta, log, text = KEYS[1], KEYS[2], KEYS[3]
+epoch_of(meta, log, text)
+local known = redis.call('HMGET', meta, 'rev', 'progress', 'floor')
+-- As in state.lua: text of a later revision was told since the database was read.
+if known[1] or rev < tonumber(known[3] or -1) then return 0 end
+put_state(meta, text, rev, status, not_less(known[2], progress), tail, terminal, owner, running)
+redis.call('EXPIRE', meta, KEEP)
+redis.call('EXPIRE', log, KEEP)
+redis.call('EXPIRE', text, KEEP)
 return 1

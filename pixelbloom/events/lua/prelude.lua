@@ -33,11 +33,48 @@ local function not_less(stored, offered)
   return offered
 end
 
--- Forget what a step has streamed; `bytes` counts what is kept of the whole run.
+-- Forget the text that a step has streamed; `bytes` counts what is kept of the whole run.
 local function drop_text(meta, text, step)
   local length = redis.call('HSTRLEN', text, step)
-  if length > 0 then
-    redis.call('HDEL', text, step)
-    redis.call('HINCRBY', meta, 'bytes', -length)
+  if length > 0 then redis.call('HINCRBY', meta, 'bytes', -length) end
+  redis.call('HDEL', text, step)
+end
+
+-- Whether a step is in a list of steps, as it stands between spaces.
+local function listed(steps, step)
+  return string.find(steps, ' ' .. step .. ' ', 1, true) ~= nil
+end
+
+-- Forget all steps of a workflow but those that run: their texts, and their fields `<name>:<step>` in meta. What comes
+-- late of them is known by its revision: see delta.lua.
+local function keep_only(meta, text, running)
+  for _, step in ipairs(redis.call('HKEYS', text)) do
+    if not listed(running, step) then drop_text(meta, text, step) end
+  end
+  for _, field in ipairs(redis.call('HKEYS', meta)) do
+    local step = string.match(field, '^%a+:(.+)$')
+    if step and not listed(running, step) then redis.call('HDEL', meta, field) end
+  end
+end
+
+-- Note of the steps that a newer state finds running, and the state at `rev` did not, that text of theirs from a claim
+-- up to that revision is of an attempt that is over.
+local function came_to_run(meta, before, rev, running)
+  for step in string.gmatch(running, '%S+') do
+    if not listed(before, step) then redis.call('HSET', meta, 'after:' .. step, rev) end
+  end
+end
+
+-- Make a state the topic's. `running` lists a workflow's steps that run now; it is empty for an agent's run.
+local function put_state(meta, text, rev, status, progress, tail, terminal, owner, running)
+  redis.call('HSET', meta, 'rev', rev, 'status', status, 'progress', progress, 'tail', tail, 'terminal', terminal,
+    'owner', owner, 'ms', NOW)
+  if terminal == '1' then
+    redis.call('HSET', meta, 'ended', rev, 'bytes', 0)
+    redis.call('DEL', text)
+  end
+  if running ~= '' then
+    redis.call('HSET', meta, 'running', running)
+    keep_only(meta, text, running)
   end
 end

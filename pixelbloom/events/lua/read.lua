@@ -1,9 +1,10 @@
 -- Read a topic for one who has everything up to `since` of `epoch`. KEYS: meta, log, text.
 -- Answers {"missing"} where the state is not known here, or {"recovered", epoch, seq, owner, {messages}}, or
--- {"snapshot", epoch, seq, owner, data, terminal, step, from, full, many, {step, text, ...}}; `step` streamed last.
+-- {"snapshot", epoch, seq, owner, data, terminal, step, from, full, running, {step, text, ...}}; `step` streamed last and
+-- `running` is empty but for a workflow.
 local since, epoch = ARGV[5], ARGV[6]
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'rev', 'owner', 'status', 'progress', 'tail', 'terminal',
-  'text_step', 'many')
+  'text_step', 'running')
 if not known[3] then return {'missing'} end
 local seq = tonumber(known[2])
 

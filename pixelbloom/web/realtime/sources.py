@@ -13,6 +13,9 @@ from pixelbloom.events.types import RunUpdate
 
 Found = Recovered | Snapshot
 
+#: How often the database is asked where text of a later revision is told meanwhile.
+ATTEMPTS = 3
+
 
 class Source(Protocol):
     """The topics of one kind."""
@@ -48,14 +51,15 @@ class RunSource:
         found = self._reader.read(topic, since, epoch)
         if found is not None:
             return found
-        update = self._load(topic.id)
-        if update is None:
-            return None
-        self._publisher.install(update)
-        found = self._reader.read(topic, since, epoch)
-        if found is None:
-            raise Unavailable("Redis does not keep the run's state; try again.", 1)
-        return found
+        for _ in range(ATTEMPTS):
+            update = self._load(topic.id)
+            if update is None:
+                return None
+            self._publisher.install(update)
+            found = self._reader.read(topic, since, epoch)
+            if found is not None:
+                return found
+        raise Unavailable("Redis does not keep the run's state; try again.", 1)
 
     def allows(self, principal: Principal, topic: Topic, found: Found) -> bool:  # noqa: ARG002
         return principal.may_read(UUID(found.owner) if found.owner else None)

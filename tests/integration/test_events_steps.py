@@ -1,0 +1,527 @@
+"""Steps of a workflow that run side by side: each one's text once, in its own order, as long as it runs."""
+
+import json
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from pixelbloom.events.publisher import TEXT_BYTES, Publisher
+from pixelbloom.events.reader import Recovered, Snapshot, TopicReader
+from pixelbloom.events.topics import Keys, Topic, user_feed
+from pixelbloom.events.types import RunDelta, RunUpdate
+from tests.servers.redis import OwnRedis
+from tests.servers.workflows import Attempt, SomeWorkflow
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def publisher(server: OwnRedis) -> Publisher:
+    return Publisher(server.client)
+
+
+@pytest.fixture
+def reader(server: OwnRedis) -> TopicReader:
+    return TopicReader(server.client)
+
+
+def events(reader: TopicReader, run: SomeWorkflow, since: int = 0) -> list[dict[str, Any]]:
+    """The data of every event after that one."""
+    found = reader.read(Topic.parse(run.topic), since=since)
+    assert isinstance(found, Recovered)
+    told = [json.loads(message.partition(b"\n")[2]) for message in found.messages]
+    assert [event["seq"] for event in told] == list(range(since + 1, since + 1 + len(told)))
+    return [event["data"] for event in told]
+
+
+def snapshot(reader: TopicReader, run: SomeWorkflow) -> dict[str, Any]:
+    found = reader.read(Topic.parse(run.topic))
+    assert isinstance(found, Snapshot)
+    return json.loads(found.frame)["data"]
+
+
+def wipe(server: OwnRedis, run: SomeWorkflow) -> None:
+    """Redis loses the topic."""
+    keys = Keys.of(run.topic)
+    server.client.delete(keys.meta, keys.log, keys.text)
+
+
+def fields_of_steps(server: OwnRedis, run: SomeWorkflow) -> set[str]:
+    """The steps of which Redis keeps anything."""
+    keys = Keys.of(run.topic)
+    in_meta = {field.decode().partition(":")[2] for field in server.client.hkeys(keys.meta)}
+    return {*in_meta, *(step.decode() for step in server.client.hkeys(keys.text))} - {""}
+
+
+def test_steps_that_stream_side_by_side_drop_nothing_of_each_other(publisher, reader):
+    run = SomeWorkflow("left", "right", "join")
+    left, right = run.claim("left"), run.claim("right")
+    publisher.run_updates(run.states)
+    deltas = [left.text("ab"), right.text("xy"), left.text("cd"), right.text("z")]
+
+    assert publisher.run_deltas(deltas) == [True] * 4
+    assert publisher.run_deltas(deltas) == [False] * 4
+    data = snapshot(reader, run)
+    assert (data["text"], data["texts"]) == ("xyz", {"left": "abcd", "right": "xyz"})
+    assert data["steps"] == {"left": "running", "right": "running", "join": "pending"}
+    assert "text_from" not in data
+
+
+def test_a_new_beginning_of_one_step_voids_that_steps_text_only(publisher, reader):
+    run = SomeWorkflow("left", "right")
+    left, right = run.claim("left"), run.claim("right")
+    publisher.run_updates(run.states)
+    publisher.run_deltas([left.text("ab"), right.text("xy"), left.restart().text("new"), right.text("z")])
+
+    told = [(data["step"], data["delta"], data.get("reset", False)) for data in events(reader, run)[3:]]
+    assert told == [("left", "ab", False), ("right", "xy", False), ("left", "new", True), ("right", "z", False)]
+    assert snapshot(reader, run)["texts"] == {"left": "new", "right": "xyz"}
+
+
+def test_the_text_of_a_step_that_ended_goes_with_the_state_that_says_so_and_comes_back_no_more(publisher, reader):
+    run = SomeWorkflow("left", "right")
+    left, right = run.claim("left"), run.claim("right")
+    publisher.run_updates(run.states)
+    told = [left.text("ab"), right.text("xy")]
+    publisher.run_deltas(told)
+    late = left.text("cd")
+    publisher.run_update(run.end("left"))
+
+    assert publisher.run_deltas([*told, late]) == [False] * 3
+    data = snapshot(reader, run)
+    assert (data["text"], data["texts"]) == ("xy", {"right": "xy"})
+    publisher.run_update(run.end("right"))
+    data = snapshot(reader, run)
+    assert (data["text"], data["texts"]) == ("", {})
+
+
+def test_text_that_overtakes_the_state_of_its_claim_is_told(publisher, reader):
+    run = SomeWorkflow("left", "right")
+    left = run.claim("left")
+    publisher.run_updates(run.states)
+    right = run.claim("right")
+
+    assert publisher.run_deltas([right.text("xy"), left.text("ab")]) == [True, True]
+    assert snapshot(reader, run)["texts"] == {"left": "ab", "right": "xy"}
+    publisher.run_update(run.now)
+    assert snapshot(reader, run)["texts"] == {"left": "ab", "right": "xy"}
+
+
+def test_the_next_attempt_of_a_step_voids_the_text_of_the_last_one_which_may_come_late(publisher, reader):
+    run = SomeWorkflow("draft")
+    first = run.claim("draft")
+    publisher.run_updates(run.states)
+    told, late = first.text("half an answ"), first.text("er")
+    publisher.run_delta(told)
+    publisher.run_update(run.end("draft", "pending"))
+    second = run.claim("draft")
+
+    assert publisher.run_deltas([told, late]) == [False, False]
+    publisher.run_update(run.now)
+    assert publisher.run_deltas([told, late]) == [False, False]
+    assert publisher.run_delta(second.text("")) is True  # as the emitter begins a second attempt
+    assert snapshot(reader, run)["texts"] == {}
+    assert publisher.run_deltas([told, late, second.text(""), second.text("whole")]) == [False, False, False, True]
+    resets = [data.get("reset", False) for data in events(reader, run) if "delta" in data]
+    assert resets == [False, True, False]
+    assert snapshot(reader, run)["texts"] == {"draft": "whole"}
+
+
+def test_nothing_piles_up_of_the_items_of_a_map(server, publisher, reader):
+    run = SomeWorkflow("draft")
+    run.claim("draft")
+    publisher.run_updates(run.states)
+    for n in range(30):
+        item = run.claim(f"draft[{n}]")
+        publisher.run_update(item.update)
+        publisher.run_deltas([item.text("a"), item.restart().text("b"), item.text("c"), item.text("d")])
+        del run.steps[item.step]  # the state has the items that run
+        publisher.run_update(run.change())
+        assert fields_of_steps(server, run) <= {"draft"}
+
+    publisher.run_update(run.end("draft"))
+    assert fields_of_steps(server, run) == set()
+    assert server.client.hget(Keys.of(run.topic).meta, "bytes") == b"0"
+
+
+def test_the_text_of_all_steps_together_is_bounded_and_ended_steps_make_room(publisher, reader):
+    run = SomeWorkflow("a", "b", "c")
+    a, b = run.claim("a"), run.claim("b")
+    publisher.run_updates(run.states)
+    publisher.run_deltas([a.text("x" * (TEXT_BYTES - 3)), b.text("fi"), b.text("more")])
+    data = snapshot(reader, run)
+    assert (data["text"], data["text_truncated"], len(data["texts"]["a"])) == ("fi", True, TEXT_BYTES - 3)
+
+    publisher.run_update(run.end("a"))
+    publisher.run_delta(b.text("no room that would make a hole"))
+    data = snapshot(reader, run)
+    assert (data["text"], data["text_truncated"], data["texts"]) == ("fi", True, {"b": "fi"})
+    b.text("lost")
+    publisher.run_delta(b.text("whole from here"))
+    data = snapshot(reader, run)
+    assert (data["text"], data["text_from"]) == ("whole from here", 40)
+    assert "text_truncated" not in data
+    publisher.run_update(run.end("b"))
+    c = run.claim("c")
+    publisher.run_updates(run.states)
+    publisher.run_delta(c.text("room again"))
+    data = snapshot(reader, run)
+    assert (data["text"], data["texts"]) == ("room again", {"c": "room again"})
+    assert "text_truncated" not in data
+
+
+def test_text_lost_on_the_way_shows_in_the_text_of_its_step_only(publisher, reader):
+    run = SomeWorkflow("left", "right")
+    left, right = run.claim("left"), run.claim("right")
+    publisher.run_updates(run.states)
+    publisher.run_deltas([left.text("abc"), right.text("xyz")])
+    left.text("lost")
+    publisher.run_delta(left.text("def"))
+    data = snapshot(reader, run)
+    assert (data["text"], data["text_from"], data["texts"]) == ("def", 7, {"left": "def", "right": "xyz"})
+
+    publisher.run_delta(left.restart().text("new"))
+    data = snapshot(reader, run)
+    assert (data["text"], data["texts"]) == ("new", {"left": "new", "right": "xyz"})
+    assert "text_from" not in data
+
+    left.text("lost")
+    publisher.run_deltas([left.text("def"), right.text("!")])
+    data = snapshot(reader, run)
+    assert (data["text"], data["texts"]) == ("xyz!", {"left": "def", "right": "xyz!"})
+    assert "text_from" not in data
+
+
+def test_progress_goes_forward_where_steps_estimate_it_differently(publisher, reader):
+    run = SomeWorkflow("left", "right", user_id=uuid4())
+    left, right = run.claim("left"), run.claim("right")
+    publisher.run_updates(run.states)
+    publisher.run_deltas([left.text("a", 0.2), right.text("x", 0.6), left.text("b", 0.3), right.text("y", 0.61)])
+    publisher.run_update(run.end("left", progress=0.5))
+    publisher.run_delta(right.text("z", 0.7))
+
+    assert [data["progress"] for data in events(reader, run)] == [0, 0, 0, 0.2, 0.6, 0.6, 0.61, 0.61, 0.7]
+    flat = reader.feed(user_feed(run.user_id, "workflows"), since=0, epoch="none").messages
+    assert [json.loads(message.partition(b"\n")[2])["data"]["progress"] for message in flat] == [0, 0, 0, 0.61]
+    assert b'"steps"' not in b"".join(flat)
+
+
+def test_a_run_that_goes_on_after_its_end_tells_its_states_and_its_new_text(publisher, reader):
+    run = SomeWorkflow("a", "b")
+    first = run.claim("a")
+    publisher.run_updates(run.states)
+    told, late = first.text("first", 0.4), first.text(" late", 0.4)
+    publisher.run_delta(told)
+    publisher.run_update(run.change("failed", a="failed", b="cancelled"))
+    assert publisher.run_deltas([told, late]) == [False, False]
+
+    assert publisher.run_update(run.change("queued", a="pending", b="pending")) is True
+    assert publisher.run_deltas([told, late]) == [False, False]
+    second = run.claim("a")
+    assert publisher.run_update(run.now) is True
+    assert publisher.run_deltas([told, late, second.text("second", 0.3)]) == [False, False, True]
+
+    data = snapshot(reader, run)
+    assert (data["status"], data["progress"], data["texts"]) == ("running", 0.3, {"a": "second"})
+    assert events(reader, run)[-1]["reset"] is True
+    assert publisher.run_update(run.change("completed", a="completed", b="completed", progress=1)) is True
+    assert "texts" not in snapshot(reader, run)
+
+
+def test_text_that_is_the_first_to_say_that_a_run_goes_on_begins_its_progress_anew(publisher, reader):
+    """The states are left to the outbox; whoever comes meanwhile gets the database's."""
+    run = SomeWorkflow("a", "b")
+    first, other = run.claim("a"), run.claim("b")
+    publisher.run_updates(run.states)
+    old = [first.text("first", 0.9), other.text("other", 0.9)]
+    publisher.run_deltas(old)
+    publisher.run_update(run.change("failed", a="failed", b="cancelled"))
+    run.change("queued", a="pending", b="pending", progress=0.1)
+    second = run.claim("a")
+    delta = second.text("second", 0.3)
+    assert publisher.run_deltas([delta, delta, *old]) == [True, False, False, False]
+
+    assert reader.read(Topic.parse(run.topic)) is None
+    assert publisher.install(run.states[3]) is False  # read before the run went on
+    assert publisher.install(run.now) is True
+    data = snapshot(reader, run)
+    assert (data["status"], data["progress"], data["texts"]) == ("running", 0.3, {"a": "second"})
+    assert publisher.run_updates(run.states) == [False] * len(run.states)
+    publisher.run_delta(second.text("!", 0.2))
+    publisher.run_update(run.change(progress=0.2))
+    assert [data["progress"] for data in events(reader, run)][-3:] == [0.3, 0.3, 0.3]
+
+
+def test_a_workflow_read_from_the_database_has_its_texts_too(server, publisher, reader):
+    run = SomeWorkflow("left", "right")
+    left, right = run.claim("left"), run.claim("right")
+    publisher.run_updates(run.states)
+    publisher.run_deltas([left.text("ab"), right.text("xy")])
+    wipe(server, run)
+    publisher.run_deltas([left.text("cd"), right.text("z")])
+    run.end("right")
+
+    publisher.install(run.now)
+
+    data = snapshot(reader, run)
+    assert (data["text"], data["texts"], data["steps"]["right"]) == ("", {"left": "cd"}, "completed")
+    assert publisher.run_deltas([right.text("late"), left.text("ef")]) == [False, True]
+
+
+def test_an_agents_run_has_neither_steps_nor_texts(publisher, reader):
+    run = SomeWorkflow("a")
+    update = RunUpdate(**{**run.now.__dict__, "kind": "agent", "status": "running", "steps": None})
+    publisher.run_update(update)
+    publisher.run_delta(RunDelta(run.id, 1000, 0, "abc", "lead_agent", 0.1))
+
+    data = snapshot(reader, run)
+
+    assert data["text"] == "abc"
+    assert not {"steps", "texts"} & set(data)
+
+
+class Client:
+    """One who was there from the beginning and follows docs/realtime.md."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.status = ""
+        self.progress = 0.0
+        self.steps: dict[str, str] = {}
+        #: What it shows: it forgets a step's text only when told that it is void.
+        self.shown: dict[str, str] = {}
+        #: What a snapshot should have: only of steps that run, and in one piece.
+        self.kept: dict[str, str] = {}
+        self.ends: dict[str, int] = {}
+        self.last = ""
+
+    def hear(self, data: dict[str, Any]) -> None:
+        self.seq += 1
+        again = self.status == "failed" and data["status"] != "failed"
+        assert data["progress"] >= self.progress or again, "progress went backwards"
+        self.status, self.progress = data["status"], data["progress"]
+        if "delta" in data:
+            self._more(data["step"], data["offset"], data["delta"], data.get("reset", False))
+        else:
+            self.state(data["steps"], over=data["status"] == "failed")
+
+    def state(self, steps: dict[str, str], *, over: bool) -> None:
+        self.steps = steps
+        for step in list(self.ends):
+            if over or steps.get(step) != "running":
+                self.kept.pop(step, None)
+                del self.ends[step]
+
+    def _more(self, step: str, offset: int, delta: str, reset: bool) -> None:
+        if reset:
+            self.shown[step] = self.kept[step] = ""
+            self.ends[step] = 0
+        whole = offset == self.ends.get(step, 0)
+        self.shown[step] = self.shown.get(step, "") + delta
+        self.kept[step] = self.kept.get(step, "") + delta if whole else delta
+        self.ends[step] = offset + len(delta)
+        self.last = step
+
+    def agrees(self, data: dict[str, Any]) -> None:
+        """Whether a latecomer's snapshot says the same."""
+        assert (data["status"], data["progress"]) == (self.status, self.progress)
+        assert data["steps"] == self.steps
+        if self.status != "failed":
+            assert data["texts"] == {step: text for step, text in self.kept.items() if text}
+            assert data["text"] == self.kept.get(self.last, "")
+
+
+def test_no_interleaving_of_two_steps_loses_or_repeats_anything(publisher, reader):
+    """Every order in which two workers commit, tell and stream; what was told is told again after each act."""
+    acts = 5
+    for firsts in combinations(range(2 * acts), acts):
+        run, client = SomeWorkflow("left", "right"), Client()
+        publisher.run_update(run.now)
+        workers = [worker(run, "left", 0.1), worker(run, "right", 0.3)]
+        told: list[RunUpdate | RunDelta] = []
+        for n in range(2 * acts):
+            act = next(workers[0 if n in firsts else 1])
+            if act is None:
+                continue
+            if isinstance(act, RunDelta):
+                assert publisher.run_delta(act) is True, "text of a running step was dropped"
+            else:
+                publisher.run_update(act)
+            told.append(act)
+            assert not any(publisher.run_deltas([delta for delta in told if isinstance(delta, RunDelta)]))
+            assert not any(publisher.run_updates([state for state in told if isinstance(state, RunUpdate)]))
+            for data in events(reader, run, client.seq):
+                client.hear(data)
+            client.agrees(snapshot(reader, run))
+        assert client.shown == {"left": "left one, left two", "right": "right one, right two"}
+        assert client.steps == {"left": "completed", "right": "completed"}
+        assert client.kept == {}
+
+
+def worker(run: SomeWorkflow, step: str, progress: float) -> Iterator[RunUpdate | RunDelta | None]:
+    """What a worker does with a step, act by act; None where it only commits."""
+    attempt = run.claim(step)
+    yield None
+    yield attempt.update
+    yield attempt.text(f"{step} one, ", progress)
+    yield attempt.text(f"{step} two", progress * 2)
+    yield run.end(step, progress=run.progress + 0.2)
+
+
+#: Each character of the text says of which generation it is, and at which place.
+FIRST, WIDTH = 0x4E00, 100
+
+
+class TopicMachine(RuleBasedStateMachine):
+    """Workers, the outbox and latecomers do what they like, early, late and twice."""
+
+    server: OwnRedis
+
+    @initialize()
+    def begin(self) -> None:
+        self.publisher, self.reader = Publisher(self.server.client), TopicReader(self.server.client)
+        self.run = SomeWorkflow("a", "b")
+        self.client = Client()
+        self.live: dict[str, Attempt] = {}
+        self.newest: dict[str, RunDelta] = {}
+        self.deltas: list[RunDelta] = []
+        self.told: set[int] = set()
+        self.publisher.run_update(self.run.now)
+        self.told.add(id(self.run.now))
+        self.listen()
+
+    @rule(data=st.data(), what=st.sampled_from(["work"] * 12 + ["send", "tell"] * 3 + ["come", "forget"]))
+    def turn(self, data: st.DataObject, what: str) -> None:
+        """One rule, or hypothesis would leave out the work in every second example."""
+        {"work": self.work, "send": self.send_any, "tell": self.tell_any, "come": self.come, "forget": self.forget}[
+            what
+        ](data)
+
+    def work(self, data: st.DataObject) -> None:
+        """What the database and the workers do. What is made may be told at once, later, or never."""
+        step = data.draw(st.sampled_from("ab"))
+        act = data.draw(st.sampled_from(["stream", "stream", "restart", "completed", "pending", "pending", "failed"]))
+        tell = data.draw(st.sampled_from([True, True, False]))
+        made: RunUpdate | RunDelta
+        if self.run.over:
+            made = self.run.change("queued", a="pending", b="pending", progress=0.0)
+        elif step not in self.live and self.run.steps[step] == "pending":
+            attempt = self.live[step] = self.run.claim(step)
+            made = attempt.update
+            if attempt.number > 1:
+                self.deltas.append(attempt.text(""))  # as the emitter begins one
+        elif step not in self.live or act == "failed":
+            self.live.clear()
+            made = self.run.change("failed", a="failed", b="failed")
+        elif act == "stream":
+            made = self.stream(self.live[step], data.draw(st.integers(1, 3)), data.draw(st.integers(0, 100)) / 100)
+        elif act == "restart":
+            made = self.live[step].restart().text("")
+            self.deltas.append(made)
+        else:
+            del self.live[step]
+            made = self.run.end(step, act, progress=min(1.0, self.run.progress + 0.1))
+        if tell and isinstance(made, RunUpdate):
+            self.tell(made)
+        elif tell:
+            self.send(made)
+
+    def stream(self, attempt: Attempt, length: int, progress: float) -> RunDelta:
+        generation, offset = attempt.place
+        text = "".join(chr(FIRST + generation * WIDTH + offset + n) for n in range(length))
+        self.deltas.append(attempt.text(text, progress))
+        self.newest[attempt.step] = self.deltas[-1]
+        return self.deltas[-1]
+
+    # What comes late
+
+    def send_any(self, data: st.DataObject) -> None:
+        if self.deltas:
+            self.send(data.draw(st.sampled_from(self.deltas[-8:])))
+
+    def tell_any(self, data: st.DataObject) -> None:
+        self.tell(data.draw(st.sampled_from(self.run.states[-5:])))
+
+    def repeat(self) -> None:
+        """Everything that was told comes once more."""
+        assert not any(self.publisher.run_deltas([delta for delta in self.deltas if id(delta) in self.told]))
+        assert not any(self.publisher.run_updates([state for state in self.run.states if id(state) in self.told]))
+
+    def send(self, delta: RunDelta) -> None:
+        attempt = self.live.get(delta.step)
+        due = delta is self.newest.get(delta.step) and attempt is not None and attempt.goes_on_from(delta)
+        news = self.publisher.run_delta(delta)
+        assert not (news and id(delta) in self.told), "text was told twice"
+        assert news or id(delta) in self.told or not due, "new text of a running step was dropped"
+        self.told |= {id(delta)} if news else set()
+        self.listen()
+
+    def tell(self, state: RunUpdate) -> None:
+        news = self.publisher.run_update(state)
+        assert not (news and id(state) in self.told), "a state was told twice"
+        if news:
+            self.told.add(id(state))
+            running = {step for step, status in state.steps.items() if status == "running"}
+            assert fields_of_steps(self.server, self.run) <= (set() if state.terminal else running)
+        self.listen()
+
+    # Those who are there, and those who come
+
+    def come(self, data: st.DataObject) -> None:
+        if self.reader.read(Topic.parse(self.run.topic)) is None:
+            read_earlier = data.draw(st.sampled_from(self.run.states[-3:]))
+            for state in (read_earlier, self.run.now):
+                if self.publisher.install(state):
+                    self.told.add(id(state))
+                    said = snapshot(self.reader, self.run)
+                    self.client.status, self.client.progress = said["status"], said["progress"]
+                    self.client.state(state.steps, over=state.terminal)
+        self.listen()
+
+    def forget(self, _: st.DataObject) -> None:
+        """Redis loses its data; everybody begins anew."""
+        wipe(self.server, self.run)
+        self.told.clear()
+        self.client = Client()
+
+    def listen(self) -> None:
+        meta = Keys.of(self.run.topic).meta
+        known = self.server.client.hmget(meta, "rev", "seq")
+        if known[0] is None:
+            # Nobody can read the topic until a state is there; its history can be read then.
+            log = self.server.client.xrange(Keys.of(self.run.topic).log, min=f"{self.client.seq + 1}-0")
+            told = [json.loads(fields[b"m"].partition(b"\n")[2])["data"] for _, fields in log]
+        else:
+            told = events(self.reader, self.run, self.client.seq)
+        for data in told:
+            self.client.hear(data)
+        self.repeat()
+        if known[0] is not None:
+            self.client.agrees(snapshot(self.reader, self.run))
+        for step, text in self.client.shown.items():
+            places = [divmod(ord(character) - FIRST, WIDTH) for character in text]
+            assert len({generation for generation, _ in places}) <= 1, f"{step} shows void text"
+            assert places == sorted(set(places)), f"{step} shows text twice"
+
+
+def test_no_order_of_calls_breaks_the_rules_of_a_topic(server):
+    run_state_machine_as_test(
+        type("Machine", (TopicMachine,), {"server": server}),
+        settings=settings(
+            max_examples=100,
+            stateful_step_count=40,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
