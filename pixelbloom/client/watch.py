@@ -111,6 +111,8 @@ class RunWatcher:
                 return
             texts = data.get("texts")
             if isinstance(texts, Mapping):
+                for key in [key for key in self._at if key not in texts]:
+                    yield from self._forget(key, data)
                 for key, text in texts.items():
                     yield from self._whole(str(key), str(text), 0)
             else:
@@ -142,6 +144,14 @@ class RunWatcher:
                 yield RunText(more, start + len(seen), restart=False, step=step)
         else:
             yield RunText(text, start, restart=True, step=step)
+
+    def _forget(self, step: str, data: Mapping[str, Any]) -> Iterator[RunText]:
+        """The step has no text any more: it has ended, and what it wrote stands, or it begins anew."""
+        seen = self._seen.pop(step, "")
+        del self._at[step]
+        steps = data.get("steps")
+        if seen and isinstance(steps, Mapping) and steps.get(step) == "running":
+            yield RunText("", 0, restart=True, step=step)
 
     def _progress_of(self, data: Mapping[str, Any]) -> Iterator[RunProgress]:
         if isinstance(data.get("steps"), Mapping):

@@ -408,6 +408,62 @@ def test_a_hole_in_the_text_shows_in_the_offset() -> None:
     assert texts([play]) == [("ab", 0, False), ("yz", 24, False)]
 
 
+def test_steps_that_write_side_by_side_have_each_their_own_text() -> None:
+    both = {"a": "running", "b": "running"}
+
+    def play(peer: Peer) -> None:
+        topic = peer.take("subscribe")["topic"]
+        peer.subscribed(topic, 1)
+        peer.event(topic, 1, snapshot=True, status="running", steps=both, text="xy", texts={"a": "one", "b": "xy"})
+        peer.event(topic, 2, status="running", step="a", delta=" two", offset=3)
+        peer.event(topic, 3, status="running", step="b", delta="new", offset=0, reset=True)
+        peer.event(topic, 4, status="running", step="a", delta=" three", offset=7)
+        peer.event(topic, 5, status="running", step="a", steps={"a": "completed", "b": "running"})
+        peer.event(topic, 6, status="completed", outputs={"a": 1}, steps={"a": "completed", "b": "completed"})
+        peer.wait_until_gone()
+
+    watcher, server, _ = watch([play])
+    with server, watcher:
+        told = list(watcher)
+    assert [(e.step, e.text, e.offset, e.restart) for e in told if isinstance(e, RunText)] == [
+        ("a", "one", 0, False),
+        ("b", "xy", 0, False),
+        ("a", " two", 3, False),
+        ("b", "new", 0, True),
+        ("a", " three", 7, False),
+    ]
+    steps = [e.steps for e in told if isinstance(e, RunProgress)]
+    assert steps[0] == steps[1] == both
+    assert steps[-1] == {"a": "completed", "b": "completed"}
+    assert isinstance(told[-1], RunEnded)
+    assert told[-1].result == {"a": 1}
+
+
+def test_a_step_that_began_anew_while_the_connection_was_lost_is_told_from_its_beginning() -> None:
+    """Another one ended meanwhile: what it wrote stands."""
+
+    def play(peer: Peer) -> None:
+        topic = peer.take("subscribe")["topic"]
+        steps = {"a": "running", "b": "running"}
+        peer.subscribed(topic, 1)
+        peer.event(topic, 1, snapshot=True, status="running", steps=steps, text="", texts={"a": "wrong", "b": "right"})
+        peer.subscribed(topic, 1, epoch="e2", recovered=False)
+        steps = {"a": "running", "b": "completed"}
+        peer.event(topic, 1, snapshot=True, status="running", steps=steps, text="", texts={})
+        peer.event(topic, 2, status="running", step="a", delta="better", offset=0)
+        peer.event(topic, 3, status="completed", outputs={})
+        peer.wait_until_gone()
+
+    watcher, server, _ = watch([play])
+    with server, watcher:
+        assert [(e.step, e.text, e.restart) for e in watcher if isinstance(e, RunText)] == [
+            ("a", "wrong", False),
+            ("b", "right", False),
+            ("a", "", True),
+            ("a", "better", False),
+        ]
+
+
 def test_a_run_that_does_not_exist_is_not_found() -> None:
     def refuse(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]
