@@ -53,6 +53,8 @@ def _sentence(rule: Any, wanted: Any, schema: Any) -> str:
             return f"must be of type {wanted if isinstance(wanted, str) else ' or '.join(wanted)}"
         case "enum":
             return f"must be one of {', '.join(str(value) for value in wanted)}"
+        case "pattern" if wanted == r"\S":
+            return "must not be blank"
         case "pattern":
             return "has not the right form"
         case "uniqueItems":

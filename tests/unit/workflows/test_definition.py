@@ -181,7 +181,7 @@ def test_the_examples_of_the_built_in_workflows_are_taken() -> None:
     ("inputs", "field", "words"),
     [
         ({"message": 7}, "inputs.message", "type string"),
-        ({"message": ""}, "inputs.message", "minLength 1"),
+        ({"message": ""}, "inputs.message", "must not be blank"),
         ({"message": "m", "colour": "red"}, "inputs", "not known; known are lead_id, name"),
         ({"message": "m", "goals": ["a", 7]}, "inputs.goals.1", "type string"),
         ({"message": "m", "name": "x\x00"}, "inputs.name", "NUL"),

@@ -3,22 +3,16 @@
 import contextlib
 import tracemalloc
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelbloom.agents import registry
 from pixelbloom.errors import StepRejected
-from pixelbloom.runs.claim import Claim
-from pixelbloom.runs.rendering import Rendered
 from pixelbloom.runs.rendering import render as rendered
-from pixelbloom.runs.workflows.builtin import builtin
-from pixelbloom.runs.workflows.definition import ApprovalStep, Definition, Step
-from pixelbloom.runs.workflows.expressions import ExpressionFault, evaluate, holds, render, uses
-from pixelbloom.runs.workflows.graph import order
+from pixelbloom.runs.workflows.expressions import ExpressionFault, evaluate, holds, render
 from pixelbloom.runs.workflows.reading import read_definition
+from tests.unit.workflows.claims import claim
 
 CONTEXT = {"inputs": {"name": "Ada", "n": 3, "words": ["a", "b"]}, "outputs": {"a": None}, "steps": {}}
 
@@ -87,55 +81,6 @@ def test_a_small_text_cannot_make_a_large_value(expression: str) -> None:
 def test_any_text_is_an_expression_or_a_fault(text: str) -> None:
     with contextlib.suppress(ExpressionFault):
         evaluate(text, CONTEXT)
-
-
-# Steps, from their definition and what is known
-
-
-def claim(step: Step, inputs: Any, steps: dict[str, Any]) -> Claim:
-    return Claim(
-        run_id=uuid4(),
-        key=step.key,
-        token=1,
-        attempt=1,
-        kind=step.kind,
-        agent_type=getattr(step, "agent", None),
-        input={},
-        spec=step.model_dump(mode="json", exclude_none=True),
-        context={"inputs": inputs, "steps": {key: steps[key] for key in uses(step)}},
-        timeout_seconds=1,
-        backoff_seconds=1,
-        user_id=None,
-        correlation_id=None,
-        progress=0,
-        share=1,
-        update={},
-    )
-
-
-@pytest.mark.parametrize("definition", builtin(), ids=lambda definition: definition.workflow_id)
-def test_a_built_in_workflow_goes_through_without_a_model(definition: Definition) -> None:
-    """Every input that is rendered is one that its agent takes."""
-    assert definition.inputs is not None
-    for inputs in definition.inputs["examples"]:
-        steps: dict[str, Any] = {}
-        for step in order(definition.steps):
-            found = rendered(claim(step, inputs, steps))
-            output: Any = None
-            status = "completed"
-            if isinstance(found, Rendered):
-                agent = registry.get(getattr(step, "agent", ""))
-                output = agent.fallback(agent.input.model_validate(found.input)).model_dump(mode="json")
-            elif isinstance(step, ApprovalStep):
-                assert found["what"] == "waiting"
-                assert found["input"]["message"]
-                output = {"approved": True, "comment": None}
-            else:
-                status = found["what"]
-                assert status == "skipped"
-            steps[step.key] = {"status": status, "output": output, "error": None}
-        last = steps[order(definition.steps)[-1].key]
-        assert last["output"]["body"]
 
 
 def test_a_map_becomes_its_items() -> None:
