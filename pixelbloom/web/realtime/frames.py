@@ -71,25 +71,31 @@ class Frame:
 
 
 def merge_deltas(frames: Sequence[Frame]) -> list[Frame]:
-    """The same story in fewer bytes: deltas of a topic that follow one another become one.
+    """The same story in fewer bytes: deltas of a topic's step that follow one another become one.
 
-    Its text is theirs put together, its `seq` the last one's. States stay as they are, and in their place.
+    Its text is theirs put together, its `seq` the last one's. States, and the deltas of other steps, stay in their place.
     """
     merged: list[Frame] = []
-    open_runs: dict[str, tuple[int, list[Frame]]] = {}
+    open_runs: dict[str, tuple[int, str, list[Frame]]] = {}
     for frame in frames:
-        if frame.kind == "delta":
-            if frame.topic in open_runs:
-                open_runs[frame.topic][1].append(frame)
-                continue
-            open_runs[frame.topic] = (len(merged), [frame])
-        elif frame.topic in open_runs:
-            at, run = open_runs.pop(frame.topic)
+        open_run = open_runs.get(frame.topic)
+        step = _step(frame) if frame.kind == "delta" else None
+        if open_run is not None and open_run[1] == step:
+            open_run[2].append(frame)
+            continue
+        if open_run is not None:
+            at, _, run = open_runs.pop(frame.topic)
             merged[at] = _merge(run)
+        if step is not None:
+            open_runs[frame.topic] = (len(merged), step, [frame])
         merged.append(frame)
-    for at, run in open_runs.values():
+    for at, _, run in open_runs.values():
         merged[at] = _merge(run)
     return merged
+
+
+def _step(frame: Frame) -> str:
+    return str(orjson.loads(frame.body)["data"]["step"])
 
 
 def _merge(run: Sequence[Frame]) -> Frame:
