@@ -73,7 +73,7 @@ class Frame:
 def merge_deltas(frames: Sequence[Frame]) -> list[Frame]:
     """The same story in fewer bytes: deltas of a topic's step that follow one another become one.
 
-    Its text is theirs put together, its `seq` the last one's. States, and the deltas of other steps, stay in their place.
+    Its text is theirs put together, its `seq` the last one's. States and deltas of other steps stay in their place.
     """
     merged: list[Frame] = []
     open_runs: dict[str, tuple[int, str, list[Frame]]] = {}
