@@ -77,7 +77,7 @@ class Series(BaseModel):
     def _oldest_first(cls, points: list[Point]) -> list[Point]:
         dated = [point for point in points if point.date is not None]
         if dated and len(dated) != len(points):
-            raise ValueError("give a `date` with every point, or with none")
+            raise ValueError("must have a `date` with every point, or with none")
         return sorted(points, key=lambda point: point.date or date.min)
 
 

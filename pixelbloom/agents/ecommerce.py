@@ -90,7 +90,7 @@ class EcommerceInput(AgentInput):
     def _some_numbers(self) -> "EcommerceInput":
         """As `anyOf` tells it in the schema."""
         if not self.products and all(getattr(self, name) is None for name in _TOTALS):
-            raise ValueError("give numbers: `products`, or `visitors`, `orders` and `revenue`")
+            raise ValueError("must have numbers: `products`, or `visitors`, `orders` and `revenue`")
         return self
 
 

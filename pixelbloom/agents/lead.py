@@ -103,11 +103,11 @@ class LeadInput(AgentInput):
         """As `_WAYS` tells it in the schema."""
         lead = [name for name in (*_SAYS_WHO, "source") if getattr(self, name) is not None]
         if self.query is not None and lead:
-            raise ValueError("`query` searches the stored leads and takes no lead beside it")
+            raise ValueError("must have no lead beside `query`, which searches the stored ones")
         if self.query is None and not lead:
-            raise ValueError("give `query`, `lead_id`, or fields of a lead such as `name`, `email` and `message`")
+            raise ValueError("must have `query`, `lead_id`, or fields of a lead such as `name`, `email` and `message`")
         if lead == ["source"]:
-            raise ValueError("`source` alone says nothing about a lead")
+            raise ValueError("must say more about a lead than its `source`")
         return self
 
     def facts(self) -> Facts:

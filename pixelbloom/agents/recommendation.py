@@ -70,7 +70,7 @@ class RecommendationInput(AgentInput):
     def _some_wish(self) -> "RecommendationInput":
         """As `anyOf` tells it in the schema."""
         if not self.goals and not self.description:
-            raise ValueError("give `goals`, or a `description` of what is wanted")
+            raise ValueError("must have `goals`, or a `description` of what is wanted")
         return self
 
 

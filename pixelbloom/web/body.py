@@ -74,8 +74,9 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     except RecursionError:
         raise _too_deep() from None
     except json.JSONDecodeError as error:
+        what = error.msg.removesuffix(" at").removesuffix(" starting").rstrip(": ")
         raise InvalidInput(
-            f"The body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+            f"The body is not valid JSON: {what} at line {error.lineno}, column {error.colno}."
         ) from None
     if not isinstance(value, dict):
         raise InvalidInput("The body must be a JSON object.")

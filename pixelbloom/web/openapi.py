@@ -56,6 +56,14 @@ _ERRORS = {
     500: ("Our fault.", "Something went wrong on our side; give the request id.", "INTERNAL"),
     503: ("A part we need does not answer now.", "The database does not answer; try again shortly.", "UNAVAILABLE"),
 }
+#: What begins a sentence where the field's bare name would not.
+_NAMES = {"cursor": "The cursor"}
+#: What any request may meet, whatever it asks for: it is told before anything reads what it wants.
+_MALFORMED = (
+    "The request is malformed.",
+    "The request is not well-formed HTTP, or its head is too large.",
+    "BAD_REQUEST",
+)
 _HEADERS = {
     "X-Request-ID": {
         "description": "The request's id: yours where it was sane, else ours.",
@@ -93,13 +101,13 @@ def nothing(description: str) -> Responses:
 
 
 def failures(*statuses: int) -> Responses:
-    """The errors an operation may end in, each with the spec's body and an example."""
+    """The errors an operation may end in, each with the spec's body and an example; 400 is always one of them."""
     found: Responses = {}
-    for status in statuses:
-        description, sentence, code = _ERRORS[status]
+    for status in sorted({400, *statuses}):
+        description, said, code = _ERRORS[status] if status in statuses else _MALFORMED
         extra = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}.get(status, ())
         found |= success(
-            ErrorBody, {"error": sentence, "code": code}, status=status, description=description, headers=extra
+            ErrorBody, {"error": said, "code": code}, status=status, description=description, headers=extra
         )
     return found
 
@@ -206,11 +214,12 @@ def refuse(error: ValidationError) -> Response:
         )
         for fault in error.errors(include_url=False, include_input=False)[:20]
     ]
-    raise InvalidInput(f"{faults[0].field} {faults[0].message}.", faults)
+    first = faults[0]
+    raise InvalidInput(f"{_NAMES.get(first.field, first.field)} {first.message}.", faults)
 
 
 def _told(fault: Any) -> str:
-    if fault["loc"][-1:] == ("cursor",):
+    if fault["loc"] == ("cursor",):
         return "is not one that we gave; leave it out to start from the newest"
     return sentence(fault).encode(errors="replace").decode()
 

@@ -69,6 +69,8 @@ def test_a_sane_request_id_comes_back_and_another_is_replaced(web: Api) -> None:
         b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X-Many: 1\r\n" * 100 + b"\r\n",
         b"POST /api/agents/invoke HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
         b"GET /\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /api/agents/lead_agent HTTP/1.1\r\nHost: x\r\nBad Header: 1\r\n\r\n",
+        b"GET /api/agents/runs/5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01?a=\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
 def test_what_is_no_http_gets_the_same_error_body(web: Api, data: bytes) -> None:
@@ -265,7 +267,9 @@ def test_errors_of_input_are_sentences_in_the_apis_words(web: Api) -> None:
     error = is_error(user.invoke({"agent_type": "chat_agent", "input": "x"}), 400, "BAD_REQUEST")
     assert error["error"] == "input must be an object."
     error = is_error(user.get("/api/agents/runs?cursor=nonsense"), 400, "BAD_REQUEST")
-    assert error["error"] == "cursor is not one that we gave; leave it out to start from the newest."
+    assert error["error"] == "The cursor is not one that we gave; leave it out to start from the newest."
+    assert error["details"][0]["field"] == "cursor"
+    assert "[0-9" not in str(error)
 
 
 def test_a_body_in_another_charset_is_refused(web: Api) -> None:

@@ -89,6 +89,20 @@ def test_every_answer_has_a_shape_and_an_example_that_fits(document: dict[str, A
                 assert content["schema"] == {"$ref": ERROR}
 
 
+def test_every_operation_may_meet_a_malformed_request_and_says_so(document: dict[str, Any]) -> None:
+    for name, operation in operations(document):
+        assert "400" in operation["responses"], name
+        takes_input = "requestBody" in operation or any(
+            part["in"] == "query" for part in operation.get("parameters", ())
+        )
+        description = operation["responses"]["400"]["description"]
+        assert ("details" in description) == takes_input, name
+
+
+def test_the_document_says_where_its_api_is(document: dict[str, Any]) -> None:
+    assert [server["url"] for server in document["servers"]] == ["/"]
+
+
 def test_guarded_operations_say_so(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         if " /api/" in name:

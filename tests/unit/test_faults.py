@@ -1,12 +1,18 @@
 """What Pydantic finds wrong is told in the API's words."""
 
+import re
+from collections.abc import Iterator
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
+from pydantic_core import _pydantic_core
 
+from pixelbloom.agents import registry
+from pixelbloom.errors import InvalidInput
 from pixelbloom.faults import sentence
 
 
@@ -26,6 +32,14 @@ class Form(BaseModel, extra="forbid"):
     inner: dict[str, int] = {}
     form: str = Field("a", pattern="^[a-z]$")
     day: Annotated[int, AfterValidator(refuse)] | None = None
+    most: Annotated[Decimal, BeforeValidator(lambda value: value), Field(le=Decimal("1e10"))] = Decimal(1)
+    cents: Decimal = Field(Decimal(1), ge=Decimal("0.01"), max_digits=9)
+    large: float = Field(1, le=1e15)
+    part: float = Field(1, ge=0.5)
+    url: Annotated[str | None, BeforeValidator(lambda value: value), Field(max_length=3)] = None
+    fields: dict[str, int] = Field({}, max_length=1)
+    on: date | None = None
+    at: datetime | None = None
 
 
 @pytest.mark.parametrize(
@@ -52,9 +66,77 @@ class Form(BaseModel, extra="forbid"):
         ({"form": "7"}, "has not the right form"),
         ({"more": 1}, "is not known here"),
         ({"day": 7}, "must be a day that there is"),
+        ({"most": Decimal("1e11")}, "must be 10000000000 or less"),
+        ({"cents": 0}, "must be 0.01 or more"),
+        ({"cents": 1234567890}, "must have at most 9 digits"),
+        ({"large": 1e16}, "must be 1000000000000000 or less"),
+        ({"part": 0.25}, "must be 0.5 or more"),
+        ({"whole": "9" * 5000}, "must be a whole number of fewer digits"),
+        ({"url": "aaaa"}, "must be at most 3 long"),
+        ({"fields": {"a": 1, "b": 2}}, "must have at most 1 field"),
+        ({"on": "2026-13-45"}, "must be a date like 2026-01-31"),
+        ({"at": "noon"}, "must be a time in ISO 8601, like 2026-01-31T12:00:00Z"),
     ],
 )
 def test_each_fault_is_a_sentence_after_the_fields_name(value: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as raised:
         Form.model_validate(value)
     assert sentence(raised.value.errors()[0]) == said  # type: ignore[arg-type]
+
+
+OURS = ("value_error", "assertion_error")
+ALL = [known for known in _pydantic_core.list_all_errors() if known["type"] not in OURS]
+PYTHON = re.compile(
+    r"input|valid|dict|tuple|set\b|object has|string|integer|instance|Decimal|python|pydantic|none\b|_", re.I
+)
+
+
+@pytest.mark.parametrize("known", ALL, ids=[known["type"] for known in ALL])
+def test_no_fault_that_pydantic_knows_is_told_in_its_own_words(known: Any) -> None:
+    context = {name: value or "'a'" for name, value in (known.get("example_context") or {}).items()}
+    said = sentence({"type": known["type"], "msg": known["example_message_python"], "ctx": context})
+
+    assert re.match(r"(must|is|has) ", said)
+    assert not PYTHON.search(said)
+    assert said[-1] not in ".;,: "
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("", "has not the right form"),
+        ("must be short.;", "must be short"),
+        ("URLs must be short..", "URLs must be short"),
+    ],
+)
+def test_what_our_own_validators_say_is_kept_without_its_end(message: str, said: str) -> None:
+    assert sentence({"type": "value_error", "msg": f"Value error, {message}"}) == said
+
+
+#: One of each sort for every field of every agent.
+TEXTS = ("", "x" * 20_000, "9" * 5000, "2026-13-45")
+VALUES: list[Any] = [*TEXTS, None, True, -1, 1.5, 10**40, [], [1] * 2000, {}, {"x": 1}]
+
+
+def refusals(agent: Any) -> Iterator[InvalidInput]:
+    """What the agent says of its example with each field wrong in each way."""
+    (shown, *_) = agent.input.model_json_schema()["examples"]
+    for changed in [{}, *({**shown, name: value} for name in (*agent.input.model_fields, "more") for value in VALUES)]:
+        try:
+            agent.validate(changed)
+        except InvalidInput as error:
+            yield error
+
+
+@pytest.mark.parametrize("agent", registry.all(), ids=lambda agent: agent.agent_type)
+def test_whatever_is_wrong_with_an_agents_input_is_one_sentence_about_a_field(agent: Any) -> None:
+    found = list(refusals(agent))
+
+    assert found
+    for refusal in found:
+        first = refusal.details[0]
+        assert refusal.message == f"The input of {agent.agent_type} is not right: {first.field} {first.message}."
+        for fault in refusal.details:
+            assert re.fullmatch(r"input(\.\w+)*", fault.field)
+            assert re.match(r"(must|is|has) ", fault.message), fault
+            assert not re.search(r"input should|valid|dict|Decimal|\.0 |[.;,]$", fault.message), fault

@@ -90,6 +90,12 @@ def test_its_examples_are_valid(agent):
 
 
 @each_agent
+def test_each_of_its_examples_works_where_nothing_is_stored_yet(world, agent):
+    for shown in agent.input.model_json_schema()["examples"]:
+        agent.output.model_validate(agent.run(shown, world.context()).output)
+
+
+@each_agent
 def test_its_own_input_is_kept_as_the_caller_sent_it(agent):
     shown = example(agent.input)
 

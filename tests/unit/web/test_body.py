@@ -74,3 +74,17 @@ def test_text_that_cannot_be_stored_is_named_by_its_field(raw: bytes, field: str
     with pytest.raises(InvalidInput) as caught:
         parse_object(raw)
     assert [fault.field for fault in caught.value.details] == [field]
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b'{"a', "The body is not valid JSON: Unterminated string at line 1, column 2."),
+        (b'{"a": "\n"}', "The body is not valid JSON: Invalid control character at line 1, column 8."),
+        (b'{"a": "\\x"}', "The body is not valid JSON: Invalid \\escape at line 1, column 8."),
+    ],
+)
+def test_where_json_is_broken_is_said_once(raw: bytes, said: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_object(raw)
+    assert caught.value.message == said

@@ -71,6 +71,7 @@ def test_a_definition_outlives_json() -> None:
         ([chat("a"), chat("a")], "steps.1.key", "another step"),
         ([chat("a", "b")], "steps.0.needs.0", "names no step: b"),
         ([chat("a", "a")], "steps.0.needs", "a needs a"),
+        ([chat("a"), chat("b", "a", "a")], "steps.1.needs.1", "names a twice"),
         ([chat("a", "c"), chat("b", "a"), chat("c", "b")], "steps.0.needs", "cycle: a needs c needs b needs a"),
         ([chat("a", when="inputs..x")], "steps.0.when", "no JMESPath expression at character 8"),
         ([chat("a", when="x" * 1001)], "steps.0.when", "1000"),

@@ -52,7 +52,7 @@ def test_a_steps_output_may_be_read_in_each_way_jmespath_has(when: str) -> None:
 
 @pytest.mark.parametrize("when", ["*", "*.m", "[0]", "[*]", "[]", "[1:]", "[?outputs]", "@", "@.outputs.m", "keys(@)"])
 def test_reading_all_that_is_known_at_once_is_refused(when: str) -> None:
-    with pytest.raises(InvalidInput, match="reads @"):
+    with pytest.raises(InvalidInput, match="reads @, all that is known, at once"):
         read_definition(three(when))
 
 
@@ -76,6 +76,16 @@ def test_a_step_that_is_not_done_by_then_is_told_by_why(when: str, words: str) -
     body = three(when)
     body["steps"] += [{**body["steps"][1], "key": "d", "needs": ["c"]}, {**body["steps"][1], "key": "e"}]
     with pytest.raises(InvalidInput, match=words):
+        read_definition(body)
+
+
+@pytest.mark.parametrize("field", ["when", "over"])
+def test_the_item_of_a_map_is_known_in_its_input_alone(field: str) -> None:
+    body = three("outputs.m")
+    body["steps"][0]["input"] = {"message": "item.text"}
+    read_definition(body)
+    body["steps"][0][field] = "item.more"
+    with pytest.raises(InvalidInput, match=f"steps.0.{field} reads item, which is not known here"):
         read_definition(body)
 
 

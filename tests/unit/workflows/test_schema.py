@@ -75,6 +75,19 @@ def test_what_is_wrong_with_inputs_is_said_in_words(
     assert words in faults(schema, inputs)[field]
 
 
+def test_equal_items_are_those_that_json_schema_calls_equal() -> None:
+    definition = workflow({"properties": {"m": {"uniqueItems": True}}})
+    check_inputs(definition, {"m": [1, True, 0, False, "1", [1], [True], None]})
+    with pytest.raises(InvalidInput):
+        check_inputs(definition, {"m": [[1], [1.0]]})
+
+
+def test_a_reference_to_the_whole_schema_is_checked_by_the_same_rules() -> None:
+    """With its $schema, jsonschema would go on with a validator of its own, without our bounds."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {"c": {"$ref": "#"}}}
+    assert faults({**schema, "required": ["m"]}, {"m": 1, "c": {}}) == {"inputs.c.m": "is required"}
+
+
 def test_the_value_at_fault_is_never_repeated_and_faults_are_few() -> None:
     schema = {"additionalProperties": {"type": "integer", "enum": [1]}}
     with pytest.raises(InvalidInput) as raised:
