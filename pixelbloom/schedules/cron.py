@@ -1,16 +1,13 @@
 """Cron expressions in a time zone."""
 
 from datetime import UTC, datetime
-from functools import cache
 from itertools import islice
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
+from pixelbloom import zones
 from pixelbloom.errors import FieldError, InvalidInput
-
-#: Among the zones on some machines, but no place: one is whatever the machine is set to.
-_NO_PLACES = frozenset({"Factory", "localtime"})
 
 
 class NeverComes(Exception):
@@ -19,9 +16,8 @@ class NeverComes(Exception):
 
 def check(cron: str, timezone: str) -> None:
     """Raises InvalidInput, which names `cron` or `timezone`."""
-    if timezone not in _zones():
-        fault = "must be a time zone of the IANA database, like Europe/Vienna"
-        raise InvalidInput(f"The timezone {fault}.", [FieldError("timezone", fault)])
+    if timezone not in zones.known():
+        raise InvalidInput(f"The timezone {zones.FAULT}.", [FieldError("timezone", zones.FAULT)])
     fault = "must be five fields (minute, hour, day, month, weekday) that name times that there are, like 30 9 * * 1-5"
     if len(cron) > 200 or len(cron.split()) != 5:
         raise InvalidInput(f"The cron {fault}.", [FieldError("cron", fault)])
@@ -45,8 +41,3 @@ def next_times(cron: str, timezone: str, after: datetime, count: int) -> list[da
     if not found:
         raise NeverComes("no time is left")
     return found
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones()) - _NO_PLACES

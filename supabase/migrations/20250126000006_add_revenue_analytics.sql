@@ -87,3 +87,72 @@ using (user_id = (select auth.uid()));
 
 create policy invoices_admin on public.invoices for select to authenticated
 using ((select public.is_admin()));
+
+-- Money that came in from p_from to before p_to: invoices by the moment they were paid; and a subscription or purchase
+-- that no invoice belongs to (Stripe may be told to send none) by its price at its start. What was refunded is none.
+create function public.payments_received(p_user_id uuid, p_from timestamptz, p_to timestamptz)
+returns table (paid_at timestamptz, currency text, amount numeric, package_id uuid, user_id uuid)
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
+set jit = 'off'
+as $$
+begin
+    return query
+    select i.paid_at, i.currency, i.amount_paid, s.package_id, coalesce(i.user_id, s.user_id)
+    from public.invoices as i
+    left join public.user_subscriptions as s on s.id = i.subscription_id
+    where
+        i.status = 'paid' and i.paid_at >= p_from and i.paid_at < p_to
+        and (p_user_id is null or i.user_id = p_user_id)
+    union all
+    select s.start_date, s.currency, s.final_price, s.package_id, s.user_id
+    from public.user_subscriptions as s
+    where
+        s.status not in ('incomplete', 'trialing', 'unpaid') and s.start_date >= p_from and s.start_date < p_to
+        and (p_user_id is null or s.user_id = p_user_id)
+        and not exists (select 1 from public.invoices as i where i.subscription_id = s.id);
+end
+$$;
+
+-- Money from p_from to before p_to against that from p_before on. Amounts of different currencies are never added: the
+-- figure is in the currency of the most payments (of the earlier period where there are none now; else usd), and
+-- `by_currency` has all of them.
+create function public.revenue_compared(
+    p_user_id uuid, p_before timestamptz, p_from timestamptz, p_to timestamptz
+) returns jsonb
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+    v_all jsonb;
+begin
+    select jsonb_agg(
+        jsonb_build_object('currency', t.currency) || public.counted(t.now, t.before)
+        order by t.many_now desc, t.many_before desc, t.currency
+    )
+    into v_all
+    from (
+        select
+            r.currency,
+            coalesce(sum(r.amount) filter (where r.paid_at >= p_from), 0) as now,
+            coalesce(sum(r.amount) filter (where r.paid_at < p_from), 0) as before,
+            count(*) filter (where r.paid_at >= p_from) as many_now,
+            count(*) filter (where r.paid_at < p_from) as many_before
+        from public.payments_received(p_user_id, p_before, p_to) as r
+        group by r.currency
+    ) as t;
+    return coalesce(v_all -> 0, '{"value": 0, "change": null, "currency": "usd"}'::jsonb)
+        || jsonb_build_object('by_currency', coalesce(v_all, '[]'::jsonb));
+end
+$$;
+
+revoke execute on function
+public.payments_received(uuid, timestamptz, timestamptz),
+public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz)
+from public, anon, authenticated;
+
+grant execute on function
+public.payments_received(uuid, timestamptz, timestamptz),
+public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz)
+to service_role;

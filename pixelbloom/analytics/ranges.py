@@ -1,0 +1,124 @@
+"""The days that a figure is about: the same for the REST API's query and a socket's `params`."""
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
+
+from pixelbloom import zones
+
+Aggregation = Literal["daily", "weekly", "monthly"]
+
+DEFAULT_DAYS = 30
+#: Three years, whichever of them has a leap day.
+MAX_DAYS = 3 * 366
+FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)
+
+_FORM = "must be a date like 2026-01-31, or a time in ISO 8601"
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].{1,40})?", re.ASCII)
+_SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)$")
+
+
+def _read_day(value: object, info: ValidationInfo) -> object:
+    """A date as it is; a time by the day on which it falls in the range's zone, or of its own where it names none."""
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    if isinstance(value, str):
+        if not _DATE.fullmatch(value):
+            raise ValueError(_FORM)
+        try:
+            # A `+` that came unencoded arrives as a space: forgiven.
+            value = datetime.fromisoformat(_SPACE_FOR_PLUS.sub(r"+\1", value))
+        except ValueError:
+            raise ValueError(_FORM) from None
+    if not isinstance(value, datetime):
+        raise ValueError(_FORM)
+    try:
+        return (value.astimezone(ZoneInfo(info.data.get("time_zone", "UTC"))) if value.tzinfo else value).date()
+    except OverflowError:
+        raise ValueError(_FORM) from None
+
+
+def _read_zone(value: object) -> object:
+    if not isinstance(value, str) or value not in zones.known():
+        raise ValueError(zones.FAULT)
+    return value
+
+
+_DAY_SCHEMA = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
+Day = Annotated[date | None, BeforeValidator(_read_day), WithJsonSchema(_DAY_SCHEMA)]
+
+
+class Range(BaseModel):
+    """Days from `start_date` to `end_date`, both included, in a time zone; and how long the periods in it are.
+
+    A date that is left out moves on with the days: the range ends today, and has 30 days. `resolve` says which days
+    that are now.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    # Before the dates: they are read in it.
+    time_zone: Annotated[str, BeforeValidator(_read_zone)] = Field(
+        "UTC", max_length=100, description="Whose days they are: a name of the IANA database, such as Europe/Vienna."
+    )
+    aggregation: Aggregation = Field("daily", description="The length of a period. Weeks begin on Monday.")
+    start_date: Day = Field(None, description="The first day; 30 days up to the last one where it is left out.")
+    end_date: Day = Field(
+        None,
+        description="The last day, at most three years after the first; today where it is left out.",
+        validate_default=True,
+    )
+
+    @field_validator("start_date", "end_date")
+    @classmethod
+    def _in_bounds(cls, day: date | None) -> date | None:
+        if day is not None and not FIRST <= day <= LAST:
+            raise ValueError(f"must be a date from {FIRST.year} to {LAST.year}")
+        return day
+
+    @field_validator("end_date")
+    @classmethod
+    def _after_the_start(cls, end: date | None, info: ValidationInfo) -> date | None:
+        start, zone = info.data.get("start_date"), info.data.get("time_zone")
+        if start is None or zone is None:
+            return end
+        last = end or max(start, _today(zone, datetime.now(UTC)))
+        if last < start:
+            raise ValueError(f"must not be before start_date, {start}")
+        if (last - start).days >= MAX_DAYS:
+            raise ValueError(f"must be less than three years ({MAX_DAYS} days) after start_date, {start}")
+        return end
+
+    def resolve(self, now: datetime | None = None) -> Self:
+        """The same range with both dates; they do not move any more."""
+        end = self.end_date
+        if end is None:
+            today = _today(self.time_zone, now or datetime.now(UTC))
+            # A subscription that is kept for years stays within bounds.
+            end = min(max(today, self.start_date or today), (self.start_date or today) + timedelta(days=MAX_DAYS - 1))
+        start = self.start_date or end - timedelta(days=DEFAULT_DAYS - 1)
+        return self.model_copy(update={"start_date": start, "end_date": end})
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first and the last day, of a range that was resolved."""
+        assert self.start_date is not None
+        assert self.end_date is not None
+        return self.start_date, self.end_date
+
+    def to_public(self) -> dict[str, Any]:
+        """As answers show it."""
+        start, end = self.days
+        return {
+            "start_date": start.isoformat(),
+            "end_date": end.isoformat(),
+            "aggregation": self.aggregation,
+            "time_zone": self.time_zone,
+        }
+
+
+def _today(zone: str, now: datetime) -> date:
+    return now.astimezone(ZoneInfo(zone)).date()
