@@ -3,12 +3,15 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
 from tests.integration.http import CHAT, Api, is_error
+
+RUN_ID = UUID("812ee4be-d17d-4004-9d1e-cdceb3401e9d")
+
 
 LEAD = {"agent_type": "lead_agent", "input": {"query": "Find top prospects in SaaS"}}
 
@@ -73,7 +76,9 @@ def test_a_profile_makes_an_administrator(web: Api, user: Api, db: psycopg.Conne
     assert chief.get(f"/api/agents/runs/{user.invoke().json()['request_id']}").status_code == 200
 
 
-@pytest.mark.parametrize("run_id", ["x", "1", uuid4().hex, "{" + str(uuid4()) + "}", "%00", "a%0Ab", "%ff", "..."])
+@pytest.mark.parametrize(
+    "run_id", ["x", "1", RUN_ID.hex, "{" + str(RUN_ID) + "}", "%00", "a%0Ab", "%ff", "..."], ids=repr
+)
 def test_an_id_that_is_no_uuid_is_not_found(user: Api, run_id: str) -> None:
     is_error(user.get(f"/api/agents/runs/{run_id}"), 404, "NOT_FOUND")
 

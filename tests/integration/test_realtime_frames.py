@@ -252,7 +252,11 @@ def test_a_message_of_the_full_size_is_read(web):
         assert client.next() == {"type": "pong"}
 
 
-@pytest.mark.parametrize("flood", [frame(b'{"type":"ping"}'), frame(b"", opcode=9), frame(b"", opcode=10)])
+@pytest.mark.parametrize(
+    "flood",
+    [frame(b'{"type":"ping"}'), frame(b"", opcode=9), frame(b"", opcode=10)],
+    ids=["text", "ping", "pong"],
+)
 def test_a_client_that_sends_too_many_frames_a_second_is_asked_to_come_back(raw, flood):
     raw.send(flood * 2_000)
     assert raw.close_code() == 1013

@@ -296,7 +296,7 @@ def test_administrators_and_services_may_follow_every_run(web, publisher):
         "workflow_run:",
         "lead_trends",
         "kpis",
-        f"user:{uuid4()}",
+        "user:812ee4be-d17d-4004-9d1e-cdceb3401e9d",
         "workflow_run",
         "⚡",
     ],
