@@ -4,7 +4,8 @@ import http.client
 import itertools
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -109,6 +110,16 @@ class Stack:
     @property
     def rest_url(self) -> str:
         return self._values["SUPABASE_REST_URL"]
+
+    @contextmanager
+    def values_with(self, **changes: str) -> Iterator[None]:
+        """The stack with other values for a while: what is started meanwhile has them."""
+        before = self._values
+        self._values = {**before, **changes}
+        try:
+            yield
+        finally:
+            self._values = before
 
     def start(self, role: str, env: Mapping[str, str] | None = None) -> StartedProcess:
         """Start web, agents, events, maintenance, beat or flower, and wait until it answers."""

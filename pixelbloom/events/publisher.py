@@ -1,5 +1,6 @@
 """The one publisher of events."""
 
+import hashlib
 import secrets
 import threading
 import time
@@ -14,8 +15,9 @@ from redis.commands.core import Script
 from pixelbloom.config import Settings
 from pixelbloom.errors import Unavailable
 from pixelbloom.events.client import connect
+from pixelbloom.events.domain import DomainEvent
 from pixelbloom.events.scripts import HISTORY_LENGTH, HISTORY_SECONDS, source
-from pixelbloom.events.topics import WORKFLOWS, Keys, run_topic, user_feed
+from pixelbloom.events.topics import WORKFLOWS, Keys, Topic, admins_feed, run_topic, user_feed
 from pixelbloom.events.types import RunDelta, RunUpdate
 
 if TYPE_CHECKING:
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 
 #: How much of a run's text is kept for those who come later; what follows reaches only those who are there.
 TEXT_BYTES = 256 * 1024
+#: How long it is remembered that an event was told.
+TOLD_SECONDS = 900
+#: Followed figures are computed anew once in this time at most, whichever process does it.
+FIGURES_MS = 1_000
 
 
 def publisher_redis(settings: Settings) -> redis.Redis:
@@ -72,6 +78,9 @@ class Publisher:
         self._state = client.register_script(source("state"))
         self._delta = client.register_script(source("delta"))
         self._install = client.register_script(source("install"))
+        self._event = client.register_script(source("event"))
+        self._figures = client.register_script(source("figures"))
+        self._turn = client.register_script(source("turn"))
         self._lock = threading.Lock()
         self._deltas: DeltaSender | None = None
 
@@ -114,6 +123,36 @@ class Publisher:
         args = [*common_args(), str(update.rev), *_state_args(update)]
         return self._call(self._install, [([keys.meta, keys.log, keys.text], args)])[0]
 
+    def domain_events(self, events: Sequence[DomainEvent]) -> list[bool]:
+        """Tell what happened to its owner and to administrators, in order and one round trip.
+
+        False where it was told before. Raises Unavailable where one was not taken.
+        """
+        return self._call(self._event, [_event_call(event) for event in events])
+
+    def figures(self, name: str, topic: Topic, data: Any, position: str, at: int) -> bool:
+        """Tell figures that were computed from what is known at `at` of `position`, where they differ from the last
+        ones. Raises Unavailable.
+        """
+        keys = Keys.of(name)
+        text = dumps(data)
+        opening, middle = _envelope(topic.channel, topic.name)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        args = [*common_args(), keys.channel, opening + text, middle, digest, position, str(at)]
+        return self._call(self._figures, [([keys.meta, keys.log], args)])[0]
+
+    def turn(self, name: str, position: str, at: int) -> int:
+        """Whether this process shall compute figures anew: 1 now, 0 ask again soon, -1 no, they were computed from
+        what is known at `at` of `position` or later. Raises Unavailable.
+        """
+        keys = Keys.of(name)
+        try:
+            return int(
+                self._turn(keys=[keys.meta, keys.meta + ":turn"], args=[*common_args(), position, at, FIGURES_MS])
+            )
+        except redis.RedisError as error:
+            raise Unavailable(f"Redis does not answer ({type(error).__name__}).", 1) from error
+
     def _call(self, script: Script, calls: Sequence[tuple[list[str], list[str | bytes]]]) -> list[bool]:
         if not calls:
             return []
@@ -133,10 +172,44 @@ def common_args() -> list[str | bytes]:
     return [secrets.token_hex(4), milliseconds, str(HISTORY_LENGTH), str(HISTORY_SECONDS)]
 
 
-def _envelope(topic: str) -> tuple[str, str]:
+def told_key(event_id: str) -> str:
+    """Redis has this key while it is remembered that the event was told."""
+    return f"pb:told:{event_id}"
+
+
+def _event_call(event: DomainEvent) -> tuple[list[str], list[str | bytes]]:
+    names = [told_key(event.id)]
+    flat = event.flat
+    topic, channel, opening, middle = event.topic, "", "", ""
+    if topic is not None:
+        keys = Keys.of(topic)
+        names += [keys.meta, keys.log]
+        channel = keys.channel
+        opening, middle = _envelope(event.channel, topic)
+        opening += dumps(event.envelope)
+    feeds = [Keys.of(admins_feed(event.channel))]
+    if event.user_id is not None:
+        feeds.append(Keys.of(user_feed(event.user_id, event.channel)))
+    for feed in feeds:
+        names += [feed.meta, feed.log]
+    args = [
+        *common_args(),
+        str(TOLD_SECONDS),
+        event.type,
+        "" if flat is None else f'{{"type":"{event.type}","data":{dumps(flat)}}}',
+        topic or "",
+        channel,
+        opening,
+        middle,
+        *(feed.channel for feed in feeds),
+    ]
+    return names, args
+
+
+def _envelope(channel: str, topic: str) -> tuple[str, str]:
     """What stands before the data, and between the data and the sequence number."""
     moment, _ = now()
-    opening = f'{{"type":"event","channel":"{WORKFLOWS}","topic":"{topic}","data":'
+    opening = f'{{"type":"event","channel":"{channel}","topic":"{topic}","data":'
     return opening, f',"ts":"{moment}","seq":'
 
 
@@ -165,7 +238,7 @@ def _state_call(update: RunUpdate) -> tuple[list[str], list[str | bytes]]:
         feed_keys = Keys.of(user_feed(update.user_id, WORKFLOWS))
         names += [feed_keys.meta, feed_keys.log]
         feed = feed_keys.channel
-    opening, middle = _envelope(topic)
+    opening, middle = _envelope(WORKFLOWS, topic)
     args = [
         *common_args(),
         keys.channel,
@@ -186,7 +259,7 @@ def _delta_call(delta: RunDelta) -> tuple[list[str], list[str | bytes]]:
     topic = run_topic(delta.run_id)
     keys = Keys.of(topic)
     text = clean(delta.text)
-    opening, middle = _envelope(topic)
+    opening, middle = _envelope(WORKFLOWS, topic)
     tail = _tail({"step": delta.step, "offset": delta.offset, "delta": text})[:-1]
     args = [
         *common_args(),

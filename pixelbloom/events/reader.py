@@ -8,7 +8,7 @@ import orjson
 import redis
 
 from pixelbloom.errors import Unavailable
-from pixelbloom.events.publisher import common_args, now
+from pixelbloom.events.publisher import common_args, now, told_key
 from pixelbloom.events.scripts import source
 from pixelbloom.events.topics import Keys, Topic
 
@@ -42,12 +42,25 @@ class FeedPosition:
     messages: Sequence[bytes]
 
 
+@dataclass(frozen=True)
+class StreamPosition:
+    """Where a topic ends whose state is kept elsewhere. `messages` are those after what was asked for, or None where
+    the history does not reach back to it; `told` says of each event that was asked about whether it was told.
+    """
+
+    epoch: str
+    seq: int
+    messages: Sequence[bytes] | None
+    told: Sequence[bool]
+
+
 class TopicReader:
     """Reads topics and feeds in Redis. Every method may raise Unavailable."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._read = client.register_script(source("read"))
         self._feed = client.register_script(source("feed"))
+        self._stream = client.register_script(source("stream"))
 
     def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Recovered | Snapshot | None:
         """What one who has all up to `since` of `epoch` needs; None where Redis does not know the state."""
@@ -73,6 +86,15 @@ class TopicReader:
         keys = Keys.of(name)
         found, seq, messages = self._call(self._feed, [keys.meta, keys.log], since, epoch)
         return FeedPosition(found.decode(), int(seq), messages)
+
+    def stream(
+        self, name: str, since: int | None = None, epoch: str | None = None, events: Sequence[str] = ()
+    ) -> StreamPosition:
+        """The end of a topic; with `since` the messages after it. `events` are ids of events asked about."""
+        keys = Keys.of(name)
+        marks = [told_key(event) for event in events]
+        found, seq, recovered, messages, told = self._call(self._stream, [keys.meta, keys.log, *marks], since, epoch)
+        return StreamPosition(found.decode(), int(seq), messages if recovered else None, [bool(mark) for mark in told])
 
     def _call(self, script: Any, keys: list[str], since: int | None, epoch: str | None) -> list[Any]:
         try:

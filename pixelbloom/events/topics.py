@@ -36,6 +36,11 @@ class Topic:
             return None
 
 
+def user_topic(user_id: UUID) -> str:
+    """The topic of a user's notifications."""
+    return f"user:{user_id}"
+
+
 def run_topic(run_id: UUID) -> str:
     """The topic of one run; agent runs have one too."""
     return f"workflow_run:{run_id}"
@@ -44,6 +49,16 @@ def run_topic(run_id: UUID) -> str:
 def user_feed(user_id: UUID, channel: str) -> str:
     """The feed that a user's own sockets on a channel are joined to; clients cannot name it."""
     return f"user:{user_id}:{channel}"
+
+
+def admins_feed(channel: str) -> str:
+    """The feed of what happens to everybody's data, which administrators' sockets are joined to."""
+    return f"admins:{channel}"
+
+
+def figures(kind: str, scope: UUID | None, digest: str) -> str:
+    """What carries the figures of one analytics topic about one user's data, or all, over one range of days."""
+    return f"figures:{kind}:{scope or 'all'}:{digest}"
 
 
 @dataclass(frozen=True)

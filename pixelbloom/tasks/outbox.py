@@ -1,7 +1,12 @@
 """Publishing what the outbox still holds."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import structlog
 
+from pixelbloom.events import domain
+from pixelbloom.events.domain import DomainEvent
 from pixelbloom.queue import app
 from pixelbloom.tasks.services import services
 
@@ -12,13 +17,14 @@ BATCH = 500
 TURN_SECONDS = 10.0
 #: Batches in one task; what is left waits for the next beat.
 MAX_BATCHES = 40
+RUN = "workflow_status_update"
 
 
 @app.task(name="pixelbloom.relay_outbox")
 def relay_outbox() -> int:
     """Publish the outbox in order and remove what was published. Answers how many.
 
-    A row whose event was published already is dropped by the publisher, for it is not newer.
+    What was published already is dropped by the publisher: a run's state that is not newer, an event that was told.
     """
     parts = services()
     published: list[int] = []
@@ -27,8 +33,20 @@ def relay_outbox() -> int:
         rows = parts.outbox.take(parts.worker, published, limit=BATCH, lease_seconds=TURN_SECONDS)
         if not rows:
             return total
-        parts.publisher.tell([row["payload"] for row in rows])
+        parts.publisher.tell([row["payload"] for row in rows if row["type"] == RUN])
+        parts.publisher.domain_events(_events([row for row in rows if row["type"] != RUN]))
         published = [row["id"] for row in rows]
         total += len(rows)
     parts.outbox.take(parts.worker, published, limit=1, lease_seconds=TURN_SECONDS)
     return total
+
+
+def _events(rows: Sequence[Mapping[str, Any]]) -> list[DomainEvent]:
+    """What the rows tell. One that makes no sense is logged and not kept: it would hold up all others for ever."""
+    events: list[DomainEvent] = []
+    for row in rows:
+        try:
+            events.append(domain.read(row["type"], row["payload"]))
+        except ValueError as error:
+            log.error("event_not_understood", id=row["id"], type=row["type"], reason=str(error).splitlines()[0])
+    return events

@@ -6,7 +6,7 @@ from werkzeug.routing import BaseConverter
 from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
-from pixelbloom.web import cors, errors, openapi, request_id, services
+from pixelbloom.web import cors, errors, openapi, request_id, services, topics
 from pixelbloom.web.agents import agents
 from pixelbloom.web.body import READ_BYTES, StrictRequest
 from pixelbloom.web.health import health
@@ -62,7 +62,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         settings=settings,
         hub=parts.hub,
         verify=lambda token: parts.roles.resolve(parts.verifier.verify(token)),
-        load_run_update=parts.runs.find_update,
+        sources=topics.sources(parts),
     )
     app.after_request(_secure)
     return app

@@ -15,7 +15,9 @@ from pixelbloom.runs.service import RunService
 from pixelbloom.runs.waiting import EndWaiter
 from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.schedules.service import ScheduleService
+from pixelbloom.store.analytics import AnalyticsStore
 from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.notifications import NotificationStore
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
@@ -41,6 +43,8 @@ class Services:
     schedules: ScheduleService
     webhooks: WebhookStore
     submission_limit: SubmissionLimit
+    analytics: AnalyticsStore
+    notifications: NotificationStore
     hub: Hub
     waiter: EndWaiter
     readiness: Readiness
@@ -66,6 +70,8 @@ def build(settings: Settings) -> Services:
         schedules=ScheduleService(ScheduleStore(gateway), runs, workflows),
         webhooks=WebhookStore(gateway),
         submission_limit=SubmissionLimit(settings.run_rate_limit, redis),
+        analytics=AnalyticsStore(gateway),
+        notifications=NotificationStore(gateway),
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),
         readiness=Readiness(probes(profiles, redis, celery)),

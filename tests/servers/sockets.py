@@ -1,7 +1,10 @@
 """The sockets alone, on gunicorn's gevent worker: `gunicorn tests.servers.sockets:create_app()`.
 
-The database is a folder with one file a run. `/state` tells what the process holds, `/slow` is a request that takes
-a while, `/listen/<topic>` waits for the topic's next states as `Prefer: wait` does.
+The database is a folder: one file a run, `unread` with what `user:<id>` begins with, `figures` with what every
+analytics topic shows, and `computed`, a line for each time that it was read.
+
+`/state` tells what the process holds, `/slow` is a request that takes a while, `/listen/<topic>` waits for the topic's
+next states as `Prefer: wait` does.
 """
 
 import gc
@@ -16,13 +19,17 @@ import greenlet
 import psutil
 from flask import Flask, request
 
+from pixelbloom.analytics.ranges import Range
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.config import load
 from pixelbloom.errors import Unavailable
 from pixelbloom.events.types import RunUpdate
 from pixelbloom.web.realtime import register_realtime
+from pixelbloom.web.realtime.figures import FiguresSource
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
+from pixelbloom.web.realtime.notifications import NotificationSource
+from pixelbloom.web.realtime.sources import RunSource
 
 
 def create_app() -> Flask:
@@ -38,12 +45,30 @@ def create_app() -> Flask:
         path = folder / str(run_id)
         return RunUpdate.from_payload(json.loads(path.read_text())) if path.exists() else None
 
+    class Unread:
+        def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
+            path = folder / "unread"
+            items = json.loads(path.read_text()) if path.exists() else []
+            return {"items": items[:limit], "unread_count": len(items), "untold": []}
+
+    def compute(scope: UUID | None, range_: Range) -> Any:
+        with (folder / "computed").open("a") as computed:
+            computed.write(f"{scope or 'all'} {range_.aggregation}\n")
+        if not (folder / "figures").exists():
+            raise Unavailable("The database does not answer; try again shortly.")
+        return json.loads((folder / "figures").read_text())
+
+    figures = FiguresSource(hub, dict.fromkeys(("lead_trends", "conversation_trends", "kpis"), compute))
     realtime = register_realtime(
         app,
         settings=settings,
         hub=hub,
         verify=TokenVerifier(settings).verify,
-        load_run_update=load_run_update,
+        sources={
+            "workflow_run": RunSource(hub.reader, hub.publisher, load_run_update),
+            "user": NotificationSource(hub.reader, Unread()),
+            **dict.fromkeys(("lead_trends", "conversation_trends", "kpis"), figures),
+        },
         limits=limits,
     )
 

@@ -5,7 +5,6 @@
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-from uuid import UUID
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -13,10 +12,10 @@ if TYPE_CHECKING:
 
     from pixelbloom.auth.principal import Principal
     from pixelbloom.config import Settings
-    from pixelbloom.events.types import RunUpdate
     from pixelbloom.web.realtime.hub import Hub
     from pixelbloom.web.realtime.limits import Limits
     from pixelbloom.web.realtime.routes import Realtime
+    from pixelbloom.web.realtime.sources import Sources
 
 _running: "WeakSet[Realtime]" = WeakSet()
 
@@ -27,20 +26,18 @@ def register_realtime(
     settings: "Settings",
     hub: "Hub",
     verify: "Callable[[str], Principal]",
-    load_run_update: "Callable[[UUID], RunUpdate | None]",
+    sources: "Sources",
     limits: "Limits | None" = None,
 ) -> "Realtime":
     """Mount the three sockets on the application.
 
-    `verify` says who a token stands for, or raises Unauthenticated; `load_run_update` reads a run's present state
-    from the database, None where there is no such run, or raises Unavailable. Connects nothing yet.
+    `verify` says who a token stands for, or raises Unauthenticated; `sources` say what a topic's present state is.
+    Connects nothing yet.
     """
     from pixelbloom.web.realtime.limits import Limits
     from pixelbloom.web.realtime.routes import Realtime, add_routes
 
-    realtime = Realtime(
-        settings=settings, hub=hub, verify=verify, load_run_update=load_run_update, limits=limits or Limits()
-    )
+    realtime = Realtime(settings=settings, hub=hub, verify=verify, sources=sources, limits=limits or Limits())
     add_routes(app, realtime)
     _running.add(realtime)
     app.extensions["realtime"] = realtime

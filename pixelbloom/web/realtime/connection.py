@@ -10,12 +10,12 @@ import structlog
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import PixelBloomError, Unavailable
-from pixelbloom.events.topics import Topic, user_feed
+from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, Topic, admins_feed, user_feed
 from pixelbloom.web.realtime import protocol
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
-from pixelbloom.web.realtime.members import Subscription, UserFeed
+from pixelbloom.web.realtime.members import FlatFeed, Subscription
 from pixelbloom.web.realtime.protocol import BadFrame, error
 from pixelbloom.web.realtime.socket import GOING_AWAY, POLICY, Socket
 from pixelbloom.web.realtime.sources import Sources
@@ -55,11 +55,7 @@ class Connection:
         self._subscriptions: dict[str, Subscription] = {}
         self._left: OrderedDict[str, tuple[str | None, int]] = OrderedDict()
         self._expires_at = principal.expires_at.timestamp()
-        self._feed = (
-            UserFeed(hub, user_feed(principal.user_id, channel), self)
-            if principal.kind == "user" and principal.user_id
-            else None
-        )
+        self._feed = self._own_feed()
 
     # Life
 
@@ -67,6 +63,15 @@ class Connection:
         """Follow the user's feed. Before the upgrade is answered, so that what the client does next is not missed."""
         if self._feed is not None:
             self._feed.start()
+
+    def _own_feed(self) -> FlatFeed | None:
+        """The feed of the caller: administrators hear of everybody's leads, subscriptions and so on, their own too."""
+        caller = self.principal
+        if caller.kind != "user" or caller.user_id is None:
+            return None
+        told_of_all = caller.admin and self.channel in (ANALYTICS, NOTIFICATIONS)
+        name = admins_feed(self.channel) if told_of_all else user_feed(caller.user_id, self.channel)
+        return FlatFeed(self.hub, name, self)
 
     def run(self, socket: Socket) -> None:
         """Converse until the socket ends."""
@@ -85,7 +90,7 @@ class Connection:
         """Follow nothing any more."""
         with self.hub.turn():
             for subscription in self._subscriptions.values():
-                self.hub.leave(subscription)
+                subscription.leave()
             self._subscriptions.clear()
             if self._feed is not None:
                 self.hub.leave(self._feed)
@@ -147,9 +152,9 @@ class Connection:
 
     def drop(self, subscription: Subscription) -> None:
         """What it followed is gone, or is the caller's no more. With the hub's lock."""
-        if self._subscriptions.get(subscription.name) is subscription:
+        if self._subscriptions.get(subscription.topic.name) is subscription:
             self._forget(subscription)
-            self.push(Frame.of(self._no_such_topic(subscription.name)))
+            self.push(Frame.of(self._no_such_topic(subscription.topic.name)))
 
     def _say(self, message: dict[str, Any]) -> None:
         if self._socket is not None:
@@ -181,17 +186,18 @@ class Connection:
         if topic is None or topic.channel != self.channel or not self._names_own(topic):
             self._say(self._no_such_topic(request.topic))
             return
-        source = self._sources.get(topic.kind)
-        if source is None:
-            self._say(error("UNAVAILABLE", f"{topic.kind} is not served yet.", topic.name))
-            return
         if len(self._subscriptions) >= self._limits.subscriptions and topic.name not in self._subscriptions:
             raise BadFrame(f"A socket may hold {self._limits.subscriptions} topics; unsubscribe one.", topic.name)
-        subscription = Subscription(self.hub, topic, source, self)
+        try:
+            stream = self._sources[topic.kind].open(topic, self.principal, request.params)
+        except PixelBloomError as fault:
+            self._say(error(fault.code, fault.message, topic.name))
+            return
+        subscription = Subscription(self.hub, topic, stream, self)
         with self.hub.turn():
             former = self._subscriptions.get(topic.name)
             if former is not None:
-                self.hub.leave(former)
+                former.leave()
             self._subscriptions[topic.name] = subscription
         try:
             if not self.hub.join(subscription):
@@ -217,8 +223,8 @@ class Connection:
                 self.push_flat(frame)
 
     def _forget(self, subscription: Subscription) -> None:
-        self._subscriptions.pop(subscription.name, None)
-        self.hub.leave(subscription)
+        self._subscriptions.pop(subscription.topic.name, None)
+        subscription.leave()
 
     def _unsubscribe(self, name: str) -> None:
         topic = Topic.parse(name)
@@ -247,17 +253,26 @@ class Connection:
         if (principal.kind, principal.user_id) != (self.principal.kind, self.principal.user_id):
             self._say(error("UNAUTHORIZED", "The token is another caller's; open a socket of its own for it."))
             return
-        narrowed = self.principal.admin and not principal.admin
+        changed = self.principal.admin != principal.admin
         self.principal = principal
         self._expires_at = principal.expires_at.timestamp()
         expires = datetime.fromtimestamp(self._expires_at, UTC).isoformat().replace("+00:00", "Z")
         self._say({"type": "authenticated", "expires_at": expires})
         if not self._may_use_channel():
             self.refuse(f"The token's scope must name {SCOPES[self.channel]}.")
-        elif narrowed:
+        elif changed:
+            self._change_feed()
             with self.hub.turn():
                 for subscription in list(self._subscriptions.values()):
                     self.hub.repair(subscription)
+
+    def _change_feed(self) -> None:
+        """Follow what the caller's role now lets it hear, from this moment on."""
+        former, self._feed = self._feed, self._own_feed()
+        if former is not None:
+            self.hub.leave(former)
+        if self._feed is not None:
+            self._feed.start()
 
     def _may_use_channel(self) -> bool:
         scope = SCOPES.get(self.channel)

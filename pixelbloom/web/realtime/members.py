@@ -1,6 +1,7 @@
 """What a socket follows: the topics it asked for, and its user's own feed."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from pixelbloom.events.reader import FeedPosition, Snapshot
 from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub, Member
-from pixelbloom.web.realtime.sources import Found, Source
+from pixelbloom.web.realtime.sources import Found, Stream
 
 if TYPE_CHECKING:
     from pixelbloom.web.realtime.connection import Connection
@@ -32,13 +33,13 @@ class Fetched:
 class Subscription(Member):
     """One topic of one socket, in the envelope form."""
 
-    def __init__(self, hub: Hub, topic: Topic, source: Source, connection: "Connection") -> None:
-        super().__init__(hub, topic.name)
+    def __init__(self, hub: Hub, topic: Topic, stream: Stream, connection: "Connection") -> None:
+        super().__init__(hub, stream.name)
         self.topic = topic
         self.begun = False
         #: Flat events that this topic covers, kept back until it is known whether the subscription stands.
         self.withheld: list[Frame] = []
-        self._source = source
+        self._stream = stream
         self._connection = connection
 
     def deliver(self, frame: Frame) -> None:
@@ -46,11 +47,16 @@ class Subscription(Member):
 
     def read(self, since: int | None, epoch: str | None) -> Fetched | None:
         """Ask the source. Raises Unavailable."""
-        found = self._source.read(self.topic, since, epoch)
+        found = self._stream.read(since, epoch)
         return None if found is None else Fetched.of(self.name, found)
 
     def allowed(self, fetched: Fetched) -> bool:
-        return self._source.allows(self._connection.principal, self.topic, fetched.found)
+        return self._stream.allows(self._connection.principal, fetched.found)
+
+    def leave(self) -> None:
+        """Follow it no more."""
+        self.hub.leave(self)
+        self._stream.close()
 
     def fetch(self) -> Fetched | None:
         return self.read(self.seq, self.epoch)
@@ -84,7 +90,7 @@ class Subscription(Member):
                     {
                         "type": "subscribed",
                         "channel": self.topic.channel,
-                        "topic": self.name,
+                        "topic": self.topic.name,
                         "seq": self.seq if recovered else found.seq,
                         "epoch": found.epoch,
                         "recovered": recovered,
@@ -101,12 +107,11 @@ class Subscription(Member):
             self.settle(found.epoch, found.seq)
 
 
-class UserFeed(Member):
-    """A user's own events on one channel, in the flat form, less what the socket's topics cover."""
+class Feed(Member):
+    """One who follows a feed from now on; where Redis is away, from now on as soon as it is back."""
 
-    def __init__(self, hub: Hub, name: str, connection: "Connection") -> None:
+    def __init__(self, hub: Hub, name: str) -> None:
         super().__init__(hub, name)
-        self._connection = connection
         self._born_ms = int(time.time() * 1000)
 
     @property
@@ -115,7 +120,7 @@ class UserFeed(Member):
         return (type(self), self.epoch, self.seq, since)
 
     def start(self) -> None:
-        """Follow from now on; where Redis is away, from now on as soon as it is back."""
+        """Follow. Waits for Redis, a second at most."""
         if not self.hub.join(self, timeout=1.0, stay=True):
             return
         try:
@@ -125,9 +130,6 @@ class UserFeed(Member):
         else:
             with self.hub.turn():
                 self.settle(end.epoch, end.seq)
-
-    def deliver(self, frame: Frame) -> None:
-        self._connection.push_flat(frame)
 
     def fetch(self) -> FeedPosition:
         return self.hub.reader.feed(self.name, self.seq, self.epoch)
@@ -142,3 +144,28 @@ class UserFeed(Member):
             if self.epoch is not None or frame.sent_ms >= self._born_ms:
                 self.deliver(frame)
         self.settle(found.epoch, found.seq)
+
+
+class FlatFeed(Feed):
+    """What happens on one channel to a user's data, or to everybody's, in the flat form, less what the socket's topics
+    cover.
+    """
+
+    def __init__(self, hub: Hub, name: str, connection: "Connection") -> None:
+        super().__init__(hub, name)
+        self._connection = connection
+
+    def deliver(self, frame: Frame) -> None:
+        if frame.body:
+            self._connection.push_flat(frame)
+
+
+class FeedWatch(Feed):
+    """Calls back with the kind of each event of a feed, and where the feed stands then."""
+
+    def __init__(self, hub: Hub, name: str, heard: Callable[[str, str, int], None]) -> None:
+        super().__init__(hub, name)
+        self._heard = heard
+
+    def deliver(self, frame: Frame) -> None:
+        self._heard(frame.kind, frame.epoch, frame.seq)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
-from uuid import UUID
 
 import structlog
 from flask import Flask, Request, Response, request
@@ -13,7 +12,6 @@ from pixelbloom.auth.principal import Principal
 from pixelbloom.config import Settings
 from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
-from pixelbloom.events.types import RunUpdate
 from pixelbloom.web.origins import allows
 from pixelbloom.web.realtime.connection import Connection
 from pixelbloom.web.realtime.frames import Frame
@@ -22,7 +20,7 @@ from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.protocol import error
 from pixelbloom.web.realtime.registry import Registry
 from pixelbloom.web.realtime.socket import COME_BACK, POLICY, RESTART, Socket
-from pixelbloom.web.realtime.sources import RunSource, Sources
+from pixelbloom.web.realtime.sources import Sources
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +43,7 @@ class Realtime:
         settings: Settings,
         hub: Hub,
         verify: Callable[[str], Principal],
-        load_run_update: Callable[[UUID], RunUpdate | None],
+        sources: Sources,
         limits: Limits,
     ) -> None:
         self.hub = hub
@@ -53,7 +51,7 @@ class Realtime:
         self._settings = settings
         self._verify = verify
         self._limits = limits
-        self._sources: Sources = {"workflow_run": RunSource(hub.reader, hub.publisher, load_run_update)}
+        self._sources = sources
 
     def serve(self, channel: str, upgrade: Request) -> None:
         """Answer the upgrade and converse until the socket ends. Raises Forbidden or BadRequest before it."""

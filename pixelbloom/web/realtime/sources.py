@@ -1,7 +1,7 @@
 """Where topics get their present state from, and who may see it."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from pixelbloom.auth.principal import Principal
@@ -17,17 +17,33 @@ Found = Recovered | Snapshot
 ATTEMPTS = 3
 
 
-class Source(Protocol):
-    """The topics of one kind."""
+class Stream(Protocol):
+    """A topic as one subscription follows it. `name` is where its events come from."""
 
-    def read(self, topic: Topic, since: int | None, epoch: str | None) -> Found | None:
+    @property
+    def name(self) -> str: ...
+
+    def read(self, since: int | None, epoch: str | None) -> Found | None:
         """What one who has everything up to `since` needs; None where there is no such subject.
 
         May raise Unavailable.
         """
 
-    def allows(self, principal: Principal, topic: Topic, found: Found) -> bool:
+    def allows(self, principal: Principal, found: Found) -> bool:
         """Whether the caller may see it."""
+
+    def close(self) -> None:
+        """The subscription has ended."""
+
+
+class Source(Protocol):
+    """The topics of one kind."""
+
+    def open(self, topic: Topic, principal: Principal, params: Mapping[str, Any]) -> Stream:
+        """Raises InvalidInput for parameters that the topic does not take."""
+
+
+Sources = Mapping[str, Source]
 
 
 class RunSource:
@@ -42,6 +58,9 @@ class RunSource:
         self._reader = reader
         self._publisher = publisher
         self._load = load_run_update
+
+    def open(self, topic: Topic, principal: Principal, params: Mapping[str, Any]) -> "RunStream":  # noqa: ARG002
+        return RunStream(self, topic)
 
     def read(self, topic: Topic, since: int | None, epoch: str | None) -> Found | None:
         """Put the database's state into Redis first where it is missing there, so that its place in the order of
@@ -61,8 +80,23 @@ class RunSource:
                 return found
         raise Unavailable("Redis does not keep the run's state; try again.", 1)
 
-    def allows(self, principal: Principal, topic: Topic, found: Found) -> bool:  # noqa: ARG002
+
+class RunStream:
+    """One run."""
+
+    def __init__(self, source: RunSource, topic: Topic) -> None:
+        self._source = source
+        self._topic = topic
+
+    @property
+    def name(self) -> str:
+        return self._topic.name
+
+    def read(self, since: int | None, epoch: str | None) -> Found | None:
+        return self._source.read(self._topic, since, epoch)
+
+    def allows(self, principal: Principal, found: Found) -> bool:
         return principal.may_read(UUID(found.owner) if found.owner else None)
 
-
-Sources = Mapping[str, Source]
+    def close(self) -> None:
+        """Nothing is held for it."""

@@ -1,0 +1,179 @@
+"""What happens to leads, conversations, subscriptions and notifications, as the spec's events tell it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, user_topic
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(_iso)]
+Severity = Literal["info", "success", "warning", "error"]
+
+
+class DomainEvent(BaseModel):
+    """Something that happened to a row of a user's, or of nobody's. The fields are those of the flat form's `data`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: ClassVar[str]
+    channel: ClassVar[str] = ANALYTICS
+    #: The fields that, with the type, name this happening among all.
+    identity: ClassVar[tuple[str, ...]]
+
+    user_id: UUID | None
+
+    @property
+    def id(self) -> str:
+        """The same for the same happening, whoever tells it, so that it is told once."""
+        return ":".join((self.type, *(str(getattr(self, name)) for name in self.identity)))
+
+    @property
+    def topic(self) -> str | None:
+        """The topic that tells it in the envelope form, where there is one."""
+        return None
+
+    @property
+    def flat(self) -> dict[str, Any] | None:
+        """The `data` of the flat form; None for what no client is told."""
+        return self.model_dump(mode="json")
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """The `data` of the envelope form."""
+        raise NotImplementedError
+
+
+class LeadCreated(DomainEvent):
+    """A lead was stored."""
+
+    type = "lead_created"
+    identity = ("lead_id",)
+
+    lead_id: UUID
+    created_at: Moment
+
+
+class LeadAnalyzed(DomainEvent):
+    """lead_agent has scored a lead."""
+
+    type = "lead_analyzed"
+    identity = ("analysis_id",)
+
+    lead_id: UUID
+    analysis_id: UUID
+    completed_at: Moment
+
+
+class MessageCreated(DomainEvent):
+    """Somebody, or the assistant, said something in a conversation."""
+
+    type = "message_created"
+    identity = ("message_id",)
+
+    conversation_id: UUID
+    message_id: UUID
+    created_at: Moment
+
+
+class ConversationDeleted(DomainEvent):
+    """A conversation was removed."""
+
+    type = "conversation_deleted"
+    identity = ("conversation_id", "deleted_at")
+
+    conversation_id: UUID
+    deleted_at: Moment
+
+
+class SubscriptionCreated(DomainEvent):
+    """A plan was subscribed to."""
+
+    type = "subscription_created"
+    identity = ("subscription_id",)
+
+    subscription_id: UUID
+    plan: str
+    created_at: Moment
+
+
+class SubscriptionUpdated(DomainEvent):
+    """A subscription changed: its status, price or end."""
+
+    type = "subscription_updated"
+    identity = ("subscription_id", "updated_at")
+
+    subscription_id: UUID
+    plan: str
+    updated_at: Moment
+
+
+class NotificationCreated(DomainEvent):
+    """A user has something new to know."""
+
+    type = "notification_created"
+    channel = NOTIFICATIONS
+    identity = ("notification_id",)
+
+    notification_id: UUID
+    notification_type: str
+    severity: Severity
+    title: str
+    message: str
+    created_at: Moment
+    read: bool = False
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    action_url: str | None = None
+
+    @property
+    def topic(self) -> str | None:
+        return None if self.user_id is None else user_topic(self.user_id)
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        data = self.model_dump(mode="json", exclude={"user_id", "notification_id"})
+        return {"id": str(self.notification_id), **data}
+
+
+class DataChanged(DomainEvent):
+    """Rows changed in a way that the spec has no event for: figures that are followed live are computed anew."""
+
+    type = "data_changed"
+    identity = ("subject", "row_id", "changed_at")
+
+    subject: Literal["leads", "conversations", "subscriptions"]
+    row_id: UUID
+    changed_at: Moment
+
+    @property
+    def flat(self) -> None:
+        return None
+
+
+TYPES: Mapping[str, type[DomainEvent]] = {
+    kind.type: kind
+    for kind in (
+        LeadCreated,
+        LeadAnalyzed,
+        MessageCreated,
+        ConversationDeleted,
+        SubscriptionCreated,
+        SubscriptionUpdated,
+        NotificationCreated,
+        DataChanged,
+    )
+}
+
+
+def read(kind: str, payload: Mapping[str, Any]) -> DomainEvent:
+    """The event that a row of the outbox holds. Raises ValueError for what is none."""
+    if kind not in TYPES:
+        raise ValueError(f"There is no event of type {kind}.")
+    return TYPES[kind].model_validate(payload)

@@ -1,0 +1,263 @@
+"""`lead_trends`, `conversation_trends` and `kpis`: figures that are computed anew when what they count changes.
+
+Those who follow the same figures of the same days share one `Figures`: it hears of changes, computes once a second at
+most, among all web processes, and tells all through Redis.
+"""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import ConfigDict, ValidationError
+
+from pixelbloom.analytics.ranges import Range
+from pixelbloom.auth.principal import Principal
+from pixelbloom.errors import InvalidInput, PixelBloomError
+from pixelbloom.events.publisher import dumps
+from pixelbloom.events.reader import Recovered, Snapshot, snapshot_frame
+from pixelbloom.events.topics import ANALYTICS, Topic, admins_feed, figures, user_feed
+from pixelbloom.faults import sentence
+from pixelbloom.web.realtime.hub import Hub
+from pixelbloom.web.realtime.members import FeedWatch
+from pixelbloom.web.realtime.sources import Found
+
+log = structlog.get_logger(__name__)
+
+#: Computes the figures of one user's data, or with None of everybody's. May raise Unavailable.
+Compute = Callable[[UUID | None, Range], Any]
+
+#: The events that change them: "data_changed" may be about anything.
+_LEADS = frozenset({"lead_created", "lead_analyzed", "data_changed"})
+_CONVERSATIONS = frozenset({"message_created", "conversation_deleted", "data_changed"})
+_SUBSCRIPTIONS = frozenset({"subscription_created", "subscription_updated"})
+CHANGED_BY: Mapping[str, frozenset[str]] = {
+    "lead_trends": _LEADS,
+    "conversation_trends": _CONVERSATIONS,
+    "kpis": _LEADS | _CONVERSATIONS | _SUBSCRIPTIONS,
+}
+
+SECOND = 1.0
+#: Figures up to today move on with the day; this often the date is looked at.
+DATE_SECONDS = 30.0
+RETRY_SECONDS = (1.0, 30.0)
+#: Until it is asked again whose turn it is.
+TURN_SECONDS = 0.3
+COMPUTERS = 4
+
+
+class Params(Range):
+    """What a subscription to figures may ask for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def read(cls, params: Mapping[str, Any]) -> "Params":
+        """Raises InvalidInput for what is none."""
+        try:
+            return cls.model_validate(params)
+        except ValidationError as fault:
+            first = fault.errors(include_url=False, include_input=False)[0]
+            name = ".".join(str(part)[:100] for part in ("params", *first["loc"]))
+            raise InvalidInput(f"{name} {sentence(first)}.") from None
+
+
+class Figures:
+    """The figures of one kind, scope and range: who computes them when."""
+
+    def __init__(self, topic: Topic, scope: UUID | None, params: Params, compute: Compute) -> None:
+        digest = hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:16]
+        self.topic = topic
+        self.scope = scope
+        self.name = figures(topic.kind, scope, digest)
+        self.followers = 0
+        self.due: float | None = None
+        self.wait = RETRY_SECONDS[0]
+        #: Where the feed stood at the last change that was heard of.
+        self.epoch, self.at = "", 0
+        self._params = params
+        self._compute = compute
+        self._days = params.resolve().days
+        self._fresh: tuple[float, Any] | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def position(self) -> str:
+        """What, beside `at`, tells whether figures are up to date."""
+        return f"{self.epoch} {self._days[0]} {self._days[1]}"
+
+    def changed(self, epoch: str, at: int) -> None:
+        """What they count has changed."""
+        self.epoch, self.at = epoch, at
+        self._fresh = None
+        if self.due is None:
+            self.due = time.monotonic()
+
+    def day_changed(self) -> bool:
+        """Whether they are about other days now."""
+        days = self._params.resolve().days
+        if days == self._days:
+            return False
+        self._days = days
+        self._fresh = None
+        return True
+
+    def compute(self) -> Any:
+        """The figures of now."""
+        return self._compute(self.scope, self._params)
+
+    def shared(self) -> Any:
+        """The figures, computed once for all who ask within a second in which nothing changes."""
+        with self._lock:
+            fresh = self._fresh
+            if fresh is None or time.monotonic() - fresh[0] > SECOND:
+                began = time.monotonic()
+                fresh = self._fresh = (began, self.compute())
+            return fresh[1]
+
+
+class FiguresSource:
+    """All figures that this process's sockets follow."""
+
+    def __init__(self, hub: Hub, computed: Mapping[str, Compute]) -> None:
+        self._hub = hub
+        self._computed = computed
+        self._changed = threading.Condition()
+        self._followed: dict[str, Figures] = {}
+        self._watches: dict[UUID | None, FeedWatch] = {}
+        self._thread: threading.Thread | None = None
+
+    def open(self, topic: Topic, principal: Principal, params: Mapping[str, Any]) -> "FiguresStream":
+        """Raises InvalidInput for parameters that are no range of days."""
+        scope = None if principal.kind == "service" or principal.admin else principal.user_id
+        made = Figures(topic, scope, Params.read(params), self._computed[topic.kind])
+        start = None
+        with self._changed:
+            followed = self._followed.setdefault(made.name, made)
+            followed.followers += 1
+            if scope not in self._watches:
+                start = self._watches[scope] = FeedWatch(self._hub, _feed(scope), self._heard_of(scope))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
+                self._thread.start()
+        if start is not None:
+            start.start()
+        return FiguresStream(self, followed)
+
+    def read(self, followed: Figures, since: int | None, epoch: str | None) -> Found:
+        """What came after `since`, or the figures of now."""
+        owner = str(followed.scope or "")
+        end = self._hub.reader.stream(followed.name, since, epoch)
+        if end.messages is not None:
+            self._renew_if_changed(followed)
+            return Recovered(end.epoch, end.seq, owner, end.messages)
+        data = dumps(followed.shared()).encode()
+        return Snapshot(end.epoch, end.seq, owner, snapshot_frame(followed.topic, data, end.seq))
+
+    def _renew_if_changed(self, followed: Figures) -> None:
+        """While nobody followed, nobody computed."""
+        with self._changed:
+            watch = self._watches.get(followed.scope)
+            if watch is not None:
+                followed.changed(watch.epoch or "", watch.seq)
+                self._changed.notify_all()
+
+    def close(self, followed: Figures) -> None:
+        """One follower less."""
+        with self._changed:
+            followed.followers -= 1
+            if followed.followers:
+                return
+            self._followed.pop(followed.name, None)
+            if any(other.scope == followed.scope for other in self._followed.values()):
+                return
+            watch = self._watches.pop(followed.scope, None)
+            self._changed.notify_all()
+        if watch is not None:
+            self._hub.leave(watch)
+
+    def _heard_of(self, scope: UUID | None) -> Callable[[str, str, int], None]:
+        def heard(kind: str, epoch: str, at: int) -> None:
+            with self._changed:
+                for followed in self._followed.values():
+                    if followed.scope == scope and kind in CHANGED_BY[followed.topic.kind]:
+                        followed.changed(epoch, at)
+                self._changed.notify_all()
+
+        return heard
+
+    def _run(self) -> None:
+        looked_at = time.monotonic()
+        with ThreadPoolExecutor(COMPUTERS, thread_name_prefix="figures") as pool:
+            while True:
+                with self._changed:
+                    if not self._followed:
+                        self._thread = None
+                        return
+                    moment = time.monotonic()
+                    due = [one for one in self._followed.values() if one.due is not None and one.due <= moment]
+                    if not due:
+                        nearest = min((one.due for one in self._followed.values() if one.due is not None), default=None)
+                        rest = looked_at + DATE_SECONDS if nearest is None else min(nearest, looked_at + DATE_SECONDS)
+                        self._changed.wait(max(rest - moment, 0.0))
+                    for one in due:
+                        one.due = None
+                if time.monotonic() - looked_at >= DATE_SECONDS:
+                    looked_at = time.monotonic()
+                    self._look_at_date()
+                list(pool.map(self._renew, due))
+
+    def _look_at_date(self) -> None:
+        with self._changed:
+            for followed in self._followed.values():
+                if followed.day_changed():
+                    followed.changed(followed.epoch, followed.at)
+
+    def _renew(self, followed: Figures) -> None:
+        """Compute them where it is this process's turn, and tell."""
+        position, at = followed.position, followed.at
+        try:
+            turn = self._hub.publisher.turn(followed.name, position, at)
+            if turn > 0:
+                data = followed.compute()
+                self._hub.publisher.figures(followed.name, followed.topic, data, position, at)
+            followed.wait, again = RETRY_SECONDS[0], TURN_SECONDS if turn == 0 else None
+        except Exception as error:
+            if not isinstance(error, PixelBloomError):
+                log.exception("figures_failed", topic=followed.topic.name)
+            again, followed.wait = followed.wait, min(followed.wait * 2, RETRY_SECONDS[1])
+        if again is not None:
+            with self._changed:
+                followed.due = time.monotonic() + again
+
+
+class FiguresStream:
+    """One subscription to them."""
+
+    def __init__(self, source: FiguresSource, followed: Figures) -> None:
+        self._source = source
+        self._followed = followed
+        self._open = True
+
+    @property
+    def name(self) -> str:
+        return self._followed.name
+
+    def read(self, since: int | None, epoch: str | None) -> Found:
+        return self._source.read(self._followed, since, epoch)
+
+    def allows(self, principal: Principal, found: Found) -> bool:  # noqa: ARG002
+        return principal.may_read(self._followed.scope)
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._source.close(self._followed)
+
+
+def _feed(scope: UUID | None) -> str:
+    return admins_feed(ANALYTICS) if scope is None else user_feed(scope, ANALYTICS)

@@ -1,0 +1,85 @@
+"""`user:<id>`: a user's notifications as they come, and those not read yet for one who has just come."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+import orjson
+
+from pixelbloom.auth.principal import Principal
+from pixelbloom.events.publisher import dumps
+from pixelbloom.events.reader import Recovered, Snapshot, TopicReader, snapshot_frame
+from pixelbloom.events.topics import Topic
+from pixelbloom.web.realtime.sources import Found
+
+#: Of the unread, a snapshot has the newest; `unread_count` counts all.
+SNAPSHOT_ITEMS = 100
+
+
+class UnreadReader(Protocol):
+    """The store's part in it."""
+
+    def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
+        """{"items", "unread_count", "untold"}: `untold` names the events that are perhaps not published yet."""
+
+
+class NotificationSource:
+    """Reads the database between two looks at Redis, so that each notification is in the snapshot or comes after it as
+    an event, never both and never neither.
+    """
+
+    def __init__(self, reader: TopicReader, store: UnreadReader) -> None:
+        self._reader = reader
+        self._store = store
+
+    def open(
+        self,
+        topic: Topic,
+        principal: Principal,  # noqa: ARG002
+        params: Mapping[str, Any],  # noqa: ARG002
+    ) -> "NotificationStream":
+        return NotificationStream(self, topic)
+
+    def read(self, topic: Topic, since: int | None, epoch: str | None) -> Found:
+        assert topic.id is not None
+        owner = str(topic.id)
+        before = self._reader.stream(topic.name, since, epoch)
+        if before.messages is not None:
+            return Recovered(before.epoch, before.seq, owner, before.messages)
+        unread = self._store.unread(topic.id, SNAPSHOT_ITEMS)
+        untold = [str(name) for name in unread["untold"]]
+        after = self._reader.stream(
+            topic.name, before.seq, before.epoch, [f"notification_created:{name}" for name in untold]
+        )
+        coming = {name for name, told in zip(untold, after.told, strict=True) if not told}
+        items = {item["id"]: item for item in unread["items"] if item["id"] not in coming}
+        count = unread["unread_count"] - len(coming)
+        for message in after.messages or ():
+            told = orjson.loads(message.partition(b"\n")[2])["data"]
+            if told["id"] not in items and told["id"] not in untold:
+                items = {told["id"]: told, **items}
+                count += 1
+        data = {"items": list(items.values())[:SNAPSHOT_ITEMS], "unread_count": count}
+        frame = snapshot_frame(topic, dumps(data).encode(), after.seq)
+        return Snapshot(after.epoch, after.seq, owner, frame)
+
+
+class NotificationStream:
+    """One user's."""
+
+    def __init__(self, source: NotificationSource, topic: Topic) -> None:
+        self._source = source
+        self._topic = topic
+
+    @property
+    def name(self) -> str:
+        return self._topic.name
+
+    def read(self, since: int | None, epoch: str | None) -> Found:
+        return self._source.read(self._topic, since, epoch)
+
+    def allows(self, principal: Principal, found: Found) -> bool:  # noqa: ARG002
+        return principal.may_read(self._topic.id)
+
+    def close(self) -> None:
+        """Nothing is held for it."""

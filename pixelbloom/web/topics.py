@@ -1,0 +1,26 @@
+"""What the sockets' topics are read from: Redis, and behind it the stores."""
+
+from pixelbloom.web.realtime.figures import FiguresSource
+from pixelbloom.web.realtime.notifications import NotificationSource
+from pixelbloom.web.realtime.sources import RunSource, Sources
+from pixelbloom.web.services import Services
+
+
+def sources(parts: Services) -> Sources:
+    """The source of each kind of topic."""
+    hub = parts.hub
+    figures = FiguresSource(
+        hub,
+        {
+            "lead_trends": parts.analytics.lead_trends,
+            "conversation_trends": parts.analytics.conversation_trends,
+            "kpis": parts.analytics.overview,
+        },
+    )
+    return {
+        "workflow_run": RunSource(hub.reader, hub.publisher, parts.runs.find_update),
+        "user": NotificationSource(hub.reader, parts.notifications),
+        "lead_trends": figures,
+        "conversation_trends": figures,
+        "kpis": figures,
+    }
