@@ -265,7 +265,6 @@ def test_figures_that_cannot_be_computed_now_are_unavailable_and_come_when_they_
         (web.folder / "figures").unlink()
         publisher.domain_events([event("lead_created", user)])
         client.until(type="lead_created")
-        count = len(computed(web))
         until_computed(web, f"{user} daily", 3)
         figures_are(web, {"total_leads": 2})
         assert client.next()["data"] == {"total_leads": 2}
