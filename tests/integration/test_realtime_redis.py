@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -12,6 +12,7 @@ import pytest
 
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
+from pixelbloom.events.topics import Keys, user_feed
 from tests.integration.test_realtime_topics import Story, subscribed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
@@ -108,6 +109,102 @@ def test_after_redis_lost_its_data_a_connected_client_gets_a_fresh_snapshot_in_a
     assert answer["recovered"] is False
     assert answer["epoch"] != first[0]["epoch"]
     assert (snapshot["snapshot"], snapshot["data"]["result"]) == (True, "done")
+
+
+def remember(server: OwnRedis, *names: str) -> Callable[[], None]:
+    """Note what Redis has of these topics or feeds; calling it makes Redis have that again, as a replica does that
+    took over and was a moment behind."""
+    keys = [key for name in names for key in (Keys.of(name).meta, Keys.of(name).log, Keys.of(name).text)]
+    kept = {key: server.client.dump(key) for key in keys}
+
+    def put_back() -> None:
+        for key, value in kept.items():
+            server.client.delete(key)
+            if value is not None:
+                server.client.restore(key, 0, value)
+        cut(server)
+
+    return put_back
+
+
+def test_a_redis_that_comes_back_with_older_data_begins_the_topic_anew(web, server, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0))
+    with web.connect(run.user_id) as client:
+        epoch = subscribed(client, run)[0]["epoch"]
+        publisher.run_delta(run.text("kept "))
+        put_back = remember(server, run.topic)
+        for n in range(3):
+            publisher.run_delta(run.text(f"lost {n} "))
+        client.until(seq=5)
+        put_back()
+        answer, snapshot = client.next(), client.next()
+        publisher.run_update(run.state("running", 0.5))
+        told = client.next()
+        assert client.quiet() == []
+
+    assert (answer["type"], answer["recovered"], answer["epoch"], answer["seq"]) == ("subscribed", False, epoch, 2)
+    assert (snapshot["snapshot"], snapshot["seq"], snapshot["data"]["text"]) == (True, 2, "kept ")
+    assert (told["seq"], told["data"]["progress"]) == (3, 0.5)
+
+
+def test_older_data_shows_also_where_new_events_have_taken_the_numbers_of_the_lost_ones(web, server, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0))
+    with web.connect(run.user_id) as client:
+        subscribed(client, run)
+        put_back = remember(server, run.topic)
+        for _ in range(3):
+            publisher.run_delta(run.text("lost "))
+        client.until(seq=4)
+        web.freeze()
+        put_back()
+        for n in range(1, 6):
+            publisher.run_update(run.state("running", n / 10))
+        web.thaw()
+        answer, snapshot = client.next(), client.next()
+        assert client.quiet() == []
+
+    assert (answer["type"], answer["recovered"]) == ("subscribed", False)
+    assert (snapshot["seq"], snapshot["data"]["progress"]) == (6, 0.5)
+
+
+def test_an_end_that_redis_forgot_is_told_from_the_database(web, server, publisher):
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0))
+    with web.connect(run.user_id) as client, web.connect(run.user_id) as late:
+        subscribed(client, run)
+        put_back = remember(server, run.topic)
+        publisher.run_delta(run.text("some"))
+        publisher.run_update(run.keep(web.folder, run.state("completed", 1, result="done")))
+        ended = client.until(status="completed")[-1]
+        put_back()
+        snapshot = client.until(snapshot=True)[-1]
+        coming_back = subscribed(late, run, since=ended["seq"])
+
+    assert (snapshot["data"]["status"], snapshot["data"]["result"]) == ("completed", "done")
+    assert coming_back[-1]["data"]["result"] == "done"
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_flat_events_go_on_after_redis_came_back_with_older_data(web, server, publisher, lost):
+    runs = [SomeRun(user) for user in [uuid4()] for _ in range(6)]
+    with web.connect(runs[0].user_id) as client:
+        publisher.run_updates([run.state("queued") for run in runs[:2]])
+        put_back = remember(server, user_feed(runs[0].user_id, "workflows"))
+        publisher.run_updates([run.state("queued") for run in runs[2 : 2 + lost]])
+        told = [client.next() for _ in range(2 + lost)]
+        time.sleep(0.005)
+        web.freeze()
+        put_back()
+        publisher.run_updates([run.state("running") for run in runs[:2]])
+        web.thaw()
+        told = [client.next(), client.next()]
+        publisher.run_update(runs[0].state("completed"))
+        told.append(client.next())
+        assert client.quiet() == []
+
+    assert [event["data"]["status"] for event in told] == ["running", "running", "completed"]
 
 
 def test_a_frozen_redis_is_noticed_and_the_client_is_caught_up(web, server, publisher):

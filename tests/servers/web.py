@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from uuid import UUID
 
 import httpx
 import jwt
+import psutil
 from websockets.sync.client import ClientConnection, connect
 
 SECRET = "a secret of thirty-two characters at least"
@@ -125,6 +127,18 @@ class Web:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def freeze(self) -> None:
+        """The process stands still: it neither reads nor writes."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: int) -> None:
+        assert self.process is not None
+        for worker in psutil.Process(self.process.pid).children():
+            worker.send_signal(number)
 
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = httpx.get(f"{self.base}/state", timeout=SECONDS).json()

@@ -49,6 +49,8 @@ class Member:
         self.name = name
         self.epoch: str | None = None
         self.seq = 0
+        #: When the message at `seq` was told, in milliseconds, by which it is known again; 0 where we did not see it.
+        self.mark = 0
         self.held: list[Frame] | None = []
         #: In the hands of one who has just joined it; the hub leaves it alone.
         self.pending = True
@@ -63,16 +65,16 @@ class Member:
                 self.held.clear()
             self.held.append(frame)
         elif frame.epoch == self.epoch and frame.seq == self.seq + 1:
-            self.seq = frame.seq
+            self.seq, self.mark = frame.seq, frame.sent_ms
             self.deliver(frame)
         elif frame.epoch != self.epoch or frame.seq > self.seq:
             self.held = [frame]
             self.hub.repair(self)
 
-    def settle(self, epoch: str, seq: int) -> None:
+    def settle(self, epoch: str, seq: int, mark: int = 0) -> None:
         """Everything up to here was delivered; go on with what waited."""
-        if epoch != self.epoch or seq > self.seq:
-            self.epoch, self.seq = epoch, seq
+        if (epoch, seq) != (self.epoch, self.seq):
+            self.epoch, self.seq, self.mark = epoch, seq, mark
         held, self.held = self.held or [], None
         self.pending = False
         for frame in held:
@@ -84,7 +86,7 @@ class Member:
     @property
     def position(self) -> tuple[Any, ...]:
         """Members of one topic in the same position can share what `fetch` reads."""
-        return (type(self), self.epoch, self.seq)
+        return (type(self), self.epoch, self.seq, self.mark)
 
     def fetch(self) -> Any:
         """Read what came after the position. Waits for Redis or the database; may raise PixelBloomError."""
@@ -225,6 +227,9 @@ class Hub:
     def _confirmed(self, channel: str) -> None:
         with self._lock:
             for member in list(self._members.get(channel.removeprefix("pb:"), ())):
+                if member.held is not None:
+                    # Told before the connection was lost: the history has it, or Redis came back without it.
+                    member.held.clear()
                 if member.pending:
                     member.missed = True
                 else:
@@ -271,9 +276,13 @@ class Hub:
             for member in self._members.get(name, ()):
                 if not member.pending and (member.held is not None or isinstance(member, Listener)):
                     groups.setdefault(member.position, []).append(member)
-        for members in groups.values():
+        for position, members in groups.items():
             found = members[0].fetch()
             with self.turn():
                 for member in members:
-                    if not member.gone:
+                    if member.gone:
+                        continue
+                    if member.position == position:
                         member.apply(found)
+                    elif member.held is not None:  # another repair was faster, and it waits for one again
+                        self.repair(member)

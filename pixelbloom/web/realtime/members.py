@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pixelbloom.events.reader import FeedPosition, Snapshot
 from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub, Member
+from pixelbloom.web.realtime.protocol import MAX_SEQ
 from pixelbloom.web.realtime.sources import Found, Stream
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Fetched:
 
     found: Found
     frames: tuple[Frame, ...]
+    #: The numbers that were told are now those of other messages.
+    anew: bool = False
 
     @classmethod
     def of(cls, name: str, found: Found) -> "Fetched":
@@ -59,21 +62,36 @@ class Subscription(Member):
         self._stream.close()
 
     def fetch(self) -> Fetched | None:
-        return self.read(self.seq, self.epoch)
+        """What came after the position.
+
+        A Redis that comes back with what it had a while ago (a failover that lost the last second) gives the same
+        numbers to other messages. The last message that was delivered is read once more to see that it is the same.
+        """
+        if not self.mark:
+            return self.read(self.seq, self.epoch)
+        fetched = self.read(self.seq - 1, self.epoch)
+        if fetched is None or isinstance(fetched.found, Snapshot):
+            return fetched
+        if fetched.frames and fetched.frames[0].sent_ms == self.mark:
+            return fetched
+        fetched = self.read(MAX_SEQ, self.epoch)
+        return fetched and replace(fetched, anew=True)
 
     def apply(self, found: Any) -> None:
         if self.held is None:
             return
         if found is None or not self.allowed(found):
             self._connection.drop(self)
-        elif self._knows(found.found):
+        elif self._knows(found):
             self.settle(found.found.epoch, found.found.seq)
         else:
             self.begin(found)
 
-    def _knows(self, found: Found) -> bool:
+    def _knows(self, fetched: Fetched) -> bool:
         """Whether a snapshot tells nothing that was not told."""
-        return isinstance(found, Snapshot) and found.epoch == self.epoch and found.seq <= self.seq
+        found = fetched.found
+        present = (found.epoch, found.seq) == (self.epoch, self.seq)
+        return isinstance(found, Snapshot) and present and not fetched.anew
 
     def begin(self, fetched: Fetched, since: int | None = None) -> None:
         """Tell where the stream stands, then what came until now, then go on.
@@ -104,6 +122,7 @@ class Subscription(Member):
             self.settle(found.epoch, self.seq)
         else:
             self._connection.push(fetched.frames[0])
+            self.mark = 0
             self.settle(found.epoch, found.seq)
 
 
@@ -113,11 +132,6 @@ class Feed(Member):
     def __init__(self, hub: Hub, name: str) -> None:
         super().__init__(hub, name)
         self._born_ms = int(time.time() * 1000)
-
-    @property
-    def position(self) -> tuple[Any, ...]:
-        since = self._born_ms if self.epoch is None else 0
-        return (type(self), self.epoch, self.seq, since)
 
     def start(self) -> None:
         """Follow. Waits for Redis, a second at most."""
@@ -132,18 +146,38 @@ class Feed(Member):
                 self.settle(end.epoch, end.seq)
 
     def fetch(self) -> FeedPosition:
-        return self.hub.reader.feed(self.name, self.seq, self.epoch)
+        if self.epoch is None:
+            return self.hub.reader.feed(self.name, 0)
+        found = self.hub.reader.feed(self.name, max(self.seq - 1, 0), self.epoch)
+        if self._is_another(found, self._frames(found)):
+            return self.hub.reader.feed(self.name, 0)
+        return found
 
     def apply(self, found: FeedPosition) -> None:
         if self.held is None:
             return
-        for message in found.messages:
-            frame = Frame.parse(self.name, message)
-            if frame.epoch == self.epoch and frame.seq <= self.seq:
-                continue
-            if self.epoch is not None or frame.sent_ms >= self._born_ms:
+        frames = self._frames(found)
+        last = frames[-1].sent_ms if frames else 0
+        if self.epoch is not None and found.epoch != self.epoch:
+            since_seq, since_ms = 0, 0
+        elif self._is_another(found, frames):
+            since_seq, since_ms = 0, max(self.mark + 1, self._born_ms)  # known by the time alone
+            self.mark = last
+        else:
+            since_seq, since_ms = self.seq, 0
+        for frame in frames:
+            if frame.seq > since_seq and frame.sent_ms >= since_ms:
                 self.deliver(frame)
-        self.settle(found.epoch, found.seq)
+        self.settle(found.epoch, found.seq, last)
+
+    def _frames(self, found: FeedPosition) -> list[Frame]:
+        return [Frame.parse(self.name, message) for message in found.messages]
+
+    def _is_another(self, found: FeedPosition, frames: list[Frame]) -> bool:
+        """Whether our position means nothing there: Redis lost what it had, or came back with older data."""
+        if found.epoch != self.epoch or found.seq < self.seq:
+            return True
+        return any(frame.seq == self.seq and frame.sent_ms != self.mark for frame in frames if self.mark)
 
 
 class FlatFeed(Feed):

@@ -69,7 +69,7 @@ class RunSource:
         assert topic.id is not None
         found = self._reader.read(topic, since, epoch)
         if found is not None:
-            return found
+            return self._newest(topic, found) if _went_back(found, since, epoch) else found
         for _ in range(ATTEMPTS):
             update = self._load(topic.id)
             if update is None:
@@ -79,6 +79,15 @@ class RunSource:
             if found is not None:
                 return found
         raise Unavailable("Redis does not keep the run's state; try again.", 1)
+
+    def _newest(self, topic: Topic, found: Found) -> Found:
+        """Redis does not know any more what it told, perhaps the run's end: tell it again what the database has."""
+        assert topic.id is not None
+        update = self._load(topic.id)
+        if update is None:
+            return found
+        self._publisher.run_update(update)
+        return self._reader.read(topic) or found
 
 
 class RunStream:
@@ -100,3 +109,8 @@ class RunStream:
 
     def close(self) -> None:
         """Nothing is held for it."""
+
+
+def _went_back(found: Found, since: int | None, epoch: str | None) -> bool:
+    """Whether somebody has seen later events than Redis has."""
+    return since is not None and since > found.seq and epoch in (None, found.epoch)
