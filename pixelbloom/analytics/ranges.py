@@ -14,7 +14,8 @@ Aggregation = Literal["daily", "weekly", "monthly"]
 DEFAULT_DAYS = 30
 #: Three years, whichever of them has a leap day.
 MAX_DAYS = 3 * 366
-FIRST, LAST = date(1970, 1, 1), date(2999, 12, 31)
+#: Cursors have room for the microseconds until 2286.
+FIRST, LAST = date(2000, 1, 1), date(2199, 12, 31)
 
 _FORM = "must be a date like 2026-01-31, or a time in ISO 8601"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ].{1,40})?", re.ASCII)
@@ -47,8 +48,9 @@ def _read_zone(value: object) -> object:
     return value
 
 
-_DAY_SCHEMA = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}]}
-Day = Annotated[date | None, BeforeValidator(_read_day), WithJsonSchema(_DAY_SCHEMA)]
+Day = Annotated[
+    date | None, BeforeValidator(_read_day), WithJsonSchema({"type": "string", "format": "date"}, mode="validation")
+]
 
 
 class Range(BaseModel):

@@ -7,10 +7,13 @@ from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
 from pixelbloom.web import cors, errors, openapi, request_id, services, topics
+from pixelbloom.web.agent_analytics import agent_analytics
 from pixelbloom.web.agents import agents
+from pixelbloom.web.analytics import analytics
 from pixelbloom.web.body import READ_BYTES, StrictRequest
 from pixelbloom.web.health import health
 from pixelbloom.web.realtime import register_realtime
+from pixelbloom.web.revenue_analytics import revenue_analytics
 from pixelbloom.web.runs import runs
 from pixelbloom.web.schedules import schedules
 from pixelbloom.web.webhooks import webhooks
@@ -54,7 +57,10 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)
-    for blueprint in (health, agents, runs, workflows, workflow_runs, schedules, webhooks):
+    for blueprint in (
+        *(health, agents, runs, workflows, workflow_runs, schedules, webhooks),
+        *(analytics, revenue_analytics, agent_analytics),
+    ):
         app.register_api(blueprint)
     openapi.register_docs(app)
     register_realtime(

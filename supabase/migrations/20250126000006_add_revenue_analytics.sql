@@ -23,7 +23,7 @@ create table public.user_subscriptions (
 comment on table public.user_subscriptions is 'Subscriptions and their prices; the backend alone writes them.';
 
 create index user_subscriptions_owner on public.user_subscriptions (user_id, created_at desc);
-create index user_subscriptions_started on public.user_subscriptions (start_date) include (end_date, status);
+create index user_subscriptions_started on public.user_subscriptions (start_date desc, id desc);
 create index user_subscriptions_package on public.user_subscriptions (package_id);
 
 create table public.invoices (
@@ -88,71 +88,392 @@ using (user_id = (select auth.uid()));
 create policy invoices_admin on public.invoices for select to authenticated
 using ((select public.is_admin()));
 
--- Money that came in from p_from to before p_to: invoices by the moment they were paid; and a subscription or purchase
--- that no invoice belongs to (Stripe may be told to send none) by its price at its start. What was refunded is none.
-create function public.payments_received(p_user_id uuid, p_from timestamptz, p_to timestamptz)
-returns table (paid_at timestamptz, currency text, amount numeric, package_id uuid, user_id uuid)
-language plpgsql stable
-set search_path = ''
-set plan_cache_mode = 'force_custom_plan'
-set jit = 'off'
-as $$
-begin
-    return query
-    select i.paid_at, i.currency, i.amount_paid, s.package_id, coalesce(i.user_id, s.user_id)
-    from public.invoices as i
-    left join public.user_subscriptions as s on s.id = i.subscription_id
-    where
-        i.status = 'paid' and i.paid_at >= p_from and i.paid_at < p_to
-        and (p_user_id is null or i.user_id = p_user_id)
-    union all
-    select s.start_date, s.currency, s.final_price, s.package_id, s.user_id
-    from public.user_subscriptions as s
-    where
-        s.status not in ('incomplete', 'trialing', 'unpaid') and s.start_date >= p_from and s.start_date < p_to
-        and (p_user_id is null or s.user_id = p_user_id)
-        and not exists (select 1 from public.invoices as i where i.subscription_id = s.id);
-end
-$$;
+-- Money that came in: invoices by the moment they were paid; and a subscription or purchase that no invoice belongs to
+-- (Stripe may be told to send none) by its price at its start. What was refunded is none.
+create view public.payments_received with (security_invoker = true) as
+select
+    i.user_id,
+    s.package_id,
+    i.currency,
+    i.amount_paid as amount,
+    i.paid_at
+from public.invoices as i
+left join public.user_subscriptions as s on i.subscription_id = s.id
+where i.status = 'paid' and i.paid_at is not null
+union all
+select
+    s.user_id,
+    s.package_id,
+    s.currency,
+    s.final_price as amount,
+    s.start_date as paid_at
+from public.user_subscriptions as s
+where
+    s.status not in ('incomplete', 'trialing', 'unpaid')
+    and not exists (
+        select 1 from public.invoices as i
+        where i.subscription_id = s.id
+    );
 
--- Money from p_from to before p_to against that from p_before on. Amounts of different currencies are never added: the
--- figure is in the currency of the most payments (of the earlier period where there are none now; else usd), and
--- `by_currency` has all of them.
-create function public.revenue_compared(
-    p_user_id uuid, p_before timestamptz, p_from timestamptz, p_to timestamptz
-) returns jsonb
-language plpgsql stable
+comment on view public.payments_received is 'Money that came in, by when.';
+
+-- Subscriptions that are paid again and again, from start_date to before end_date. How a subscription stood before is
+-- not kept: what is paused or unpaid now never counts, nor what was cancelled at a time that nobody knows.
+create view public.recurring_subscriptions with (security_invoker = true) as
+select
+    s.id,
+    s.user_id,
+    s.package_id,
+    s.currency,
+    s.start_date,
+    s.end_date,
+    case s.billing_interval when 'year' then s.final_price / 12 else s.final_price end as monthly_price
+from public.user_subscriptions as s
+where
+    s.billing_interval <> 'once'
+    and (s.status in ('active', 'past_due') or (s.status = 'cancelled' and s.end_date is not null))
+    and (s.end_date is null or s.end_date >= s.start_date);
+
+comment on view public.recurring_subscriptions is 'What monthly and yearly revenue is made of.';
+
+revoke all on public.payments_received, public.recurring_subscriptions from public, anon, authenticated;
+grant select on public.payments_received, public.recurring_subscriptions to service_role;
+
+create index user_subscriptions_ended on public.user_subscriptions (end_date) where end_date is not null;
+
+-- One figure of money out of its amounts by currency, [{"currency", "now", "before", "many_now", "many_before"}].
+-- Amounts of different currencies are never added: `value` and `change` are those of the currency with the most
+-- payments (or subscriptions), by those of the earlier period where there are none now; and `by_currency` has all.
+create function public.money_compared(p_amounts jsonb) returns jsonb
+language plpgsql immutable
 set search_path = ''
 as $$
 declare
     v_all jsonb;
 begin
     select jsonb_agg(
-        jsonb_build_object('currency', t.currency) || public.counted(t.now, t.before)
-        order by t.many_now desc, t.many_before desc, t.currency
+        jsonb_build_object('currency', a.currency) || public.counted(a.now, a.before)
+        order by a.many_now desc, a.many_before desc, a.currency
     )
     into v_all
+    from jsonb_to_recordset(p_amounts) as a (
+        currency text, now numeric, before numeric, many_now bigint, many_before bigint
+    );
+    return coalesce(v_all -> 0, '{"value": 0, "change": null, "currency": "usd"}'::jsonb)
+    || jsonb_build_object('by_currency', coalesce(v_all, '[]'::jsonb));
+end
+$$;
+
+-- Money from p_from to before p_to against that from p_before on.
+create function public.revenue_compared(
+    p_user_id uuid, p_before timestamptz, p_from timestamptz, p_to timestamptz
+) returns jsonb
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
+set jit = 'off'
+as $$
+begin
+    return public.money_compared((
+        select jsonb_agg(to_jsonb(t))
+        from (
+            select
+                p.currency,
+                coalesce(sum(p.amount) filter (where p.paid_at >= p_from), 0) as now,
+                coalesce(sum(p.amount) filter (where p.paid_at < p_from), 0) as before,
+                count(*) filter (where p.paid_at >= p_from) as many_now,
+                count(*) filter (where p.paid_at < p_from) as many_before
+            from public.payments_received as p
+            where
+                p.paid_at >= p_before and p.paid_at < p_to
+                and (p_user_id is null or p.user_id = p_user_id)
+            group by p.currency
+        ) as t
+    ));
+end
+$$;
+
+-- {"revenue"} of a range; {"mrr", "arr", "active_subscriptions"} at its end, against its beginning;
+-- {"new_subscriptions", "ended_subscriptions"} in it, and {"churn_rate"}: what part of the subscriptions that were
+-- there at its beginning ended in it.
+create function public.revenue_summary(p_user_id uuid, p_start date, p_end date, p_zone text) returns jsonb
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
+set jit = 'off'
+as $$
+declare
+    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := public.day_start(p_start, p_zone);
+    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v record;
+    v_recurring jsonb;
+begin
+    select
+        count(*) filter (where s.start_date < v_to and (s.end_date is null or s.end_date >= v_to)) as there,
+        count(*) filter (where s.start_date < v_from and (s.end_date is null or s.end_date >= v_from)) as there_before,
+        count(*) filter (
+            where s.start_date < v_before and (s.end_date is null or s.end_date >= v_before)
+        ) as there_first,
+        count(*) filter (where s.start_date >= v_from and s.start_date < v_to) as new,
+        count(*) filter (where s.start_date >= v_before and s.start_date < v_from) as new_before,
+        count(*) filter (where s.end_date >= v_from and s.end_date < v_to) as gone,
+        count(*) filter (where s.end_date >= v_before and s.end_date < v_from) as gone_before,
+        count(*) filter (where s.start_date < v_from and s.end_date >= v_from and s.end_date < v_to) as lost,
+        count(*) filter (where s.start_date < v_before and s.end_date >= v_before and s.end_date < v_from) as lost_before
+    into v
+    from public.recurring_subscriptions as s
+    where p_user_id is null or s.user_id = p_user_id;
+
+    select jsonb_agg(to_jsonb(t))
+    into v_recurring
     from (
         select
-            r.currency,
-            coalesce(sum(r.amount) filter (where r.paid_at >= p_from), 0) as now,
-            coalesce(sum(r.amount) filter (where r.paid_at < p_from), 0) as before,
-            count(*) filter (where r.paid_at >= p_from) as many_now,
-            count(*) filter (where r.paid_at < p_from) as many_before
-        from public.payments_received(p_user_id, p_before, p_to) as r
-        group by r.currency
-    ) as t;
-    return coalesce(v_all -> 0, '{"value": 0, "change": null, "currency": "usd"}'::jsonb)
-        || jsonb_build_object('by_currency', coalesce(v_all, '[]'::jsonb));
+            s.currency,
+            coalesce(sum(s.monthly_price) filter (where s.end_date is null or s.end_date >= v_to), 0) as now,
+            coalesce(
+                sum(s.monthly_price) filter (
+                    where s.start_date < v_from and (s.end_date is null or s.end_date >= v_from)
+                ), 0
+            ) as before,
+            count(*) filter (where s.end_date is null or s.end_date >= v_to) as many_now,
+            count(*) filter (
+                where s.start_date < v_from and (s.end_date is null or s.end_date >= v_from)
+            ) as many_before
+        from public.recurring_subscriptions as s
+        where
+            (p_user_id is null or s.user_id = p_user_id)
+            and s.start_date < v_to and (s.end_date is null or s.end_date >= v_from)
+        group by s.currency
+    ) as t
+    where t.many_now + t.many_before > 0;
+
+    return jsonb_build_object(
+        'revenue', public.revenue_compared(p_user_id, v_before, v_from, v_to),
+        'mrr', public.money_compared((
+            select jsonb_agg(
+                a.each || jsonb_build_object(
+                    'now', round((a.each ->> 'now')::numeric, 2), 'before', round((a.each ->> 'before')::numeric, 2)
+                )
+            )
+            from jsonb_array_elements(v_recurring) as a (each)
+        )),
+        'arr', public.money_compared((
+            select jsonb_agg(
+                a.each || jsonb_build_object(
+                    'now', round(12 * (a.each ->> 'now')::numeric, 2),
+                    'before', round(12 * (a.each ->> 'before')::numeric, 2)
+                )
+            )
+            from jsonb_array_elements(v_recurring) as a (each)
+        )),
+        'active_subscriptions', public.counted(v.there, v.there_before),
+        'new_subscriptions', public.counted(v.new, v.new_before),
+        'ended_subscriptions', public.counted(v.gone, v.gone_before),
+        'churn_rate', public.rated(
+            public.percent_of(v.lost, v.there_before), public.percent_of(v.lost_before, v.there_first)
+        )
+    );
+end
+$$;
+
+-- By package and currency: revenue and payments in a range, subscriptions and their monthly revenue at its end.
+-- [{"package_id", "package", "currency", "revenue", "payments", "active_subscriptions", "mrr"}]; a package of null is
+-- what was sold without one.
+create function public.revenue_by_package(p_user_id uuid, p_start date, p_end date, p_zone text) returns jsonb
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
+set jit = 'off'
+as $$
+declare
+    v_from timestamptz := public.day_start(p_start, p_zone);
+    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+begin
+    return (
+        with parts as (
+            select
+                p.package_id,
+                p.currency,
+                sum(p.amount) as revenue,
+                count(*) as payments,
+                0 as subscriptions,
+                0 as mrr
+            from public.payments_received as p
+            where
+                p.paid_at >= v_from and p.paid_at < v_to
+                and (p_user_id is null or p.user_id = p_user_id)
+            group by p.package_id, p.currency
+            union all
+            select
+                s.package_id,
+                s.currency,
+                0,
+                0,
+                count(*),
+                round(sum(s.monthly_price), 2)
+            from public.recurring_subscriptions as s
+            where
+                (p_user_id is null or s.user_id = p_user_id)
+                and s.start_date < v_to and (s.end_date is null or s.end_date >= v_to)
+            group by s.package_id, s.currency
+        )
+
+        select coalesce(jsonb_agg(
+            jsonb_build_object(
+                'package_id', t.package_id, 'package', k.name, 'currency', t.currency, 'revenue', t.revenue,
+                'payments', t.payments, 'active_subscriptions', t.subscriptions, 'mrr', t.mrr
+            )
+            order by t.payments desc, t.subscriptions desc, k.name, t.currency
+        ), '[]')
+        from (
+            select
+                package_id,
+                currency,
+                sum(revenue) as revenue,
+                sum(payments) as payments,
+                sum(subscriptions) as subscriptions,
+                sum(mrr) as mrr
+            from parts
+            group by package_id, currency
+        ) as t
+        left join public.pricing_packages as k on t.package_id = k.id
+    );
+end
+$$;
+
+-- What customers who paid in a range have paid in all until its end: {"customers"}, {"average"} in the currency of the
+-- most customers, {"by_currency"} and {"top"}, those who paid most. A customer of two currencies counts in each.
+create function public.customer_ltv(p_user_id uuid, p_start date, p_end date, p_zone text) returns jsonb
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
+set jit = 'off'
+as $$
+declare
+    v_from timestamptz := public.day_start(p_start, p_zone);
+    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+begin
+    return (
+        with customers as materialized (
+            select
+                p.user_id,
+                p.currency,
+                sum(p.amount) as amount,
+                count(*) as payments,
+                min(p.paid_at) as first_at,
+                max(p.paid_at) as last_at
+            from public.payments_received as p
+            where
+                p.user_id is not null and p.paid_at < v_to
+                and (p_user_id is null or p.user_id = p_user_id)
+            group by p.user_id, p.currency
+            having max(p.paid_at) >= v_from
+        ),
+
+        currencies as (
+            select jsonb_agg(
+                jsonb_build_object(
+                    'currency', t.currency, 'customers', t.many, 'average', t.average, 'median', t.median,
+                    'highest', t.highest
+                )
+                order by t.many desc, t.currency
+            ) as told
+            from (
+                select
+                    c.currency,
+                    count(*) as many,
+                    round(avg(c.amount), 2) as average,
+                    percentile_disc(0.5) within group (order by c.amount) as median,
+                    max(c.amount) as highest
+                from customers as c
+                group by c.currency
+            ) as t
+        ),
+
+        best as (
+            select jsonb_agg(
+                jsonb_build_object(
+                    'user_id', t.user_id, 'currency', t.currency, 'value', t.amount, 'payments', t.payments,
+                    'first_payment_at', public.iso_utc(t.first_at), 'last_payment_at', public.iso_utc(t.last_at)
+                )
+                order by t.place, t.currency
+            ) as told
+            from (
+                select
+                    c.*,
+                    row_number() over (partition by c.currency order by c.amount desc, c.user_id) as place
+                from customers as c
+            ) as t
+            where t.place <= 10
+        )
+
+        select jsonb_build_object(
+            'customers', (select count(distinct c.user_id) from customers as c),
+            'average', jsonb_build_object(
+                'value', u.told -> 0 -> 'average', 'currency', coalesce(u.told -> 0 ->> 'currency', 'usd')
+            ),
+            'by_currency', coalesce(u.told, '[]'),
+            'top', (select coalesce(b.told, '[]') from best as b)
+        )
+        from currencies as u
+    );
+end
+$$;
+
+-- Subscriptions and purchases that began in a range, newest first.
+create function public.subscription_list(
+    p_user_id uuid, p_start date, p_end date, p_zone text, p_status text, p_limit integer,
+    p_before timestamptz, p_before_id uuid
+) returns jsonb
+language plpgsql stable
+set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
+set jit = 'off'
+as $$
+begin
+    return (
+        select coalesce(jsonb_agg(
+            jsonb_build_object(
+                'id', s.id, 'user_id', s.user_id, 'package_id', s.package_id, 'package', k.name,
+                'status', s.status, 'start_date', public.iso_utc(s.start_date),
+                'end_date', public.iso_utc(s.end_date), 'currency', s.currency,
+                'original_price', s.original_price, 'discount_amount', s.discount_amount,
+                'final_price', s.final_price, 'billing_interval', s.billing_interval
+            )
+            order by s.start_date desc, s.id desc
+        ), '[]')
+        from (
+            select o.*
+            from public.user_subscriptions as o
+            where
+                (p_user_id is null or o.user_id = p_user_id)
+                and (p_status is null or o.status = p_status)
+                and o.start_date >= public.day_start(p_start, p_zone)
+                and o.start_date < public.day_start(p_end + 1, p_zone)
+                and (p_before is null or (o.start_date, o.id) < (p_before, p_before_id))
+            order by o.start_date desc, o.id desc
+            limit p_limit
+        ) as s
+        left join public.pricing_packages as k on s.package_id = k.id
+    );
 end
 $$;
 
 revoke execute on function
-public.payments_received(uuid, timestamptz, timestamptz),
-public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz)
+public.money_compared(jsonb),
+public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz),
+public.revenue_summary(uuid, date, date, text),
+public.revenue_by_package(uuid, date, date, text),
+public.customer_ltv(uuid, date, date, text),
+public.subscription_list(uuid, date, date, text, text, integer, timestamptz, uuid)
 from public, anon, authenticated;
 
 grant execute on function
-public.payments_received(uuid, timestamptz, timestamptz),
-public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz)
+public.money_compared(jsonb),
+public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz),
+public.revenue_summary(uuid, date, date, text),
+public.revenue_by_package(uuid, date, date, text),
+public.customer_ltv(uuid, date, date, text),
+public.subscription_list(uuid, date, date, text, text, integer, timestamptz, uuid)
 to service_role;

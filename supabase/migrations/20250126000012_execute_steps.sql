@@ -428,7 +428,61 @@ begin
 end
 $$;
 
+-- What administrators read of it: how each attempt of an agent ended.
+create function public.log_attempt() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.agent_logs (run_id, user_id, agent_type, level, event, detail)
+    select
+        new.run_id,
+        r.user_id,
+        new.agent_type,
+        case
+            when new.status = 'failed' then 'error'
+            when new.status = 'pending' or new.provider = 'fallback' then 'warning'
+            else 'info'
+        end,
+        case new.status when 'pending' then 'step_retried' else 'step_' || new.status end,
+        jsonb_strip_nulls(jsonb_build_object(
+            'step', new.key,
+            'attempt', new.attempt,
+            'provider', new.provider,
+            'model', new.model,
+            'tokens', new.prompt_tokens + new.completion_tokens,
+            'duration_ms', round(1000 * extract(epoch from new.finished_at - new.started_at)),
+            'error', left(new.error, 1000),
+            'error_code', new.error_code
+        ))
+    from public.runs as r
+    where r.id = new.run_id;
+    return null;
+end
+$$;
+
+create trigger run_steps_log after update of status on public.run_steps
+for each row when (
+    old.status = 'running' and new.kind = 'agent' and new.status in ('completed', 'failed', 'cancelled', 'pending')
+) execute function public.log_attempt();
+
+-- The log of a run goes with it.
+create function public.forget_logs() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.agent_logs as l where l.run_id in (select g.id from gone as g);
+    return null;
+end
+$$;
+
+create trigger runs_forget after delete on public.runs referencing old table as gone
+for each statement execute function public.forget_logs();
+
 revoke execute on function
+public.log_attempt(),
+public.forget_logs(),
 public.step_context(public.runs, text[]),
 public.claim_steps(jsonb, text, double precision),
 public.step_ended(uuid, text, boolean),

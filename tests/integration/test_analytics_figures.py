@@ -2,88 +2,60 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
-from typing import Any
+from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.servers.agency import PEOPLE, ZONES, Agency, Days, agencies, days
-
-TENTH = Decimal("0.1")
-GENERATED = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+from tests.integration.figures import (
+    GENERATED,
+    asked,
+    by_currency,
+    counted,
+    filled,
+    mean,
+    money,
+    now_and_before,
+    payments,
+    rate,
+    rated,
+    revenue,
+    rounded,
+    seen,
 )
+from tests.servers.agency import PEOPLE, ZONES, Agency, Days, days, ledgers, talks
+
+Case = tuple[Days, Agency, UUID | None]
 #: A range, the rows around it, and whose figures are asked for; None asks for everybody's.
-CASES = days().flatmap(lambda of: st.tuples(st.just(of), agencies(of), st.sampled_from(PEOPLE)))
+TALKS = days().flatmap(lambda of: st.tuples(st.just(of), talks(of), st.sampled_from(PEOPLE)))
+BOTH = days().flatmap(
+    lambda of: st.tuples(
+        st.just(of),
+        st.builds(lambda one, two: Agency({**one.tables, **two.tables}), talks(of), ledgers(of)),
+        st.sampled_from(PEOPLE),
+    )
+)
 
 
 @pytest.fixture
 def empty(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """No rows of other tests; theirs come back."""
     with db.transaction(force_rollback=True):
-        db.execute("truncate public.leads, public.conversations, public.user_subscriptions, public.invoices cascade")
+        db.execute(
+            "truncate public.leads, public.conversations, public.service_recommendations, public.user_subscriptions,"
+            " public.invoices, public.pricing_packages cascade"
+        )
         yield db
-
-
-@contextmanager
-def filled(db: psycopg.Connection, agency: Agency) -> Iterator[psycopg.Connection]:
-    with db.transaction(force_rollback=True):
-        agency.insert(db)
-        yield db
-
-
-def asked(db: psycopg.Connection, function: str, *arguments: object) -> Any:
-    places = ", ".join(["%s"] * len(arguments))
-    row = db.execute(f"select public.{function}({places})", arguments).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def seen(rows: list[dict[str, Any]], who: UUID | None) -> list[dict[str, Any]]:
-    """Theirs, of those that were not deleted."""
-    return [row for row in rows if row.get("deleted_at") is None and who in (None, row["user_id"])]
-
-
-def tenths(value: Decimal) -> float:
-    return float(value.quantize(TENTH, ROUND_HALF_UP))
-
-
-def counted(now: Decimal | int, before: Decimal | int) -> dict[str, Any]:
-    change = tenths(Decimal(100) * (now - before) / before) if before else None
-    return {"value": float(now), "change": change}
-
-
-def rate(part: int, whole: int) -> float | None:
-    return tenths(Decimal(100 * part) / whole) if whole else None
-
-
-def payments(agency: Agency, who: UUID | None) -> list[tuple[Any, str, Decimal]]:
-    """(when, currency, amount) of all money that came in."""
-    found = [
-        (row["paid_at"], row["currency"], row["amount_paid"])
-        for row in seen(agency["invoices"], who)
-        if row["status"] == "paid" and row["paid_at"]
-    ]
-    with_invoice = {row["subscription_id"] for row in agency["invoices"]}
-    return found + [
-        (row["start_date"], row["currency"], row["final_price"])
-        for row in seen(agency["user_subscriptions"], who)
-        if row["id"] not in with_invoice and row["status"] in ("active", "past_due", "paused", "cancelled")
-    ]
 
 
 @GENERATED
-@given(case=CASES)
-def test_trends_have_each_row_once_on_its_local_day_and_zeros(
-    empty: psycopg.Connection, case: tuple[Days, Agency, UUID | None]
-) -> None:
+@given(case=TALKS)
+def test_trends_have_each_row_once_on_its_local_day_and_zeros(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         for function, table in (("lead_trends", "leads"), ("conversation_trends", "conversations")):
@@ -93,46 +65,125 @@ def test_trends_have_each_row_once_on_its_local_day_and_zeros(
 
 
 @GENERATED
-@given(case=CASES)
-def test_the_overview_compares_with_as_many_days_before(
-    empty: psycopg.Connection, case: tuple[Days, Agency, UUID | None]
-) -> None:
+@given(case=BOTH)
+def test_the_overview_compares_with_as_many_days_before(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "analytics_overview", who, of.start, of.end, of.zone)
 
-    now, before = [
-        [row for row in seen(agency["leads"], who) if within.has(row["created_at"])] for within in (of, of.earlier())
-    ]
+    now, before = now_and_before(of, seen(agency["leads"], who))
     assert said["total_leads"] == counted(len(now), len(before))
-    won, won_before = [rate(sum(r["status"] == "converted" for r in rows), len(rows)) for rows in (now, before)]
-    assert said["conversion_rate"]["value"] == won
-    if won is not None and won_before:
-        assert said["conversion_rate"]["change"] == pytest.approx(won - won_before)
-    else:
-        assert said["conversion_rate"]["change"] is None
-
-    open_ids = {row["id"] for row in seen(agency["conversations"], who)}
-    spoken = [
-        len({row["conversation_id"] for row in agency["messages"] if within.has(row["created_at"])} & open_ids)
-        for within in (of, of.earlier())
-    ]
-    assert said["active_conversations"] == counted(*spoken)
-
+    assert said["conversion_rate"] == rated(
+        *(rate(sum(row["status"] == "converted" for row in rows), len(rows)) for rows in (now, before))
+    )
+    assert said["active_conversations"] == counted(*(len(found) for found in spoken(of, agency, who)))
     paid = payments(agency, who)
-    for within in (of, of.earlier()):
-        if many := Counter(currency for at, currency, _ in paid if within.has(at)):
-            most = max(many.values())
-            assert many[said["total_revenue"]["currency"]] == most
+    assert by_currency(said["total_revenue"]) == money(revenue(of, paid))
+    for rows in now_and_before(of, paid, "paid_at"):
+        if many := Counter(row["currency"] for row in rows):
+            assert many[said["total_revenue"]["currency"]] == max(many.values())
             break
-    sums = {
-        currency: [sum((a for at, c, a in paid if c == currency and w.has(at)), Decimal(0)) for w in (of, of.earlier())]
-        for currency in {c for at, c, _ in paid if of.has(at) or of.earlier().has(at)}
+
+
+def spoken(of: Days, agency: Agency, who: UUID | None) -> tuple[list[UUID], list[UUID]]:
+    """The conversations of the messages in the range, each once; and in the one before."""
+    open_ids = {row["id"] for row in seen(agency["conversations"], who)}
+    now, before = [
+        [row["conversation_id"] for row in rows if row["conversation_id"] in open_ids]
+        for rows in now_and_before(of, agency["messages"])
+    ]
+    return list(dict.fromkeys(now)), list(dict.fromkeys(before))
+
+
+@GENERATED
+@given(case=TALKS)
+def test_leads_by_status_source_and_budget(empty: psycopg.Connection, case: Case) -> None:
+    of, agency, who = case
+    with filled(empty, agency) as db:
+        said = asked(db, "lead_summary", who, of.start, of.end, of.zone)
+
+    now, before = now_and_before(of, seen(agency["leads"], who))
+    won, won_before = [sum(row["status"] == "converted" for row in rows) for rows in (now, before)]
+    fit, fit_before = [sum(row["status"] in ("qualified", "converted") for row in rows) for rows in (now, before)]
+    scores = [mean((row["score"] for row in rows if row["score"] is not None), "0.1") for rows in (now, before)]
+    assert said["total"] == counted(len(now), len(before))
+    assert said["qualified"] == counted(fit, fit_before)
+    assert said["converted"] == counted(won, won_before)
+    assert said["conversion_rate"] == rated(rate(won, len(now)), rate(won_before, len(before)))
+    assert said["average_score"] == rated(*scores)
+    assert {entry["status"]: entry["value"] for entry in said["by_status"]} == {
+        status: sum(row["status"] == status for row in now)
+        for status in ("new", "contacted", "qualified", "unqualified", "converted", "lost")
     }
-    told = {entry.pop("currency"): entry for entry in said["total_revenue"].pop("by_currency")}
-    assert told == {currency: counted(*amounts) for currency, amounts in sums.items()}
-    main = said["total_revenue"].pop("currency")
-    assert said["total_revenue"] == told.get(main, {"value": 0, "change": None})
+    sources = {row["source"]: [other for other in now if other["source"] == row["source"]] for row in now}
+    assert {entry.pop("source"): entry for entry in said["by_source"]} == {
+        source: {
+            "value": len(rows),
+            "converted": (part := sum(row["status"] == "converted" for row in rows)),
+            "conversion_rate": rate(part, len(rows)),
+        }
+        for source, rows in sources.items()
+    }
+    budgets: Counter[str] = Counter()
+    for row in now:
+        if row["status"] in ("new", "contacted", "qualified"):
+            budgets[row["currency"]] += row["budget"] or 0
+    assert said["open_budget"] == [
+        {"currency": name, "value": float(amount)} for name, amount in sorted(budgets.items()) if amount
+    ]
+
+
+@GENERATED
+@given(case=TALKS)
+def test_conversations_and_what_was_said_in_them(empty: psycopg.Connection, case: Case) -> None:
+    of, agency, who = case
+    with filled(empty, agency) as db:
+        said = asked(db, "conversation_summary", who, of.start, of.end, of.zone)
+        listed = asked(db, "conversation_list", who, of.start, of.end, of.zone, None, 1000, None, None)
+        closed = asked(db, "conversation_list", who, of.start, of.end, of.zone, "closed", 1000, None, None)
+
+    theirs = seen(agency["conversations"], who)
+    now, before = now_and_before(of, theirs)
+    active, active_before = spoken(of, agency, who)
+    open_ids = {row["id"] for row in theirs}
+    many, many_before = [
+        sum(row["conversation_id"] in open_ids for row in rows) for rows in now_and_before(of, agency["messages"])
+    ]
+    assert said["started"] == counted(len(now), len(before))
+    assert said["active"] == counted(len(active), len(active_before))
+    assert said["messages"] == counted(many, many_before)
+    assert said["messages_per_conversation"] == rated(
+        rounded(Decimal(many) / len(active)) if active else None,
+        rounded(Decimal(many_before) / len(active_before)) if active_before else None,
+    )
+    for status in ("active", "closed"):
+        assert {"status": status, "value": sum(row["status"] == status for row in now)} in said["by_status"]
+
+    newest_first = sorted(now, key=lambda row: (row["created_at"], str(row["id"])), reverse=True)
+    assert [entry["id"] for entry in listed] == [str(row["id"]) for row in newest_first]
+    assert [e["id"] for e in closed] == [str(row["id"]) for row in newest_first if row["status"] == "closed"]
+    assert {entry["id"]: entry["messages"] for entry in listed} == {
+        str(row["id"]): sum(message["conversation_id"] == row["id"] for message in agency["messages"]) for row in now
+    }
+
+
+@GENERATED
+@given(case=TALKS)
+def test_recommendations_by_service(empty: psycopg.Connection, case: Case) -> None:
+    of, agency, who = case
+    with filled(empty, agency) as db:
+        said = asked(db, "recommendation_summary", who, of.start, of.end, of.zone)
+
+    now, before = now_and_before(of, seen(agency["service_recommendations"], who))
+    assert said["total"] == counted(len(now), len(before))
+    assert {entry.pop("service"): entry for entry in said["by_service"]} == {
+        service: {
+            **counted(len(rows), sum(row["service"] == service for row in before)),
+            "average_confidence": mean((row["confidence"] for row in rows if row["confidence"] is not None), "0.001"),
+        }
+        for service in {row["service"] for row in now}
+        if (rows := [row for row in now if row["service"] == service])
+    }
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -150,16 +201,15 @@ def test_each_day_begins_where_the_clocks_of_its_zone_have_it(db: psycopg.Connec
 
 def test_the_figure_of_all_money_is_in_the_currency_of_the_most_payments(empty: psycopg.Connection) -> None:
     """Amounts of several currencies have no order: 4,900 yen are less than 49 dollars."""
-    of = Days(date(2026, 1, 1), date(2026, 1, 31), "UTC", "daily")
     paid = [("jpy", 4900), ("usd", 49), ("usd", 30)]
     rows = [
         {"currency": name, "status": "paid", "amount_due": amount, "amount_paid": amount, "paid_at": "2026-01-15"}
         for name, amount in paid
     ]
     with filled(empty, Agency({"invoices": rows})) as db:
-        said = asked(db, "analytics_overview", None, of.start, of.end, of.zone)
-        before = asked(db, "analytics_overview", None, date(2026, 2, 1), date(2026, 2, 28), of.zone)
-        never = asked(db, "analytics_overview", None, date(2027, 1, 1), date(2027, 1, 31), of.zone)
+        said = asked(db, "analytics_overview", None, date(2026, 1, 1), date(2026, 1, 31), "UTC")
+        after = asked(db, "analytics_overview", None, date(2026, 2, 1), date(2026, 2, 28), "UTC")
+        never = asked(db, "analytics_overview", None, date(2027, 1, 1), date(2027, 1, 31), "UTC")
 
     assert said["total_revenue"] == {
         "value": 79,
@@ -170,6 +220,6 @@ def test_the_figure_of_all_money_is_in_the_currency_of_the_most_payments(empty: 
             {"currency": "jpy", "value": 4900, "change": None},
         ],
     }
-    assert (before["total_revenue"]["value"], before["total_revenue"]["currency"]) == (0, "usd")
-    assert before["total_revenue"]["change"] == -100
+    assert (after["total_revenue"]["value"], after["total_revenue"]["currency"]) == (0, "usd")
+    assert after["total_revenue"]["change"] == -100
     assert never["total_revenue"] == {"value": 0, "change": None, "currency": "usd", "by_currency": []}

@@ -357,6 +357,36 @@ def test_old_runs_are_removed_oldest_first_and_with_their_steps(store: RunStore,
     assert clean.execute("select count(*) from public.run_steps").fetchone() == (2,)
 
 
+def test_how_each_attempt_of_an_agent_ended_is_in_the_log_as_long_as_its_run(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    def log(run_id: UUID) -> list[tuple[Any, ...]]:
+        return clean.execute(
+            "select level, event, detail ->> 'attempt', detail ->> 'error', detail ->> 'provider', agent_type, user_id"
+            " from public.agent_logs where run_id = %s order by created_at",
+            (run_id,),
+        ).fetchall()
+
+    user = uuid4()
+    retried = submit(store, user_id=str(user))
+    store.finish(failing(retried, claim(store, retried)["token"]))
+    store.finish(ending(retried, claim(store, retried)["token"], provider="ollama"))
+    assert log(retried) == [
+        ("warning", "step_retried", "1", "it broke", None, "chat_agent", user),
+        ("info", "step_completed", "2", None, "ollama", "chat_agent", user),
+    ]
+    by_rules, failed = submit(store), submit(store)
+    store.finish(ending(by_rules, claim(store, by_rules)["token"], provider="fallback"))
+    store.finish(failing(failed, claim(store, failed)["token"], retryable=False))
+    assert log(by_rules) == [("warning", "step_completed", "1", None, "fallback", "chat_agent", None)]
+    assert log(failed) == [("error", "step_failed", "1", "it broke", None, "chat_agent", None)]
+
+    clean.execute("update public.runs set finished_at = now() - interval '9 days' where id = %s", (retried,))
+    assert store.purge(datetime.now(UTC) - timedelta(days=8), 10) == 1
+    assert log(retried) == []
+    assert len(log(failed)) == 1
+
+
 def test_a_cancelled_run_is_retried_and_a_completed_one_is_not(store: RunStore, clean: psycopg.Connection) -> None:
     cancelled, done = submit(store), submit(store)
     store.cancel(cancelled)

@@ -14,6 +14,7 @@ from psycopg import sql
 
 ADA, BEN = UUID(int=1), UUID(int=2)
 PEOPLE = (ADA, BEN, None)
+PACKAGES = {UUID(int=11): "Starter", UUID(int=12): "Growth"}
 #: Clocks that change at two in the morning, over midnight (Havana, Azores: it comes twice; Santiago: it never comes),
 #: by half an hour, and never.
 ZONES = (
@@ -86,9 +87,9 @@ def days(draw: st.DrawFn) -> Days:
 
 
 def moments(of: Days) -> st.SearchStrategy[datetime]:
-    """Moments in the range, in the one before it and around both: often within two hours of a midnight."""
-    first = of.earlier().start - timedelta(days=2)
-    midnights = st.integers(0, (of.end - first).days + 4).map(
+    """Moments in the range, in the one before it, and some days around both: often within two hours of a midnight."""
+    first = of.earlier().start - timedelta(days=10)
+    midnights = st.integers(0, (of.end - first).days + 10).map(
         lambda number: datetime.combine(first + timedelta(days=number), datetime.min.time(), ZoneInfo(of.zone))
     )
     near = st.integers(-120, 120).map(lambda minutes: timedelta(minutes=minutes))
@@ -130,99 +131,169 @@ def money() -> st.SearchStrategy[Decimal]:
 
 
 @st.composite
-def agencies(draw: st.DrawFn, of: Days) -> Agency:
-    """Leads, conversations with messages, subscriptions and invoices."""
+def talks(draw: st.DrawFn, of: Days) -> Agency:
+    """Leads, conversations with messages, and recommendations."""
     when = moments(of)
     gone = st.none() | st.none() | when
-    leads = draw(
-        st.lists(
-            st.fixed_dictionaries(
-                {
-                    "id": ids(),
-                    "user_id": people(),
-                    "name": st.just("Ada"),
-                    "status": st.sampled_from(["new", "converted", "qualified", "converted"]),
-                    "created_at": when,
-                    "deleted_at": gone,
-                }
-            ),
-            max_size=12,
-        )
-    )
-    conversations = draw(
-        st.lists(
-            st.fixed_dictionaries(
-                {
-                    "id": ids(),
-                    "user_id": people(),
-                    "status": st.sampled_from(["active", "closed"]),
-                    "created_at": when,
-                    "deleted_at": gone,
-                }
-            ),
-            max_size=8,
-        )
-    )
-    messages = [
-        {"conversation_id": conversation["id"], "user_id": conversation["user_id"], **message}
-        for conversation in conversations
-        for message in draw(
-            st.lists(
-                st.fixed_dictionaries(
-                    {
-                        "role": st.sampled_from(["user", "assistant", "system"]),
-                        "content": st.just("Hello"),
-                        "created_at": when,
-                    }
-                ),
-                max_size=4,
-            )
-        )
-    ]
-    subscriptions = draw(
-        st.lists(
-            st.fixed_dictionaries(
-                {
-                    "id": ids(),
-                    "user_id": people(),
-                    "status": st.sampled_from(["active", "cancelled", "incomplete", "trialing", "past_due", "unpaid"]),
-                    "start_date": when,
-                    "currency": st.sampled_from(["usd", "eur"]),
-                    "final_price": money(),
-                    "billing_interval": st.sampled_from(["once", "month", "year"]),
-                }
-            ),
-            max_size=8,
-        )
-    )
-    invoices = [
-        {
-            "subscription_id": subscription["id"],
-            "user_id": subscription["user_id"],
-            "currency": subscription["currency"],
-            **invoice,
-        }
-        for subscription in subscriptions
-        for invoice in draw(
-            st.lists(
-                st.fixed_dictionaries(
-                    {
-                        "status": st.sampled_from(["paid", "paid", "open", "refunded"]),
-                        "amount_due": money(),
-                        "amount_paid": money(),
-                        "paid_at": st.none() | when,
-                    }
-                ),
-                max_size=3,
-            )
-        )
-    ]
+    lead = {
+        "id": ids(),
+        "user_id": people(),
+        "name": st.just("Ada"),
+        "status": st.sampled_from(["new", "contacted", "qualified", "unqualified", "converted", "lost"]),
+        "source": st.sampled_from(["api", "website", "event"]),
+        "score": st.none() | st.integers(0, 100),
+        "budget": st.none() | money(),
+        "currency": st.sampled_from(["usd", "eur"]),
+        "created_at": when,
+        "deleted_at": gone,
+    }
+    conversation = {
+        "id": ids(),
+        "user_id": people(),
+        "status": st.sampled_from(["active", "closed"]),
+        "created_at": when,
+        "deleted_at": gone,
+    }
+    message = {
+        "role": st.sampled_from(["user", "assistant", "system"]),
+        "content": st.just("Hello"),
+        "created_at": when,
+    }
+    recommendation = {
+        "user_id": people(),
+        "service": st.sampled_from(["seo", "ecommerce"]),
+        "confidence": st.none() | st.decimals(0, 1, places=3),
+        "created_at": when,
+    }
+    conversations = draw(rows(conversation, 8))
     return Agency(
         {
-            "leads": leads,
+            "leads": draw(rows(lead, 12)),
             "conversations": conversations,
-            "messages": messages,
-            "user_subscriptions": subscriptions,
-            "invoices": invoices,
+            "messages": [
+                {"conversation_id": parent["id"], "user_id": parent["user_id"], **child}
+                for parent in conversations
+                for child in draw(rows(message, 4))
+            ],
+            "service_recommendations": draw(rows(recommendation, 6)),
         }
     )
+
+
+@st.composite
+def ledgers(draw: st.DrawFn, of: Days) -> Agency:
+    """Subscriptions and invoices."""
+    when = moments(of)
+    subscription = {
+        "id": ids(),
+        "user_id": people(),
+        "package_id": st.sampled_from([None, *PACKAGES]),
+        "status": st.sampled_from(["active", "cancelled", "cancelled", "past_due", "incomplete", "trialing", "unpaid"]),
+        "start_date": when,
+        "end_date": when | when | st.none(),
+        "currency": st.sampled_from(["usd", "usd", "eur"]),
+        "final_price": money(),
+        "billing_interval": st.sampled_from(["month", "month", "year", "once"]),
+    }
+    invoice = {
+        "status": st.sampled_from(["paid", "paid", "open", "refunded"]),
+        "amount_due": money(),
+        "amount_paid": money(),
+        "paid_at": st.none() | when,
+    }
+    subscriptions = draw(rows(subscription, 10))
+    return Agency(
+        {
+            "pricing_packages": [{"id": package, "name": name, "price": 49} for package, name in PACKAGES.items()],
+            "user_subscriptions": subscriptions,
+            "invoices": [
+                {
+                    "subscription_id": parent["id"],
+                    "user_id": parent["user_id"],
+                    "currency": parent["currency"],
+                    **child,
+                }
+                for parent in subscriptions
+                for child in draw(rows(invoice, 3))
+            ],
+        }
+    )
+
+
+@st.composite
+def works(draw: st.DrawFn, of: Days) -> Agency:
+    """Runs with their steps, calls to models, and the agents' log."""
+    when = moments(of)
+    took = st.integers(0, 90_000).map(lambda number: timedelta(milliseconds=number))
+    run = {"id": ids(), "user_id": people(), "created_at": when}
+    step = {
+        "kind": st.sampled_from(["agent", "agent", "map"]),
+        "agent_type": st.sampled_from(["chat_agent", "lead_agent"]),
+        "status": st.sampled_from(["pending", "completed", "completed", "failed", "cancelled"]),
+        "provider": st.sampled_from([None, "ollama", "fallback"]),
+        "prompt_tokens": st.integers(0, 999),
+        "completion_tokens": st.integers(0, 999),
+        "took": took,
+    }
+    call = {
+        "agent_type": st.just("chat_agent"),
+        "provider": st.sampled_from(["ollama", "huggingface"]),
+        "model": st.sampled_from([None, "llama3"]),
+        "outcome": st.sampled_from(["ok", "ok", "timeout"]),
+        "latency_ms": st.integers(0, 60_000),
+        "prompt_tokens": st.integers(0, 999),
+        "completion_tokens": st.integers(0, 999),
+        "created_at": when,
+    }
+    line = {
+        "id": ids(),
+        "user_id": people(),
+        "agent_type": st.sampled_from(["chat_agent", "lead_agent"]),
+        "level": st.sampled_from(["info", "error"]),
+        "event": st.just("step_completed"),
+        "created_at": when,
+    }
+    runs = draw(rows(run, 8))
+    steps = [
+        {"run_id": parent["id"], "key": f"step{number}", **child}
+        for parent in runs
+        for number, child in enumerate(draw(rows(step, 3)))
+    ]
+    begun = {parent["id"]: parent["created_at"] + timedelta(seconds=1) for parent in runs}
+    return Agency(
+        {
+            "runs": [
+                {
+                    **parent,
+                    "kind": "agent",
+                    "agent_type": "chat_agent",
+                    "caller": "service",
+                    "lane": "x",
+                    "input": "{}",
+                    "status": "queued",
+                }
+                for parent in runs
+            ],
+            "run_steps": [
+                {
+                    **{name: value for name, value in child.items() if name != "took"},
+                    "lane": "x",
+                    "input": "{}",
+                    "output": "{}" if child["status"] == "completed" else None,
+                    "started_at": begun[child["run_id"]] if child["status"] != "pending" else None,
+                    "finished_at": begun[child["run_id"]] + child["took"] if child["status"] != "pending" else None,
+                }
+                for child in steps
+            ],
+            "model_metrics": [
+                {"run_id": draw(st.sampled_from([None, *begun])), **child} for child in draw(rows(call, 8))
+            ],
+            "agent_logs": draw(rows(line, 8)),
+        }
+    )
+
+
+def rows(shape: dict[str, st.SearchStrategy[Any]], most: int) -> st.SearchStrategy[list[dict[str, Any]]]:
+    # As often many as few: hypothesis itself likes short lists.
+    one = st.fixed_dictionaries(shape)
+    return st.integers(0, most).flatmap(lambda size: st.lists(one, min_size=size, max_size=size))

@@ -1,0 +1,89 @@
+"""`/api/analytics/agents` and `/models`: how agents and models do, for administrators."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.web import analytics_examples as examples
+from pixelbloom.web.analytics_access import administrators, before, figures, guard, page, ranged
+from pixelbloom.web.analytics_schemas import (
+    AgentLogsQuery,
+    AgentSummaryBody,
+    AgentTrendBody,
+    AgentTrendsQuery,
+    LogPage,
+    ModelMetricsBody,
+    RangeQuery,
+)
+from pixelbloom.web.known import known_agent
+from pixelbloom.web.openapi import SECURITY, failures, success
+
+agent_analytics = APIBlueprint(
+    "agent_analytics",
+    __name__,
+    url_prefix="/api/analytics",
+    abp_tags=[Tag(name="Analytics", description="What came of the work, in figures.")],
+    abp_security=SECURITY,
+)
+agent_analytics.before_request(guard)
+agent_analytics.before_request(administrators)
+
+
+@agent_analytics.get(
+    "/agents/summary",
+    summary="Agents in figures",
+    operation_id="getAgentSummary",
+    responses={**success(AgentSummaryBody, examples.AGENTS), **failures(400, 401, 403, 500, 503)},
+)
+def agent_summary(query: RangeQuery) -> dict[str, Any]:
+    """What each agent did in runs made in the range, how it ended, how long it took. For administrators."""
+    query = query.resolve()
+    return ranged(query, figures().agent_summary(query.user_id, query))
+
+
+@agent_analytics.get(
+    "/agents/trends",
+    summary="Agents over time",
+    operation_id="getAgentTrends",
+    responses={**success(AgentTrendBody, examples.AGENT_TREND), **failures(400, 401, 403, 500, 503)},
+)
+def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
+    """Executions by when their run was made. For administrators."""
+    query = query.resolve()
+    agent_type = known_agent(query.agent_type) if query.agent_type is not None else None
+    return ranged(query, {"data": figures().agent_trends(query.user_id, query, agent_type)})
+
+
+@agent_analytics.get(
+    "/agents/logs",
+    summary="What agents reported",
+    operation_id="listAgentLogs",
+    responses={
+        **success(LogPage, {"items": [examples.LOG], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
+    """How executions and their attempts ended, newest first. For administrators."""
+    query = query.resolve()
+    rows = figures().agent_logs(
+        query.user_id,
+        query,
+        agent_type=known_agent(query.agent_type) if query.agent_type is not None else None,
+        level=query.level,
+        limit=query.limit + 1,
+        before=before(query),
+    )
+    return page(query, rows)
+
+
+@agent_analytics.get(
+    "/models/metrics",
+    summary="Models in figures",
+    operation_id="getModelMetrics",
+    responses={**success(ModelMetricsBody, examples.MODELS), **failures(400, 401, 403, 500, 503)},
+)
+def model_metrics(query: RangeQuery) -> dict[str, Any]:
+    """Calls to model providers: how they ended, how long they took, their tokens. For administrators."""
+    query = query.resolve()
+    return ranged(query, figures().model_summary(query.user_id, query))

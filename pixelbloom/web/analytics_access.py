@@ -1,0 +1,58 @@
+"""Who may see which figures, and what the answers about them have in common."""
+
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.errors import Forbidden
+from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.store.analytics import AnalyticsStore, Before, Series
+from pixelbloom.web.analytics_schemas import PageOfRangeQuery, RangeQuery
+from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.services import services
+
+SCOPE = "analytics:read"
+
+
+def guard() -> None:
+    """Before each request: a token, whose scope, where it has one, has analytics."""
+    authenticate()
+    if not principal().has_scope(SCOPE):
+        raise Forbidden(f"The token's scope does not name {SCOPE}; use a token whose scope does.")
+
+
+def administrators() -> None:
+    """Raises Forbidden for everybody else."""
+    if not services().roles.is_admin(principal()):
+        raise Forbidden("Only an administrator or a service may see how agents and models do.")
+
+
+def whose(user_id: UUID | None) -> UUID | None:
+    """Whose figures to tell; None means everybody's. Raises Forbidden."""
+    caller, roles = principal(), services().roles
+    if user_id is None:
+        return None if roles.is_admin(caller) else caller.user_id
+    if not roles.may_read(caller, user_id):
+        raise Forbidden("Only a service or an administrator may see another user's figures; leave user_id out.")
+    return user_id
+
+
+def figures() -> AnalyticsStore:
+    return services().analytics
+
+
+def ranged(query: RangeQuery, found: dict[str, Any]) -> dict[str, Any]:
+    """Figures with the days that they are about; the query is one that was resolved."""
+    return {"range": query.to_public(), **found}
+
+
+def before(query: PageOfRangeQuery) -> Before:
+    """Where the page begins."""
+    return read_cursor(query.cursor) if query.cursor else None
+
+
+def page(query: PageOfRangeQuery, rows: Series, by: str = "created_at") -> dict[str, Any]:
+    """A page of rows, of which one more than asked for was read; they are in the order of the time `by`."""
+    items = rows[: query.limit]
+    more = len(rows) > query.limit
+    cursor = write_cursor({"created_at": items[-1][by], "id": items[-1]["id"]}) if more else None
+    return {"items": items, "next_cursor": cursor}

@@ -1,0 +1,93 @@
+"""`/api/analytics/revenue`: money and subscriptions in figures."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.web import analytics_examples as examples
+from pixelbloom.web.analytics_access import before, figures, guard, page, ranged, whose
+from pixelbloom.web.analytics_schemas import (
+    CustomerValueBody,
+    PackagesBody,
+    RangeQuery,
+    RevenueSummaryBody,
+    SubscriptionPage,
+    SubscriptionsQuery,
+    SubscriptionTrendBody,
+)
+from pixelbloom.web.openapi import SECURITY, failures, success
+
+revenue_analytics = APIBlueprint(
+    "revenue_analytics",
+    __name__,
+    url_prefix="/api/analytics/revenue",
+    abp_tags=[Tag(name="Analytics", description="What came of the work, in figures.")],
+    abp_security=SECURITY,
+)
+revenue_analytics.before_request(guard)
+
+
+@revenue_analytics.get(
+    "/summary",
+    summary="Revenue, MRR, ARR and churn",
+    operation_id="getRevenueSummary",
+    responses={**success(RevenueSummaryBody, examples.REVENUE), **failures(400, 401, 403, 500, 503)},
+)
+def revenue_summary(query: RangeQuery) -> dict[str, Any]:
+    """Money that came in, what recurs at the end of the range, and what part of the subscriptions ended."""
+    query = query.resolve()
+    return ranged(query, figures().revenue_summary(whose(query.user_id), query))
+
+
+@revenue_analytics.get(
+    "/by-package",
+    summary="Revenue by package",
+    operation_id="getRevenueByPackage",
+    responses={**success(PackagesBody, examples.PACKAGES), **failures(400, 401, 403, 500, 503)},
+)
+def revenue_by_package(query: RangeQuery) -> dict[str, Any]:
+    """Revenue of the range and subscriptions at its end, by package and currency."""
+    query = query.resolve()
+    return ranged(query, {"data": figures().revenue_by_package(whose(query.user_id), query)})
+
+
+@revenue_analytics.get(
+    "/subscription-trends",
+    summary="Subscriptions over time",
+    operation_id="getSubscriptionTrends",
+    responses={**success(SubscriptionTrendBody, examples.SUBSCRIPTION_TREND), **failures(400, 401, 403, 500, 503)},
+)
+def subscription_trends(query: RangeQuery) -> dict[str, Any]:
+    """How many there were at the end of each period, and those that started and ended in it."""
+    query = query.resolve()
+    return ranged(query, {"data": figures().subscription_trends(whose(query.user_id), query)})
+
+
+@revenue_analytics.get(
+    "/customer-ltv",
+    summary="What customers are worth",
+    operation_id="getCustomerValue",
+    responses={**success(CustomerValueBody, examples.CUSTOMERS), **failures(400, 401, 403, 500, 503)},
+)
+def customer_ltv(query: RangeQuery) -> dict[str, Any]:
+    """What customers who paid in the range have paid in all until its end: averages, and those who paid most."""
+    query = query.resolve()
+    return ranged(query, figures().customer_ltv(whose(query.user_id), query))
+
+
+@revenue_analytics.get(
+    "/subscriptions/list",
+    summary="List subscriptions of a range",
+    operation_id="listSubscriptionsOfRange",
+    responses={
+        **success(SubscriptionPage, {"items": [examples.SUBSCRIPTION], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def subscription_list(query: SubscriptionsQuery) -> dict[str, Any]:
+    """Subscriptions and purchases that began in it, newest first."""
+    query = query.resolve()
+    rows = figures().subscriptions(
+        whose(query.user_id), query, status=query.status, limit=query.limit + 1, before=before(query)
+    )
+    return page(query, rows, by="start_date")
