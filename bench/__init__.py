@@ -1,0 +1,1 @@
+"""Benchmarks of the realtime tier, side by side with Socket.IO on Node: `make bench`."""
