@@ -61,8 +61,19 @@ def fan_outs(servers: Sequence[Server], times: int) -> None:
                 return realtime.fan_out(server, clients, topic, events=events, at_once=at_once)
 
         ours, theirs = rounds(servers, times, measure)
-        row(f"fan-out to {realtime.FANOUT:,}, {name}: frames a second", [s.rate for s in ours], [s.rate for s in theirs], "")  # type: ignore[attr-defined]
-        row(f"fan-out to {realtime.FANOUT:,}, {name}: CPU a frame", [s.cpu for s in ours], [s.cpu for s in theirs], "µs", digits=1)  # type: ignore[attr-defined]
+        row(
+            f"fan-out to {realtime.FANOUT:,}, {name}: frames a second",
+            [s.rate for s in ours],
+            [s.rate for s in theirs],
+            "",
+        )  # type: ignore[attr-defined]
+        row(
+            f"fan-out to {realtime.FANOUT:,}, {name}: CPU a frame",
+            [s.cpu for s in ours],
+            [s.cpu for s in theirs],
+            "µs",
+            digits=1,
+        )  # type: ignore[attr-defined]
 
 
 def latencies(servers: Sequence[Server], times: int) -> None:

@@ -108,9 +108,7 @@ class SocketIO:
     def __init__(self, stack: Stack) -> None:
         path = urlsplit(stack.redis_url).path
         self._redis = redis.Redis.from_url(stack.redis_url)
-        self._node = subprocess.Popen(
-            [node(), "server.js", path], cwd=installed(), stdout=subprocess.PIPE, text=True
-        )
+        self._node = subprocess.Popen([node(), "server.js", path], cwd=installed(), stdout=subprocess.PIPE, text=True)
         assert self._node.stdout is not None
         self.port = int(self._node.stdout.readline())
         self.process = psutil.Process(self._node.pid)

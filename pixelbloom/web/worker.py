@@ -32,7 +32,14 @@ class Worker(GeventWorker):  # type: ignore[misc]
         # A request that is no HTTP never reaches the application; its answer has the spec's body all the same.
         util.write_error = _write_error
         self._idle: set[_Idle] = set()
+        self._drainer: Any = None
         super().init_process()
+
+    def run(self) -> None:
+        """Until it is told to stop, requests have ended and the sockets have been told."""
+        super().run()
+        if self._drainer is not None:
+            self._drainer.join(self.cfg.graceful_timeout)
 
     def timeout_ctx(self) -> gevent.Timeout:
         """What ends the wait for a connection's next request."""
@@ -41,7 +48,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: sockets are told to come back elsewhere, while requests in hand end."""
         super().handle_exit(sig, frame)
-        gevent.spawn(self._drain)
+        self._drainer = self._drainer or gevent.spawn(self._drain)
 
     def handle_quit(self, sig: int, frame: Any) -> None:
         """SIGINT and SIGQUIT stop as gracefully: a terminal sends SIGINT to every process of its group."""

@@ -73,8 +73,8 @@ class Connection:
         name = admins_feed(self.channel) if told_of_all else user_feed(caller.user_id, self.channel)
         return FlatFeed(self.hub, name, self)
 
-    def run(self, socket: Socket) -> None:
-        """Converse until the socket ends."""
+    def begin(self, socket: Socket) -> None:
+        """Tell what came before the socket was there, and follow what the client says."""
         self._socket = socket
         for frame in self._early:
             socket.push(frame)
@@ -82,9 +82,11 @@ class Connection:
         socket.flush()
         if not self._may_use_channel():
             self.refuse(f"The token's scope must name {SCOPES[self.channel]}.")
-        while (message := socket.receive()) is not None:
-            if socket.closing is None:
-                self._answer(message)
+
+    def hear(self, message: str | bytes) -> None:
+        """A message of the client."""
+        if not self.closing:
+            self._answer(message)
 
     def stop(self) -> None:
         """Follow nothing any more."""

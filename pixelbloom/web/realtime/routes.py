@@ -28,7 +28,7 @@ CHANNELS = (ANALYTICS, NOTIFICATIONS, WORKFLOWS)
 
 
 class Taken(Response):
-    """The answer of a request whose connection became a socket: gunicorn closes it and writes nothing."""
+    """The answer of a request whose connection became a socket: gunicorn writes nothing and closes its own copy."""
 
     def __call__(self, environ: Any, start_response: Any) -> NoReturn:  # noqa: ARG002
         raise StopIteration
@@ -54,7 +54,7 @@ class Realtime:
         self._sources = sources
 
     def serve(self, channel: str, upgrade: Request) -> None:
-        """Answer the upgrade and converse until the socket ends. Raises Forbidden or BadRequest before it."""
+        """Answer the upgrade; the conversation outlives the request. Raises Forbidden or BadRequest before it."""
         origin = upgrade.headers.get("Origin")
         if origin is not None and not allows(self._settings, origin, upgrade.host):
             raise Forbidden("Pages of this origin may not connect; CORS_ORIGINS names those that may.")
@@ -77,16 +77,19 @@ class Realtime:
         try:
             connection.start()
             socket = self._accept(upgrade, offered)
-            self.registry.add(connection)
-            try:
-                if self.registry.draining:  # begun while this upgrade was being answered: drain did not see it
-                    socket.close(RESTART, "restart")
-                connection.run(socket)
-            finally:
-                self.registry.remove(connection)
-                socket.finish()
-        finally:
+        except BaseException:
             connection.stop()
+            raise
+
+        def ended() -> None:
+            self.registry.remove(connection)
+            connection.stop()
+
+        self.registry.add(connection)
+        if self.registry.draining:  # begun while this upgrade was being answered: drain did not see it
+            socket.close(RESTART, "restart")
+        connection.begin(socket)
+        socket.follow(connection.hear, ended)
 
     def _accept(self, upgrade: Request, offered: Sequence[str]) -> Socket:
         try:

@@ -1,18 +1,19 @@
-"""One WebSocket: read in its request's greenlet, written by whoever has something, one at a time, never waiting."""
+"""One WebSocket. It has a greenlet only while there is something to read or the peer is slow: an idle one is cheap."""
 
 import os
 import socket
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 import gevent
-import simple_websocket
+import gevent.socket
 import structlog
-from wsproto.connection import ConnectionState
+from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Request, TextMessage
+from wsproto.handshake import H11Handshake
+from wsproto.utilities import RemoteProtocolError
 
 from pixelbloom.web.realtime import frames
 from pixelbloom.web.realtime.frames import Frame
@@ -22,47 +23,44 @@ log = structlog.get_logger(__name__)
 
 RECEIVE_BYTES = 16 * 1024
 WRITE_BYTES = 64 * 1024
+_READ = 1
 
 GOING_AWAY, NORMAL, POLICY, TOO_BIG, INTERNAL, RESTART, COME_BACK = 1001, 1000, 1008, 1009, 1011, 1012, 1013
 
 
-class _Nothing:
-    """Stands where simple-websocket wants its own thread and event: we read in the request's greenlet."""
-
-    name = ""
-
-    def __init__(self, **_: Any) -> None:
-        pass
-
-    def start(self) -> None:
-        pass
-
-
-class Socket(simple_websocket.Server):  # type: ignore[misc]
+class Socket:
     """A server's end of a WebSocket on gunicorn's gevent worker.
 
-    simple-websocket does the handshake and wsproto reads frames; writing is ours, because simple-websocket ignores
-    partial writes and lets several greenlets write at once. What is pushed is written at once as far as the kernel
-    takes it; the rest, and what comes meanwhile, is one greenlet's work until the peer has caught up.
+    wsproto answers the upgrade and reads frames. What is pushed is written at once as far as the kernel takes it; the
+    rest, and what comes meanwhile, is one greenlet's work until the peer has caught up.
     """
+
+    __slots__ = (
+        "_allowance", "_allowance_at", "_discarding", "_ended", "_heard", "_limits", "_messages", "_on_close",
+        "_on_end", "_parts", "_parts_size", "_peer_code", "_protocol", "_queue", "_rest", "_sock", "_watcher",
+        "_writer", "close_by", "closing", "heard_at", "pinged_at", "waiting_bytes",
+    )  # fmt: skip
 
     def __init__(
         self,
-        environ: dict[str, Any],
+        environ: Mapping[str, Any],
         *,
         subprotocol: str | None,
         limits: Limits,
         on_close: Callable[[int], None] = lambda _: None,
     ) -> None:
-        """Answer the upgrade. Raises wsproto's RemoteProtocolError where the request is no proper one."""
+        """Answer the upgrade. Raises wsproto's RemoteProtocolError where the request is no proper one.
+
+        The connection is duplicated: gunicorn closes its own when the request has ended.
+        """
         self._limits = limits
         self._on_close = on_close
-        self._queue: deque[Frame | bytes] = deque()
+        self._queue: list[Frame | bytes] = []
         #: Queued, or on its way in a write that is not done.
         self.waiting_bytes = 0
         self._rest: bytes | memoryview = b""
         self._writer: Any = None
-        self._messages: deque[str | bytes] = deque()
+        self._messages: list[str | bytes] = []
         self._parts: list[str | bytes] = []
         self._parts_size = 0
         self._allowance = float(limits.frames_at_once)
@@ -74,25 +72,67 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         self.closing: int | None = None
         self.close_by = 0.0
         self.heard_at = self.pinged_at = time.monotonic()
-        super().__init__(
-            environ,
-            subprotocols=[subprotocol] if subprotocol else [],
-            max_message_size=limits.message_bytes,
-            thread_class=_Nothing,
-            event_class=_Nothing,
-        )
+        self._watcher: Any = None
+        self._heard: Callable[[str | bytes], None] | None = None
+        self._on_end: Callable[[], None] | None = None
+        handshake = H11Handshake(ConnectionType.SERVER)
+        handshake.receive_data(_request_of(environ))
+        request = next(iter(handshake.events()), None)
+        if not isinstance(request, Request):
+            raise RemoteProtocolError("no upgrade")
+        accepted = handshake.send(AcceptConnection(subprotocol=subprotocol))
+        assert handshake.connection is not None
+        self._protocol = handshake.connection
+        self._sock = environ["gunicorn.socket"].dup()
+        try:
+            self._sock.sendall(accepted)
+        except OSError:
+            self._ended = True
 
     # Reading
 
-    def receive(self, timeout: float | None = None) -> str | bytes | None:  # noqa: ARG002  (the library's signature)
-        """Wait for the peer's next message. None when there will be no more."""
+    def follow(self, heard: Callable[[str | bytes], None], ended: Callable[[], None]) -> None:
+        """Hand each message to `heard`, one after the other, and call `ended` once, when there will be no more.
+
+        Returns at once. The socket closes itself at its end.
+        """
+        self._heard, self._on_end = heard, ended
+        self._watcher = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
+        gevent.spawn(self._converse)
+
+    def _readable(self) -> None:
+        """The loop found something to read; it does not wait, so a greenlet reads."""
+        self._watcher.stop()
+        gevent.spawn(self._converse)
+
+    def _converse(self) -> None:
+        try:
+            while (message := self._next()) is not None:
+                assert self._heard is not None
+                self._heard(message)
+        except Exception:
+            log.exception("socket_failed")
+            self.abort()
+        if not self._ended:
+            self._watcher.start(self._readable)
+            return
+        try:
+            self.finish()
+        finally:
+            assert self._on_end is not None
+            self._on_end()
+
+    def _next(self) -> str | bytes | None:
+        """The peer's next message. None when there is none now, or will be none any more."""
         while not self._messages:
             if self._peer_code is not None:
                 self._answer_close(self._peer_code)
             if self._ended:
                 return None
             try:
-                data = self.sock.recv(RECEIVE_BYTES)
+                data = os.read(self._sock.fileno(), RECEIVE_BYTES)
+            except BlockingIOError:
+                return None
             except OSError:
                 data = b""
             if not data:
@@ -101,24 +141,21 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
             self.heard_at = time.monotonic()
             if not self._discarding:
                 self._feed(data)
-        return self._messages.popleft()
+        return self._messages.pop(0)
 
     def _feed(self, data: bytes) -> None:
         try:
-            self.ws.receive_data(data)
+            self._protocol.receive_data(data)
             self._handle_events()
         except Exception:
             log.exception("socket_read_failed")
             self._fail(INTERNAL, "")
         self.flush()
 
-    def _handle_events(self) -> bool:
-        for event in self.ws.events():
-            if isinstance(event, Request):
-                self.subprotocol = self.choose_subprotocol(event)
-                self.sock.sendall(self.ws.send(AcceptConnection(subprotocol=self.subprotocol)))
-            elif isinstance(event, CloseConnection):
-                self._peer_closes(int(event.code), by_peer=self.ws.state is ConnectionState.REMOTE_CLOSING)
+    def _handle_events(self) -> None:
+        for event in self._protocol.events():
+            if isinstance(event, CloseConnection):
+                self._peer_closes(int(event.code), by_peer=self._protocol.state is ConnectionState.REMOTE_CLOSING)
             elif isinstance(event, TextMessage | BytesMessage):
                 self._part(event)
             elif isinstance(event, Ping) and self.closing is None:
@@ -126,8 +163,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
             if not self._may_speak(event):
                 self._fail(COME_BACK, "too many frames: send fewer a second")
             if self._discarding or self._ended:
-                return False
-        return True
+                return
 
     def _part(self, event: TextMessage | BytesMessage) -> None:
         """A message, or a piece of one."""
@@ -180,7 +216,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         """Nothing can be read any more, not even the answer to our close frame: the end of our bytes asks for it."""
         if self._writer is None:
             with suppress(OSError):
-                self.sock.shutdown(socket.SHUT_WR)
+                self._sock.shutdown(socket.SHUT_WR)
 
     # Writing
 
@@ -215,13 +251,14 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         self._ended = True
         self._queue.clear()
         with suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def await_end(self) -> None:
         """After `close`: read until the peer ends it too, for at most `close_seconds`."""
         with gevent.Timeout(self._limits.close_seconds, False):
-            while self.receive() is not None:
-                pass
+            while not self._ended:
+                if self._next() is None and not self._ended:
+                    gevent.socket.wait_read(self._sock.fileno())
 
     def finish(self) -> None:
         """Let the last bytes go, for at most `close_seconds`. After this nothing is written."""
@@ -229,10 +266,12 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         writer = self._writer
         if writer is not None:
             writer.join(self._limits.close_seconds)
-        self.connected = False
         self.abort()
         if writer is not None:
             writer.kill()
+        if self._watcher is not None:
+            self._watcher.close()
+        self._sock.close()
 
     def flush(self) -> None:
         """Write what is queued, without waiting."""
@@ -243,7 +282,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
             return
         data = self._gather(self._limits.queue_bytes)
         try:
-            written = os.write(self.sock.fileno(), data)
+            written = os.write(self._sock.fileno(), data)
         except BlockingIOError:
             written = 0
         except OSError:
@@ -260,7 +299,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
                 if not self._rest:
                     self._rest = self._gather(WRITE_BYTES)
                     self.waiting_bytes += len(self._rest)
-                self.sock.sendall(self._rest)
+                self._sock.sendall(self._rest)
                 self.waiting_bytes -= len(self._rest)
                 self._rest = b""
         except OSError:
@@ -273,11 +312,13 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         """Take from the queue what goes in one write: at least one frame, about `limit` bytes."""
         parts: list[bytes] = []
         size = 0
-        while self._queue and size < limit:
-            item = self._queue.popleft()
+        for item in self._queue:
             wire = item if isinstance(item, bytes) else item.wire
             parts.append(wire)
             size += len(wire)
+            if size >= limit:
+                break
+        del self._queue[: len(parts)]
         self.waiting_bytes -= size
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -299,7 +340,7 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
         kept = frames.merge_deltas([item for item in self._queue if isinstance(item, Frame)])
         controls = [item for item in self._queue if isinstance(item, bytes)]
         self.waiting_bytes = len(self._rest)
-        self._queue = deque()
+        self._queue = []
         for control in controls:
             self._append(control)
         for frame in kept:
@@ -310,3 +351,12 @@ class Socket(simple_websocket.Server):  # type: ignore[misc]
             self.waiting_bytes = len(self._rest)
             where = f"; last seq {lost.seq - 1}" if lost else ""
             self.close(COME_BACK, f"too slow: subscribe again with since{where}")
+
+
+def _request_of(environ: Mapping[str, Any]) -> bytes:
+    """The upgrade as it came, as far as the handshake looks at it."""
+    lines = ["GET / HTTP/1.1"]
+    for name, value in environ.items():
+        if name.startswith("HTTP_"):
+            lines.append(f"{name[5:].replace('_', '-')}: {value}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
