@@ -88,7 +88,7 @@ class _Idle(gevent.Timeout):  # type: ignore[misc]
 
 
 def _write_error(sock: Any, status: int, reason: str, message: str) -> None:  # noqa: ARG001
-    if status >= 500:
+    if status >= 500 and status != 501:  # a transfer coding that nobody knows is the client's fault
         status, content = 500, body("INTERNAL", "Something went wrong on our side; try again.")
     else:
         status, content = 400, body("BAD_REQUEST", "The request is not well-formed HTTP, or its head is too large.")

@@ -198,9 +198,11 @@ def test_named_origins_take_the_place_of_the_local_ones():
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_request_that_is_no_upgrade_is_a_400(web, channel):
     assert httpx.get(f"{web.base}/api/ws/{channel}").status_code == 400
+    key = "dGhlIHNhbXBsZSBub25jZQ=="
     for headers in (
         {"Sec-WebSocket-Version": "13"},
-        {"Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="},
+        {"Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": key},
+        {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, "Sec-WebSocket-Protocol": "é".encode()},
     ):
         answer = httpx.get(
             f"{web.base}/api/ws/{channel}?token={token(uuid4())}",

@@ -1,18 +1,15 @@
 """What clients may send, well-formed and not: an answer or a close code, never a traceback, nothing left behind."""
 
-import contextlib
 import json
-import os
-import random
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from websockets.sync.client import connect
 
+from tests.servers.raw import Raw, frame
 from tests.servers.redis import OwnRedis
 from tests.servers.web import Web, token
 
@@ -29,102 +26,6 @@ def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         yield web
         assert web.errors() == ""
         web.settled(sockets=0, members=0, topics=0)
-
-
-def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = True, rsv: int = 0) -> bytes:
-    """A frame as a client sends it, or as one that does not know how."""
-    head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
-    bit, size = 0x80 if masked else 0, len(payload)
-    if size < 126:
-        head += bytes([bit | size])
-    elif size < 65536:
-        head += bytes([bit | 126]) + struct.pack("!H", size)
-    else:
-        head += bytes([bit | 127]) + struct.pack("!Q", size)
-    if not masked:
-        return head + payload
-    mask = os.urandom(4)
-    return head + mask + bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
-
-
-class Raw:
-    """A connection that writes whatever bytes it likes after a proper handshake."""
-
-    def __init__(self, web: Web, *, user: UUID | None = None, receive_buffer: int | None = None) -> None:
-        self.socket = socket.socket()
-        self.socket.settimeout(20)
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.connect(("127.0.0.1", web.port))
-        path = web.url(token=token(user or uuid4())).partition(str(web.port))[2]
-        self.socket.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-        )
-        self._rest = b""
-        while b"\r\n\r\n" not in self._rest:
-            self._rest += self.socket.recv(4096)
-        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101"), head
-
-    def send(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self.socket.sendall(data)
-
-    def each(self) -> Iterator[tuple[int, bytes]]:
-        """Every frame until the server ends the connection."""
-        waiting = bytearray(self._rest)
-        while True:
-            while (found := _first_frame(waiting)) is not None:
-                opcode, payload, size = found
-                del waiting[:size]
-                yield opcode, payload
-            try:
-                data = self.socket.recv(65536)
-            except ConnectionError:
-                data = b""
-            if not data:
-                assert not waiting, "the last frame is not whole"
-                return
-            waiting += data
-
-    def frames(self) -> list[tuple[int, bytes]]:
-        return list(self.each())
-
-    def told(self, status: str) -> list[dict[str, Any]]:
-        """The server's texts up to the state with that status."""
-        texts = []
-        for opcode, payload in self.each():
-            if opcode == 1:
-                texts.append(json.loads(payload))
-                if texts[-1].get("data", {}).get("status") == status:
-                    return texts
-        raise AssertionError(texts[-1:])
-
-    def close_code(self) -> int | None:
-        """The code of the server's close frame."""
-        closes = [payload for opcode, payload in self.frames() if opcode == 8]
-        assert len(closes) == 1, closes
-        return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
-
-    def answers(self) -> list[dict[str, object]]:
-        """End the conversation properly; what the server said until then."""
-        self.send(frame(struct.pack("!H", 1000), opcode=8))
-        return [json.loads(payload) for opcode, payload in self.frames() if opcode == 1]
-
-
-def _first_frame(data: bytearray) -> tuple[int, bytes, int] | None:
-    """The first frame's opcode and payload, and its whole size; None where it is not all there."""
-    if len(data) < 2:
-        return None
-    size, start = data[1] & 127, 2
-    if size == 126:
-        size, start = int.from_bytes(data[2:4], "big"), 4
-    elif size == 127:
-        size, start = int.from_bytes(data[2:10], "big"), 10
-    if len(data) < start + size:
-        return None
-    return data[0] & 15, bytes(data[start : start + size]), start + size
 
 
 @pytest.fixture
@@ -273,34 +174,6 @@ def test_a_client_that_goes_in_the_middle_of_a_frame_leaves_nothing(web):
         raw.send(frame(b'{"type":"subscribe","topic":"kpis"}')[:cut])
         raw.socket.close()
     web.settled(sockets=0, members=0)
-
-
-def test_random_bytes_and_mutated_frames_leave_the_process_as_it_was(web):
-    seed = int(os.environ.get("FUZZ_SEED", "4"))
-    rng = random.Random(seed)
-    good = [
-        frame(b'{"type":"subscribe","topic":"workflow_run:%s","since":3}' % str(uuid4()).encode()),
-        frame(b'{"type":"ping"}'),
-        frame(b'{"type":"auth","token":"x"}'),
-        frame(b"\x00" * 300, opcode=2),
-        frame(b"ping", opcode=9),
-    ]
-    before = web.settled(sockets=0, members=0)
-    for _ in range(150):
-        raw = Raw(web)
-        data = bytearray(b"".join(rng.choices(good, k=rng.randint(1, 8))))
-        for _ in range(rng.choice((0, 1, 1, 3, 20))):
-            data[rng.randrange(len(data))] = rng.randrange(256)
-        raw.send(bytes(data[: rng.randint(1, len(data))]) if rng.random() < 0.3 else bytes(data))
-        if rng.random() < 0.5:
-            raw.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
-        raw.socket.close()
-    after = web.settled(sockets=0, members=0, topics=0)
-
-    assert web.errors() == "", f"seed {seed}"
-    assert after["greenlets"] <= before["greenlets"] + 4
-    assert after["files"] <= before["files"] + 4
-    assert after["memory"] <= before["memory"] + 30_000_000
 
 
 def test_another_library_speaks_with_us(web):

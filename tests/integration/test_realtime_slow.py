@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from pixelbloom.events.publisher import Publisher
-from tests.integration.test_realtime_frames import Raw, frame
 from tests.integration.test_realtime_topics import Story, subscribed
+from tests.servers.raw import Raw, frame
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web

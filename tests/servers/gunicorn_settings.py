@@ -1,4 +1,4 @@
-"""gunicorn for the socket tests: our worker class, a short stop."""
+"""gunicorn for the socket tests: our worker class and logs with every line, a short stop."""
 
 from gevent import monkey
 
@@ -10,3 +10,7 @@ graceful_timeout = 8
 keepalive = 5
 timeout = 60
 limit_request_line = 8190
+
+logger_class = "pixelbloom.web.worker.StructuredLogger"
+accesslog = "-"
+loglevel = "debug"

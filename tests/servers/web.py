@@ -94,6 +94,8 @@ class Web:
             "RUNS_FOLDER": str(folder),
             "LIMITS": json.dumps({"tick_seconds": 0.1, **(limits or {})}),
             "PYTHONPATH": str(Path.cwd()),
+            "LOG_LEVEL": "debug",
+            "LOG_FORMAT": "pretty",
             **env,
         }
         self.process: subprocess.Popen[bytes] | None = None

@@ -99,7 +99,7 @@ class Realtime:
                 limits=self._limits,
                 on_close=self.registry.closed,
             )
-        except (RemoteProtocolError, LocalProtocolError):
+        except (RemoteProtocolError, LocalProtocolError, UnicodeDecodeError):
             raise BadRequest("This is no proper WebSocket handshake (RFC 6455, version 13).") from None
 
     def _turn_away(self, upgrade: Request, offered: Sequence[str], code: int, fault: PixelBloomError | None) -> None:

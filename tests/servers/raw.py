@@ -1,0 +1,113 @@
+"""A WebSocket client that writes whatever bytes it likes, and shows every byte that it gets."""
+
+import contextlib
+import json
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+from tests.servers.web import Web, token
+
+
+def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = True, rsv: int = 0) -> bytes:
+    """A frame as a client sends it, or as one that does not know how."""
+    head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
+    bit, size = 0x80 if masked else 0, len(payload)
+    if size < 126:
+        head += bytes([bit | size])
+    elif size < 65536:
+        head += bytes([bit | 126]) + struct.pack("!H", size)
+    else:
+        head += bytes([bit | 127]) + struct.pack("!Q", size)
+    if not masked:
+        return head + payload
+    mask = os.urandom(4)
+    return head + mask + bytes(byte ^ mask[n % 4] for n, byte in enumerate(payload))
+
+
+class Raw:
+    """A connection that writes whatever bytes it likes after a proper handshake."""
+
+    def __init__(self, web: Web, *, user: UUID | None = None, receive_buffer: int | None = None) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(20)
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", web.port))
+        path = web.url(token=token(user or uuid4())).partition(str(web.port))[2]
+        self.socket.sendall(
+            f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+        )
+        self._rest = b""
+        while b"\r\n\r\n" not in self._rest:
+            self._rest += self.socket.recv(4096)
+        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101"), head
+
+    def send(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.sendall(data)
+
+    def each(self) -> Iterator[tuple[int, bytes]]:
+        """Every frame until the server ends the connection."""
+        waiting = bytearray(self._rest)
+        while True:
+            while (found := _first_frame(waiting)) is not None:
+                opcode, payload, size = found
+                del waiting[:size]
+                yield opcode, payload
+            try:
+                data = self.socket.recv(65536)
+            except ConnectionError:
+                data = b""
+            if not data:
+                assert not waiting, "the last frame is not whole"
+                return
+            waiting += data
+
+    def frames(self) -> list[tuple[int, bytes]]:
+        return list(self.each())
+
+    def told(self, status: str) -> list[dict[str, Any]]:
+        """The server's texts up to the state with that status."""
+        texts = []
+        for opcode, payload in self.each():
+            if opcode == 1:
+                texts.append(json.loads(payload))
+                if texts[-1].get("data", {}).get("status") == status:
+                    return texts
+        raise AssertionError(texts[-1:])
+
+    def reset(self) -> None:
+        """Cut the connection with a reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.socket.close()
+
+    def close_code(self) -> int | None:
+        """The code of the server's close frame."""
+        closes = [payload for opcode, payload in self.frames() if opcode == 8]
+        assert len(closes) == 1, closes
+        return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
+
+    def answers(self) -> list[dict[str, object]]:
+        """End the conversation properly; what the server said until then."""
+        self.send(frame(struct.pack("!H", 1000), opcode=8))
+        return [json.loads(payload) for opcode, payload in self.frames() if opcode == 1]
+
+
+def _first_frame(data: bytearray) -> tuple[int, bytes, int] | None:
+    """The first frame's opcode and payload, and its whole size; None where it is not all there."""
+    if len(data) < 2:
+        return None
+    size, start = data[1] & 127, 2
+    if size == 126:
+        size, start = int.from_bytes(data[2:4], "big"), 4
+    elif size == 127:
+        size, start = int.from_bytes(data[2:10], "big"), 10
+    if len(data) < start + size:
+        return None
+    return data[0] & 15, bytes(data[start : start + size]), start + size
