@@ -1,0 +1,115 @@
+"""The demo's customers: what they subscribed to and paid."""
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.seed.people import Person
+from pixelbloom.seed.plan import Dice, Plan, Row
+
+MONTH = timedelta(days=30)
+#: Customers from before the time that leads are told of.
+OLD_CUSTOMERS = 40
+CHURN_A_MONTH = 0.06
+#: Name, price, interval, what it has.
+PACKAGES: tuple[tuple[str, str, str, list[str]], ...] = (
+    ("Starter", "49.00", "month", ["One website", "Chat agent", "Email support"]),
+    ("Growth", "149.00", "month", ["Three websites", "All agents", "Campaign reports", "Priority support"]),
+    ("Studio", "4990.00", "year", ["Unlimited websites", "All agents", "Workflows of your own", "A person to call"]),
+)
+TAKEN = {"Starter": 50, "Growth": 38, "Studio": 12}
+
+
+def packages(plan: Plan) -> list[Row]:
+    """What can be bought."""
+    dice = plan.dice("packages")
+    return [
+        {
+            "id": dice.uuid(),
+            "name": name,
+            "price": Decimal(price),
+            "currency": "usd",
+            "billing_interval": interval,
+            "features": features,
+            "position": position,
+        }
+        for position, (name, price, interval, features) in enumerate(PACKAGES)
+    ]
+
+
+def ledger(plan: Plan, found: list[Person], package_ids: dict[str, UUID]) -> tuple[list[Row], list[Row]]:
+    """Subscriptions and their invoices, of the owner, of converted leads and of older customers."""
+    dice = plan.dice("ledger")
+    begins: list[tuple[UUID, datetime, str | None]] = [(plan.owner, plan.end - 10 * MONTH, "Growth")]
+    begins += [(dice.uuid(), plan.end - dice.within(7 * MONTH, 15 * MONTH), None) for _ in range(OLD_CUSTOMERS)]
+    begins += [
+        (dice.uuid(), person.row["created_at"] + dice.within(timedelta(days=3), MONTH), None)
+        for person in found
+        if person.row["status"] == "converted"
+    ]
+    subscriptions, invoices = [], []
+    for customer, begun, wanted in begins:
+        if begun < plan.end:
+            subscription, paid = _customer(plan, dice, customer, begun, wanted, package_ids)
+            subscriptions.append(subscription)
+            invoices += paid
+    return subscriptions, invoices
+
+
+def _customer(
+    plan: Plan, dice: Dice, customer: UUID, begun: datetime, wanted: str | None, package_ids: dict[str, UUID]
+) -> tuple[Row, list[Row]]:
+    name = wanted or dice.one_of(TAKEN)
+    [(price, interval)] = [(Decimal(cost), every) for title, cost, every, _ in PACKAGES if title == name]
+    discount = price / 10 if wanted is None and dice.happens(0.2) else Decimal(0)
+    currency = "eur" if wanted is None and dice.happens(0.2) else "usd"
+    ends = None if wanted else _end(plan, dice, begun)
+    late = ends is None and wanted is None and dice.happens(0.05)
+    subscription: Row = {
+        "id": dice.uuid(),
+        "user_id": customer,
+        "package_id": package_ids[name],
+        "status": "cancelled" if ends else "past_due" if late else "active",
+        "start_date": begun,
+        "end_date": ends,
+        "currency": currency,
+        "original_price": price,
+        "discount_amount": discount,
+        "final_price": price - discount,
+        "billing_interval": interval,
+        "created_at": begun,
+        "updated_at": ends or begun,
+    }
+    length = MONTH if interval == "month" else 365 * timedelta(days=1)
+    last = min(ends or plan.end, plan.end)
+    due = [begun + number * length for number in range(-((begun - last) // length))]
+    return subscription, [_invoice(dice, subscription, at, open_=late and at == due[-1]) for at in due]
+
+
+def _end(plan: Plan, dice: Dice, begun: datetime) -> datetime | None:
+    """At the end of a month, or not yet."""
+    month = begun + MONTH
+    while month < plan.end:
+        if dice.happens(CHURN_A_MONTH):
+            return month
+        month += MONTH
+    return None
+
+
+def _invoice(dice: Dice, subscription: Row, at: datetime, *, open_: bool) -> Row:
+    number = dice.uuid()
+    row: dict[str, Any] = {
+        "id": number,
+        "user_id": subscription["user_id"],
+        "subscription_id": subscription["id"],
+        "status": "open" if open_ else "paid",
+        "currency": subscription["currency"],
+        "amount_due": subscription["final_price"],
+        "amount_paid": 0 if open_ else subscription["final_price"],
+        "issued_at": at,
+        "paid_at": None if open_ else at + timedelta(minutes=1),
+        "created_at": at,
+        "updated_at": at,
+    }
+    return row
