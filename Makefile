@@ -3,12 +3,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pixelbloom workers tests celeryconfig.py wsgi.py main.py gunicorn.conf.py
+SOURCES := pixelbloom workers tests bench celeryconfig.py wsgi.py main.py gunicorn.conf.py
 PYTEST_ARGS ?=
 CHAOS_ARGS ?= --seeds 20
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check format lock clean
+.PHONY: help run test bench chaos check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -21,6 +22,9 @@ test: $(VENV)/.dev  ## run all tests, on a stack of their own
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
 	$(BIN)/python -m tests.acceptance.chaos $(CHAOS_ARGS)
+
+bench: $(VENV)/.dev  ## measure the sockets beside Socket.IO on Node (10 minutes)
+	$(BIN)/python -m bench $(BENCH_ARGS)
 
 check: $(VENV)/.dev  ## lint, types, import rules, SQL
 	$(BIN)/ruff check .

@@ -11,8 +11,8 @@ settings = required_settings(*BACKEND)  # here, so that nothing is started when 
 bind = f"127.0.0.1:{settings.port}"
 # The number of processes is WEB_CONCURRENCY, 1 by default: gunicorn reads it itself.
 worker_class = "pixelbloom.web.worker.Worker"
-# Requests and open sockets share these; a socket costs about 40 KB.
-worker_connections = 12_000
+# Connections of HTTP at once. Open sockets do not count: they have a bound of their own (web/realtime/limits.py).
+worker_connections = 2_000
 backlog = 2048
 
 # Seconds. A worker whose event loop stands still for `timeout` is replaced.

@@ -1,5 +1,6 @@
 """Runs all benchmarks of the realtime tier and prints their tables: `python -m bench [rounds]`."""
 
+import os
 import platform
 import statistics
 import subprocess
@@ -8,11 +9,14 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from bench import realtime
 from bench.clients import Clients
 from bench.servers import Ours, Server, SocketIO, node
 from tests.stack import Stack
+
+T = TypeVar("T")
 
 
 def say(text: str = "") -> None:
@@ -21,12 +25,10 @@ def say(text: str = "") -> None:
 
 def machine() -> str:
     """What the figures were taken on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next(
-        (line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").open() if line.startswith("model name")),
-        platform.machine(),
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
     )
-    import os
-
     version = subprocess.run([node(), "--version"], capture_output=True, text=True, check=True).stdout.strip()
     return f"{os.cpu_count()} cores, {model}, Python {platform.python_version()}, Node {version}"
 
@@ -41,9 +43,9 @@ def row(name: str, ours: Sequence[float], theirs: Sequence[float], unit: str, *,
     say(f"| {name} | {a:,.{digits}f} {unit} | {b:,.{digits}f} {unit} | {a / b:.2f} |")
 
 
-def rounds(servers: Sequence[Server], times: int, measure: Callable[[Server], object]) -> list[list[object]]:
+def rounds(servers: Sequence[Server], times: int, measure: Callable[[Server], T]) -> list[list[T]]:
     """Each server's results, taken in turns."""
-    found: list[list[object]] = [[] for _ in servers]
+    found: list[list[T]] = [[] for _ in servers]
     for _ in range(times):
         for place, server in enumerate(servers):
             found[place].append(measure(server))
@@ -107,22 +109,24 @@ def main() -> None:
     say(machine())
     with tempfile.TemporaryDirectory(prefix="pb-bench-") as folder:
         stack = Stack(Path(folder))
-        peer = None
+        peers: list[SocketIO] = []
         try:
             stack.start_servers()
             ours, peer = Ours(stack), SocketIO(stack)
+            peers.append(peer)
             say("| figure | PixelBloom | Socket.IO | ratio |\n| --- | ---: | ---: | ---: |")
             fan_outs((ours, peer), times)
             latencies((ours, peer), times)
-            fresh = Ours(stack)
-            own, other = realtime.idle(stack, fresh), realtime.idle(stack, peer)
+            rested = SocketIO(stack)
+            peers.append(rested)
+            own, other = realtime.idle(stack, Ours(stack)), realtime.idle(stack, rested)
             row(f"{realtime.IDLE:,} idle sockets: memory a socket", [own.memory], [other.memory], "KB", digits=1)
             say(
                 f"GET /api/agents with no socket open: p50 {own.before[0]:.2f} ms, p99 {own.before[1]:.2f} ms; "
                 f"with {realtime.IDLE:,}: p50 {own.after[0]:.2f} ms, p99 {own.after[1]:.2f} ms"
             )
         finally:
-            if peer is not None:
+            for peer in peers:
                 peer.close()
             stack.close()
 

@@ -37,7 +37,7 @@ def stalled(web: Web, run: SomeRun) -> Raw:
 
 
 def test_a_client_that_reads_late_gets_every_byte_in_whole_frames(server, publisher, tmp_path):
-    """The kernel takes part of a write: what simple-websocket leaves out would corrupt every later frame."""
+    """The kernel takes part of a write: what is left out would corrupt every later frame."""
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     with Web(server.url, tmp_path / "web", limits={"queue_bytes": 32 * 1024 * 1024}) as web:
@@ -111,7 +111,7 @@ def test_text_that_waits_for_a_slow_client_is_put_together_and_none_is_lost(serv
 
 
 def test_a_peer_that_does_not_answer_pings_is_closed_1001_and_one_that_does_stays(server, tmp_path):
-    """simple-websocket's own timeout says 1008, which clients read as: do not come back."""
+    """Not 1008, which clients read as: do not come back."""
     limits = {"ping_seconds": 0.5, "pong_seconds": 0.5, "close_seconds": 0.5}
     with Web(server.url, tmp_path / "web", limits=limits) as web, web.connect(uuid4()) as good:
         silent = Raw(web)
