@@ -56,7 +56,7 @@ class Raw:
         """Every frame until the server ends the connection."""
         waiting = bytearray(self._rest)
         while True:
-            while (found := _first_frame(waiting)) is not None:
+            while (found := first_frame(waiting)) is not None:
                 opcode, payload, size = found
                 del waiting[:size]
                 yield opcode, payload
@@ -99,7 +99,7 @@ class Raw:
         return [json.loads(payload) for opcode, payload in self.frames() if opcode == 1]
 
 
-def _first_frame(data: bytearray) -> tuple[int, bytes, int] | None:
+def first_frame(data: bytearray) -> tuple[int, bytes, int] | None:
     """The first frame's opcode and payload, and its whole size; None where it is not all there."""
     if len(data) < 2:
         return None
