@@ -23,8 +23,9 @@ test: $(VENV)/.dev  ## run all tests, on a stack of their own
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
 	$(BIN)/python -m tests.acceptance.chaos $(CHAOS_ARGS)
 
-bench: $(VENV)/.dev  ## measure the sockets beside Socket.IO on Node (10 minutes)
+bench: $(VENV)/.dev  ## measure the sockets beside Socket.IO on Node, and analytics on a million messages (10 minutes)
 	$(BIN)/python -m bench $(BENCH_ARGS)
+	$(BIN)/python -m bench.analytics
 
 check: $(VENV)/.dev  ## lint, types, import rules, SQL
 	$(BIN)/ruff check .
