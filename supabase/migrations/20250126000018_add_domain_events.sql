@@ -140,6 +140,26 @@ $$;
 create trigger user_subscriptions_told after insert or update or delete on public.user_subscriptions
 for each row execute function public.tell_subscription();
 
+-- What was paid is part of the figures.
+create function public.tell_invoice() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    if tg_op = 'DELETE' then
+        perform public.leave_change('subscriptions', old.id, old.user_id);
+    elsif tg_op = 'INSERT' or (new.status, new.amount_paid, new.paid_at) is distinct from
+        (old.status, old.amount_paid, old.paid_at)
+    then
+        perform public.leave_change('subscriptions', new.id, new.user_id);
+    end if;
+    return null;
+end
+$$;
+
+create trigger invoices_told after insert or update or delete on public.invoices
+for each row execute function public.tell_invoice();
+
 revoke execute on function
 public.leave_event(text, uuid, jsonb),
 public.leave_change(text, uuid, uuid),
@@ -147,7 +167,8 @@ public.tell_lead(),
 public.tell_message(),
 public.tell_conversation(),
 public.subscription_plan(public.user_subscriptions),
-public.tell_subscription()
+public.tell_subscription(),
+public.tell_invoice()
 from public, anon, authenticated;
 
 grant execute on function

@@ -263,6 +263,14 @@ def test_trends_follow_the_rows(web: Api, db: psycopg.Connection) -> None:
             frame = client.until(type="event")[-1]
             seen[frame["topic"]] = frame["data"]
 
+        db.execute(
+            "insert into invoices (user_id, status, currency, amount_due, amount_paid, issued_at, paid_at)"
+            " values (%s, 'paid', 'usd', 49, 49, now(), now())",
+            [user.user_id],
+        )
+        paid = client.until(type="event", topic="kpis")[-1]["data"]["total_revenue"]["value"]
+
+    assert paid == 49
     assert [point["value"] for point in seen["lead_trends"]] == [0] * 29 + [1]
     assert seen["kpis"]["total_leads"] == {"value": 1, "change": None}
 

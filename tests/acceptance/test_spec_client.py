@@ -1,0 +1,215 @@
+"""A client that knows spec/backend-api.md and nothing else: plain HTTP, plain WebSockets, tokens made by hand."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import jwt
+import pytest
+import requests
+import websocket
+
+from tests.stack import Stack
+
+CHANNELS = ("analytics", "notifications", "workflows")
+STATUSES = {"queued", "running", "completed", "failed"}
+SECONDS = 60
+
+
+class Caller:
+    """Someone with a token as the spec shows it."""
+
+    def __init__(self, base: str, secret: str, **claims: Any) -> None:
+        self.base = base
+        self.sub = str(uuid4())
+        now = int(time.time())
+        given = {"sub": self.sub, "role": "user", "exp": now + 3600, "iat": now, **claims}
+        self.token = jwt.encode({name: value for name, value in given.items() if value is not None}, secret, "HS256")
+
+    def post(self, path: str, body: Any, token: str | None = None) -> requests.Response:
+        headers = {"Authorization": f"Bearer {token or self.token}", "Content-Type": "application/json"}
+        return requests.post(self.base + path, data=json.dumps(body), headers=headers, timeout=SECONDS)
+
+    def by_query(self, channel: str) -> "Conversation":
+        return Conversation(f"{self._ws(channel)}?token={self.token}")
+
+    def by_header(self, channel: str) -> "Conversation":
+        return Conversation(self._ws(channel), header=[f"Authorization: Bearer {self.token}"])
+
+    def _ws(self, channel: str) -> str:
+        return f"{self.base.replace('http', 'ws')}/api/ws/{channel}"
+
+
+class Conversation:
+    """A socket, and what it said."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self.socket = websocket.create_connection(url, timeout=SECONDS, **options)
+        self.frames: list[dict[str, Any]] = []
+
+    def send(self, **frame: Any) -> None:
+        self.socket.send(json.dumps(frame))
+
+    def wait(self, **wanted: Any) -> dict[str, Any]:
+        """The next frame with these members."""
+        while True:
+            frame: dict[str, Any] = json.loads(self.socket.recv())
+            self.frames.append(frame)
+            if all(frame.get(name) == value for name, value in wanted.items()):
+                return frame
+
+    def close_code(self) -> int:
+        while True:
+            opcode, data = self.socket.recv_data()
+            if opcode == websocket.ABNF.OPCODE_CLOSE:
+                return int.from_bytes(data[:2], "big")
+
+    def __enter__(self) -> "Conversation":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+        self.socket.shutdown()  # `close` leaves it where the server has closed first
+
+
+@pytest.fixture(scope="module")
+def base(stack: Stack) -> Iterator[str]:
+    started = [stack.start(role) for role in ("agents", "events", "beat", "web")]
+    yield started[-1].url
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def secret(stack: Stack) -> str:
+    found = stack.settings.api_jwt_secret
+    assert found is not None
+    return found.get_secret_value()
+
+
+@pytest.fixture
+def caller(base: str, secret: str) -> Caller:
+    return Caller(base, secret)
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_channel_takes_a_token_by_query_and_by_header_and_answers_pings(caller: Caller, channel: str) -> None:
+    for open_socket in (caller.by_query, caller.by_header):
+        with open_socket(channel) as socket:
+            socket.send(type="heartbeat", timestamp="2023-06-15T12:34:56Z")
+            socket.send(type="ping")
+            assert socket.wait(type="pong") == {"type": "pong"}
+            assert socket.frames == [{"type": "pong"}], "a heartbeat is not answered"
+
+
+@pytest.mark.parametrize("channel", CHANNELS)
+def test_a_token_that_does_not_verify_closes_with_1008(caller: Caller, channel: str) -> None:
+    caller.token = jwt.encode({"sub": caller.sub, "role": "user", "exp": time.time() + 60}, "x" * 32, "HS256")
+
+    with caller.by_query(channel) as socket:
+        assert socket.close_code() == 1008
+
+
+@pytest.mark.parametrize(
+    ("channel", "scope"), [("analytics", "notifications:read"), ("notifications", "analytics:read")]
+)
+def test_a_scope_limits_the_channel(base: str, secret: str, channel: str, scope: str) -> None:
+    with Caller(base, secret, scope=["analytics:read", "notifications:read"]).by_query(channel) as socket:
+        socket.send(type="ping")
+        socket.wait(type="pong")
+    with Caller(base, secret, scope=[scope]).by_query(channel) as socket:
+        assert socket.wait(type="error")["code"] == "UNAUTHORIZED"
+        assert socket.close_code() == 1008
+
+
+def test_error_frames_are_those_of_the_spec_and_leave_the_socket_open(caller: Caller) -> None:
+    with caller.by_query("workflows") as socket:
+        socket.send(type="subscribe", topic="workflow_run:abc123")
+        assert socket.wait(type="error")["code"] == "INVALID_TOPIC"
+        socket.send(type="dance")
+        assert socket.wait(type="error")["code"] == "BAD_REQUEST"
+        for error in socket.frames:
+            assert {"type", "code", "message"} <= set(error)
+            assert error["message"]
+        socket.send(type="ping")
+        socket.wait(type="pong")
+
+
+def test_the_curl_of_the_spec_is_watched_to_its_end(base: str, secret: str, caller: Caller) -> None:
+    service = Caller(base, secret, role="service", sub=None)
+    body = {
+        "agent_type": "lead_agent",
+        "input": {"query": "Find top prospects in SaaS"},
+        "metadata": {"source": "dashboard"},
+        "user_id": caller.sub,
+    }
+    with caller.by_query("workflows") as flat, caller.by_query("workflows") as topic:
+        answer = service.post("/api/agents/invoke", body)
+        assert answer.status_code == 200
+        run = answer.json()
+        assert {"request_id", "status", "error"} <= set(run)
+        assert run["status"] in STATUSES
+        topic.send(type="subscribe", topic=f"workflow_run:{run['request_id']}")
+        while (event := topic.wait(type="event", channel="workflows"))["data"]["status"] != "completed":
+            assert event["data"]["status"] in STATUSES
+            assert 0 <= event["data"]["progress"] <= 1
+        assert {"type", "channel", "topic", "data", "ts"} <= set(event)
+        assert event["topic"] == f"workflow_run:{run['request_id']}"
+        while (update := flat.wait(type="workflow_status_update"))["data"]["status"] != "completed":
+            pass
+    assert set(update["data"]) == {
+        *("workflow_run_id", "workflow_id", "user_id", "status", "step", "progress", "updated_at"),
+    }
+    assert (update["data"]["workflow_run_id"], update["data"]["user_id"]) == (run["request_id"], caller.sub)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"agent_type": "nobody", "input": {}},
+        {"input": {}},
+        {"agent_type": "lead_agent", "input": "text"},
+        {"agent_type": "lead_agent", "input": {"query": "x"}, "user_id": "me"},
+    ],
+    ids=json.dumps,
+)
+def test_what_cannot_be_invoked_is_a_bad_request(caller: Caller, body: Any) -> None:
+    answer = caller.post("/api/agents/invoke", body)
+
+    assert answer.status_code == 400
+    assert answer.json()["code"] == "BAD_REQUEST"
+    assert answer.json()["error"]
+
+
+def test_who_may_not_is_told_so(caller: Caller) -> None:
+    body = {"agent_type": "chat_agent", "input": {"message": "Hello"}}
+
+    assert caller.post("/api/agents/invoke", body, token="nonsense").status_code == 401
+    assert caller.post("/api/agents/invoke", {**body, "user_id": str(uuid4())}).status_code == 403
+
+
+def test_a_workflow_runs_in_the_background_or_while_the_caller_waits(caller: Caller) -> None:
+    workflows = requests.get(
+        f"{caller.base}/api/agents/workflows", headers={"Authorization": f"Bearer {caller.token}"}, timeout=SECONDS
+    ).json()["items"]
+    assert "support_triage" in {one["workflow_id"] for one in workflows}
+    body = {
+        "workflow_id": "support_triage",
+        "inputs": {"message": "The checkout page throws an error."},
+        "user_id": caller.sub,
+    }
+    with caller.by_query("workflows") as socket:
+        queued = caller.post("/api/agents/workflows/execute", {**body, "async": True})
+        assert queued.status_code == 200, queued.text
+        assert queued.json()["status"] in ("queued", "running")
+        run_id = queued.json()["workflow_run_id"]
+        assert UUID(run_id)
+        while (update := socket.wait(type="workflow_status_update")["data"])["status"] not in ("completed", "failed"):
+            assert update["workflow_id"] == "support_triage"
+        assert update["status"] == "completed"
+    waited = caller.post("/api/agents/workflows/execute", {**body, "async": False}).json()
+    assert waited["status"] == "completed"
+    assert waited["outputs"]
+    assert waited["error"] is None
