@@ -62,6 +62,29 @@ def test_a_connected_client_is_caught_up_after_the_pubsub_connection_was_lost(we
     assert story.text == "".join(f"{n} " for n in range(60))
 
 
+def test_a_process_that_was_too_slow_for_redis_is_caught_up(web, server, publisher):
+    """Redis ends a subscriber whose output buffer overflows, and what was in the buffer is lost without a word."""
+    server.client.config_set("client-output-buffer-limit", "pubsub 64kb 0 0")
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running", 0))
+    with web.connect(run.user_id) as client:
+        story = Story()
+        for frame in subscribed(client, run):
+            story.hear(frame)
+        web.freeze()
+        told = 0
+        while server.client.execute_command("CLIENT", "LIST", "TYPE", "pubsub"):
+            publisher.run_delta(run.text("x" * 20_000))
+            told += 1
+            assert told < 1_000, "Redis never gave the subscriber up"
+        web.thaw()
+        publisher.run_update(run.state("completed", 1))
+        story.listen(client)
+        assert client.quiet() == []
+
+    assert (story.seq, story.snapshots, len(story.text)) == (told + 2, 1, told * 20_000)
+
+
 def test_flat_events_are_caught_up_too(web, server, publisher):
     runs = [SomeRun(user) for user in [uuid4()] for _ in range(30)]
     with web.connect(runs[0].user_id) as client:

@@ -188,6 +188,28 @@ def test_on_sigterm_sockets_are_closed_1012_while_a_request_in_hand_ends(server,
         assert web.errors() == ""
 
 
+def test_sockets_are_told_of_a_restart_in_batches(server, tmp_path):
+    """All at once they would come back all at once, and the requests in hand would wait for their farewells."""
+    with Web(server.url, tmp_path / "web") as web:
+        raws = [Raw(web) for _ in range(170)]
+        answers: list[Any] = []
+        watching = threading.Thread(
+            target=lambda: answers.append(httpx.get(f"{web.base}/farewells?sockets=170", timeout=20).json())
+        )
+        watching.start()
+        web.settled(watched=True)
+        assert web.process is not None
+        web.process.terminate()
+        watching.join()
+        codes = [raw.close_code() for raw in raws]
+        for raw in raws:
+            raw.socket.close()
+
+    assert codes == [1012] * 170
+    assert answers[0]["seen"][0] <= 50
+    assert len(answers[0]["seen"]) >= 3
+
+
 def test_a_stalled_client_does_not_keep_the_process_from_stopping(server, publisher, tmp_path):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))

@@ -3,14 +3,15 @@
 The database is a folder: one file a run, `unread` with what `user:<id>` begins with, `figures` with what every
 analytics topic shows, and `computed`, a line for each time that it was read.
 
-`/state` tells what the process holds, `/slow` is a request that takes a while, `/listen/<topic>` waits for the topic's
-next states as `Prefer: wait` does.
+`/state` tells what the process holds, `/farewells` how a stop goes on, `/slow` is a request that takes a while,
+`/listen/<topic>` waits for the topic's next states as `Prefer: wait` does.
 """
 
 import gc
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -72,6 +73,8 @@ def create_app() -> Flask:
         limits=limits,
     )
 
+    watched = threading.Event()
+
     @app.get("/state")
     def state() -> dict[str, Any]:
         gc.collect()
@@ -82,6 +85,7 @@ def create_app() -> Flask:
             "topics": len(hub._members),
             "members": sum(len(members) for members in hub._members.values()),
             "greenlets": sum(isinstance(item, greenlet.greenlet) and not item.dead for item in gc.get_objects()),
+            "watched": watched.is_set(),
             "files": psutil.Process().num_fds(),
             "memory": psutil.Process().memory_info().rss,
         }
@@ -99,6 +103,18 @@ def create_app() -> Flask:
         with hub.listen(topic, heard):
             end.wait(float(request.args["seconds"]))
         return {"states": states}
+
+    @app.get("/farewells")
+    def farewells() -> dict[str, Any]:
+        """The numbers of sockets told to come back elsewhere, as they rise to `sockets`."""
+        watched.set()
+        seen: list[int] = []
+        while not seen or seen[-1] < int(request.args["sockets"]):
+            told = realtime.registry.counts.closes[1012]
+            if told and told not in seen:
+                seen.append(told)
+            time.sleep(0.01)
+        return {"seen": seen}
 
     @app.get("/slow")
     def slow() -> dict[str, Any]:

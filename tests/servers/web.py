@@ -130,6 +130,14 @@ class Web:
                 self.process.kill()
                 self.process.wait()
 
+    def kill(self) -> None:
+        """kill -9, of all its processes."""
+        assert self.process is not None
+        master = psutil.Process(self.process.pid)
+        for process in [master, *master.children()]:
+            process.kill()
+        self.process.wait()
+
     def freeze(self) -> None:
         """The process stands still: it neither reads nor writes."""
         self._signal(signal.SIGSTOP)

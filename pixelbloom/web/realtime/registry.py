@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from pixelbloom.errors import RateLimited, Unavailable
 from pixelbloom.web.realtime.connection import Connection
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.socket import RESTART
@@ -35,13 +36,16 @@ class Registry:
         self.counts = Counts()
         self.draining = False
 
-    def room_for(self, caller: str) -> bool:
-        """Whether one more socket of this caller may open. Services are not counted."""
-        return len(self._open) < self._limits.sockets and (
-            caller == "service" or self._by_caller[caller] < self._limits.sockets_per_user
-        )
-
     def add(self, connection: Connection) -> None:
+        """Count it from now on, open or about to open: many that come at once must not all find room.
+
+        Raises RateLimited or Unavailable where there is none. Services are not limited.
+        """
+        caller, most = connection.principal.caller, self._limits.sockets_per_user
+        if caller != "service" and self._by_caller[caller] >= most:
+            raise RateLimited(f"You have {most} sockets open, which is the most; close one, or come back later.", 1)
+        if len(self._open) >= self._limits.sockets:
+            raise Unavailable("All sockets of this server are taken; come back later.", 1)
         self._open.add(connection)
         self._by_caller[connection.principal.caller] += 1
         self.counts.open = len(self._open)

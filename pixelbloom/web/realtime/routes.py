@@ -68,16 +68,19 @@ class Realtime:
         if self.registry.draining:
             self._turn_away(upgrade, offered, RESTART, None)
             return
-        if not self.registry.room_for(principal.caller):
-            self._turn_away(upgrade, offered, COME_BACK, None)
-            return
         connection = Connection(
             self.hub, channel, principal, sources=self._sources, verify=self._verify, limits=self._limits
         )
         try:
+            self.registry.add(connection)
+        except PixelBloomError as fault:
+            self._turn_away(upgrade, offered, COME_BACK, fault)
+            return
+        try:
             connection.start()
             socket = self._accept(upgrade, offered)
         except BaseException:
+            self.registry.remove(connection)
             connection.stop()
             raise
 
@@ -85,7 +88,6 @@ class Realtime:
             self.registry.remove(connection)
             connection.stop()
 
-        self.registry.add(connection)
         if self.registry.draining:  # begun while this upgrade was being answered: drain did not see it
             socket.close(RESTART, "restart")
         connection.begin(socket)
@@ -105,7 +107,7 @@ class Realtime:
     def _turn_away(self, upgrade: Request, offered: Sequence[str], code: int, fault: PixelBloomError | None) -> None:
         """Accept, so that browsers see the code, and close."""
         socket = self._accept(upgrade, offered)
-        reason = "restart" if code == RESTART else "too many sockets are open; come back later"
+        reason = "restart"
         if fault is not None:
             reason = fault.message
             socket.push(Frame.of(error(fault.code, fault.message)))

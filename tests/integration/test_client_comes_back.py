@@ -1,0 +1,105 @@
+"""The Python client on a real server that is restarted under it, and loses its Redis."""
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from pixelbloom.client import Lost, Problem, SocketClient, TopicEvent
+from pixelbloom.client.backoff import Backoff
+from pixelbloom.events.client import connect
+from pixelbloom.events.publisher import Publisher
+from tests.servers.redis import OwnRedis
+from tests.servers.runs import SomeRun
+from tests.servers.web import Web, token
+
+TEXTS = 400
+
+
+def restart_web(web: Web, server: OwnRedis) -> None:
+    web.stop()
+    web.start()
+
+
+def kill_web(web: Web, server: OwnRedis) -> None:
+    web.kill()
+    web.start()
+
+
+def restart_redis(web: Web, server: OwnRedis) -> None:
+    server.kill()
+    server.start()
+
+
+def cut_pubsub(web: Web, server: OwnRedis) -> None:
+    server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+@pytest.mark.parametrize("mishap", [restart_web, kill_web, restart_redis, cut_pubsub])
+def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
+    mishap: Callable[[Web, OwnRedis], None], tmp_path: Path
+) -> None:
+    run = SomeRun(uuid4())
+    with OwnRedis() as server, Web(server.url, tmp_path / "web") as web:
+        publisher = Publisher(connect(server.url))
+        publisher.run_update(run.state("running"))
+        begun, over = threading.Event(), threading.Event()
+
+        def tell() -> None:
+            """As a worker does, which keeps a text until Redis has taken it."""
+            for n in range(TEXTS):
+                piece = run.text(f"{n} ")
+                _until_taken(partial(publisher.run_delta, piece))
+                time.sleep(0.005)
+                if n == 20:
+                    begun.set()
+            over.wait(60)
+            end = run.state("completed", 1)
+            _until_taken(partial(publisher.run_update, end))
+
+        def harm() -> None:
+            begun.wait(60)
+            for _ in range(2):
+                mishap(web, server)
+                time.sleep(0.3)
+            over.set()
+
+        others = [threading.Thread(target=tell), threading.Thread(target=harm)]
+        seqs: list[int] = []
+        text, snapshots, lost = "", 0, 0
+        with SocketClient(web.base, "workflows", token(run.user_id), backoff=Backoff(0.05, 0.2)) as client:
+            client.subscribe(run.topic)
+            for event in client.events():
+                assert not isinstance(event, Problem), event
+                lost += isinstance(event, Lost)
+                if not isinstance(event, TopicEvent):
+                    continue
+                if not seqs:
+                    for other in others:
+                        other.start()
+                seqs.append(event.seq or 0)
+                snapshots += event.snapshot
+                text += event.data.get("delta", "")
+                if event.data["status"] == "completed":
+                    break
+        for other in others:
+            other.join()
+        assert web.errors() == ""
+
+    assert seqs == list(range(1, TEXTS + 3))
+    assert text == "".join(f"{n} " for n in range(TEXTS))
+    assert snapshots == 1
+    assert (lost > 0) is (mishap in (restart_web, kill_web))
+
+
+def _until_taken(tell: Callable[[], object]) -> None:
+    while True:
+        try:
+            tell()
+            return
+        except Exception:
+            time.sleep(0.05)

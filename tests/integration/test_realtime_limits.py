@@ -1,0 +1,270 @@
+"""How much a socket, and a caller, may ask for: what is just allowed, what is too much, and what is said then."""
+
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import connect
+
+from pixelbloom.events.publisher import Publisher
+from tests.integration.test_realtime_topics import subscribed
+from tests.servers.raw import Raw, frame
+from tests.servers.redis import OwnRedis
+from tests.servers.runs import SomeRun
+from tests.servers.web import Client, Web, token
+
+PING = b'{"type":"ping"}'
+MESSAGE_BYTES = 1_000
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    limits = {
+        "sockets_per_user": 3,
+        "subscriptions": 2,
+        "message_bytes": MESSAGE_BYTES,
+        "frames_at_once": 20,
+        "frames_per_second": 0.001,
+        "close_seconds": 0.5,
+    }
+    with Web(server.url, tmp_path_factory.mktemp("web"), limits=limits) as web:
+        yield web
+        assert web.errors() == ""
+
+
+def padded(size: int) -> bytes:
+    """A ping of so many bytes, in characters of two."""
+    room = size - len(b'{"type":"ping","p":""}')
+    return b'{"type":"ping","p":"' + ("ż" * (room // 2) + "x" * (room % 2)).encode() + b'"}'
+
+
+def test_a_user_may_open_so_many_sockets_and_another_one_when_one_has_closed(web):
+    user = uuid4()
+    clients = [web.connect(user, channel) for channel in ("workflows", "analytics", "notifications")]
+    with web.connect(user) as refused:
+        code, reason, frames = refused.closed()
+    assert (code, [frame["code"] for frame in frames]) == (1013, ["RATE_LIMITED"])
+    assert "3" in frames[0]["message"]
+    assert frames[0]["message"] == reason
+    clients.pop().connection.close()
+    web.settled(sockets=2)
+    with web.connect(user) as allowed:
+        assert allowed.quiet() == []
+    for client in clients:
+        client.connection.close()
+    web.settled(sockets=0)
+
+
+def test_sockets_that_are_opened_all_at_once_are_counted_too(server, tmp_path):
+    """Each waits for Redis before it is open."""
+    user = uuid4()
+    with Web(server.url, tmp_path / "web", limits={"sockets_per_user": 3}) as web:
+        path = web.url(token=token(user)).partition(str(web.port))[2]
+        peers = [socket.create_connection(("127.0.0.1", web.port), timeout=20) for _ in range(12)]
+        server.freeze()
+        for peer in peers:
+            peer.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            )
+        time.sleep(0.3)
+        server.thaw()
+        assert web.settled(closes={"1013": 9})["sockets"] == 3
+        for peer in peers:
+            peer.close()
+        web.settled(sockets=0)
+
+
+def test_a_service_may_open_more_than_a_user(web):
+    clients = [web.connect() for _ in range(5)]
+    for client in clients:
+        assert client.quiet() == []
+        client.connection.close()
+
+
+def test_a_full_process_says_so(server, tmp_path):
+    with Web(server.url, tmp_path / "web", limits={"sockets": 2}) as web:
+        with web.connect(uuid4()), web.connect(uuid4()), web.connect(uuid4()) as third:
+            code, _, frames = third.closed()
+        assert (code, [frame["code"] for frame in frames]) == (1013, ["UNAVAILABLE"])
+        assert httpx.get(f"{web.base}/slow?seconds=0").json() == {"done": True}
+
+
+def test_open_sockets_take_nothing_from_the_requests(server, tmp_path):
+    """gunicorn's worker_connections bounds requests; were sockets counted, so many of them would stop the API."""
+    arguments = "--worker-connections 10"
+    with Web(server.url, tmp_path / "web", GUNICORN_CMD_ARGS=arguments) as web:
+        clients = [web.connect(uuid4()) for _ in range(25)]
+        assert httpx.get(f"{web.base}/slow?seconds=0").json() == {"done": True}
+        for client in clients:
+            assert client.quiet() == []
+            client.connection.close()
+
+
+def test_a_held_topic_may_be_subscribed_again_and_a_left_one_makes_room(web, server):
+    user = uuid4()
+    runs = [SomeRun(user) for _ in range(3)]
+    Publisher(server.client).run_updates([run.state("queued") for run in runs])
+    with web.connect(user) as client:
+        for run in (runs[0], runs[1], runs[1]):
+            subscribed(client, run)
+        client.send(type="subscribe", topic=runs[2].topic)
+        answer = client.next()
+        assert (answer["code"], answer["topic"]) == ("BAD_REQUEST", runs[2].topic)
+        assert "2 topics" in answer["message"]
+        client.send(type="unsubscribe", topic=runs[0].topic)
+        client.until(type="unsubscribed")
+        subscribed(client, runs[2])
+
+
+@pytest.mark.parametrize("pieces", [1, 3])
+@pytest.mark.parametrize(("size", "code"), [(MESSAGE_BYTES, 1000), (MESSAGE_BYTES + 1, 1009)])
+def test_the_size_of_a_message_counts_bytes_of_all_its_fragments(web, pieces, size, code):
+    message = padded(size)
+    assert len(message) == size
+    raw = Raw(web)
+    cut = size // pieces + 1
+    parts = [message[start : start + cut] for start in range(0, size, cut)]
+    for n, part in enumerate(parts):
+        raw.send(frame(part, opcode=0 if n else 1, fin=n == len(parts) - 1))
+    if code == 1000:
+        assert raw.answers() == [{"type": "pong"}]
+    else:
+        assert raw.close_code() == code
+    raw.socket.close()
+
+
+def test_so_many_frames_may_come_at_once_and_not_one_more(web):
+    allowed, too_many = Raw(web), Raw(web)
+    allowed.send(frame(PING) * 19)
+    assert len(allowed.answers()) == 19  # and the close frame
+    too_many.send(frame(PING) * 21)
+    assert too_many.close_code() == 1013
+    allowed.socket.close()
+    too_many.socket.close()
+
+
+def test_a_steady_rate_may_go_on_for_ever(server, tmp_path):
+    limits = {"frames_at_once": 5, "frames_per_second": 1_000_000}
+    with Web(server.url, tmp_path / "web", limits=limits) as web, web.connect(uuid4()) as client:
+        for _ in range(100):
+            assert client.quiet() == []
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        [],
+        "x",
+        1,
+        {"nonsense": 1},
+        {"aggregation": "hourly"},
+        {"aggregation": ["daily"]},
+        {"start_date": "yesterday"},
+        {"start_date": 1e300},
+        {"start_date": {"$gt": ""}},
+        {"start_date": "2024-02-01", "end_date": "2024-01-01"},
+        {"start_date": "0001-01-01", "end_date": "9999-12-31"},
+        {"x" * 800: 1},
+        {"end_date": [[[[[[[[]]]]]]]]},
+    ],
+    ids=range(13),
+)
+def test_parameters_that_a_topic_does_not_take_are_told_and_the_socket_stays(web, params):
+    with web.connect(uuid4(), "analytics") as client:
+        client.send(type="subscribe", topic="kpis", params=params)
+        answer = client.next()
+        assert (answer["type"], answer["code"], answer["topic"]) == ("error", "BAD_REQUEST", "kpis")
+        assert len(answer["message"]) < 400
+        assert client.quiet() == []
+        assert web.state()["topics"] == 1  # its user's own feed
+
+
+def test_a_peer_that_sends_without_end_keeps_nobody_waiting(server, tmp_path):
+    """What comes after its mistake is read and thrown away until its time is over."""
+    with Web(server.url, tmp_path / "web", limits={"close_seconds": 60}) as web, web.connect(uuid4()) as client:
+        ended: list[int] = []
+
+        def flood(raw: Raw) -> None:
+            raw.send(frame(b"abc", masked=False))
+            noise = os.urandom(4 * 1024 * 1024)
+            try:
+                while True:
+                    raw.socket.sendall(noise)
+            except OSError:
+                ended.append(1)
+
+        raws = [Raw(web) for _ in range(3)]
+        threads = [threading.Thread(target=flood, args=(raw,)) for raw in raws]
+        for thread in threads:
+            thread.start()
+        for _ in range(20):
+            assert client.quiet() == []
+        assert ended == [], "the others were served only when the flood was over"
+        for raw in raws:
+            raw.socket.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join(30)
+        for raw in raws:
+            raw.socket.close()
+        web.settled(sockets=1)
+        assert web.errors() == ""
+
+
+def test_no_line_of_the_log_holds_a_token_wherever_it_came(server, tmp_path):
+    """At any level, and for requests that fail in any way."""
+    good, fresh, expired = token(uuid4()), token(uuid4()), token(uuid4(), expires_in=-60)
+    with Web(server.url, tmp_path / "web") as web:
+        for bearer in (good, expired, good[:-3] + "AAA", "opaque-token-value-0123456789"):
+            for url, options in (
+                (web.url(token=bearer), {}),
+                (web.url(), {"additional_headers": {"Authorization": f"Bearer {bearer}"}}),
+                (web.url(), {"subprotocols": ["pixelbloom", bearer]}),
+                (web.url(), {"subprotocols": ["pixelbloom", f"bearer.{bearer}"]}),
+                (web.url("nonsense", token=bearer), {}),
+            ):
+                try:
+                    with Client(connect(url, open_timeout=20, **options)) as client:
+                        client.send(type="auth", token=fresh)
+                        client.connection.send('{"type":"auth","token":"' + fresh)
+                        client.send(type="subscribe", topic=fresh)
+                        client.connection.close()
+                except (WebSocketException, OSError, EOFError):
+                    pass  # refused: the log is what counts
+            for head in (
+                f"GET /api/ws/workflows?token={bearer} HTTP/9.9\r\n",
+                f"GET /api/ws/workflows?token={bearer}\r\n",
+                f"G@T /api/ws/workflows?token={bearer} HTTP/1.1\r\n",
+                f"GET /api/ws/workflows?token={bearer} HTTP/1.1\r\nAuthorization: Bearer {bearer}\x00\r\n",
+                f"GET /api/ws/workflows?token={bearer} HTTP/1.1\r\nAuthorization : Bearer {bearer}\r\n",
+                f"GET /api/ws/workflows?token={bearer} HTTP/1.1\r\nSec-WebSocket-Protocol: é, {bearer}\r\n",
+                f"GET /api/ws/workflows?token={bearer} HTTP/1.1\r\nBearer {bearer}\r\n",
+                f"GET /api/ws/workflows?token={bearer}",
+            ):
+                with socket.create_connection(("127.0.0.1", web.port), timeout=20) as peer:
+                    peer.sendall(head.encode() + b"\r\n")
+                    peer.shutdown(socket.SHUT_WR)
+                    while peer.recv(4096):
+                        pass
+        web.settled(sockets=0)
+    text = web.log.read_text()
+
+    assert text.count("/api/ws/workflows") >= 16, "requests are logged"
+    for secret in (good, fresh, expired):
+        for part in (*secret.split("."), secret[:40]):
+            assert part not in text
+    assert "opaque-token" not in text
+    assert not re.search(r"\?token=(?!\[redacted\])", text), "an access line has its query"
