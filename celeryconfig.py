@@ -43,6 +43,8 @@ task_routes = {
     "pixelbloom.relay_outbox": {"queue": "events"},
     "pixelbloom.sweep_runs": {"queue": "maintenance"},
     "pixelbloom.purge_runs": {"queue": "maintenance"},
+    "pixelbloom.purge_notifications": {"queue": "maintenance"},
+    "pixelbloom.send_broadcasts": {"queue": "maintenance"},
     "pixelbloom.fire_schedules": {"queue": "maintenance"},
     "pixelbloom.send_due_webhooks": {"queue": "webhooks"},
     "pixelbloom.send_webhook": {"queue": "webhooks"},
@@ -64,7 +66,9 @@ worker_send_task_events = True
 task_send_sent_event = False
 task_track_started = True
 
-imports = tuple(f"pixelbloom.tasks.{name}" for name in ("steps", "outbox", "sweep", "schedules", "webhooks"))
+imports = tuple(
+    f"pixelbloom.tasks.{name}" for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications")
+)
 
 beat_schedule_filename = str(settings().pixelbloom_home / "beat-schedule")
 beat_max_loop_interval = 1.0
@@ -74,5 +78,11 @@ beat_schedule = {
     "schedules": {"task": "pixelbloom.fire_schedules", "schedule": 2.0, "options": {"expires": 4.0}},
     "webhooks": {"task": "pixelbloom.send_due_webhooks", "schedule": 2.0, "options": {"expires": 4.0}},
     "purge": {"task": "pixelbloom.purge_runs", "schedule": 300.0, "options": {"expires": 250.0}},
+    "purge_notifications": {
+        "task": "pixelbloom.purge_notifications",
+        "schedule": 300.0,
+        "options": {"expires": 250.0},
+    },
+    "broadcasts": {"task": "pixelbloom.send_broadcasts", "schedule": 2.0, "options": {"expires": 4.0}},
     "relay": {"task": "pixelbloom.relay_outbox", "schedule": 1.0, "options": {"expires": 2.0}},
 }

@@ -163,6 +163,7 @@ class Settings(BaseSettings):
     webhook_secret: WebhookSecrets = ()
     webhook_allow_private: bool = False
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
+    notification_retention_days: float = Field(90, gt=0, le=36_500)
 
     # Stripe
     stripe_api_key: SecretStr | None = None

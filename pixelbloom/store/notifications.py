@@ -1,5 +1,7 @@
 """What users should know."""
 
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,3 +22,89 @@ class NotificationStore:
             "unread_notifications", {"p_user_id": str(user_id), "p_limit": limit}
         )
         return answer
+
+    def page(
+        self, user_id: UUID, *, limit: int, unread_only: bool, kind: str | None, before: tuple[str, str] | None
+    ) -> dict[str, Any]:
+        """`items`, newest first, from after the (created_at, id) of `before` on, and `unread_count`."""
+        at, row_id = before or (None, None)
+        answer: dict[str, Any] = self._gateway.rpc(
+            "list_notifications",
+            {
+                "p_user_id": str(user_id),
+                "p_limit": limit,
+                "p_unread_only": unread_only,
+                "p_type": kind,
+                "p_before": at,
+                "p_before_id": row_id,
+            },
+        )
+        return answer
+
+    def count_unread(self, user_id: UUID) -> int:
+        return int(self._gateway.rpc("count_unread", {"p_user_id": str(user_id)}))
+
+    def find(self, user_id: UUID, notification_id: UUID) -> dict[str, Any] | None:
+        """One of the user's own."""
+        found: dict[str, Any] | None = self._gateway.rpc(
+            "find_notification", {"p_user_id": str(user_id), "p_id": str(notification_id)}
+        )
+        return found
+
+    def mark_read(self, user_id: UUID, notification_ids: Sequence[UUID] | None) -> dict[str, Any]:
+        """Some of the user's own, or all. Answers {"marked", "unread_count"}."""
+        ids = None if notification_ids is None else [str(one) for one in notification_ids]
+        answer: dict[str, Any] = self._gateway.rpc("mark_notifications_read", {"p_user_id": str(user_id), "p_ids": ids})
+        return answer
+
+    def remove(self, user_id: UUID, notification_id: UUID) -> bool:
+        """Whether there was one."""
+        return bool(self._gateway.rpc("remove_notification", {"p_user_id": str(user_id), "p_id": str(notification_id)}))
+
+    def purge(self, read_before: datetime, limit: int) -> int:
+        """Remove expired ones, and those read before that moment; at most so many. Answers how many."""
+        return int(
+            self._gateway.rpc("purge_notifications", {"p_read_before": read_before.isoformat(), "p_limit": limit})
+        )
+
+
+class BroadcastStore:
+    """Notifications to many users. Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def add(
+        self, notification: Mapping[str, Any], user_ids: Sequence[UUID] | None, created_by: UUID | None
+    ) -> dict[str, Any]:
+        """Keep one to be sent; None means all users. Answers its row."""
+        row = {
+            "notification": dict(notification),
+            "user_ids": None if user_ids is None else [str(one) for one in user_ids],
+            "created_by": str(created_by) if created_by else None,
+        }
+        answer: Any = self._gateway.send(
+            lambda client: client.table("broadcasts").insert(row).execute(), name="broadcasts.add"
+        )
+        kept: dict[str, Any] = answer.data[0]
+        return kept
+
+    def find(self, broadcast_id: UUID) -> dict[str, Any] | None:
+        rows = self._gateway.select(
+            lambda client: client.table("broadcasts").select("*").eq("id", str(broadcast_id)), name="broadcasts.find"
+        )
+        return rows[0] if rows else None
+
+    def open(self, limit: int) -> list[UUID]:
+        """Those that are not sent yet, oldest first."""
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("broadcasts").select("id").eq("status", "sending").order("created_at").limit(limit)
+            ),
+            name="broadcasts.open",
+        )
+        return [UUID(row["id"]) for row in rows]
+
+    def send(self, broadcast_id: UUID, limit: int) -> bool:
+        """Send the next batch. Answers whether there is more."""
+        return bool(self._gateway.rpc("send_broadcast", {"p_id": str(broadcast_id), "p_limit": limit})["left"])

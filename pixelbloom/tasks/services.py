@@ -24,6 +24,7 @@ from pixelbloom.schedules.service import ScheduleService
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.leads import ScopedLeads
 from pixelbloom.store.metrics import ModelMetricStore
+from pixelbloom.store.notifications import BroadcastStore, NotificationStore
 from pixelbloom.store.outbox import OutboxStore
 from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
@@ -42,6 +43,8 @@ class Services:
     redis: redis.Redis
     runs: RunStore
     outbox: OutboxStore
+    notifications: NotificationStore
+    broadcasts: BroadcastStore
     publisher: Publisher
     dispatcher: Dispatcher
     leases: LeaseKeeper
@@ -80,6 +83,8 @@ def build() -> Services:
         redis=client,
         runs=runs,
         outbox=OutboxStore(gateway),
+        notifications=NotificationStore(gateway),
+        broadcasts=BroadcastStore(gateway),
         publisher=publisher,
         dispatcher=dispatcher,
         leases=leases,

@@ -12,6 +12,7 @@ from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
 from pixelbloom.web.body import READ_BYTES, StrictRequest
 from pixelbloom.web.health import health
+from pixelbloom.web.notifications import notifications
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.revenue_analytics import revenue_analytics
 from pixelbloom.web.runs import runs
@@ -33,6 +34,12 @@ class WorkflowName(BaseConverter):
     regex = "(?!(?:execute|runs)$)[^/]+"
 
 
+class NotificationName(BaseConverter):
+    """A notification's id in a path; the fixed addresses beside it are none."""
+
+    regex = "(?!(?:unread-count|mark-read|mark-all-read|broadcasts)$)[^/]+"
+
+
 class RunName(BaseConverter):
     """A run's id in a path; the address of retrying many is none."""
 
@@ -50,6 +57,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True
     app.url_map.converters["agent"] = AgentName
+    app.url_map.converters["notification"] = NotificationName
     app.url_map.converters["run"] = RunName
     app.url_map.converters["workflow"] = WorkflowName
     parts = services.build(settings)
@@ -60,6 +68,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     for blueprint in (
         *(health, agents, runs, workflows, workflow_runs, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
+        notifications,
     ):
         app.register_api(blueprint)
     openapi.register_docs(app)

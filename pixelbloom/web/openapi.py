@@ -14,7 +14,7 @@ from pixelbloom.agents import registry
 from pixelbloom.agents.described import text_pattern
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.faults import sentence
-from pixelbloom.web import analytics_schemas, schedule_schemas, schemas, workflow_schemas
+from pixelbloom.web import analytics_schemas, notification_schemas, schedule_schemas, schemas, workflow_schemas
 from pixelbloom.web.schemas import ErrorBody
 
 DOCUMENT_URL = "/api/openapi.json"
@@ -22,7 +22,7 @@ DOCS_URL = "/api/docs"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 #: By status, as flask-openapi3 takes them.
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
-_SHAPES = (schemas, workflow_schemas, schedule_schemas, analytics_schemas)
+_SHAPES = (schemas, workflow_schemas, schedule_schemas, analytics_schemas, notification_schemas)
 _REF = "#/components/schemas/"
 #: The page's own scripts and styles, and nothing from elsewhere.
 DOCS_POLICY = (

@@ -28,7 +28,7 @@ def uuid_or_none(text: object) -> UUID | None:
     return UUID(text) if isinstance(text, str) and _UUID.fullmatch(text) else None
 
 
-def _read_uuid(value: object) -> UUID:
+def read_uuid(value: object) -> UUID:
     found = uuid_or_none(value)
     if found is None:
         raise ValueError("must be a UUID")
@@ -76,7 +76,7 @@ def read_count(value: object) -> object:
 
 
 #: Where it may be left out; null is not the same as left out, and is refused.
-UserId = Annotated[UUID | None, BeforeValidator(_read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+UserId = Annotated[UUID | None, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
 Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 WebhookUrl = Annotated[
     str | None,

@@ -17,7 +17,7 @@ from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.schedules.service import ScheduleService
 from pixelbloom.store.analytics import AnalyticsStore
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.notifications import NotificationStore
+from pixelbloom.store.notifications import BroadcastStore, NotificationStore
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
@@ -45,6 +45,7 @@ class Services:
     submission_limit: SubmissionLimit
     analytics: AnalyticsStore
     notifications: NotificationStore
+    broadcasts: BroadcastStore
     hub: Hub
     waiter: EndWaiter
     readiness: Readiness
@@ -72,6 +73,7 @@ def build(settings: Settings) -> Services:
         submission_limit=SubmissionLimit(settings.run_rate_limit, redis),
         analytics=AnalyticsStore(gateway),
         notifications=NotificationStore(gateway),
+        broadcasts=BroadcastStore(gateway),
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),
         readiness=Readiness(probes(profiles, redis, celery)),

@@ -12,6 +12,8 @@ create table public.notifications (
     read boolean not null default false,
     read_at timestamptz,
     expires_at timestamptz,
+    -- Names what it is about, where it is to be told once.
+    dedupe_key text unique check (char_length(dedupe_key) <= 200),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
 );
@@ -121,11 +123,241 @@ as $$
     )
 $$;
 
+create function public.count_unread(p_user_id uuid) returns bigint
+language sql stable
+set search_path = ''
+as $$
+    select count(*) from public.notifications as n
+    where n.user_id = p_user_id and not n.read and (n.expires_at is null or n.expires_at > now())
+$$;
+
+-- A page of a user's own, newest first, and the number of all unread.
+create function public.list_notifications(
+    p_user_id uuid, p_limit integer, p_unread_only boolean, p_type text, p_before timestamptz, p_before_id uuid
+) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    with page as (
+        select * from public.notifications as n
+        where
+            n.user_id = p_user_id
+            and (n.expires_at is null or n.expires_at > now())
+            and (not p_unread_only or not n.read)
+            and (p_type is null or n.notification_type = p_type)
+            and (p_before is null or (n.created_at, n.id) < (p_before, p_before_id))
+        order by n.created_at desc, n.id desc
+        limit least(greatest(p_limit, 1), 201)
+    )
+
+    select jsonb_build_object(
+        'items', coalesce((
+            select jsonb_agg(public.notification_json(n::public.notifications) order by n.created_at desc, n.id desc)
+            from page as n
+        ), '[]'),
+        'unread_count', public.count_unread(p_user_id)
+    )
+$$;
+
+-- One of a user's own; null where there is none.
+create function public.find_notification(p_user_id uuid, p_id uuid) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select public.notification_json(n) from public.notifications as n
+    where n.id = p_id and n.user_id = p_user_id and (n.expires_at is null or n.expires_at > now())
+$$;
+
+-- Mark some of a user's own, or with null all, as read. Answers how many were not before, and how many are left.
+create function public.mark_notifications_read(p_user_id uuid, p_ids uuid[]) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_marked bigint;
+begin
+    update public.notifications set read = true
+    where user_id = p_user_id and not read and (p_ids is null or id = any(p_ids));
+    get diagnostics v_marked = row_count;
+    return jsonb_build_object('marked', v_marked, 'unread_count', public.count_unread(p_user_id));
+end
+$$;
+
+-- Remove one of a user's own. Answers whether there was one.
+create function public.remove_notification(p_user_id uuid, p_id uuid) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.notifications where id = p_id and user_id = p_user_id;
+    return found;
+end
+$$;
+
+-- Remove what has expired, and what was read before a moment; at most so many. Answers how many.
+create function public.purge_notifications(p_read_before timestamptz, p_limit integer) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_gone integer;
+begin
+    delete from public.notifications where id in (
+        (select id from public.notifications where expires_at <= now() limit p_limit)
+        union all
+        (select id from public.notifications where read and read_at < p_read_before limit p_limit)
+        limit p_limit
+    );
+    get diagnostics v_gone = row_count;
+    return v_gone;
+end
+$$;
+
+create index notifications_read on public.notifications (read_at) where read;
+
+-- Let a user know. With a key, once; answers the notification's id, or null where there is one of that key.
+create function public.notify_user(
+    p_user_id uuid,
+    p_type text,
+    p_severity text,
+    p_title text,
+    p_message text,
+    p_action_url text default null,
+    p_metadata jsonb default '{}',
+    p_key text default null
+) returns uuid
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    v_id uuid;
+begin
+    insert into public.notifications
+        (user_id, notification_type, severity, title, message, action_url, metadata, dedupe_key)
+    values (
+        p_user_id, p_type, p_severity, left(p_title, 200), left(p_message, 4000), p_action_url, p_metadata, p_key
+    )
+    on conflict (dedupe_key) do nothing
+    returning id into v_id;
+    return v_id;
+end
+$$;
+
+-- What an agent or a workflow is called in a sentence: `lead_agent` is the Lead agent.
+create function public.run_name(p_run public.runs) returns text
+language sql immutable
+set search_path = ''
+as $$
+    select upper(left(n.name, 1)) || replace(substr(n.name, 2), '_', ' ')
+    from (select coalesce(p_run.workflow_id, p_run.agent_type) as name) as n
+$$;
+
+-- The user of a run hears of its end. Not of a chat's: the reply is there. `"notify": false` in the run's metadata
+-- silences it.
+create function public.notify_run_end() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    perform public.notify_user(
+        new.user_id,
+        'run_' || new.status,
+        case new.status when 'completed' then 'success' when 'failed' then 'error' else 'info' end,
+        public.run_name(new)
+        || case new.status when 'completed' then ' is done' when 'failed' then ' has failed' else ' was cancelled' end,
+        case new.status
+            when 'completed' then 'The result is ready.'
+            when 'failed' then coalesce(new.error, 'It could not be completed.')
+            else 'It was cancelled before its end.'
+        end,
+        '/runs/' || new.id,
+        jsonb_build_object('run_id', new.id, 'kind', new.kind, 'name', coalesce(new.workflow_id, new.agent_type)),
+        'run:' || new.id || ':' || new.rev
+    );
+    return null;
+end
+$$;
+
+create trigger runs_notified after update of status on public.runs
+for each row when (
+    new.user_id is not null
+    and new.status in ('completed', 'failed', 'cancelled')
+    and old.status not in ('completed', 'failed', 'cancelled')
+    and new.agent_type is distinct from 'chat_agent'
+    and new.metadata -> 'notify' is distinct from 'false'::jsonb
+)
+execute function public.notify_run_end();
+
+-- Somebody has to decide.
+create function public.notify_approval() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    r public.runs;
+begin
+    select * into r from public.runs where id = new.run_id;
+    if r.user_id is not null then
+        perform public.notify_user(
+            r.user_id, 'approval_waiting', 'warning', public.run_name(r) || ' waits for you',
+            'The step ' || new.key || ' goes on when you approve it.', '/runs/' || r.id,
+            jsonb_build_object('run_id', r.id, 'step', new.key), 'approval:' || r.id || ':' || new.key || ':' || r.rev
+        );
+    end if;
+    return null;
+end
+$$;
+
+create trigger run_steps_notified after update of status on public.run_steps
+for each row when (new.status = 'waiting' and old.status <> 'waiting')
+execute function public.notify_approval();
+
+-- A lead that is worth a call at once.
+create function public.notify_lead() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    perform public.notify_user(
+        new.user_id, 'lead_qualified', 'success', left(new.name, 150) || ' is a hot lead',
+        'It scored ' || new.score || ' of 100.', '/leads/' || new.id,
+        jsonb_build_object('lead_id', new.id, 'score', new.score), 'lead:' || new.id || ':' || new.version
+    );
+    return null;
+end
+$$;
+
+create trigger leads_notified after update of score on public.leads
+for each row when (
+    new.user_id is not null and new.deleted_at is null and new.score >= 80 and coalesce(old.score, 0) < 80
+)
+execute function public.notify_lead();
+
 revoke execute on function
 public.notification_json(public.notifications),
 public.tell_notification(),
-public.unread_notifications(uuid, integer)
+public.unread_notifications(uuid, integer),
+public.list_notifications(uuid, integer, boolean, text, timestamptz, uuid),
+public.count_unread(uuid),
+public.find_notification(uuid, uuid),
+public.mark_notifications_read(uuid, uuid[]),
+public.remove_notification(uuid, uuid),
+public.purge_notifications(timestamptz, integer),
+public.notify_user(uuid, text, text, text, text, text, jsonb, text),
+public.run_name(public.runs),
+public.notify_run_end(),
+public.notify_approval(),
+public.notify_lead()
 from public, anon, authenticated;
 
-grant execute on function public.unread_notifications(uuid, integer), public.notification_json(public.notifications)
+grant execute on function
+public.notification_json(public.notifications),
+public.unread_notifications(uuid, integer),
+public.list_notifications(uuid, integer, boolean, text, timestamptz, uuid),
+public.count_unread(uuid),
+public.find_notification(uuid, uuid),
+public.mark_notifications_read(uuid, uuid[]),
+public.remove_notification(uuid, uuid),
+public.purge_notifications(timestamptz, integer),
+public.notify_user(uuid, text, text, text, text, text, jsonb, text)
 to service_role;

@@ -41,6 +41,7 @@ OWNED = {
 #: One row in each table that only administrators may read.
 ADMIN_ONLY = {
     "agent_logs": {"agent_type": "chat_agent", "event": "ran"},
+    "broadcasts": {"notification": json.dumps({})},
     "model_metrics": {"agent_type": "chat_agent", "provider": "ollama", "outcome": "ok", "latency_ms": 1},
     "pricing_campaigns": {"code": f"CODE{uuid4().hex[:8]}", "discount_type": "percentage", "discount_value": 10},
 }

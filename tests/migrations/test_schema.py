@@ -33,6 +33,7 @@ TABLES = {
     "schedules",
     "webhook_deliveries",
     "notifications",
+    "broadcasts",
     "model_metrics",
     "pricing_packages",
     "pricing_campaigns",

@@ -1,0 +1,197 @@
+"""`/api/notifications`: a user's own, and those that administrators send."""
+
+from typing import Any
+from uuid import UUID
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.runs.run import iso, parse_time
+from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web import notification_schemas as examples
+from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.notification_schemas import (
+    BroadcastBody,
+    BroadcastPath,
+    BroadcastRequest,
+    MarkedBody,
+    MarkRequest,
+    NotificationBody,
+    NotificationPage,
+    NotificationPath,
+    NotificationsQuery,
+    UnreadBody,
+)
+from pixelbloom.web.openapi import SECURITY, failures, nothing, success
+from pixelbloom.web.schemas import uuid_or_none
+from pixelbloom.web.services import services
+
+notifications = APIBlueprint(
+    "notifications",
+    __name__,
+    url_prefix="/api/notifications",
+    abp_tags=[Tag(name="Notifications", description="What a user should know; live on /api/ws/notifications.")],
+    abp_security=SECURITY,
+)
+
+SCOPE = "notifications:read"
+_NO_SUCH = "There is no such notification, or it is not yours."
+
+
+@notifications.before_request
+def guard() -> None:
+    """A token, whose scope, where it has one, has notifications."""
+    authenticate()
+    if not principal().has_scope(SCOPE):
+        raise Forbidden(f"The token's scope does not name {SCOPE}; use a token whose scope does.")
+
+
+@notifications.get(
+    "",
+    summary="List your notifications",
+    operation_id="listNotifications",
+    responses={
+        **success(NotificationPage, {"items": [examples.NOTIFICATION], "next_cursor": None, "unread_count": 1}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
+    """Your own, newest first, without those that have expired."""
+    found = services().notifications.page(
+        reader(),
+        limit=query.limit + 1,
+        unread_only=query.unread_only == "true",
+        kind=query.notification_type,
+        before=read_cursor(query.cursor) if query.cursor else None,
+    )
+    items = found["items"][: query.limit]
+    more = len(found["items"]) > query.limit
+    return {
+        "items": items,
+        "next_cursor": write_cursor(items[-1]) if more else None,
+        "unread_count": found["unread_count"],
+    }
+
+
+@notifications.get(
+    "/unread-count",
+    summary="Count your unread notifications",
+    operation_id="countUnread",
+    responses={**success(UnreadBody, {"unread_count": 3}), **failures(401, 403, 500, 503)},
+)
+def unread_count() -> dict[str, Any]:
+    """For a badge; the topic `user:<id>` begins with the same number."""
+    return {"unread_count": services().notifications.count_unread(reader())}
+
+
+@notifications.get(
+    "/<notification:notification_id>",
+    summary="Get a notification",
+    operation_id="getNotification",
+    responses={**success(NotificationBody, examples.NOTIFICATION), **failures(401, 403, 404, 500, 503)},
+)
+def get_notification(path: NotificationPath) -> dict[str, Any]:
+    """One of your own. Reading it here does not mark it as read."""
+    found = services().notifications.find(reader(), _id(path.notification_id))
+    if found is None:
+        raise NotFound(_NO_SUCH)
+    return found
+
+
+@notifications.post(
+    "/mark-read",
+    summary="Mark notifications as read",
+    operation_id="markRead",
+    responses={**success(MarkedBody, {"marked": 1, "unread_count": 2}), **failures(400, 401, 403, 413, 500, 503)},
+)
+def mark_read(body: MarkRequest) -> dict[str, Any]:
+    """Those of them that are yours; others are passed over."""
+    return services().notifications.mark_read(reader(), body.notification_ids)
+
+
+@notifications.post(
+    "/mark-all-read",
+    summary="Mark all your notifications as read",
+    operation_id="markAllRead",
+    responses={**success(MarkedBody, {"marked": 3, "unread_count": 0}), **failures(401, 403, 500, 503)},
+)
+def mark_all_read() -> dict[str, Any]:
+    """All that there are at this moment."""
+    return services().notifications.mark_read(reader(), None)
+
+
+@notifications.delete(
+    "/<notification:notification_id>",
+    summary="Remove a notification",
+    operation_id="removeNotification",
+    responses={**nothing("It is gone."), **failures(401, 403, 404, 500, 503)},
+)
+def remove_notification(path: NotificationPath) -> tuple[str, int]:
+    """One of your own."""
+    if not services().notifications.remove(reader(), _id(path.notification_id)):
+        raise NotFound(_NO_SUCH)
+    return "", 204
+
+
+@notifications.post(
+    "",
+    summary="Notify users",
+    operation_id="notifyUsers",
+    responses={
+        **success(BroadcastBody, examples.BROADCAST, status=201),
+        **failures(400, 401, 403, 413, 500, 503),
+    },
+)
+def notify_users(body: BroadcastRequest) -> tuple[dict[str, Any], int]:
+    """For administrators and services: one user, up to a thousand, or all that there are. Workers send it, in batches;
+    each user gets it once.
+    """
+    _administrators()
+    row = services().broadcasts.add(body.notification, body.audience, principal().user_id)
+    return _shown(row), 201
+
+
+@notifications.get(
+    "/broadcasts/<broadcast_id>",
+    summary="Look how far a broadcast is",
+    operation_id="getBroadcast",
+    responses={**success(BroadcastBody, examples.BROADCAST), **failures(401, 403, 404, 500, 503)},
+)
+def get_broadcast(path: BroadcastPath) -> dict[str, Any]:
+    """For administrators and services."""
+    _administrators()
+    broadcast_id = uuid_or_none(path.broadcast_id)
+    row = services().broadcasts.find(broadcast_id) if broadcast_id else None
+    if row is None:
+        raise NotFound("There is no such broadcast.")
+    return _shown(row)
+
+
+def reader() -> UUID:
+    """Whose notifications the caller reads: its own, an administrator too. Raises Forbidden for services."""
+    user_id = principal().user_id
+    if user_id is None:
+        raise Forbidden("Notifications are a user's; use that user's token.")
+    return user_id
+
+
+def _administrators() -> None:
+    if not services().roles.is_admin(principal()):
+        raise Forbidden("Only an administrator or a service may notify users.")
+
+
+def _id(text: str) -> UUID:
+    found = uuid_or_none(text)
+    if found is None:
+        raise NotFound(_NO_SUCH)
+    return found
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "broadcast_id": row["id"],
+        "status": row["status"],
+        "sent": row["sent"],
+        "created_at": iso(parse_time(row["created_at"])),
+        "finished_at": iso(parse_time(row["finished_at"])),
+    }

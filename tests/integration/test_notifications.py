@@ -1,0 +1,275 @@
+"""A user's notifications: read, marked, removed, told by what happens, and sent by administrators."""
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from tests.integration.http import CHAT, Api, is_error
+from tests.stack import Stack
+
+PATH = "/api/notifications"
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack) -> Iterator[Api]:
+    started = [stack.start(role) for role in ("agents", "maintenance", "beat", "web")]
+    yield Api(started[-1].url, None, stack.settings)
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def user(web: Api) -> Api:
+    return web.as_user()
+
+
+def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
+    row = db.execute(query, list(values)).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def notified(db: psycopg.Connection, user: Api, title: str = "Hello", **columns: Any) -> UUID:
+    row = {"user_id": user.user_id, "notification_type": "news", "title": title, "message": "You there", **columns}
+    names = ", ".join(row)
+    found: UUID = one(
+        db,
+        f"insert into notifications ({names}) values ({', '.join(['%s'] * len(row))}) returning id",  # noqa: S608
+        *row.values(),
+    )
+    return found
+
+
+def listed(user: Api, **query: Any) -> dict[str, Any]:
+    answer = user.get(PATH, params=query)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def test_pages_show_all_of_ones_own_newest_first_and_nothing_that_expired(user: Api, web: Api, db) -> None:
+    ids = [str(notified(db, user, f"n{n}")) for n in range(7)]
+    notified(db, web.as_user())
+    db.execute(
+        "insert into notifications (user_id, notification_type, title, message, expires_at)"
+        " values (%s, 'news', 'old', 'x', now() - interval '1 second')",
+        [user.user_id],
+    )
+    seen, cursor = [], None
+    while True:
+        page = listed(user, limit=3, **({"cursor": cursor} if cursor else {}))
+        assert page["unread_count"] == 7
+        seen += [item["id"] for item in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+
+    assert seen == ids[::-1]
+    assert set(listed(user, limit=1)["items"][0]) == {
+        *("id", "notification_type", "severity", "title", "message", "action_url", "created_at", "read", "metadata"),
+    }
+
+
+def test_a_list_may_be_of_unread_ones_and_of_a_type(user: Api, db) -> None:
+    read = notified(db, user, read=True)
+    bill = notified(db, user, notification_type="bill")
+
+    assert [item["id"] for item in listed(user, unread_only="true")["items"]] == [str(bill)]
+    assert [item["id"] for item in listed(user, notification_type="news")["items"]] == [str(read)]
+    assert listed(user, notification_type="none")["items"] == []
+
+
+def test_reading_marking_and_removing_reach_ones_own_only(user: Api, web: Api, db) -> None:
+    other = web.as_user()
+    mine, theirs = notified(db, user), notified(db, other)
+
+    assert user.get(f"{PATH}/{mine}").json()["title"] == "Hello"
+    is_error(user.get(f"{PATH}/{theirs}"), 404, "NOT_FOUND")
+    is_error(user.get(f"{PATH}/x"), 404, "NOT_FOUND")
+    is_error(web.as_user(admin=True).get(f"{PATH}/{theirs}"), 404, "NOT_FOUND")
+    marked = user.request("POST", f"{PATH}/mark-read", json={"notification_ids": [str(mine), str(theirs)]})
+    assert marked.json() == {"marked": 1, "unread_count": 0}
+    assert user.get(f"{PATH}/{mine}").json()["read"] is True
+    assert other.get(f"{PATH}/unread-count").json() == {"unread_count": 1}
+    is_error(user.request("DELETE", f"{PATH}/{theirs}"), 404, "NOT_FOUND")
+    assert user.request("DELETE", f"{PATH}/{mine}").status_code == 204
+    is_error(user.request("DELETE", f"{PATH}/{mine}"), 404, "NOT_FOUND")
+    assert one(db, "select count(*) from notifications where id = %s", theirs) == 1
+
+
+def test_all_may_be_marked_at_once(user: Api, web: Api, db) -> None:
+    other = web.as_user()
+    for owner in (user, user, other):
+        notified(db, owner)
+
+    assert user.request("POST", f"{PATH}/mark-all-read").json() == {"marked": 2, "unread_count": 0}
+    assert user.request("POST", f"{PATH}/mark-all-read").json() == {"marked": 0, "unread_count": 0}
+    assert other.get(f"{PATH}/unread-count").json() == {"unread_count": 1}
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"limit": "0"}, "limit"),
+        ({"limit": "201"}, "limit"),
+        ({"limit": "x"}, "limit"),
+        ({"cursor": "x"}, "cursor"),
+        ({"unread_only": "perhaps"}, "unread_only"),
+        ({"notification_type": ""}, "notification_type"),
+        ({"notification_type": "a\x00b"}, "notification_type"),
+    ],
+    ids=str,
+)
+def test_a_query_that_cannot_be_taken_is_refused_by_name(user: Api, query: dict[str, str], field: str) -> None:
+    body = is_error(user.get(PATH, params=query), 400, "BAD_REQUEST")
+
+    assert body["details"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    "ids", [[], ["x"], "all", None, ["812ee4be-d17d-4004-9d1e-cdceb3401e9d"] * 1001, [1]], ids=lambda ids: str(ids)[:20]
+)
+def test_ids_that_are_none_are_refused(user: Api, ids: Any) -> None:
+    is_error(user.request("POST", f"{PATH}/mark-read", json={"notification_ids": ids}), 400, "BAD_REQUEST")
+
+
+def test_who_may_not_read_is_told_so(web: Api) -> None:
+    is_error(web.get(PATH), 401, "UNAUTHORIZED")
+    is_error(web.as_user(scopes=["analytics:read"]).get(PATH), 403, "FORBIDDEN")
+    is_error(web.as_service().get(PATH), 403, "FORBIDDEN")
+    assert web.as_user(scopes=["notifications:read"]).get(PATH).status_code == 200
+
+
+def test_the_end_of_a_run_is_told_to_its_user_once_and_a_chats_is_not(user: Api, web: Api, db, stack: Stack) -> None:
+    lead = {"agent_type": "lead_agent", "input": {"name": "Ada", "message": "A website"}}
+    run = user.invoke(lead, Prefer="wait=60").json()
+    user.invoke(CHAT, Prefer="wait=60")
+    user.invoke({**lead, "metadata": {"notify": False}}, Prefer="wait=60")
+    web.as_service().invoke(lead, Prefer="wait=60")
+
+    told = listed(user)["items"]
+    assert [(item["notification_type"], item["severity"], item["title"]) for item in told] == [
+        ("run_completed", "success", "Lead agent is done")
+    ]
+    assert told[0]["metadata"]["run_id"] == run["request_id"]
+    assert told[0]["action_url"] == f"/runs/{run['request_id']}"
+
+
+def test_a_run_that_fails_or_is_cancelled_is_told_as_such(user: Api, db) -> None:
+    ids = [uuid4(), uuid4()]
+    for run_id in ids:
+        db.execute(
+            "insert into runs (id, kind, agent_type, user_id, caller, lane, input, status, started_at)"
+            " values (%s, 'agent', 'content_agent', %s, 'x', 'x', '{}', 'running', now())",
+            [run_id, user.user_id],
+        )
+    db.execute("update runs set status = 'failed', error = 'No.', finished_at = now() where id = %s", [ids[0]])
+    db.execute("update runs set status = 'cancelled', finished_at = now() where id = %s", [ids[1]])
+
+    told = {item["notification_type"]: item for item in listed(user)["items"]}
+    assert (told["run_failed"]["severity"], told["run_failed"]["message"]) == ("error", "No.")
+    assert (told["run_cancelled"]["severity"], told["run_cancelled"]["title"]) == (
+        "info",
+        "Content agent was cancelled",
+    )
+    db.execute("delete from runs where id = any(%s)", [ids])
+
+
+def test_an_approval_that_waits_is_told(user: Api, stack: Stack) -> None:
+    definition = {
+        "workflow_id": f"ask_{uuid4().hex[:8]}",
+        "steps": [{"key": "ask", "kind": "approval", "message": "'Shall we?'"}],
+    }
+    created = user.as_service().request("POST", "/api/agents/workflows", json=definition)
+    assert created.status_code == 201, created.text
+    body = {"workflow_id": definition["workflow_id"], "inputs": {}, "async": True}
+    answer = user.request("POST", "/api/agents/workflows/execute", json=body)
+    assert answer.status_code == 200, answer.text
+    stack.wait_for(lambda: listed(user)["items"])
+
+    told = listed(user)["items"][0]
+    assert told["notification_type"] == "approval_waiting"
+    assert told["metadata"] == {"run_id": answer.json()["workflow_run_id"], "step": "ask"}
+
+
+def test_a_lead_is_told_when_it_becomes_hot(user: Api, db) -> None:
+    lead = one(db, "insert into leads (user_id, name) values (%s, 'Ada') returning id", user.user_id)
+    for score in (79, 80, 90, 10, 85):
+        db.execute("update leads set score = %s where id = %s", [score, lead])
+
+    told = listed(user)["items"]
+    assert [item["message"] for item in told] == ["It scored 85 of 100.", "It scored 80 of 100."]
+    assert {item["notification_type"] for item in told} == {"lead_qualified"}
+
+
+def test_administrators_notify_one_some_and_all(web: Api, db, stack: Stack) -> None:
+    first, second, third = (web.as_user() for _ in range(3))
+    for one_of_them in (first, second, third):
+        db.execute("insert into user_profiles (user_id, role) values (%s, 'user')", [one_of_them.user_id])
+    admin = web.as_user(admin=True)
+    told = {"notification_type": "news", "title": "T", "message": "m", "severity": "warning", "action_url": "/x"}
+
+    def send(api: Api, **whom: Any) -> str:
+        answer = api.request("POST", PATH, json={**told, **whom})
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["broadcast_id"])
+
+    sent = [
+        send(admin, user_id=str(first.user_id)),
+        send(web.as_service(), user_ids=[str(first.user_id), str(second.user_id)]),
+        send(admin, all_users=True),
+    ]
+    for broadcast_id in sent:
+        stack.wait_for(lambda which=broadcast_id: admin.get(f"{PATH}/broadcasts/{which}").json()["status"] == "sent")
+
+    assert [len(listed(one_of_them)["items"]) for one_of_them in (first, second, third)] == [3, 2, 1]
+    assert listed(third)["items"][0]["severity"] == "warning"
+    for broadcast_id in sent:  # sent again, as by a worker that died before it said so
+        db.execute("update broadcasts set status = 'sending', sent_up_to = null where id = %s", [broadcast_id])
+        one(db, "select send_broadcast(%s, 1)", broadcast_id)
+        stack.wait_for(lambda which=broadcast_id: admin.get(f"{PATH}/broadcasts/{which}").json()["status"] == "sent")
+    assert [len(listed(one_of_them)["items"]) for one_of_them in (first, second, third)] == [3, 2, 1]
+    is_error(first.request("POST", PATH, json={**told, "all_users": True}), 403, "FORBIDDEN")
+    is_error(first.get(f"{PATH}/broadcasts/{sent[0]}"), 403, "FORBIDDEN")
+    is_error(admin.get(f"{PATH}/broadcasts/{uuid4()}"), 404, "NOT_FOUND")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"all_users": False},
+        {"all_users": True, "user_id": str(uuid4())},
+        {"user_ids": []},
+        {"user_id": "x"},
+        {"all_users": True, "severity": "loud"},
+        {"all_users": True, "title": ""},
+        {"all_users": True, "action_url": "javascript:alert(1)"},
+        {"all_users": True, "more": 1},
+        {"all_users": "yes"},
+        {"user_ids": None, "all_users": True},
+    ],
+    ids=lambda changes: str(sorted(changes)),
+)
+def test_what_cannot_be_sent_is_refused(web: Api, changes: dict[str, Any]) -> None:
+    body = {"notification_type": "news", "title": "T", "message": "m", **changes}
+
+    is_error(web.as_service().request("POST", PATH, json=body), 400, "BAD_REQUEST")
+
+
+def test_expired_and_long_read_ones_are_removed_in_bounded_batches(user: Api, db) -> None:
+    for _ in range(3):
+        notified(db, user, read=True)
+    notified(db, user)
+    db.execute("set session_replication_role = replica")
+    db.execute(
+        "update notifications set read_at = now() - interval '91 days' where user_id = %s and read", [user.user_id]
+    )
+    db.execute("set session_replication_role = default")
+    gone = [one(db, "select purge_notifications(now() - interval '90 days', 2)") for _ in range(3)]
+
+    assert gone[:2] == [2, 1] or sum(gone) >= 3
+    assert one(db, "select count(*) from notifications where user_id = %s", user.user_id) == 1
