@@ -156,8 +156,6 @@ CONFIGURATION = "\n".join(
 CONFIGURATION += (
     '[[operations]]\ninclude-path-regex = "^/api/agents/workflows/"\nchecks.use_after_free.enabled = false\n'
 )
-    '[[operations]]\ninclude-path-regex = "^/api/agents/workflows/"\nchecks.use_after_free.enabled = false\n'
-)
 
 
 @pytest.mark.parametrize("who", ["user", "service"])
