@@ -5,8 +5,10 @@ from gevent import monkey
 monkey.patch_all()  # before anything imports ssl or opens a socket
 
 from pixelbloom.startup import BACKEND, required_settings  # noqa: E402
+from pixelbloom.web import metrics_folder  # noqa: E402
 
 settings = required_settings(*BACKEND)  # here, so that nothing is started when one is missing
+metrics_folder.make()
 
 bind = f"127.0.0.1:{settings.port}"
 # The number of processes is WEB_CONCURRENCY, 1 by default: gunicorn reads it itself.
@@ -32,3 +34,7 @@ logger_class = "pixelbloom.web.worker.StructuredLogger"
 accesslog = "-"
 loglevel = settings.log_level
 proc_name = "pixelbloom-web"
+
+
+def child_exit(server, worker):  # noqa: ARG001  (gunicorn's names)
+    metrics_folder.process_ended(worker.pid)

@@ -6,7 +6,7 @@ from werkzeug.routing import BaseConverter
 from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
-from pixelbloom.web import cors, errors, openapi, request_id, services, topics
+from pixelbloom.web import cors, errors, metrics, openapi, request_id, services, topics
 from pixelbloom.web.agent_analytics import agent_analytics
 from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
@@ -62,11 +62,12 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     app.url_map.converters["workflow"] = WorkflowName
     parts = services.build(settings)
     services.install(app, parts)
+    metrics.register(app, parts.hub.stats)  # first, so that it sees the whole of each request
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)
     for blueprint in (
-        *(health, agents, runs, workflows, workflow_runs, schedules, webhooks),
+        *(health, metrics.metrics, agents, runs, workflows, workflow_runs, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
         notifications,
     ):

@@ -1,5 +1,6 @@
 """The API's description of itself: OpenAPI 3.1 from the routes, and a docs page that needs no other server."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -99,6 +100,17 @@ def success(
 def nothing(description: str) -> Responses:
     """204, without a body."""
     return {"204": {"description": description, "headers": {"X-Request-ID": _HEADERS["X-Request-ID"]}}}
+
+
+def text(description: str, examples: Mapping[str, str]) -> Responses:
+    """200 in one of these media types, each with an example."""
+    return {
+        "200": {
+            "description": description,
+            "headers": {"X-Request-ID": _HEADERS["X-Request-ID"]},
+            "content": {kind: {"schema": {"type": "string"}, "example": said} for kind, said in examples.items()},
+        }
+    }
 
 
 def failures(*statuses: int) -> Responses:

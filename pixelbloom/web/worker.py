@@ -13,6 +13,7 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from pixelbloom import logs
 from pixelbloom.config import settings
+from pixelbloom.web import metrics
 from pixelbloom.web.errors import body
 from pixelbloom.web.realtime import drain
 from pixelbloom.web.request_id import HEADER, choose
@@ -35,11 +36,19 @@ class Worker(GeventWorker):  # type: ignore[misc]
         self._drainer: Any = None
         super().init_process()
 
+    def notify(self) -> None:
+        """Once a second: tell gunicorn that the process lives, and the other processes what it has counted."""
+        super().notify()
+        metrics.copy()
+
     def run(self) -> None:
         """Until it is told to stop, requests have ended and the sockets have been told."""
-        super().run()
-        if self._drainer is not None:
-            self._drainer.join(self.cfg.graceful_timeout)
+        try:
+            super().run()
+            if self._drainer is not None:
+                self._drainer.join(self.cfg.graceful_timeout)
+        finally:
+            metrics.copy()
 
     def timeout_ctx(self) -> gevent.Timeout:
         """What ends the wait for a connection's next request."""

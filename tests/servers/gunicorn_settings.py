@@ -4,6 +4,10 @@ from gevent import monkey
 
 monkey.patch_all()
 
+from pixelbloom.web import metrics_folder  # noqa: E402
+
+metrics_folder.make()
+
 worker_class = "pixelbloom.web.worker.Worker"
 worker_connections = 2_000
 graceful_timeout = 8
@@ -14,3 +18,7 @@ limit_request_line = 8190
 logger_class = "pixelbloom.web.worker.StructuredLogger"
 accesslog = "-"
 loglevel = "debug"
+
+
+def child_exit(server, worker):
+    metrics_folder.process_ended(worker.pid)

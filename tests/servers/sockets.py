@@ -18,13 +18,14 @@ from uuid import UUID
 
 import greenlet
 import psutil
-from flask import Flask, request
+from flask import Flask, Response, request
 
 from pixelbloom.analytics.ranges import Range
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.config import load
 from pixelbloom.errors import Unavailable
 from pixelbloom.events.types import RunUpdate
+from pixelbloom.web import metrics
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.realtime.figures import FiguresSource
 from pixelbloom.web.realtime.hub import Hub
@@ -39,6 +40,7 @@ def create_app() -> Flask:
     limits = Limits(**json.loads(os.environ.get("LIMITS", "{}")))
     hub = Hub(settings.require("redis_url"))
     app = Flask(__name__)
+    counted = metrics.register(app, hub.stats)
 
     def load_run_update(run_id: UUID) -> RunUpdate | None:
         if (folder / "down").exists():
@@ -79,8 +81,9 @@ def create_app() -> Flask:
     def state() -> dict[str, Any]:
         gc.collect()
         return {
-            "sockets": realtime.registry.counts.open,
-            "closes": {str(code): n for code, n in realtime.registry.counts.closes.items()},
+            "process": os.getpid(),
+            "sockets": hub.stats.open,
+            "closes": {str(code): n for code, n in hub.stats.closes.items() if n},
             "queued": sum(connection.queued_bytes for connection in realtime.registry._open),
             "topics": len(hub._members),
             "members": sum(len(members) for members in hub._members.values()),
@@ -89,6 +92,10 @@ def create_app() -> Flask:
             "files": psutil.Process().num_fds(),
             "memory": psutil.Process().memory_info().rss,
         }
+
+    @app.get("/metrics")
+    def scrape() -> Response:
+        return counted.answer(request.headers.get("Accept", ""))
 
     @app.get("/listen/<topic>")
     def listen(topic: str) -> dict[str, Any]:
@@ -110,7 +117,7 @@ def create_app() -> Flask:
         watched.set()
         seen: list[int] = []
         while not seen or seen[-1] < int(request.args["sockets"]):
-            told = realtime.registry.counts.closes[1012]
+            told = realtime.registry.stats.closes[1012]
             if told and told not in seen:
                 seen.append(told)
             time.sleep(0.01)

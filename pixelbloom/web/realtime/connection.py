@@ -91,9 +91,8 @@ class Connection:
     def stop(self) -> None:
         """Follow nothing any more."""
         with self.hub.turn():
-            for subscription in self._subscriptions.values():
-                subscription.leave()
-            self._subscriptions.clear()
+            for subscription in list(self._subscriptions.values()):
+                self._forget(subscription)
             if self._feed is not None:
                 self.hub.leave(self._feed)
 
@@ -199,8 +198,9 @@ class Connection:
         with self.hub.turn():
             former = self._subscriptions.get(topic.name)
             if former is not None:
-                former.leave()
+                self._forget(former)
             self._subscriptions[topic.name] = subscription
+            self.hub.stats.subscriptions[topic.kind] += 1
         try:
             if not self.hub.join(subscription):
                 raise Unavailable("The events are not to be had at the moment; subscribe again in a while.")
@@ -225,7 +225,8 @@ class Connection:
                 self.push_flat(frame)
 
     def _forget(self, subscription: Subscription) -> None:
-        self._subscriptions.pop(subscription.topic.name, None)
+        if self._subscriptions.pop(subscription.topic.name, None) is not None:
+            self.hub.stats.subscriptions[subscription.topic.kind] -= 1
         subscription.leave()
 
     def _unsubscribe(self, name: str) -> None:

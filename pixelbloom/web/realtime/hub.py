@@ -17,6 +17,7 @@ from pixelbloom.events.reader import Snapshot, TopicReader
 from pixelbloom.events.topics import Keys, Topic
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.link import RedisLink
+from pixelbloom.web.realtime.stats import Stats
 
 log = structlog.get_logger(__name__)
 
@@ -143,7 +144,16 @@ class Hub:
         self._dirty: dict[Outlet, None] = {}
         self._broken: deque[str] = deque()
         self._repairers = 0
-        self._link = RedisLink(redis_url, on_message=self._message, on_confirmed=self._confirmed, on_pause=self.flush)
+        self.stats = Stats()
+        #: When the messages of the present batch were published.
+        self._published_ms: list[int] = []
+        self._link = RedisLink(
+            redis_url,
+            on_message=self._message,
+            on_confirmed=self._confirmed,
+            on_pause=self._end_batch,
+            stats=self.stats,
+        )
 
     # Members
 
@@ -221,8 +231,18 @@ class Hub:
             except ValueError:
                 log.warning("message_not_ours", channel=channel)
                 return
+            self.stats.received[frame.kind] += 1
+            self._published_ms.append(frame.sent_ms)
             for member in list(members):
                 member.offer(frame)
+
+    def _end_batch(self) -> None:
+        published, self._published_ms = self._published_ms, []
+        self.flush()
+        if published:
+            now = time.time() * 1000
+            for sent_ms in published:
+                self.stats.relay.add(max(0.0, now - sent_ms) / 1000)
 
     def _confirmed(self, channel: str) -> None:
         with self._lock:

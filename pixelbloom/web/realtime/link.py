@@ -11,6 +11,8 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pixelbloom.web.realtime.stats import Stats
+
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 5.0
@@ -37,6 +39,7 @@ class RedisLink:
         on_message: Callable[[str, bytes], None],
         on_confirmed: Callable[[str], None],
         on_pause: Callable[[], None],
+        stats: Stats,
     ) -> None:
         self._pool = redis.ConnectionPool.from_url(
             url,
@@ -46,6 +49,7 @@ class RedisLink:
             retry=Retry(NoBackoff(), 0),
         )
         self._on_message, self._on_confirmed, self._on_pause = on_message, on_confirmed, on_pause
+        self._stats = stats
         self._lock = threading.RLock()
         self._wanted: dict[str, threading.Event] = {}
         #: SUBSCRIBE commands sent on this connection and not confirmed yet, a channel.
@@ -109,8 +113,11 @@ class RedisLink:
             try:
                 connection = self._connect()
             except (redis.RedisError, OSError) as error:
+                self._stats.link_up = False
                 log.warning("redis_link_down", reason=type(error).__name__, retry_in=round(backoff, 2))
             else:
+                self._stats.link_up = True
+                self._stats.link_connects += 1
                 backoff = shortest
                 try:
                     self._read(connection)
@@ -119,6 +126,7 @@ class RedisLink:
                         log.warning("redis_link_lost", reason=type(error).__name__)
                 except Exception:
                     log.exception("redis_link_failed")
+                self._stats.link_up = False
                 self._disconnect(connection)
             if not self._stopped:
                 time.sleep(backoff * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 
 import structlog
 
@@ -11,29 +10,22 @@ from pixelbloom.errors import RateLimited, Unavailable
 from pixelbloom.web.realtime.connection import Connection
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.socket import RESTART
+from pixelbloom.web.realtime.stats import Stats
 
 log = structlog.get_logger(__name__)
 
 DRAIN_BATCH_SECONDS = 0.1
 
 
-@dataclass
-class Counts:
-    """What operators may want to know. `closes` is by close code."""
-
-    open: int = 0
-    closes: Counter[int] = field(default_factory=Counter)
-
-
 class Registry:
     """The open sockets."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, stats: Stats) -> None:
         self._limits = limits
         self._open: set[Connection] = set()
         self._by_caller: Counter[str] = Counter()
         self._clock: threading.Thread | None = None
-        self.counts = Counts()
+        self.stats = stats
         self.draining = False
 
     def add(self, connection: Connection) -> None:
@@ -48,7 +40,7 @@ class Registry:
             raise Unavailable("All sockets of this server are taken; come back later.", 1)
         self._open.add(connection)
         self._by_caller[connection.principal.caller] += 1
-        self.counts.open = len(self._open)
+        self.stats.sockets[connection.channel] += 1
         if self._clock is None:
             self._clock = threading.Thread(target=self._tick, name="socket-clock", daemon=True)
             self._clock.start()
@@ -60,11 +52,11 @@ class Registry:
             self._by_caller[caller] -= 1
             if self._by_caller[caller] <= 0:
                 del self._by_caller[caller]
-            self.counts.open = len(self._open)
+            self.stats.sockets[connection.channel] -= 1
 
     def closed(self, code: int) -> None:
-        """A socket is closing with that code."""
-        self.counts.closes[code] += 1
+        """A socket is closing with that code, or ended without one (1006)."""
+        self.stats.closes[code] += 1
 
     def drain(self, seconds: float) -> None:
         """Close every socket with 1012, in batches that take about half of the time; wait for their ends."""
@@ -90,4 +82,5 @@ class Registry:
                     connection.tick(now)
                 except Exception:
                     log.exception("socket_tick_failed")
+            self.stats.queue_bytes = sum(connection.queued_bytes for connection in self._open)
         self._clock = None

@@ -19,7 +19,7 @@ from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.protocol import error
 from pixelbloom.web.realtime.registry import Registry
-from pixelbloom.web.realtime.socket import COME_BACK, POLICY, RESTART, Socket
+from pixelbloom.web.realtime.socket import ABNORMAL, COME_BACK, POLICY, RESTART, Socket
 from pixelbloom.web.realtime.sources import Sources
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class Realtime:
         limits: Limits,
     ) -> None:
         self.hub = hub
-        self.registry = Registry(limits)
+        self.registry = Registry(limits, hub.stats)
         self._settings = settings
         self._verify = verify
         self._limits = limits
@@ -85,6 +85,8 @@ class Realtime:
             raise
 
         def ended() -> None:
+            if socket.closing is None:
+                self.registry.closed(ABNORMAL)
             self.registry.remove(connection)
             connection.stop()
 
@@ -100,6 +102,7 @@ class Realtime:
                 subprotocol=answered_subprotocol(offered),
                 limits=self._limits,
                 on_close=self.registry.closed,
+                stats=self.hub.stats,
             )
         except (RemoteProtocolError, LocalProtocolError, UnicodeDecodeError):
             raise BadRequest("This is no proper WebSocket handshake (RFC 6455, version 13).") from None

@@ -18,6 +18,7 @@ from wsproto.utilities import RemoteProtocolError
 from pixelbloom.web.realtime import frames
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.limits import Limits
+from pixelbloom.web.realtime.stats import Stats
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +27,8 @@ WRITE_BYTES = 64 * 1024
 _READ = 1
 
 GOING_AWAY, NORMAL, POLICY, TOO_BIG, INTERNAL, RESTART, COME_BACK = 1001, 1000, 1008, 1009, 1011, 1012, 1013
+#: Never sent: how an end without a close frame is counted.
+ABNORMAL = 1006
 
 
 class Socket:
@@ -37,7 +40,7 @@ class Socket:
 
     __slots__ = (
         "_allowance", "_allowance_at", "_discarding", "_ended", "_heard", "_limits", "_messages", "_on_close",
-        "_on_end", "_parts", "_parts_size", "_peer_code", "_protocol", "_queue", "_rest", "_sock", "_watcher",
+        "_on_end", "_parts", "_parts_size", "_peer_code", "_protocol", "_queue", "_rest", "_sock", "_stats", "_watcher",
         "_writer", "close_by", "closing", "heard_at", "pinged_at", "waiting_bytes",
     )  # fmt: skip
 
@@ -48,6 +51,7 @@ class Socket:
         subprotocol: str | None,
         limits: Limits,
         on_close: Callable[[int], None] = lambda _: None,
+        stats: Stats,
     ) -> None:
         """Answer the upgrade. Raises wsproto's RemoteProtocolError where the request is no proper one.
 
@@ -55,6 +59,7 @@ class Socket:
         """
         self._limits = limits
         self._on_close = on_close
+        self._stats = stats
         self._queue: list[Frame | bytes] = []
         #: Queued, or on its way in a write that is not done.
         self.waiting_bytes = 0
@@ -322,6 +327,7 @@ class Socket:
                 break
         del self._queue[: len(parts)]
         self.waiting_bytes -= size
+        self._stats.frames_sent += len(parts)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _append(self, item: Frame | bytes) -> None:
@@ -339,7 +345,9 @@ class Socket:
         self.flush()
         if self.waiting_bytes <= self._limits.queue_bytes:
             return
-        kept = frames.merge_deltas([item for item in self._queue if isinstance(item, Frame)])
+        told = [item for item in self._queue if isinstance(item, Frame)]
+        kept = frames.merge_deltas(told)
+        self._stats.merged += len(told) - len(kept)
         controls = [item for item in self._queue if isinstance(item, bytes)]
         self.waiting_bytes = len(self._rest)
         self._queue = []
@@ -349,6 +357,7 @@ class Socket:
             self._append(frame)
         if self.waiting_bytes > self._limits.queue_bytes * 3 // 4:
             lost = next((frame for frame in kept if frame.seq), None)
+            self._stats.overflowed += len(kept)
             self._queue.clear()
             self.waiting_bytes = len(self._rest)
             where = f"; last seq {lost.seq - 1}" if lost else ""

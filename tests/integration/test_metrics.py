@@ -1,0 +1,286 @@
+"""`/metrics`: who may read it, and that each number moves as it should, for one process and for several."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from pixelbloom.auth.mint import mint_user
+from pixelbloom.events.client import connect
+from pixelbloom.events.publisher import Publisher
+from tests.integration.http import Api, is_error
+from tests.integration.test_realtime_slow import stalled
+from tests.integration.test_realtime_topics import subscribed
+from tests.servers.redis import OwnRedis
+from tests.servers.runs import SomeRun
+from tests.servers.web import SECONDS, Web
+from tests.stack import Stack
+
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+
+
+class Numbers(dict[tuple[str, frozenset[tuple[str, str]]], float]):
+    """A scrape's samples by name and labels; what is not there is 0."""
+
+    def of(self, name: str, **labels: str) -> float:
+        return self.get((f"pixelbloom_{name}", frozenset(labels.items())), 0.0)
+
+
+def read(families: Any) -> Numbers:
+    return Numbers(
+        {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        }
+    )
+
+
+def scrape(web: Web) -> Numbers:
+    answer = httpx.get(f"{web.base}/metrics", timeout=SECONDS)
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    return read(parse(answer.text))
+
+
+def once(web: Web, holds: Callable[[Numbers], bool]) -> Numbers:
+    """The first scrape of which it holds: other processes' numbers are up to a second old."""
+    deadline = time.monotonic() + SECONDS
+    while not holds(found := scrape(web)):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found
+
+
+@pytest.fixture
+def server() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def publisher(server: OwnRedis) -> Publisher:
+    return Publisher(connect(server.url))
+
+
+@pytest.fixture(scope="module")
+def api(stack: Stack) -> Iterator[Api]:
+    process = stack.start("web")
+    yield Api(process.url, None, stack.settings)
+    process.stop()
+
+
+def test_only_operators_may_read_them(api: Api, stack: Stack) -> None:
+    is_error(api.get("/metrics"), 401, "UNAUTHORIZED")
+    is_error(api.with_token("no.good.token").get("/metrics"), 401, "UNAUTHORIZED")
+    assert "operators" in is_error(api.as_user().get("/metrics"), 403, "FORBIDDEN")["error"]
+    admin = api.with_token(mint_user(stack.settings, uuid4(), admin=True))
+    for caller in (admin, api.as_service()):
+        assert read(parse(caller.get("/metrics").text)).of("web_processes") == 1
+
+
+def test_an_administrator_by_profile_may_read_them(api: Api, db: Any) -> None:
+    user = api.as_user()
+    db.execute(
+        "insert into user_profiles (user_id, role) values (%s, 'admin') "
+        "on conflict (user_id) do update set role = 'admin'",
+        [user.user_id],
+    )
+    assert user.get("/metrics").status_code == 200
+
+
+def test_the_scraper_chooses_the_format(api: Api) -> None:
+    operator = api.as_service()
+    plain = operator.get("/metrics")
+    assert plain.headers["Content-Type"].startswith("text/plain; version=")
+    assert plain.headers["Cache-Control"] == "no-store"
+    other = operator.get("/metrics", headers={"Accept": OPENMETRICS})
+    assert other.headers["Content-Type"].startswith("application/openmetrics-text; version=")
+    assert read(parse_openmetrics(other.text)).of("web_processes") == 1
+    assert {family.name for family in parse(plain.text)} >= {
+        f"pixelbloom_{name}"
+        for name in (
+            *("sockets_open", "socket_subscriptions", "frames_sent", "frames_dropped"),
+            *("socket_queue_bytes", "socket_closes", "event_relay_seconds", "redis_link_up", "redis_reconnects"),
+            *("http_requests", "http_request_duration_seconds"),
+        )
+    }
+
+
+def test_requests_count_by_route_method_and_class_of_status(api: Api) -> None:
+    def numbers() -> Numbers:
+        return read(parse(api.as_service().get("/metrics").text))
+
+    user = api.as_user()
+    run = "/api/agents/runs/<run:request_id>"
+    before = numbers()
+    for _ in range(3):
+        user.get(f"/api/agents/runs/{uuid4()}")
+    api.get("/nothing/here")
+    api.request("BREW", "/healthz")
+    after = numbers()
+
+    def rise(name: str, **labels: str) -> float:
+        return after.of(name, **labels) - before.of(name, **labels)
+
+    assert rise("http_requests_total", route=run, method="GET", status="4xx") == 3, after
+    assert rise("http_request_duration_seconds_count", route=run) == 3
+    assert rise("http_requests_total", route="none", method="GET", status="4xx") == 1
+    assert rise("http_requests_total", route="none", method="other", status="4xx") == 1
+    assert rise("http_requests_total", route="/metrics", method="GET", status="2xx") == 1
+
+
+def test_sockets_subscriptions_events_frames_and_closes_count(
+    server: OwnRedis, publisher: Publisher, tmp_path: Any
+) -> None:
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running"))
+    with Web(server.url, tmp_path / "web") as web:
+        assert scrape(web).of("sockets_open", channel="workflows") == 0
+        client, other = web.connect(run.user_id), web.connect(run.user_id, "notifications")
+        subscribed(client, run)
+        began = scrape(web)
+        for n in range(5):
+            publisher.run_delta(run.text(f"{n} "))
+        publisher.run_update(run.state("completed", 1))
+        client.until(status="completed", type="event")
+        client.quiet()
+        now = scrape(web)
+
+        assert now.of("sockets_open", channel="workflows") == 1
+        assert now.of("sockets_open", channel="notifications") == 1
+        assert now.of("socket_subscriptions", kind="workflow_run") == 1
+        assert now.of("events_received_total", kind="delta") == 5
+        assert now.of("frames_sent_total") - began.of("frames_sent_total") == 7  # and the pong
+        heard = sum(value for (name, _), value in now.items() if name == "pixelbloom_events_received_total")
+        assert now.of("event_relay_seconds_count") == heard >= 6
+        assert now.of("event_relay_seconds_bucket", le="+Inf") == heard
+        assert 0 < now.of("event_relay_seconds_sum") < SECONDS * heard
+        assert now.of("redis_link_up") == 1
+
+        client.send(type="unsubscribe", topic=run.topic)
+        client.until(type="unsubscribed")
+        assert scrape(web).of("socket_subscriptions", kind="workflow_run") == 0
+        client.send(type="subscribe", topic=run.topic)
+        client.send(type="subscribe", topic=run.topic)
+        client.quiet()
+        assert scrape(web).of("socket_subscriptions", kind="workflow_run") == 1
+        client.connection.close(4000)
+        other.connection.socket.shutdown(socket.SHUT_RDWR)
+        after = once(web, lambda found: found.of("sockets_open", channel="notifications") == 0)
+        after = once(web, lambda found: found.of("sockets_open", channel="workflows") == 0)
+
+        assert after.of("socket_subscriptions", kind="workflow_run") == 0
+        assert after.of("socket_closes_total", code="other") == 1
+        assert after.of("socket_closes_total", code="1006") == 1
+        assert not any(dict(labels).get("route", "").startswith("/api/ws") for _, labels in after)
+        assert web.errors() == ""
+
+
+def test_what_a_slow_client_makes_of_the_queue_counts(server: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running"))
+    with Web(server.url, tmp_path / "web", limits={"queue_bytes": 100_000, "close_seconds": 1}) as web:
+        slow = stalled(web, run)
+        web.settled(members=2)
+        filler = "x" * 20_000
+        while web.state()["queued"] < 20_000:  # fill what the kernel takes
+            publisher.run_delta(run.text(filler))
+        waiting = once(web, lambda found: found.of("socket_queue_bytes") >= 20_000)
+        assert waiting.of("frames_dropped_total", reason="merged") == 0
+        for n in range(700):
+            publisher.run_delta(run.text(f"{n:05d} "))
+        once(web, lambda found: found.of("frames_dropped_total", reason="merged") > 200)
+        assert scrape(web).of("frames_dropped_total", reason="overflow") == 0
+        for _ in range(20):
+            publisher.run_delta(run.text(filler))
+        gone = once(web, lambda found: found.of("sockets_open", channel="workflows") == 0)
+        slow.socket.close()
+
+        assert gone.of("frames_dropped_total", reason="overflow") >= 1
+        assert gone.of("socket_closes_total", code="1013") == 1
+        once(web, lambda found: found.of("socket_queue_bytes") == 0)
+        assert web.errors() == ""
+
+
+def test_the_loss_of_redis_and_its_return_show(server: OwnRedis, tmp_path: Any) -> None:
+    with Web(server.url, tmp_path / "web") as web, web.connect(uuid4()):
+        found = once(web, lambda found: found.of("redis_link_up") == 1)
+        assert found.of("redis_reconnects_total") == 0
+        server.kill()
+        once(web, lambda found: found.of("redis_link_up") == 0)
+        server.start()
+        once(web, lambda found: found.of("redis_link_up") == 1 and found.of("redis_reconnects_total") >= 1)
+
+
+def test_processes_add_up_and_what_a_killed_one_had_open_is_gone(
+    server: OwnRedis, publisher: Publisher, tmp_path: Any
+) -> None:
+    run = SomeRun(uuid4())
+    publisher.run_update(run.state("running"))
+    with Web(server.url, tmp_path / "web", WEB_CONCURRENCY="2") as web:
+        clients, sockets = [], {}
+        deadline = time.monotonic() + SECONDS
+        while len(sockets) < 2 or not all(sockets.values()):  # until both have some
+            assert time.monotonic() < deadline, sockets
+            clients.append(web.connect(run.user_id))
+            subscribed(clients[-1], run)
+            state = web.state()
+            sockets[state["process"]] = state["sockets"]
+        everything = len(clients)
+        found = once(web, lambda found: found.of("sockets_open", channel="workflows") == everything)
+        assert found.of("web_processes") == 2
+        assert found.of("socket_subscriptions", kind="workflow_run") == everything
+        sent = found.of("frames_sent_total")
+        publisher.run_update(run.state("completed", 1))
+        for client in clients:
+            client.until(status="completed", type="event")
+        once(web, lambda found: found.of("frames_sent_total") == sent + everything)
+        heard = once(web, lambda found: found.of("event_relay_seconds_count") >= 4).of("event_relay_seconds_count")
+
+        victim = next(iter(sockets))
+        os.kill(victim, signal.SIGKILL)
+        ended = 0
+        once(web, lambda found: found.of("sockets_open", channel="workflows") < everything)
+        left = once(web, lambda found: found.of("web_processes") == 2)
+        for client in clients:
+            try:
+                client.quiet()
+            except Exception:
+                ended += 1
+
+        assert 0 < ended < everything
+        assert left.of("sockets_open", channel="workflows") == everything - ended
+        assert left.of("socket_subscriptions", kind="workflow_run") == everything - ended
+        assert scrape(web).of("event_relay_seconds_count") == heard  # totals never fall
+        for client in clients:
+            client.connection.close()
+
+
+@pytest.mark.parametrize("options", ["", "--preload"])
+def test_gunicorn_keeps_its_folder_over_a_reload_and_takes_it_away_at_the_end(
+    server: OwnRedis, tmp_path: Any, options: str
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    with Web(server.url, tmp_path / "web", TMPDIR=str(folder), GUNICORN_CMD_ARGS=options) as web:
+        (found,) = folder.glob("pixelbloom-metrics-*")
+        former = web.state()["process"]
+        assert once(web, lambda found: found.of("redis_link_up") == 1).of("web_processes") == 1
+        assert web.process is not None
+        web.process.send_signal(signal.SIGHUP)
+        deadline = time.monotonic() + SECONDS
+        while web.state()["process"] == former:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        once(web, lambda found: found.of("web_processes") == 1)
+        assert list(folder.glob("pixelbloom-metrics-*")) == [found]
+        assert web.errors() == ""
+    assert list(folder.glob("pixelbloom-metrics-*")) == []
