@@ -4,11 +4,13 @@ from gevent import monkey
 
 monkey.patch_all()  # before anything imports ssl or opens a socket
 
-from pixelbloom.startup import BACKEND, required_settings  # noqa: E402
+from pixelbloom.startup import BACKEND, allow_open_files, required_settings  # noqa: E402
 from pixelbloom.web import metrics_folder  # noqa: E402
 
 settings = required_settings(*BACKEND)  # here, so that nothing is started when one is missing
 metrics_folder.make()
+
+allow_open_files(16_384)  # a socket is one; many systems begin with 1,024
 
 bind = f"127.0.0.1:{settings.port}"
 # The number of processes is WEB_CONCURRENCY, 1 by default: gunicorn reads it itself.

@@ -1,5 +1,6 @@
 """How a process of ours begins: with every setting that it needs, or with one line that names the one at fault."""
 
+import resource
 import sys
 
 from pixelbloom.config import Settings, settings
@@ -23,3 +24,13 @@ def required_settings(*names: str, exit_code: int = EXIT_CODE) -> Settings:
         print(error.message, file=sys.stderr, flush=True)  # noqa: T201  (logs are not set up yet)
         raise SystemExit(exit_code) from None
     return found
+
+
+def allow_open_files(wanted: int) -> int:
+    """Raise this process's limit of open files to `wanted`, as far as its hard limit lets it. Answers the limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        return allowed
+    return soft

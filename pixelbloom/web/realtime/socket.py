@@ -10,13 +10,12 @@ from typing import Any
 import gevent
 import gevent.socket
 import structlog
-from wsproto.connection import ConnectionState, ConnectionType
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Ping, Request, TextMessage
-from wsproto.handshake import H11Handshake
-from wsproto.utilities import RemoteProtocolError
+from wsproto.connection import ConnectionState
+from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
-from pixelbloom.web.realtime import frames
+from pixelbloom.web.realtime import frames, handshake
 from pixelbloom.web.realtime.frames import Frame
+from pixelbloom.web.realtime.inbox import Inbox, TooBig
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.stats import Stats
 
@@ -39,9 +38,9 @@ class Socket:
     """
 
     __slots__ = (
-        "_allowance", "_allowance_at", "_discarding", "_ended", "_heard", "_limits", "_messages", "_on_close",
-        "_on_end", "_parts", "_parts_size", "_peer_code", "_protocol", "_queue", "_rest", "_sock", "_stats", "_watcher",
-        "_writer", "close_by", "closing", "heard_at", "pinged_at", "waiting_bytes",
+        "_discarding", "_ended", "_heard", "_inbox", "_limits", "_messages", "_on_close", "_on_end", "_peer_code",
+        "_protocol", "_queue", "_rest", "_sock", "_stats", "_watcher", "_writer", "close_by", "closing", "heard_at",
+        "pinged_at", "waiting_bytes",
     )  # fmt: skip
 
     def __init__(
@@ -66,10 +65,7 @@ class Socket:
         self._rest: bytes | memoryview = b""
         self._writer: Any = None
         self._messages: list[str | bytes] = []
-        self._parts: list[str | bytes] = []
-        self._parts_size = 0
-        self._allowance = float(limits.frames_at_once)
-        self._allowance_at = time.monotonic()
+        self._inbox = Inbox(limits)
         self._discarding = False
         self._peer_code: int | None = None
         self._ended = False
@@ -80,14 +76,7 @@ class Socket:
         self._watcher: Any = None
         self._heard: Callable[[str | bytes], None] | None = None
         self._on_end: Callable[[], None] | None = None
-        handshake = H11Handshake(ConnectionType.SERVER)
-        handshake.receive_data(_request_of(environ))
-        request = next(iter(handshake.events()), None)
-        if not isinstance(request, Request):
-            raise RemoteProtocolError("no upgrade")
-        accepted = handshake.send(AcceptConnection(subprotocol=subprotocol))
-        assert handshake.connection is not None
-        self._protocol = handshake.connection
+        self._protocol, accepted = handshake.accept(environ, subprotocol)
         self._sock = environ["gunicorn.socket"].dup()
         try:
             self._sock.sendall(accepted)
@@ -163,40 +152,23 @@ class Socket:
         for event in self._protocol.events():
             if isinstance(event, CloseConnection):
                 self._peer_closes(int(event.code), by_peer=self._protocol.state is ConnectionState.REMOTE_CLOSING)
-            elif isinstance(event, TextMessage | BytesMessage):
-                self._part(event)
-            elif isinstance(event, Ping) and self.closing is None:
+            elif self.closing is None and isinstance(event, TextMessage | BytesMessage):
+                self._take(event)
+            elif self.closing is None and isinstance(event, Ping):
                 self._append(frames.pong(bytes(event.payload)))
-            if not self._may_speak(event):
+            if self.closing is None and not self._inbox.may_speak(event):
                 self._fail(COME_BACK, "too many frames: send fewer a second")
             if self._discarding or self._ended:
                 return
 
-    def _part(self, event: TextMessage | BytesMessage) -> None:
-        """A message, or a piece of one."""
-        if self.closing is not None:
-            return
-        self._parts_size += len(event.data.encode()) if isinstance(event.data, str) else len(event.data)
-        if self._parts_size > self._limits.message_bytes:
+    def _take(self, event: TextMessage | BytesMessage) -> None:
+        try:
+            message = self._inbox.add(event)
+        except TooBig:
             self._fail(TOO_BIG, f"a message may have {self._limits.message_bytes} bytes")
-            return
-        if event.data:
-            self._parts.append(event.data if isinstance(event.data, str) else bytes(event.data))
-        if event.message_finished:
-            binary = isinstance(event, BytesMessage)
-            self._messages.append(b"" if binary else "".join(part for part in self._parts if isinstance(part, str)))
-            self._parts.clear()
-            self._parts_size = 0
-
-    def _may_speak(self, event: object) -> bool:
-        """Whether the peer keeps to its frames a second; pieces of one frame count once."""
-        if self.closing is not None or not getattr(event, "frame_finished", True):
-            return True
-        now = time.monotonic()
-        earned = (now - self._allowance_at) * self._limits.frames_per_second
-        self._allowance = min(self._allowance + earned, float(self._limits.frames_at_once)) - 1
-        self._allowance_at = now
-        return self._allowance >= 0
+        else:
+            if message is not None:
+                self._messages.append(message)
 
     def _peer_closes(self, code: int, *, by_peer: bool) -> None:
         if by_peer:
@@ -217,7 +189,7 @@ class Socket:
         """Close, and heed no more of what the peer says but its end."""
         self.close(code, reason)
         self._messages.clear()
-        self._parts.clear()
+        self._inbox.clear()
 
     def _half_close(self) -> None:
         """Nothing can be read any more, not even the answer to our close frame: the end of our bytes asks for it."""
@@ -362,12 +334,3 @@ class Socket:
             self.waiting_bytes = len(self._rest)
             where = f"; last seq {lost.seq - 1}" if lost else ""
             self.close(COME_BACK, f"too slow: subscribe again with since{where}")
-
-
-def _request_of(environ: Mapping[str, Any]) -> bytes:
-    """The upgrade as it came, as far as the handshake looks at it."""
-    lines = ["GET / HTTP/1.1"]
-    for name, value in environ.items():
-        if name.startswith("HTTP_"):
-            lines.append(f"{name[5:].replace('_', '-')}: {value}")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
