@@ -12,6 +12,7 @@ from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
 from pixelbloom.web.body import READ_BYTES, StrictRequest
 from pixelbloom.web.health import health
+from pixelbloom.web.leads import leads
 from pixelbloom.web.notifications import notifications
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.revenue_analytics import revenue_analytics
@@ -69,7 +70,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     for blueprint in (
         *(health, metrics.metrics, agents, runs, workflows, workflow_runs, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
-        notifications,
+        *(leads, notifications),
     ):
         app.register_api(blueprint)
     openapi.register_docs(app)

@@ -15,7 +15,14 @@ from pixelbloom.agents import registry
 from pixelbloom.agents.described import text_pattern
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.faults import sentence
-from pixelbloom.web import analytics_schemas, notification_schemas, schedule_schemas, schemas, workflow_schemas
+from pixelbloom.web import (
+    analytics_schemas,
+    lead_schemas,
+    notification_schemas,
+    schedule_schemas,
+    schemas,
+    workflow_schemas,
+)
 from pixelbloom.web.schemas import ErrorBody
 
 DOCUMENT_URL = "/api/openapi.json"
@@ -23,7 +30,7 @@ DOCS_URL = "/api/docs"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 #: By status, as flask-openapi3 takes them.
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
-_SHAPES = (schemas, workflow_schemas, schedule_schemas, analytics_schemas, notification_schemas)
+_SHAPES = (schemas, workflow_schemas, schedule_schemas, analytics_schemas, lead_schemas, notification_schemas)
 _REF = "#/components/schemas/"
 #: The page's own scripts and styles, and nothing from elsewhere.
 DOCS_POLICY = (
@@ -67,6 +74,7 @@ _MALFORMED = (
     "BAD_REQUEST",
 )
 _HEADERS = {
+    "ETag": {"description": "The version; give it as If-Match with a change.", "schema": {"type": "string"}},
     "X-Request-ID": {
         "description": "The request's id: yours where it was sane, else ours.",
         "schema": {"type": "string"},
@@ -136,6 +144,9 @@ class Api(OpenAPI):
             if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.InvokeRequest:
                 _add_model(found, model)
         _describe_invocations(document)
+        for name in ("LeadRequest", "LeadChanges", "BroadcastRequest"):
+            metadata = found[name]["properties"]["metadata"]
+            found[name]["properties"]["metadata"] = {**metadata, **_STORABLE["StorableObject"]}
         found["RetryRequest"]["properties"]["agent_type"] = {
             **found["RetryRequest"]["properties"]["agent_type"],
             "enum": [*(agent.agent_type for agent in registry.all()), None],

@@ -17,6 +17,7 @@ from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.schedules.service import ScheduleService
 from pixelbloom.store.analytics import AnalyticsStore
 from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.lead_rows import LeadRows
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
@@ -44,6 +45,7 @@ class Services:
     webhooks: WebhookStore
     submission_limit: SubmissionLimit
     analytics: AnalyticsStore
+    leads: LeadRows
     notifications: NotificationStore
     broadcasts: BroadcastStore
     hub: Hub
@@ -72,6 +74,7 @@ def build(settings: Settings) -> Services:
         webhooks=WebhookStore(gateway),
         submission_limit=SubmissionLimit(settings.run_rate_limit, redis),
         analytics=AnalyticsStore(gateway),
+        leads=LeadRows(gateway),
         notifications=NotificationStore(gateway),
         broadcasts=BroadcastStore(gateway),
         hub=hub,

@@ -24,7 +24,11 @@ create table public.leads (
     version integer not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    deleted_at timestamptz
+    deleted_at timestamptz,
+    -- What a search looks through.
+    search_text text generated always as (
+        name || ' ' || coalesce(company, '') || ' ' || coalesce(email, '') || ' ' || coalesce(message, '')
+    ) stored
 );
 
 comment on table public.leads is 'People and companies that may become customers; lead_agent scores them.';

@@ -312,7 +312,7 @@ create trigger run_steps_notified after update of status on public.run_steps
 for each row when (new.status = 'waiting' and old.status <> 'waiting')
 execute function public.notify_approval();
 
--- A lead that is worth a call at once.
+-- A lead that is worth a call at once: hot, as lead_agent says it, is from 70 on.
 create function public.notify_lead() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -329,7 +329,7 @@ $$;
 
 create trigger leads_notified after update of score on public.leads
 for each row when (
-    new.user_id is not null and new.deleted_at is null and new.score >= 80 and coalesce(old.score, 0) < 80
+    new.user_id is not null and new.deleted_at is null and new.score >= 70 and coalesce(old.score, 0) < 70
 )
 execute function public.notify_lead();
 

@@ -197,11 +197,11 @@ def test_an_approval_that_waits_is_told(user: Api, stack: Stack) -> None:
 
 def test_a_lead_is_told_when_it_becomes_hot(user: Api, db) -> None:
     lead = one(db, "insert into leads (user_id, name) values (%s, 'Ada') returning id", user.user_id)
-    for score in (79, 80, 90, 10, 85):
+    for score in (69, 70, 90, 10, 85):
         db.execute("update leads set score = %s where id = %s", [score, lead])
 
     told = listed(user)["items"]
-    assert [item["message"] for item in told] == ["It scored 85 of 100.", "It scored 80 of 100."]
+    assert [item["message"] for item in told] == ["It scored 85 of 100.", "It scored 70 of 100."]
     assert {item["notification_type"] for item in told} == {"lead_qualified"}
 
 

@@ -115,7 +115,7 @@ def test_what_the_backend_writes_is_told(web: Api, db: psycopg.Connection) -> No
     user = web.as_user()
     with socket_of(user, "analytics") as analytics, socket_of(user, "notifications") as notifications:
         lead = one(db, "insert into leads (user_id, name) values (%s, 'Ada') returning id", user.user_id)
-        db.execute("update leads set analysis_id = %s, analyzed_at = now(), score = 80 where id = %s", [lead, lead])
+        db.execute("update leads set analysis_id = %s, analyzed_at = now(), score = 50 where id = %s", [lead, lead])
         package = one(db, "insert into pricing_packages (name, price) values (%s, 49) returning id", f"P{lead}")
         subscription = one(
             db,

@@ -1,0 +1,206 @@
+"""`/api/leads`: the people and companies that may become customers."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Conflict, Forbidden, InvalidInput, NotFound
+from pixelbloom.runs.run import iso, parse_time
+from pixelbloom.runs.service import Submission, read_cursor, write_cursor
+from pixelbloom.web import examples
+from pixelbloom.web import lead_schemas as lead_examples
+from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.lead_schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
+from pixelbloom.web.openapi import SECURITY, failures, nothing, success
+from pixelbloom.web.preferences import wait_seconds
+from pixelbloom.web.schemas import InvokeResponse, SubmissionTerms, uuid_or_none
+from pixelbloom.web.services import services
+from pixelbloom.web.submitting import submitted, terms
+
+leads = APIBlueprint(
+    "leads",
+    __name__,
+    url_prefix="/api/leads",
+    abp_tags=[Tag(name="Leads", description="People and companies that may become customers.")],
+    abp_security=SECURITY,
+)
+leads.before_request(authenticate)
+
+_NO_SUCH = "There is no such lead, or it is not yours."
+_IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that you saw; with another one there the answer is 409.",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
+}
+
+
+@leads.post(
+    "",
+    summary="Add a lead",
+    operation_id="addLead",
+    responses={**success(LeadBody, lead_examples.LEAD, status=201), **failures(400, 401, 403, 413, 500, 503)},
+)
+def add_lead(body: LeadRequest) -> Response:
+    """Keeps it, and tells `lead_created`."""
+    row = body.model_dump(mode="json", exclude={"user_id"})
+    row["user_id"] = _owner(body.user_id)
+    response = _answer(services().leads.add(row))
+    response.status_code = 201
+    return response
+
+
+@leads.get(
+    "",
+    summary="List leads",
+    operation_id="listLeads",
+    responses={
+        **success(LeadPage, {"items": [lead_examples.LEAD], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_leads(query: LeadsQuery) -> dict[str, Any]:
+    """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    wanted = {"user_id": _whose(query.user_id), "status": query.status, "source": query.source}
+    rows = services().leads.page(
+        limit=query.limit + 1,
+        filters={name: str(value) for name, value in wanted.items() if value is not None},
+        scores=(query.min_score, query.max_score),
+        between=(iso(query.created_after), iso(query.created_before)),
+        words=query.q,
+        before=read_cursor(query.cursor) if query.cursor else None,
+    )
+    shown = rows[: query.limit]
+    return {
+        "items": [_shown(row) for row in shown],
+        "next_cursor": write_cursor(shown[-1]) if len(rows) > query.limit else None,
+    }
+
+
+@leads.get(
+    "/<lead_id>",
+    summary="Get a lead",
+    operation_id="getLead",
+    responses={**success(LeadBody, lead_examples.LEAD, headers=("ETag",)), **failures(401, 404, 500, 503)},
+)
+def get_lead(path: LeadPath) -> Response:
+    """With what lead_agent found out about it."""
+    return _answer(_theirs(path.lead_id))
+
+
+@leads.patch(
+    "/<lead_id>",
+    summary="Change a lead",
+    operation_id="changeLead",
+    responses={**success(LeadBody, lead_examples.LEAD), **failures(400, 401, 404, 409, 413, 500, 503)},
+    openapi_extensions={"parameters": [_IF_MATCH]},
+)
+def change_lead(path: LeadPath, body: LeadChanges) -> Response:
+    """The fields that are given. With `If-Match`, only where nobody has changed it since."""
+    changes = body.model_dump(mode="json", exclude_unset=True)
+    return _answer(_changed(path.lead_id, changes))
+
+
+@leads.delete(
+    "/<lead_id>",
+    summary="Remove a lead",
+    operation_id="removeLead",
+    responses={**nothing("It is gone."), **failures(401, 404, 409, 500, 503)},
+    openapi_extensions={"parameters": [_IF_MATCH]},
+)
+def remove_lead(path: LeadPath) -> tuple[str, int]:
+    """It is seen no more; figures of the past keep it out too."""
+    _changed(path.lead_id, {"deleted_at": "now"})
+    return "", 204
+
+
+@leads.post(
+    "/<lead_id>/analyze",
+    summary="Let lead_agent qualify a lead",
+    operation_id="analyzeLead",
+    responses={
+        **success(InvokeResponse, examples.QUEUED, description="The run is kept.", headers=("Preference-Applied",)),
+        **failures(401, 404, 409, 429, 500, 503),
+    },
+    openapi_extensions={"parameters": examples.INVOKE_HEADERS},
+)
+def analyze_lead(path: LeadPath) -> Response:
+    """A run of lead_agent, as POST /api/agents/invoke makes one. When it is completed the lead has its score, status
+    and analysis, and `lead_analyzed` is told.
+    """
+    lead = _theirs(path.lead_id)
+    owner = UUID(lead["user_id"]) if lead["user_id"] else None
+    wanted = Submission(
+        agent_type="lead_agent",
+        input={"lead_id": lead["id"]},
+        # In the owner's name, whoever asks: the run reaches the owner's leads.
+        **{**terms(SubmissionTerms()), "user_id": owner},
+    )
+    seconds = wait_seconds(request.headers.get("Prefer"))
+    accepted = submitted(lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type)
+    answer: dict[str, Any] = {"request_id": str(accepted.id), "status": str(accepted.status), "error": accepted.error}
+    if accepted.status == "completed":
+        answer["result"] = accepted.result
+    response = jsonify(answer)
+    if seconds is not None:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+    return response
+
+
+def _owner(user_id: UUID | None) -> str | None:
+    """Whose a new lead is. Raises Forbidden."""
+    owner = _whose(user_id) if user_id is not None else principal().user_id
+    return str(owner) if owner else None
+
+
+def _whose(user_id: UUID | None) -> UUID | None:
+    """Whose leads to list; None means everybody's. Raises Forbidden."""
+    caller, roles = principal(), services().roles
+    if user_id is None:
+        return None if roles.is_admin(caller) else caller.user_id
+    if not roles.may_read(caller, user_id):
+        raise Forbidden("Only a service or an administrator may name another user's leads; leave user_id out.")
+    return user_id
+
+
+def _theirs(text: str) -> dict[str, Any]:
+    """The lead, where the caller may see it. Raises NotFound."""
+    lead_id = uuid_or_none(text)
+    row = services().leads.find(lead_id) if lead_id else None
+    if row is None or not services().roles.may_read(principal(), UUID(row["user_id"]) if row["user_id"] else None):
+        raise NotFound(_NO_SUCH)
+    return row
+
+
+def _changed(text: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Raises NotFound, InvalidInput, and Conflict where somebody was faster."""
+    row = _theirs(text)
+    seen = request.headers.get("If-Match")
+    version = row["version"]
+    if seen not in (None, "*"):
+        if not (seen.startswith('"') and seen.endswith('"') and seen[1:-1].isdigit()):
+            raise InvalidInput('The header If-Match must be an ETag as we gave it, like "3".')
+        if int(seen[1:-1]) != version:
+            raise Conflict(f"The lead was changed meanwhile, to version {version}; look at it and try again.")
+    if not changes:
+        return row
+    changed = services().leads.change(UUID(row["id"]), version, changes)
+    if changed is None:
+        raise Conflict("The lead was changed at the same moment; look at it and try again.")
+    return changed
+
+
+def _answer(row: dict[str, Any]) -> Response:
+    response: Response = jsonify(_shown(row))
+    response.headers["ETag"] = f'"{row["version"]}"'
+    return response
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: row[name] for name in lead_examples.LEAD if name != "lead_id"}
+    for name in ("analyzed_at", "created_at", "updated_at"):
+        shown[name] = iso(parse_time(row[name]))
+    return {"lead_id": row["id"], **shown}
