@@ -38,7 +38,7 @@ def socket(up: RunningStack) -> ClientConnection:
 
 
 def answer_of(ws: ClientConnection) -> dict[str, Any]:
-    """What a subscription is answered with. The run may have moved on before it stood: that was told in the flat form."""
+    """What a subscription is answered with. What the run did before it stood was told in the flat form."""
     while True:
         frame: dict[str, Any] = json.loads(ws.recv(timeout=30))
         if frame["type"] != "workflow_status_update":
