@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 from uuid import UUID
 
-from limits import parse
+from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
@@ -83,9 +83,9 @@ def _rate(value: str) -> str | None:
     if value.strip().lower() == "off":
         return None
     try:
-        parse(value)
+        parse_many(value)
     except ValueError:
-        raise ValueError("must be a rate like 6000/minute or 100/second, or off") from None
+        raise ValueError("must be a rate like 6000/minute or 10/minute;100/day, or off") from None
     return value
 
 
@@ -164,6 +164,13 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = False
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
     notification_retention_days: float = Field(90, gt=0, le=36_500)
+
+    # Visitors who are not signed in
+    visitors: bool = True
+    visitor_session_limit: RateLimit = "20/hour"
+    visitor_lead_limit: RateLimit = "5/hour"
+    visitor_message_limit: RateLimit = "10/minute;100/day"
+    trusted_proxies: int = Field(0, ge=0, le=10)
 
     # Stripe
     stripe_api_key: SecretStr | None = None

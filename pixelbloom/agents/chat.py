@@ -1,106 +1,30 @@
 """chat_agent: talks with visitors of the agency's site."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from pixelbloom.agents.amounts import sums
 from pixelbloom.agents.base import ProseAgent
+from pixelbloom.agents.context import AgentContext
 from pixelbloom.agents.described import DescribedAs, Json, text_pattern
 from pixelbloom.agents.fields import AgentInput, AgentOutput
+from pixelbloom.agents.intents import Intent, intent_of
 from pixelbloom.agents.material import system
 from pixelbloom.agents.services import SERVICES, Service, ServiceKey, mentioned
-from pixelbloom.agents.words import count, listing
+from pixelbloom.agents.words import listing
+from pixelbloom.errors import StepRejected
 from pixelbloom.models.catalog import GENERAL
 from pixelbloom.models.request import Message
 from pixelbloom.models.text import shorten
 
-Intent = Literal[
-    "pricing",
-    "timeline",
-    "start_project",
-    "support",
-    "complaint",
-    "human",
-    "services",
-    "greeting",
-    "thanks",
-    "other",
-]
-Said = Annotated[str, StringConstraints(min_length=1, max_length=8000)]
-
-#: Words that tell an intent; of equal counts the earlier one wins.
-_SIGNS: dict[Intent, tuple[str, ...]] = {
-    "complaint": (
-        "complaint",
-        "unhappy",
-        "disappointed",
-        "terrible",
-        "refund",
-        "angry",
-        "unacceptable",
-        "worst",
-    ),
-    "human": (
-        "human",
-        "real person",
-        "someone",
-        "call me",
-        "phone",
-        "speak to",
-        "talk to",
-        "contact",
-        "meeting",
-    ),
-    "support": (
-        "broken",
-        "error",
-        "bug",
-        "not working",
-        "does not work",
-        "doesn't work",
-        "down",
-        "crash",
-        "help me",
-    ),
-    "pricing": (
-        "price",
-        "pricing",
-        "cost",
-        "how much",
-        "quote",
-        "budget",
-        "rate",
-        "expensive",
-        "cheap",
-        "afford",
-    ),
-    "timeline": (
-        "how long",
-        "timeline",
-        "deadline",
-        "how soon",
-        "when can",
-        "weeks",
-        "months",
-        "how fast",
-        "asap",
-    ),
-    "start_project": (
-        "start",
-        "build",
-        "create",
-        "need a",
-        "want a",
-        "looking for",
-        "hire",
-        "redesign",
-        "launch",
-    ),
-    "services": ("services", "offer", "what do you do", "can you do", "do you do", "portfolio", "work on"),
-    "thanks": ("thanks", "thank you", "great", "perfect", "bye", "goodbye"),
-    "greeting": ("hello", "hi", "hey", "good morning", "good afternoon", "good evening"),
-}
+#: Of a message, in characters.
+MAX_SAID = 8000
+Said = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SAID)]
+#: How much of a stored conversation the model is shown: messages, and characters in all.
+MAX_TURNS = 50
+MAX_HISTORY = 24_000
 
 
 class ChatTurn(BaseModel):
@@ -144,6 +68,11 @@ class ChatInput(AgentInput):
         default=[],
         max_length=50,
         description="Earlier messages, oldest first. The oldest ones may be left out.",
+    )
+    conversation_id: UUID | None = Field(
+        None,
+        description="A stored conversation: what was said there comes before `history`, and the message and its reply "
+        "are added to it.",
     )
 
     @model_validator(mode="before")
@@ -199,6 +128,16 @@ class ChatAgent(ProseAgent[ChatInput, ChatOutput]):
     input = ChatInput
     output = ChatOutput
 
+    def prepare(self, input: ChatInput, context: AgentContext) -> ChatInput:
+        """Fetch what was said in the stored conversation."""
+        if input.conversation_id is None:
+            return input
+        said = context.conversations.history(input.conversation_id, context.run_id, context.step)
+        if said is None:
+            raise StepRejected(f"There is no conversation {input.conversation_id}, or it is not yours.")
+        stored = [ChatTurn(role=turn.role, content=shorten(turn.content, MAX_SAID)) for turn in said]
+        return input.model_copy(update={"history": _newest([*stored, *input.history])})
+
     def messages(self, input: ChatInput) -> list[Message]:
         """The house rules and price list, the history, the message."""
         prices = "\n".join(f"  {s.title}: {_price(s)}, {_time(s)}. {s.summary}" for s in SERVICES)
@@ -236,13 +175,16 @@ class ChatAgent(ProseAgent[ChatInput, ChatOutput]):
         return next((found for text in said if (found := mentioned(text))), ())
 
 
-def intent_of(message: str) -> Intent:
-    """What the message wants."""
-    hits = {intent: count(message, signs) for intent, signs in _SIGNS.items()}
-    best = max(hits, key=lambda intent: hits[intent])
-    if hits[best]:
-        return best
-    return "services" if mentioned(message) else "other"
+def _newest(turns: list[ChatTurn]) -> list[ChatTurn]:
+    """As many of the last turns as the model is shown."""
+    kept: list[ChatTurn] = []
+    room = MAX_HISTORY
+    for turn in reversed(turns[-MAX_TURNS:]):
+        room -= len(turn.content)
+        if room < 0:
+            break
+        kept.append(turn)
+    return kept[::-1]
 
 
 def _price(service: Service) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
+from pixelbloom.agents.conversations import ConversationReader
 from pixelbloom.agents.leads import LeadReader
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.manager import ModelManager
@@ -22,6 +23,7 @@ class AgentContext:
     control: CallControl
     stream: TokenStream
     leads: LeadReader
+    conversations: ConversationReader
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,23 @@ SCOPES = ("analytics:read", "notifications:read")
 
 @dataclass(frozen=True)
 class Principal:
-    """Whom a verified token stands for.
+    """Whom a verified token stands for. A visitor is nobody's user: it has a `visitor_id`, and no `user_id`.
 
     `scopes` is None where the token has no `scope` claim: it is not limited then.
     `admin` tells what the token says; `pixelbloom.auth.roles` adds what `user_profiles` says.
     """
 
-    kind: Literal["user", "service"]
+    kind: Literal["user", "service", "visitor"]
     user_id: UUID | None
     admin: bool
     scopes: frozenset[str] | None
     expires_at: datetime
+    visitor_id: UUID | None = None
 
     @property
     def caller(self) -> str:
-        """The name under which idempotency keys and lanes are kept: `user:<uuid>` or `service`."""
-        return "service" if self.kind == "service" else f"user:{self.user_id}"
+        """The name under which idempotency keys are kept: `user:<uuid>`, `visitor:<uuid>` or `service`."""
+        return "service" if self.kind == "service" else f"{self.kind}:{self.visitor_id or self.user_id}"
 
     def may_act_for(self, user_id: UUID | None) -> bool:
         """Whether the caller may start work in that user's name; None means in nobody's name."""

@@ -12,6 +12,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 
 from pixelbloom.agents import registry
 from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.conversations import ConversationReader
 from pixelbloom.agents.leads import LeadReader
 from pixelbloom.errors import InvalidInput, PixelBloomError, StepError, Unavailable
 from pixelbloom.events.emitter import TokenEmitter
@@ -44,6 +45,7 @@ class StepExecutor:
         leases: LeaseKeeper,
         models: ModelManager,
         leads_of: Callable[[UUID | None], LeadReader],
+        conversations_of: Callable[[UUID | None], ConversationReader],
         worker: str,
     ) -> None:
         self._store = store
@@ -52,6 +54,7 @@ class StepExecutor:
         self._leases = leases
         self._models = models
         self._leads_of = leads_of
+        self._conversations_of = conversations_of
         self._worker = worker
 
     def run(self, run_id: UUID, key: str) -> str:
@@ -113,6 +116,7 @@ class StepExecutor:
                     control=control,
                     stream=stream,
                     leads=self._leads_of(claim.user_id),
+                    conversations=self._conversations_of(claim.user_id),
                 ),
             )
         return claim.completed(outcome, input)

@@ -41,7 +41,8 @@ class Terms:
         return {
             "user_id": str(self.user_id) if self.user_id else None,
             "caller": self.caller,
-            "lane": str(self.user_id) if self.user_id else self.caller,
+            # All visitors share one, so that any number of them cannot crowd users out.
+            "lane": str(self.user_id) if self.user_id else self.caller.partition(":")[0],
             "priority": self.priority.number,
             "idempotency_key": self.idempotency_key,
             "correlation_id": self.correlation_id,

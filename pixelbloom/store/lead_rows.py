@@ -7,11 +7,11 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import newest_first
+from pixelbloom.store.pages import containing, newest_first
 
 COLUMNS = (
     "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,source,status,score,analysis,"
-    "analysis_id,analyzed_at,metadata,version,created_at,updated_at"
+    "analysis_id,analyzed_at,metadata,version,visitor_id,created_at,updated_at"
 )
 
 
@@ -63,7 +63,7 @@ class LeadRows:
             if until is not None:
                 rows = rows.lt("created_at", until)
             if words is not None:
-                rows = rows.filter("search_text", "ilike", f"*{_literal(words)}*")
+                rows = rows.filter("search_text", "ilike", containing(words))
             return newest_first(rows, limit, before)
 
         return self._gateway.select(query, name="leads.page")
@@ -83,9 +83,3 @@ class LeadRows:
         )
         rows: list[dict[str, Any]] = answer.data
         return rows[0] if rows else None
-
-
-def _literal(words: str) -> str:
-    """As a pattern that finds just these words."""
-    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "_")  # PostgREST would make it the pattern's own; any character stands for it

@@ -9,6 +9,7 @@ from uuid import UUID
 import redis
 import structlog
 
+from pixelbloom.agents.conversations import ConversationReader
 from pixelbloom.agents.leads import LeadReader
 from pixelbloom.config import Settings, settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
@@ -21,6 +22,7 @@ from pixelbloom.runs.leases import LeaseKeeper
 from pixelbloom.runs.service import RunService
 from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.schedules.service import ScheduleService
+from pixelbloom.store.conversations import ScopedConversations
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.leads import ScopedLeads
 from pixelbloom.store.metrics import ModelMetricStore
@@ -78,6 +80,9 @@ def build() -> Services:
     def leads_of(user_id: UUID | None) -> LeadReader:
         return ScopedLeads(gateway, user_id)
 
+    def conversations_of(user_id: UUID | None) -> ConversationReader:
+        return ScopedConversations(gateway, user_id)
+
     return Services(
         settings=config,
         redis=client,
@@ -95,6 +100,7 @@ def build() -> Services:
             leases=leases,
             models=ModelManager(config, record),
             leads_of=leads_of,
+            conversations_of=conversations_of,
             worker=worker,
         ),
         schedules=ScheduleService(ScheduleStore(gateway), service, workflows),

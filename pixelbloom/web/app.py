@@ -1,6 +1,7 @@
 """The application's factory. Nothing happens at import."""
 
 from flask import Response
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter
 
 from pixelbloom import logs
@@ -11,6 +12,7 @@ from pixelbloom.web.agent_analytics import agent_analytics
 from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
 from pixelbloom.web.body import READ_BYTES, StrictRequest
+from pixelbloom.web.conversations import conversations
 from pixelbloom.web.health import health
 from pixelbloom.web.leads import leads
 from pixelbloom.web.notifications import notifications
@@ -18,6 +20,7 @@ from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.revenue_analytics import revenue_analytics
 from pixelbloom.web.runs import runs
 from pixelbloom.web.schedules import schedules
+from pixelbloom.web.visitors import visitors
 from pixelbloom.web.webhooks import webhooks
 from pixelbloom.web.workflow_runs import workflow_runs
 from pixelbloom.web.workflows import workflows
@@ -61,6 +64,11 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     app.url_map.converters["notification"] = NotificationName
     app.url_map.converters["run"] = RunName
     app.url_map.converters["workflow"] = WorkflowName
+    if settings.trusted_proxies:
+        # The client's address alone: nothing here is made from the outer host or scheme.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
+        )
     parts = services.build(settings)
     services.install(app, parts)
     metrics.register(app, parts.hub.stats)  # first, so that it sees the whole of each request
@@ -70,7 +78,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     for blueprint in (
         *(health, metrics.metrics, agents, runs, workflows, workflow_runs, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
-        *(leads, notifications),
+        *(leads, conversations, visitors, notifications),
     ):
         app.register_api(blueprint)
     openapi.register_docs(app)

@@ -1,5 +1,7 @@
 """The verified caller of a request."""
 
+from collections.abc import Callable
+
 from flask import g, request
 
 from pixelbloom.auth.principal import Principal
@@ -10,6 +12,18 @@ from pixelbloom.web.services import services
 def authenticate() -> None:
     """Before a request of a guarded blueprint: verify its token, before its body is looked at."""
     g.principal = services().verifier.verify(bearer_token(request.headers.get("Authorization")))
+
+
+def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
+    """The same, but for a blueprint where these operations are open to visitors' tokens too."""
+
+    def check() -> None:
+        token = bearer_token(request.headers.get("Authorization"))
+        open_to_visitors = (request.endpoint or "").rpartition(".")[2] in operations
+        visitor = services().visitors.read(token) if open_to_visitors else None
+        g.principal = visitor or services().verifier.verify(token)
+
+    return check
 
 
 def principal() -> Principal:

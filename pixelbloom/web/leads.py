@@ -6,18 +6,20 @@ from uuid import UUID
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, Forbidden, InvalidInput, NotFound
+from pixelbloom.errors import NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Submission, read_cursor, write_cursor
 from pixelbloom.web import examples
 from pixelbloom.web import lead_schemas as lead_examples
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import authenticate_or_visitor, principal
 from pixelbloom.web.lead_schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
-from pixelbloom.web.openapi import SECURITY, failures, nothing, success
+from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, nothing, success
 from pixelbloom.web.preferences import wait_seconds
+from pixelbloom.web.row_access import owner, text_or_none, whose_rows
 from pixelbloom.web.schemas import InvokeResponse, SubmissionTerms, uuid_or_none
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
+from pixelbloom.web.versions import changed, versioned
 
 leads = APIBlueprint(
     "leads",
@@ -26,28 +28,25 @@ leads = APIBlueprint(
     abp_tags=[Tag(name="Leads", description="People and companies that may become customers.")],
     abp_security=SECURITY,
 )
-leads.before_request(authenticate)
+leads.before_request(authenticate_or_visitor("add_lead"))
 
 _NO_SUCH = "There is no such lead, or it is not yours."
-_IF_MATCH = {
-    "name": "If-Match",
-    "in": "header",
-    "required": False,
-    "description": "The ETag of the version that you saw; with another one there the answer is 409.",
-    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
-}
 
 
 @leads.post(
     "",
     summary="Add a lead",
     operation_id="addLead",
-    responses={**success(LeadBody, lead_examples.LEAD, status=201), **failures(400, 401, 403, 413, 500, 503)},
+    responses={**success(LeadBody, lead_examples.LEAD, status=201), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
 def add_lead(body: LeadRequest) -> Response:
-    """Keeps it, and tells `lead_created`."""
+    """Keeps it, and tells `lead_created`. Visitors may, at VISITOR_LEAD_LIMIT; the lead is then nobody's, and they do
+    not see it again.
+    """
     row = body.model_dump(mode="json", exclude={"user_id"})
-    row["user_id"] = _owner(body.user_id)
+    row["user_id"] = text_or_none(owner(body.user_id))
+    services().visitor_limits.count_lead(principal())
+    row["visitor_id"] = text_or_none(principal().visitor_id)
     response = _answer(services().leads.add(row))
     response.status_code = 201
     return response
@@ -64,7 +63,7 @@ def add_lead(body: LeadRequest) -> Response:
 )
 def list_leads(query: LeadsQuery) -> dict[str, Any]:
     """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
-    wanted = {"user_id": _whose(query.user_id), "status": query.status, "source": query.source}
+    wanted = {"user_id": whose_rows(query.user_id), "status": query.status, "source": query.source}
     rows = services().leads.page(
         limit=query.limit + 1,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
@@ -96,7 +95,7 @@ def get_lead(path: LeadPath) -> Response:
     summary="Change a lead",
     operation_id="changeLead",
     responses={**success(LeadBody, lead_examples.LEAD), **failures(400, 401, 404, 409, 413, 500, 503)},
-    openapi_extensions={"parameters": [_IF_MATCH]},
+    openapi_extensions={"parameters": [IF_MATCH]},
 )
 def change_lead(path: LeadPath, body: LeadChanges) -> Response:
     """The fields that are given. With `If-Match`, only where nobody has changed it since."""
@@ -109,7 +108,7 @@ def change_lead(path: LeadPath, body: LeadChanges) -> Response:
     summary="Remove a lead",
     operation_id="removeLead",
     responses={**nothing("It is gone."), **failures(401, 404, 409, 500, 503)},
-    openapi_extensions={"parameters": [_IF_MATCH]},
+    openapi_extensions={"parameters": [IF_MATCH]},
 )
 def remove_lead(path: LeadPath) -> tuple[str, int]:
     """It is seen no more; figures of the past keep it out too."""
@@ -150,22 +149,6 @@ def analyze_lead(path: LeadPath) -> Response:
     return response
 
 
-def _owner(user_id: UUID | None) -> str | None:
-    """Whose a new lead is. Raises Forbidden."""
-    owner = _whose(user_id) if user_id is not None else principal().user_id
-    return str(owner) if owner else None
-
-
-def _whose(user_id: UUID | None) -> UUID | None:
-    """Whose leads to list; None means everybody's. Raises Forbidden."""
-    caller, roles = principal(), services().roles
-    if user_id is None:
-        return None if roles.is_admin(caller) else caller.user_id
-    if not roles.may_read(caller, user_id):
-        raise Forbidden("Only a service or an administrator may name another user's leads; leave user_id out.")
-    return user_id
-
-
 def _theirs(text: str) -> dict[str, Any]:
     """The lead, where the caller may see it. Raises NotFound."""
     lead_id = uuid_or_none(text)
@@ -178,25 +161,11 @@ def _theirs(text: str) -> dict[str, Any]:
 def _changed(text: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Raises NotFound, InvalidInput, and Conflict where somebody was faster."""
     row = _theirs(text)
-    seen = request.headers.get("If-Match")
-    version = row["version"]
-    if seen not in (None, "*"):
-        if not (seen.startswith('"') and seen.endswith('"') and seen[1:-1].isdigit()):
-            raise InvalidInput('The header If-Match must be an ETag as we gave it, like "3".')
-        if int(seen[1:-1]) != version:
-            raise Conflict(f"The lead was changed meanwhile, to version {version}; look at it and try again.")
-    if not changes:
-        return row
-    changed = services().leads.change(UUID(row["id"]), version, changes)
-    if changed is None:
-        raise Conflict("The lead was changed at the same moment; look at it and try again.")
-    return changed
+    return changed(row, changes, services().leads.change)
 
 
 def _answer(row: dict[str, Any]) -> Response:
-    response: Response = jsonify(_shown(row))
-    response.headers["ETag"] = f'"{row["version"]}"'
-    return response
+    return versioned(_shown(row), row["version"])
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

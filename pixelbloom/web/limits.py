@@ -1,45 +1,82 @@
-"""How much one caller may submit, counted in Redis so that all web processes count together."""
+"""How much one caller may do, counted in Redis so that all web processes count together."""
 
 import time
 
 import redis
 import structlog
-from limits import RateLimitItem, parse
+from limits import parse_many
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from pixelbloom.auth.principal import Principal
-from pixelbloom.errors import RateLimited
+from pixelbloom.errors import RateLimited, Unavailable
 
 log = structlog.get_logger(__name__)
 
 
-class SubmissionLimit:
-    """RUN_RATE_LIMIT a user. Services are not counted: they act for many."""
+class RateLimit:
+    """So many of one thing in a while, for each name. Of several rates each holds; None means no limit.
 
-    def __init__(self, limit: str | None, client: redis.Redis) -> None:
-        self._limit: RateLimitItem | None = parse(limit) if limit else None
+    `things` says in messages what is counted, and parts its counts from others'. While Redis is away nobody is refused,
+    unless `strict`: then everybody is.
+    """
+
+    def __init__(self, rate: str | None, client: redis.Redis, things: str, *, strict: bool = False) -> None:
+        self._rates = parse_many(rate) if rate else []
         self._client = client
+        self._things = things
+        self._strict = strict
         self._limiter: SlidingWindowCounterRateLimiter | None = None
 
-    def count(self, caller: Principal) -> None:
-        """Count one submission. Raises RateLimited. While Redis is away nobody is refused."""
-        if self._limit is None or caller.kind == "service":
-            return
+    def count(self, name: str) -> None:
+        """Count one of them. Raises RateLimited; where it is strict, Unavailable too."""
         try:
-            limiter = self._connected()
-            if limiter.hit(self._limit, caller.caller):
-                return
-            reset = limiter.get_window_stats(self._limit, caller.caller).reset_time
+            for rate in self._rates:
+                limiter = self._connected()
+                if not limiter.hit(rate, self._things, name):
+                    reset = limiter.get_window_stats(rate, self._things, name).reset_time
+                    raise RateLimited(
+                        f"You may send {rate} of {self._things}; try again after the seconds in Retry-After.",
+                        reset - time.time(),
+                    )
         except redis.RedisError as error:
-            log.warning("rate_not_counted", reason=type(error).__name__)
-            return
-        raise RateLimited(
-            f"You may submit {self._limit}; try again after the seconds in Retry-After.", reset - time.time()
-        )
+            log.warning("rate_not_counted", things=self._things, reason=type(error).__name__)
+            if self._strict:
+                raise Unavailable("The rate cannot be counted now; try again shortly.") from error
 
     def _connected(self) -> SlidingWindowCounterRateLimiter:
         if self._limiter is None:
             storage = RedisStorage("redis://", connection_pool=self._client.connection_pool, key_prefix="pb:limit")
             self._limiter = SlidingWindowCounterRateLimiter(storage)
         return self._limiter
+
+
+class SubmissionLimit:
+    """RUN_RATE_LIMIT a user. Services are not counted: they act for many."""
+
+    def __init__(self, rate: str | None, client: redis.Redis) -> None:
+        self._limit = RateLimit(rate, client, "runs")
+
+    def count(self, caller: Principal) -> None:
+        """Count one submission. Raises RateLimited."""
+        if caller.kind != "service":
+            self._limit.count(caller.caller)
+
+
+class VisitorLimits:
+    """What visitors may do who are not signed in: nothing while nobody can count."""
+
+    def __init__(self, sessions: str | None, leads: str | None, messages: str | None, client: redis.Redis) -> None:
+        self.sessions = RateLimit(sessions, client, "sessions", strict=True)
+        self._leads = RateLimit(leads, client, "leads", strict=True)
+        self._messages = RateLimit(messages, client, "messages", strict=True)
+
+    def count_lead(self, caller: Principal) -> None:
+        """Count a lead, where a visitor leaves it. Raises RateLimited and Unavailable."""
+        if caller.kind == "visitor":
+            self._leads.count(caller.caller)
+
+    def count_message(self, caller: Principal) -> None:
+        """Count a message or a conversation, where a visitor sends it. Raises RateLimited and Unavailable."""
+        if caller.kind == "visitor":
+            self._messages.count(caller.caller)

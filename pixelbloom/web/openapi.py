@@ -17,6 +17,7 @@ from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.faults import sentence
 from pixelbloom.web import (
     analytics_schemas,
+    conversation_schemas,
     lead_schemas,
     notification_schemas,
     schedule_schemas,
@@ -28,9 +29,25 @@ from pixelbloom.web.schemas import ErrorBody
 DOCUMENT_URL = "/api/openapi.json"
 DOCS_URL = "/api/docs"
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+#: The header of a change that must not undo another one.
+IF_MATCH: dict[str, Any] = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the version that you saw; with another one there the answer is 409.",
+    "schema": {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
+}
 #: By status, as flask-openapi3 takes them.
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
-_SHAPES = (schemas, workflow_schemas, schedule_schemas, analytics_schemas, lead_schemas, notification_schemas)
+_SHAPES = (
+    schemas,
+    workflow_schemas,
+    schedule_schemas,
+    analytics_schemas,
+    lead_schemas,
+    conversation_schemas,
+    notification_schemas,
+)
 _REF = "#/components/schemas/"
 #: The page's own scripts and styles, and nothing from elsewhere.
 DOCS_POLICY = (
@@ -144,7 +161,14 @@ class Api(OpenAPI):
             if isinstance(model, type) and issubclass(model, schemas.Shape) and model is not schemas.InvokeRequest:
                 _add_model(found, model)
         _describe_invocations(document)
-        for name in ("LeadRequest", "LeadChanges", "BroadcastRequest"):
+        for name in (
+            "LeadRequest",
+            "LeadChanges",
+            "BroadcastRequest",
+            "ConversationRequest",
+            "ConversationChanges",
+            "MessageRequest",
+        ):
             metadata = found[name]["properties"]["metadata"]
             found[name]["properties"]["metadata"] = {**metadata, **_STORABLE["StorableObject"]}
         found["RetryRequest"]["properties"]["agent_type"] = {

@@ -6,6 +6,7 @@ from flask import Flask, current_app
 
 from pixelbloom.auth.roles import Roles
 from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.auth.visitors import VisitorTokens
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
 from pixelbloom.queue import app as celery
@@ -16,6 +17,7 @@ from pixelbloom.runs.waiting import EndWaiter
 from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.schedules.service import ScheduleService
 from pixelbloom.store.analytics import AnalyticsStore
+from pixelbloom.store.conversations import ConversationStore
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.lead_rows import LeadRows
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
@@ -24,7 +26,7 @@ from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
 from pixelbloom.store.webhooks import WebhookStore
 from pixelbloom.store.workflows import WorkflowStore
-from pixelbloom.web.limits import SubmissionLimit
+from pixelbloom.web.limits import SubmissionLimit, VisitorLimits
 from pixelbloom.web.readiness import Readiness, probes
 from pixelbloom.web.realtime.hub import Hub
 
@@ -37,6 +39,7 @@ class Services:
 
     settings: Settings
     verifier: TokenVerifier
+    visitors: VisitorTokens
     roles: Roles
     runs: RunService
     workflows: WorkflowService
@@ -44,8 +47,10 @@ class Services:
     schedules: ScheduleService
     webhooks: WebhookStore
     submission_limit: SubmissionLimit
+    visitor_limits: VisitorLimits
     analytics: AnalyticsStore
     leads: LeadRows
+    conversations: ConversationStore
     notifications: NotificationStore
     broadcasts: BroadcastStore
     hub: Hub
@@ -66,6 +71,7 @@ def build(settings: Settings) -> Services:
     return Services(
         settings=settings,
         verifier=TokenVerifier(settings),
+        visitors=VisitorTokens(settings),
         roles=Roles(profiles.is_admin),
         runs=runs,
         workflows=workflows,
@@ -73,8 +79,12 @@ def build(settings: Settings) -> Services:
         schedules=ScheduleService(ScheduleStore(gateway), runs, workflows),
         webhooks=WebhookStore(gateway),
         submission_limit=SubmissionLimit(settings.run_rate_limit, redis),
+        visitor_limits=VisitorLimits(
+            settings.visitor_session_limit, settings.visitor_lead_limit, settings.visitor_message_limit, redis
+        ),
         analytics=AnalyticsStore(gateway),
         leads=LeadRows(gateway),
+        conversations=ConversationStore(gateway),
         notifications=NotificationStore(gateway),
         broadcasts=BroadcastStore(gateway),
         hub=hub,

@@ -1,9 +1,11 @@
 -- The data the agents work on: leads, conversations and their messages, and what the agents leave behind.
--- user_id has no foreign key to auth.users: a service may name users that this database never saw.
+-- user_id has no foreign key to auth.users: a service may name users that this database never saw. What a visitor of
+-- the website left without signing in has no user_id, but the visitor_id of their session.
 
 create table public.leads (
     id uuid primary key default gen_random_uuid(),
     user_id uuid,
+    visitor_id uuid,
     name text not null check (char_length(name) between 1 and 200),
     email text check (char_length(email) <= 320),
     phone text check (char_length(phone) <= 50),
@@ -28,7 +30,8 @@ create table public.leads (
     -- What a search looks through.
     search_text text generated always as (
         name || ' ' || coalesce(company, '') || ' ' || coalesce(email, '') || ' ' || coalesce(message, '')
-    ) stored
+    ) stored,
+    check (user_id is null or visitor_id is null)
 );
 
 comment on table public.leads is 'People and companies that may become customers; lead_agent scores them.';
@@ -40,6 +43,7 @@ create index leads_best on public.leads (score desc nulls last, created_at desc)
 create table public.conversations (
     id uuid primary key default gen_random_uuid(),
     user_id uuid,
+    visitor_id uuid,
     lead_id uuid references public.leads (id) on delete set null,
     title text check (char_length(title) <= 200),
     status text not null default 'active' check (status in ('active', 'closed')),
@@ -48,7 +52,8 @@ create table public.conversations (
     last_message_at timestamptz,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    deleted_at timestamptz
+    deleted_at timestamptz,
+    check (user_id is null or visitor_id is null)
 );
 
 comment on table public.conversations is 'Chats between a person and chat_agent.';
@@ -64,6 +69,8 @@ create table public.messages (
     role text not null check (role in ('user', 'assistant', 'system')),
     content text not null check (char_length(content) between 1 and 32000),
     run_id uuid,
+    -- The step of that run which was asked, or which answered.
+    step text check (char_length(step) <= 100),
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     created_at timestamptz not null default now()
 );
@@ -73,6 +80,8 @@ comment on table public.messages is 'What was said in a conversation, oldest fir
 create index messages_conversation on public.messages (conversation_id, created_at, id);
 create index messages_owner on public.messages (user_id, created_at desc);
 create index messages_newest on public.messages (created_at desc);
+-- A step asks once and answers once.
+create unique index messages_of_step on public.messages (run_id, step, role) where step is not null;
 
 create table public.agent_logs (
     id uuid primary key default gen_random_uuid(),

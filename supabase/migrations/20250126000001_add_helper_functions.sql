@@ -36,8 +36,26 @@ grant execute on function public.iso_utc(timestamptz) to service_role;
 create trigger leads_touch before update on public.leads
 for each row execute function public.touch_version();
 
-create trigger conversations_touch before update on public.conversations
+-- A new message is no change of the conversation that another change could get lost in.
+create trigger conversations_touch before update of title, status, lead_id, metadata, deleted_at on public.conversations
 for each row execute function public.touch_version();
+
+-- Keeps last_message_at true whoever writes. As the owner of the table: a browser may not write that column.
+create function public.touch_conversation() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    update public.conversations
+    set last_message_at = greatest(last_message_at, new.created_at) where id = new.conversation_id;
+    return null;
+end
+$$;
+
+revoke execute on function public.touch_conversation() from public, anon, authenticated;
+
+create trigger messages_touch after insert on public.messages
+for each row execute function public.touch_conversation();
 
 -- Leads whose words match a question, best first; lead_agent ranks them further. A null p_user_id means: of everybody.
 create function public.search_leads(p_user_id uuid, p_terms text[], p_limit integer) returns setof public.leads

@@ -38,6 +38,105 @@ as $$
     from jsonb_array_elements(p_output -> 'recommendations') as r (item)
 $$;
 
+-- A message in a stored conversation of the run's user; or of anybody's, where nobody's name was given: a service, or a
+-- visitor, whose right to it was checked. Kept once a step.
+create function public.say(
+    p_conversation_id uuid, p_user_id uuid, p_role text, p_content text, p_run_id uuid, p_step text,
+    p_metadata jsonb, p_id uuid
+) returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.messages (id, conversation_id, user_id, role, content, run_id, step, metadata, created_at)
+    select p_id, c.id, c.user_id, p_role, p_content, p_run_id, p_step, p_metadata, clock_timestamp()
+    from public.conversations as c
+    where
+        c.id = p_conversation_id
+        and c.deleted_at is null
+        and (p_user_id is null or c.user_id = p_user_id)
+        and char_length(p_content) > 0
+    on conflict do nothing
+$$;
+
+-- The conversation that an input of chat_agent names. It was checked to be a UUID, in any form that is one.
+create function public.named_conversation(p_input jsonb) returns uuid
+language sql immutable parallel safe
+set search_path = ''
+as $$ select replace(lower(p_input ->> 'conversation_id'), 'urn:uuid:', '')::uuid $$;
+
+-- What is asked stands in the conversation from the moment on in which the run is kept, under the run's own id.
+create function public.say_question() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    perform public.say(
+        public.named_conversation(new.input), new.user_id, 'user',
+        left(btrim(new.input ->> 'message', E' \t\r\n'), 32000), new.id, new.step, '{}', new.id
+    );
+    return null;
+end
+$$;
+
+create trigger runs_said after insert on public.runs
+for each row when (
+    new.kind = 'agent' and new.agent_type = 'chat_agent' and new.input ->> 'conversation_id' is not null
+)
+execute function public.say_question();
+
+-- The reply; and the question of a workflow's step, which was not known before.
+create function public.apply_reply(p_user_id uuid, p_step public.run_steps) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_conversation_id uuid := public.named_conversation(p_step.input);
+begin
+    if v_conversation_id is null then
+        return;
+    end if;
+    perform public.say(
+        v_conversation_id, p_user_id, 'user', left(btrim(p_step.input ->> 'message', E' \t\r\n'), 32000),
+        p_step.run_id, p_step.key, '{}', gen_random_uuid()
+    );
+    perform public.say(
+        v_conversation_id, p_user_id, 'assistant', p_step.output ->> 'reply', p_step.run_id, p_step.key,
+        p_step.output - 'reply' || jsonb_build_object('provider', p_step.provider, 'model', p_step.model),
+        gen_random_uuid()
+    );
+end
+$$;
+
+-- What was said before a step's question, oldest first, at most so many. Null where the conversation is out of reach.
+create function public.conversation_history(
+    p_conversation_id uuid, p_user_id uuid, p_run_id uuid, p_step text, p_limit integer
+) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select (
+        select coalesce(
+            jsonb_agg(jsonb_build_object('role', h.role, 'content', h.content) order by h.created_at, h.id), '[]'
+        )
+        from (
+            select m.id, m.role, m.content, m.created_at
+            from public.messages as m
+            where
+                m.conversation_id = c.id
+                and m.role in ('user', 'assistant')
+                and (m.run_id, m.step) is distinct from (p_run_id, p_step)
+                and m.created_at <= coalesce((
+                    select q.created_at from public.messages as q
+                    where q.run_id = p_run_id and q.step = p_step and q.role = 'user'
+                ), 'infinity')
+            order by m.created_at desc, m.id desc
+            limit least(greatest(p_limit, 1), 200)
+        ) as h
+    )
+    from public.conversations as c
+    where c.id = p_conversation_id and c.deleted_at is null and (p_user_id is null or c.user_id = p_user_id)
+$$;
+
 create function public.apply_step_result() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -50,6 +149,8 @@ begin
             if new.output ->> 'lead_id' is not null then
                 perform public.apply_lead_result(v_user_id, new.run_id, new.output);
             end if;
+        when 'chat_agent' then
+            perform public.apply_reply(v_user_id, new);
         when 'recommendation_agent' then
             perform public.apply_recommendations(v_user_id, new.run_id, new.output);
         else
@@ -64,7 +165,8 @@ create trigger run_steps_applied after update of status on public.run_steps
 for each row when (
     new.status = 'completed' and old.status <> 'completed'
     and new.agent_type in (
-        'lead_agent', 'recommendation_agent', 'content_agent', 'brand_design_agent', 'digital_marketing_agent'
+        'chat_agent', 'lead_agent', 'recommendation_agent', 'content_agent', 'brand_design_agent',
+        'digital_marketing_agent'
     )
 )
 execute function public.apply_step_result();
@@ -72,10 +174,19 @@ execute function public.apply_step_result();
 revoke execute on function
 public.apply_lead_result(uuid, uuid, jsonb),
 public.apply_recommendations(uuid, uuid, jsonb),
+public.say(uuid, uuid, text, text, uuid, text, jsonb, uuid),
+public.named_conversation(jsonb),
+public.say_question(),
+public.apply_reply(uuid, public.run_steps),
+public.conversation_history(uuid, uuid, uuid, text, integer),
 public.apply_step_result()
 from public, anon, authenticated;
 
 grant execute on function
 public.apply_lead_result(uuid, uuid, jsonb),
-public.apply_recommendations(uuid, uuid, jsonb)
+public.apply_recommendations(uuid, uuid, jsonb),
+public.say(uuid, uuid, text, text, uuid, text, jsonb, uuid),
+public.named_conversation(jsonb),
+public.apply_reply(uuid, public.run_steps),
+public.conversation_history(uuid, uuid, uuid, text, integer)
 to service_role;

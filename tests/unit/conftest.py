@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.conversations import ConversationReader, NoConversations
 from pixelbloom.agents.leads import LeadReader, NoLeads
 from pixelbloom.config import Settings
 from pixelbloom.models.control import CallControl
@@ -57,7 +58,12 @@ class World:
     def manager(self, **changes: object) -> ModelManager:
         return ModelManager(self.settings(**changes), self.calls.append)
 
-    def context(self, manager: ModelManager | None = None, leads: LeadReader | None = None) -> AgentContext:
+    def context(
+        self,
+        manager: ModelManager | None = None,
+        leads: LeadReader | None = None,
+        conversations: ConversationReader | None = None,
+    ) -> AgentContext:
         return AgentContext(
             run_id=uuid4(),
             step="only",
@@ -67,6 +73,7 @@ class World:
             control=CallControl(60),
             stream=Witness(),
             leads=leads or NoLeads(),
+            conversations=conversations or NoConversations(),
         )
 
     @property

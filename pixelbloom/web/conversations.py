@@ -1,0 +1,280 @@
+"""`/api/conversations`: chats with chat_agent."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
+from pixelbloom.runs.run import iso, parse_time
+from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
+from pixelbloom.web import conversation_schemas as shown_examples
+from pixelbloom.web import examples
+from pixelbloom.web.caller import authenticate_or_visitor, principal
+from pixelbloom.web.conversation_schemas import (
+    ConversationBody,
+    ConversationChanges,
+    ConversationPage,
+    ConversationPath,
+    ConversationRequest,
+    ConversationsQuery,
+    ConversationWithMessages,
+    MessageAnswer,
+    MessagePage,
+    MessageRequest,
+    MessagesQuery,
+)
+from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, nothing, success
+from pixelbloom.web.preferences import wait_seconds
+from pixelbloom.web.row_access import owner, text_or_none, whose_rows
+from pixelbloom.web.schemas import SubmissionTerms, uuid_or_none
+from pixelbloom.web.services import services
+from pixelbloom.web.submitting import submitted, terms
+from pixelbloom.web.versions import changed, versioned
+
+conversations = APIBlueprint(
+    "conversations",
+    __name__,
+    url_prefix="/api/conversations",
+    abp_tags=[Tag(name="Conversations", description="Chats with chat_agent.")],
+    abp_security=SECURITY,
+)
+conversations.before_request(
+    authenticate_or_visitor("add_conversation", "get_conversation", "add_message", "list_messages")
+)
+
+_NO_SUCH = "There is no such conversation, or it is not yours."
+#: Messages that come with a conversation.
+NEWEST = 50
+
+
+@conversations.post(
+    "",
+    summary="Begin a conversation",
+    operation_id="addConversation",
+    responses={
+        **success(ConversationBody, shown_examples.CONVERSATION, status=201, headers=("ETag",)),
+        **failures(400, 401, 403, 413, 429, 500, 503),
+    },
+)
+def add_conversation(body: ConversationRequest) -> Response:
+    """Keeps it. Visitors may, at VISITOR_MESSAGE_LIMIT."""
+    caller = principal()
+    services().visitor_limits.count_message(caller)
+    row = {
+        "user_id": text_or_none(owner(body.user_id)),
+        "visitor_id": text_or_none(caller.visitor_id),
+        "lead_id": text_or_none(body.lead_id),
+        "title": body.title,
+        "metadata": body.metadata,
+    }
+    if body.lead_id is not None:
+        _check_lead(body.lead_id, row)
+    response = _answer(services().conversations.add(row))
+    response.status_code = 201
+    return response
+
+
+@conversations.get(
+    "",
+    summary="List conversations",
+    operation_id="listConversations",
+    responses={
+        **success(ConversationPage, {"items": [shown_examples.CONVERSATION], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
+    """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    wanted = {"user_id": whose_rows(query.user_id), "status": query.status, "lead_id": query.lead_id}
+    rows = services().conversations.page(
+        limit=query.limit + 1,
+        filters={name: str(value) for name, value in wanted.items() if value is not None},
+        between=(iso(query.created_after), iso(query.created_before)),
+        words=query.q,
+        before=read_cursor(query.cursor) if query.cursor else None,
+    )
+    shown = rows[: query.limit]
+    return {"items": [_shown(row) for row in shown], "next_cursor": _cursor(rows, query.limit)}
+
+
+@conversations.get(
+    "/<conversation_id>",
+    summary="Get a conversation",
+    operation_id="getConversation",
+    responses={
+        **success(ConversationWithMessages, shown_examples.WITH_MESSAGES, headers=("ETag",)),
+        **failures(401, 404, 500, 503),
+    },
+)
+def get_conversation(path: ConversationPath) -> Response:
+    """With its newest messages."""
+    row = _theirs(path.conversation_id, messages=NEWEST + 1)
+    found = row["messages"]
+    shown = {
+        **_shown(row),
+        "messages": [_message(message) for message in reversed(found[:NEWEST])],
+        "messages_cursor": _cursor(found, NEWEST),
+    }
+    return versioned(shown, row["version"])
+
+
+@conversations.patch(
+    "/<conversation_id>",
+    summary="Change a conversation",
+    operation_id="changeConversation",
+    responses={
+        **success(ConversationBody, shown_examples.CONVERSATION, headers=("ETag",)),
+        **failures(400, 401, 404, 409, 413, 500, 503),
+    },
+    openapi_extensions={"parameters": [IF_MATCH]},
+)
+def change_conversation(path: ConversationPath, body: ConversationChanges) -> Response:
+    """The fields that are given. A closed one takes no messages until it is active again."""
+    row = _theirs(path.conversation_id)
+    return _answer(changed(row, body.model_dump(mode="json", exclude_unset=True), services().conversations.change))
+
+
+@conversations.delete(
+    "/<conversation_id>",
+    summary="Remove a conversation",
+    operation_id="removeConversation",
+    responses={**nothing("It is gone, and its messages with it."), **failures(401, 404, 409, 500, 503)},
+    openapi_extensions={"parameters": [IF_MATCH]},
+)
+def remove_conversation(path: ConversationPath) -> tuple[str, int]:
+    """It is seen no more, and `conversation_deleted` is told."""
+    changed(_theirs(path.conversation_id), {"deleted_at": "now"}, services().conversations.change)
+    return "", 204
+
+
+@conversations.get(
+    "/<conversation_id>/messages",
+    summary="List the messages of a conversation",
+    operation_id="listMessages",
+    responses={
+        **success(MessagePage, {"items": [shown_examples.REPLY, shown_examples.QUESTION], "next_cursor": None}),
+        **failures(400, 401, 404, 500, 503),
+    },
+)
+def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any]:
+    """Newest first."""
+    row = _theirs(path.conversation_id)
+    rows = services().conversations.messages(
+        UUID(row["id"]),
+        limit=query.limit + 1,
+        after=iso(query.created_after),
+        before=read_cursor(query.cursor) if query.cursor else None,
+    )
+    return {"items": [_message(row) for row in rows[: query.limit]], "next_cursor": _cursor(rows, query.limit)}
+
+
+@conversations.post(
+    "/<conversation_id>/messages",
+    summary="Say something, and let chat_agent reply",
+    operation_id="addMessage",
+    responses={
+        **success(
+            MessageAnswer,
+            shown_examples.ANSWERED,
+            status=201,
+            description="The message and the run are kept.",
+            headers=("Preference-Applied",),
+        ),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
+    },
+    openapi_extensions={"parameters": examples.INVOKE_HEADERS},
+)
+def add_message(path: ConversationPath, body: MessageRequest) -> Response:
+    """Keeps the message and a run of chat_agent, which reads what was said before; its reply becomes a message.
+
+    `Prefer: wait=N` holds the answer until the reply is there or N seconds pass. With an `Idempotency-Key` the same
+    message is kept once. Visitors may, at VISITOR_MESSAGE_LIMIT.
+    """
+    caller, row = principal(), _theirs(path.conversation_id)
+    user_id = UUID(row["user_id"]) if row["user_id"] else None
+    if caller.kind != "visitor" and not caller.may_act_for(user_id):
+        raise Forbidden("Only the one whose conversation it is, or a service, may speak in it.")
+    if row["status"] == "closed":
+        raise Conflict("The conversation is closed; set its status to active first.")
+    services().visitor_limits.count_message(caller)
+    wanted = Submission(
+        agent_type="chat_agent",
+        input={"conversation_id": row["id"], "message": body.content},
+        **{**terms(SubmissionTerms(metadata=body.metadata)), "user_id": user_id},
+    )
+    seconds = wait_seconds(request.headers.get("Prefer"))
+    accepted = submitted(lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type)
+    response: Response = jsonify(_answered(row["id"], accepted, waited=seconds is not None))
+    response.status_code = 201
+    if seconds is not None:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+    return response
+
+
+def _answered(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict[str, Any]:
+    reply = services().conversations.reply(accepted.id) if waited and accepted.status == "completed" else None
+    return {
+        "conversation_id": conversation_id,
+        # The database keeps a question under the id of its run.
+        "message_id": str(accepted.id),
+        "request_id": str(accepted.id),
+        "status": str(accepted.status),
+        "reply": _message(reply) if reply else None,
+        "error": accepted.error,
+    }
+
+
+def _theirs(text: str, *, messages: int = 0) -> dict[str, Any]:
+    """The conversation, where the caller may see it. Raises NotFound."""
+    conversation_id = uuid_or_none(text)
+    row = services().conversations.find(conversation_id, messages=messages) if conversation_id else None
+    if row is None or not _may_see(row):
+        raise NotFound(_NO_SUCH)
+    return row
+
+
+def _may_see(row: dict[str, Any]) -> bool:
+    caller = principal()
+    if caller.kind == "visitor":
+        return bool(row["visitor_id"] == str(caller.visitor_id))
+    return services().roles.may_read(caller, UUID(row["user_id"]) if row["user_id"] else None)
+
+
+def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:
+    """Raises InvalidInput where the lead is not of the same owner."""
+    lead = services().leads.find(lead_id)
+    if lead is None or any(lead[name] != row[name] for name in ("user_id", "visitor_id")):
+        raise InvalidInput(
+            "There is no such lead of the conversation's owner; leave lead_id out.",
+            [FieldError("lead_id", "is not a lead of the same owner")],
+        )
+
+
+def _cursor(rows: list[dict[str, Any]], limit: int) -> str | None:
+    return write_cursor(rows[limit - 1]) if len(rows) > limit else None
+
+
+def _answer(row: dict[str, Any]) -> Response:
+    return versioned(_shown(row), row["version"])
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    shown = {name: row[name] for name in shown_examples.CONVERSATION if name != "conversation_id"}
+    for name in ("last_message_at", "created_at", "updated_at"):
+        shown[name] = iso(parse_time(row[name]))
+    return {"conversation_id": row["id"], **shown}
+
+
+def _message(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "message_id": row["id"],
+        "conversation_id": row["conversation_id"],
+        "user_id": row["user_id"],
+        "role": row["role"],
+        "content": row["content"],
+        "request_id": row["run_id"],
+        "metadata": row["metadata"],
+        "created_at": iso(parse_time(row["created_at"])),
+    }

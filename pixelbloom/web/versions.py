@@ -1,0 +1,39 @@
+"""Changes that do not undo each other: every row has a version, which is its ETag."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from flask import Response, jsonify, request
+
+from pixelbloom.errors import Conflict, InvalidInput
+
+
+def changed(
+    row: dict[str, Any],
+    changes: Mapping[str, Any],
+    change: Callable[[UUID, int, Mapping[str, Any]], dict[str, Any] | None],
+) -> dict[str, Any]:
+    """The row after these changes; `change` makes them on that version alone.
+
+    Raises InvalidInput for a broken If-Match, and Conflict where somebody was faster.
+    """
+    seen, version = request.headers.get("If-Match"), row["version"]
+    if seen not in (None, "*"):
+        if not (seen.startswith('"') and seen.endswith('"') and seen[1:-1].isdigit()):
+            raise InvalidInput('The header If-Match must be an ETag as we gave it, like "3".')
+        if int(seen[1:-1]) != version:
+            raise Conflict(f"It was changed meanwhile, to version {version}; look at it and try again.")
+    if not changes:
+        return row
+    after = change(UUID(row["id"]), version, changes)
+    if after is None:
+        raise Conflict("It was changed at the same moment; look at it and try again.")
+    return after
+
+
+def versioned(shown: Mapping[str, Any], version: int) -> Response:
+    """An answer about one row, with its ETag."""
+    response: Response = jsonify(shown)
+    response.headers["ETag"] = f'"{version}"'
+    return response

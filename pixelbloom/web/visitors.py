@@ -1,0 +1,50 @@
+"""`/api/visitors`: sessions of people who look at the website and are not signed in."""
+
+from typing import Any
+
+import structlog
+from flask import request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Forbidden
+from pixelbloom.runs.run import iso
+from pixelbloom.web import conversation_schemas
+from pixelbloom.web.conversation_schemas import SessionBody
+from pixelbloom.web.openapi import failures, success
+from pixelbloom.web.services import services
+
+log = structlog.get_logger(__name__)
+
+visitors = APIBlueprint(
+    "visitors",
+    __name__,
+    url_prefix="/api/visitors",
+    abp_tags=[Tag(name="Visitors", description="People who are not signed in.")],
+    abp_security=[],
+)
+
+
+@visitors.post(
+    "/sessions",
+    summary="Begin a visitor's session",
+    operation_id="beginVisitorSession",
+    responses={
+        **success(SessionBody, conversation_schemas.SESSION, status=201),
+        **failures(403, 429, 500, 503),
+    },
+)
+def begin_session() -> tuple[dict[str, Any], int]:
+    """Gives a token for 24 hours, without signing in. With it a visitor may leave leads and chat, and nothing else:
+    `POST /api/leads`, `POST /api/conversations`, and the messages of those conversations.
+    """
+    parts = services()
+    if not parts.settings.visitors:
+        raise Forbidden("Visitors are not let in here; sign in.")
+    parts.visitor_limits.sessions.count(request.remote_addr or "unknown")
+    token, visitor = parts.visitors.begin()
+    log.info("visitor_session_begun", visitor_id=str(visitor.visitor_id))
+    return {
+        "session_id": str(visitor.visitor_id),
+        "token": token,
+        "expires_at": iso(visitor.expires_at),
+    }, 201
