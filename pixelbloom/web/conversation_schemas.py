@@ -157,7 +157,7 @@ class ConversationWithMessages(ConversationBody):
     messages_cursor: str | None = Field(description="For the messages before these; null where there are none.")
 
 
-class ConversationPage(Shape):
+class ConversationsPage(Shape):
     """Conversations, newest first."""
 
     items: list[ConversationBody]

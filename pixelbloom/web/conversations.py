@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, FieldError, Forbidden, InvalidInput, NotFound
+from pixelbloom.errors import Conflict, Forbidden, NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
 from pixelbloom.web import conversation_schemas as shown_examples
@@ -15,9 +15,9 @@ from pixelbloom.web.caller import authenticate_or_visitor, principal
 from pixelbloom.web.conversation_schemas import (
     ConversationBody,
     ConversationChanges,
-    ConversationPage,
     ConversationPath,
     ConversationRequest,
+    ConversationsPage,
     ConversationsQuery,
     ConversationWithMessages,
     MessageAnswer,
@@ -55,7 +55,7 @@ NEWEST = 50
     operation_id="addConversation",
     responses={
         **success(ConversationBody, shown_examples.CONVERSATION, status=201, headers=("ETag",)),
-        **failures(400, 401, 403, 413, 429, 500, 503),
+        **failures(400, 401, 403, 404, 413, 429, 500, 503),
     },
 )
 def add_conversation(body: ConversationRequest) -> Response:
@@ -81,7 +81,7 @@ def add_conversation(body: ConversationRequest) -> Response:
     summary="List conversations",
     operation_id="listConversations",
     responses={
-        **success(ConversationPage, {"items": [shown_examples.CONVERSATION], "next_cursor": None}),
+        **success(ConversationsPage, {"items": [shown_examples.CONVERSATION], "next_cursor": None}),
         **failures(400, 401, 403, 500, 503),
     },
 )
@@ -243,13 +243,10 @@ def _may_see(row: dict[str, Any]) -> bool:
 
 
 def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:
-    """Raises InvalidInput where the lead is not of the same owner."""
+    """Raises NotFound where the lead is not of the same owner."""
     lead = services().leads.find(lead_id)
     if lead is None or any(lead[name] != row[name] for name in ("user_id", "visitor_id")):
-        raise InvalidInput(
-            "There is no such lead of the conversation's owner; leave lead_id out.",
-            [FieldError("lead_id", "is not a lead of the same owner")],
-        )
+        raise NotFound("There is no such lead of the conversation's owner; leave lead_id out.")
 
 
 def _cursor(rows: list[dict[str, Any]], limit: int) -> str | None:

@@ -223,9 +223,9 @@ def test_bad_input_is_refused_and_says_which(user: Api, web: Api) -> None:
     lead = web.as_user().request("POST", "/api/leads", json={"name": "Ada"}).json()["lead_id"]
     path = f"{PATH}/{conversation['conversation_id']}"
 
+    is_error(user.request("POST", PATH, json={"lead_id": lead}), 404, "NOT_FOUND")
     for method, where, body, field in (
         ("POST", PATH, {"title": ""}, "title"),
-        ("POST", PATH, {"lead_id": lead}, "lead_id"),
         ("POST", PATH, {"lead_id": "x"}, "lead_id"),
         ("POST", PATH, {"user_id": "x"}, "user_id"),
         ("POST", PATH, {"visitor_id": str(uuid4())}, "visitor_id"),

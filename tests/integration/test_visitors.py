@@ -58,7 +58,7 @@ def test_a_visitor_chats_and_leaves_a_lead(web: Api) -> None:
         is_error(stranger.get(path), 404, "NOT_FOUND")
         is_error(stranger.get(f"{path}/messages"), 404, "NOT_FOUND")
         is_error(stranger.request("POST", f"{path}/messages", json={"content": "x"}), 404, "NOT_FOUND")
-    is_error(other.request("POST", "/api/conversations", json=body), 400, "BAD_REQUEST")
+    is_error(other.request("POST", "/api/conversations", json=body), 404, "NOT_FOUND")
     is_error(anybody.request("POST", "/api/leads", json={"name": "x", "user_id": str(uuid4())}), 403, "FORBIDDEN")
     admin = web.as_user(admin=True)
     assert admin.get(path).json()["visitor_id"] == conversation["visitor_id"]
