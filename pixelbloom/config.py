@@ -165,7 +165,8 @@ class Settings(BaseSettings):
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
     notification_retention_days: float = Field(90, gt=0, le=36_500)
 
-    # Visitors who are not signed in
+    # Whoever is not signed in
+    quote_rate_limit: RateLimit = "60/minute"
     visitors: bool = True
     visitor_session_limit: RateLimit = "20/hour"
     visitor_lead_limit: RateLimit = "5/hour"

@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from pixelbloom.errors import ConfigurationError
-from pixelbloom.seed.ledger import ledger, packages
+from pixelbloom.seed.ledger import campaigns, ledger, packages
 from pixelbloom.seed.people import people, recommendations, talks
 from pixelbloom.seed.plan import Plan, Row
 from pixelbloom.seed.work import notifications, runs
@@ -36,6 +36,7 @@ def demo(connection: psycopg.Connection, plan: Plan, now: datetime | None = None
         _quietly(connection)
         added = {"pricing_packages": _add(connection, "pricing_packages", packages(plan))}
         named = connection.execute("select name, id from public.pricing_packages").fetchall()
+        added["pricing_campaigns"] = _add(connection, "pricing_campaigns", campaigns(plan, dict(named)))
         found = people(plan)
         conversations, messages, chats = talks(plan, found)
         subscriptions, invoices = ledger(plan, found, dict(named))
@@ -115,7 +116,8 @@ def _add(connection: psycopg.Connection, table: str, rows: Sequence[Row]) -> int
 
 
 def _plain(value: Any) -> Any:
-    return Jsonb(value) if isinstance(value, dict | list) else value
+    array = isinstance(value, list) and any(isinstance(item, UUID) for item in value)
+    return Jsonb(value) if isinstance(value, dict | list) and not array else value
 
 
 def _moment(table: str, row: Row) -> datetime:

@@ -38,6 +38,20 @@ def packages(plan: Plan) -> list[Row]:
     ]
 
 
+def campaigns(plan: Plan, package_ids: dict[str, UUID]) -> list[Row]:
+    """Codes that make them cheaper: one for everything, one that has ended, and one for the large package."""
+    dice = plan.dice("campaigns")
+    welcome = {"code": "WELCOME20", "discount_type": "percentage", "discount_value": Decimal(20)}
+    spring = {"code": "SPRING50", "discount_type": "percentage", "discount_value": Decimal(50)}
+    studio = {"code": "STUDIO500", "discount_type": "fixed", "discount_value": Decimal(500)}
+    rest: Row = {"currency": "usd", "package_ids": None, "max_uses": None, "ends_at": None}
+    return [
+        {"id": dice.uuid(), **rest, **welcome, "max_uses": 500},
+        {"id": dice.uuid(), **rest, **spring, "ends_at": plan.end - 6 * MONTH},
+        {"id": dice.uuid(), **rest, **studio, "package_ids": [package_ids["Studio"]]},
+    ]
+
+
 def ledger(plan: Plan, found: list[Person], package_ids: dict[str, UUID]) -> tuple[list[Row], list[Row]]:
     """Subscriptions and their invoices, of the owner, of converted leads and of older customers."""
     dice = plan.dice("ledger")

@@ -16,6 +16,7 @@ from pixelbloom.web.conversations import conversations
 from pixelbloom.web.health import health
 from pixelbloom.web.leads import leads
 from pixelbloom.web.notifications import notifications
+from pixelbloom.web.pricing import pricing
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.revenue_analytics import revenue_analytics
 from pixelbloom.web.runs import runs
@@ -78,7 +79,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     for blueprint in (
         *(health, metrics.metrics, agents, runs, workflows, workflow_runs, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
-        *(leads, conversations, visitors, notifications),
+        *(leads, conversations, visitors, pricing, notifications),
     ):
         app.register_api(blueprint)
     openapi.register_docs(app)

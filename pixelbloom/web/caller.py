@@ -26,6 +26,18 @@ def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
     return check
 
 
+def authenticate_if_named() -> None:
+    """Before a request that nobody needs a token for: one that is sent must verify all the same."""
+    header = request.headers.get("Authorization")
+    g.principal = services().verifier.verify(bearer_token(header)) if header is not None else None
+
+
+def caller_or_address() -> str:
+    """Whom to count: the caller, or the network address of one who sent no token."""
+    found: Principal | None = g.principal
+    return found.caller if found is not None else f"address:{request.remote_addr}"
+
+
 def principal() -> Principal:
     """Who calls."""
     found: Principal = g.principal

@@ -20,6 +20,7 @@ from pixelbloom.web import (
     conversation_schemas,
     lead_schemas,
     notification_schemas,
+    pricing_schemas,
     schedule_schemas,
     schemas,
     workflow_schemas,
@@ -47,6 +48,7 @@ _SHAPES = (
     lead_schemas,
     conversation_schemas,
     notification_schemas,
+    pricing_schemas,
 )
 _REF = "#/components/schemas/"
 #: The page's own scripts and styles, and nothing from elsewhere.

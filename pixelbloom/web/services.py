@@ -21,12 +21,13 @@ from pixelbloom.store.conversations import ConversationStore
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.lead_rows import LeadRows
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
+from pixelbloom.store.pricing import PricingStore
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
 from pixelbloom.store.webhooks import WebhookStore
 from pixelbloom.store.workflows import WorkflowStore
-from pixelbloom.web.limits import SubmissionLimit, VisitorLimits
+from pixelbloom.web.limits import RateLimit, SubmissionLimit, VisitorLimits
 from pixelbloom.web.readiness import Readiness, probes
 from pixelbloom.web.realtime.hub import Hub
 
@@ -48,9 +49,11 @@ class Services:
     webhooks: WebhookStore
     submission_limit: SubmissionLimit
     visitor_limits: VisitorLimits
+    quote_limit: RateLimit
     analytics: AnalyticsStore
     leads: LeadRows
     conversations: ConversationStore
+    pricing: PricingStore
     notifications: NotificationStore
     broadcasts: BroadcastStore
     hub: Hub
@@ -82,9 +85,11 @@ def build(settings: Settings) -> Services:
         visitor_limits=VisitorLimits(
             settings.visitor_session_limit, settings.visitor_lead_limit, settings.visitor_message_limit, redis
         ),
+        quote_limit=RateLimit(settings.quote_rate_limit, redis, "quotes"),
         analytics=AnalyticsStore(gateway),
         leads=LeadRows(gateway),
         conversations=ConversationStore(gateway),
+        pricing=PricingStore(gateway),
         notifications=NotificationStore(gateway),
         broadcasts=BroadcastStore(gateway),
         hub=hub,

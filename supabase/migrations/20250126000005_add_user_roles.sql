@@ -69,3 +69,6 @@ using ((select public.is_admin()));
 
 create policy pricing_campaigns_admin on public.pricing_campaigns for select to authenticated
 using ((select public.is_admin()));
+
+create policy campaign_redemptions_admin on public.campaign_redemptions for select to authenticated
+using ((select public.is_admin()));

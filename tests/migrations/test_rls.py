@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
-OWNER, OTHER, ADMIN, PROMOTED = uuid4(), uuid4(), uuid4(), uuid4()
+OWNER, OTHER, ADMIN, PROMOTED, CAMPAIGN = uuid4(), uuid4(), uuid4(), uuid4(), uuid4()
 
 #: One row of the owner's in each table that belongs to somebody.
 OWNED = {
@@ -43,7 +43,13 @@ ADMIN_ONLY = {
     "agent_logs": {"agent_type": "chat_agent", "event": "ran"},
     "broadcasts": {"notification": json.dumps({})},
     "model_metrics": {"agent_type": "chat_agent", "provider": "ollama", "outcome": "ok", "latency_ms": 1},
-    "pricing_campaigns": {"code": f"CODE{uuid4().hex[:8]}", "discount_type": "percentage", "discount_value": 10},
+    "pricing_campaigns": {
+        "id": str(CAMPAIGN),
+        "code": f"CODE{uuid4().hex[:8]}",
+        "discount_type": "percentage",
+        "discount_value": 10,
+    },
+    "campaign_redemptions": {"campaign_id": str(CAMPAIGN), "redemption_key": "k"},
 }
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from pixelbloom.events import domain
+
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 
 SPEC_FILES = [
@@ -37,6 +39,7 @@ TABLES = {
     "model_metrics",
     "pricing_packages",
     "pricing_campaigns",
+    "campaign_redemptions",
     "user_subscriptions",
     "invoices",
     "stripe_events",
@@ -80,6 +83,14 @@ def test_every_table_has_row_level_security(db: psycopg.Connection) -> None:
     ).fetchall()
     assert {name for name, _ in rows} >= TABLES
     assert [name for name, secured in rows if not secured] == []
+
+
+def test_the_page_about_the_data_names_every_table_and_event(db: psycopg.Connection) -> None:
+    tables = db.execute("select tablename from pg_tables where schemaname = 'public'").fetchall()
+    page = (MIGRATIONS.parents[1] / "docs" / "data-model.md").read_text()
+
+    assert [name for (name,) in tables if f"| `{name}` |" not in page] == []
+    assert [name for name in domain.TYPES if f"`{name}`" not in page] == []
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])

@@ -1,0 +1,74 @@
+"""`/api/pricing`: what can be bought, and for how much. Nobody needs a token for it."""
+
+from typing import Any
+
+from flask import Response, jsonify
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import NotFound
+from pixelbloom.web import pricing_schemas
+from pixelbloom.web.caller import authenticate_if_named, caller_or_address
+from pixelbloom.web.openapi import failures, success
+from pixelbloom.web.pricing_schemas import PackageList, QuoteBody, QuoteRequest
+from pixelbloom.web.services import services
+
+pricing = APIBlueprint(
+    "pricing",
+    __name__,
+    url_prefix="/api/pricing",
+    abp_tags=[Tag(name="Pricing", description="Packages and campaigns.")],
+    abp_security=[{}, {"bearer": []}],
+)
+pricing.before_request(authenticate_if_named)
+
+#: Browsers and proxies may keep the packages for so many seconds.
+KEEP_SECONDS = 60
+_WHY_NOT = {
+    "unknown": "There is no such code.",
+    "inactive": "This code is not in use.",
+    "not_started": "This code is not valid yet.",
+    "expired": "This code is no longer valid.",
+    "used_up": "This code has been used as often as it may be.",
+    "wrong_package": "This code is not for this package.",
+    "wrong_currency": "This code is not for prices in this currency.",
+}
+
+
+@pricing.get(
+    "/packages",
+    summary="List the packages",
+    operation_id="listPackages",
+    responses={
+        **success(PackageList, {"items": [pricing_schemas.PACKAGE], "next_cursor": None}),
+        **failures(401, 500, 503),
+    },
+)
+def list_packages() -> Response:
+    """What can be bought, in the order in which it is to be shown."""
+    items = [{"package_id": row.pop("id"), **row} for row in services().pricing.packages()]
+    response: Response = jsonify({"items": items, "next_cursor": None})
+    response.headers["Cache-Control"] = f"public, max-age={KEEP_SECONDS}"
+    return response
+
+
+@pricing.post(
+    "/quote",
+    summary="Ask for a price",
+    operation_id="quotePackage",
+    responses={
+        **success(QuoteBody, pricing_schemas.QUOTE),
+        **failures(400, 401, 404, 413, 429, 500, 503),
+    },
+)
+def quote_package(body: QuoteRequest) -> dict[str, Any]:
+    """What a package costs now, with a campaign's code where one is given; `campaign` says why a code does not apply.
+    Asking uses nothing up. At most QUOTE_RATE_LIMIT, so that codes cannot be guessed.
+    """
+    services().quote_limit.count(caller_or_address())
+    quote = services().pricing.quote(body.package_id, body.campaign_code)
+    if quote is None:
+        raise NotFound("There is no such package; GET /api/pricing/packages lists them.")
+    campaign = quote["campaign"]
+    if campaign is not None:
+        campaign["message"] = _WHY_NOT.get(campaign["reason"])
+    return {name: quote[name] for name in pricing_schemas.QUOTE}

@@ -1,0 +1,99 @@
+"""The shapes of requests and answers about prices, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from pixelbloom.web.schemas import Shape, Uuid, read_uuid
+
+_ID = "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d"
+
+PACKAGE: dict[str, Any] = {
+    "package_id": _ID,
+    "name": "Growth",
+    "description": None,
+    "price": 149,
+    "currency": "usd",
+    "billing_interval": "month",
+    "features": ["Three websites", "All agents"],
+}
+QUOTE: dict[str, Any] = {
+    "package_id": _ID,
+    "name": "Growth",
+    "currency": "usd",
+    "billing_interval": "month",
+    "original_price": 149,
+    "discount_amount": 29.8,
+    "final_price": 119.2,
+    "campaign": {
+        "code": "WELCOME20",
+        "applies": True,
+        "reason": None,
+        "message": None,
+        "discount_type": "percentage",
+        "discount_value": 20,
+    },
+}
+
+Interval = Literal["once", "month", "year"]
+Money = Annotated[float, Field(ge=0, description="In major units of the currency.")]
+
+
+class PackageBody(Shape):
+    """Something that can be bought."""
+
+    package_id: Uuid
+    name: str
+    description: str | None
+    price: Money
+    currency: str = Field(description="ISO 4217, in small letters.")
+    billing_interval: Interval
+    features: list[Any]
+
+
+class PackageList(Shape):
+    """All packages, in the order in which they are to be shown."""
+
+    items: list[PackageBody]
+    next_cursor: None = Field(description="There is one page.")
+
+
+class QuoteRequest(Shape):
+    """What is to be bought, and with which code."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"package_id": _ID, "campaign_code": "WELCOME20"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    package_id: Annotated[UUID, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+    campaign_code: str | None = Field(
+        None, min_length=1, max_length=50, pattern=r"^[^\x00]*$", description="Capital and small letters are the same."
+    )
+
+
+class CampaignBody(Shape):
+    """What became of the code."""
+
+    code: str
+    applies: bool
+    reason: (
+        Literal["unknown", "inactive", "not_started", "expired", "used_up", "wrong_package", "wrong_currency"] | None
+    ) = Field(description="Why it does not apply; null where it does.")
+    message: str | None = Field(description="The reason in words.")
+    discount_type: Literal["percentage", "fixed"] | None
+    discount_value: float | None = Field(description="Percent, or major units of the currency.")
+
+
+class QuoteBody(Shape):
+    """What a package costs now."""
+
+    package_id: Uuid
+    name: str
+    currency: str
+    billing_interval: Interval
+    original_price: Money
+    discount_amount: Money
+    final_price: Money
+    campaign: CampaignBody | None = Field(description="Null where no code was given.")

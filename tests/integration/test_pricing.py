@@ -1,0 +1,230 @@
+"""Packages and their prices with campaigns: over HTTP, and a campaign's uses in the database."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.pricing import PricingStore
+from tests.integration.http import Api, is_error
+from tests.stack import Stack
+
+PACKAGES, QUOTE = "/api/pricing/packages", "/api/pricing/quote"
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack) -> Iterator[Api]:
+    started = stack.start("web", env={"QUOTE_RATE_LIMIT": "off"})
+    yield Api(started.url, None, stack.settings)
+    started.stop()
+
+
+@pytest.fixture(scope="module")
+def store(stack: Stack) -> Iterator[PricingStore]:
+    gateway = Gateway(stack.settings)
+    yield PricingStore(gateway)
+    gateway.close()
+
+
+def package(db: psycopg.Connection, price: str = "49.00", **columns: Any) -> UUID:
+    row = {"name": f"P{uuid4().hex}", "price": Decimal(price), **columns}
+    return added(db, "pricing_packages", row)
+
+
+def campaign(db: psycopg.Connection, **columns: Any) -> str:
+    row = {"code": f"C{uuid4().hex[:12]}", "discount_type": "percentage", "discount_value": 20, **columns}
+    added(db, "pricing_campaigns", row)
+    return str(row["code"])
+
+
+def added(db: psycopg.Connection, table: str, row: dict[str, Any]) -> UUID:
+    marks = ", ".join(["%s"] * len(row))
+    query = f"insert into {table} ({', '.join(row)}) values ({marks}) returning id"  # noqa: S608
+    found = db.execute(query, list(row.values())).fetchone()
+    assert found is not None
+    return UUID(str(found[0]))
+
+
+def quoted(web: Api, package_id: UUID, code: str | None = None) -> dict[str, Any]:
+    body = {"package_id": str(package_id), **({"campaign_code": code} if code else {})}
+    answer = web.request("POST", QUOTE, json=body)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def uses(db: psycopg.Connection, code: str) -> int:
+    row = db.execute("select uses from pricing_campaigns where code = %s", [code]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_packages_on_offer_are_public_and_in_their_order(web: Api, db: psycopg.Connection) -> None:
+    ids = [str(package(db, position=-n, features='["One", "Two"]')) for n in (1, 2)]
+    package(db, position=-3, active=False)
+    answer = web.get(PACKAGES)
+
+    assert [item["package_id"] for item in answer.json()["items"]][:2] == ids[::-1]
+    assert answer.json()["items"][0]["price"] == 49
+    assert answer.json()["items"][0]["features"] == ["One", "Two"]
+    assert answer.json()["next_cursor"] is None
+    assert answer.headers["Cache-Control"] == "public, max-age=60"
+    assert web.as_user().get(PACKAGES).json() == answer.json()
+
+
+def test_a_price_without_a_code_and_with_one(web: Api, db: psycopg.Connection) -> None:
+    plain = package(db)
+    code = campaign(db)
+
+    assert quoted(web, plain)["campaign"] is None
+    assert quoted(web, plain)["final_price"] == 49
+    found = quoted(web, plain, code.lower())
+    assert (found["original_price"], found["discount_amount"], found["final_price"]) == (49, 9.8, 39.2)
+    assert (found["campaign"]["code"], found["campaign"]["applies"]) == (code, True)
+    assert (found["campaign"]["reason"], found["campaign"]["message"]) == (None, None)
+    assert uses(db, code) == 0
+
+
+@pytest.mark.parametrize(
+    ("reason", "columns"),
+    [
+        ("inactive", {"active": False}),
+        ("not_started", {"starts_at": "2999-01-01T00:00:00Z"}),
+        ("expired", {"ends_at": "2001-01-01T00:00:00Z"}),
+        ("used_up", {"max_uses": 2, "uses": 2}),
+        ("wrong_package", {"package_ids": []}),
+        ("wrong_currency", {"discount_type": "fixed", "currency": "eur"}),
+    ],
+)
+def test_a_code_that_does_not_apply_says_why(web: Api, db: psycopg.Connection, reason: str, columns: Any) -> None:
+    found = quoted(web, package(db), campaign(db, **columns))
+
+    assert (found["discount_amount"], found["final_price"]) == (0, 49)
+    assert (found["campaign"]["applies"], found["campaign"]["reason"]) == (False, reason)
+    assert found["campaign"]["message"].startswith("This code")
+
+
+def test_a_code_that_nobody_knows_says_so_and_no_more(web: Api, db: psycopg.Connection) -> None:
+    found = quoted(web, package(db), "no such thing")["campaign"]
+
+    assert found == {
+        "code": "no such thing",
+        "applies": False,
+        "reason": "unknown",
+        "message": "There is no such code.",
+        "discount_type": None,
+        "discount_value": None,
+    }
+
+
+def test_a_code_for_this_package_applies_to_it(web: Api, db: psycopg.Connection) -> None:
+    this, other = package(db), package(db)
+    code = campaign(db, package_ids=[this], max_uses=1, starts_at="2001-01-01", ends_at="2999-01-01")
+
+    assert quoted(web, this, code)["campaign"]["applies"]
+    assert quoted(web, other, code)["campaign"]["reason"] == "wrong_package"
+
+
+def test_what_is_off_is_rounded_as_the_currency_can_be_paid_and_never_more_than_the_price(web: Api, db) -> None:
+    tenth = campaign(db, discount_value=Decimal("33.33"))
+    yen, dollars = package(db, "999", currency="jpy"), package(db, "0.05")
+    large = campaign(db, discount_type="fixed", currency="usd", discount_value=1000)
+
+    assert quoted(web, yen, tenth)["discount_amount"] == 333
+    assert quoted(web, dollars, tenth)["discount_amount"] == 0.02
+    assert quoted(web, dollars, large)["final_price"] == 0
+    assert quoted(web, dollars, large)["discount_amount"] == 0.05
+
+
+@given(
+    price=st.decimals(0, 99_999_999, places=2),
+    percent=st.decimals(Decimal("0.01"), 100, places=2),
+    fixed=st.booleans(),
+    currency=st.sampled_from(["usd", "jpy"]),
+)
+@settings(deadline=None, max_examples=60)
+def test_the_price_is_what_decimal_arithmetic_says(stack: Stack, price, percent, fixed, currency) -> None:
+    if currency == "jpy":
+        price, percent = price.to_integral_value(), percent if not fixed else percent.to_integral_value() + 1
+    with psycopg.connect(stack.database_url) as db:
+        package_id = package(db, str(price), currency=currency)
+        kind = {"discount_type": "fixed", "currency": currency} if fixed else {"discount_type": "percentage"}
+        code = campaign(db, discount_value=min(percent, 100), **kind)
+        row = db.execute("select quote_package(%s, %s)::text", [package_id, code]).fetchone()
+        db.rollback()
+    assert row is not None
+    found = json.loads(row[0], parse_float=Decimal, parse_int=Decimal)
+    smallest = Decimal(1) if currency == "jpy" else Decimal("0.01")
+    value = min(percent, Decimal(100))
+    off = min(value, price) if fixed else (price * value / 100).quantize(smallest, ROUND_HALF_UP)
+    assert (found["original_price"], found["discount_amount"], found["final_price"]) == (price, off, price - off)
+
+
+def test_bad_questions_say_what_is_wrong(web: Api, db: psycopg.Connection) -> None:
+    some = str(package(db))
+    for body, field in (
+        ({}, "package_id"),
+        ({"package_id": "x"}, "package_id"),
+        ({"package_id": some, "campaign_code": ""}, "campaign_code"),
+        ({"package_id": some, "campaign_code": "x" * 51}, "campaign_code"),
+        ({"package_id": some, "campaign_code": 7}, "campaign_code"),
+        ({"package_id": some, "price": 1}, "price"),
+    ):
+        found = is_error(web.request("POST", QUOTE, json=body), 400, "BAD_REQUEST")
+        assert [fault["field"] for fault in found["details"]] == [field]
+    is_error(web.request("POST", QUOTE, json={"package_id": str(uuid4())}), 404, "NOT_FOUND")
+    gone = {"package_id": str(package(db, active=False))}
+    is_error(web.request("POST", QUOTE, json=gone), 404, "NOT_FOUND")
+    for method, path in (("GET", PACKAGES), ("POST", QUOTE)):
+        is_error(web.with_token("x").request(method, path, json=gone), 401, "UNAUTHORIZED")
+
+
+def test_questions_are_counted_by_user_and_by_address(stack: Stack, db: psycopg.Connection) -> None:
+    handle = stack.start("web", env={"QUOTE_RATE_LIMIT": "2/hour", "TRUSTED_PROXIES": "1"})
+    web = Api(handle.url, None, stack.settings)
+    body = {"package_id": str(package(db))}
+    home = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 250}"}
+    try:
+        for api, headers in ((web, home), (web.as_user(), home)):
+            answers = [api.request("POST", QUOTE, json=body, headers=headers) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [200, 200, 429]
+            is_error(answers[2], 429, "RATE_LIMITED")
+            assert int(answers[2].headers["Retry-After"]) > 0
+    finally:
+        handle.stop()
+
+
+def test_the_last_use_of_a_code_cannot_be_used_twice_at_once(store: PricingStore, db: psycopg.Connection) -> None:
+    package_id, code = package(db), campaign(db, max_uses=3, uses=2)
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda n: store.redeem(package_id, code, None, f"{code}-{n}"), range(8)))
+
+    assert sorted(str(quote["campaign"]["reason"]) for quote in found if quote) == ["None", *["used_up"] * 7]
+    assert uses(db, code) == 3
+
+
+def test_one_key_uses_a_code_once_and_gives_it_back_once(store: PricingStore, db: psycopg.Connection) -> None:
+    package_id, code, user_id = package(db), campaign(db, max_uses=1), uuid4()
+    key = f"k-{code}"
+
+    first = store.redeem(package_id, code, user_id, key)
+    assert first == store.redeem(package_id, code, user_id, key)
+    assert first is not None
+    assert (first["campaign"]["applies"], uses(db, code)) == (True, 1)
+    assert store.release(key)
+    assert not store.release(key)
+    assert not store.release("another")
+    assert uses(db, code) == 0
+    again = store.redeem(package_id, code, user_id, key)
+    assert again is not None
+    assert (again["campaign"]["applies"], uses(db, code)) == (True, 1)
+    assert store.redeem(uuid4(), code, user_id, key) is None

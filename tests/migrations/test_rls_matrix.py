@@ -1,0 +1,152 @@
+"""Row level security, all of it: what each role can do to a row of somebody's, in every table there is."""
+
+import json
+from collections.abc import Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.errors import InsufficientPrivilege
+
+from tests.migrations.test_rls import acting, insert
+
+OWNER, OTHER, ADMIN = uuid4(), uuid4(), uuid4()
+RUN, CONVERSATION, CAMPAIGN = str(uuid4()), str(uuid4()), str(uuid4())
+
+#: A row of the owner's in every table, or of nobody's where rows have no owner, in an order in which they can be added.
+ROWS: dict[str, dict[str, object]] = {
+    "leads": {"name": "Ada"},
+    "conversations": {"id": CONVERSATION},
+    "messages": {"conversation_id": CONVERSATION, "role": "user", "content": "Hello"},
+    "service_recommendations": {"service": "Web"},
+    "generated_content": {"kind": "post", "body": "{}"},
+    "notifications": {"notification_type": "news", "title": "Done", "message": "It is done"},
+    "user_subscriptions": {"status": "active", "final_price": 10},
+    "invoices": {"status": "paid", "currency": "usd", "amount_due": 10},
+    "user_profiles": {"display_name": "Ada"},
+    "runs": {"id": RUN, "kind": "agent", "agent_type": "a", "caller": "service", "lane": "x", "input": "{}"},
+    "run_steps": {"run_id": RUN, "key": "a", "agent_type": "a", "lane": "x", "input": "{}"},
+    "schedules": {
+        "caller": "x",
+        "kind": "agent",
+        "target": "chat_agent",
+        "cron": "* * * * *",
+        "next_run_at": "2030-01-01",
+    },
+    "webhook_deliveries": {"run_id": RUN, "url": "https://example.com", "event": "run.completed"},
+    "agent_logs": {"agent_type": "chat_agent", "event": "ran"},
+    "event_outbox": {"type": "lead_created", "topic": "admins", "payload": "{}"},
+    "workflows": {"workflow_id": "w", "version": 1, "definition": "{}"},
+    "model_metrics": {"agent_type": "chat_agent", "provider": "ollama", "outcome": "ok", "latency_ms": 1},
+    "pricing_packages": {"name": "Starter", "price": 49},
+    "pricing_campaigns": {"id": CAMPAIGN, "code": "CODE", "discount_type": "percentage", "discount_value": 10},
+    "campaign_redemptions": {"campaign_id": CAMPAIGN, "redemption_key": "k"},
+    "broadcasts": {"notification": "{}"},
+    "stripe_events": {"id": "evt_1", "type": "invoice.paid", "payload": "{}", "occurred_at": "2026-01-01"},
+    "system_state": {},
+}
+#: These have no user_id.
+OWNERLESS = {
+    *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
+    *("stripe_events", "system_state"),
+}
+#: What a user can do to own rows: read, update, delete.
+OWN = {
+    "leads": "rud",
+    "conversations": "rud",
+    "messages": "rd",
+    "service_recommendations": "r",
+    "generated_content": "rd",
+    "notifications": "rud",
+    "user_subscriptions": "r",
+    "invoices": "r",
+    "user_profiles": "ru",
+    "runs": "r",
+    "run_steps": "r",
+    "schedules": "r",
+    "webhook_deliveries": "r",
+    "workflows": "r",
+    "pricing_packages": "r",
+}
+#: What anybody who is signed in, and anybody at all, can read.
+SIGNED_IN = {"workflows": "r", "pricing_packages": "r"}
+PUBLIC = {"pricing_packages": "r"}
+#: Administrators read all of these; they write through the API.
+ADMINS = {**{table: "r" for table in ROWS if table not in ("event_outbox", "stripe_events", "system_state")}}
+WHO = {
+    "anon": (PUBLIC, "anon", None, {}),
+    "user": (OWN, "authenticated", OWNER, {}),
+    "other": (SIGNED_IN, "authenticated", OTHER, {}),
+    "admin": (ADMINS, "authenticated", ADMIN, {"app_metadata": {"role": "admin"}}),
+    "service": (dict.fromkeys(ROWS, "rud"), "service_role", None, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def rows(stack) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(stack.database_url, autocommit=True) as db, db.transaction(force_rollback=True):
+        for table in ROWS:
+            db.execute(sql.SQL("truncate public.{} cascade").format(sql.Identifier(table)))
+        for table, row in ROWS.items():
+            own = {} if table in OWNERLESS else {"user_id": str(OWNER)}
+            db.execute(sql.SQL("delete from public.{}").format(sql.Identifier(table)))
+            insert(db, table, {**own, **row} or {"only_row": True})
+        yield db
+
+
+def tables(db: psycopg.Connection) -> dict[str, bool]:
+    found = db.execute(
+        "select relname, relrowsecurity from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'"
+    )
+    return dict(found.fetchall())
+
+
+def possible(db: psycopg.Connection, table: str, role: str) -> str:
+    """Of r, u and d, what the present role can do to the table's row."""
+    named = sql.Identifier(table)
+    columns = db.execute(
+        "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+        " and attgenerated = '' and attidentity = '' and has_column_privilege(%s, attrelid, attnum, 'UPDATE') limit 1",
+        [f"public.{table}", role],
+    ).fetchone()
+    queries = {
+        "r": sql.SQL("select * from public.{}").format(named),
+        "d": sql.SQL("delete from public.{}").format(named),
+    }
+    if columns:
+        column = sql.Identifier(columns[0])
+        queries["u"] = sql.SQL("update public.{} set {} = {}").format(named, column, column)
+    done = ""
+    for letter in "rud":
+        if letter not in queries:
+            continue
+        try:
+            with db.transaction(force_rollback=True):
+                done += letter if db.execute(queries[letter]).rowcount else ""
+        except InsufficientPrivilege:
+            pass
+    return done
+
+
+def test_every_table_is_guarded_and_looked_at_here(rows: psycopg.Connection) -> None:
+    assert tables(rows) == dict.fromkeys(ROWS, True)
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("table", ROWS)
+def test_a_row_is_reached_by_those_who_may_and_as_they_may(rows: psycopg.Connection, table: str, who: str) -> None:
+    allowed, role, user, claims = WHO[who]
+    with acting(rows, role, user, **claims):
+        assert possible(rows, table, role) == allowed.get(table, "")
+
+
+@pytest.mark.parametrize("who", [who for who in WHO if who not in ("service", "user")])
+@pytest.mark.parametrize("table", ROWS)
+def test_nobody_adds_a_row_in_anothers_name(rows: psycopg.Connection, table: str, who: str) -> None:
+    _, role, user, claims = WHO[who]
+    own = {} if table in OWNERLESS else {"user_id": str(OWNER)}
+    row = {**own, **ROWS[table]} or {"only_row": True}
+    fresh = {name: str(uuid4()) if name == "id" and table != "stripe_events" else value for name, value in row.items()}
+    with acting(rows, role, user, **claims), pytest.raises(InsufficientPrivilege):
+        insert(rows, table, json.loads(json.dumps(fresh)))
