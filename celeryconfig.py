@@ -1,5 +1,6 @@
 """Celery's settings, as data. Which worker takes which queue is said in `workers/`."""
 
+from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
 from pixelbloom.config import settings
@@ -46,6 +47,9 @@ task_routes = {
     "pixelbloom.purge_notifications": {"queue": "maintenance"},
     "pixelbloom.send_broadcasts": {"queue": "maintenance"},
     "pixelbloom.fire_schedules": {"queue": "maintenance"},
+    "pixelbloom.process_stripe_event": {"queue": "maintenance"},
+    "pixelbloom.process_stripe_events": {"queue": "maintenance"},
+    "pixelbloom.reconcile_subscriptions": {"queue": "maintenance"},
     "pixelbloom.send_due_webhooks": {"queue": "webhooks"},
     "pixelbloom.send_webhook": {"queue": "webhooks"},
 }
@@ -67,7 +71,8 @@ task_send_sent_event = False
 task_track_started = True
 
 imports = tuple(
-    f"pixelbloom.tasks.{name}" for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications")
+    f"pixelbloom.tasks.{name}"
+    for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments")
 )
 
 beat_schedule_filename = str(settings().pixelbloom_home / "beat-schedule")
@@ -84,5 +89,11 @@ beat_schedule = {
         "options": {"expires": 250.0},
     },
     "broadcasts": {"task": "pixelbloom.send_broadcasts", "schedule": 2.0, "options": {"expires": 4.0}},
+    "stripe_events": {"task": "pixelbloom.process_stripe_events", "schedule": 2.0, "options": {"expires": 4.0}},
+    "reconcile": {
+        "task": "pixelbloom.reconcile_subscriptions",
+        "schedule": crontab(hour=3, minute=15),
+        "options": {"expires": 3600.0},
+    },
     "relay": {"task": "pixelbloom.relay_outbox", "schedule": 1.0, "options": {"expires": 2.0}},
 }

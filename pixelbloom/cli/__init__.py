@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 
 #: Each exposes `register(app)`. `up` and `token` must not wait for what the others import, nor fail with it.
-MODULES = ("up", "migrate", "seed", "env", "reset", "doctor", "token", "invoke", "runs", "workflows")
+MODULES = ("up", "migrate", "seed", "env", "reset", "doctor", "token", "invoke", "runs", "workflows", "payments")
 
 
 def build() -> typer.Typer:

@@ -37,6 +37,7 @@ class Dispatcher:
         self._pending: deque[Mapping[str, Any]] = deque()
         self._updates: list[dict[str, Any]] = []
         self._stops: list[str] = []
+        self._tasks: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=MAX_PENDING)
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._pid = 0
@@ -63,11 +64,20 @@ class Dispatcher:
             self._pending.extend(steps[: max(room, 0)])
             if len(steps) > room:
                 log.warning("dispatch_overflow", left_to_sweep=len(steps) - max(room, 0))
-            if self._thread is None or self._pid != os.getpid():
-                self._pid = os.getpid()
-                self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-                self._thread.start()
-            self._wake.notify()
+            self._woken()
+
+    def send(self, task: str, *args: Any) -> None:
+        """Send another task by its name, soon; returns at once. What is lost with the process, beat finds."""
+        with self._wake:
+            self._tasks.append((task, args))
+            self._woken()
+
+    def _woken(self) -> None:
+        if self._thread is None or self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+            self._thread.start()
+        self._wake.notify()
 
     def _run(self) -> None:
         backoff = 0.1
@@ -75,7 +85,7 @@ class Dispatcher:
             try:
                 while True:
                     with self._wake:
-                        while not (self._pending or self._updates or self._stops):
+                        while not (self._pending or self._updates or self._stops or self._tasks):
                             self._wake.wait()
                         updates, self._updates = self._updates, []
                         stops, self._stops = self._stops, []
@@ -87,6 +97,10 @@ class Dispatcher:
                     for step in steps:
                         canvas(self._app, step).apply_async(retry=False)
                         self._pending.popleft()
+                    while self._tasks:
+                        name, args = self._tasks[0]
+                        self._app.send_task(name, args=args, retry=False, ignore_result=True)
+                        self._tasks.popleft()
                     backoff = 0.1
             except Exception as error:
                 log.warning("dispatch_failed", reason=type(error).__name__, pending=len(self._pending))

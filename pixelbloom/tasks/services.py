@@ -15,6 +15,7 @@ from pixelbloom.config import Settings, settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import ModelCall
+from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.queue import app
 from pixelbloom.runs.dispatch import Dispatcher
 from pixelbloom.runs.execute import StepExecutor
@@ -28,6 +29,7 @@ from pixelbloom.store.leads import ScopedLeads
 from pixelbloom.store.metrics import ModelMetricStore
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
 from pixelbloom.store.outbox import OutboxStore
+from pixelbloom.store.payments import PaymentStore
 from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
 from pixelbloom.store.webhooks import WebhookStore
@@ -54,6 +56,8 @@ class Services:
     schedules: ScheduleService
     webhooks: WebhookStore
     sender: Sender
+    payments: PaymentStore
+    stripe: StripeGateway
     worker: str
 
 
@@ -109,6 +113,8 @@ def build() -> Services:
             [secret.get_secret_value() for secret in config.webhook_secret],
             allow_private=config.webhook_allow_private,
         ),
+        payments=PaymentStore(gateway),
+        stripe=StripeGateway(config),
         worker=worker,
     )
 

@@ -16,11 +16,13 @@ from pixelbloom.web.conversations import conversations
 from pixelbloom.web.health import health
 from pixelbloom.web.leads import leads
 from pixelbloom.web.notifications import notifications
+from pixelbloom.web.payments import payments
 from pixelbloom.web.pricing import pricing
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.revenue_analytics import revenue_analytics
 from pixelbloom.web.runs import runs
 from pixelbloom.web.schedules import schedules
+from pixelbloom.web.stripe_webhook import stripe_webhook
 from pixelbloom.web.visitors import visitors
 from pixelbloom.web.webhooks import webhooks
 from pixelbloom.web.workflow_runs import workflow_runs
@@ -79,7 +81,8 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     for blueprint in (
         *(health, metrics.metrics, agents, runs, workflows, workflow_runs, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
-        *(leads, conversations, visitors, pricing, notifications),
+        *(leads, conversations, visitors, notifications),
+        *(pricing, payments, stripe_webhook),
     ):
         app.register_api(blueprint)
     openapi.register_docs(app)

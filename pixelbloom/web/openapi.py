@@ -20,6 +20,7 @@ from pixelbloom.web import (
     conversation_schemas,
     lead_schemas,
     notification_schemas,
+    payment_schemas,
     pricing_schemas,
     schedule_schemas,
     schemas,
@@ -49,6 +50,7 @@ _SHAPES = (
     conversation_schemas,
     notification_schemas,
     pricing_schemas,
+    payment_schemas,
 )
 _REF = "#/components/schemas/"
 #: The page's own scripts and styles, and nothing from elsewhere.
@@ -82,6 +84,7 @@ _ERRORS = {
     413: ("The body is larger than 1 MiB.", "The body is larger than 1 MiB; send less.", "PAYLOAD_TOO_LARGE"),
     429: ("More than RUN_RATE_LIMIT.", "You may submit 6000 per 1 minute; try again.", "RATE_LIMITED"),
     500: ("Our fault.", "Something went wrong on our side; give the request id.", "INTERNAL"),
+    502: ("Stripe answered badly.", "Stripe answered with an error; try again later.", "UPSTREAM_ERROR"),
     503: ("A part we need does not answer now.", "The database does not answer; try again shortly.", "UNAVAILABLE"),
 }
 #: What begins a sentence where the field's bare name would not.

@@ -20,6 +20,19 @@ def allows(settings: Settings, origin: str, host: str | None = None) -> bool:
     return host is not None and _normal(origin) in (_normal(f"http://{host}"), _normal(f"https://{host}"))
 
 
+def leads_home(settings: Settings, url: str) -> bool:
+    """Whether a browser may be sent there after a payment: to our own pages, not just anywhere."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or "\\" in url:
+        return False
+    origin = f"{parts.scheme}://{parts.netloc}"
+    own = [_normal(own) for own in (settings.stripe_success_url, settings.stripe_cancel_url) if own]
+    return allows(settings, origin) or _normal(origin) in own
+
+
 def _normal(origin: str) -> tuple[str, str, int] | str:
     try:
         parts = urlsplit(origin.lower())

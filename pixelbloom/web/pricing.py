@@ -23,7 +23,7 @@ pricing.before_request(authenticate_if_named)
 
 #: Browsers and proxies may keep the packages for so many seconds.
 KEEP_SECONDS = 60
-_WHY_NOT = {
+WHY_NOT = {
     "unknown": "There is no such code.",
     "inactive": "This code is not in use.",
     "not_started": "This code is not valid yet.",
@@ -70,5 +70,6 @@ def quote_package(body: QuoteRequest) -> dict[str, Any]:
         raise NotFound("There is no such package; GET /api/pricing/packages lists them.")
     campaign = quote["campaign"]
     if campaign is not None:
-        campaign["message"] = _WHY_NOT.get(campaign["reason"])
+        campaign["message"] = WHY_NOT.get(campaign["reason"])
+        campaign.pop("campaign_id")
     return {name: quote[name] for name in pricing_schemas.QUOTE}

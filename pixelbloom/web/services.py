@@ -1,5 +1,6 @@
 """What the web tier works with: built once an application, connected on first use."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Flask, current_app
@@ -9,6 +10,7 @@ from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.auth.visitors import VisitorTokens
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
+from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.queue import app as celery
 from pixelbloom.runs.control import RunControl
 from pixelbloom.runs.dispatch import Dispatcher
@@ -21,6 +23,7 @@ from pixelbloom.store.conversations import ConversationStore
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.lead_rows import LeadRows
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
+from pixelbloom.store.payments import PaymentStore
 from pixelbloom.store.pricing import PricingStore
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
@@ -54,6 +57,9 @@ class Services:
     leads: LeadRows
     conversations: ConversationStore
     pricing: PricingStore
+    payments: PaymentStore
+    stripe: StripeGateway
+    send_task: Callable[..., None]
     notifications: NotificationStore
     broadcasts: BroadcastStore
     hub: Hub
@@ -67,7 +73,8 @@ def build(settings: Settings) -> Services:
     profiles = ProfileStore(gateway)
     redis = publisher_redis(settings)
     store = RunStore(gateway, lane_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds)
-    publish = Dispatcher(celery, Publisher(redis).tell).publish
+    dispatcher = Dispatcher(celery, Publisher(redis).tell)
+    publish = dispatcher.publish
     runs = RunService(store, publish, model_timeout=settings.model_timeout)
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=settings.model_timeout)
     hub = Hub(settings.require("redis_url"))
@@ -90,6 +97,9 @@ def build(settings: Settings) -> Services:
         leads=LeadRows(gateway),
         conversations=ConversationStore(gateway),
         pricing=PricingStore(gateway),
+        payments=PaymentStore(gateway),
+        stripe=StripeGateway(settings),
+        send_task=dispatcher.send,
         notifications=NotificationStore(gateway),
         broadcasts=BroadcastStore(gateway),
         hub=hub,

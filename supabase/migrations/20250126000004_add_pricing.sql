@@ -121,6 +121,7 @@ as $$
         'discount_amount', q.discount,
         'final_price', p_package.price - q.discount,
         'campaign', case when p_code is not null then jsonb_build_object(
+            'campaign_id', p_campaign.id,
             'code', coalesce(p_campaign.code, p_code),
             'applies', p_refusal is null,
             'reason', p_refusal,

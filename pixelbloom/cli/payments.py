@@ -1,0 +1,51 @@
+"""`pixelbloom payments`: Stripe's events, and processing one again."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from pixelbloom.cli.output import reported, result, say
+from pixelbloom.config import load
+from pixelbloom.errors import InvalidInput
+
+#: As in `stripe_events`; failed is the dead letter.
+Status = Literal["received", "processed", "ignored", "failed"]
+
+
+def register(app: typer.Typer) -> None:
+    payments = typer.Typer(no_args_is_help=True, help="Look at Stripe's events, and process them again.")
+    payments.command("events")(events)
+    payments.command("replay")(replay)
+    app.add_typer(payments, name="payments")
+
+
+@reported
+def events(
+    status: Annotated[Status | None, typer.Option(help="Only those; `failed` is the dead letter.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
+) -> None:
+    """Print the newest events as JSON. Needs SUPABASE_SERVICE_ROLE_KEY, as a running local stack has it."""
+    from pixelbloom.store.gateway import Gateway
+    from pixelbloom.store.payments import PaymentStore
+
+    result(PaymentStore(Gateway(load())).events(limit=limit, status=status))
+
+
+@reported
+def replay(
+    event_ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Events, by Stripe's ids.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All of the dead letter, the newest 200.")] = False,
+) -> None:
+    """Let events be processed again: within seconds, by a worker. Prints their ids as JSON."""
+    from pixelbloom.store.gateway import Gateway
+    from pixelbloom.store.payments import PaymentStore
+
+    if bool(event_ids) == failed:
+        raise InvalidInput("name events by their ids, or pass --failed")
+    store = PaymentStore(Gateway(load()))
+    wanted = event_ids or [row["id"] for row in store.events(limit=200, status="failed")]
+    again = [event_id for event_id in wanted if store.replay(event_id) is not None]
+    result(again)
+    if unknown := [event_id for event_id in wanted if event_id not in again]:
+        raise InvalidInput(f"there is no event {', '.join(unknown)}")
+    say(f"{len(again)} to be processed again")

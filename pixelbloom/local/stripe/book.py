@@ -1,0 +1,379 @@
+"""What the stand-in knows: the objects of Stripe, and what happens to them. One lock for all of it."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+Obj = dict[str, Any]
+KINDS = (
+    *("product", "price", "customer", "coupon", "checkout.session", "subscription", "subscription_schedule"),
+    *("invoice", "invoice_payment", "charge", "dispute", "billing_portal.session", "event"),
+)
+_PREFIX = {
+    "product": "prod",
+    "price": "price",
+    "customer": "cus",
+    "coupon": "coupon",
+    "checkout.session": "cs_test",
+    "subscription": "sub",
+    "subscription_item": "si",
+    "subscription_schedule": "sub_sched",
+    "invoice": "in",
+    "invoice_payment": "inpay",
+    "payment_intent": "pi",
+    "charge": "ch",
+    "dispute": "du",
+    "billing_portal.session": "bps",
+    "event": "evt",
+}
+#: The version of the API whose shapes these are.
+API_VERSION = "2026-10-28.endive"
+_PERIODS = {"day": 86_400, "week": 604_800, "month": 2_592_000, "year": 31_536_000}
+
+
+class Refused(Exception):
+    """An error as Stripe answers it."""
+
+    def __init__(
+        self, message: str, *, status: int = 400, code: str | None = None, param: str | None = None, kind: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {
+            "type": kind or "invalid_request_error",
+            "message": message,
+            **({"code": code} if code else {}),
+            **({"param": param} if param else {}),
+        }
+
+
+class Book:
+    """All objects by kind and id, in the order in which they were made. `tell` hears of each event."""
+
+    def __init__(self, tell: Callable[[Obj], None], path: Path | None = None) -> None:
+        self._tell = tell
+        self._path = path
+        self.lock = threading.RLock()
+        self.objects: dict[str, dict[str, Obj]] = {kind: {} for kind in KINDS}
+        if path is not None and path.exists():
+            self.objects |= json.loads(path.read_text())
+
+    def save(self) -> None:
+        """Keep it all, so that a restart loses nothing."""
+        if self._path is not None:
+            new = self._path.with_suffix(".new")
+            new.write_text(json.dumps(self.objects))
+            new.replace(self._path)
+
+    def add(self, kind: str, values: Mapping[str, Any], object_id: str | None = None) -> Obj:
+        """A new object."""
+        made = {
+            "id": object_id or name(kind),
+            "object": kind,
+            "created": int(time.time()),
+            "livemode": False,
+            "metadata": {},
+            **values,
+        }
+        self.objects[kind][made["id"]] = made
+        return made
+
+    def get(self, kind: str, object_id: str, param: str = "id") -> Obj:
+        """Raises Refused."""
+        found = self.objects[kind].get(object_id)
+        if found is None:
+            status = 404 if param == "id" else 400
+            raise Refused(f"No such {kind}: '{object_id}'", status=status, code="resource_missing", param=param)
+        return found
+
+    def emit(self, kind: str, item: Obj, previous: Obj | None = None) -> Obj:
+        """Tell what happened, with the object as it is now."""
+        data: Obj = {"object": json.loads(json.dumps(item))}
+        if previous is not None:
+            data["previous_attributes"] = previous
+        event = self.add(
+            "event",
+            {
+                "type": kind,
+                "api_version": API_VERSION,
+                "data": data,
+                "pending_webhooks": 1,
+                "request": {"id": None, "idempotency_key": None},
+            },
+        )
+        self._tell(event)
+        return event
+
+    # What happens
+
+    def pay(self, session_id: str, outcome: str) -> Obj:
+        """A visitor ends a checkout: paid, declined, async (paid later), async_paid or async_failed."""
+        session = self.get("checkout.session", session_id)
+        if outcome.startswith("async_"):
+            return self._paid_later(session, outcome == "async_paid")
+        if session["status"] != "open":
+            raise Refused("This checkout is not open any more.")
+        if outcome == "declined":
+            raise Refused("Your card was declined.", status=402, code="card_declined", kind="card_error")
+        session |= {"status": "complete", "customer": session["customer"] or self._customer(session)["id"]}
+        session["customer_details"] = {"email": session["customer_email"] or "visitor@example.com", "name": None}
+        later = outcome == "async"
+        if session["mode"] == "subscription":
+            subscription = self._subscribe(session)
+            session["subscription"] = subscription["id"]
+            invoice = self.bill(subscription, "subscription_create", session["amount_total"])
+            session |= {"invoice": invoice["id"], "payment_status": "paid"}
+            self.emit("customer.subscription.created", subscription)
+            self.settle(invoice, paid=True)
+        else:
+            session |= {"payment_intent": name("payment_intent"), "payment_status": "unpaid" if later else "paid"}
+            if not later:
+                self._charge(session["payment_intent"], session["amount_total"], session)
+        self.emit("checkout.session.completed", session)
+        return session
+
+    def _paid_later(self, session: Obj, paid: bool) -> Obj:
+        if session["payment_status"] != "unpaid" or session["status"] != "complete":
+            raise Refused("Nothing is to be paid for this checkout.")
+        if paid:
+            session["payment_status"] = "paid"
+            self._charge(session["payment_intent"], session["amount_total"], session)
+        self.emit(f"checkout.session.async_payment_{'succeeded' if paid else 'failed'}", session)
+        return session
+
+    def expire(self, session: Obj) -> Obj:
+        """A checkout that nobody ends."""
+        if session["status"] != "open":
+            raise Refused("Only an open checkout session can be expired.")
+        session |= {"status": "expired", "url": None}
+        self.emit("checkout.session.expired", session)
+        return session
+
+    def renew(self, subscription_id: str, *, paid: bool) -> Obj:
+        """The next period begins; its invoice is paid, or cannot be."""
+        subscription = self._running(subscription_id)
+        item = subscription["items"]["data"][0]
+        if subscription["cancel_at_period_end"]:
+            return self.end(subscription)
+        schedule = self.objects["subscription_schedule"].get(subscription.get("schedule") or "")
+        if schedule is not None and len(schedule["phases"]) > 1:
+            item["price"] = self.get("price", schedule["phases"][-1]["items"][0]["price"])
+            schedule["status"], subscription["schedule"] = "released", None
+        period = _PERIODS[item["price"]["recurring"]["interval"]]
+        item |= {
+            "current_period_start": item["current_period_end"],
+            "current_period_end": item["current_period_end"] + period,
+        }
+        amount = self.discounted(item["price"]["unit_amount"] * item["quantity"], subscription["discounts"])
+        invoice = self.bill(subscription, "subscription_cycle", amount)
+        self.settle(invoice, paid=paid)
+        self._stand(subscription, "active" if paid else "past_due")
+        return invoice
+
+    def pay_open_invoice(self, invoice_id: str) -> Obj:
+        """An invoice that could not be collected is paid after all."""
+        invoice = self.get("invoice", invoice_id)
+        if invoice["status"] != "open":
+            raise Refused("The invoice is not open.")
+        self.settle(invoice, paid=True)
+        self._stand(self.get("subscription", _subscription_of(invoice)), "active")
+        return invoice
+
+    def stand(self, subscription_id: str, kind: str) -> Obj:
+        """paused, resumed or trial_will_end."""
+        subscription = self._running(subscription_id)
+        if kind != "trial_will_end":
+            subscription["status"] = "paused" if kind == "paused" else "active"
+        self.emit(f"customer.subscription.{kind}", subscription)
+        return subscription
+
+    def update(self, subscription: Obj, params: Mapping[str, Any]) -> Obj:
+        """Another price, or the end with the period."""
+        self._running(subscription["id"])
+        before: Obj = {}
+        for change in params.get("items") or ():
+            item = subscription["items"]["data"][0]
+            if change.get("id") not in (None, item["id"]):
+                raise Refused("No such subscription item", code="resource_missing", param="items[0][id]")
+            before["items"] = json.loads(json.dumps(subscription["items"]))
+            item["price"] = self.get("price", change["price"], "items[0][price]")
+        if "cancel_at_period_end" in params:
+            before["cancel_at_period_end"] = subscription["cancel_at_period_end"]
+            wanted = params["cancel_at_period_end"] == "true"
+            period_end = subscription["items"]["data"][0]["current_period_end"]
+            subscription |= {"cancel_at_period_end": wanted, "cancel_at": period_end if wanted else None}
+        subscription["metadata"] |= params.get("metadata") or {}
+        self.emit("customer.subscription.updated", subscription, before)
+        return subscription
+
+    def end(self, subscription: Obj) -> Obj:
+        """It is over."""
+        now = int(time.time())
+        self._running(subscription["id"])
+        subscription |= {"status": "canceled", "ended_at": now, "canceled_at": now}
+        self.emit("customer.subscription.deleted", subscription)
+        return subscription
+
+    def refund(self, charge: Obj, amount: int | None) -> Obj:
+        """All of a charge, or a part of it."""
+        charge["amount_refunded"] = min(charge["amount"], charge["amount_refunded"] + (amount or charge["amount"]))
+        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+        self.emit("charge.refunded", charge)
+        return charge
+
+    def dispute(self, charge: Obj) -> Obj:
+        """A customer says that it was not them."""
+        made = {name: charge[name] for name in ("amount", "currency", "payment_intent")}
+        dispute = self.add("dispute", {**made, "charge": charge["id"], "status": "needs_response"})
+        self.emit("charge.dispute.created", dispute)
+        return dispute
+
+    def charge_of(self, object_id: str) -> Obj:
+        """The charge of an invoice or of a checkout session. Raises Refused."""
+        paid = [p for p in self.objects["invoice_payment"].values() if p["invoice"] == object_id]
+        session = self.objects["checkout.session"].get(object_id, {})
+        intent = paid[-1]["payment"]["payment_intent"] if paid else session.get("payment_intent")
+        for charge in self.objects["charge"].values():
+            if intent is not None and charge["payment_intent"] == intent:
+                return charge
+        raise Refused("Nothing was paid for it.")
+
+    # Parts of it
+
+    def bill(self, subscription: Obj, reason: str, amount: int) -> Obj:
+        """A finalized invoice of a subscription."""
+        now = int(time.time())
+        invoice = self.add(
+            "invoice",
+            {
+                "customer": subscription["customer"],
+                "currency": subscription["currency"],
+                "billing_reason": reason,
+                "status": "open",
+                "amount_due": amount,
+                "amount_paid": 0,
+                "amount_remaining": amount,
+                "attempt_count": 0,
+                "parent": {
+                    "type": "subscription_details",
+                    "subscription_details": {
+                        "subscription": subscription["id"],
+                        "metadata": subscription["metadata"],
+                    },
+                    "quote_details": None,
+                },
+                "status_transitions": {
+                    "finalized_at": now,
+                    "paid_at": None,
+                    "voided_at": None,
+                    "marked_uncollectible_at": None,
+                },
+            },
+        )
+        subscription["latest_invoice"] = invoice["id"]
+        self.emit("invoice.finalized", invoice)
+        return invoice
+
+    def settle(self, invoice: Obj, *, paid: bool) -> None:
+        """Collect it, or fail to."""
+        invoice["attempt_count"] += 1
+        if not paid:
+            self.emit("invoice.payment_failed", invoice)
+            return
+        invoice |= {"status": "paid", "amount_paid": invoice["amount_due"], "amount_remaining": 0}
+        invoice["status_transitions"]["paid_at"] = int(time.time())
+        if invoice["amount_due"]:
+            intent = name("payment_intent")
+            self._charge(intent, invoice["amount_due"], invoice)
+            self.add(
+                "invoice_payment",
+                {
+                    "invoice": invoice["id"],
+                    "status": "paid",
+                    "payment": {"type": "payment_intent", "payment_intent": intent},
+                },
+            )
+        self.emit("invoice.paid", invoice)
+
+    def discounted(self, amount: int, discounts: list[Obj]) -> int:
+        """What is left of an amount, rounded half up."""
+        for discount in discounts:
+            coupon = self.get("coupon", discount["coupon"], "discounts[0][coupon]")
+            if coupon["percent_off"] is not None:
+                hundredths = round(coupon["percent_off"] * 100)
+                amount -= (amount * hundredths + 5000) // 10_000
+            else:
+                amount -= min(amount, coupon["amount_off"])
+        return amount
+
+    def _subscribe(self, session: Obj) -> Obj:
+        now = int(time.time())
+        [line] = session["line_items"]
+        price = self.get("price", line["price"])
+        item = {
+            "id": name("subscription_item"),
+            "object": "subscription_item",
+            "price": price,
+            "quantity": line["quantity"],
+            "current_period_start": now,
+            "current_period_end": now + _PERIODS[price["recurring"]["interval"]],
+        }
+        return self.add(
+            "subscription",
+            {
+                "customer": session["customer"],
+                "status": "active",
+                "currency": price["currency"],
+                "items": {"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"},
+                "start_date": now,
+                "ended_at": None,
+                "canceled_at": None,
+                "cancel_at": None,
+                "cancel_at_period_end": False,
+                "schedule": None,
+                "discounts": session["discounts"],
+                "metadata": dict(session["subscription_data"].get("metadata") or {}),
+            },
+        )
+
+    def _customer(self, session: Obj) -> Obj:
+        return self.add("customer", {"email": session["customer_email"] or "visitor@example.com", "name": None})
+
+    def _charge(self, intent: str, amount: int, paid_for: Obj) -> Obj:
+        return self.add(
+            "charge",
+            {
+                "amount": amount,
+                "amount_refunded": 0,
+                "refunded": False,
+                "currency": paid_for["currency"],
+                "customer": paid_for["customer"],
+                "payment_intent": intent,
+                "paid": True,
+                "status": "succeeded",
+            },
+        )
+
+    def _stand(self, subscription: Obj, status: str) -> None:
+        before = {"status": subscription["status"]}
+        subscription["status"] = status
+        self.emit("customer.subscription.updated", subscription, before)
+
+    def _running(self, subscription_id: str) -> Obj:
+        found = self.get("subscription", subscription_id)
+        if found["status"] == "canceled":
+            raise Refused("A canceled subscription can only update its cancellation_details and metadata.")
+        return found
+
+
+def name(kind: str) -> str:
+    """A new id."""
+    return f"{_PREFIX[kind]}_{uuid4().hex[:24]}"
+
+
+def _subscription_of(invoice: Obj) -> str:
+    return str(invoice["parent"]["subscription_details"]["subscription"])

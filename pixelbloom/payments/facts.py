@@ -1,0 +1,227 @@
+"""What an event of Stripe says, reduced to what we keep: nothing of a card, no names, no addresses.
+
+A fact is the state of one object at the event's own time: {"id", "kind", "subject", "at", "rank", "body"}. `subject`
+is the subscription that it belongs to, of a single purchase the checkout session; None where the event does not say.
+Amounts are in the smallest unit of the currency. Events come in the API version of their endpoint: older shapes are
+read too.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from pixelbloom.errors import InvalidInput
+
+Fact = dict[str, Any]
+
+#: Our own words in the metadata of a checkout; others' are left out.
+METADATA = {
+    "user_id": r"[0-9a-fA-F-]{36}",
+    "package_id": r"[0-9a-fA-F-]{36}",
+    "campaign_id": r"[0-9a-fA-F-]{36}",
+    "price_id": r"[!-~]{1,255}",
+    "discount_type": r"percentage|fixed",
+    "discount_value": r"[0-9]{1,10}(\.[0-9]{1,2})?",
+    "redemption_key": r"[!-~]{1,255}",
+}
+_STATUS = {"canceled": "cancelled", "incomplete_expired": "cancelled"}
+_STATUSES = ("incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled")
+_INVOICE_STATUSES = ("draft", "open", "paid", "void", "uncollectible")
+_CURRENCY = re.compile(r"[a-z]{3}")
+_LARGEST = 10**12
+
+
+class Broken(InvalidInput):
+    """An event that is not as Stripe writes them; it is of no use to try it again."""
+
+
+class Kind(NamedTuple):
+    """How the object of an event is read, and which of two events of the same second is the later one."""
+
+    read: Callable[[Mapping[str, Any], str], Fact]
+    rank: int
+
+
+def read(event: Mapping[str, Any]) -> Fact | None:
+    """The fact that an event tells; None for types that we do not handle. Raises Broken."""
+    kind = HANDLED.get(str(event.get("type")))
+    if kind is None:
+        return None
+    try:
+        fact = kind.read(event["data"]["object"], event["type"])
+        fact |= {"at": _amount(event["created"]), "rank": kind.rank}
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise Broken(f"The event is not as Stripe writes {event.get('type')}.") from error
+    return fact
+
+
+def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
+    """A subscription; its price is that of all its items."""
+    items = item["items"]["data"]
+    first = items[0]["price"]
+    amounts = [part["price"].get("unit_amount") for part in items]
+    body = {
+        "customer": _reference(item.get("customer")),
+        "status": _one_of(_STATUSES, _STATUS.get(item["status"], item["status"])),
+        "price": _text(first["id"]),
+        "currency": _currency(first["currency"]),
+        "interval": "year" if (first.get("recurring") or {}).get("interval") == "year" else "month",
+        "start": _amount(item["start_date"]),
+        "ended": _optional(item.get("ended_at")),
+        "period_end": _optional(items[0].get("current_period_end", item.get("current_period_end"))),
+        "cancel_at_period_end": bool(item.get("cancel_at_period_end")),
+    }
+    if all(amount is not None for amount in amounts):
+        body["amount"] = sum(
+            _amount(amount) * int(part.get("quantity") or 1) for amount, part in zip(amounts, items, strict=True)
+        )
+        body["told_amount"] = body["amount"]
+    return _fact(item, "subscription", _text(item["id"]), body)
+
+
+def _checkout(item: Mapping[str, Any], kind: str) -> Fact:
+    mode = _one_of(("payment", "subscription"), item["mode"])
+    session = _text(item["id"])
+    body = {
+        "mode": mode,
+        "state": _state(kind, item.get("payment_status")),
+        "customer": _reference(item.get("customer")),
+        "payment_intent": _reference(item.get("payment_intent")),
+        "user": item.get("client_reference_id"),
+        "email": (item.get("customer_details") or {}).get("email") or item.get("customer_email"),
+        "currency": _currency(item["currency"]),
+        "amount_subtotal": _amount(item["amount_subtotal"]),
+        "amount_discount": _amount((item.get("total_details") or {}).get("amount_discount") or 0),
+        "told_amount": _amount(item["amount_total"]),
+        "created": _amount(item["created"]),
+        "metadata": _ours(item.get("metadata") or {}),
+    }
+    expired = body["state"] == "expired"
+    subject = _reference(item.get("subscription")) if mode == "subscription" else session
+    return _fact(item, "checkout", subject if subject or not expired else None, body)
+
+
+def invoice(item: Mapping[str, Any], _: str = "") -> Fact:
+    """An invoice, and whose."""
+    parent = (item.get("parent") or {}).get("subscription_details") or {}
+    moments = item.get("status_transitions") or {}
+    paid = item["status"] == "paid"
+    body = {
+        "customer": _reference(item.get("customer")),
+        "status": _one_of(_INVOICE_STATUSES, item["status"]),
+        "currency": _currency(item["currency"]),
+        "amount_due": _amount(item["amount_due"]),
+        "amount_paid": _amount(item["amount_paid"]),
+        "told_amount": _amount(item["amount_paid"] if paid else item["amount_due"]),
+        "issued": _optional(moments.get("finalized_at") or item.get("created")),
+        "paid": _optional(moments.get("paid_at")),
+    }
+    subject = _reference(parent.get("subscription") or item.get("subscription"))
+    return _fact(item, "invoice", subject, body)
+
+
+def _refund(item: Mapping[str, Any], _: str) -> Fact:
+    body = {
+        "payment_intent": _reference(item.get("payment_intent")),
+        "invoice": _reference(item.get("invoice")),
+        "currency": _currency(item["currency"]),
+        "amount_refunded": _amount(item["amount_refunded"]),
+        "told_amount": _amount(item["amount_refunded"]),
+        "refunded": bool(item["refunded"]),
+    }
+    return _fact(item, "charge", None, body)
+
+
+def _dispute(item: Mapping[str, Any], _: str) -> Fact:
+    body = {
+        "payment_intent": _reference(item.get("payment_intent")),
+        "currency": _currency(item["currency"]),
+        "told_amount": _amount(item["amount"]),
+    }
+    return _fact(item, "charge", None, body)
+
+
+HANDLED: dict[str, Kind] = {
+    "checkout.session.completed": Kind(_checkout, 0),
+    "checkout.session.async_payment_failed": Kind(_checkout, 1),
+    "checkout.session.async_payment_succeeded": Kind(_checkout, 2),
+    "checkout.session.expired": Kind(_checkout, 3),
+    "customer.subscription.created": Kind(subscription, 0),
+    "customer.subscription.trial_will_end": Kind(subscription, 1),
+    "customer.subscription.updated": Kind(subscription, 2),
+    "customer.subscription.paused": Kind(subscription, 3),
+    "customer.subscription.resumed": Kind(subscription, 4),
+    "customer.subscription.deleted": Kind(subscription, 9),
+    "invoice.finalized": Kind(invoice, 0),
+    "invoice.payment_failed": Kind(invoice, 1),
+    "invoice.paid": Kind(invoice, 2),
+    "charge.refunded": Kind(_refund, 0),
+    "charge.dispute.created": Kind(_dispute, 0),
+}
+#: Of what Stripe answers to our own call, or to the nightly look: events of the same second may be later.
+ANSWER_RANK = 1
+
+
+def answered(item: Mapping[str, Any], at: int) -> Fact:
+    """The fact that an answer of Stripe's API tells about a subscription, `at` in seconds. Raises Broken."""
+    try:
+        return subscription(item) | {"at": at, "rank": ANSWER_RANK, "answer": True}
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise Broken("The subscription is not as Stripe writes them.") from error
+
+
+def _fact(item: Mapping[str, Any], kind: str, subject: str | None, body: dict[str, Any]) -> Fact:
+    kept = {name: value for name, value in body.items() if value is not None}
+    return {"id": _text(item["id"]), "kind": kind, "subject": subject, "body": kept}
+
+
+def _state(kind: str, payment_status: object) -> str:
+    if kind.endswith("expired"):
+        return "expired"
+    if kind.endswith("failed"):
+        return "failed"
+    return "paid" if kind.endswith("succeeded") or payment_status in ("paid", "no_payment_required") else "open"
+
+
+def _ours(metadata: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        name: value
+        for name, pattern in METADATA.items()
+        if isinstance(value := metadata.get(name), str) and re.fullmatch(pattern, value)
+    }
+
+
+def _amount(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+        raise ValueError("not an amount")
+    return value
+
+
+def _optional(value: object) -> int | None:
+    return None if value is None else _amount(value)
+
+
+def _currency(value: str) -> str:
+    found = value.lower()
+    if not _CURRENCY.fullmatch(found):
+        raise ValueError("not a currency")
+    return found
+
+
+def _one_of(known: tuple[str, ...], value: str) -> str:
+    if value not in known:
+        raise ValueError("not known")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,255}", value):
+        raise ValueError("not an id")
+    return value
+
+
+def _reference(value: object) -> str | None:
+    """An id, or the object that stands in its place where it was expanded."""
+    if isinstance(value, Mapping):
+        value = value.get("id")
+    return None if value is None else _text(value)

@@ -1,0 +1,138 @@
+"""Purchases, and the events of Stripe that they follow from."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from supabase import Client
+
+from pixelbloom.store.gateway import Gateway
+
+EVENT_COLUMNS = "id,type,subject,status,attempts,error,occurred_at,received_at,processed_at"
+
+
+class PaymentStore:
+    """Every method may raise Unavailable or RejectedData."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def record(self, event: Mapping[str, Any], fact: Mapping[str, Any] | None) -> bool:
+        """Keep an event under its own id; without a fact it is ignored. Answers whether it is new."""
+        return bool(
+            self._gateway.rpc(
+                "record_stripe_event",
+                {
+                    "p_id": event["id"],
+                    "p_type": event["type"],
+                    "p_subject": fact["subject"] if fact else None,
+                    "p_payload": dict(fact) if fact else {},
+                    "p_occurred_at": datetime.fromtimestamp(event["created"], UTC).isoformat(),
+                    "p_handled": fact is not None,
+                },
+            )
+        )
+
+    def due(self, limit: int) -> list[str]:
+        """The ids of events that wait for a worker."""
+        ids: list[str] = self._gateway.rpc("due_stripe_events", {"p_limit": limit})
+        return ids
+
+    def begin(self, event_id: str, lease_seconds: float) -> dict[str, Any] | None:
+        """Take an event: {"id", "type", "fact", "attempts", "token"}; None where there is nothing to do."""
+        begun: dict[str, Any] | None = self._gateway.rpc(
+            "begin_stripe_event", {"p_id": event_id, "p_lease_seconds": lease_seconds}
+        )
+        return begun
+
+    def apply(self, event_id: str, fact: Mapping[str, Any], token: int | None = None) -> str | None:
+        """Take a fact in. Answers processed or ignored; None where the lease was lost."""
+        status: str | None = self._gateway.rpc(
+            "apply_stripe_fact", {"p_event_id": event_id, "p_fact": dict(fact), "p_token": token}
+        )
+        return status
+
+    def fail(self, event_id: str, token: int, error: str, *, retry_seconds: float, final: bool) -> str | None:
+        """Record an attempt that came to nothing. Answers received or failed."""
+        status: str | None = self._gateway.rpc(
+            "fail_stripe_event",
+            {
+                "p_id": event_id,
+                "p_token": token,
+                "p_error": error,
+                "p_retry_seconds": retry_seconds,
+                "p_final": final,
+            },
+        )
+        return status
+
+    def replay(self, event_id: str) -> str | None:
+        """Let an event be processed again. Answers its status before; None where there is none."""
+        status: str | None = self._gateway.rpc("replay_stripe_event", {"p_id": event_id})
+        return status
+
+    def checkout_of(self, payment_intent: str) -> str | None:
+        """The subject of the checkout that a payment was for."""
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("stripe_objects")
+                .select("subject")
+                .eq("kind", "checkout")
+                .filter("body->>payment_intent", "eq", payment_intent)
+                .limit(1)
+            ),
+            name="payments.checkout_of",
+        )
+        return rows[0]["subject"] if rows else None
+
+    def current(self, user_id: UUID) -> dict[str, Any] | None:
+        """A user's newest subscription that is not over, else the newest of all."""
+        found: dict[str, Any] | None = self._gateway.rpc("current_subscription", {"p_user_id": str(user_id)})
+        return found
+
+    def known(self, subscription_ids: list[str]) -> dict[str, dict[str, Any]]:
+        """What we know of these subscriptions of Stripe, by id."""
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("stripe_objects")
+                .select("id,body")
+                .eq("kind", "subscription")
+                .in_("id", subscription_ids)
+                .limit(len(subscription_ids))
+            ),
+            name="payments.known",
+        )
+        return {row["id"]: row["body"] for row in rows}
+
+    def package_of(self, price_id: str) -> dict[str, Any] | None:
+        """The package that is sold at a price of Stripe's."""
+        return self._package("stripe_price_id", price_id)
+
+    def package(self, package_id: UUID) -> dict[str, Any] | None:
+        """A package that can be bought."""
+        return self._package("id", str(package_id))
+
+    def _package(self, column: str, value: str) -> dict[str, Any] | None:
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("pricing_packages")
+                .select("id,name,stripe_price_id,currency")
+                .eq(column, value)
+                .eq("active", True)
+                .limit(1)
+            ),
+            name="payments.package",
+        )
+        return rows[0] if rows else None
+
+    def events(self, *, limit: int, status: str | None) -> list[dict[str, Any]]:
+        """The newest events."""
+
+        def query(client: Client) -> Any:
+            rows = client.table("stripe_events").select(EVENT_COLUMNS)
+            if status:
+                rows = rows.eq("status", status)
+            return rows.order("received_at", desc=True).order("id", desc=True).limit(limit)
+
+        return self._gateway.select(query, name="payments.events")

@@ -1,0 +1,103 @@
+"""What follows from Stripe's events, and the nightly look at Stripe."""
+
+import time
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from pixelbloom.errors import InvalidInput, PixelBloomError
+from pixelbloom.payments import facts
+from pixelbloom.payments.facts import Fact
+from pixelbloom.queue import app
+from pixelbloom.runs.claim import backoff
+from pixelbloom.tasks.services import services
+
+log = structlog.get_logger(__name__)
+
+#: Events in one go; beat goes on.
+BATCH = 200
+#: Longer than Stripe and the database may take together.
+LEASE_SECONDS = 120.0
+#: From 5 seconds on, doubling: about half a day in all. Then the event waits in the dead letter.
+FIRST_PAUSE_SECONDS = 5.0
+MAX_ATTEMPTS = 12
+PAGE = 100
+
+
+@app.task(name="pixelbloom.process_stripe_events")
+def process_stripe_events() -> int:
+    """Process what is due, the oldest first. Answers how many events."""
+    ids = services().payments.due(BATCH)
+    for event_id in ids:
+        process_stripe_event(event_id)
+    return len(ids)
+
+
+@app.task(name="pixelbloom.process_stripe_event")
+def process_stripe_event(event_id: str) -> str | None:
+    """Make one attempt at an event. Answers processed, ignored, received (again) or failed; None where it did nothing.
+
+    Safe to repeat, and by two at once.
+    """
+    parts = services()
+    begun = parts.payments.begin(event_id, LEASE_SECONDS)
+    if begun is None:
+        return None
+    try:
+        status = parts.payments.apply(event_id, _resolved(begun["fact"]), begun["token"])
+    except PixelBloomError as error:
+        final = isinstance(error, InvalidInput) or begun["attempts"] >= MAX_ATTEMPTS
+        pause = backoff(FIRST_PAUSE_SECONDS, begun["attempts"])
+        status = parts.payments.fail(event_id, begun["token"], error.message, retry_seconds=pause, final=final)
+        log.warning("stripe_event_failed", event_id=event_id, type=begun["type"], status=status, reason=error.message)
+        return status
+    log.info("stripe_event_processed", event_id=event_id, type=begun["type"], status=status)
+    return status
+
+
+@app.task(name="pixelbloom.reconcile_subscriptions")
+def reconcile_subscriptions() -> int:
+    """Compare what we know of every subscription with Stripe, and take in what differs. Answers how many did."""
+    parts = services()
+    if parts.settings.stripe_api_key is None:
+        return 0
+    mended = seen = 0
+    listed = parts.stripe.subscriptions()
+    while page := list(islice(listed, PAGE)):
+        seen += len(page)
+        at = int(time.time())
+        known = parts.payments.known([item["id"] for item in page])
+        for fact in _readable(page, at):
+            if fact["id"] not in known or known[fact["id"]] == fact["body"]:
+                continue  # one that no checkout of ours made is none of ours
+            parts.payments.apply(f"reconciled:{at}", fact)
+            mended += 1
+            log.warning("subscription_mended", stripe_subscription_id=fact["id"], status=fact["body"]["status"])
+    log.info("subscriptions_reconciled", seen=seen, mended=mended)
+    return mended
+
+
+def _readable(page: Iterable[dict[str, Any]], at: int) -> Iterable[Fact]:
+    for item in page:
+        try:
+            yield facts.answered(item, at)
+        except facts.Broken:
+            log.warning("subscription_not_readable", stripe_subscription_id=item.get("id"))
+
+
+def _resolved(fact: Fact) -> Fact:
+    """With the purchase that a refund or a dispute is about, which their events do not name."""
+    payment = fact["body"].get("payment_intent")
+    if fact["kind"] != "charge" or fact["subject"] is not None or payment is None:
+        return fact
+    parts = services()
+    subject = parts.payments.checkout_of(payment)
+    body = fact["body"]
+    if subject is None and parts.settings.stripe_api_key is not None:
+        invoice = parts.stripe.invoice_of(payment)
+        if invoice is not None:
+            told = facts.invoice(invoice)
+            subject, body = told["subject"], {**body, "invoice": told["id"]}
+    return {**fact, "subject": subject, "body": body}

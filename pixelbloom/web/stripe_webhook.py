@@ -1,0 +1,74 @@
+"""`/api/payments/webhook`: what Stripe tells us. Kept in the same call; a worker does the rest."""
+
+from typing import Any
+
+import structlog
+from flask import request
+from flask_openapi3 import APIBlueprint, Tag
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from pixelbloom.errors import ConfigurationError, InvalidInput
+from pixelbloom.payments import facts
+from pixelbloom.payments.signatures import verified
+from pixelbloom.web import payment_schemas
+from pixelbloom.web.body import MAX_BODY_BYTES, reading_in_time
+from pixelbloom.web.openapi import failures, success
+from pixelbloom.web.payment_schemas import ReceivedBody
+from pixelbloom.web.services import services
+
+log = structlog.get_logger(__name__)
+
+stripe_webhook = APIBlueprint(
+    "stripe_webhook",
+    __name__,
+    url_prefix="/api/payments",
+    abp_tags=[Tag(name="Payments", description="Stripe checkout, webhooks and subscriptions.")],
+    abp_security=[],
+)
+_SIGNATURE = {
+    "name": "Stripe-Signature",
+    "in": "header",
+    "required": True,
+    "description": "Stripe's signature over the raw body.",
+    "schema": {"type": "string"},
+}
+
+
+@stripe_webhook.post(
+    "/webhook",
+    summary="Receive an event of Stripe",
+    operation_id="receiveStripeEvent",
+    responses={**success(ReceivedBody, payment_schemas.RECEIVED), **failures(400, 413, 500, 503)},
+    openapi_extensions={"parameters": [_SIGNATURE]},
+)
+def receive_event() -> dict[str, Any]:
+    """Signed with STRIPE_WEBHOOK_SECRET, or one of them while it is changed. The same event again is kept once; one of
+    a type that we do not handle is kept and ignored.
+    """
+    secrets = [secret.get_secret_value() for secret in services().settings.stripe_webhook_secret]
+    if not secrets:
+        raise ConfigurationError("Payments are not set up here: STRIPE_WEBHOOK_SECRET is missing.")
+    event = verified(_raw_body(), request.headers.get("Stripe-Signature"), secrets)
+    try:
+        fact = facts.read(event)
+    except facts.Broken as error:
+        # Stripe would send it again for days, and it would not be better.
+        log.warning("stripe_event_broken", event_id=event["id"], reason=error.message)
+        fact = None
+    new = services().payments.record(event, fact)
+    log.info("stripe_event_received", event_id=event["id"], type=event["type"], new=new, handled=fact is not None)
+    if new and fact is not None:
+        services().send_task("pixelbloom.process_stripe_event", event["id"])
+    return {"received": True}
+
+
+def _raw_body() -> bytes:
+    try:
+        with reading_in_time(request.environ):
+            raw = request.get_data(cache=False)
+    except ParseException:
+        raise InvalidInput("The body's chunked encoding is broken.") from None
+    if len(raw) > MAX_BODY_BYTES:
+        raise RequestEntityTooLarge
+    return raw

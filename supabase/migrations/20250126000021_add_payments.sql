@@ -1,0 +1,612 @@
+-- Payments: what Stripe tells is kept as the newest known state of each of its objects, and the rows of subscriptions
+-- and invoices are derived from those. So neither the order in which events come nor how often they come matters.
+
+alter table public.user_subscriptions
+add column stripe_customer_id text check (char_length(stripe_customer_id) <= 255),
+add column stripe_subscription_id text unique check (char_length(stripe_subscription_id) <= 255),
+add column stripe_checkout_session_id text unique check (char_length(stripe_checkout_session_id) <= 255),
+add column stripe_price_id text check (char_length(stripe_price_id) <= 255),
+add column cancel_at_period_end boolean not null default false,
+add column current_period_end timestamptz;
+
+create index user_subscriptions_stripe_customer on public.user_subscriptions (stripe_customer_id)
+where stripe_customer_id is not null;
+
+alter table public.invoices
+add column amount_refunded numeric(14, 2) not null default 0 check (amount_refunded >= 0);
+
+-- Events wait for a worker, again and again until they are processed; those given up are the dead letter.
+alter table public.stripe_events
+add column subject text check (char_length(subject) <= 255),
+add column next_attempt_at timestamptz not null default now(),
+add column lease_token bigint not null default 0;
+
+drop index public.stripe_events_open;
+create index stripe_events_due on public.stripe_events (next_attempt_at) where status = 'received';
+create index stripe_events_subject on public.stripe_events (subject) where subject is not null;
+create index stripe_events_of_invoice on public.stripe_events ((payload -> 'body' ->> 'invoice'))
+where subject is null;
+create index stripe_events_of_payment on public.stripe_events ((payload -> 'body' ->> 'payment_intent'))
+where subject is null;
+create index stripe_events_newest on public.stripe_events (received_at desc, id desc);
+
+-- The newest state of an object of Stripe, reduced to what rows are derived from (`pixelbloom.payments.facts`).
+create table public.stripe_objects (
+    id text primary key check (char_length(id) <= 255),
+    kind text not null check (kind in ('checkout', 'subscription', 'invoice', 'charge')),
+    -- The subscription that it belongs to; of a single purchase the checkout session.
+    subject text check (char_length(subject) <= 255),
+    body jsonb not null check (jsonb_typeof(body) = 'object'),
+    -- By which event: newer ones win; of the same second those of the higher rank, then of the greater id.
+    told_at timestamptz not null,
+    told_rank smallint not null,
+    told_by text not null
+);
+
+comment on table public.stripe_objects is 'What Stripe last said of its objects.';
+
+create index stripe_objects_subject on public.stripe_objects (subject, kind) where subject is not null;
+create index stripe_objects_payment on public.stripe_objects ((body ->> 'payment_intent'), kind);
+create index stripe_objects_invoice on public.stripe_objects ((body ->> 'invoice'), kind);
+
+alter table public.stripe_objects enable row level security;
+revoke all on public.stripe_objects from public, anon, authenticated;
+grant all on public.stripe_objects to service_role;
+
+-- A purchase is refunded money less.
+create or replace view public.payments_received with (security_invoker = true) as
+select
+    i.user_id,
+    s.package_id,
+    i.currency,
+    (i.amount_paid - i.amount_refunded)::numeric(14, 2) as amount,
+    i.paid_at
+from public.invoices as i
+left join public.user_subscriptions as s on i.subscription_id = s.id
+where i.status = 'paid' and i.paid_at is not null
+union all
+select
+    s.user_id,
+    s.package_id,
+    s.currency,
+    s.final_price as amount,
+    s.start_date as paid_at
+from public.user_subscriptions as s
+where
+    s.status not in ('incomplete', 'trialing', 'unpaid')
+    and not exists (
+        select 1 from public.invoices as i
+        where i.subscription_id = s.id
+    );
+
+-- What a subscription's plan is called: its package's name, else the price that was bought.
+create or replace function public.subscription_plan(p_row public.user_subscriptions) returns text
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(
+        (select p.name from public.pricing_packages as p where p.id = p_row.package_id),
+        p_row.stripe_price_id,
+        p_row.metadata ->> 'stripe_price_id',
+        ''
+    )
+$$;
+
+-- From the smallest unit of a currency, as Stripe counts, to major units, as we keep money.
+create function public.major_units(p_amount jsonb, p_currency text) returns numeric
+language sql immutable parallel safe
+set search_path = ''
+as $$ select round(p_amount::text::numeric / power(10::numeric, public.currency_digits(p_currency)), 2) $$;
+
+create function public.uuid_or_null(p_text text) returns uuid
+language sql immutable parallel safe
+set search_path = ''
+as $$
+    select case when p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_text::uuid end
+$$;
+
+create function public.moment(p_seconds text) returns timestamptz
+language sql immutable parallel safe
+set search_path = ''
+as $$ select to_timestamp(p_seconds::double precision) $$;
+
+-- Record an event of Stripe under its own id, once. Answers whether it is new.
+create function public.record_stripe_event(
+    p_id text, p_type text, p_subject text, p_payload jsonb, p_occurred_at timestamptz, p_handled boolean
+) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.stripe_events (id, type, subject, payload, occurred_at, status, processed_at)
+    values (
+        p_id, p_type, p_subject, p_payload, p_occurred_at,
+        case when p_handled then 'received' else 'ignored' end, case when not p_handled then clock_timestamp() end
+    )
+    on conflict (id) do nothing;
+    return found;
+end
+$$;
+
+-- Which events are due now.
+create function public.due_stripe_events(p_limit integer) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(d.id), '[]') from (
+        select e.id from public.stripe_events as e
+        where e.status = 'received' and e.next_attempt_at <= clock_timestamp()
+        order by e.next_attempt_at
+        limit least(greatest(p_limit, 1), 1000)
+    ) as d
+$$;
+
+-- Take an event under a lease. Null where it is done, given up, not due, or somebody else's.
+create function public.begin_stripe_event(p_id text, p_lease_seconds double precision) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    e public.stripe_events;
+begin
+    update public.stripe_events set
+        attempts = attempts + 1,
+        lease_token = lease_token + 1,
+        next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    where id = p_id and status = 'received' and next_attempt_at <= clock_timestamp()
+    returning * into e;
+    return case when e.id is not null then jsonb_build_object(
+        'id', e.id, 'type', e.type, 'fact', e.payload, 'attempts', e.attempts, 'token', e.lease_token
+    ) end;
+end
+$$;
+
+-- An attempt came to nothing: it is made again after a while, or the event is given up.
+create function public.fail_stripe_event(
+    p_id text, p_token bigint, p_error text, p_retry_seconds double precision, p_final boolean
+) returns text
+language sql
+set search_path = ''
+as $$
+    update public.stripe_events set
+        status = case when p_final then 'failed' else 'received' end,
+        error = left(p_error, 4000),
+        next_attempt_at = clock_timestamp() + make_interval(secs => p_retry_seconds)
+    where id = p_id and lease_token = p_token and status = 'received'
+    returning status
+$$;
+
+-- Process an event again that was given up, or any other. Answers its status before, or null.
+create function public.replay_stripe_event(p_id text) returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_status text;
+begin
+    select status into v_status from public.stripe_events where id = p_id for update;
+    update public.stripe_events set
+        status = 'received', attempts = 0, error = null, processed_at = null, next_attempt_at = clock_timestamp()
+    where id = p_id;
+    return v_status;
+end
+$$;
+
+-- Keep what is newly known of an object. Answers whether it is news.
+create function public.keep_stripe_object(p_fact jsonb, p_event_id text) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into public.stripe_objects as o (id, kind, subject, body, told_at, told_rank, told_by)
+    values (
+        p_fact ->> 'id', p_fact ->> 'kind', p_fact ->> 'subject', p_fact -> 'body',
+        public.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint, p_event_id
+    )
+    on conflict (id) do update set
+        subject = coalesce(excluded.subject, o.subject),
+        body = excluded.body,
+        told_at = excluded.told_at,
+        told_rank = excluded.told_rank,
+        told_by = excluded.told_by
+    where
+        (o.told_at, o.told_rank, o.told_by) < (excluded.told_at, excluded.told_rank, excluded.told_by)
+        -- What Stripe answers is how it is now.
+        or (coalesce((p_fact ->> 'answer')::boolean, false) and o.told_at <= excluded.told_at);
+    return found;
+end
+$$;
+
+-- Whose a checkout is: as it was named, else as its metadata say, else by the address of its customer.
+create function public.checkout_user(p_checkout jsonb) returns uuid
+language sql stable security definer
+set search_path = ''
+as $$
+    select coalesce(
+        public.uuid_or_null(p_checkout ->> 'user'),
+        public.uuid_or_null(p_checkout -> 'metadata' ->> 'user_id'),
+        (select u.id from auth.users as u where lower(u.email) = lower(p_checkout ->> 'email') order by u.id limit 1)
+    )
+$$;
+
+-- The row of a purchase, from what is known of its checkout and its subscription. Only a checkout that was completed
+-- makes one. Answers its id, or null.
+create function public.derive_purchase(p_subject text) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    c jsonb;
+    s jsonb;
+    v_session text;
+    v_user uuid;
+    v_package public.pricing_packages;
+    v_campaign uuid;
+    v_price text;
+    v_currency text;
+    v_original numeric;
+    v_discount numeric;
+    v_refunded boolean;
+    v_id uuid;
+begin
+    select o.body, o.id into c, v_session from public.stripe_objects as o
+    where o.subject = p_subject and o.kind = 'checkout' and o.body ->> 'state' <> 'expired'
+    order by o.told_at, o.id limit 1;
+    if c is null then
+        return null;
+    end if;
+    select o.body into s from public.stripe_objects as o where o.id = p_subject and o.kind = 'subscription';
+
+    v_user := public.checkout_user(c);
+    v_price := coalesce(s ->> 'price', c -> 'metadata' ->> 'price_id');
+    select * into v_package from public.pricing_packages as p
+    where
+        p.id = public.uuid_or_null(c -> 'metadata' ->> 'package_id')
+        -- Not after a change to another price.
+        and coalesce(s ->> 'price' = c -> 'metadata' ->> 'price_id', true);
+    if v_package.id is null then
+        select * into v_package from public.pricing_packages as p where p.stripe_price_id = v_price;
+    end if;
+    select k.id into v_campaign from public.pricing_campaigns as k
+    where k.id = public.uuid_or_null(c -> 'metadata' ->> 'campaign_id');
+
+    v_currency := coalesce(s ->> 'currency', c ->> 'currency');
+    v_original := public.major_units(coalesce(s -> 'amount', c -> 'amount_subtotal'), v_currency);
+    -- A campaign's discount holds as long as the subscription; another one is known for the price of the checkout only.
+    v_discount := case
+        when c -> 'metadata' ->> 'discount_type' = 'percentage' then round(
+            v_original * (c -> 'metadata' ->> 'discount_value')::numeric / 100, public.currency_digits(v_currency)
+        )
+        when s is null or s -> 'amount' = c -> 'amount_subtotal'
+            then public.major_units(c -> 'amount_discount', c ->> 'currency')
+        when c -> 'metadata' ->> 'discount_type' = 'fixed' then (c -> 'metadata' ->> 'discount_value')::numeric
+        else 0
+    end;
+    v_discount := least(coalesce(v_discount, 0), v_original);
+    v_refunded := s is null and exists (
+        select 1 from public.stripe_objects as o
+        where
+            o.kind = 'charge'
+            and o.body ->> 'payment_intent' = c ->> 'payment_intent'
+            and o.body -> 'refunded' = 'true'
+    );
+
+    insert into public.user_subscriptions as u (
+        user_id, package_id, campaign_id, status, start_date, end_date, currency, original_price, discount_amount,
+        final_price, billing_interval, stripe_customer_id, stripe_subscription_id, stripe_checkout_session_id,
+        stripe_price_id, cancel_at_period_end, current_period_end
+    ) values (
+        v_user,
+        v_package.id,
+        v_campaign,
+        case
+            when v_refunded or c ->> 'state' = 'failed' then 'cancelled'
+            when s is not null then s ->> 'status'
+            when c ->> 'state' = 'paid' then 'active'
+            else 'incomplete'
+        end,
+        public.moment(coalesce(s ->> 'start', c ->> 'created')),
+        case
+            when s is not null then public.moment(s ->> 'ended')
+            when v_refunded or c ->> 'state' = 'failed' then public.moment(c ->> 'created')
+        end,
+        v_currency,
+        v_original,
+        v_discount,
+        v_original - v_discount,
+        coalesce(
+            s ->> 'interval', case c ->> 'mode' when 'payment' then 'once' else v_package.billing_interval end, 'month'
+        ),
+        coalesce(s ->> 'customer', c ->> 'customer'),
+        case when c ->> 'mode' = 'subscription' then p_subject end,
+        v_session,
+        v_price,
+        coalesce((s ->> 'cancel_at_period_end')::boolean, false),
+        public.moment(s ->> 'period_end')
+    )
+    on conflict (stripe_checkout_session_id) do update set
+        user_id = coalesce(excluded.user_id, u.user_id),
+        package_id = excluded.package_id,
+        campaign_id = excluded.campaign_id,
+        status = excluded.status,
+        start_date = excluded.start_date,
+        end_date = excluded.end_date,
+        currency = excluded.currency,
+        original_price = excluded.original_price,
+        discount_amount = excluded.discount_amount,
+        final_price = excluded.final_price,
+        billing_interval = excluded.billing_interval,
+        stripe_customer_id = excluded.stripe_customer_id,
+        stripe_price_id = excluded.stripe_price_id,
+        cancel_at_period_end = excluded.cancel_at_period_end,
+        current_period_end = excluded.current_period_end
+    where (
+        u.user_id, u.package_id, u.campaign_id, u.status, u.start_date, u.end_date, u.currency, u.original_price,
+        u.discount_amount, u.final_price, u.billing_interval, u.stripe_customer_id, u.stripe_price_id,
+        u.cancel_at_period_end, u.current_period_end
+    ) is distinct from (
+        coalesce(excluded.user_id, u.user_id), excluded.package_id, excluded.campaign_id, excluded.status,
+        excluded.start_date, excluded.end_date, excluded.currency, excluded.original_price,
+        excluded.discount_amount, excluded.final_price, excluded.billing_interval, excluded.stripe_customer_id,
+        excluded.stripe_price_id, excluded.cancel_at_period_end, excluded.current_period_end
+    );
+    select u.id into v_id from public.user_subscriptions as u where u.stripe_checkout_session_id = v_session;
+    return v_id;
+end
+$$;
+
+-- The rows of a purchase's invoices.
+create function public.derive_invoices(p_subject text, p_purchase_id uuid) returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.invoices as i (
+        user_id, subscription_id, stripe_invoice_id, status, currency, amount_due, amount_paid, amount_refunded,
+        issued_at, paid_at
+    )
+    select
+        u.user_id,
+        u.id,
+        o.id,
+        case when r.refunded then 'refunded' else o.body ->> 'status' end,
+        o.body ->> 'currency',
+        public.major_units(o.body -> 'amount_due', o.body ->> 'currency'),
+        public.major_units(o.body -> 'amount_paid', o.body ->> 'currency'),
+        coalesce(r.amount, 0),
+        public.moment(o.body ->> 'issued'),
+        public.moment(o.body ->> 'paid')
+    from public.stripe_objects as o
+    inner join public.user_subscriptions as u on u.id = p_purchase_id
+    left join lateral (
+        select
+            sum(public.major_units(h.body -> 'amount_refunded', h.body ->> 'currency')) as amount,
+            bool_and(h.body -> 'refunded' = 'true') as refunded
+        from public.stripe_objects as h
+        where h.kind = 'charge' and h.body ->> 'invoice' = o.id and h.body ? 'refunded'
+    ) as r on true
+    where o.subject = p_subject and o.kind = 'invoice'
+    on conflict (stripe_invoice_id) do update set
+        user_id = excluded.user_id,
+        subscription_id = excluded.subscription_id,
+        status = excluded.status,
+        currency = excluded.currency,
+        amount_due = excluded.amount_due,
+        amount_paid = excluded.amount_paid,
+        amount_refunded = excluded.amount_refunded,
+        issued_at = excluded.issued_at,
+        paid_at = excluded.paid_at
+    where (
+        i.user_id, i.subscription_id, i.status, i.currency, i.amount_due, i.amount_paid, i.amount_refunded,
+        i.issued_at, i.paid_at
+    ) is distinct from (
+        excluded.user_id, excluded.subscription_id, excluded.status, excluded.currency, excluded.amount_due,
+        excluded.amount_paid, excluded.amount_refunded, excluded.issued_at, excluded.paid_at
+    )
+$$;
+
+-- What the user of a purchase should know, once for each event of Stripe; administrators hear of disputes.
+create function public.notify_payments(p_subject text, p_purchase_id uuid) returns void
+language sql
+set search_path = ''
+as $$
+    select public.notify_user(
+        t.user_id, n.type, n.severity, n.title, n.message, '/billing',
+        jsonb_build_object('subscription_id', u.id, 'stripe_event_id', e.id), 'stripe:' || e.id || ':' || t.user_id
+    )
+    from public.stripe_events as e
+    inner join public.user_subscriptions as u on u.id = p_purchase_id
+    cross join lateral (
+        select trim(to_char(
+            public.major_units(e.payload -> 'body' -> 'told_amount', e.payload -> 'body' ->> 'currency'),
+            case public.currency_digits(e.payload -> 'body' ->> 'currency')
+                when 0 then 'FM999,999,999,990' else 'FM999,999,999,990.00'
+            end
+        )) || ' ' || upper(e.payload -> 'body' ->> 'currency') as amount
+    ) as m
+    inner join (
+        values
+        ('invoice.paid', 'payment_succeeded', 'success', 'Payment received', 'We received %s. Thank you!'),
+        ('checkout.paid', 'payment_succeeded', 'success', 'Payment received', 'We received %s. Thank you!'),
+        (
+            'invoice.payment_failed', 'payment_failed', 'error', 'Payment failed',
+            'We could not collect %s; check your payment method.'
+        ),
+        (
+            'checkout.session.async_payment_failed', 'payment_failed', 'error', 'Payment failed',
+            'We could not collect %s; nothing was bought.'
+        ),
+        ('charge.refunded', 'payment_refunded', 'info', 'Payment refunded', 'We gave %s back.'),
+        (
+            'customer.subscription.trial_will_end', 'trial_ending', 'warning', 'Your trial ends soon',
+            'After it, %s is due.'
+        ),
+        (
+            'customer.subscription.deleted', 'subscription_ended', 'info', 'Your subscription has ended',
+            'You are not charged any more.'
+        ),
+        ('charge.dispute.created', 'payment_disputed', 'error', 'A payment is disputed', 'A customer disputes %s.')
+    ) as k (event, type, severity, title, message)
+        on k.event = case
+            when e.payload -> 'body' ->> 'mode' = 'payment' and e.payload -> 'body' ->> 'state' = 'paid'
+                then 'checkout.paid'
+            else e.type
+        end
+    cross join lateral (select k.type, k.severity, k.title, format(k.message, m.amount) as message) as n
+    cross join lateral (
+        select u.user_id where e.type <> 'charge.dispute.created' and u.user_id is not null
+        union all
+        select p.user_id from public.user_profiles as p
+        where e.type = 'charge.dispute.created' and p.role = 'admin'
+    ) as t
+    where
+        e.subject = p_subject
+        and e.status <> 'failed'
+        -- An invoice over nothing is none of theirs.
+        and (k.type <> 'payment_succeeded' or (e.payload -> 'body' ->> 'told_amount')::numeric > 0)
+$$;
+
+-- Make the rows agree with what is known of a purchase. Answers its id, or null where there is none (yet).
+create function public.derive_payments(p_subject text) returns uuid
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_id uuid := public.derive_purchase(p_subject);
+begin
+    if v_id is not null then
+        perform public.derive_invoices(p_subject, v_id);
+        perform public.notify_payments(p_subject, v_id);
+    end if;
+    return v_id;
+end
+$$;
+
+-- What a refund or a dispute is about, as far as we know it.
+create function public.subject_of_charge(p_body jsonb) returns text
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(
+        (select o.subject from public.stripe_objects as o where o.id = p_body ->> 'invoice'),
+        (
+            select o.subject from public.stripe_objects as o
+            where o.body ->> 'payment_intent' = p_body ->> 'payment_intent' and o.kind = 'checkout'
+            limit 1
+        )
+    )
+$$;
+
+-- Take a fact in: keep the object, derive the rows, and mark the event as processed, or as ignored where it is about
+-- nothing that we know (a checkout that comes later makes up for that). One subject after another.
+create function public.apply_stripe_fact(p_event_id text, p_fact jsonb, p_token bigint default null) returns text
+language plpgsql
+set search_path = ''
+set statement_timeout = '15s'
+as $$
+declare
+    v_subject text := coalesce(p_fact ->> 'subject', public.subject_of_charge(p_fact -> 'body'));
+    v_status text := 'ignored';
+begin
+    p_fact := p_fact || jsonb_build_object('subject', v_subject);
+    perform pg_advisory_xact_lock(hashtextextended('stripe:' || coalesce(v_subject, p_fact ->> 'id'), 0));
+    if p_token is not null then
+        perform 1 from public.stripe_events
+        where id = p_event_id and lease_token = p_token and status = 'received' for update;
+        if not found then
+            return null;
+        end if;
+        update public.stripe_events set subject = coalesce(v_subject, subject), payload = p_fact where id = p_event_id;
+    end if;
+    perform public.keep_stripe_object(p_fact, p_event_id);
+    -- A refund or a dispute that came before what it is about.
+    if v_subject is not null and p_fact ->> 'kind' = 'invoice' then
+        update public.stripe_events set subject = v_subject
+        where subject is null and payload -> 'body' ->> 'invoice' = p_fact ->> 'id';
+    elsif v_subject is not null and p_fact ->> 'kind' = 'checkout' then
+        update public.stripe_events set subject = v_subject
+        where subject is null and payload -> 'body' ->> 'payment_intent' = p_fact -> 'body' ->> 'payment_intent';
+    end if;
+    if p_fact -> 'body' ->> 'state' = 'expired' and p_fact -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
+        perform public.release_campaign(p_fact -> 'body' -> 'metadata' ->> 'redemption_key');
+        v_status := 'processed';
+    end if;
+    if v_subject is not null and public.derive_payments(v_subject) is not null then
+        v_status := 'processed';
+        -- What came before its checkout is made up for.
+        update public.stripe_events set status = 'processed' where subject = v_subject and status = 'ignored';
+    end if;
+    update public.stripe_events set status = v_status, error = null, processed_at = clock_timestamp()
+    where id = p_event_id;
+    return v_status;
+end
+$$;
+
+-- A user's newest purchase that is not over, else the newest of all.
+create function public.current_subscription(p_user_id uuid) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select jsonb_build_object(
+        'subscription_id', u.id,
+        'user_id', u.user_id,
+        'package_id', u.package_id,
+        'plan', public.subscription_plan(u),
+        'status', u.status,
+        'start_date', public.iso_utc(u.start_date),
+        'end_date', public.iso_utc(u.end_date),
+        'current_period_end', public.iso_utc(u.current_period_end),
+        'cancel_at_period_end', u.cancel_at_period_end,
+        'currency', u.currency,
+        'original_price', u.original_price,
+        'discount_amount', u.discount_amount,
+        'final_price', u.final_price,
+        'billing_interval', u.billing_interval,
+        'stripe_customer_id', u.stripe_customer_id,
+        'stripe_subscription_id', u.stripe_subscription_id,
+        'stripe_price_id', u.stripe_price_id
+    )
+    from public.user_subscriptions as u
+    where u.user_id = p_user_id
+    order by (u.status <> 'cancelled' and u.billing_interval <> 'once') desc, u.start_date desc, u.id desc
+    limit 1
+$$;
+
+revoke execute on function
+public.major_units(jsonb, text),
+public.uuid_or_null(text),
+public.moment(text),
+public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean),
+public.due_stripe_events(integer),
+public.begin_stripe_event(text, double precision),
+public.fail_stripe_event(text, bigint, text, double precision, boolean),
+public.replay_stripe_event(text),
+public.keep_stripe_object(jsonb, text),
+public.checkout_user(jsonb),
+public.derive_purchase(text),
+public.derive_invoices(text, uuid),
+public.notify_payments(text, uuid),
+public.derive_payments(text),
+public.subject_of_charge(jsonb),
+public.apply_stripe_fact(text, jsonb, bigint),
+public.current_subscription(uuid)
+from public, anon, authenticated;
+
+grant execute on function
+public.major_units(jsonb, text),
+public.uuid_or_null(text),
+public.moment(text),
+public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean),
+public.due_stripe_events(integer),
+public.begin_stripe_event(text, double precision),
+public.fail_stripe_event(text, bigint, text, double precision, boolean),
+public.replay_stripe_event(text),
+public.keep_stripe_object(jsonb, text),
+public.checkout_user(jsonb),
+public.derive_purchase(text),
+public.derive_invoices(text, uuid),
+public.notify_payments(text, uuid),
+public.derive_payments(text),
+public.subject_of_charge(jsonb),
+public.apply_stripe_fact(text, jsonb, bigint),
+public.current_subscription(uuid)
+to service_role;

@@ -1,0 +1,449 @@
+"""Payments from checkout to the last invoice, with a stand-in that speaks Stripe's protocol to Stripe's own library."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import psycopg
+import pytest
+import stripe
+
+from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
+from tests.integration.http import Api, is_error, raw
+from tests.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+CHECKOUT, WEBHOOK = "/api/payments/create-checkout-session", "/api/payments/webhook"
+SUBSCRIPTION = "/api/payments/subscription"
+ENV = {
+    "STRIPE_API_KEY": API_KEY,
+    "STRIPE_WEBHOOK_SECRET": f"whsec_next,{SECRET}",
+    "STRIPE_SUCCESS_URL": "https://app.example.com/done?session={CHECKOUT_SESSION_ID}",
+    "STRIPE_CANCEL_URL": "https://app.example.com/cancelled",
+}
+PRICES = [
+    {"id": "price_growth", "name": "Growth", "unit_amount": 14900, "currency": "usd", "interval": "month"},
+    {"id": "price_studio", "name": "Studio", "unit_amount": 499000, "currency": "usd", "interval": "year"},
+    {"id": "price_yen", "name": "Yen", "unit_amount": 4900, "currency": "jpy", "interval": "month"},
+    {"id": "price_once", "name": "Audit", "unit_amount": 9900, "currency": "usd", "interval": None},
+]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[StripeServer]:
+    with StripeServer() as server:
+        server.offer(PRICES)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack, shop: StripeServer) -> Iterator[Api]:
+    env = {**ENV, "STRIPE_API_BASE": shop.url}
+    started = [stack.start(role, env=env) for role in ("maintenance", "web")]
+    shop.deliveries.url = started[-1].url + WEBHOOK
+    yield Api(started[-1].url, None, stack.settings)
+    shop.deliveries.url = None
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def user(web: Api) -> Api:
+    return web.as_user()
+
+
+@pytest.fixture(scope="module")
+def growth(stack: Stack) -> UUID:
+    with psycopg.connect(stack.database_url, autocommit=True) as db:
+        for name, price, cost in (("Growth", "price_growth", 149), ("Studio", "price_studio", 4990)):
+            db.execute(
+                "insert into pricing_packages (name, price, stripe_price_id) values (%s, %s, %s)"
+                " on conflict (name) do update set stripe_price_id = excluded.stripe_price_id",
+                [name, cost, price],
+            )
+        row = db.execute("select id from pricing_packages where name = 'Growth'").fetchone()
+    assert row is not None
+    return UUID(str(row[0]))
+
+
+def checkout(api: Api, **body: Any) -> dict[str, Any]:
+    answer = api.request("POST", CHECKOUT, json=body)
+    assert answer.status_code == 201, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def control(shop: StripeServer, action: str, **told: Any) -> Any:
+    answer = httpx.post(f"{shop.url}/_control/{action}", json=told, trust_env=False)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def bought(api: Api, shop: StripeServer, stack: Stack, **body: Any) -> dict[str, Any]:
+    """A subscription, paid for."""
+    session = checkout(api, **{"price_id": "price_growth", **body})
+    control(shop, "pay_session", session=session["id"])
+    return becomes(api, stack, status="active")
+
+
+def becomes(api: Api, stack: Stack, **wanted: Any) -> dict[str, Any]:
+    """The subscription, when it is so."""
+    seen: dict[str, Any] = {}
+
+    def so() -> bool:
+        answer = api.get(SUBSCRIPTION)
+        seen.clear()
+        seen.update(answer.json())
+        return answer.status_code == 200 and all(seen[name] == value for name, value in wanted.items())
+
+    stack.wait_for(so)
+    return dict(seen)
+
+
+def told(api: Api) -> list[str]:
+    items = api.get("/api/notifications").json()["items"]
+    return sorted(item["notification_type"] for item in items)
+
+
+def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
+    row = db.execute(query, list(values)).fetchone()
+    return row[0] if row else None
+
+
+def event(kind: str = "invoice.paid", **changes: Any) -> dict[str, Any]:
+    made = {"id": f"evt_{uuid4().hex}", "object": "event", "type": kind, "created": int(time.time()), "data": {}}
+    return {**made, **changes}
+
+
+def posted(
+    web: Api, content: dict[str, Any] | bytes, secret: str = SECRET, at: int | None = None, sent: bytes | None = None
+) -> httpx.Response:
+    """A webhook, signed by Stripe's own code; `sent` is what goes out in its place."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    header = stripe.WebhookSignature.generate_signature_header(body.decode("latin-1"), secret, at or int(time.time()))
+    return web.request("POST", WEBHOOK, content=sent or body, headers={"Stripe-Signature": header})
+
+
+def test_a_purchase_an_upgrade_a_failed_renewal_and_the_end(
+    user: Api, shop: StripeServer, stack: Stack, growth: UUID, db: psycopg.Connection
+) -> None:
+    is_error(user.get(SUBSCRIPTION), 404, "NOT_FOUND")
+    session = checkout(user, metadata={"package_id": str(growth), "source": "page"}, customer_email="a@example.com")
+    assert session["url"] == f"{shop.url}/c/pay/{session['id']}"
+    page = httpx.get(session["url"], trust_env=False).text
+    assert "149.00 USD" in page
+    paid = httpx.post(session["url"], data={"do": "paid"}, trust_env=False)
+    assert paid.headers["Location"] == f"https://app.example.com/done?session={session['id']}"
+
+    first = becomes(user, stack, status="active")
+    assert (first["plan"], first["final_price"], first["currency"]) == ("Growth", 149, "usd")
+    assert (first["billing_interval"], first["cancel_at_period_end"]) == ("month", False)
+    stack.wait_for(lambda: told(user) == ["payment_succeeded"])
+    changed = user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_studio"})
+    assert (changed.json()["plan"], changed.json()["final_price"]) == ("Studio", 4990), changed.text
+    assert changed.json()["billing_interval"] == "year"
+    control(shop, "renew", subscription=first["stripe_subscription_id"], outcome="failed")
+    becomes(user, stack, status="past_due")
+    stack.wait_for(lambda: "payment_failed" in told(user))
+    ending = user.request("POST", f"{SUBSCRIPTION}/cancel", json={})
+    assert (ending.json()["status"], ending.json()["cancel_at_period_end"]) == ("past_due", True)
+    ended = user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": False})
+    assert ended.json()["status"] == "cancelled"
+    assert ended.json()["end_date"] is not None
+    is_error(user.request("POST", f"{SUBSCRIPTION}/cancel", json={}), 409, "CONFLICT")
+    is_error(user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_yen"}), 409, "CONFLICT")
+    stack.wait_for(lambda: "subscription_ended" in told(user))
+    kinds = db.execute(
+        "select type from event_outbox where user_id = %s and type like 'subscription%%'", [user.user_id]
+    ).fetchall()
+    assert {kind for (kind,) in kinds} == {"subscription_created", "subscription_updated"}
+    amounts = "select array_agg(amount_paid order by created_at) from invoices where user_id = %s"
+    assert [float(amount) for amount in one(db, amounts, user.user_id)] == [149, 0]
+
+
+def test_a_change_and_the_end_with_the_period(user: Api, shop: StripeServer, stack: Stack, growth: UUID) -> None:
+    found = bought(user, shop, stack)
+    later = user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_studio", "at_period_end": True})
+    assert (later.status_code, later.json()["plan"]) == (200, "Growth"), later.text
+    is_error(user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_growth"}), 409, "CONFLICT")
+    control(shop, "renew", subscription=found["stripe_subscription_id"])
+    becomes(user, stack, plan="Studio", status="active")
+    portal = user.request("POST", "/api/payments/portal-session", json={})
+    assert portal.status_code == 201
+    form = {"do": "later", "subscription": found["stripe_subscription_id"]}
+    assert "ends with its period" in httpx.post(portal.json()["url"], data=form, trust_env=False).text
+    becomes(user, stack, cancel_at_period_end=True)
+    control(shop, "renew", subscription=found["stripe_subscription_id"])
+    becomes(user, stack, status="cancelled")
+
+
+def test_yen_have_no_cents_and_a_single_purchase_has_no_subscription(
+    web: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
+) -> None:
+    yen, once = web.as_user(), web.as_user()
+    assert bought(yen, shop, stack, price_id="price_yen")["final_price"] == 4900
+    stack.wait_for(lambda: one(db, "select amount_paid from invoices where user_id = %s", yen.user_id) is not None)
+    assert one(db, "select amount_paid from invoices where user_id = %s", yen.user_id) == 4900
+    message = one(db, "select message from notifications where user_id = %s", yen.user_id)
+    assert message == "We received 4,900 JPY. Thank you!"
+    session = checkout(once, price_id="price_once", mode="payment")
+    control(shop, "pay_session", session=session["id"], outcome="async")
+    becomes(once, stack, status="incomplete")
+    control(shop, "pay_session", session=session["id"], outcome="async_paid")
+    found = becomes(once, stack, status="active", billing_interval="once")
+    assert (found["final_price"], found["stripe_subscription_id"]) == (99, None)
+    is_error(once.request("POST", f"{SUBSCRIPTION}/cancel", json={}), 404, "NOT_FOUND")
+    control(shop, "refund", of=session["id"])
+    becomes(once, stack, status="cancelled")
+    stack.wait_for(lambda: told(once) == ["payment_refunded", "payment_succeeded"])
+
+
+def test_refunds_find_their_invoice_and_disputes_reach_administrators(
+    user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
+) -> None:
+    admin = uuid4()
+    db.execute("insert into user_profiles (user_id, role) values (%s, 'admin')", [admin])
+    bought(user, shop, stack)
+    invoice = "select {} from invoices where user_id = %s"
+    stack.wait_for(lambda: one(db, invoice.format("status"), user.user_id) == "paid")
+    stripe_id = one(db, invoice.format("stripe_invoice_id"), user.user_id)
+    control(shop, "refund", of=stripe_id, amount=4900)
+    stack.wait_for(lambda: one(db, invoice.format("amount_refunded"), user.user_id) == 49)
+    assert one(db, invoice.format("status"), user.user_id) == "paid"
+    assert one(db, "select sum(amount) from payments_received where user_id = %s", user.user_id) == 100
+    control(shop, "refund", of=stripe_id, amount=10000)
+    stack.wait_for(lambda: one(db, invoice.format("status"), user.user_id) == "refunded")
+    control(shop, "dispute", of=stripe_id)
+    disputed = "select count(*) from notifications where user_id = %s and notification_type = 'payment_disputed'"
+    stack.wait_for(lambda: one(db, disputed, admin) == 1)
+    assert one(db, disputed, user.user_id) == 0
+    db.execute("delete from user_profiles where user_id = %s", [admin])
+
+
+def test_a_campaign_makes_it_cheaper_and_its_use_comes_back_where_nothing_is_bought(
+    user: Api, web: Api, shop: StripeServer, stack: Stack, growth: UUID, db: psycopg.Connection
+) -> None:
+    code = f"C{uuid4().hex[:8]}"
+    db.execute(
+        "insert into pricing_campaigns (code, discount_type, discount_value, max_uses)"
+        " values (%s, 'percentage', 20, 1)",
+        [code],
+    )
+    body = {"metadata": {"package_id": str(growth)}, "campaign_code": code}
+    uses = "select uses from pricing_campaigns where code = %s"
+    session = checkout(user, **body)
+    assert one(db, uses, code) == 1
+    refused = is_error(web.as_user().request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")
+    assert "as often as it may be" in refused["error"]
+    control(shop, "expire_session", session=session["id"])
+    stack.wait_for(lambda: one(db, uses, code) == 0)
+    shop.faults.extend([{"status": 500}] * 3)
+    assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 502
+    assert one(db, uses, code) == 0
+    found = bought(user, shop, stack, **body)
+    assert (found["original_price"], found["discount_amount"], found["final_price"]) == (149, 29.8, 119.2)
+    renewed = control(shop, "renew", subscription=found["stripe_subscription_id"])
+    assert renewed["amount_due"] == 11920
+    assert one(db, uses, code) == 1
+
+
+def test_the_same_key_gives_the_same_checkout(user: Api) -> None:
+    headers = {"Idempotency-Key": uuid4().hex}
+    body = {"price_id": "price_growth"}
+    first, again = (user.request("POST", CHECKOUT, json=body, headers=headers) for _ in range(2))
+    other = user.request("POST", CHECKOUT, json={"price_id": "price_yen"}, headers=headers)
+
+    assert first.json() == again.json()
+    assert checkout(user, **body)["id"] != first.json()["id"]
+    is_error(other, 400, "BAD_REQUEST")
+
+
+def test_nobody_buys_in_anothers_name_or_is_led_elsewhere(user: Api, web: Api, shop: StripeServer) -> None:
+    session = checkout(user, price_id="price_growth", metadata={"user_id": str(uuid4()), "campaign_id": str(uuid4())})
+    kept = shop.book.get("checkout.session", session["id"])
+    assert kept["client_reference_id"] == kept["metadata"]["user_id"] == str(user.user_id)
+    assert "campaign_id" not in kept["metadata"]
+    body = {"price_id": "price_growth", "user_id": str(uuid4())}
+    is_error(user.request("POST", CHECKOUT, json=body), 403, "FORBIDDEN")
+    named = shop.book.get("checkout.session", checkout(web.as_service(), **body)["id"])
+    assert named["client_reference_id"] == body["user_id"]
+    is_error(web.request("POST", CHECKOUT, json=body), 401, "UNAUTHORIZED")
+    for url in (
+        "https://evil.example.com/",
+        "https://app.example.com.evil.example/",
+        "https://app.example.com@evil.example/",
+        "https://evil.example\\@app.example.com/",
+        "http://app.example.com/",
+        "javascript:alert(1)",
+        "//app.example.com/",
+    ):
+        for field in ("success_url", "cancel_url"):
+            found = is_error(
+                user.request("POST", CHECKOUT, json={"price_id": "price_growth", field: url}), 400, "BAD_REQUEST"
+            )
+            assert [fault["field"] for fault in found["details"]] == [field]
+    assert checkout(user, price_id="price_growth", success_url="https://app.example.com/else")["id"]
+
+
+def test_bad_questions_say_what_is_wrong(user: Api, growth: UUID) -> None:
+    for body, field in (
+        ({}, "price_id"),
+        ({"price_id": ""}, "price_id"),
+        ({"price_id": "price_growth", "mode": "rent"}, "mode"),
+        ({"metadata": {"package_id": "x"}}, "metadata.package_id"),
+        ({"price_id": "price_growth", "customer_email": "x"}, "customer_email"),
+        ({"price_id": "price_once", "mode": "payment", "campaign_code": "X"}, "campaign_code"),
+        ({"price_id": "price_growth", "amount": 1}, "amount"),
+    ):
+        found = is_error(user.request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")
+        assert [fault["field"] for fault in found["details"]] == [field], found
+    for body in ({"price_id": "price_none"}, {"price_id": "price_once"}):
+        assert (
+            "Stripe does not take" in is_error(user.request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")["error"]
+        )
+    is_error(user.request("POST", CHECKOUT, json={"metadata": {"package_id": str(uuid4())}}), 404, "NOT_FOUND")
+    for body in ({}, {"price_id": "p", "package_id": str(growth)}):
+        is_error(user.request("POST", f"{SUBSCRIPTION}/change", json=body), 400, "BAD_REQUEST")
+    is_error(user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": "no"}), 400, "BAD_REQUEST")
+    for path in (f"{SUBSCRIPTION}/cancel", "/api/payments/portal-session"):
+        is_error(user.request("POST", path, json={}), 404, "NOT_FOUND")
+
+
+def test_stripe_away_refusing_or_slow_is_told_in_our_words(user: Api, shop: StripeServer) -> None:
+    for faults, status, code in (
+        ([{"status": 500}] * 3, 502, "UPSTREAM_ERROR"),
+        ([{"drop": True}] * 3, 503, "UNAVAILABLE"),
+        ([{"status": 429}], 429, "RATE_LIMITED"),
+        ([{"status": 401}], 503, "UNAVAILABLE"),
+    ):
+        shop.faults.extend(faults)
+        found = is_error(user.request("POST", CHECKOUT, json={"price_id": "price_growth"}), status, code)
+        assert API_KEY not in found["error"]
+        shop.faults.clear()
+    before = len(shop.book.objects["checkout.session"])
+    shop.faults.append({"status": 500})
+    checkout(user, price_id="price_growth")  # a single fault is tried again
+    assert len(shop.book.objects["checkout.session"]) == before + 1
+
+
+def test_without_keys_payments_are_unavailable(stack: Stack) -> None:
+    handle = stack.start("web")
+    web = Api(handle.url, None, stack.settings)
+    urls = {"success_url": "http://localhost:3000/", "cancel_url": "http://localhost:3000/"}
+    try:
+        body = {"price_id": "price_growth", **urls}
+        is_error(web.as_user().request("POST", CHECKOUT, json=body), 503, "UNAVAILABLE")
+        is_error(posted(web, event()), 503, "UNAVAILABLE")
+    finally:
+        handle.stop()
+
+
+def test_webhooks_are_taken_with_any_of_our_secrets_and_kept_once(web: Api, db: psycopg.Connection) -> None:
+    status = "select array_agg(status) from stripe_events where id = %s"
+    for secret in (SECRET, "whsec_next"):
+        other = event("product.created")
+        assert posted(web, other, secret).json() == {"received": True}
+        assert posted(web, other, secret).json() == {"received": True}
+        assert one(db, status, other["id"]) == ["ignored"]
+    broken = event("invoice.paid", data={"object": {"id": "in_1"}})
+    assert posted(web, broken).status_code == 200
+    assert one(db, status, broken["id"]) == ["ignored"]
+
+
+def test_webhooks_that_nobody_signed_so_are_refused_and_leave_nothing(web: Api, db: psycopg.Connection) -> None:
+    good = json.dumps(event()).encode()
+    changed = good.replace(b"invoice.paid", b"invoice.paiD")
+    old = int(time.time()) - 400
+    for answer in (
+        posted(web, good, "whsec_other"),
+        posted(web, good, at=old),
+        posted(web, good, sent=changed),
+        posted(web, good, sent=good + b" "),
+        web.request("POST", WEBHOOK, content=good),
+        web.request("POST", WEBHOOK, content=good, headers={"Stripe-Signature": "t=x,v1=y"}),
+        web.request("POST", WEBHOOK, content=good, headers={"Stripe-Signature": f"t={int(time.time())}"}),
+        posted(web, b"not json"),
+        posted(web, b"[]"),
+        posted(web, {**event(), "id": None}),
+        posted(web, {**event(), "created": "now"}),
+        posted(web, {**event(), "type": "a\x00b"}),
+    ):
+        is_error(answer, 400, "BAD_REQUEST")
+    is_error(posted(web, b" " * (1024 * 1024 + 1)), 413, "PAYLOAD_TOO_LARGE")
+    bytes_only = (
+        b"POST /api/payments/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nStripe-Signature: t=1,v1=\xff\r\n"
+    )
+    assert raw(web.url, bytes_only + b"Connection: close\r\n\r\n\xff\xff")[0] == 400
+    assert one(db, "select count(*) from stripe_events where id = %s", json.loads(good)["id"]) == 0
+
+
+def test_an_event_that_cannot_be_processed_waits_and_can_be_replayed(
+    web: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
+) -> None:
+    refund = {
+        "id": f"ch_{uuid4().hex}",
+        "currency": "usd",
+        "amount": 100,
+        "amount_refunded": 100,
+        "refunded": True,
+        "payment_intent": f"pi_{uuid4().hex}",
+    }
+    told_it = event("charge.refunded", data={"object": refund})
+    shop.faults.extend([{"status": 500}] * 3)
+    assert posted(web, told_it).status_code == 200
+    find = "select {} from stripe_events where id = %s"
+    stack.wait_for(lambda: one(db, find.format("error"), told_it["id"]) is not None)
+    shop.faults.clear()
+    assert one(db, find.format("status"), told_it["id"]) == "received"
+    assert one(db, find.format("next_attempt_at > now()"), told_it["id"])
+    db.execute("update stripe_events set attempts = 11, next_attempt_at = now() where id = %s", [told_it["id"]])
+    shop.faults.extend([{"status": 500}] * 3)
+    beat = stack.start("beat")
+    try:
+        stack.wait_for(lambda: one(db, find.format("status"), told_it["id"]) == "failed")
+        shop.faults.clear()
+        listed = command(stack, "payments", "events", "--status", "failed")
+        assert [row["id"] for row in json.loads(listed.stdout)] == [told_it["id"]]
+        assert json.loads(command(stack, "payments", "replay", "--failed").stdout) == [told_it["id"]]
+        stack.wait_for(lambda: one(db, find.format("status"), told_it["id"]) == "ignored")
+    finally:
+        beat.stop()
+    for wrong in (("replay",), ("replay", "evt_none"), ("events", "--status", "lost"), ("events", "--limit", "0")):
+        found = command(stack, "payments", *wrong)
+        assert found.returncode == 2, found.stderr
+        assert "Traceback" not in found.stderr
+
+
+def command(stack: Stack, *args: str) -> subprocess.CompletedProcess[str]:
+    env = {**stack.env, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, "-m", "pixelbloom", *args], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_the_nightly_look_mends_what_no_event_told(
+    user: Api, web: Api, shop: StripeServer, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = bought(user, shop, stack)
+    url, shop.deliveries.url = shop.deliveries.url, None
+    control(shop, "renew", subscription=found["stripe_subscription_id"], outcome="failed")
+    time.sleep(1.1)  # Stripe's clock counts seconds; the look is later than what it finds
+    shop.deliveries.url = url
+    for name, value in {**stack.env, **ENV, "STRIPE_API_BASE": shop.url}.items():
+        monkeypatch.setenv(name, value)
+    code = "from pixelbloom.tasks.payments import reconcile_subscriptions as look; print(look(), look())"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    looked = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    first, second = looked.stdout.split("\n")[-2].split()
+    assert (int(first) >= 1, int(second)) == (True, 0), looked.stdout + looked.stderr
+    assert becomes(user, stack, status="past_due")["stripe_subscription_id"] == found["stripe_subscription_id"]
