@@ -181,6 +181,8 @@ class Settings(BaseSettings):
     stripe_success_url: HttpUrl | None = None
     stripe_cancel_url: HttpUrl | None = None
     stripe_api_base: HttpUrl = "https://api.stripe.com"
+    pixelbloom_stripe: Literal["local"] | None = None
+    stripe_port: Port = 12111
 
     @classmethod
     def settings_customise_sources(

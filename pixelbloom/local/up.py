@@ -25,6 +25,7 @@ from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
+from pixelbloom.local.stripe import launch as local_stripe
 from pixelbloom.local.supervisor import Stopped, StopRequest, Supervisor, stop_together
 from pixelbloom.local.wait import until
 from pixelbloom.queue import broker_address
@@ -97,6 +98,8 @@ class Running:
             "FLOWER_PORT": str(self._settings.flower_port),
             **({"LOG_FORMAT": "pretty"} if pretty else {}),
         }
+        if self._settings.pixelbloom_stripe == "local":
+            self._start_shop()
         self._start_roles(EARLY)
         if own_database:
             self._servers.finish()
@@ -107,6 +110,14 @@ class Running:
         for child in self._roles:
             until(self._ready(child.name), child, seconds=READY_SECONDS, pause=self._stop.pause)
         threading.Thread(target=self._tell_flower, name="flower-refresh", daemon=True).start()
+
+    def _start_shop(self) -> None:
+        """The stand-in for Stripe, and the settings that lead to it."""
+        shop = local_stripe.command(self._settings, self._home, self._env)
+        self._env |= local_stripe.settings(self._settings, shop)
+        child = Child(shop, self._home.records, self._output)
+        self._roles.append(child)
+        child.start()
 
     def _start_roles(self, roles: Sequence[str]) -> None:
         for role in roles:
@@ -146,6 +157,7 @@ class Running:
             ("API docs", f"{api}/api/docs"),
             ("WebSockets", f"ws://127.0.0.1:{mine.port}/api/ws/workflows (also analytics, notifications)"),
             ("Flower", flower),
+            *([("Stripe", f"a stand-in at {mine.stripe_api_base}")] if mine.pixelbloom_stripe == "local" else []),
             ("PostgREST", mine.supabase_rest_url or f"{mine.supabase_url}/rest/v1"),
             ("Postgres", self._env.get("DATABASE_URL", "(yours, behind SUPABASE_URL)")),
             ("Redis", self._env.get("REDIS_URL", "(yours, from REDIS_URL)")),
@@ -187,7 +199,8 @@ class Running:
             ) from None
 
     def _stack_env(self) -> dict[str, str]:
-        names = ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
+        names = ["STRIPE_API_BASE", "STRIPE_API_KEY"] if self._settings.pixelbloom_stripe == "local" else []
+        names += ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
         if self._settings.supabase_url is not None:
             names.append("API_JWT_SECRET")  # beside another Supabase, the home's own keys are not read
         return {name: self._env[name] for name in names if name in self._env}
@@ -201,6 +214,8 @@ class Running:
             return lambda: answers(self._settings.port, "/healthz")
         if name == "flower":
             return lambda: answers(self._settings.flower_port, "/healthcheck")
+        if name == "stripe":
+            return lambda: answers(self._settings.stripe_port, "/done")
         if name in WORKERS:
             broker = broker_address(self._env.get("REDIS_URL") or str(self._settings.redis_url))
             return lambda: pongs(broker, name)
@@ -209,6 +224,8 @@ class Running:
 
 def check_given(settings: Settings) -> None:
     """Raises ConfigurationError where a given Supabase lacks its key, or a key or an address its Supabase."""
+    if settings.pixelbloom_stripe == "local" and settings.stripe_api_key is not None:
+        raise ConfigurationError("PIXELBLOOM_STRIPE is local and STRIPE_API_KEY is set: leave the one out or the other")
     if settings.supabase_url is not None:
         settings.require("supabase_service_role_key")
         return
@@ -225,7 +242,10 @@ def check_ports(settings: Settings) -> None:
     """Raises ConfigurationError that names the variable and the port in use."""
     if settings.port == settings.flower_port:
         raise ConfigurationError(f"FLOWER_PORT: {settings.port} is also PORT; set one of them to another port")
-    for name, port in (("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)):
+    ports = [("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)]
+    if settings.pixelbloom_stripe == "local":
+        ports.append(("STRIPE_PORT", settings.stripe_port))
+    for name, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -49,7 +49,7 @@ def read(event: Mapping[str, Any]) -> Fact | None:
         return None
     try:
         fact = kind.read(event["data"]["object"], event["type"])
-        fact |= {"at": _amount(event["created"]), "rank": kind.rank}
+        fact = {"at": _amount(event["created"]), "rank": kind.rank, **fact}
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise Broken(f"The event is not as Stripe writes {event.get('type')}.") from error
     return fact
@@ -121,15 +121,18 @@ def invoice(item: Mapping[str, Any], _: str = "") -> Fact:
 
 
 def _refund(item: Mapping[str, Any], _: str) -> Fact:
+    refunded = _amount(item["amount_refunded"])
     body = {
         "payment_intent": _reference(item.get("payment_intent")),
         "invoice": _reference(item.get("invoice")),
         "currency": _currency(item["currency"]),
-        "amount_refunded": _amount(item["amount_refunded"]),
-        "told_amount": _amount(item["amount_refunded"]),
+        "amount_refunded": refunded,
+        "told_amount": refunded,
         "refunded": bool(item["refunded"]),
     }
-    return _fact(item, "charge", None, body)
+    # What is refunded only grows: of one second, the larger is the later.
+    part = 1000 * refunded // max(_amount(item["amount"]), 1)
+    return _fact(item, "charge", None, body) | {"rank": min(part, 1000)}
 
 
 def _dispute(item: Mapping[str, Any], _: str) -> Fact:

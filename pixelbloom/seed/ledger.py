@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+from pixelbloom.local.stripe.demo import PRICES
 from pixelbloom.seed.people import Person
 from pixelbloom.seed.plan import Dice, Plan, Row
 
@@ -33,6 +34,7 @@ def packages(plan: Plan) -> list[Row]:
             "billing_interval": interval,
             "features": features,
             "position": position,
+            "stripe_price_id": PRICES[name]["id"],
         }
         for position, (name, price, interval, features) in enumerate(PACKAGES)
     ]

@@ -46,12 +46,15 @@ class PaymentStore:
         )
         return begun
 
-    def apply(self, event_id: str, fact: Mapping[str, Any], token: int | None = None) -> str | None:
-        """Take a fact in. Answers processed or ignored; None where the lease was lost."""
-        status: str | None = self._gateway.rpc(
+    def apply(self, event_id: str, fact: Mapping[str, Any], token: int | None = None) -> dict[str, Any] | None:
+        """Take a fact in. Answers {"status": processed or ignored, "tied"}; None where the lease was lost.
+
+        `tied` says that another event of the same second tells it otherwise.
+        """
+        applied: dict[str, Any] | None = self._gateway.rpc(
             "apply_stripe_fact", {"p_event_id": event_id, "p_fact": dict(fact), "p_token": token}
         )
-        return status
+        return applied
 
     def fail(self, event_id: str, token: int, error: str, *, retry_seconds: float, final: bool) -> str | None:
         """Record an attempt that came to nothing. Answers received or failed."""

@@ -192,11 +192,21 @@ begin
 end
 $$;
 
--- Keep what is newly known of an object. Answers whether it is news.
+-- Keep what is newly known of an object. Answers whether another event of the same second and rank says otherwise:
+-- which of them is the later one Stripe alone knows.
 create function public.keep_stripe_object(p_fact jsonb, p_event_id text) returns boolean
 language plpgsql
 set search_path = ''
 as $$
+declare
+    v_tied boolean := exists (
+        select 1 from public.stripe_objects as o
+        where
+            o.id = p_fact ->> 'id'
+            and (o.told_at, o.told_rank) = (public.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint)
+            and o.told_by <> p_event_id
+            and o.body <> p_fact -> 'body'
+    );
 begin
     insert into public.stripe_objects as o (id, kind, subject, body, told_at, told_rank, told_by)
     values (
@@ -213,7 +223,7 @@ begin
         (o.told_at, o.told_rank, o.told_by) < (excluded.told_at, excluded.told_rank, excluded.told_by)
         -- What Stripe answers is how it is now.
         or (coalesce((p_fact ->> 'answer')::boolean, false) and o.told_at <= excluded.told_at);
-    return found;
+    return v_tied;
 end
 $$;
 
@@ -497,8 +507,9 @@ as $$
 $$;
 
 -- Take a fact in: keep the object, derive the rows, and mark the event as processed, or as ignored where it is about
--- nothing that we know (a checkout that comes later makes up for that). One subject after another.
-create function public.apply_stripe_fact(p_event_id text, p_fact jsonb, p_token bigint default null) returns text
+-- nothing that we know (a checkout that comes later makes up for that). One subject after another. Answers
+-- {"status", "tied"}, or null where the lease was lost.
+create function public.apply_stripe_fact(p_event_id text, p_fact jsonb, p_token bigint default null) returns jsonb
 language plpgsql
 set search_path = ''
 set statement_timeout = '15s'
@@ -506,6 +517,7 @@ as $$
 declare
     v_subject text := coalesce(p_fact ->> 'subject', public.subject_of_charge(p_fact -> 'body'));
     v_status text := 'ignored';
+    v_tied boolean;
 begin
     p_fact := p_fact || jsonb_build_object('subject', v_subject);
     perform pg_advisory_xact_lock(hashtextextended('stripe:' || coalesce(v_subject, p_fact ->> 'id'), 0));
@@ -517,7 +529,7 @@ begin
         end if;
         update public.stripe_events set subject = coalesce(v_subject, subject), payload = p_fact where id = p_event_id;
     end if;
-    perform public.keep_stripe_object(p_fact, p_event_id);
+    v_tied := public.keep_stripe_object(p_fact, p_event_id);
     -- A refund or a dispute that came before what it is about.
     if v_subject is not null and p_fact ->> 'kind' = 'invoice' then
         update public.stripe_events set subject = v_subject
@@ -537,7 +549,7 @@ begin
     end if;
     update public.stripe_events set status = v_status, error = null, processed_at = clock_timestamp()
     where id = p_event_id;
-    return v_status;
+    return jsonb_build_object('status', v_status, 'tied', v_tied);
 end
 $$;
 

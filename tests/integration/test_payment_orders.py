@@ -35,7 +35,9 @@ def deliver(store: PaymentStore, event: Event) -> None:
     store.record(event, fact)
     begun = store.begin(event["id"], 60)
     if begun is not None:
-        assert store.apply(event["id"], begun["fact"], begun["token"]) in ("processed", "ignored")
+        applied = store.apply(event["id"], begun["fact"], begun["token"])
+        assert applied is not None
+        assert applied["status"] in ("processed", "ignored")
 
 
 def rows(db: psycopg.Connection, history: History) -> dict[str, list[dict[str, Any]]]:

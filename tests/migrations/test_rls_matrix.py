@@ -44,12 +44,20 @@ ROWS: dict[str, dict[str, object]] = {
     "campaign_redemptions": {"campaign_id": CAMPAIGN, "redemption_key": "k"},
     "broadcasts": {"notification": "{}"},
     "stripe_events": {"id": "evt_1", "type": "invoice.paid", "payload": "{}", "occurred_at": "2026-01-01"},
+    "stripe_objects": {
+        "id": "sub_1",
+        "kind": "subscription",
+        "body": "{}",
+        "told_at": "2026-01-01",
+        "told_rank": 0,
+        "told_by": "evt_1",
+    },
     "system_state": {},
 }
 #: These have no user_id.
 OWNERLESS = {
     *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
-    *("stripe_events", "system_state"),
+    *("stripe_events", "stripe_objects", "system_state"),
 }
 #: What a user can do to own rows: read, update, delete.
 OWN = {
@@ -72,8 +80,10 @@ OWN = {
 #: What anybody who is signed in, and anybody at all, can read.
 SIGNED_IN = {"workflows": "r", "pricing_packages": "r"}
 PUBLIC = {"pricing_packages": "r"}
+#: Nobody but the backend.
+BACKEND = {"event_outbox", "stripe_events", "stripe_objects", "system_state"}
 #: Administrators read all of these; they write through the API.
-ADMINS = {**{table: "r" for table in ROWS if table not in ("event_outbox", "stripe_events", "system_state")}}
+ADMINS = {**{table: "r" for table in ROWS if table not in BACKEND}}
 WHO = {
     "anon": (PUBLIC, "anon", None, {}),
     "user": (OWN, "authenticated", OWNER, {}),
@@ -147,6 +157,8 @@ def test_nobody_adds_a_row_in_anothers_name(rows: psycopg.Connection, table: str
     _, role, user, claims = WHO[who]
     own = {} if table in OWNERLESS else {"user_id": str(OWNER)}
     row = {**own, **ROWS[table]} or {"only_row": True}
-    fresh = {name: str(uuid4()) if name == "id" and table != "stripe_events" else value for name, value in row.items()}
+    fresh = {
+        name: str(uuid4()) if name == "id" and not table.startswith("stripe_") else value for name, value in row.items()
+    }
     with acting(rows, role, user, **claims), pytest.raises(InsufficientPrivilege):
         insert(rows, table, json.loads(json.dumps(fresh)))

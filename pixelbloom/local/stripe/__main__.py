@@ -1,10 +1,10 @@
 """The stand-in as a program of the local stack."""
 
-import json
 import os
 from argparse import ArgumentParser
 from pathlib import Path
 
+from pixelbloom.local.stripe.demo import PRICES
 from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
 
 
@@ -14,7 +14,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=12111)
     parser.add_argument("--webhook-url", help="where events are sent")
     parser.add_argument("--state", type=Path, help="the file that keeps what it knows")
-    parser.add_argument("--prices", type=Path, help="a JSON list of prices to begin with")
     options = parser.parse_args()
     server = StripeServer(
         port=options.port,
@@ -23,7 +22,7 @@ def main() -> None:
         api_key=os.environ.get("STRIPE_API_KEY", API_KEY),
         state=options.state,
     )
-    server.offer(json.loads(options.prices.read_text()) if options.prices else [])
+    server.offer([{"name": name, **price} for name, price in PRICES.items()])
     server.serve()
 
 

@@ -34,6 +34,15 @@ def checkout(book: Book, session: Obj, fault: str = "") -> str:
     return _FRAME.format(title="Checkout", content=_table(rows) + alert + state + form)
 
 
+def after(page: str) -> str:
+    """Where a browser comes to after a checkout, where no front end is there to take it."""
+    if page == "done":
+        return _FRAME.format(
+            title="Thank you", content="<p>It is paid: see <code>GET /api/payments/subscription</code>.</p>"
+        )
+    return _FRAME.format(title="Cancelled", content="<p>Nothing was bought.</p>")
+
+
 def portal(book: Book, session: Obj) -> str:
     """A customer's subscriptions, and the way back."""
     parts = []

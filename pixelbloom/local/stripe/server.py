@@ -104,6 +104,8 @@ class StripeServer:
                 return self._checkout(session_id, request)
             case ["p", "session", session_id]:
                 return self._portal(session_id, request)
+            case ["done" | "cancelled" as page]:
+                return _html(pages.after(page))
             case ["_control", action]:
                 answer = self.control(action, request.get_json(silent=True) or {})
                 self.book.save()
