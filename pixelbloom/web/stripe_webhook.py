@@ -39,7 +39,7 @@ _SIGNATURE = {
     "/webhook",
     summary="Receive an event of Stripe",
     operation_id="receiveStripeEvent",
-    responses={**success(ReceivedBody, payment_schemas.RECEIVED), **failures(400, 413, 500, 503)},
+    responses={**success(ReceivedBody, payment_schemas.RECEIVED), **failures(413, 500, 503)},
     openapi_extensions={"parameters": [_SIGNATURE]},
 )
 def receive_event() -> dict[str, Any]:

@@ -16,6 +16,13 @@ from pixelbloom.local.postgrest import free_port
 from tests.acceptance.up import RunningStack, start_stack
 
 
+@pytest.fixture
+def api(stack: RunningStack) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {token(stack)}"}
+    with httpx.Client(base_url=stack.url, headers=headers, trust_env=False, timeout=30) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     home = tmp_path_factory.mktemp("shop") / "home"
@@ -23,14 +30,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         yield running
 
 
-def test_a_newcomer_sees_the_whole_life_of_a_subscription(stack: RunningStack) -> None:
+def test_a_newcomer_sees_the_whole_life_of_a_subscription(stack: RunningStack, api: httpx.Client) -> None:
     shop = f"http://127.0.0.1:{stack.environment['STRIPE_PORT']}"
-    api = httpx.Client(
-        base_url=f"http://127.0.0.1:{stack.port}",
-        headers={"Authorization": f"Bearer {token(stack)}"},
-        trust_env=False,
-        timeout=30,
-    )
     seed = [sys.executable, "-m", "pixelbloom", "seed", "--yes"]
     subprocess.run(seed, env=stack.environment, cwd=stack.home.parent, check=True, capture_output=True, timeout=120)
     packages = {item["name"]: item for item in api.get("/api/pricing/packages").json()["items"]}

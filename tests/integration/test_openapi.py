@@ -39,7 +39,7 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def web(stack: Any) -> Iterator[Api]:
-    handle = stack.start("web")
+    handle = stack.start("web", env={"STRIPE_WEBHOOK_SECRET": "whsec_test"})
     yield Api(handle.url, None, stack.settings)
     handle.stop()
 

@@ -69,6 +69,14 @@ class StripeServer:
                     made["recurring"] = {"interval": price["interval"]}
                 self._api.answer("POST", "prices", made)
 
+    def begin(self, params: Obj) -> Obj:
+        """A checkout session, as the API makes one."""
+        return self._api.answer("POST", "checkout/sessions", params)
+
+    def open_portal(self, params: Obj) -> str:
+        """The address of a billing page."""
+        return str(self._api.answer("POST", "billing_portal/sessions", params)["url"])
+
     def serve(self) -> None:
         """Until it is stopped."""
         self._server.serve_forever()
