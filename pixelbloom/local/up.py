@@ -199,7 +199,11 @@ class Running:
             ) from None
 
     def _stack_env(self) -> dict[str, str]:
-        names = ["STRIPE_API_BASE", "STRIPE_API_KEY"] if self._settings.pixelbloom_stripe == "local" else []
+        names = (
+            ["STRIPE_API_BASE", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET"]
+            if self._settings.pixelbloom_stripe == "local"
+            else []
+        )
         names += ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
         if self._settings.supabase_url is not None:
             names.append("API_JWT_SECRET")  # beside another Supabase, the home's own keys are not read

@@ -144,6 +144,9 @@ def _dispute(item: Mapping[str, Any], _: str) -> Fact:
     return _fact(item, "charge", None, body)
 
 
+#: Of a second's events nothing comes after the end.
+END_RANK = 9
+
 HANDLED: dict[str, Kind] = {
     "checkout.session.completed": Kind(_checkout, 0),
     "checkout.session.async_payment_failed": Kind(_checkout, 1),
@@ -154,7 +157,7 @@ HANDLED: dict[str, Kind] = {
     "customer.subscription.updated": Kind(subscription, 2),
     "customer.subscription.paused": Kind(subscription, 3),
     "customer.subscription.resumed": Kind(subscription, 4),
-    "customer.subscription.deleted": Kind(subscription, 9),
+    "customer.subscription.deleted": Kind(subscription, END_RANK),
     "invoice.finalized": Kind(invoice, 0),
     "invoice.payment_failed": Kind(invoice, 1),
     "invoice.paid": Kind(invoice, 2),
@@ -168,7 +171,10 @@ ANSWER_RANK = 1
 def answered(item: Mapping[str, Any], at: int) -> Fact:
     """The fact that an answer of Stripe's API tells about a subscription, `at` in seconds. Raises Broken."""
     try:
-        return subscription(item) | {"at": at, "rank": ANSWER_RANK, "answer": True}
+        fact = subscription(item)
+        # What is over stays over.
+        rank = END_RANK if fact["body"]["status"] == "cancelled" else ANSWER_RANK
+        return fact | {"at": at, "rank": rank, "answer": True}
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise Broken("The subscription is not as Stripe writes them.") from error
 

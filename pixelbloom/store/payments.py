@@ -89,9 +89,12 @@ class PaymentStore:
         )
         return rows[0]["subject"] if rows else None
 
-    def current(self, user_id: UUID) -> dict[str, Any] | None:
-        """A user's newest subscription that is not over, else the newest of all."""
-        found: dict[str, Any] | None = self._gateway.rpc("current_subscription", {"p_user_id": str(user_id)})
+    def current(self, user_id: UUID, subscription_id: UUID | None = None) -> dict[str, Any] | None:
+        """A user's newest subscription that is not over, else the newest of all; or the one of this id."""
+        found: dict[str, Any] | None = self._gateway.rpc(
+            "current_subscription",
+            {"p_user_id": str(user_id), "p_id": str(subscription_id) if subscription_id else None},
+        )
         return found
 
     def known(self, subscription_ids: list[str]) -> dict[str, dict[str, Any]]:
@@ -107,6 +110,21 @@ class PaymentStore:
             name="payments.known",
         )
         return {row["id"]: row["body"] for row in rows}
+
+    def open_subscriptions(self, limit: int, after: str) -> list[str]:
+        """Ids of Stripe's of those that are not over, in their order, after this one."""
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("user_subscriptions")
+                .select("stripe_subscription_id")
+                .neq("status", "cancelled")
+                .gt("stripe_subscription_id", after)
+                .order("stripe_subscription_id")
+                .limit(limit)
+            ),
+            name="payments.open_subscriptions",
+        )
+        return [row["stripe_subscription_id"] for row in rows]
 
     def package_of(self, price_id: str) -> dict[str, Any] | None:
         """The package that is sold at a price of Stripe's."""

@@ -64,14 +64,18 @@ def process_stripe_event(event_id: str) -> str | None:
 
 @app.task(name="pixelbloom.reconcile_subscriptions")
 def reconcile_subscriptions() -> int:
-    """Compare what we know of every subscription with Stripe, and take in what differs. Answers how many did."""
+    """Compare what we know of every subscription with Stripe, and take in what differs. Answers how many did.
+
+    Those of ours that Stripe does not know are left as they are, and logged: the key may be another account's.
+    """
     parts = services()
     if parts.settings.stripe_api_key is None:
         return 0
-    mended = seen = 0
+    mended = 0
+    seen: set[str] = set()
     listed = parts.stripe.subscriptions()
     while page := list(islice(listed, PAGE)):
-        seen += len(page)
+        seen |= {item["id"] for item in page}
         at = int(time.time())
         known = parts.payments.known([item["id"] for item in page])
         for fact in _readable(page, at):
@@ -80,8 +84,18 @@ def reconcile_subscriptions() -> int:
             parts.payments.apply(f"reconciled:{at}", fact)
             mended += 1
             log.warning("subscription_mended", stripe_subscription_id=fact["id"], status=fact["body"]["status"])
-    log.info("subscriptions_reconciled", seen=seen, mended=mended)
+    lost = [open_id for open_id in _open() if open_id not in seen]
+    for open_id in lost:
+        log.warning("subscription_unknown_to_stripe", stripe_subscription_id=open_id)
+    log.info("subscriptions_reconciled", seen=len(seen), mended=mended, unknown=len(lost))
     return mended
+
+
+def _open() -> Iterable[str]:
+    after = ""
+    while page := services().payments.open_subscriptions(PAGE, after):
+        yield from page
+        after = page[-1]
 
 
 def _ask(subscription_id: str) -> None:

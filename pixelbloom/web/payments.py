@@ -90,6 +90,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
         params["customer"] = known["stripe_customer_id"]
     elif body.customer_email is not None:
         params["customer_email"] = body.customer_email
+    services().submission_limit.count(principal())
     services().stripe.ready()
     if body.campaign_code is not None:
         params["discounts"] = [{"coupon": _discount(body.campaign_code, package, user_id, key, metadata)}]
@@ -146,7 +147,7 @@ def get_subscription() -> dict[str, Any]:
 def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
     """With the period that is paid for, or now. The answer has it already; the event of Stripe follows."""
     found = _running()
-    return _after(services().stripe.cancel(found["stripe_subscription_id"], at_period_end=body.at_period_end))
+    return _after(found, services().stripe.cancel(found["stripe_subscription_id"], at_period_end=body.at_period_end))
 
 
 @payments.post(
@@ -171,12 +172,12 @@ def change_subscription(body: ChangeRequest) -> dict[str, Any]:
     if found["stripe_price_id"] == price:
         raise Conflict("The subscription has this price already.")
     changed = services().stripe.change(found["stripe_subscription_id"], price, at_period_end=body.at_period_end)
-    return _after(changed)
+    return _after(found, changed)
 
 
-def _current() -> dict[str, Any]:
+def _current(subscription_id: UUID | None = None) -> dict[str, Any]:
     user_id = principal().user_id
-    found = services().payments.current(user_id) if user_id is not None else None
+    found = services().payments.current(user_id, subscription_id) if user_id is not None else None
     if found is None:
         raise NotFound(_NO_SUBSCRIPTION)
     return {name: found[name] for name in payment_schemas.SUBSCRIPTION}
@@ -191,11 +192,11 @@ def _running() -> dict[str, Any]:
     return found
 
 
-def _after(answer: dict[str, Any]) -> dict[str, Any]:
+def _after(found: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """What Stripe answered is taken in at once; its event says the same later."""
     at = int(time.time())
     services().payments.apply(f"answered:{at}", facts.answered(answer, at))
-    return _current()
+    return _current(UUID(found["subscription_id"]))
 
 
 def _package(text: str | None) -> dict[str, Any] | None:

@@ -553,8 +553,8 @@ begin
 end
 $$;
 
--- A user's newest purchase that is not over, else the newest of all.
-create function public.current_subscription(p_user_id uuid) returns jsonb
+-- A user's newest purchase that is not over, else the newest of all; or the one of this id.
+create function public.current_subscription(p_user_id uuid, p_id uuid default null) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -578,7 +578,7 @@ as $$
         'stripe_price_id', u.stripe_price_id
     )
     from public.user_subscriptions as u
-    where u.user_id = p_user_id
+    where u.user_id = p_user_id and (p_id is null or u.id = p_id)
     order by (u.status <> 'cancelled' and u.billing_interval <> 'once') desc, u.start_date desc, u.id desc
     limit 1
 $$;
@@ -600,7 +600,7 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
-public.current_subscription(uuid)
+public.current_subscription(uuid, uuid)
 from public, anon, authenticated;
 
 grant execute on function
@@ -620,5 +620,5 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
-public.current_subscription(uuid)
+public.current_subscription(uuid, uuid)
 to service_role;

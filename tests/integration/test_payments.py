@@ -169,7 +169,14 @@ def test_a_purchase_an_upgrade_a_failed_renewal_and_the_end(
 
 
 def test_a_change_and_the_end_with_the_period(user: Api, shop: StripeServer, stack: Stack, growth: UUID) -> None:
-    found = bought(user, shop, stack)
+    older = bought(user, shop, stack)
+    time.sleep(1.1)  # Stripe's clock counts seconds
+    session = checkout(user, price_id="price_growth")
+    control(shop, "pay_session", session=session["id"])
+    stack.wait_for(lambda: user.get(SUBSCRIPTION).json()["subscription_id"] != older["subscription_id"])
+    first = user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": False}).json()
+    assert (first["subscription_id"] != older["subscription_id"], first["status"]) == (True, "cancelled")
+    found = becomes(user, stack, subscription_id=older["subscription_id"])
     later = user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_studio", "at_period_end": True})
     assert (later.status_code, later.json()["plan"]) == (200, "Growth"), later.text
     is_error(user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_growth"}), 409, "CONFLICT")
@@ -429,9 +436,12 @@ def command(stack: Stack, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_nightly_look_mends_what_no_event_told(
-    user: Api, web: Api, shop: StripeServer, stack: Stack, monkeypatch: pytest.MonkeyPatch
+    user: Api, web: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = bought(user, shop, stack)
+    db.execute(
+        "insert into user_subscriptions (status, final_price, stripe_subscription_id) values ('active', 1, 'sub_lost')"
+    )
     url, shop.deliveries.url = shop.deliveries.url, None
     control(shop, "renew", subscription=found["stripe_subscription_id"], outcome="failed")
     time.sleep(1.1)  # Stripe's clock counts seconds; the look is later than what it finds
@@ -444,6 +454,8 @@ def test_the_nightly_look_mends_what_no_event_told(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
     )
 
+    db.execute("delete from user_subscriptions where stripe_subscription_id = 'sub_lost'")
+    assert "stripe_subscription_id=sub_lost" in looked.stdout
     first, second = looked.stdout.split("\n")[-2].split()
     assert (int(first) >= 1, int(second)) == (True, 0), looked.stdout + looked.stderr
     assert becomes(user, stack, status="past_due")["stripe_subscription_id"] == found["stripe_subscription_id"]
