@@ -16,7 +16,9 @@ import pytest
 import stripe
 
 from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
+from pixelbloom.payments.gateway import StripeGateway
 from tests.integration.http import Api, is_error, raw
+from tests.servers.stripe import History
 from tests.stack import Stack
 
 ROOT = Path(__file__).parents[2]
@@ -459,3 +461,47 @@ def test_the_nightly_look_mends_what_no_event_told(
     first, second = looked.stdout.split("\n")[-2].split()
     assert (int(first) >= 1, int(second)) == (True, 0), looked.stdout + looked.stderr
     assert becomes(user, stack, status="past_due")["stripe_subscription_id"] == found["stripe_subscription_id"]
+
+
+def test_a_subscription_that_no_checkout_of_ours_made_is_kept_and_ignored(web: Api, db: psycopg.Connection) -> None:
+    history = History(None)
+    foreign = [one for one in history.at(int(time.time()), apart=0) if one["type"].startswith("customer.")]
+    assert [posted(web, told_it).status_code for told_it in foreign * 2] == [200, 200]
+    status = "select status from stripe_events where id = %s"
+    deadline = time.monotonic() + 30
+    while one(db, status, foreign[0]["id"]) != "ignored":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    made = "select count(*) from user_subscriptions where stripe_subscription_id = %s"
+    assert one(db, made, history.subscription_id) == 0
+
+
+def test_a_checkout_of_somebody_unknown_is_money_of_nobody_until_their_address_is_known(
+    web: Api, stack: Stack, db: psycopg.Connection
+) -> None:
+    known = uuid4()
+    email = f"{known.hex}@example.com"
+    history = History(None)
+    history.session["customer_details"]["email"] = email
+    history.book.emit("checkout.session.completed", history.session)
+    events = [event for event in history.at(int(time.time()), apart=0) if event["type"].startswith("checkout.")]
+    find = "select {} from user_subscriptions where stripe_subscription_id = %s"
+    assert posted(web, events[0]).status_code == 200
+    stack.wait_for(lambda: one(db, find.format("status"), history.subscription_id) == "active")
+    assert one(db, find.format("user_id"), history.subscription_id) is None
+    db.execute("insert into auth.users (id, email) values (%s, %s)", [known, email.upper()])
+    assert posted(web, {**events[1], "created": events[1]["created"] + 1}).status_code == 200
+    stack.wait_for(lambda: one(db, find.format("user_id"), history.subscription_id) == known)
+
+
+def test_long_lists_of_stripe_are_read_page_by_page(shop: StripeServer, stack: Stack) -> None:
+    names = {shop.book.add("subscription", {"status": "active", "customer": "cus_x"})["id"] for _ in range(230)}
+    try:
+        gateway = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
+        listed = [item["id"] for item in gateway.subscriptions()]
+    finally:
+        for name in names:
+            del shop.book.objects["subscription"][name]
+
+    assert names <= set(listed)
+    assert len(listed) == len(set(listed))

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixelbloom.payments.money import ZERO_DECIMAL
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.pricing import PricingStore
 from tests.integration.http import Api, is_error
@@ -228,3 +229,10 @@ def test_one_key_uses_a_code_once_and_gives_it_back_once(store: PricingStore, db
     assert again is not None
     assert (again["campaign"]["applies"], uses(db, code)) == (True, 1)
     assert store.redeem(uuid4(), code, user_id, key) is None
+
+
+def test_the_database_and_the_code_agree_on_which_currencies_have_no_cents(db: psycopg.Connection) -> None:
+    asked = sorted({*ZERO_DECIMAL, "usd", "eur", "gbp", "kwd", "huf"})
+    rows = db.execute("select c, currency_digits(c) from unnest(%s::text[]) as c", [asked]).fetchall()
+
+    assert dict(rows) == {currency: 0 if currency in ZERO_DECIMAL else 2 for currency in asked}

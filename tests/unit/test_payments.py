@@ -1,0 +1,75 @@
+"""Money between Stripe's units and ours, and events that are not as Stripe writes them."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelbloom.payments import facts
+from pixelbloom.payments.money import ZERO_DECIMAL, major_units, minor_units
+from tests.servers.stripe import History
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "major"), [(4900, "usd", "49.00"), (4900, "jpy", "4900"), (1, "eur", "0.01"), (0, "krw", "0")]
+)
+def test_amounts_are_exact_both_ways(minor: int, currency: str, major: str) -> None:
+    assert major_units(minor, currency) == Decimal(major)
+    assert minor_units(Decimal(major), currency) == minor
+
+
+@given(st.integers(0, 10**12), st.sampled_from(["usd", "jpy", "eur", *sorted(ZERO_DECIMAL)]))
+def test_nothing_is_lost_on_the_way(amount: int, currency: str) -> None:
+    assert minor_units(major_units(amount, currency), currency) == amount
+
+
+def test_an_amount_that_cannot_be_paid_is_refused() -> None:
+    for amount, currency in (("0.001", "usd"), ("0.5", "jpy")):
+        with pytest.raises(ValueError, match="cannot be paid"):
+            minor_units(Decimal(amount), currency)
+
+
+def test_nothing_of_a_card_or_a_name_is_kept() -> None:
+    history = History(None)
+    event = next(event for event in history.events if event["type"] == "checkout.session.completed")
+    event["data"]["object"] |= {
+        "customer_details": {"email": "a@example.com", "name": "Ada Secret", "address": {"city": "Secret"}},
+        "payment_method_details": {"card": {"last4": "4242"}},
+        "metadata": {"package_id": "no uuid", "note": "Secret", "discount_value": "1e9"},
+    }
+    kept = repr(facts.read(event))
+
+    assert "Secret" not in kept
+    assert "4242" not in kept
+    assert "discount_value" not in kept
+
+
+def test_types_that_we_do_not_handle_tell_no_fact() -> None:
+    assert facts.read({"type": "product.created"}) is None
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, part in items for found in _paths(part, (*path, key)))]
+
+
+@given(data=st.data(), wrong=st.sampled_from([None, "x", -1, 1.5, [], {}, True, 10**30]))
+def test_an_event_with_a_wrong_value_anywhere_is_read_or_refused_in_words(data: st.DataObject, wrong: Any) -> None:
+    history = History(None)
+    history.play(["upgraded", "unpaid", "paid late", "refunded", "ended"])
+    events = history.at(1_790_000_000, apart=1)
+    event = data.draw(st.sampled_from([event for event in events if event["type"] in facts.HANDLED]))
+    *parents, last = data.draw(st.sampled_from([path for path in _paths(event)[1:] if path != ("type",)]))
+    place: Any = event
+    for key in parents:
+        place = place[key]
+    place[last] = wrong
+    try:
+        fact = facts.read(event)
+    except facts.Broken as error:
+        assert error.message.startswith("The event is not as Stripe writes")  # noqa: PT017
+    else:
+        assert fact is not None
+        assert isinstance(fact["id"], str)
