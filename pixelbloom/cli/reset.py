@@ -29,5 +29,6 @@ def reset(
         leftovers.end_recorded(home.records)
         for folder in (home.postgres, home.redis):
             shutil.rmtree(folder, ignore_errors=True)
+        home.stripe.unlink(missing_ok=True)
         home.remove_sockets()
     say(f"removed the data in {home.root}; the next start makes a new database")

@@ -65,6 +65,11 @@ class Home:
         return self.root / "redis"
 
     @property
+    def stripe(self) -> Path:
+        """What the stand-in for Stripe knows."""
+        return self.root / "stripe.json"
+
+    @property
     def lock(self) -> Path:
         return self.root / "lock"
 

@@ -66,6 +66,9 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     price = body.price_id or (package or {}).get("stripe_price_id") or settings.stripe_price_id
     if price is None:
         raise _fault("price_id", "is required, as no STRIPE_PRICE_ID is set")
+    if package is not None and package["stripe_price_id"] not in (None, price):
+        # Or somebody would get the large package for the small one's price.
+        raise _fault("price_id", "is not the price of that package; leave one of them out")
     package = package or (store.package_of(price) if body.campaign_code else None)
     mode = body.mode or settings.stripe_mode
     given, key = idempotency_key(), str(uuid4())

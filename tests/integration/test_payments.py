@@ -318,6 +318,9 @@ def test_bad_questions_say_what_is_wrong(user: Api, growth: UUID) -> None:
             "Stripe does not take" in is_error(user.request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")["error"]
         )
     is_error(user.request("POST", CHECKOUT, json={"metadata": {"package_id": str(uuid4())}}), 404, "NOT_FOUND")
+    cheap = {"price_id": "price_yen", "metadata": {"package_id": str(growth)}}
+    found = is_error(user.request("POST", CHECKOUT, json=cheap), 400, "BAD_REQUEST")
+    assert [fault["field"] for fault in found["details"]] == ["price_id"]
     for body in ({}, {"price_id": "p", "package_id": str(growth)}):
         is_error(user.request("POST", f"{SUBSCRIPTION}/change", json=body), 400, "BAD_REQUEST")
     is_error(user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": "no"}), 400, "BAD_REQUEST")

@@ -16,7 +16,7 @@ def command(settings: Settings, home: Home, env: Mapping[str, str]) -> Command:
     """The stand-in, which tells the API of `env` what happens; what it knows is kept in the home."""
     webhook = f"http://127.0.0.1:{env['PORT']}/api/payments/webhook"
     argv = [sys.executable, "-m", "pixelbloom.local.stripe", "--port", str(settings.stripe_port)]
-    argv += ["--webhook-url", webhook, "--state", str(home.root / "stripe.json")]
+    argv += ["--webhook-url", webhook, "--state", str(home.stripe)]
     secret = f"whsec_{secrets.token_urlsafe(24)}"
     own = {"STRIPE_API_KEY": API_KEY, "STRIPE_WEBHOOK_SECRET": secret, "PYTHONPATH": str(ROOT)}
     return Command("stripe", argv, env={**own, "PYTHONUNBUFFERED": "1"})
