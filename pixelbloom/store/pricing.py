@@ -1,5 +1,6 @@
 """Packages, and what they cost with a campaign's code."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,10 @@ class PricingStore:
             },
         )
         return found
+
+    def release_lost(self, before: datetime) -> int:
+        """Give back the uses of checkouts before this moment that never came to be. Answers how many."""
+        return int(self._gateway.rpc("release_lost_campaigns", {"p_before": before.isoformat()}))
 
     def release(self, key: str) -> bool:
         """Give the use of this key back; answers whether there was one."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -24,6 +25,8 @@ LEASE_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 5.0
 MAX_ATTEMPTS = 12
 PAGE = 100
+#: A checkout session lives for a day.
+LOST_AFTER = timedelta(hours=26)
 
 
 @app.task(name="pixelbloom.process_stripe_events")
@@ -71,6 +74,7 @@ def reconcile_subscriptions() -> int:
     parts = services()
     if parts.settings.stripe_api_key is None:
         return 0
+    released = parts.pricing.release_lost(datetime.now(UTC) - LOST_AFTER)
     mended = 0
     seen: set[str] = set()
     listed = parts.stripe.subscriptions()
@@ -87,7 +91,7 @@ def reconcile_subscriptions() -> int:
     lost = [open_id for open_id in _open() if open_id not in seen]
     for open_id in lost:
         log.warning("subscription_unknown_to_stripe", stripe_subscription_id=open_id)
-    log.info("subscriptions_reconciled", seen=len(seen), mended=mended, unknown=len(lost))
+    log.info("subscriptions_reconciled", seen=len(seen), mended=mended, unknown=len(lost), released=released)
     return mended
 
 

@@ -30,6 +30,7 @@ from pixelbloom.store.metrics import ModelMetricStore
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
 from pixelbloom.store.outbox import OutboxStore
 from pixelbloom.store.payments import PaymentStore
+from pixelbloom.store.pricing import PricingStore
 from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
 from pixelbloom.store.webhooks import WebhookStore
@@ -57,6 +58,7 @@ class Services:
     webhooks: WebhookStore
     sender: Sender
     payments: PaymentStore
+    pricing: PricingStore
     stripe: StripeGateway
     worker: str
 
@@ -114,6 +116,7 @@ def build() -> Services:
             allow_private=config.webhook_allow_private,
         ),
         payments=PaymentStore(gateway),
+        pricing=PricingStore(gateway),
         stripe=StripeGateway(config),
         worker=worker,
     )

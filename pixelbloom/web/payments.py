@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound, PixelBloomError
+from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound, PixelBloomError, Unavailable
 from pixelbloom.payments import facts
 from pixelbloom.payments.money import minor_units
 from pixelbloom.web import origins, payment_schemas
@@ -96,15 +96,16 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     services().submission_limit.count(principal())
     services().stripe.ready()
     if body.campaign_code is not None:
-        params["discounts"] = [{"coupon": _discount(body.campaign_code, package, user_id, key, metadata)}]
+        params["discounts"] = [{"coupon": _discount(body.campaign_code, package, user_id, f"checkout:{key}", metadata)}]
     params["metadata"] = metadata
     if mode == "subscription":
         params["subscription_data"] = {"metadata": metadata}
     try:
         session = services().stripe.create_checkout(params, key)
-    except PixelBloomError:
-        if body.campaign_code is not None:
-            services().pricing.release(key)
+    except PixelBloomError as error:
+        # Where no answer came it may have been made, with the discount: the night looks into that.
+        if body.campaign_code is not None and not isinstance(error, Unavailable):
+            services().pricing.release(f"checkout:{key}")
         raise
     return {"id": session["id"], "url": session["url"]}, 201
 

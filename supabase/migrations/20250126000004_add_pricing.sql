@@ -62,6 +62,7 @@ create table public.campaign_redemptions (
 comment on table public.campaign_redemptions is 'Uses of discount codes; those that were given back have released_at.';
 
 create index campaign_redemptions_campaign on public.campaign_redemptions (campaign_id);
+create index campaign_redemptions_used on public.campaign_redemptions (created_at) where released_at is null;
 create index campaign_redemptions_package on public.campaign_redemptions (package_id);
 
 alter table public.pricing_packages enable row level security;

@@ -47,6 +47,7 @@ comment on table public.stripe_objects is 'What Stripe last said of its objects.
 
 create index stripe_objects_subject on public.stripe_objects (subject, kind) where subject is not null;
 create index stripe_objects_payment on public.stripe_objects ((body ->> 'payment_intent'), kind);
+create index stripe_objects_redemption on public.stripe_objects ((body -> 'metadata' ->> 'redemption_key'));
 create index stripe_objects_invoice on public.stripe_objects ((body ->> 'invoice'), kind);
 
 alter table public.stripe_objects enable row level security;
@@ -553,6 +554,27 @@ begin
 end
 $$;
 
+-- Give back the uses of campaigns whose checkout never came to be: Stripe did not answer when it was to be made, and no
+-- event told of it, not even of its end. Answers how many.
+create function public.release_lost_campaigns(p_before timestamptz) returns integer
+language sql
+set search_path = ''
+as $$
+    select count(*) filter (where public.release_campaign(l.redemption_key))::integer from (
+        select r.redemption_key from public.campaign_redemptions as r
+        where
+            r.released_at is null
+            and r.created_at < p_before
+            and r.redemption_key like 'checkout:%'
+            and not exists (
+                select 1 from public.stripe_objects as o
+                where o.body -> 'metadata' ->> 'redemption_key' = r.redemption_key
+            )
+        order by r.campaign_id, r.id
+        limit 1000
+    ) as l
+$$;
+
 -- A user's newest purchase that is not over, else the newest of all; or the one of this id.
 create function public.current_subscription(p_user_id uuid, p_id uuid default null) returns jsonb
 language sql stable
@@ -600,6 +622,7 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
+public.release_lost_campaigns(timestamptz),
 public.current_subscription(uuid, uuid)
 from public, anon, authenticated;
 
@@ -620,5 +643,6 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
+public.release_lost_campaigns(timestamptz),
 public.current_subscription(uuid, uuid)
 to service_role;

@@ -256,11 +256,36 @@ def test_a_campaign_makes_it_cheaper_and_its_use_comes_back_where_nothing_is_bou
     shop.faults.extend([{"status": 500}] * 3)
     assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 502
     assert one(db, uses, code) == 0
+    shop.faults.extend([{"drop": True}] * 3)
+    assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 503
+    shop.faults.clear()
+    assert one(db, uses, code) == 0  # nothing was asked of Stripe but the coupon
     found = bought(user, shop, stack, **body)
     assert (found["original_price"], found["discount_amount"], found["final_price"]) == (149, 29.8, 119.2)
     renewed = control(shop, "renew", subscription=found["stripe_subscription_id"])
     assert renewed["amount_due"] == 11920
     assert one(db, uses, code) == 1
+
+
+def test_a_use_of_a_checkout_that_never_came_to_be_is_given_back_by_the_nightly_look(
+    user: Api, shop: StripeServer, stack: Stack, growth: UUID, db: psycopg.Connection
+) -> None:
+    codes = [f"C{uuid4().hex[:8]}" for _ in range(2)]
+    uses = "select uses from pricing_campaigns where code = %s"
+    for code in codes:
+        db.execute(
+            "insert into pricing_campaigns (code, discount_type, discount_value) values (%s, 'percentage', 20)", [code]
+        )
+        db.execute("select redeem_campaign(%s, %s, null, %s)", [growth, code, f"checkout:{code}"])
+    db.execute(
+        "update campaign_redemptions set created_at = now() - interval '2 days' where redemption_key like 'check%'"
+    )
+    told_of = {"id": f"cs_{codes[0]}", "kind": "checkout", "subject": None, "at": 1, "rank": 0}
+    told_of["body"] = {"state": "paid", "metadata": {"redemption_key": f"checkout:{codes[0]}"}}
+    db.execute("select apply_stripe_fact('evt_x', %s)", [json.dumps(told_of)])
+    db.execute("select release_lost_campaigns(now() - interval '1 day')")
+
+    assert [one(db, uses, code) for code in codes] == [1, 0]
 
 
 def test_the_same_key_gives_the_same_checkout(user: Api) -> None:
