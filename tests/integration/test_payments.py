@@ -15,7 +15,9 @@ import psycopg
 import pytest
 import stripe
 
+from pixelbloom.errors import NotFound, Unavailable
 from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
+from pixelbloom.payments import gateway as gateway_module
 from pixelbloom.payments.gateway import StripeGateway
 from tests.integration.http import Api, is_error, raw
 from tests.servers.stripe import History
@@ -533,3 +535,19 @@ def test_long_lists_of_stripe_are_read_page_by_page(shop: StripeServer, stack: S
 
     assert names <= set(listed)
     assert len(listed) == len(set(listed))
+
+
+def test_stripe_that_hangs_is_not_waited_for_longer_than_said(
+    shop: StripeServer, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "TIMEOUT_SECONDS", 0.5)
+    gateway = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
+    before = len(shop.requests)
+    shop.faults.extend([{"seconds": 3}] * 3)
+    with pytest.raises(Unavailable, match="Stripe does not answer"):
+        gateway.subscription("sub_none")
+    stack.wait_for(lambda: not shop.faults)
+
+    assert len(shop.requests) == before + 3
+    with pytest.raises(NotFound):
+        gateway.subscription("sub_none")
