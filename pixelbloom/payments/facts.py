@@ -21,7 +21,7 @@ METADATA = {
     "campaign_id": r"[0-9a-fA-F-]{36}",
     "price_id": r"[!-~]{1,255}",
     "discount_type": r"percentage|fixed",
-    "discount_value": r"[0-9]{1,10}(\.[0-9]{1,2})?",
+    "discount_value": r"[0-9]{1,10}(\.[0-9]{1,3})?",
     "redemption_key": r"[!-~]{1,255}",
 }
 _STATUS = {"canceled": "cancelled", "incomplete_expired": "cancelled"}

@@ -1,21 +1,40 @@
-"""Money in the units in which Stripe counts, and in those in which we keep it. Never a float."""
+"""Money in the units of Stripe's API and in major units, as it is stored. Never a float.
+
+The source of the tables: https://docs.stripe.com/currencies, "Zero-decimal currencies", "Three-decimal currencies" and
+"Special cases". Every other currency has two decimals, huf and twd too (they are without decimals in payouts only).
+"""
 
 from decimal import Decimal
 
-#: Of these the smallest unit is the major one: Stripe, "Zero-decimal currencies".
-ZERO_DECIMAL = frozenset(
-    "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split()  # noqa: SIM905
-)
+ZERO_DECIMAL = frozenset(("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga"))
+ZERO_DECIMAL |= frozenset(("pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"))
+#: The last digit of an amount that is charged must be 0.
+THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+#: Counted in hundredths by the API, although only whole major units can be charged.
+WHOLE_HUNDREDTHS = frozenset(("isk", "ugx"))
+
+
+def currency_digits(currency: str) -> int:
+    """Return how many decimals of a major unit Stripe's smallest unit of this currency is: 2 for usd, 3 for kwd."""
+    return 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
+
+
+def charge_digits(currency: str) -> int:
+    """Return how many decimals an amount may have that is charged in this currency: 2 for usd and kwd, 0 for isk."""
+    return 0 if currency in ZERO_DECIMAL or currency in WHOLE_HUNDREDTHS else 2
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
-    """What Stripe is told: 4900 for 49.00 usd, 4900 for 4900 jpy. Raises ValueError where there is no such amount."""
-    scaled = amount * (1 if currency in ZERO_DECIMAL else 100)
-    if scaled != scaled.to_integral_value():
-        raise ValueError(f"{amount} {currency} cannot be paid: the currency has no such small units")
-    return int(scaled)
+    """Return an amount as Stripe counts it: 4900 for 49.00 usd and for 4900 jpy, 18600 for 18.600 kwd.
+
+    Raises ValueError where the amount cannot be charged in this currency.
+    """
+    digits = charge_digits(currency)
+    if amount != round(amount, digits):
+        raise ValueError(f"{amount} {currency} cannot be charged: use at most {digits} decimals")
+    return int(amount.scaleb(currency_digits(currency)))
 
 
 def major_units(amount: int, currency: str) -> Decimal:
-    """What we keep: 49.00 for 4900 usd, 4900 for 4900 jpy."""
-    return Decimal(amount) if currency in ZERO_DECIMAL else Decimal(amount).scaleb(-2)
+    """Return an amount of Stripe's in major units: 49.00 for 4900 usd, 4900 for 4900 jpy, 18.600 for 18600 kwd."""
+    return Decimal(amount).scaleb(-currency_digits(currency))

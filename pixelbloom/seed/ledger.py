@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pixelbloom.local.stripe.demo import PRICES
+from pixelbloom.payments.money import major_units
 from pixelbloom.seed.people import Person
 from pixelbloom.seed.plan import Dice, Plan, Row
 
@@ -13,11 +14,11 @@ MONTH = timedelta(days=30)
 #: Customers from before the time that leads are told of.
 OLD_CUSTOMERS = 40
 CHURN_A_MONTH = 0.06
-#: Name, price, interval, what it has.
-PACKAGES: tuple[tuple[str, str, str, list[str]], ...] = (
-    ("Starter", "49.00", "month", ["One website", "Chat agent", "Email support"]),
-    ("Growth", "149.00", "month", ["Three websites", "All agents", "Campaign reports", "Priority support"]),
-    ("Studio", "4990.00", "year", ["Unlimited websites", "All agents", "Workflows of your own", "A person to call"]),
+#: Name and features; the prices are those of the stand-in for Stripe.
+PACKAGES: tuple[tuple[str, list[str]], ...] = (
+    ("Starter", ["One website", "Chat agent", "Email support"]),
+    ("Growth", ["Three websites", "All agents", "Campaign reports", "Priority support"]),
+    ("Studio", ["Unlimited websites", "All agents", "Workflows of your own", "A person to call"]),
 )
 TAKEN = {"Starter": 50, "Growth": 38, "Studio": 12}
 
@@ -29,15 +30,19 @@ def packages(plan: Plan) -> list[Row]:
         {
             "id": dice.uuid(),
             "name": name,
-            "price": Decimal(price),
-            "currency": "usd",
-            "billing_interval": interval,
+            "price": _price(name),
+            "currency": PRICES[name]["currency"],
+            "billing_interval": PRICES[name]["interval"],
             "features": features,
             "position": position,
             "stripe_price_id": PRICES[name]["id"],
         }
-        for position, (name, price, interval, features) in enumerate(PACKAGES)
+        for position, (name, features) in enumerate(PACKAGES)
     ]
+
+
+def _price(package: str) -> Decimal:
+    return major_units(PRICES[package]["unit_amount"], PRICES[package]["currency"])
 
 
 def campaigns(plan: Plan, package_ids: dict[str, UUID]) -> list[Row]:
@@ -77,7 +82,7 @@ def _customer(
     plan: Plan, dice: Dice, customer: UUID, begun: datetime, wanted: str | None, package_ids: dict[str, UUID]
 ) -> tuple[Row, list[Row]]:
     name = wanted or dice.one_of(TAKEN)
-    [(price, interval)] = [(Decimal(cost), every) for title, cost, every, _ in PACKAGES if title == name]
+    price, interval = _price(name), PRICES[name]["interval"]
     discount = price / 10 if wanted is None and dice.happens(0.2) else Decimal(0)
     currency = "eur" if wanted is None and dice.happens(0.2) else "usd"
     ends = None if wanted else _end(plan, dice, begun)

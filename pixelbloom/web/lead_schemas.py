@@ -36,7 +36,7 @@ WANTED = {name: LEAD[name] for name in ("name", "email", "company", "industry", 
 
 Status = Literal["new", "contacted", "qualified", "unqualified", "converted", "lost"]
 _STORABLE = r"^[^\x00]*$"
-#: In major units, as numeric(14, 2) keeps it.
+#: In major units, as numeric(16, 3) keeps it.
 MAX_BUDGET = 10_000_000_000
 
 

@@ -11,7 +11,7 @@ create table public.leads (
     phone text check (char_length(phone) <= 50),
     company text check (char_length(company) <= 200),
     industry text check (char_length(industry) <= 100),
-    budget numeric(14, 2) check (budget >= 0),
+    budget numeric(16, 3) check (budget >= 0),
     currency text not null default 'usd' check (currency ~ '^[a-z]{3}$'),
     timeline text check (char_length(timeline) <= 200),
     message text check (char_length(message) <= 10000),

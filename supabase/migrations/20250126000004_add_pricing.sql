@@ -1,10 +1,47 @@
 -- What the agency sells, and the campaigns that make it cheaper. Money is numeric in major units of its currency.
 
+-- How many decimals of a major unit the smallest unit of a currency is, as Stripe counts; a test compares this with the
+-- table of pixelbloom.payments.money, which names its source.
+create function public.currency_digits(p_currency text) returns integer
+language sql immutable parallel safe
+set search_path = ''
+as $$
+    select case
+        when p_currency in (
+            'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'
+        ) then 0
+        when p_currency in ('bhd', 'jod', 'kwd', 'omr', 'tnd') then 3
+        else 2
+    end
+$$;
+
+-- How many decimals an amount may have that is charged in a currency.
+create function public.charge_digits(p_currency text) returns integer
+language sql immutable parallel safe
+set search_path = ''
+as $$
+    select case when p_currency in ('isk', 'ugx') then 0 else least(public.currency_digits(p_currency), 2) end
+$$;
+
+-- An amount in major units as a text for people: 1,234.50 USD, 4,900 JPY, 18.600 KWD.
+create function public.money_text(p_amount numeric, p_currency text) returns text
+language sql immutable parallel safe
+set search_path = ''
+as $$
+    select to_char(
+        p_amount,
+        'FM999,999,999,999,990' || case
+            when public.charge_digits(p_currency) = 0 then ''
+            else '.' || repeat('0', public.currency_digits(p_currency))
+        end
+    ) || ' ' || upper(p_currency)
+$$;
+
 create table public.pricing_packages (
     id uuid primary key default gen_random_uuid(),
     name text not null unique check (char_length(name) between 1 and 100),
     description text check (char_length(description) <= 4000),
-    price numeric(14, 2) not null check (price >= 0),
+    price numeric(16, 3) not null check (price >= 0),
     currency text not null default 'usd' check (currency ~ '^[a-z]{3}$'),
     billing_interval text not null default 'month' check (billing_interval in ('once', 'month', 'year')),
     features jsonb not null default '[]' check (jsonb_typeof(features) = 'array'),
@@ -12,7 +49,8 @@ create table public.pricing_packages (
     active boolean not null default true,
     position integer not null default 0,
     created_at timestamptz not null default now(),
-    updated_at timestamptz not null default now()
+    updated_at timestamptz not null default now(),
+    check (price = round(price, public.charge_digits(currency)))
 );
 
 comment on table public.pricing_packages is 'Packages that can be bought.';
@@ -22,7 +60,7 @@ create table public.pricing_campaigns (
     code text not null check (code ~ '^[A-Za-z0-9_-]{3,50}$'),
     description text check (char_length(description) <= 1000),
     discount_type text not null check (discount_type in ('percentage', 'fixed')),
-    discount_value numeric(14, 2) not null check (discount_value > 0),
+    discount_value numeric(16, 3) not null check (discount_value > 0),
     currency text check (currency ~ '^[a-z]{3}$'),
     package_ids uuid[],
     max_uses integer check (max_uses > 0),
@@ -34,6 +72,7 @@ create table public.pricing_campaigns (
     updated_at timestamptz not null default now(),
     check (discount_type <> 'percentage' or discount_value <= 100),
     check (discount_type <> 'fixed' or currency is not null),
+    check (discount_type <> 'fixed' or discount_value = round(discount_value, public.charge_digits(currency))),
     check (max_uses is null or uses <= max_uses),
     check (ends_at is null or starts_at is null or ends_at > starts_at)
 );
@@ -77,16 +116,6 @@ grant select on public.pricing_campaigns, public.campaign_redemptions to authent
 grant all on public.pricing_packages, public.pricing_campaigns, public.campaign_redemptions to service_role;
 
 create policy pricing_packages_offered on public.pricing_packages for select to anon, authenticated using (active);
-
--- How many digits of a major unit a currency has, as Stripe takes them; a test holds it to pixelbloom.payments.money.
-create function public.currency_digits(p_currency text) returns integer
-language sql immutable parallel safe
-set search_path = ''
-as $$
-    select case when p_currency in (
-        'bif', 'clp', 'djf', 'gnf', 'jpy', 'kmf', 'krw', 'mga', 'pyg', 'rwf', 'ugx', 'vnd', 'vuv', 'xaf', 'xof', 'xpf'
-    ) then 0 else 2 end
-$$;
 
 -- Why a campaign gives nothing off this package now; null where it does.
 create function public.campaign_refusal(
@@ -135,7 +164,7 @@ as $$
             when p_code is null or p_refusal is not null then 0.00
             when p_campaign.discount_type = 'percentage'
                 then round(
-                    p_package.price * p_campaign.discount_value / 100, public.currency_digits(p_package.currency)
+                    p_package.price * p_campaign.discount_value / 100, public.charge_digits(p_package.currency)
                 )
             else least(p_campaign.discount_value, p_package.price)
         end as discount
@@ -222,6 +251,8 @@ $$;
 
 revoke execute on function
 public.currency_digits(text),
+public.charge_digits(text),
+public.money_text(numeric, text),
 public.campaign_refusal(public.pricing_campaigns, public.pricing_packages, timestamptz),
 public.quote_json(public.pricing_packages, text, public.pricing_campaigns, text),
 public.quote_package(uuid, text, timestamptz),
@@ -231,6 +262,8 @@ from public, anon, authenticated;
 
 grant execute on function
 public.currency_digits(text),
+public.charge_digits(text),
+public.money_text(numeric, text),
 public.campaign_refusal(public.pricing_campaigns, public.pricing_packages, timestamptz),
 public.quote_json(public.pricing_packages, text, public.pricing_campaigns, text),
 public.quote_package(uuid, text, timestamptz),

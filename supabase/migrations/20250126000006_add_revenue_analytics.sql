@@ -11,9 +11,9 @@ create table public.user_subscriptions (
     start_date timestamptz not null default now(),
     end_date timestamptz,
     currency text not null default 'usd' check (currency ~ '^[a-z]{3}$'),
-    original_price numeric(14, 2) check (original_price >= 0),
-    discount_amount numeric(14, 2) not null default 0 check (discount_amount >= 0),
-    final_price numeric(14, 2) not null check (final_price >= 0),
+    original_price numeric(16, 3) check (original_price >= 0),
+    discount_amount numeric(16, 3) not null default 0 check (discount_amount >= 0),
+    final_price numeric(16, 3) not null check (final_price >= 0),
     billing_interval text not null default 'month' check (billing_interval in ('once', 'month', 'year')),
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     created_at timestamptz not null default now(),
@@ -33,8 +33,8 @@ create table public.invoices (
     stripe_invoice_id text unique check (char_length(stripe_invoice_id) <= 255),
     status text not null check (status in ('draft', 'open', 'paid', 'void', 'uncollectible', 'refunded')),
     currency text not null check (currency ~ '^[a-z]{3}$'),
-    amount_due numeric(14, 2) not null check (amount_due >= 0),
-    amount_paid numeric(14, 2) not null default 0 check (amount_paid >= 0),
+    amount_due numeric(16, 3) not null check (amount_due >= 0),
+    amount_paid numeric(16, 3) not null default 0 check (amount_paid >= 0),
     issued_at timestamptz,
     paid_at timestamptz,
     created_at timestamptz not null default now(),
@@ -253,7 +253,8 @@ begin
         'mrr', public.money_compared((
             select jsonb_agg(
                 a.each || jsonb_build_object(
-                    'now', round((a.each ->> 'now')::numeric, 2), 'before', round((a.each ->> 'before')::numeric, 2)
+                    'now', round((a.each ->> 'now')::numeric, public.currency_digits(a.each ->> 'currency')),
+                    'before', round((a.each ->> 'before')::numeric, public.currency_digits(a.each ->> 'currency'))
                 )
             )
             from jsonb_array_elements(v_recurring) as a (each)
@@ -261,8 +262,8 @@ begin
         'arr', public.money_compared((
             select jsonb_agg(
                 a.each || jsonb_build_object(
-                    'now', round(12 * (a.each ->> 'now')::numeric, 2),
-                    'before', round(12 * (a.each ->> 'before')::numeric, 2)
+                    'now', round(12 * (a.each ->> 'now')::numeric, public.currency_digits(a.each ->> 'currency')),
+                    'before', round(12 * (a.each ->> 'before')::numeric, public.currency_digits(a.each ->> 'currency'))
                 )
             )
             from jsonb_array_elements(v_recurring) as a (each)
@@ -311,7 +312,7 @@ begin
                 0,
                 0,
                 count(*),
-                round(sum(s.monthly_price), 2)
+                round(sum(s.monthly_price), public.currency_digits(s.currency))
             from public.recurring_subscriptions as s
             where
                 (p_user_id is null or s.user_id = p_user_id)
@@ -383,7 +384,7 @@ begin
                 select
                     c.currency,
                     count(*) as many,
-                    round(avg(c.amount), 2) as average,
+                    round(avg(c.amount), public.currency_digits(c.currency)) as average,
                     percentile_disc(0.5) within group (order by c.amount) as median,
                     max(c.amount) as highest
                 from customers as c

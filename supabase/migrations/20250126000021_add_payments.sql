@@ -13,7 +13,7 @@ create index user_subscriptions_stripe_customer on public.user_subscriptions (st
 where stripe_customer_id is not null;
 
 alter table public.invoices
-add column amount_refunded numeric(14, 2) not null default 0 check (amount_refunded >= 0);
+add column amount_refunded numeric(16, 3) not null default 0 check (amount_refunded >= 0);
 
 -- Events wait for a worker, again and again until they are processed; those given up are the dead letter.
 alter table public.stripe_events
@@ -60,7 +60,7 @@ select
     i.user_id,
     s.package_id,
     i.currency,
-    (i.amount_paid - i.amount_refunded)::numeric(14, 2) as amount,
+    (i.amount_paid - i.amount_refunded)::numeric(16, 3) as amount,
     i.paid_at
 from public.invoices as i
 left join public.user_subscriptions as s on i.subscription_id = s.id
@@ -97,7 +97,7 @@ $$;
 create function public.major_units(p_amount jsonb, p_currency text) returns numeric
 language sql immutable parallel safe
 set search_path = ''
-as $$ select round(p_amount::text::numeric / power(10::numeric, public.currency_digits(p_currency)), 2) $$;
+as $$ select round(p_amount::text::numeric / power(10::numeric, public.currency_digits(p_currency)), 3) $$;
 
 create function public.uuid_or_null(p_text text) returns uuid
 language sql immutable parallel safe
@@ -286,7 +286,7 @@ begin
     -- A campaign's discount holds as long as the subscription; another one is known for the price of the checkout only.
     v_discount := case
         when c -> 'metadata' ->> 'discount_type' = 'percentage' then round(
-            v_original * (c -> 'metadata' ->> 'discount_value')::numeric / 100, public.currency_digits(v_currency)
+            v_original * (c -> 'metadata' ->> 'discount_value')::numeric / 100, public.charge_digits(v_currency)
         )
         when s is null or s -> 'amount' = c -> 'amount_subtotal'
             then public.major_units(c -> 'amount_discount', c ->> 'currency')
@@ -427,12 +427,10 @@ as $$
     from public.stripe_events as e
     inner join public.user_subscriptions as u on u.id = p_purchase_id
     cross join lateral (
-        select trim(to_char(
+        select public.money_text(
             public.major_units(e.payload -> 'body' -> 'told_amount', e.payload -> 'body' ->> 'currency'),
-            case public.currency_digits(e.payload -> 'body' ->> 'currency')
-                when 0 then 'FM999,999,999,990' else 'FM999,999,999,990.00'
-            end
-        )) || ' ' || upper(e.payload -> 'body' ->> 'currency') as amount
+            e.payload -> 'body' ->> 'currency'
+        ) as amount
     ) as m
     inner join (
         values

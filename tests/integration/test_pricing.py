@@ -1,5 +1,6 @@
 """Packages and their prices with campaigns: over HTTP, and a campaign's uses in the database."""
 
+import itertools
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelbloom.payments.money import ZERO_DECIMAL
+from pixelbloom.payments.money import charge_digits, currency_digits, major_units
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.pricing import PricingStore
 from tests.integration.http import Api, is_error
@@ -149,11 +150,11 @@ def test_what_is_off_is_rounded_as_the_currency_can_be_paid_and_never_more_than_
     price=st.decimals(0, 99_999_999, places=2),
     percent=st.decimals(Decimal("0.01"), 100, places=2),
     fixed=st.booleans(),
-    currency=st.sampled_from(["usd", "jpy"]),
+    currency=st.sampled_from(["usd", "jpy", "kwd", "isk"]),
 )
 @settings(deadline=None, max_examples=60)
 def test_the_price_is_what_decimal_arithmetic_says(stack: Stack, price, percent, fixed, currency) -> None:
-    if currency == "jpy":
+    if charge_digits(currency) == 0:
         price, percent = price.to_integral_value(), percent if not fixed else percent.to_integral_value() + 1
     with psycopg.connect(stack.database_url) as db:
         package_id = package(db, str(price), currency=currency)
@@ -163,7 +164,7 @@ def test_the_price_is_what_decimal_arithmetic_says(stack: Stack, price, percent,
         db.rollback()
     assert row is not None
     found = json.loads(row[0], parse_float=Decimal, parse_int=Decimal)
-    smallest = Decimal(1) if currency == "jpy" else Decimal("0.01")
+    smallest = Decimal(1).scaleb(-charge_digits(currency))
     value = min(percent, Decimal(100))
     off = min(value, price) if fixed else (price * value / 100).quantize(smallest, ROUND_HALF_UP)
     assert (found["original_price"], found["discount_amount"], found["final_price"]) == (price, off, price - off)
@@ -231,8 +232,51 @@ def test_one_key_uses_a_code_once_and_gives_it_back_once(store: PricingStore, db
     assert store.redeem(uuid4(), code, user_id, key) is None
 
 
-def test_the_database_and_the_code_agree_on_which_currencies_have_no_cents(db: psycopg.Connection) -> None:
-    asked = sorted({*ZERO_DECIMAL, "usd", "eur", "gbp", "kwd", "huf"})
-    rows = db.execute("select c, currency_digits(c) from unnest(%s::text[]) as c", [asked]).fetchall()
+def test_the_database_and_the_code_have_the_same_table_of_currencies(db: psycopg.Connection) -> None:
+    three = itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=3)
+    every = ["".join(letters) for letters in three]
+    rows = db.execute(
+        "select c, currency_digits(c), charge_digits(c), major_units('12340', c) from unnest(%s::text[]) as c", [every]
+    ).fetchall()
 
-    assert dict(rows) == {currency: 0 if currency in ZERO_DECIMAL else 2 for currency in asked}
+    wrong = [
+        row for row in rows if row[1:] != (currency_digits(row[0]), charge_digits(row[0]), major_units(12340, row[0]))
+    ]
+    assert wrong == []
+    assert len(rows) == 26**3
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        (18600, "kwd", "18.600 KWD"),
+        (123450, "usd", "1,234.50 USD"),
+        (4900, "jpy", "4,900 JPY"),
+        (490000, "isk", "4,900 ISK"),
+        (0, "eur", "0.00 EUR"),
+    ],
+)
+def test_amounts_in_notifications_have_the_decimals_of_their_currency(
+    db: psycopg.Connection, amount: int, currency: str, text: str
+) -> None:
+    row = db.execute("select money_text(major_units(%s, %s), %s)", [json.dumps(amount), currency, currency]).fetchone()
+
+    assert row == (text,)
+
+
+@pytest.mark.parametrize(("price", "currency"), [("18.605", "kwd"), ("0.5", "jpy"), ("10.5", "isk"), ("0.001", "usd")])
+def test_no_package_has_a_price_that_cannot_be_charged(db: psycopg.Connection, price: str, currency: str) -> None:
+    with pytest.raises(psycopg.errors.CheckViolation):
+        package(db, price, currency=currency)
+    db.rollback()
+
+
+def test_every_column_of_money_holds_three_decimals(db: psycopg.Connection) -> None:
+    rows = db.execute(
+        """
+        select table_name || '.' || column_name from information_schema.columns
+        where table_schema = 'public' and data_type = 'numeric' and numeric_scale = 2
+        """
+    ).fetchall()
+
+    assert rows == []

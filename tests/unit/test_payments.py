@@ -8,27 +8,54 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.payments import facts
-from pixelbloom.payments.money import ZERO_DECIMAL, major_units, minor_units
+from pixelbloom.payments.money import (
+    THREE_DECIMAL,
+    WHOLE_HUNDREDTHS,
+    ZERO_DECIMAL,
+    charge_digits,
+    currency_digits,
+    major_units,
+    minor_units,
+)
 from tests.servers.stripe import History
 
 
 @pytest.mark.parametrize(
-    ("minor", "currency", "major"), [(4900, "usd", "49.00"), (4900, "jpy", "4900"), (1, "eur", "0.01"), (0, "krw", "0")]
+    ("minor", "currency", "major"),
+    [
+        (4900, "usd", "49.00"),
+        (4900, "jpy", "4900"),
+        (1, "eur", "0.01"),
+        (0, "krw", "0"),
+        (18600, "kwd", "18.600"),
+        (10, "bhd", "0.01"),
+        (490000, "isk", "4900"),
+        (500, "ugx", "5"),
+        (1001, "huf", "10.01"),
+        (1001, "twd", "10.01"),
+    ],
 )
 def test_amounts_are_exact_both_ways(minor: int, currency: str, major: str) -> None:
     assert major_units(minor, currency) == Decimal(major)
     assert minor_units(Decimal(major), currency) == minor
 
 
-@given(st.integers(0, 10**12), st.sampled_from(["usd", "jpy", "eur", *sorted(ZERO_DECIMAL)]))
-def test_nothing_is_lost_on_the_way(amount: int, currency: str) -> None:
-    assert minor_units(major_units(amount, currency), currency) == amount
+@given(
+    st.integers(0, 10**9),
+    st.sampled_from(["usd", "eur", "huf", *sorted(ZERO_DECIMAL | THREE_DECIMAL | WHOLE_HUNDREDTHS)]),
+)
+def test_each_amount_that_can_be_charged_is_the_same_after_both_ways(amount: int, currency: str) -> None:
+    charged = amount * 10 ** (currency_digits(currency) - charge_digits(currency))
+
+    assert minor_units(major_units(charged, currency), currency) == charged
 
 
-def test_an_amount_that_cannot_be_paid_is_refused() -> None:
-    for amount, currency in (("0.001", "usd"), ("0.5", "jpy")):
-        with pytest.raises(ValueError, match="cannot be paid"):
-            minor_units(Decimal(amount), currency)
+@pytest.mark.parametrize(
+    ("amount", "currency"), [("0.001", "usd"), ("0.5", "jpy"), ("18.605", "kwd"), ("10.50", "isk"), ("0.01", "ugx")]
+)
+def test_an_amount_that_cannot_be_charged_is_refused(amount: str, currency: str) -> None:
+    with pytest.raises(ValueError, match="cannot be charged"):
+        minor_units(Decimal(amount), currency)
 
 
 def test_nothing_of_a_card_or_a_name_is_kept() -> None:
