@@ -1,6 +1,5 @@
-"""Celery's settings, as data. Which worker takes which queue is said in `workers/`."""
+"""Celery's settings, as data. Which worker takes which queue is set in `workers/`."""
 
-from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
 from pixelbloom.config import settings
@@ -43,6 +42,7 @@ task_routes = {
     "pixelbloom.run_step": {"queue": "agents"},
     "pixelbloom.relay_outbox": {"queue": "events"},
     "pixelbloom.sweep_runs": {"queue": "maintenance"},
+    "pixelbloom.run_due_tasks": {"queue": "maintenance"},
     "pixelbloom.purge_runs": {"queue": "maintenance"},
     "pixelbloom.purge_notifications": {"queue": "maintenance"},
     "pixelbloom.send_broadcasts": {"queue": "maintenance"},
@@ -72,28 +72,26 @@ task_track_started = True
 
 imports = tuple(
     f"pixelbloom.tasks.{name}"
-    for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments")
+    for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments", "periodic")
 )
 
-beat_schedule_filename = str(settings().pixelbloom_home / "beat-schedule")
+# Beat stores nothing, in no file: when a task is due at a time of day, or seldom, is in Postgres (run_due_tasks).
+beat_scheduler = "celery.beat:Scheduler"
 beat_max_loop_interval = 1.0
-# A message that nobody took in time is dropped: the next one does the same work.
+
+
+def _every(seconds: float, task: str, *, expires: float) -> dict[str, object]:
+    """A message that nobody took in time is dropped: the next one does the same work."""
+    return {"task": f"pixelbloom.{task}", "schedule": seconds, "options": {"expires": expires}}
+
+
+#: By the task's name. A beat that starts again begins each interval anew, so all of them are short.
 beat_schedule = {
-    "sweep": {"task": "pixelbloom.sweep_runs", "schedule": 2.0, "options": {"expires": 4.0}},
-    "schedules": {"task": "pixelbloom.fire_schedules", "schedule": 2.0, "options": {"expires": 4.0}},
-    "webhooks": {"task": "pixelbloom.send_due_webhooks", "schedule": 2.0, "options": {"expires": 4.0}},
-    "purge": {"task": "pixelbloom.purge_runs", "schedule": 300.0, "options": {"expires": 250.0}},
-    "purge_notifications": {
-        "task": "pixelbloom.purge_notifications",
-        "schedule": 300.0,
-        "options": {"expires": 250.0},
-    },
-    "broadcasts": {"task": "pixelbloom.send_broadcasts", "schedule": 2.0, "options": {"expires": 4.0}},
-    "stripe_events": {"task": "pixelbloom.process_stripe_events", "schedule": 2.0, "options": {"expires": 4.0}},
-    "reconcile": {
-        "task": "pixelbloom.reconcile_subscriptions",
-        "schedule": crontab(hour=3, minute=15),
-        "options": {"expires": 3600.0},
-    },
-    "relay": {"task": "pixelbloom.relay_outbox", "schedule": 1.0, "options": {"expires": 2.0}},
+    "sweep_runs": _every(2.0, "sweep_runs", expires=4.0),
+    "fire_schedules": _every(2.0, "fire_schedules", expires=4.0),
+    "send_due_webhooks": _every(2.0, "send_due_webhooks", expires=4.0),
+    "send_broadcasts": _every(2.0, "send_broadcasts", expires=4.0),
+    "process_stripe_events": _every(2.0, "process_stripe_events", expires=4.0),
+    "relay_outbox": _every(1.0, "relay_outbox", expires=2.0),
+    "run_due_tasks": _every(10.0, "run_due_tasks", expires=20.0),
 }

@@ -30,6 +30,7 @@ from pixelbloom.store.metrics import ModelMetricStore
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
 from pixelbloom.store.outbox import OutboxStore
 from pixelbloom.store.payments import PaymentStore
+from pixelbloom.store.periodic import PeriodicTaskStore
 from pixelbloom.store.pricing import PricingStore
 from pixelbloom.store.runs import RunStore
 from pixelbloom.store.schedules import ScheduleStore
@@ -48,6 +49,7 @@ class Services:
     redis: redis.Redis
     runs: RunStore
     outbox: OutboxStore
+    periodic: PeriodicTaskStore
     notifications: NotificationStore
     broadcasts: BroadcastStore
     publisher: Publisher
@@ -94,6 +96,7 @@ def build() -> Services:
         redis=client,
         runs=runs,
         outbox=OutboxStore(gateway),
+        periodic=PeriodicTaskStore(gateway),
         notifications=NotificationStore(gateway),
         broadcasts=BroadcastStore(gateway),
         publisher=publisher,

@@ -201,17 +201,28 @@ comment on table public.system_state is 'Whose turn it is to sweep and to relay.
 
 insert into public.system_state default values;
 
+-- Beat stores nothing: what is due, and what ran last, is written here.
+create table public.periodic_tasks (
+    name text primary key check (char_length(name) between 1 and 100),
+    -- When it is due; null for a task that beat sends every few seconds.
+    due_at timestamptz,
+    last_finished_at timestamptz
+);
+
+comment on table public.periodic_tasks is 'Tasks that repeat: when each is due, and when it last finished.';
+
 alter table public.workflows enable row level security;
 alter table public.runs enable row level security;
 alter table public.run_steps enable row level security;
 alter table public.schedules enable row level security;
 alter table public.event_outbox enable row level security;
 alter table public.system_state enable row level security;
+alter table public.periodic_tasks enable row level security;
 revoke all on public.workflows, public.runs, public.run_steps, public.schedules, public.event_outbox,
-public.system_state from public, anon, authenticated;
+public.system_state, public.periodic_tasks from public, anon, authenticated;
 grant select on public.workflows, public.runs, public.run_steps, public.schedules to authenticated;
 grant all on public.workflows, public.runs, public.run_steps, public.schedules, public.event_outbox,
-public.system_state to service_role;
+public.system_state, public.periodic_tasks to service_role;
 
 create policy workflows_current on public.workflows for select to authenticated using (retired_at is null);
 

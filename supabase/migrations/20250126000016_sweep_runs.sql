@@ -158,12 +158,71 @@ begin
 end
 $$;
 
+-- Start each of these tasks that is due, and return their names. p_tasks holds, by name, when a task that never ran is
+-- first due ("first_at"), and for how many seconds no other caller starts it ("lease_seconds"): a task that fails or
+-- whose worker dies is due again after that.
+create function public.begin_periodic_tasks(p_tasks jsonb) returns text[]
+language sql
+set search_path = ''
+as $$
+    insert into public.periodic_tasks (name, due_at)
+    select t.key, (t.value ->> 'first_at')::timestamptz from jsonb_each(p_tasks) as t
+    where not exists (select 1 from public.periodic_tasks as p where p.name = t.key)
+    on conflict (name) do nothing;
+
+    with due as (
+        select p.name from public.periodic_tasks as p
+        where p.due_at <= clock_timestamp() and p.name in (select jsonb_object_keys(p_tasks))
+        order by p.name for update skip locked
+    ),
+    begun as (
+        update public.periodic_tasks as p
+        set due_at = clock_timestamp()
+            + make_interval(secs => (p_tasks -> p.name ->> 'lease_seconds')::double precision)
+        from due where p.name = due.name
+        returning p.name
+    )
+    select coalesce(array_agg(begun.name order by begun.name), '{}') from begun;
+$$;
+
+-- Record that tasks finished. p_tasks holds by name when each is due next; null for one that has no due time.
+create function public.finish_periodic_tasks(p_tasks jsonb) returns void
+language sql
+set search_path = ''
+as $$
+    insert into public.periodic_tasks as p (name, due_at, last_finished_at)
+    select t.key, t.value::timestamptz, clock_timestamp() from jsonb_each_text(p_tasks) as t order by t.key
+    on conflict (name) do update set due_at = excluded.due_at, last_finished_at = excluded.last_finished_at;
+$$;
+
+-- Seconds since the last sweep ("sweep_runs") and each other periodic task finished. A task that never did is absent.
+create function public.periodic_task_ages() returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_object_agg(
+        t.name, round(greatest(extract(epoch from clock_timestamp() - t.finished_at), 0)::numeric, 1)
+    ), '{}')
+    from (
+        select p.name, p.last_finished_at as finished_at from public.periodic_tasks as p
+        where p.last_finished_at is not null
+        union all
+        select 'sweep_runs', s.last_sweep_at from public.system_state as s where s.last_sweep_at is not null
+    ) as t
+$$;
+
 revoke execute on function
+public.begin_periodic_tasks(jsonb),
+public.finish_periodic_tasks(jsonb),
+public.periodic_task_ages(),
 public.sweep_runs(double precision, double precision, jsonb, integer, integer),
 public.take_outbox(text, bigint[], integer, double precision)
 from public, anon, authenticated;
 
 grant execute on function
+public.begin_periodic_tasks(jsonb),
+public.finish_periodic_tasks(jsonb),
+public.periodic_task_ages(),
 public.sweep_runs(double precision, double precision, jsonb, integer, integer),
 public.take_outbox(text, bigint[], integer, double precision)
 to service_role;

@@ -126,7 +126,7 @@ def test_what_a_user_writes_about_himself_makes_nobody_an_administrator(rows: ps
         assert count(rows, "leads") == 0
 
 
-@pytest.mark.parametrize("table", ["event_outbox", "stripe_events", "system_state"])
+@pytest.mark.parametrize("table", ["event_outbox", "stripe_events", "system_state", "periodic_tasks"])
 def test_the_backends_own_tables_are_nobody_elses(rows: psycopg.Connection, table: str) -> None:
     for role in ("anon", "authenticated"):
         with acting(rows, role, ADMIN, app_metadata={"role": "admin"}), pytest.raises(InsufficientPrivilege):

@@ -53,11 +53,12 @@ ROWS: dict[str, dict[str, object]] = {
         "told_by": "evt_1",
     },
     "system_state": {},
+    "periodic_tasks": {"name": "a"},
 }
 #: These have no user_id.
 OWNERLESS = {
     *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
-    *("stripe_events", "stripe_objects", "system_state"),
+    *("stripe_events", "stripe_objects", "system_state", "periodic_tasks"),
 }
 #: What a user can do to own rows: read, update, delete.
 OWN = {
@@ -81,7 +82,7 @@ OWN = {
 SIGNED_IN = {"workflows": "r", "pricing_packages": "r"}
 PUBLIC = {"pricing_packages": "r"}
 #: Nobody but the backend.
-BACKEND = {"event_outbox", "stripe_events", "stripe_objects", "system_state"}
+BACKEND = {"event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks"}
 #: Administrators read all of these; they write through the API.
 ADMINS = {**{table: "r" for table in ROWS if table not in BACKEND}}
 WHO = {

@@ -1,0 +1,109 @@
+"""Tasks that repeat. What is due stands in Postgres, so a restart of beat, or a second beat, changes nothing."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from celery import Task
+from celery.signals import task_success
+
+from pixelbloom.errors import PixelBloomError
+from pixelbloom.queue import app
+from pixelbloom.tasks.notifications import purge_notifications
+from pixelbloom.tasks.payments import reconcile_subscriptions
+from pixelbloom.tasks.services import services
+from pixelbloom.tasks.sweep import purge_runs
+
+log = structlog.get_logger(__name__)
+
+#: A process records at most this often that a task of beat finished.
+RECORD_SECONDS = 5.0
+#: It records its end itself, in its transaction.
+SWEEP = "sweep_runs"
+
+
+def at(moment: datetime) -> datetime:
+    """Return the moment itself: a task that never ran is due at once."""
+    return moment
+
+
+def every(seconds: float) -> Callable[[datetime], datetime]:
+    """Return the rule of a task that is due again this many seconds after its end."""
+    return lambda moment: moment + timedelta(seconds=seconds)
+
+
+def daily(hour: int, minute: int) -> Callable[[datetime], datetime]:
+    """Return the rule of a task that is due at this time of each day, in UTC."""
+
+    def following(moment: datetime) -> datetime:
+        today = moment.replace(hour=hour, minute=minute, second=0, microsecond=0)
+        return today if today > moment else today + timedelta(days=1)
+
+    return following
+
+
+@dataclass(frozen=True)
+class Job:
+    """A task that is due seldom. One that failed is due again after `lease_seconds`, longer than it takes."""
+
+    name: str
+    run: Callable[[], object]
+    first: Callable[[datetime], datetime]
+    following: Callable[[datetime], datetime]
+    lease_seconds: float
+
+
+NIGHTLY = daily(3, 15)
+JOBS = (
+    Job("purge_runs", purge_runs, at, every(300), lease_seconds=300.0),
+    Job("purge_notifications", purge_notifications, at, every(300), lease_seconds=300.0),
+    Job("reconcile_subscriptions", reconcile_subscriptions, NIGHTLY, NIGHTLY, lease_seconds=3600.0),
+)
+
+
+@app.task(name="pixelbloom.run_due_tasks")
+def run_due_tasks() -> list[str]:
+    """Run the tasks that are due and return the names of those that finished.
+
+    Safe to repeat, and by two workers at once: each due time of a task is taken by one of them.
+    """
+    periodic, now = services().periodic, datetime.now(UTC)
+    begun = set(periodic.begin({job.name: (job.first(now), job.lease_seconds) for job in JOBS}))
+    finished = []
+    for job in JOBS:
+        if job.name not in begun:
+            continue
+        try:
+            job.run()
+        except PixelBloomError as error:
+            log.warning("periodic_task_failed", task=job.name, reason=error.message, again_in=job.lease_seconds)
+        except Exception:
+            log.exception("periodic_task_failed", task=job.name, again_in=job.lease_seconds)
+        else:
+            periodic.finish({job.name: job.following(datetime.now(UTC))})
+            finished.append(job.name)
+    return finished
+
+
+_lock = threading.Lock()
+_recorded_at: dict[str, float] = {}
+
+
+@task_success.connect
+def record(sender: Task, **_: Any) -> None:
+    """Record when a task of beat finished: `pixelbloom doctor` and `/readyz` show for how long none did."""
+    name = sender.name.removeprefix("pixelbloom.")
+    if name == SWEEP or name not in app.conf.beat_schedule:
+        return
+    with _lock:
+        if time.monotonic() - _recorded_at.get(name, float("-inf")) < RECORD_SECONDS:
+            return
+        _recorded_at[name] = time.monotonic()
+    try:
+        services().periodic.finish({name: None})
+    except PixelBloomError as error:
+        log.warning("periodic_task_not_recorded", task=name, reason=error.message)
