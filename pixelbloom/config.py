@@ -137,6 +137,7 @@ class Settings(BaseSettings):
     supabase_jwt_secret: SigningSecret | None = None
     api_jwt_secret: SigningSecret | None = None
     database_url: SecretStr | None = None
+    role_seconds: float = Field(30, ge=0.1, le=3600)
 
     # The command line's way to the API
     api_url: HttpUrl | None = None

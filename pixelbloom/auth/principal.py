@@ -14,7 +14,8 @@ class Principal:
     """Whom a verified token stands for. A visitor is nobody's user: it has a `visitor_id`, and no `user_id`.
 
     `scopes` is None where the token has no `scope` claim: it is not limited then.
-    `admin` tells what the token says; `pixelbloom.auth.roles` adds what `user_profiles` says.
+    `admin` is what the token claims; `pixelbloom.auth.roles` adds what `user_profiles` has. `admin_by_profile` is true
+    where the role comes from there alone: it can end before the token does.
     """
 
     kind: Literal["user", "service", "visitor"]
@@ -23,6 +24,7 @@ class Principal:
     scopes: frozenset[str] | None
     expires_at: datetime
     visitor_id: UUID | None = None
+    admin_by_profile: bool = False
 
     @property
     def caller(self) -> str:

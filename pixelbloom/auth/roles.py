@@ -3,26 +3,40 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from uuid import UUID
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import Unavailable
 
-#: Seconds for which an answer of `user_profiles` holds.
-REMEMBER_SECONDS = 30.0
+#: Seconds after which a change of `user_profiles` has taken effect everywhere.
+ROLE_SECONDS = 30.0
 MAX_REMEMBERED = 10_000
+#: Users that one query looks up.
+BATCH = 1_000
 
 
 class Roles:
-    """Answers what a caller may see. `is_admin` asks the database and may raise Unavailable."""
+    """Resolves what a caller may see. `admins_among` queries the database and may raise Unavailable.
 
-    def __init__(self, is_admin: Callable[[UUID], bool], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._ask = is_admin
+    A role is remembered for half of `seconds`, and open sockets look theirs up as often: one that opens with a
+    remembered role still has the right one `seconds` after a change.
+    """
+
+    def __init__(
+        self,
+        admins_among: Callable[[Collection[UUID]], set[UUID]],
+        *,
+        seconds: float = ROLE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._admins_among = admins_among
         self._clock = clock
         self._known: OrderedDict[UUID, tuple[bool, float]] = OrderedDict()
         self._lock = threading.Lock()
+        #: How long a role is remembered.
+        self.period = seconds / 2
 
     def is_admin(self, principal: Principal) -> bool:
         """Whether the caller is an administrator, or a service. Raises Unavailable."""
@@ -37,9 +51,23 @@ class Roles:
     def resolve(self, principal: Principal) -> Principal:
         """The caller with what `user_profiles` adds. While the database is away, the token's word alone counts."""
         try:
-            return replace(principal, admin=True) if self.is_admin(principal) else principal
+            by_profile = not principal.admin and self.is_admin(principal)
         except Unavailable:
             return principal
+        return replace(principal, admin=True, admin_by_profile=principal.kind == "user") if by_profile else principal
+
+    def refresh(self, user_ids: Collection[UUID]) -> set[UUID]:
+        """Look these users up again, many with one query, and return the administrators. Raises Unavailable."""
+        admins: set[UUID] = set()
+        users = list(user_ids)
+        for start in range(0, len(users), BATCH):
+            batch = users[start : start + BATCH]
+            now = self._clock()
+            found = self._admins_among(batch)
+            admins |= found
+            for user_id in batch:
+                self._remember(user_id, user_id in found, now)
+        return admins
 
     def _profile_says(self, user_id: UUID) -> bool:
         now = self._clock()
@@ -47,10 +75,11 @@ class Roles:
             known = self._known.get(user_id)
             if known is not None and now < known[1]:
                 return known[0]
-        admin = self._ask(user_id)
+        return user_id in self.refresh([user_id])
+
+    def _remember(self, user_id: UUID, admin: bool, now: float) -> None:
         with self._lock:
-            self._known[user_id] = (admin, now + REMEMBER_SECONDS)
+            self._known[user_id] = (admin, now + self.period)
             self._known.move_to_end(user_id)
             while len(self._known) > MAX_REMEMBERED:
                 self._known.popitem(last=False)
-        return admin

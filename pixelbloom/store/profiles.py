@@ -1,5 +1,6 @@
 """Who is an administrator, by `user_profiles`."""
 
+from collections.abc import Collection
 from uuid import UUID
 
 from pixelbloom.store.gateway import Gateway
@@ -11,13 +12,10 @@ class ProfileStore:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def is_admin(self, user_id: UUID) -> bool:
-        """Whether `user_profiles` makes this user an administrator. Raises Unavailable."""
-        rows = self._gateway.select(
-            lambda client: client.table("user_profiles").select("role").eq("user_id", str(user_id)),
-            name="profiles.is_admin",
-        )
-        return any(row["role"] == "admin" for row in rows)
+    def admins_among(self, user_ids: Collection[UUID]) -> set[UUID]:
+        """Return those whom `user_profiles` makes administrators, with one query. Raises Unavailable."""
+        found = self._gateway.rpc("admins_among", {"p_users": [str(user_id) for user_id in user_ids]})
+        return {UUID(user_id) for user_id in found}
 
     def check(self) -> None:
         """Whether the database answers. Raises Unavailable or ConfigurationError."""

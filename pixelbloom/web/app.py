@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         hub=parts.hub,
         verify=lambda token: parts.roles.resolve(parts.verifier.verify(token)),
         sources=topics.sources(parts),
+        roles=parts.roles,
     )
     app.after_request(_secure)
     return app

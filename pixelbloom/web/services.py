@@ -82,7 +82,7 @@ def build(settings: Settings) -> Services:
         settings=settings,
         verifier=TokenVerifier(settings),
         visitors=VisitorTokens(settings),
-        roles=Roles(profiles.is_admin),
+        roles=Roles(profiles.admins_among, seconds=settings.role_seconds),
         runs=runs,
         workflows=workflows,
         control=RunControl(store, runs, workflows, publish),

@@ -32,6 +32,18 @@ comment on function public.is_admin() is 'Whether the caller of this request is 
 revoke execute on function public.is_admin() from public, anon;
 grant execute on function public.is_admin() to authenticated, service_role;
 
+-- Which of these users user_profiles makes administrators.
+create function public.admins_among(p_users uuid[]) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(jsonb_agg(p.user_id), '[]') from public.user_profiles as p
+    where p.user_id = any(p_users) and p.role = 'admin'
+$$;
+
+revoke execute on function public.admins_among(uuid[]) from public, anon, authenticated;
+grant execute on function public.admins_among(uuid[]) to service_role;
+
 alter table public.user_profiles enable row level security;
 revoke all on public.user_profiles from public, anon, authenticated;
 grant select on public.user_profiles to authenticated;

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from pixelbloom.auth.principal import Principal
+    from pixelbloom.auth.roles import Roles
     from pixelbloom.config import Settings
     from pixelbloom.web.realtime.hub import Hub
     from pixelbloom.web.realtime.limits import Limits
@@ -28,16 +29,20 @@ def register_realtime(
     verify: "Callable[[str], Principal]",
     sources: "Sources",
     limits: "Limits | None" = None,
+    roles: "Roles | None" = None,
 ) -> "Realtime":
     """Mount the three sockets on the application.
 
     `verify` says who a token stands for, or raises Unauthenticated; `sources` say what a topic's present state is.
+    `roles` is where open sockets look their users' roles up again; without it a role lasts as long as its token.
     Connects nothing yet.
     """
     from pixelbloom.web.realtime.limits import Limits
     from pixelbloom.web.realtime.routes import Realtime, add_routes
 
-    realtime = Realtime(settings=settings, hub=hub, verify=verify, sources=sources, limits=limits or Limits())
+    realtime = Realtime(
+        settings=settings, hub=hub, verify=verify, sources=sources, limits=limits or Limits(), roles=roles
+    )
     add_routes(app, realtime)
     _running.add(realtime)
     app.extensions["realtime"] = realtime

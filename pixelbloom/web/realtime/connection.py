@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,12 +11,13 @@ import structlog
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import PixelBloomError, Unavailable
-from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, Topic, admins_feed, user_feed
+from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime import protocol
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
-from pixelbloom.web.realtime.members import FlatFeed, Subscription
+from pixelbloom.web.realtime.members import Subscription
+from pixelbloom.web.realtime.own_feed import OwnFeed
 from pixelbloom.web.realtime.protocol import BadFrame, error
 from pixelbloom.web.realtime.socket import GOING_AWAY, POLICY, Socket
 from pixelbloom.web.realtime.sources import Sources
@@ -55,23 +57,15 @@ class Connection:
         self._subscriptions: dict[str, Subscription] = {}
         self._left: OrderedDict[str, tuple[str | None, int]] = OrderedDict()
         self._expires_at = principal.expires_at.timestamp()
-        self._feed = self._own_feed()
+        self._feed = OwnFeed(hub, channel, self)
+        #: The role that `user_profiles` gave while the upgrade was being answered.
+        self._early_role: bool | None = None
 
     # Life
 
     def start(self) -> None:
         """Follow the user's feed. Before the upgrade is answered, so that what the client does next is not missed."""
-        if self._feed is not None:
-            self._feed.start()
-
-    def _own_feed(self) -> FlatFeed | None:
-        """The feed of the caller: administrators hear of everybody's leads, subscriptions and so on, their own too."""
-        caller = self.principal
-        if caller.kind != "user" or caller.user_id is None:
-            return None
-        told_of_all = caller.admin and self.channel in (ANALYTICS, NOTIFICATIONS)
-        name = admins_feed(self.channel) if told_of_all else user_feed(caller.user_id, self.channel)
-        return FlatFeed(self.hub, name, self)
+        self._feed.follow(self.principal)
 
     def begin(self, socket: Socket) -> None:
         """Tell what came before the socket was there, and follow what the client says."""
@@ -82,6 +76,8 @@ class Connection:
         socket.flush()
         if not self._may_use_channel():
             self.refuse(f"The token's scope must name {SCOPES[self.channel]}.")
+        if self._early_role is not None:
+            self.set_profile_role(self._early_role)
 
     def hear(self, message: str | bytes) -> None:
         """A message of the client."""
@@ -93,8 +89,7 @@ class Connection:
         with self.hub.turn():
             for subscription in list(self._subscriptions.values()):
                 self._forget(subscription)
-            if self._feed is not None:
-                self.hub.leave(self._feed)
+            self._feed.stop()
 
     def tick(self, now: float) -> None:
         """Look at the clock: the token's end, the peer's silence, a close that is not answered."""
@@ -211,11 +206,11 @@ class Connection:
             self._undo(subscription, error("INTERNAL", "The topic could not be read; this is our fault.", topic.name))
             raise
         else:
-            if fetched is None or not subscription.allowed(fetched):
-                self._undo(subscription, self._no_such_topic(topic.name))
-                return
             with self.hub.turn():
-                subscription.begin(fetched, request.since)
+                if fetched is not None and subscription.allowed(fetched):
+                    subscription.begin(fetched, request.since)
+                else:
+                    self._undo(subscription, self._no_such_topic(topic.name))
 
     def _undo(self, subscription: Subscription, message: dict[str, Any]) -> None:
         with self.hub.turn():
@@ -256,26 +251,37 @@ class Connection:
         if (principal.kind, principal.user_id) != (self.principal.kind, self.principal.user_id):
             self._say(error("UNAUTHORIZED", "The token is another caller's; open a socket of its own for it."))
             return
-        changed = self.principal.admin != principal.admin
-        self.principal = principal
+        with self.hub.turn():
+            changed = self.principal.admin != principal.admin
+            self.principal = principal
         self._expires_at = principal.expires_at.timestamp()
         expires = datetime.fromtimestamp(self._expires_at, UTC).isoformat().replace("+00:00", "Z")
         self._say({"type": "authenticated", "expires_at": expires})
         if not self._may_use_channel():
             self.refuse(f"The token's scope must name {SCOPES[self.channel]}.")
         elif changed:
-            self._change_feed()
-            with self.hub.turn():
-                for subscription in list(self._subscriptions.values()):
-                    self.hub.repair(subscription)
+            self._apply_role()
 
-    def _change_feed(self) -> None:
-        """Follow what the caller's role now lets it hear, from this moment on."""
-        former, self._feed = self._feed, self._own_feed()
-        if former is not None:
-            self.hub.leave(former)
-        if self._feed is not None:
-            self._feed.start()
+    def set_profile_role(self, admin: bool) -> None:
+        """Take the role that `user_profiles` has now. A token that claims to be an administrator's is one anyhow."""
+        with self.hub.turn():
+            if self._socket is None:
+                self._early_role = admin
+                return
+            if self.principal.admin == admin or (self.principal.admin and not self.principal.admin_by_profile):
+                return
+            self.principal = replace(self.principal, admin=admin, admin_by_profile=admin)
+        self._apply_role()
+
+    def _apply_role(self) -> None:
+        """Follow what the caller's role lets it see, from this moment on.
+
+        No topic delivers anything more before its owner was looked at; those of others end with INVALID_TOPIC.
+        """
+        with self.hub.turn():
+            for subscription in list(self._subscriptions.values()):
+                self.hub.repair(subscription)
+        self._feed.follow(self.principal)
 
     def _may_use_channel(self) -> bool:
         scope = SCOPES.get(self.channel)

@@ -6,9 +6,11 @@ from collections import Counter
 
 import structlog
 
+from pixelbloom.auth.roles import Roles
 from pixelbloom.errors import RateLimited, Unavailable
 from pixelbloom.web.realtime.connection import Connection
 from pixelbloom.web.realtime.limits import Limits
+from pixelbloom.web.realtime.role_refresh import RoleRefresher
 from pixelbloom.web.realtime.socket import RESTART
 from pixelbloom.web.realtime.stats import Stats
 
@@ -20,11 +22,12 @@ DRAIN_BATCH_SECONDS = 0.1
 class Registry:
     """The open sockets."""
 
-    def __init__(self, limits: Limits, stats: Stats) -> None:
+    def __init__(self, limits: Limits, stats: Stats, roles: Roles | None = None) -> None:
         self._limits = limits
         self._open: set[Connection] = set()
         self._by_caller: Counter[str] = Counter()
         self._clock: threading.Thread | None = None
+        self._roles = RoleRefresher(self._open, roles) if roles else None
         self.stats = stats
         self.draining = False
 
@@ -44,6 +47,8 @@ class Registry:
         if self._clock is None:
             self._clock = threading.Thread(target=self._tick, name="socket-clock", daemon=True)
             self._clock.start()
+        if self._roles is not None:
+            self._roles.start()
 
     def remove(self, connection: Connection) -> None:
         if connection in self._open:

@@ -9,6 +9,7 @@ from werkzeug.exceptions import BadRequest, Forbidden
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from pixelbloom.auth.principal import Principal
+from pixelbloom.auth.roles import Roles
 from pixelbloom.config import Settings
 from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
@@ -45,9 +46,10 @@ class Realtime:
         verify: Callable[[str], Principal],
         sources: Sources,
         limits: Limits,
+        roles: Roles | None = None,
     ) -> None:
         self.hub = hub
-        self.registry = Registry(limits, hub.stats)
+        self.registry = Registry(limits, hub.stats, roles)
         self._settings = settings
         self._verify = verify
         self._limits = limits

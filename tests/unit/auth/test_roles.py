@@ -1,10 +1,11 @@
 """Administrators by `user_profiles`."""
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 from pixelbloom.auth.principal import Principal
-from pixelbloom.auth.roles import REMEMBER_SECONDS, Roles
+from pixelbloom.auth.roles import BATCH, ROLE_SECONDS, Roles
 from pixelbloom.errors import Unavailable
 
 
@@ -16,11 +17,11 @@ class Profiles:
         self.asked = 0
         self.away = False
 
-    def is_admin(self, user_id: UUID) -> bool:
+    def admins_among(self, user_ids: Collection[UUID]) -> set[UUID]:
         self.asked += 1
         if self.away:
             raise Unavailable("away")
-        return user_id in self.admins
+        return self.admins & set(user_ids)
 
 
 def user(user_id: UUID, *, admin: bool = False) -> Principal:
@@ -29,7 +30,7 @@ def user(user_id: UUID, *, admin: bool = False) -> Principal:
 
 def test_a_profile_makes_an_administrator() -> None:
     chief, other = uuid4(), uuid4()
-    roles = Roles(Profiles(chief).is_admin)
+    roles = Roles(Profiles(chief).admins_among)
 
     assert roles.may_read(user(chief), uuid4())
     assert not roles.may_read(user(other), uuid4())
@@ -39,29 +40,50 @@ def test_a_profile_makes_an_administrator() -> None:
 def test_nobody_is_asked_about_ones_own() -> None:
     profiles, someone = Profiles(), uuid4()
 
-    assert Roles(profiles.is_admin).may_read(user(someone), someone)
-    assert Roles(profiles.is_admin).may_read(user(someone, admin=True), uuid4())
+    assert Roles(profiles.admins_among).may_read(user(someone), someone)
+    assert Roles(profiles.admins_among).may_read(user(someone, admin=True), uuid4())
     assert profiles.asked == 0
 
 
 def test_an_answer_holds_for_a_while_and_no_longer() -> None:
     now, chief = [0.0], uuid4()
     profiles = Profiles(chief)
-    roles = Roles(profiles.is_admin, clock=lambda: now[0])
+    roles = Roles(profiles.admins_among, clock=lambda: now[0])
 
     assert roles.is_admin(user(chief))
     assert roles.is_admin(user(chief))
     assert profiles.asked == 1
 
     profiles.admins.clear()
-    now[0] = REMEMBER_SECONDS + 1
+    now[0] = ROLE_SECONDS / 2 + 1
     assert not roles.is_admin(user(chief))
 
 
 def test_while_the_database_is_away_the_token_alone_counts() -> None:
     profiles, chief = Profiles(), uuid4()
     profiles.away = True
-    roles = Roles(profiles.is_admin)
+    roles = Roles(profiles.admins_among)
 
     assert not roles.resolve(user(chief)).admin
     assert roles.resolve(user(chief, admin=True)).admin
+
+
+def test_many_users_are_looked_up_with_one_query_and_remembered() -> None:
+    chief, others = uuid4(), [uuid4() for _ in range(BATCH + 5)]
+    profiles = Profiles(chief)
+    roles = Roles(profiles.admins_among)
+
+    assert roles.refresh([chief, *others]) == {chief}
+    assert profiles.asked == 2
+    assert roles.is_admin(user(chief))
+    assert not roles.is_admin(user(others[-1]))
+    assert profiles.asked == 2
+
+
+def test_a_role_that_the_profile_gave_is_known_from_one_that_the_token_claims() -> None:
+    chief = uuid4()
+    roles = Roles(Profiles(chief).admins_among)
+
+    assert roles.resolve(user(chief)).admin_by_profile
+    assert not roles.resolve(user(chief, admin=True)).admin_by_profile
+    assert not roles.resolve(user(uuid4())).admin_by_profile

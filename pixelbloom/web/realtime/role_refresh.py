@@ -1,0 +1,57 @@
+"""Looks the roles of open sockets' users up again: one thread a process, one query for all of them."""
+
+import threading
+import time
+from collections.abc import Set
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import structlog
+
+from pixelbloom.auth.roles import Roles
+from pixelbloom.errors import PixelBloomError
+
+if TYPE_CHECKING:
+    from pixelbloom.web.realtime.connection import Connection
+
+log = structlog.get_logger(__name__)
+
+
+class RoleRefresher:
+    """Gives each open connection the role that `user_profiles` has now, every `roles.period` seconds.
+
+    While the database is unreachable the roles stay as they are.
+    """
+
+    def __init__(self, connections: "Set[Connection]", roles: Roles) -> None:
+        self._connections = connections
+        self._roles = roles
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin, unless it runs. It ends when there is no connection left."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="role-refresh", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while self._connections:
+            time.sleep(self._roles.period)
+            try:
+                self._refresh()
+            except PixelBloomError as error:
+                log.warning("role_refresh_failed", reason=type(error).__name__)
+            except Exception:
+                log.exception("role_refresh_failed")
+        self._thread = None
+
+    def _refresh(self) -> None:
+        users: dict[UUID, list[Connection]] = {}
+        for connection in list(self._connections):
+            user_id = connection.principal.user_id
+            if user_id is not None:
+                users.setdefault(user_id, []).append(connection)
+        admins = self._roles.refresh(users)
+        for user_id, connections in users.items():
+            for connection in connections:
+                connection.set_profile_role(user_id in admins)
