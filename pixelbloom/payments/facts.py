@@ -10,7 +10,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from pixelbloom.errors import InvalidInput
+from pixelbloom.payments.values import (
+    amount,
+    currency,
+    moment,
+    one_of,
+    optional_moment,
+    reading,
+    reference,
+    text,
+)
 
 Fact = dict[str, Any]
 
@@ -24,15 +33,11 @@ METADATA = {
     "discount_value": r"[0-9]{1,10}(\.[0-9]{1,3})?",
     "redemption_key": r"[!-~]{1,255}",
 }
+_USER = METADATA["user_id"]
+_EMAIL = r"[^@\s\x00-\x1f\ud800-\udfff]{1,200}@[^@\s\x00-\x1f\ud800-\udfff]{1,200}"
 _STATUS = {"canceled": "cancelled", "incomplete_expired": "cancelled"}
 _STATUSES = ("incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled")
 _INVOICE_STATUSES = ("draft", "open", "paid", "void", "uncollectible")
-_CURRENCY = re.compile(r"[a-z]{3}")
-_LARGEST = 10**12
-
-
-class Broken(InvalidInput):
-    """An event that is not as Stripe writes them; it is of no use to try it again."""
 
 
 class Kind(NamedTuple):
@@ -43,62 +48,65 @@ class Kind(NamedTuple):
 
 
 def read(event: Mapping[str, Any]) -> Fact | None:
-    """The fact that an event tells; None for types that we do not handle. Raises Broken."""
+    """The fact that an event tells; None for types that we do not handle. Raises MalformedObject."""
     kind = HANDLED.get(str(event.get("type")))
     if kind is None:
         return None
-    try:
+    with reading(str(event["type"])):
         fact = kind.read(event["data"]["object"], event["type"])
-        fact = {"at": _amount(event["created"]), "rank": kind.rank, **fact}
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise Broken(f"The event is not as Stripe writes {event.get('type')}.") from error
-    return fact
+        return {"at": moment(event["created"]), "rank": kind.rank, **fact}
 
 
 def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
     """A subscription; its price is that of all its items."""
     items = item["items"]["data"]
     first = items[0]["price"]
-    amounts = [part["price"].get("unit_amount") for part in items]
+    prices = [part["price"].get("unit_amount") for part in items]
     body = {
-        "customer": _reference(item.get("customer")),
-        "status": _one_of(_STATUSES, _STATUS.get(item["status"], item["status"])),
-        "price": _text(first["id"]),
-        "currency": _currency(first["currency"]),
+        "customer": reference(item.get("customer")),
+        "status": one_of(_STATUSES, _STATUS.get(item["status"], item["status"])),
+        "price": text(first["id"]),
+        "currency": currency(first["currency"]),
         "interval": "year" if (first.get("recurring") or {}).get("interval") == "year" else "month",
-        "start": _amount(item["start_date"]),
-        "ended": _optional(item.get("ended_at")),
-        "period_end": _optional(items[0].get("current_period_end", item.get("current_period_end"))),
+        "start": moment(item["start_date"]),
+        "ended": optional_moment(item.get("ended_at")),
+        "period_end": optional_moment(items[0].get("current_period_end", item.get("current_period_end"))),
         "cancel_at_period_end": bool(item.get("cancel_at_period_end")),
     }
-    if all(amount is not None for amount in amounts):
+    if all(price is not None for price in prices):
         body["amount"] = sum(
-            _amount(amount) * int(part.get("quantity") or 1) for amount, part in zip(amounts, items, strict=True)
+            amount(price) * amount(part.get("quantity") or 1) for price, part in zip(prices, items, strict=True)
         )
         body["told_amount"] = body["amount"]
-    return _fact(item, "subscription", _text(item["id"]), body)
+    return _fact(item, "subscription", text(item["id"]), body)
 
 
 def _checkout(item: Mapping[str, Any], kind: str) -> Fact:
-    mode = _one_of(("payment", "subscription"), item["mode"])
-    session = _text(item["id"])
+    mode = one_of(("payment", "subscription"), item["mode"])
+    session = text(item["id"])
     body = {
         "mode": mode,
         "state": _state(kind, item.get("payment_status")),
-        "customer": _reference(item.get("customer")),
-        "payment_intent": _reference(item.get("payment_intent")),
-        "user": item.get("client_reference_id"),
-        "email": (item.get("customer_details") or {}).get("email") or item.get("customer_email"),
-        "currency": _currency(item["currency"]),
-        "amount_subtotal": _amount(item["amount_subtotal"]),
-        "amount_discount": _amount((item.get("total_details") or {}).get("amount_discount") or 0),
-        "told_amount": _amount(item["amount_total"]),
-        "created": _amount(item["created"]),
+        "customer": reference(item.get("customer")),
+        "payment_intent": reference(item.get("payment_intent")),
+        "user": _matching(_USER, item.get("client_reference_id")),
+        "email": _matching(_EMAIL, (item.get("customer_details") or {}).get("email") or item.get("customer_email")),
+        "currency": currency(item["currency"]),
+        "amount_subtotal": amount(item["amount_subtotal"]),
+        "amount_discount": amount((item.get("total_details") or {}).get("amount_discount") or 0),
+        "told_amount": amount(item["amount_total"]),
+        "created": moment(item["created"]),
         "metadata": _ours(item.get("metadata") or {}),
     }
     expired = body["state"] == "expired"
-    subject = _reference(item.get("subscription")) if mode == "subscription" else session
+    subject = reference(item.get("subscription")) if mode == "subscription" else session
     return _fact(item, "checkout", subject if subject or not expired else None, body)
+
+
+def invoice_fetched(item: Mapping[str, Any]) -> Fact:
+    """An invoice that Stripe's API returned, and whose. Raises MalformedObject."""
+    with reading("an invoice"):
+        return invoice(item)
 
 
 def invoice(item: Mapping[str, Any], _: str = "") -> Fact:
@@ -107,39 +115,39 @@ def invoice(item: Mapping[str, Any], _: str = "") -> Fact:
     moments = item.get("status_transitions") or {}
     paid = item["status"] == "paid"
     body = {
-        "customer": _reference(item.get("customer")),
-        "status": _one_of(_INVOICE_STATUSES, item["status"]),
-        "currency": _currency(item["currency"]),
-        "amount_due": _amount(item["amount_due"]),
-        "amount_paid": _amount(item["amount_paid"]),
-        "told_amount": _amount(item["amount_paid"] if paid else item["amount_due"]),
-        "issued": _optional(moments.get("finalized_at") or item.get("created")),
-        "paid": _optional(moments.get("paid_at")),
+        "customer": reference(item.get("customer")),
+        "status": one_of(_INVOICE_STATUSES, item["status"]),
+        "currency": currency(item["currency"]),
+        "amount_due": amount(item["amount_due"]),
+        "amount_paid": amount(item["amount_paid"]),
+        "told_amount": amount(item["amount_paid"] if paid else item["amount_due"]),
+        "issued": optional_moment(moments.get("finalized_at") or item.get("created")),
+        "paid": optional_moment(moments.get("paid_at")),
     }
-    subject = _reference(parent.get("subscription") or item.get("subscription"))
+    subject = reference(parent.get("subscription") or item.get("subscription"))
     return _fact(item, "invoice", subject, body)
 
 
 def _refund(item: Mapping[str, Any], _: str) -> Fact:
-    refunded = _amount(item["amount_refunded"])
+    refunded = amount(item["amount_refunded"])
     body = {
-        "payment_intent": _reference(item.get("payment_intent")),
-        "invoice": _reference(item.get("invoice")),
-        "currency": _currency(item["currency"]),
+        "payment_intent": reference(item.get("payment_intent")),
+        "invoice": reference(item.get("invoice")),
+        "currency": currency(item["currency"]),
         "amount_refunded": refunded,
         "told_amount": refunded,
         "refunded": bool(item["refunded"]),
     }
     # What is refunded only grows: of one second, the larger is the later.
-    part = 1000 * refunded // max(_amount(item["amount"]), 1)
+    part = 1000 * refunded // max(amount(item["amount"]), 1)
     return _fact(item, "charge", None, body) | {"rank": min(part, 1000)}
 
 
 def _dispute(item: Mapping[str, Any], _: str) -> Fact:
     body = {
-        "payment_intent": _reference(item.get("payment_intent")),
-        "currency": _currency(item["currency"]),
-        "told_amount": _amount(item["amount"]),
+        "payment_intent": reference(item.get("payment_intent")),
+        "currency": currency(item["currency"]),
+        "told_amount": amount(item["amount"]),
     }
     return _fact(item, "charge", None, body)
 
@@ -169,19 +177,17 @@ ANSWER_RANK = 1
 
 
 def answered(item: Mapping[str, Any], at: int) -> Fact:
-    """The fact that an answer of Stripe's API tells about a subscription, `at` in seconds. Raises Broken."""
-    try:
+    """The fact that an answer of Stripe's API tells about a subscription, `at` in seconds. Raises MalformedObject."""
+    with reading("a subscription"):
         fact = subscription(item)
         # What is over stays over.
         rank = END_RANK if fact["body"]["status"] == "cancelled" else ANSWER_RANK
         return fact | {"at": at, "rank": rank, "answer": True}
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise Broken("The subscription is not as Stripe writes them.") from error
 
 
 def _fact(item: Mapping[str, Any], kind: str, subject: str | None, body: dict[str, Any]) -> Fact:
     kept = {name: value for name, value in body.items() if value is not None}
-    return {"id": _text(item["id"]), "kind": kind, "subject": subject, "body": kept}
+    return {"id": text(item["id"]), "kind": kind, "subject": subject, "body": kept}
 
 
 def _state(kind: str, payment_status: object) -> str:
@@ -192,45 +198,14 @@ def _state(kind: str, payment_status: object) -> str:
     return "paid" if kind.endswith("succeeded") or payment_status in ("paid", "no_payment_required") else "open"
 
 
+def _matching(pattern: str, value: object) -> str | None:
+    """A text that anybody may have written: left out where it is not of this form."""
+    return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
+
+
 def _ours(metadata: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: value
         for name, pattern in METADATA.items()
-        if isinstance(value := metadata.get(name), str) and re.fullmatch(pattern, value)
+        if (value := _matching(pattern, metadata.get(name))) is not None
     }
-
-
-def _amount(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
-        raise ValueError("not an amount")
-    return value
-
-
-def _optional(value: object) -> int | None:
-    return None if value is None else _amount(value)
-
-
-def _currency(value: str) -> str:
-    found = value.lower()
-    if not _CURRENCY.fullmatch(found):
-        raise ValueError("not a currency")
-    return found
-
-
-def _one_of(known: tuple[str, ...], value: str) -> str:
-    if value not in known:
-        raise ValueError("not known")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,255}", value):
-        raise ValueError("not an id")
-    return value
-
-
-def _reference(value: object) -> str | None:
-    """An id, or the object that stands in its place where it was expanded."""
-    if isinstance(value, Mapping):
-        value = value.get("id")
-    return None if value is None else _text(value)

@@ -8,6 +8,7 @@ import structlog
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import ConfigurationError, InvalidInput, NotFound, RateLimited, Unavailable, UpstreamError
+from pixelbloom.payments.values import MalformedObject, address, amount, currency, mapping, reading, reference, text
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -24,14 +25,23 @@ class StripeGateway:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: stripe.StripeClient | None = None
+        self._http: stripe.RequestsClient | None = None
 
     def ready(self) -> None:
         """Raises ConfigurationError where there is no key."""
         self._connected()
 
+    def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        if self._http is not None:
+            self._http.close()  # type: ignore[no-untyped-call]
+        self._client = self._http = None
+
     def create_checkout(self, params: Mapping[str, Any], key: str) -> dict[str, Any]:
         """A checkout session: {"id", "url"}. The same key gives the same one. Raises InvalidInput."""
-        return self._call(lambda client, ask: client.v1.checkout.sessions.create(ask(params), {"idempotency_key": key}))
+        made = self._call(lambda client, ask: client.v1.checkout.sessions.create(ask(params), {"idempotency_key": key}))
+        with reading("a checkout session"):
+            return {**made, "id": text(made["id"]), "url": address(made["url"])}
 
     def coupon(self, coupon_id: str, params: Mapping[str, Any]) -> str:
         """The coupon of this id, made where it is not there yet."""
@@ -49,12 +59,16 @@ class StripeGateway:
                     raise
                 return client.v1.coupons.retrieve(coupon_id)
 
-        return str(self._call(find_or_make)["id"])
+        found = self._call(find_or_make)
+        with reading("a coupon"):
+            return text(found["id"])
 
     def open_portal(self, customer: str, return_url: str) -> str:
         """The address of the billing portal for this customer."""
         params = {"customer": customer, "return_url": return_url}
-        return str(self._call(lambda client, ask: client.v1.billing_portal.sessions.create(ask(params)))["url"])
+        made = self._call(lambda client, ask: client.v1.billing_portal.sessions.create(ask(params)))
+        with reading("a session of the billing portal"):
+            return address(made["url"])
 
     def subscription(self, subscription_id: str) -> dict[str, Any]:
         """As it is now. Raises NotFound."""
@@ -70,42 +84,56 @@ class StripeGateway:
     def change(self, subscription_id: str, price: str, *, at_period_end: bool) -> dict[str, Any]:
         """Another price, now with the difference put on the next invoice, or from the next period on."""
         now = self.subscription(subscription_id)
-        item = now["items"]["data"][0]
         if at_period_end:
-            self._change_later(now, item, price)
+            self._change_later(now, price)
             return self.subscription(subscription_id)
+        with reading("a subscription"):
+            item = text(now["items"]["data"][0]["id"])
         wanted = {
-            "items": [{"id": item["id"], "price": price}],
+            "items": [{"id": item, "price": price}],
             "proration_behavior": "create_prorations",
             "cancel_at_period_end": False,
         }
         return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
 
-    def _change_later(self, now: Mapping[str, Any], item: Mapping[str, Any], price: str) -> None:
-        schedule = now.get("schedule")
+    def _change_later(self, now: Mapping[str, Any], price: str) -> None:
+        with reading("a subscription"):
+            schedule, made = reference(now.get("schedule")), {"from_subscription": text(now["id"])}
+            item = now["items"]["data"][0]
+            quantity = amount(item.get("quantity") or 1)
+            current = {
+                "items": [{"price": text(item["price"]["id"]), "quantity": quantity}],
+                "start_date": amount(item["current_period_start"]),
+                "end_date": amount(item["current_period_end"]),
+            }
         if schedule is None:
-            made = {"from_subscription": now["id"]}
-            schedule = self._call(lambda client, ask: client.v1.subscription_schedules.create(ask(made)))["id"]
-        quantity = item.get("quantity") or 1
-        phases = [
-            {
-                "items": [{"price": item["price"]["id"], "quantity": quantity}],
-                "start_date": item["current_period_start"],
-                "end_date": item["current_period_end"],
-            },
-            {"items": [{"price": price, "quantity": quantity}]},
-        ]
+            begun = self._call(lambda client, ask: client.v1.subscription_schedules.create(ask(made)))
+            with reading("a subscription schedule"):
+                schedule = text(begun["id"])
+        phases = [current, {"items": [{"price": price, "quantity": quantity}]}]
         wanted = {"end_behavior": "release", "phases": phases}
-        self._call(lambda client, ask: client.v1.subscription_schedules.update(str(schedule), ask(wanted)))
+        self._call(lambda client, ask: client.v1.subscription_schedules.update(schedule, ask(wanted)))
 
     def invoice_of(self, payment_intent: str) -> dict[str, Any] | None:
         """The invoice that a payment was for; None where it was for none."""
         params = {"payment": {"type": "payment_intent", "payment_intent": payment_intent}, "limit": 1}
-        found = self._call(lambda client, ask: client.v1.invoice_payments.list(ask(params)))["data"]
-        if not found:
-            return None
-        invoice = found[0]["invoice"]
-        return self._call(lambda client, _: client.v1.invoices.retrieve(str(invoice)))
+        page = self._call(lambda client, ask: client.v1.invoice_payments.list(ask(params)))
+        with reading("a list of invoice payments"):
+            found = list(page["data"])
+            invoice = reference(found[0]["invoice"]) if found else None
+        return self._call(lambda client, _: client.v1.invoices.retrieve(invoice)) if invoice else None
+
+    def event(self, event_id: str) -> dict[str, Any]:
+        """An event, which Stripe keeps for 30 days. Raises NotFound."""
+        return self._call(lambda client, _: client.v1.events.retrieve(event_id))
+
+    def upcoming(self, subscription_id: str) -> tuple[int, str]:
+        """What the next invoice of a subscription comes to, in the smallest unit, and its currency. Raises NotFound."""
+        params = {"subscription": subscription_id}
+        found = self._call(lambda client, ask: client.v1.invoices.create_preview(ask(params)))
+        with reading("an upcoming invoice"):
+            due = found["amount_due"] if found.get("amount_due") is not None else found["total"]
+            return amount(due), currency(found["currency"])
 
     def subscriptions(self) -> Iterator[dict[str, Any]]:
         """All that there are, ended ones too, page by page."""
@@ -113,30 +141,37 @@ class StripeGateway:
         while True:
             params = {"status": "all", "limit": PAGE, **({"starting_after": after} if after else {})}
             page = self._call(lambda client, ask, params=params: client.v1.subscriptions.list(ask(params)))
-            yield from page["data"]
-            if not page["has_more"]:
+            with reading("a list of subscriptions"):
+                items = [mapping(item) for item in page["data"]]
+                last = text(items[-1]["id"]) if page["has_more"] else None
+            yield from items
+            if last is None:
                 return
-            after = page["data"][-1]["id"]
+            if last == after:
+                raise MalformedObject("The list of subscriptions does not go on.")
+            after = last
 
     def _connected(self) -> stripe.StripeClient:
         if self._client is None:
             settings = self._settings
             if settings.stripe_api_key is None:
                 raise ConfigurationError("Payments are not set up here: STRIPE_API_KEY is missing.")
+            self._http = stripe.RequestsClient(timeout=TIMEOUT_SECONDS)
             self._client = stripe.StripeClient(
                 settings.stripe_api_key.get_secret_value(),
                 base_addresses={"api": settings.stripe_api_base},
                 max_network_retries=RETRIES,
-                http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+                http_client=self._http,
             )
         return self._client
 
     def _call(self, call: Callable[..., Any]) -> dict[str, Any]:
-        try:
-            answer: dict[str, Any] = call(self._connected(), _as_given).to_dict()
-        except stripe.StripeError as error:
-            raise _translated(error) from error
-        return answer
+        client = self._connected()
+        with reading("its objects"):
+            try:
+                return mapping(call(client, _as_given).to_dict())
+            except stripe.StripeError as error:
+                raise _translated(error) from error
 
 
 def _as_given(params: Any) -> Any:

@@ -18,8 +18,11 @@ class PaymentStore:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def record(self, event: Mapping[str, Any], fact: Mapping[str, Any] | None) -> bool:
-        """Keep an event under its own id; without a fact it is ignored. Answers whether it is new."""
+    def record(self, event: Mapping[str, Any], fact: Mapping[str, Any] | None, error: str | None = None) -> bool:
+        """Store an event under its own id, once. Returns whether it is new.
+
+        Without a fact it is ignored, or, where an error says why it cannot be read, dead-lettered.
+        """
         return bool(
             self._gateway.rpc(
                 "record_stripe_event",
@@ -30,6 +33,7 @@ class PaymentStore:
                     "p_payload": dict(fact) if fact else {},
                     "p_occurred_at": datetime.fromtimestamp(event["created"], UTC).isoformat(),
                     "p_handled": fact is not None,
+                    "p_error": error,
                 },
             )
         )
@@ -39,10 +43,14 @@ class PaymentStore:
         ids: list[str] = self._gateway.rpc("due_stripe_events", {"p_limit": limit})
         return ids
 
-    def begin(self, event_id: str, lease_seconds: float) -> dict[str, Any] | None:
-        """Take an event: {"id", "type", "fact", "attempts", "token"}; None where there is nothing to do."""
+    def begin(self, event_id: str, lease_seconds: float, max_attempts: int = 12) -> dict[str, Any] | None:
+        """Take an event: {"id", "type", "fact", "attempts", "token"}; None where there is nothing to do.
+
+        One whose attempts are used up, by workers that died over it, is dead-lettered.
+        """
         begun: dict[str, Any] | None = self._gateway.rpc(
-            "begin_stripe_event", {"p_id": event_id, "p_lease_seconds": lease_seconds}
+            "begin_stripe_event",
+            {"p_id": event_id, "p_lease_seconds": lease_seconds, "p_max_attempts": max_attempts},
         )
         return begun
 

@@ -1,16 +1,17 @@
 """What follows from Stripe's events, and the nightly look at Stripe."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
 import structlog
 
-from pixelbloom.errors import InvalidInput, PixelBloomError
+from pixelbloom.errors import InvalidInput, PixelBloomError, Unavailable
 from pixelbloom.payments import facts
 from pixelbloom.payments.facts import Fact
+from pixelbloom.payments.values import MalformedObject
 from pixelbloom.queue import app
 from pixelbloom.runs.claim import backoff
 from pixelbloom.tasks.services import services
@@ -25,44 +26,89 @@ LEASE_SECONDS = 120.0
 FIRST_PAUSE_SECONDS = 5.0
 MAX_ATTEMPTS = 12
 PAGE = 100
+#: So many events in a row that the database could not take end a round.
+MAX_UNAVAILABLE = 3
 #: A checkout session lives for a day.
 LOST_AFTER = timedelta(hours=26)
 
 
 @app.task(name="pixelbloom.process_stripe_events")
 def process_stripe_events() -> int:
-    """Process what is due, the oldest first. Answers how many events."""
+    """Process what is due, the oldest first. Returns the number of events.
+
+    No event stops those after it. Where the database is away, the next round goes on.
+    """
     ids = services().payments.due(BATCH)
+    unavailable = 0
     for event_id in ids:
-        process_stripe_event(event_id)
+        try:
+            process_stripe_event(event_id)
+            unavailable = 0
+        except Unavailable as error:
+            unavailable += 1
+            log.warning("stripe_event_left", event_id=event_id, reason=error.message)
+            if unavailable == MAX_UNAVAILABLE:
+                break
+        except Exception:
+            log.exception("stripe_event_left", event_id=event_id)
     return len(ids)
 
 
 @app.task(name="pixelbloom.process_stripe_event")
 def process_stripe_event(event_id: str) -> str | None:
-    """Make one attempt at an event. Answers processed, ignored, received (again) or failed; None where it did nothing.
+    """Make one attempt at an event. Returns processed, ignored, received (again) or failed; None where it did nothing.
 
-    Safe to repeat, and by two at once.
+    Safe to repeat, and by two at once. Whatever goes wrong uses the attempt up; after the last one the event is
+    dead-lettered.
     """
     parts = services()
-    begun = parts.payments.begin(event_id, LEASE_SECONDS)
+    begun = parts.payments.begin(event_id, LEASE_SECONDS, MAX_ATTEMPTS)
     if begun is None:
         return None
     try:
-        fact = _resolved(begun["fact"])
+        fact = _resolved(begun["fact"] or _fetched(event_id))
         applied = parts.payments.apply(event_id, fact, begun["token"])
         if applied is None:
             return None
         if applied["tied"] and fact["kind"] == "subscription":
             _ask(fact["id"])
-    except PixelBloomError as error:
-        final = isinstance(error, InvalidInput) or begun["attempts"] >= MAX_ATTEMPTS
-        pause = backoff(FIRST_PAUSE_SECONDS, begun["attempts"])
-        status = parts.payments.fail(event_id, begun["token"], error.message, retry_seconds=pause, final=final)
-        log.warning("stripe_event_failed", event_id=event_id, type=begun["type"], status=status, reason=error.message)
-        return status
+    except Exception as error:
+        return _failed(begun, error)
+    # The rows' own events are in the outbox: they are published now, not when beat next looks.
+    parts.dispatcher.send("pixelbloom.relay_outbox")
     log.info("stripe_event_processed", event_id=event_id, type=begun["type"], **applied)
     return str(applied["status"])
+
+
+def _failed(begun: Mapping[str, Any], error: Exception) -> str | None:
+    """Record an attempt that failed. Returns received or failed."""
+    final = isinstance(error, InvalidInput) or begun["attempts"] >= MAX_ATTEMPTS
+    expected = isinstance(error, PixelBloomError)
+    reason = error.message if isinstance(error, PixelBloomError) else f"{type(error).__name__}: see the worker's log."
+    status = services().payments.fail(
+        begun["id"],
+        begun["token"],
+        reason,
+        retry_seconds=backoff(FIRST_PAUSE_SECONDS, begun["attempts"]),
+        final=final,
+    )
+    log.warning(
+        "stripe_event_failed",
+        event_id=begun["id"],
+        type=begun["type"],
+        status=status,
+        reason=reason,
+        exc_info=None if expected else error,
+    )
+    return status
+
+
+def _fetched(event_id: str) -> Fact:
+    """The fact of an event that could not be read when it came, from Stripe. Raises MalformedObject."""
+    fact = facts.read(services().stripe.event(event_id))
+    if fact is None:
+        raise MalformedObject("The event is of a type that is not handled any more.")
+    return fact
 
 
 @app.task(name="pixelbloom.reconcile_subscriptions")
@@ -79,10 +125,11 @@ def reconcile_subscriptions() -> int:
     seen: set[str] = set()
     listed = parts.stripe.subscriptions()
     while page := list(islice(listed, PAGE)):
-        seen |= {item["id"] for item in page}
         at = int(time.time())
-        known = parts.payments.known([item["id"] for item in page])
-        for fact in _readable(page, at):
+        found = list(_readable(page, at))
+        seen |= {str(item.get("id")) for item in page}
+        known = parts.payments.known([fact["id"] for fact in found])
+        for fact in found:
             if fact["id"] not in known or known[fact["id"]] == fact["body"]:
                 continue  # one that no checkout of ours made is none of ours
             parts.payments.apply(f"reconciled:{at}", fact)
@@ -117,7 +164,7 @@ def _readable(page: Iterable[dict[str, Any]], at: int) -> Iterable[Fact]:
     for item in page:
         try:
             yield facts.answered(item, at)
-        except facts.Broken:
+        except MalformedObject:
             log.warning("subscription_not_readable", stripe_subscription_id=item.get("id"))
 
 
@@ -132,6 +179,6 @@ def _resolved(fact: Fact) -> Fact:
     if subject is None and parts.settings.stripe_api_key is not None:
         invoice = parts.stripe.invoice_of(payment)
         if invoice is not None:
-            told = facts.invoice(invoice)
+            told = facts.invoice_fetched(invoice)
             subject, body = told["subject"], {**body, "invoice": told["id"]}
     return {**fact, "subject": subject, "body": body}

@@ -11,6 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from pixelbloom.errors import ConfigurationError, InvalidInput
 from pixelbloom.payments import facts
 from pixelbloom.payments.signatures import verified
+from pixelbloom.payments.values import MalformedObject
 from pixelbloom.web import payment_schemas
 from pixelbloom.web.body import MAX_BODY_BYTES, reading_in_time
 from pixelbloom.web.openapi import failures, success
@@ -44,19 +45,20 @@ _SIGNATURE = {
 )
 def receive_event() -> dict[str, Any]:
     """Signed with STRIPE_WEBHOOK_SECRET, or one of them while it is changed. The same event again is kept once; one of
-    a type that we do not handle is kept and ignored.
+    a type that we do not handle is kept and ignored, and one that we cannot read waits in the dead letter.
     """
     secrets = [secret.get_secret_value() for secret in services().settings.stripe_webhook_secret]
     if not secrets:
         raise ConfigurationError("Payments are not set up here: STRIPE_WEBHOOK_SECRET is missing.")
     event = verified(_raw_body(), request.headers.get("Stripe-Signature"), secrets)
+    fact, unreadable = None, None
     try:
         fact = facts.read(event)
-    except facts.Broken as error:
+    except MalformedObject as error:
         # Stripe would send it again for days, and it would not be better.
-        log.warning("stripe_event_broken", event_id=event["id"], reason=error.message)
-        fact = None
-    new = services().payments.record(event, fact)
+        log.warning("stripe_event_malformed", event_id=event["id"], type=event["type"], reason=error.message)
+        unreadable = error.message
+    new = services().payments.record(event, fact, error=unreadable)
     log.info("stripe_event_received", event_id=event["id"], type=event["type"], new=new, handled=fact is not None)
     if new and fact is not None:
         services().send_task("pixelbloom.process_stripe_event", event["id"])

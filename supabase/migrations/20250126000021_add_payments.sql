@@ -111,18 +111,22 @@ language sql immutable parallel safe
 set search_path = ''
 as $$ select to_timestamp(p_seconds::double precision) $$;
 
--- Record an event of Stripe under its own id, once. Answers whether it is new.
+-- Record an event of Stripe under its own id, once; with an error that says why it cannot be read, as dead-lettered.
+-- Returns whether it is new.
 create function public.record_stripe_event(
-    p_id text, p_type text, p_subject text, p_payload jsonb, p_occurred_at timestamptz, p_handled boolean
+    p_id text, p_type text, p_subject text, p_payload jsonb, p_occurred_at timestamptz, p_handled boolean,
+    p_error text default null
 ) returns boolean
 language plpgsql
 set search_path = ''
 as $$
 begin
-    insert into public.stripe_events (id, type, subject, payload, occurred_at, status, processed_at)
+    insert into public.stripe_events (id, type, subject, payload, occurred_at, status, error, processed_at)
     values (
         p_id, p_type, p_subject, p_payload, p_occurred_at,
-        case when p_handled then 'received' else 'ignored' end, case when not p_handled then clock_timestamp() end
+        case when p_error is not null then 'failed' when p_handled then 'received' else 'ignored' end,
+        left(p_error, 4000),
+        case when p_error is null and not p_handled then clock_timestamp() end
     )
     on conflict (id) do nothing;
     return found;
@@ -142,14 +146,22 @@ as $$
     ) as d
 $$;
 
--- Take an event under a lease. Null where it is done, given up, not due, or somebody else's.
-create function public.begin_stripe_event(p_id text, p_lease_seconds double precision) returns jsonb
+-- Take an event under a lease. Null where it is done, dead-lettered, not due, or another worker has it. An event whose
+-- last attempt ended with its worker has used that attempt up, too: after the last one it is dead-lettered here.
+create function public.begin_stripe_event(
+    p_id text, p_lease_seconds double precision, p_max_attempts integer
+) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
     e public.stripe_events;
 begin
+    update public.stripe_events set
+        status = 'failed',
+        error = coalesce(error, 'The worker was lost at each attempt; see its log, then replay the event.')
+    where
+        id = p_id and status = 'received' and next_attempt_at <= clock_timestamp() and attempts >= p_max_attempts;
     update public.stripe_events set
         attempts = attempts + 1,
         lease_token = lease_token + 1,
@@ -607,9 +619,9 @@ revoke execute on function
 public.major_units(jsonb, text),
 public.uuid_or_null(text),
 public.moment(text),
-public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean),
+public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean, text),
 public.due_stripe_events(integer),
-public.begin_stripe_event(text, double precision),
+public.begin_stripe_event(text, double precision, integer),
 public.fail_stripe_event(text, bigint, text, double precision, boolean),
 public.replay_stripe_event(text),
 public.keep_stripe_object(jsonb, text),
@@ -628,9 +640,9 @@ grant execute on function
 public.major_units(jsonb, text),
 public.uuid_or_null(text),
 public.moment(text),
-public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean),
+public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean, text),
 public.due_stripe_events(integer),
-public.begin_stripe_event(text, double precision),
+public.begin_stripe_event(text, double precision, integer),
 public.fail_stripe_event(text, bigint, text, double precision, boolean),
 public.replay_stripe_event(text),
 public.keep_stripe_object(jsonb, text),

@@ -14,7 +14,9 @@ import httpx
 import psycopg
 import pytest
 import stripe
+from websockets.sync.client import connect
 
+from pixelbloom.auth.mint import mint_user
 from pixelbloom.errors import NotFound, Unavailable
 from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
 from pixelbloom.payments import gateway as gateway_module
@@ -393,7 +395,10 @@ def test_webhooks_are_taken_with_any_of_our_secrets_and_kept_once(web: Api, db: 
         assert one(db, status, other["id"]) == ["ignored"]
     broken = event("invoice.paid", data={"object": {"id": "in_1"}})
     assert posted(web, broken).status_code == 200
-    assert one(db, status, broken["id"]) == ["ignored"]
+    assert one(db, status, broken["id"]) == ["failed"]
+    reason = one(db, "select error from stripe_events where id = %s", broken["id"])
+    assert reason == "The object is not as Stripe writes invoice.paid."
+    db.execute("delete from stripe_events where id = %s", [broken["id"]])
 
 
 def test_webhooks_that_nobody_signed_so_are_refused_and_leave_nothing(web: Api, db: psycopg.Connection) -> None:
@@ -415,12 +420,51 @@ def test_webhooks_that_nobody_signed_so_are_refused_and_leave_nothing(web: Api, 
         posted(web, {**event(), "type": "a\x00b"}),
     ):
         is_error(answer, 400, "BAD_REQUEST")
+    now = int(time.time())
+    signature = stripe.WebhookSignature.generate_signature_header(good.decode(), SECRET, now)
+    for header in (
+        *(
+            "t=1,v1=é",
+            f"{signature}é",
+            f"t={now},v1=é",
+            f"t={'9' * 13},v1=0",
+            f"t={'9' * 5000},v1=0",
+            "",
+            ",",
+            "=",
+        ),
+        *(f"{signature},t={now}", f"{signature},{signature}", f"t={now},{'v1=0,' * 400}v1=0"),
+    ):
+        sent = {"Stripe-Signature": header.encode()}
+        is_error(web.request("POST", WEBHOOK, content=good, headers=sent), 400, "BAD_REQUEST")  # type: ignore[arg-type]
+    lines = (b"Content-Length: %d\r\n" % len(good)) + b"Connection: close\r\n"
+    for repeated in (signature.encode(), b"t=1,v1=0"):
+        again = b"Stripe-Signature: %s\r\nStripe-Signature: %s\r\n" % (signature.encode(), repeated)
+        head = b"POST /api/payments/webhook HTTP/1.1\r\nHost: x\r\n" + lines + again
+        assert raw(web.url, head + b"\r\n" + good)[0] == 400
+    for control in (b"\x01", b"\x00", b"\x7f"):
+        head = b"POST /api/payments/webhook HTTP/1.1\r\nHost: x\r\n" + lines
+        assert raw(web.url, head + b"Stripe-Signature: t=1,v1=" + control + b"\r\n\r\n" + good)[0] == 400
     is_error(posted(web, b" " * (1024 * 1024 + 1)), 413, "PAYLOAD_TOO_LARGE")
     bytes_only = (
         b"POST /api/payments/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nStripe-Signature: t=1,v1=\xff\r\n"
     )
     assert raw(web.url, bytes_only + b"Connection: close\r\n\r\n\xff\xff")[0] == 400
     assert one(db, "select count(*) from stripe_events where id = %s", json.loads(good)["id"]) == 0
+
+
+def test_what_an_event_changes_reaches_the_sockets_without_beat(
+    user: Api, web: Api, shop: StripeServer, running: Stack
+) -> None:
+    running.start("events")
+    token = mint_user(running.settings, user.user_id)
+    with connect(f"{web.url.replace('http', 'ws')}/api/ws/analytics?token={token}", proxy=None) as socket:
+        session = checkout(user, price_id="price_growth")
+        control(shop, "pay_session", session=session["id"])
+        deadline, seen = time.monotonic() + 30, []
+        while "subscription_created" not in seen:
+            assert time.monotonic() < deadline, seen
+            seen.append(json.loads(socket.recv(timeout=30))["type"])
 
 
 def test_an_event_that_cannot_be_processed_waits_and_can_be_replayed(

@@ -17,6 +17,7 @@ from pixelbloom.payments.money import (
     major_units,
     minor_units,
 )
+from pixelbloom.payments.values import MalformedObject
 from tests.servers.stripe import History
 
 
@@ -95,8 +96,8 @@ def test_an_event_with_a_wrong_value_anywhere_is_read_or_refused_in_words(data: 
     place[last] = wrong
     try:
         fact = facts.read(event)
-    except facts.Broken as error:
-        assert error.message.startswith("The event is not as Stripe writes")  # noqa: PT017
+    except MalformedObject as error:
+        assert error.message.startswith("The object is not as Stripe writes")  # noqa: PT017
     else:
         assert fact is not None
         assert isinstance(fact["id"], str)

@@ -127,6 +127,8 @@ class StripeServer:
             time.sleep(fault.get("seconds", 0))
             if fault.get("drop"):
                 raise ConnectionAbortedError
+            if "answer" in fault:
+                return _json(fault["answer"], 200)
             if "status" in fault:
                 kind = "rate_limit_error" if fault["status"] == 429 else "api_error"
                 raise Refused("The stand-in was told to refuse this.", status=fault["status"], kind=kind)
@@ -217,7 +219,7 @@ class StripeServer:
         return found if isinstance(found, dict) else {}
 
 
-def _json(content: Obj, status: int) -> Response:
+def _json(content: Any, status: int) -> Response:
     return Response(json.dumps(content), status, mimetype="application/json")
 
 

@@ -1,0 +1,249 @@
+"""Attempts at events of Stripe: what fails uses its attempts up, and holds up nothing else."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from pixelbloom.errors import PixelBloomError
+from pixelbloom.local.stripe.server import API_KEY, StripeServer
+from pixelbloom.payments import facts
+from pixelbloom.payments.gateway import StripeGateway
+from pixelbloom.payments.values import MalformedObject
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.payments import PaymentStore
+from pixelbloom.tasks.payments import MAX_ATTEMPTS
+from tests.servers.stripe import History
+from tests.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+Event = dict[str, Any]
+#: What no list, object or id of Stripe looks like.
+MALFORMED: list[Any] = [
+    *([], "x", None, 7, {}, {"id": 7}, {"id": "in_1"}, {"url": 7, "id": "x"}, {"data": None}, {"data": 7}),
+    *({"data": [None], "has_more": True}, {"data": [{}], "has_more": True}, {"data": [], "has_more": True}),
+    *({"data": [{"invoice": 7}], "has_more": False}, {"data": [{"id": 7}]}, {"id": "x", "items": {"data": []}}),
+    *({"id": "sub_1", "items": {"data": [{"id": 7}]}}, {"amount_due": "x"}, {"total": -1, "currency": "usd"}),
+]
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[StripeServer]:
+    with StripeServer() as server:
+        yield server
+
+
+@pytest.fixture
+def store(stack: Stack) -> Iterator[PaymentStore]:
+    gateway = Gateway(stack.settings)
+    yield PaymentStore(gateway)
+    gateway.close()
+
+
+@pytest.fixture
+def work(stack: Stack, shop: StripeServer) -> Iterator[Callable[[], int]]:
+    """One round of a worker, in a process of its own: what is due is processed. Returns the number of events."""
+    env = {**os.environ, **stack.env, "STRIPE_API_KEY": API_KEY, "STRIPE_API_BASE": shop.url, "PYTHONPATH": str(ROOT)}
+    code = "from pixelbloom.tasks.payments import process_stripe_events as work; print('processed', work())"
+
+    def process() -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120, check=False
+        )
+        counted = re.search(r"^processed (\d+)$", done.stdout, re.MULTILINE)
+        assert counted, done.stdout + done.stderr
+        return int(counted[1])
+
+    yield process
+    shop.faults.clear()
+
+
+@pytest.fixture
+def gateway(stack: Stack, shop: StripeServer) -> Iterator[StripeGateway]:
+    made = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
+    yield made
+    made.close()
+    shop.faults.clear()
+
+
+def refund(**changes: Any) -> Event:
+    charge = {
+        "id": f"ch_{uuid4().hex}",
+        "object": "charge",
+        "currency": "usd",
+        "amount": 100,
+        "amount_refunded": 100,
+        "refunded": True,
+        "payment_intent": f"pi_{uuid4().hex}",
+        **changes,
+    }
+    return {
+        "id": f"evt_{uuid4().hex}",
+        "type": "charge.refunded",
+        "created": int(time.time()),
+        "data": {"object": charge},
+    }
+
+
+def row(db: psycopg.Connection, event: Event) -> tuple[str, int, str | None]:
+    found = db.execute("select status, attempts, error from stripe_events where id = %s", [event["id"]]).fetchone()
+    assert found is not None
+    status, attempts, error = found
+    return status, attempts, error
+
+
+def due_now(db: psycopg.Connection, *events: Event) -> None:
+    """These events, and no others."""
+    db.execute("update stripe_events set next_attempt_at = 'infinity' where status = 'received'")
+    for number, event in enumerate(events):
+        db.execute(
+            "update stripe_events set next_attempt_at = now() - make_interval(secs => %s) where id = %s",
+            [len(events) - number, event["id"]],
+        )
+
+
+def calls() -> dict[str, Callable[[StripeGateway], Any]]:
+    """Every place where the gateway returns something, and what reads it there."""
+    return {
+        "checkout": lambda stripe: stripe.create_checkout({}, "k"),
+        "coupon": lambda stripe: stripe.coupon("c", {}),
+        "portal": lambda stripe: stripe.open_portal("cus_1", "http://localhost"),
+        "subscription": lambda stripe: facts.answered(stripe.subscription("sub_1"), 1),
+        "cancel": lambda stripe: facts.answered(stripe.cancel("sub_1", at_period_end=True), 1),
+        "cancel now": lambda stripe: facts.answered(stripe.cancel("sub_1", at_period_end=False), 1),
+        "change": lambda stripe: stripe.change("sub_1", "price_1", at_period_end=False),
+        "change later": lambda stripe: stripe.change("sub_1", "price_1", at_period_end=True),
+        "event": lambda stripe: facts.read(stripe.event("evt_1")),
+        "upcoming": lambda stripe: stripe.upcoming("sub_1"),
+    }
+
+
+@pytest.mark.parametrize("name", calls())
+def test_a_malformed_object_raises_our_error_wherever_stripe_returns_one(
+    gateway: StripeGateway, shop: StripeServer, name: str
+) -> None:
+    for malformed in MALFORMED:
+        shop.faults.clear()
+        shop.faults.append({"answer": malformed})
+        try:
+            found = calls()[name](gateway)
+        except PixelBloomError:
+            continue
+        # What says enough for one call may say too little for another.
+        assert name in ("coupon", "event"), (malformed, found)
+        assert found is None or isinstance(found, str), (malformed, found)
+
+
+@pytest.mark.parametrize("malformed", [*MALFORMED, {"data": [{"invoice": "in_1"}, 7]}])
+def test_malformed_lists_raise_our_error_or_are_read(
+    gateway: StripeGateway, shop: StripeServer, malformed: Any
+) -> None:
+    for name, ask in (("list", lambda: list(gateway.subscriptions())), ("of", lambda: gateway.invoice_of("pi_1"))):
+        shop.faults.clear()
+        shop.faults.extend([{"answer": malformed}] * 3)
+        try:
+            found = ask()
+        except PixelBloomError:
+            continue
+        assert found is None or isinstance(found, list | dict), (name, found)
+
+
+def test_a_list_that_does_not_go_on_ends(gateway: StripeGateway, shop: StripeServer) -> None:
+    shop.faults.extend([{"answer": {"data": [{"id": "sub_1"}], "has_more": True}}] * 5)
+    with pytest.raises(MalformedObject, match="does not go on"):
+        list(gateway.subscriptions())
+
+
+INVOICE = {"id": "in_1", "status": "paid", "currency": "usd", "amount_due": 1, "amount_paid": 1}
+
+
+@pytest.mark.parametrize(
+    "invoice",
+    [
+        pytest.param({name: value for name, value in INVOICE.items() if name != "currency"}, id="KeyError"),
+        pytest.param({**INVOICE, "status": "unheard of"}, id="ValueError"),
+        pytest.param({**INVOICE, "status_transitions": 7}, id="AttributeError"),
+        pytest.param({**INVOICE, "parent": ["x"]}, id="of a list"),
+        pytest.param([], id="no object"),
+    ],
+)
+def test_a_malformed_invoice_of_a_refund_leads_to_the_dead_letter_and_stops_no_other_event(
+    shop: StripeServer, store: PaymentStore, db: psycopg.Connection, work: Callable[[], int], invoice: Any
+) -> None:
+    malformed, others = refund(), [refund(payment_intent=None), refund(payment_intent=None)]
+    for event in (malformed, *others):
+        store.record(event, facts.read(event))
+    answers = [{"answer": {"data": [{"invoice": "in_1"}]}}, {"answer": invoice}]
+    due_now(db, others[0], malformed, others[1])
+    shop.faults.extend(answers)
+
+    assert work() == 3
+    assert [row(db, event)[0] for event in others] == ["ignored", "ignored"]
+    status, attempts, error = row(db, malformed)
+    assert (status, attempts) == ("received", 1)
+    assert error is not None
+    assert error.startswith("The object is not as Stripe writes")
+
+    due_now(db, malformed)
+    db.execute("update stripe_events set attempts = %s where id = %s", [MAX_ATTEMPTS - 1, malformed["id"]])
+    shop.faults.extend(answers)
+    assert work() == 1
+    assert row(db, malformed)[:2] == ("failed", MAX_ATTEMPTS)
+
+
+def test_a_payload_that_nobody_foresaw_uses_attempts_up_too(
+    store: PaymentStore, db: psycopg.Connection, work: Callable[[], int]
+) -> None:
+    strange, other = refund(), refund(payment_intent=None)
+    for event in (strange, other):
+        store.record(event, facts.read(event))
+    db.execute('update stripe_events set payload = \'{"kind": "charge"}\' where id = %s', [strange["id"]])
+    due_now(db, strange, other)
+    work()
+
+    status, attempts, error = row(db, strange)
+    assert (status, attempts, error) == ("received", 1, "KeyError: see the worker's log.")
+    assert row(db, other)[0] == "ignored"
+
+
+def test_an_event_over_which_workers_die_is_dead_lettered(store: PaymentStore, db: psycopg.Connection) -> None:
+    deadly = refund()
+    store.record(deadly, facts.read(deadly))
+    for attempt in range(1, 4):
+        due_now(db, deadly)
+        begun = store.begin(deadly["id"], 60, 3)
+        assert begun is not None
+        assert begun["attempts"] == attempt
+    due_now(db, deadly)
+
+    assert store.begin(deadly["id"], 60, 3) is None
+    status, _, error = row(db, deadly)
+    assert status == "failed"
+    assert "worker was lost" in str(error)
+    assert deadly["id"] not in store.due(1000)
+
+
+def test_an_event_that_could_not_be_read_is_fetched_again_when_it_is_replayed(
+    shop: StripeServer, store: PaymentStore, db: psycopg.Connection, work: Callable[[], int]
+) -> None:
+    history = History(user := uuid4())
+    events = history.at(int(time.time()), apart=0)
+    for event in events:
+        store.record(event, None, error="The object is not as Stripe writes it.")
+        assert row(db, event)[0] == "failed"
+        shop.book.objects["event"][event["id"]] = {**event, "object": "event"}
+        assert store.replay(event["id"]) == "failed"
+    due_now(db, *events)
+    work()
+
+    assert {row(db, event)[0] for event in events} == {"processed"}
+    bought = db.execute("select status from user_subscriptions where user_id = %s", [user]).fetchall()
+    assert bought == [("active",)]
