@@ -18,7 +18,7 @@ run: $(VENV)/.local  ## start the whole stack in the foreground
 	@exec $(BIN)/pixelbloom up
 
 test: $(VENV)/.dev  ## run all tests, on a stack of their own
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(PYTEST_ARGS)
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
 	$(BIN)/python -m tests.acceptance.chaos $(CHAOS_ARGS)

@@ -128,6 +128,7 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     cors_origins: Origins = ()
+    websocket_send_buffer: Annotated[int, Field(ge=0, le=2**30)] = 0
 
     # Supabase
     supabase_url: HttpUrl | None = None

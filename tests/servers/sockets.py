@@ -32,6 +32,7 @@ from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.notifications import NotificationSource
 from pixelbloom.web.realtime.sources import RunSource
+from tests.waiting import repeat_until
 
 
 def create_app() -> Flask:
@@ -116,7 +117,7 @@ def create_app() -> Flask:
         """The numbers of sockets told to come back elsewhere, as they rise to `sockets`."""
         watched.set()
         seen: list[int] = []
-        while not seen or seen[-1] < int(request.args["sockets"]):
+        for _ in repeat_until(lambda: seen and seen[-1] >= int(request.args["sockets"]), saw=lambda: seen):
             told = realtime.registry.stats.closes[1012]
             if told and told not in seen:
                 seen.append(told)
@@ -125,6 +126,7 @@ def create_app() -> Flask:
 
     @app.get("/slow")
     def slow() -> dict[str, Any]:
+        watched.set()
         threading.Event().wait(float(request.args["seconds"]))
         return {"done": True}
 

@@ -1,4 +1,4 @@
-"""gunicorn with one gevent worker, as production runs it, serving `tests.servers.sockets`."""
+"""gunicorn with one gevent worker, as production runs it, serving `tests.servers.sockets`, and clients of it."""
 
 import json
 import os
@@ -15,10 +15,12 @@ from uuid import UUID
 import httpx
 import jwt
 import psutil
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.waiting import SECONDS, Deadline, until
+
 SECRET = "a secret of thirty-two characters at least"
-SECONDS = 20.0
 
 
 def token(sub: UUID | None = None, *, expires_in: float = 600, **claims: Any) -> str:
@@ -26,6 +28,15 @@ def token(sub: UUID | None = None, *, expires_in: float = 600, **claims: Any) ->
     now = time.time()
     whom = {"sub": str(sub), "role": "user"} if sub else {"role": "service"}
     return jwt.encode({**whom, "iat": int(now), "exp": now + expires_in, **claims}, SECRET, "HS256")
+
+
+#: A client that reads and answers pings whatever the test does, and sends none itself.
+PATIENT: dict[str, Any] = {"open_timeout": SECONDS, "max_size": None, "max_queue": None, "ping_interval": None}
+
+
+def dial(url: str, **options: Any) -> ClientConnection:
+    """Open a WebSocket."""
+    return connect(url, **{**PATIENT, **options})
 
 
 class Client:
@@ -41,11 +52,15 @@ class Client:
         frame: dict[str, Any] = json.loads(self.connection.recv(timeout=timeout))
         return frame
 
-    def until(self, **wanted: Any) -> list[dict[str, Any]]:
+    def until(self, *, seconds: float = SECONDS, **wanted: Any) -> list[dict[str, Any]]:
         """All frames up to one with these members, in it or in its data."""
-        frames = []
+        frames: list[dict[str, Any]] = []
+        deadline = Deadline(seconds, lambda: frames[-5:], f"a frame with {wanted}")
         while True:
-            frame = self.next()
+            try:
+                frame = self.next(deadline.left)
+            except TimeoutError:
+                deadline.fail()
             frames.append(frame)
             data = frame.get("data") if isinstance(frame.get("data"), dict) else {}
             if all(frame.get(name, data.get(name)) == value for name, value in wanted.items()):
@@ -58,14 +73,14 @@ class Client:
 
     def closed(self) -> tuple[int | None, str, list[dict[str, Any]]]:
         """Wait for the server's close: its code, its reason, and the frames before it."""
-        frames = []
-        deadline = time.monotonic() + SECONDS
+        frames: list[dict[str, Any]] = []
+        deadline = Deadline(saw=lambda: frames[-5:], what="the server's close")
         while True:
             try:
-                frames.append(self.next(max(deadline - time.monotonic(), 0.01)))
+                frames.append(self.next(deadline.left))
             except TimeoutError:
-                raise
-            except Exception:
+                deadline.fail()
+            except ConnectionClosed:
                 close = self.connection.protocol.close_rcvd
                 return (close.code if close else None), (close.reason if close else ""), frames
 
@@ -111,15 +126,19 @@ class Web:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + SECONDS
-        while True:
-            try:
-                self.state()
-                return
-            except httpx.HTTPError:
-                if time.monotonic() > deadline or self.process.poll() is not None:
-                    raise RuntimeError(self.log.read_text()[-4000:]) from None
-                time.sleep(0.05)
+        try:
+            until(self._responds, saw=self.log.read_text)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _responds(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()[-4000:]
+        try:
+            return bool(self.state())
+        except httpx.HTTPError:
+            return False
 
     def stop(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -127,16 +146,16 @@ class Web:
             try:
                 self.process.wait(SECONDS)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+                self.kill()
 
     def kill(self) -> None:
         """kill -9, of all its processes."""
         assert self.process is not None
-        master = psutil.Process(self.process.pid)
-        for process in [master, *master.children()]:
-            process.kill()
-        self.process.wait()
+        if self.process.poll() is None:
+            master = psutil.Process(self.process.pid)
+            for process in [master, *master.children()]:
+                process.kill()
+        self.process.wait(SECONDS)
 
     def freeze(self) -> None:
         """The process stands still: it neither reads nor writes."""
@@ -156,13 +175,14 @@ class Web:
 
     def settled(self, **wanted: Any) -> dict[str, Any]:
         """The state once it has these values."""
-        deadline = time.monotonic() + SECONDS
-        while True:
-            state = self.state()
-            if all(state[name] == value for name, value in wanted.items()):
-                return state
-            assert time.monotonic() < deadline, state
-            time.sleep(0.05)
+        state: dict[str, Any] = {}
+
+        def settled() -> bool:
+            state.update(self.state())
+            return all(state[name] == value for name, value in wanted.items())
+
+        until(settled, saw=lambda: f"{state}, and not {wanted}")
+        return state
 
     def url(self, channel: str = "workflows", **query: str) -> str:
         return f"ws://127.0.0.1:{self.port}/api/ws/{channel}" + (f"?{urlencode(query)}" if query else "")
@@ -171,7 +191,7 @@ class Web:
         """A client with that user's token; without one, a service."""
         claims = options.pop("claims", {})
         url = self.url(channel, token=token(who, **claims))
-        return Client(connect(url, open_timeout=SECONDS, max_size=None, **options))
+        return Client(dial(url, **options))
 
     def errors(self) -> str:
         """Tracebacks in the process's log."""

@@ -40,9 +40,8 @@ def register_realtime(
     from pixelbloom.web.realtime.limits import Limits
     from pixelbloom.web.realtime.routes import Realtime, add_routes
 
-    realtime = Realtime(
-        settings=settings, hub=hub, verify=verify, sources=sources, limits=limits or Limits(), roles=roles
-    )
+    limits = limits or Limits(send_buffer_bytes=settings.websocket_send_buffer)
+    realtime = Realtime(settings=settings, hub=hub, verify=verify, sources=sources, limits=limits, roles=roles)
     add_routes(app, realtime)
     _running.add(realtime)
     app.extensions["realtime"] = realtime

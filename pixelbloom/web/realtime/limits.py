@@ -10,6 +10,8 @@ class Limits:
     message_bytes: int = 64 * 1024
     #: What may wait for a client to read it; beyond it text deltas are merged, then the socket is closed 1013.
     queue_bytes: int = 1024 * 1024
+    #: SO_SNDBUF of each connection; 0 leaves it as the system has it.
+    send_buffer_bytes: int = 0
     #: Frames from the client, of any kind: a steady rate, and what may come at once.
     frames_per_second: float = 50.0
     frames_at_once: int = 200

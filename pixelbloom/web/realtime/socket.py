@@ -79,6 +79,8 @@ class Socket:
         self._protocol, accepted = handshake.accept(environ, subprotocol)
         self._sock = environ["gunicorn.socket"].dup()
         try:
+            if limits.send_buffer_bytes:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
             self._sock.sendall(accepted)
         except OSError:
             self._ended = True
