@@ -8,7 +8,10 @@ import psycopg
 import pytest
 import redis as redis_client
 
+from tests.cleanup import pytest_exception_interact
 from tests.stack import Stack
+
+__all__ = ["pytest_exception_interact"]
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from pixelbloom.auth.mint import mint_user
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
 from tests.integration.http import Api, is_error
-from tests.integration.test_realtime_slow import SMALL, fill, stalled
+from tests.integration.test_realtime_slow import BUFFER_BYTES, fill, stalled
 from tests.integration.test_realtime_topics import subscribed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
@@ -191,10 +191,11 @@ def test_sockets_subscriptions_events_frames_and_closes_count(
 def test_what_a_slow_client_makes_of_the_queue_counts(server: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
-    limits = {"queue_bytes": 100_000, "close_seconds": 1, **SMALL}
-    with Web(server.url, tmp_path / "web", limits=limits) as web, stalled(web, run):
+    limits = {"queue_bytes": 100_000, "close_seconds": 1}
+    small = {"WEBSOCKET_SEND_BUFFER": str(BUFFER_BYTES)}
+    with Web(server.url, tmp_path / "web", limits=limits, **small) as web, stalled(web, run):
         web.settled(members=2)
-        fill(web, run, publisher, 20_000)
+        assert len(fill(web, run, publisher, 20_000)) < 200_000, "the system takes more than the setting allows"
         waiting = once(web, lambda found: found.of("socket_queue_bytes") >= 20_000)
         assert waiting.of("frames_dropped_total", reason="merged") == 0
         for n in range(700):

@@ -12,6 +12,7 @@ import json
 import os
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -38,7 +39,7 @@ from tests.waiting import repeat_until
 def create_app() -> Flask:
     settings = load(home_files=False)
     folder = Path(os.environ["RUNS_FOLDER"])
-    limits = Limits(**json.loads(os.environ.get("LIMITS", "{}")))
+    limits = replace(Limits.of(settings), **json.loads(os.environ.get("LIMITS", "{}")))
     hub = Hub(settings.require("redis_url"))
     app = Flask(__name__)
     counted = metrics.register(app, hub.stats)

@@ -53,6 +53,7 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_stack(
         ("OLLAMA_HOST", "http://"),
         ("OLLAMA_TEMPERATURE", "hot"),
         ("MODEL_TIMEOUT", "-1"),
+        ("WEBSOCKET_SEND_BUFFER", "-1"),
         ("CORS_ORIGINS", "https://a.example.com,https://b.example.com/path"),
         ("STRIPE_MODE", "gift"),
         ("LOG_FORMAT", "xml"),

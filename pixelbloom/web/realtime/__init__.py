@@ -40,7 +40,7 @@ def register_realtime(
     from pixelbloom.web.realtime.limits import Limits
     from pixelbloom.web.realtime.routes import Realtime, add_routes
 
-    limits = limits or Limits(send_buffer_bytes=settings.websocket_send_buffer)
+    limits = limits or Limits.of(settings)
     realtime = Realtime(settings=settings, hub=hub, verify=verify, sources=sources, limits=limits, roles=roles)
     add_routes(app, realtime)
     _running.add(realtime)

@@ -1,6 +1,10 @@
 """How much a socket may ask for."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pixelbloom.config import Settings
 
 
 @dataclass(frozen=True)
@@ -23,3 +27,8 @@ class Limits:
     #: How long the peer has to answer our close frame.
     close_seconds: float = 3.0
     tick_seconds: float = 1.0
+
+    @classmethod
+    def of(cls, settings: "Settings") -> "Limits":
+        """The limits that the settings choose; the others have their defaults."""
+        return cls(send_buffer_bytes=settings.websocket_send_buffer)

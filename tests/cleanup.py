@@ -1,0 +1,27 @@
+"""A failed test leaves nothing open that a later test of its process would be blamed for."""
+
+import gc
+import traceback
+import warnings
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(call: pytest.CallInfo[Any]) -> None:
+    """Close what the frames of the failed test hold: sockets, files, connections.
+
+    Its error refers to them until the next test runs: their warnings would fail it, and servers count them as open.
+    """
+    if call.excinfo is None:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        error: BaseException | None = call.excinfo.value
+        while error is not None:
+            traceback.clear_frames(error.__traceback__)
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                frame.f_locals  # noqa: B018  (Python before 3.13 has copied them for pytest; this empties the copy)
+            error = error.__cause__ or error.__context__
+        gc.collect()
