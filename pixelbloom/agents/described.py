@@ -26,9 +26,14 @@ def text_pattern(least: int) -> str:
 
 
 def amount_text(digits: int) -> str:
-    """Sums of so many digits before the point at most, as `$20k` or `15000`, above zero."""
-    plain, thousands, millions = (rf"[1-9][0-9]{{0,{most - 1}}}(\.[0-9]{{1,2}})?" for most in _scales(digits))
-    return rf"^[$€£]?({plain}|{thousands} ?[kK]|{millions} ?[mM])$"
+    """Sums of so many digits before the point at most, as `$20k`, `15000` or `20.000 EUR`, above zero.
+
+    The usual ones of those that `amounts.as_amount` reads, by a pattern that browsers know too.
+    """
+    plain, thousands, millions = (rf"[1-9][0-9]{{0,{most - 1}}}([.,][0-9]{{1,2}})?" for most in _scales(digits))
+    grouped = "|".join(rf"[1-9][0-9]{{0,2}}({separator}[0-9]{{3}}){{1,2}}" for separator in (",", r"\.", " ", "'"))
+    currency = "[$€£₹]|USD|EUR|GBP|INR|CHF"
+    return rf"^(({currency}) ?)?({plain}|{grouped}|{thousands} ?[kK]|{millions} ?[mM])( ?({currency}))?$"
 
 
 def _scales(digits: int) -> tuple[int, int, int]:

@@ -2,7 +2,7 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 from pydantic import (
@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from pixelbloom.agents.amounts import sums
+from pixelbloom.agents.amounts import leading
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.context import AgentContext
 from pixelbloom.agents.described import given
@@ -42,7 +42,7 @@ from pixelbloom.models.catalog import GENERAL
 #: How far a model's judgement may move the computed score.
 SWING = 10
 
-_AT_LEAST = re.compile(r"\b(?:over|above|more than|at least|from|minimum|min)\s+(?P<sum>[$€£]?\s?[\d.,]+\s?\w*)", re.I)
+_AT_LEAST = re.compile(r"\b(?:over|above|more than|at least|from|minimum|min)\s+", re.I)
 _SEARCH_ONLY = frozenset({"budget", "budgets", "above", "least", "than", "minimum", "min", "industry", "company"})
 _OPEN = frozenset({"new", "contacted", "qualified"})
 
@@ -304,16 +304,26 @@ def _with_records(input: LeadInput, records: tuple[LeadRecord, ...]) -> LeadInpu
 
 
 def _terms(query: str) -> list[str]:
-    """What to look for: the query without its request words and its sums."""
-    least = _AT_LEAST.search(query)
-    rest = query.replace(least[0], " ") if least and sums(least["sum"]) else query
+    """What to look for: the query without its request words and its least budget."""
+    least = _least(query)
+    rest = f"{query[: least.start]} {query[least.end :]}" if least else query
     return [word for word in keywords(rest) if word not in _SEARCH_ONLY]
 
 
-def _least(query: str) -> Decimal | None:
-    """`over $10k`: the budget that the query asks for at least."""
-    found = _AT_LEAST.search(query)
-    return max(sums(found["sum"]), default=None) if found else None
+class _Least(NamedTuple):
+    """The budget that a query asks for at least, and where the query says so."""
+
+    budget: Decimal
+    start: int
+    end: int
+
+
+def _least(query: str) -> _Least | None:
+    """Find `over $10k` and the like in a query."""
+    for words in _AT_LEAST.finditer(query):
+        if found := leading(query[words.end() :]):
+            return _Least(found[0], words.start(), words.end() + found[1])
+    return None
 
 
 def _ranked(input: LeadInput) -> list[Prospect]:
@@ -323,7 +333,7 @@ def _ranked(input: LeadInput) -> list[Prospect]:
     least = _least(input.query)
     rated: list[tuple[int, LeadRecord, Score, list[str]]] = []
     for record in input._records:
-        if least is not None and (record.budget is None or record.budget < least):
+        if least is not None and (record.budget is None or record.budget < least.budget):
             continue
         facts = Facts.from_record(record)
         matched = [term for term in terms if any_of(facts.text, [term])]

@@ -57,6 +57,8 @@ def _sentence(rule: Any, wanted: Any, schema: Any) -> str:
             return "must not be blank"
         case "pattern":
             return "has not the right form"
+        case "format":
+            return "must be an amount, such as 20000, $20k or 20.000 EUR"
         case "uniqueItems":
             return "has the same item twice"
         case "additionalProperties":

@@ -4,8 +4,10 @@ A schema refers to nothing outside itself, and to itself only where that ends. I
 A check stops when it has looked often enough: a few lines of `$ref` could ask for more work than there is time.
 """
 
+import operator
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextvars import ContextVar
+from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, cast
 from urllib.parse import unquote
@@ -17,6 +19,7 @@ from pydantic import StringConstraints, TypeAdapter
 from pydantic import ValidationError as Mismatch
 from pydantic_core import SchemaError as PatternError
 
+from pixelbloom.agents.amounts import as_amount
 from pixelbloom.errors import FieldError
 from pixelbloom.runs.workflows.graph import cycle
 
@@ -151,6 +154,19 @@ def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[
             yield ValidationError("does not match")
 
 
+def _format(validator: Any, name: str, value: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ARG001
+    """Of all formats only `amount`: a sum of money as people write it."""
+    if name == "amount" and isinstance(value, str):
+        try:
+            amount = as_amount(value)
+        except ValueError:
+            yield ValidationError("is no amount")
+        else:
+            for rule, breaks in (("minimum", operator.lt), ("maximum", operator.gt)):
+                if rule in schema and breaks(amount, Decimal(str(schema[rule]))):
+                    yield ValidationError("is out of bounds", validator=rule, validator_value=schema[rule])
+
+
 def _required(validator: Any, names: list[str], value: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ARG001
     if isinstance(value, dict):
         yield from (ValidationError("is missing", path=[name]) for name in names if name not in value)
@@ -187,6 +203,7 @@ def _counted(rule: _Rule) -> _Rule:
 
 _RULES: dict[str, _Rule] = {
     **Draft202012Validator.VALIDATORS,
+    "format": _format,
     "pattern": _pattern,
     "required": _required,
     "uniqueItems": _unique,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import Agent, ProseAgent, StructuredAgent
+from pixelbloom.agents.described import amount_text
 from pixelbloom.errors import InvalidInput
 from pixelbloom.models.text import clean_text
 from pixelbloom.runs.rendering import Rendered, render
@@ -64,6 +65,8 @@ def go(definition: Definition, inputs: dict[str, Any], answer: Any = by_rule) ->
 
 
 def texts(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
+    if schema.get("format") == "amount":
+        return st.from_regex(amount_text(10), fullmatch=True).filter(lambda text: len(text) <= schema["maxLength"])
     most = schema.get("maxLength", 36)
     if schema["pattern"] != r"\S":
         # Python calls \x1c to \x1f blanks, which the workflows' patterns, like browsers, do not.
