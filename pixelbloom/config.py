@@ -109,6 +109,7 @@ WebhookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_spl
 RateLimit = Annotated[str | None, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origin)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Duration = Annotated[str, AfterValidator(_duration)]
@@ -179,6 +180,7 @@ class Settings(BaseSettings):
     stripe_api_key: SecretStr | None = None
     stripe_webhook_secret: Secrets = ()
     stripe_price_id: str | None = None
+    stripe_extra_price_ids: Names = ()
     stripe_mode: Literal["subscription", "payment"] = "subscription"
     stripe_success_url: HttpUrl | None = None
     stripe_cancel_url: HttpUrl | None = None

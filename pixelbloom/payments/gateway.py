@@ -7,7 +7,16 @@ import stripe
 import structlog
 
 from pixelbloom.config import Settings
-from pixelbloom.errors import ConfigurationError, InvalidInput, NotFound, RateLimited, Unavailable, UpstreamError
+from pixelbloom.errors import (
+    ConfigurationError,
+    Conflict,
+    InvalidInput,
+    NotFound,
+    RateLimited,
+    Unavailable,
+    UpstreamError,
+)
+from pixelbloom.payments.selling import StripePrice
 from pixelbloom.payments.values import MalformedObject, address, amount, currency, mapping, reading, reference, text
 
 log = structlog.get_logger(__name__)
@@ -42,6 +51,10 @@ class StripeGateway:
         made = self._call(lambda client, ask: client.v1.checkout.sessions.create(ask(params), {"idempotency_key": key}))
         with reading("a checkout session"):
             return {**made, "id": text(made["id"]), "url": address(made["url"])}
+
+    def price(self, price_id: str) -> StripePrice:
+        """Return a price as it is at Stripe now. Raises NotFound."""
+        return StripePrice.read(self._call(lambda client, _: client.v1.prices.retrieve(price_id)))
 
     def coupon(self, coupon_id: str, params: Mapping[str, Any]) -> str:
         """The coupon of this id, made where it is not there yet."""
@@ -190,7 +203,7 @@ def _translated(error: stripe.StripeError) -> Exception:
         case stripe.AuthenticationError() | stripe.PermissionError():
             return ConfigurationError("Stripe refuses our key: set STRIPE_API_KEY to one that may do this.")
         case stripe.IdempotencyError():
-            return InvalidInput("This Idempotency-Key was used with another request; use a new key for a new request.")
+            return Conflict("This Idempotency-Key was used with another request; use a new key for a new request.")
         case stripe.InvalidRequestError() if error.http_status == 404:
             return NotFound("Stripe does not know it any more.")
         case stripe.InvalidRequestError():

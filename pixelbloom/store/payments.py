@@ -134,27 +134,6 @@ class PaymentStore:
         )
         return [row["stripe_subscription_id"] for row in rows]
 
-    def package_of(self, price_id: str) -> dict[str, Any] | None:
-        """The package that is sold at a price of Stripe's."""
-        return self._package("stripe_price_id", price_id)
-
-    def package(self, package_id: UUID) -> dict[str, Any] | None:
-        """A package that can be bought."""
-        return self._package("id", str(package_id))
-
-    def _package(self, column: str, value: str) -> dict[str, Any] | None:
-        rows = self._gateway.select(
-            lambda client: (
-                client.table("pricing_packages")
-                .select("id,name,stripe_price_id,currency")
-                .eq(column, value)
-                .eq("active", True)
-                .limit(1)
-            ),
-            name="payments.package",
-        )
-        return rows[0] if rows else None
-
     def events(self, *, limit: int, status: str | None) -> list[dict[str, Any]]:
         """The newest events."""
 

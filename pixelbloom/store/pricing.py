@@ -7,6 +7,8 @@ from uuid import UUID
 from pixelbloom.store.gateway import Gateway
 
 COLUMNS = "id,name,description,price,currency,billing_interval,features"
+#: What the rules of selling look at.
+SOLD = "id,name,price,currency,billing_interval,stripe_price_id,active"
 #: No agency sells more.
 MAX_PACKAGES = 200
 
@@ -30,6 +32,21 @@ class PricingStore:
             ),
             name="pricing.packages",
         )
+
+    def package(self, package_id: UUID) -> dict[str, Any] | None:
+        """Return a package, a retired one too."""
+        return self._package("id", str(package_id))
+
+    def package_of(self, price_id: str) -> dict[str, Any] | None:
+        """Return the package that has this price at Stripe, a retired one too."""
+        return self._package("stripe_price_id", price_id)
+
+    def _package(self, column: str, value: str) -> dict[str, Any] | None:
+        rows = self._gateway.select(
+            lambda client: client.table("pricing_packages").select(SOLD).eq(column, value).limit(1),
+            name="pricing.package",
+        )
+        return rows[0] if rows else None
 
     def quote(self, package_id: UUID, code: str | None) -> dict[str, Any] | None:
         """The price now; None where there is no such package."""

@@ -49,8 +49,14 @@ class CheckoutRequest(Shape):
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": WANTED})  # type: ignore[typeddict-unknown-key]
 
-    price_id: PriceId | None = Field(None, description="Else that of the package, else STRIPE_PRICE_ID.")
-    mode: Literal["subscription", "payment"] | None = Field(None, description="STRIPE_MODE where it is left out.")
+    price_id: PriceId | None = Field(
+        None,
+        description="That of an active package, or one of STRIPE_EXTRA_PRICE_IDS; by default STRIPE_PRICE_ID.",
+    )
+    mode: Literal["subscription", "payment"] | None = Field(
+        None,
+        description="Must fit the price. Where it is left out, that of the package; without a package STRIPE_MODE.",
+    )
     success_url: Url | None = Field(None, description="STRIPE_SUCCESS_URL where it is left out.")
     cancel_url: Url | None = Field(None, description="STRIPE_CANCEL_URL where it is left out.")
     customer_email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")] | None = None
@@ -106,8 +112,8 @@ class ChangeRequest(Shape):
         openapi_extra={"example": {"price_id": "price_456"}},  # type: ignore[typeddict-unknown-key]
     )
 
-    price_id: PriceId | None = Field(None, description="Or package_id.")
-    package_id: UserId = Field(None, description="A package that has a price at Stripe.")
+    price_id: PriceId | None = Field(None, description="The price of an active package, or one that the settings name.")
+    package_id: UserId = Field(None, description="An active package that has a price at Stripe.")
     at_period_end: bool = Field(
         False, strict=True, description="From the next period on, or now with the difference on the next invoice."
     )

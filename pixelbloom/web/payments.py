@@ -2,15 +2,16 @@
 
 import hashlib
 import time
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound, PixelBloomError, Unavailable
+from pixelbloom.errors import Conflict, NotFound
 from pixelbloom.payments import facts
-from pixelbloom.payments.money import minor_units
+from pixelbloom.payments.checkout import Order
+from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web import origins, payment_schemas
 from pixelbloom.web.caller import authenticate, principal
 from pixelbloom.web.openapi import SECURITY, failures, success
@@ -23,7 +24,6 @@ from pixelbloom.web.payment_schemas import (
     PortalRequest,
     SubscriptionBody,
 )
-from pixelbloom.web.pricing import WHY_NOT
 from pixelbloom.web.run_access import in_whose_name
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
@@ -54,60 +54,34 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
     operation_id="createCheckoutSession",
     responses={
         **success(CheckoutBody, payment_schemas.CHECKOUT, status=201),
-        **failures(400, 401, 403, 404, 413, 429, 500, 502, 503),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
     openapi_extensions={"parameters": [_KEY]},
 )
 def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]:
     """A checkout session of Stripe; send the browser to its `url`. When it is paid, the subscription is there."""
-    settings, store = services().settings, services().payments
-    user_id = in_whose_name(body.user_id)
-    package = _package(body.metadata.get("package_id"))
-    price = body.price_id or (package or {}).get("stripe_price_id") or settings.stripe_price_id
-    if price is None:
-        raise _fault("price_id", "is required, as no STRIPE_PRICE_ID is set")
-    if package is not None and package["stripe_price_id"] not in (None, price):
-        # Or somebody would get the large package for the small one's price.
-        raise _fault("price_id", "is not the price of that package; leave one of them out")
-    package = package or (store.package_of(price) if body.campaign_code else None)
-    mode = body.mode or settings.stripe_mode
-    given, key = idempotency_key(), str(uuid4())
+    settings, user_id = services().settings, in_whose_name(body.user_id)
+    key, given = str(uuid4()), idempotency_key()
     if given is not None:
         key = hashlib.sha256(f"{principal().caller}:{given}".encode()).hexdigest()
-    # Ours last: nobody names another buyer.
-    metadata = {**body.metadata, "price_id": price}
-    for name in ("user_id", "campaign_id", "discount_type", "discount_value", "redemption_key"):
-        metadata.pop(name, None)
-    if package is not None:
-        metadata["package_id"] = package["id"]
-    params: dict[str, Any] = {
-        "mode": mode,
-        "line_items": [{"price": price, "quantity": 1}],
-        "success_url": _allowed("success_url", body.success_url, settings.stripe_success_url),
-        "cancel_url": _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url),
-    }
-    if user_id is not None:
-        params["client_reference_id"] = metadata["user_id"] = str(user_id)
-    known = store.current(user_id) if user_id is not None else None
-    if known is not None and known["stripe_customer_id"]:
-        params["customer"] = known["stripe_customer_id"]
-    elif body.customer_email is not None:
-        params["customer_email"] = body.customer_email
+    success_url = _allowed("success_url", body.success_url, settings.stripe_success_url)
+    cancel_url = _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url)
+    wanted = Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id")
     services().submission_limit.count(principal())
     services().stripe.ready()
-    if body.campaign_code is not None:
-        params["discounts"] = [{"coupon": _discount(body.campaign_code, package, user_id, f"checkout:{key}", metadata)}]
-    params["metadata"] = metadata
-    if mode == "subscription":
-        params["subscription_data"] = {"metadata": metadata}
-    try:
-        session = services().stripe.create_checkout(params, key)
-    except PixelBloomError as error:
-        # Where no answer came it may have been made, with the discount: the night looks into that.
-        if body.campaign_code is not None and not isinstance(error, Unavailable):
-            services().pricing.release(f"checkout:{key}")
-        raise
-    return {"id": session["id"], "url": session["url"]}, 201
+    known = services().payments.current(user_id) if user_id is not None else None
+    order = Order(
+        wanted=wanted,
+        key=key,
+        user_id=user_id,
+        customer=known["stripe_customer_id"] if known else None,
+        customer_email=body.customer_email,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        metadata=body.metadata,
+        campaign_code=body.campaign_code,
+    )
+    return services().checkouts.begin(order), 201
 
 
 @payments.post(
@@ -165,18 +139,11 @@ def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
 )
 def change_subscription(body: ChangeRequest) -> dict[str, Any]:
     """To another price: now, with the difference on the next invoice, or from the next period on."""
-    if (body.price_id is None) == (body.package_id is None):
-        raise _fault("price_id", "or package_id is required, and not both")
-    price = body.price_id
-    if price is None:
-        price = (_package(str(body.package_id)) or {}).get("stripe_price_id")
-    if price is None:
-        raise _fault("package_id", "has no price at Stripe")
+    if body.price_id is None and body.package_id is None:
+        raise invalid("price_id", "or package_id is required")
     found = _running()
-    if found["stripe_price_id"] == price:
-        raise Conflict("The subscription has this price already.")
-    changed = services().stripe.change(found["stripe_subscription_id"], price, at_period_end=body.at_period_end)
-    return _after(found, changed)
+    wanted = Wanted(body.package_id, body.price_id, "subscription")
+    return _after(found, services().checkouts.change(found, wanted, at_period_end=body.at_period_end))
 
 
 def _current(subscription_id: UUID | None = None) -> dict[str, Any]:
@@ -203,58 +170,22 @@ def _after(found: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     return _current(UUID(found["subscription_id"]))
 
 
-def _package(text: str | None) -> dict[str, Any] | None:
-    """Raises InvalidInput and NotFound."""
-    if text is None:
-        return None
+def _package_id(metadata: Mapping[str, str]) -> UUID | None:
+    """Raises InvalidInput."""
+    text = metadata.get("package_id")
     package_id = uuid_or_none(text)
-    if package_id is None:
-        raise _fault("metadata.package_id", "must be a UUID")
-    found = services().payments.package(package_id)
-    if found is None:
-        raise NotFound("There is no such package; GET /api/pricing/packages lists them.")
-    return found
+    if text is not None and package_id is None:
+        raise invalid("metadata.package_id", "must be a UUID")
+    return package_id
 
 
 def _allowed(field: str, url: str | None, default: str | None) -> str:
     """Where a browser may be sent back to. Raises InvalidInput."""
     url = url or default
     if url is None:
-        raise _fault(
+        raise invalid(
             field, f"is required, as no STRIPE_{'SUCCESS_URL' if field == 'return_url' else field.upper()} is set"
         )
     if not origins.leads_home(services().settings, url):
-        raise _fault(field, "must lead to an origin of CORS_ORIGINS, STRIPE_SUCCESS_URL or STRIPE_CANCEL_URL")
+        raise invalid(field, "must lead to an origin of CORS_ORIGINS, STRIPE_SUCCESS_URL or STRIPE_CANCEL_URL")
     return url
-
-
-def _discount(
-    code: str, package: dict[str, Any] | None, user_id: UUID | None, key: str, metadata: dict[str, str]
-) -> str:
-    """The coupon of a campaign, one of whose uses is taken under this key. Raises InvalidInput."""
-    if package is None:
-        raise _fault("campaign_code", "needs a package; name its package_id in metadata")
-    quote = services().pricing.redeem(UUID(package["id"]), code, user_id, key)
-    if quote is None or not quote["campaign"]["applies"]:
-        raise _fault("campaign_code", "does not apply: " + WHY_NOT[quote["campaign"]["reason"] if quote else "unknown"])
-    campaign = quote["campaign"]
-    value = Decimal(str(campaign["discount_value"]))
-    metadata |= {
-        "campaign_id": campaign["campaign_id"],
-        "discount_type": campaign["discount_type"],
-        "discount_value": str(value),
-        "redemption_key": key,
-    }
-    kind: dict[str, Any] = {"percent_off": float(value)}
-    if campaign["discount_type"] == "fixed":
-        kind = {"amount_off": minor_units(value, quote["currency"]), "currency": quote["currency"]}
-    name = hashlib.sha256(f"{campaign['campaign_id']}:{campaign['discount_type']}:{value}".encode()).hexdigest()[:24]
-    try:
-        return services().stripe.coupon(f"pb_{name}", {**kind, "duration": "forever", "name": campaign["code"][:40]})
-    except PixelBloomError:
-        services().pricing.release(key)
-        raise
-
-
-def _fault(field: str, message: str) -> InvalidInput:
-    return InvalidInput(f"{field} {message}.", [FieldError(field, message)])

@@ -6,6 +6,7 @@ from flask import Response, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import NotFound
+from pixelbloom.payments.checkout import WHY_NOT
 from pixelbloom.web import pricing_schemas
 from pixelbloom.web.caller import authenticate_if_named, caller_or_address
 from pixelbloom.web.openapi import failures, success
@@ -23,15 +24,6 @@ pricing.before_request(authenticate_if_named)
 
 #: Browsers and proxies may keep the packages for so many seconds.
 KEEP_SECONDS = 60
-WHY_NOT = {
-    "unknown": "There is no such code.",
-    "inactive": "This code is not in use.",
-    "not_started": "This code is not valid yet.",
-    "expired": "This code is no longer valid.",
-    "used_up": "This code has been used as often as it may be.",
-    "wrong_package": "This code is not for this package.",
-    "wrong_currency": "This code is not for prices in this currency.",
-}
 
 
 @pricing.get(

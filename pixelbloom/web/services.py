@@ -10,6 +10,7 @@ from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.auth.visitors import VisitorTokens
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
+from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.queue import app as celery
 from pixelbloom.runs.control import RunControl
@@ -59,6 +60,7 @@ class Services:
     pricing: PricingStore
     payments: PaymentStore
     stripe: StripeGateway
+    checkouts: Checkouts
     send_task: Callable[..., None]
     notifications: NotificationStore
     broadcasts: BroadcastStore
@@ -77,6 +79,7 @@ def build(settings: Settings) -> Services:
     publish = dispatcher.publish
     runs = RunService(store, publish, model_timeout=settings.model_timeout)
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=settings.model_timeout)
+    pricing, stripe = PricingStore(gateway), StripeGateway(settings)
     hub = Hub(settings.require("redis_url"))
     return Services(
         settings=settings,
@@ -96,9 +99,10 @@ def build(settings: Settings) -> Services:
         analytics=AnalyticsStore(gateway),
         leads=LeadRows(gateway),
         conversations=ConversationStore(gateway),
-        pricing=PricingStore(gateway),
+        pricing=pricing,
         payments=PaymentStore(gateway),
-        stripe=StripeGateway(settings),
+        stripe=stripe,
+        checkouts=Checkouts(settings, pricing, stripe),
         send_task=dispatcher.send,
         notifications=NotificationStore(gateway),
         broadcasts=BroadcastStore(gateway),

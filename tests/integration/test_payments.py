@@ -33,6 +33,7 @@ ENV = {
     "STRIPE_WEBHOOK_SECRET": f"whsec_next,{SECRET}",
     "STRIPE_SUCCESS_URL": "https://app.example.com/done?session={CHECKOUT_SESSION_ID}",
     "STRIPE_CANCEL_URL": "https://app.example.com/cancelled",
+    "STRIPE_EXTRA_PRICE_IDS": "price_yen, price_once, price_late",
 }
 PRICES = [
     {"id": "price_growth", "name": "Growth", "unit_amount": 14900, "currency": "usd", "interval": "month"},
@@ -50,7 +51,7 @@ def shop() -> Iterator[StripeServer]:
 
 
 @pytest.fixture(scope="module")
-def web(stack: Stack, shop: StripeServer) -> Iterator[Api]:
+def web(stack: Stack, shop: StripeServer, growth: UUID) -> Iterator[Api]:
     env = {**ENV, "STRIPE_API_BASE": shop.url}
     started = [stack.start(role, env=env) for role in ("maintenance", "web")]
     shop.deliveries.url = started[-1].url + WEBHOOK
@@ -68,11 +69,15 @@ def user(web: Api) -> Api:
 @pytest.fixture(scope="module")
 def growth(stack: Stack) -> UUID:
     with psycopg.connect(stack.database_url, autocommit=True) as db:
-        for name, price, cost in (("Growth", "price_growth", 149), ("Studio", "price_studio", 4990)):
+        for name, price, cost, interval in (
+            ("Growth", "price_growth", 149, "month"),
+            ("Studio", "price_studio", 4990, "year"),
+        ):
             db.execute(
-                "insert into pricing_packages (name, price, stripe_price_id) values (%s, %s, %s)"
-                " on conflict (name) do update set stripe_price_id = excluded.stripe_price_id",
-                [name, cost, price],
+                "insert into pricing_packages (name, price, stripe_price_id, billing_interval) values (%s, %s, %s, %s)"
+                " on conflict (name) do update set stripe_price_id = excluded.stripe_price_id,"
+                " price = excluded.price, billing_interval = excluded.billing_interval",
+                [name, cost, price, interval],
             )
         row = db.execute("select id from pricing_packages where name = 'Growth'").fetchone()
     assert row is not None
@@ -300,7 +305,7 @@ def test_the_same_key_gives_the_same_checkout(user: Api) -> None:
 
     assert first.json() == again.json()
     assert checkout(user, **body)["id"] != first.json()["id"]
-    is_error(other, 400, "BAD_REQUEST")
+    is_error(other, 409, "CONFLICT")
 
 
 def test_nobody_buys_in_anothers_name_or_is_led_elsewhere(user: Api, web: Api, shop: StripeServer) -> None:
@@ -339,19 +344,18 @@ def test_bad_questions_say_what_is_wrong(user: Api, growth: UUID) -> None:
         ({"price_id": "price_growth", "customer_email": "x"}, "customer_email"),
         ({"price_id": "price_once", "mode": "payment", "campaign_code": "X"}, "campaign_code"),
         ({"price_id": "price_growth", "amount": 1}, "amount"),
+        ({"price_id": "price_none"}, "price_id"),
+        ({"price_id": "price_late"}, "price_id"),
+        ({"price_id": "price_once"}, "mode"),
+        ({"price_id": "price_growth", "mode": "payment"}, "mode"),
     ):
         found = is_error(user.request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")
         assert [fault["field"] for fault in found["details"]] == [field], found
-    for body in ({"price_id": "price_none"}, {"price_id": "price_once"}):
-        assert (
-            "Stripe does not take" in is_error(user.request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")["error"]
-        )
     is_error(user.request("POST", CHECKOUT, json={"metadata": {"package_id": str(uuid4())}}), 404, "NOT_FOUND")
     cheap = {"price_id": "price_yen", "metadata": {"package_id": str(growth)}}
     found = is_error(user.request("POST", CHECKOUT, json=cheap), 400, "BAD_REQUEST")
     assert [fault["field"] for fault in found["details"]] == ["price_id"]
-    for body in ({}, {"price_id": "p", "package_id": str(growth)}):
-        is_error(user.request("POST", f"{SUBSCRIPTION}/change", json=body), 400, "BAD_REQUEST")
+    is_error(user.request("POST", f"{SUBSCRIPTION}/change", json={}), 400, "BAD_REQUEST")
     is_error(user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": "no"}), 400, "BAD_REQUEST")
     for path in (f"{SUBSCRIPTION}/cancel", "/api/payments/portal-session"):
         is_error(user.request("POST", path, json={}), 404, "NOT_FOUND")
