@@ -163,6 +163,8 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(15, ge=2, le=600)
     user_concurrency: int = Field(64, ge=1, le=10_000)
     run_rate_limit: RateLimit = "6000/minute"
+    waits_per_user: int = Field(50, ge=0, le=10_000)
+    waits_per_process: int = Field(1_000, ge=0, le=100_000)
     webhook_secret: WebhookSecrets = ()
     webhook_allow_private: bool = False
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
@@ -174,6 +176,7 @@ class Settings(BaseSettings):
     visitor_session_limit: RateLimit = "20/hour"
     visitor_lead_limit: RateLimit = "5/hour"
     visitor_message_limit: RateLimit = "10/minute;100/day"
+    connections_per_address: int = Field(500, ge=0, le=100_000)
     trusted_proxies: int = Field(0, ge=0, le=10)
 
     # Stripe

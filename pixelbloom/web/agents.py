@@ -47,9 +47,11 @@ def invoke(body: InvokeRequest) -> Response:
     """
     wanted = Submission(agent_type=known_agent(body.agent_type), input=body.input, **terms(body))
     seconds = wait_seconds(request.headers.get("Prefer"))
-    accepted = submitted(lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type)
+    accepted, waited = submitted(
+        lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
+    )
     response = jsonify(_rendered(accepted))
-    if seconds is not None:
+    if waited:
         response.headers["Preference-Applied"] = f"wait={seconds}"
     return response
 

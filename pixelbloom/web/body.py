@@ -7,20 +7,28 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from flask import Request
+from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.web.connections import Reading
 
 MAX_BODY_BYTES = 1024 * 1024
 #: What werkzeug reads: one byte more, for it cuts a chunked body at its limit without a word.
 READ_BYTES = MAX_BODY_BYTES + 1
 MAX_DEPTH = 64
-#: Longest pause in a body.
-READ_SECONDS = 20.0
+#: A body must arrive within GRACE_SECONDS and its time at the least rate, READ_SECONDS at most.
+READ_SECONDS = 30.0
+GRACE_SECONDS = 10.0
+LEAST_BYTES_PER_SECOND = 32 * 1024
 #: Longest path of a field that an error names.
 _MAX_PATH = 200
 _LARGEST = int(1.7e308)
+
+
+class BodyTooSlow(Exception):
+    """A body did not come in its time."""
 
 
 class StrictRequest(Request):
@@ -33,28 +41,43 @@ class StrictRequest(Request):
             raise InvalidInput("Send the body in UTF-8; leave the charset out of Content-Type.")
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
-        try:
-            with reading_in_time(self.environ):
-                raw = self.get_data(cache=cache)
-        except ParseException:
-            raise InvalidInput("The body's chunked encoding is broken.") from None
+        with reading_in_time(self.environ):
+            raw = self.get_data(cache=cache)
         if len(raw) > MAX_BODY_BYTES:
             raise RequestEntityTooLarge
         return parse_object(raw)
 
 
 @contextmanager
-def reading_in_time(environ: Mapping[str, Any]) -> Iterator[None]:
-    """Let no client hold us by sending a body that never comes: a pause of READ_SECONDS ends the reading."""
-    sock = environ.get("gunicorn.socket")
-    if sock is None:
-        yield
-        return
-    sock.settimeout(READ_SECONDS)
+def reading_in_time(environ: Mapping[str, Any], limit: int = MAX_BODY_BYTES) -> Iterator[None]:
+    """Give a body of at most `limit` bytes so much time in all as its length asks for at the least rate.
+
+    Raises InvalidInput for one that comes too slowly, or whose chunks are malformed.
+    """
     try:
-        yield
-    finally:
-        sock.settimeout(None)
+        if "gunicorn.socket" not in environ:
+            yield
+            return
+        declared = environ.get("CONTENT_LENGTH") or ""
+        length = min(int(declared), limit) if declared.isdecimal() else limit
+        with Reading(min(GRACE_SECONDS + length / LEAST_BYTES_PER_SECOND, READ_SECONDS), BodyTooSlow()):
+            yield
+    except BodyTooSlow:
+        raise InvalidInput("The body came too slowly; send it at once, over a faster connection.") from None
+    except ParseException:
+        raise InvalidInput("The body's chunked encoding is broken.") from None
+
+
+def body_was_read(body: Any) -> bool:
+    """Whether gunicorn's `wsgi.input` has been read to its end. What came with the head is read here and now."""
+    reader = getattr(body, "reader", None)
+    if getattr(body, "failed", False):
+        return False
+    if isinstance(reader, LengthReader):
+        if 0 < reader.length <= len(reader.unreader.buf.getvalue()):
+            reader.read(reader.length)
+        return bool(reader.length == 0)
+    return not isinstance(reader, ChunkedReader) or reader.parser is None
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

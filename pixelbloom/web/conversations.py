@@ -205,10 +205,12 @@ def add_message(path: ConversationPath, body: MessageRequest) -> Response:
         **{**terms(SubmissionTerms(metadata=body.metadata)), "user_id": user_id},
     )
     seconds = wait_seconds(request.headers.get("Prefer"))
-    accepted = submitted(lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type)
-    response: Response = jsonify(_answered(row["id"], accepted, waited=seconds is not None))
+    accepted, waited = submitted(
+        lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
+    )
+    response: Response = jsonify(_answered(row["id"], accepted, waited=waited))
     response.status_code = 201
-    if seconds is not None:
+    if waited:
         response.headers["Preference-Applied"] = f"wait={seconds}"
     return response
 

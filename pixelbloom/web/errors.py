@@ -2,16 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from pixelbloom.errors import FieldError, InvalidInput, PixelBloomError, RateLimited, Unavailable
 from pixelbloom.web import request_id
-from pixelbloom.web.body import reading_in_time
 
 log = structlog.get_logger(__name__)
 
@@ -32,8 +30,6 @@ _CODE = {status: code for code, status in STATUS.items()}
 #: The contract knows one status for malformed input of any kind.
 _AS_BAD_REQUEST = frozenset({406, 408, 411, 412, 414, 415, 416, 417, 422, 428, 431})
 RETRY_AFTER_SECONDS = 5.0
-#: What is read and thrown away of a refused body, so that the client sees the answer and no reset.
-MAX_DRAIN_BYTES = 16 * 1024 * 1024
 _SENTENCES = {
     400: "The request is malformed; check its body, headers and URL.",
     404: "There is nothing at this address; see /api/docs for what there is.",
@@ -60,7 +56,6 @@ def body(code: str, message: str, details: Sequence[FieldError] = ()) -> dict[st
 def answer(status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
     """A response with the spec's error body."""
     code = _CODE.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL")
-    _drain()
     response = jsonify(body(code, message, details))
     response.status_code = status
     return response
@@ -101,10 +96,3 @@ def _on_unknown(error: Exception) -> Response:
     return answer(
         500, f"Something went wrong on our side; when you report it, give the request id {request_id.current()}."
     )
-
-
-def _drain() -> None:
-    stream, left = request.environ["wsgi.input"], MAX_DRAIN_BYTES
-    with suppress(Exception), reading_in_time(request.environ):
-        while left > 0 and (part := stream.read(65536)):
-            left -= len(part)

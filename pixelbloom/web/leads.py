@@ -139,12 +139,14 @@ def analyze_lead(path: LeadPath) -> Response:
         **{**terms(SubmissionTerms()), "user_id": owner},
     )
     seconds = wait_seconds(request.headers.get("Prefer"))
-    accepted = submitted(lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type)
+    accepted, waited = submitted(
+        lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
+    )
     answer: dict[str, Any] = {"request_id": str(accepted.id), "status": str(accepted.status), "error": accepted.error}
     if accepted.status == "completed":
         answer["result"] = accepted.result
     response = jsonify(answer)
-    if seconds is not None:
+    if waited:
         response.headers["Preference-Applied"] = f"wait={seconds}"
     return response
 

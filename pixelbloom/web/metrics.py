@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from pixelbloom.errors import Forbidden
 from pixelbloom.web.caller import bearer_token
+from pixelbloom.web.connections import connections
 from pixelbloom.web.metrics_folder import VARIABLE
 from pixelbloom.web.openapi import SECURITY, failures, text
 from pixelbloom.web.realtime.stats import RELAY_BOUNDS, Stats, Times
@@ -60,6 +61,8 @@ class _Library:
         self.open = gauge("pixelbloom_sockets_open", "WebSockets that are open", ["channel"])
         self.subscriptions = gauge("pixelbloom_socket_subscriptions", "Topics that sockets hold, by kind", ["kind"])
         self.queue_bytes = gauge("pixelbloom_socket_queue_bytes", "Bytes that wait for slow clients to read them")
+        self.connections = gauge("pixelbloom_http_connections", "Connections of HTTP that are open")
+        self.waits = gauge("pixelbloom_http_waits", "Requests that wait for the end of a run")
         self.received = counter(
             "pixelbloom_events_received_total", "Messages from Redis that a socket or request follows", ["kind"]
         )
@@ -119,6 +122,8 @@ class Metrics:
         for kind, held in stats.subscriptions.items():
             library.subscriptions.labels(kind).set(held)
         library.queue_bytes.set(stats.queue_bytes)
+        library.connections.set(connections.open)
+        library.waits.set(stats.waits)
         library.link_up.set(stats.link_up)
         for kind, received in list(stats.received.items()):
             self._raise(library.received, received, kind)

@@ -34,6 +34,7 @@ from pixelbloom.store.workflows import WorkflowStore
 from pixelbloom.web.limits import RateLimit, SubmissionLimit, VisitorLimits
 from pixelbloom.web.readiness import Readiness, probes
 from pixelbloom.web.realtime.hub import Hub
+from pixelbloom.web.waits import Waits
 
 KEY = "pixelbloom"
 
@@ -66,6 +67,7 @@ class Services:
     broadcasts: BroadcastStore
     hub: Hub
     waiter: EndWaiter
+    waits: Waits
     readiness: Readiness
 
 
@@ -108,6 +110,7 @@ def build(settings: Settings) -> Services:
         broadcasts=BroadcastStore(gateway),
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),
+        waits=Waits(settings.waits_per_user, settings.waits_per_process, hub.stats),
         readiness=Readiness(probes(profiles, redis, celery)),
     )
 

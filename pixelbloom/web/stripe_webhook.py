@@ -5,10 +5,9 @@ from typing import Any
 import structlog
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
-from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from pixelbloom.errors import ConfigurationError, InvalidInput
+from pixelbloom.errors import ConfigurationError
 from pixelbloom.payments import facts
 from pixelbloom.payments.signatures import verified
 from pixelbloom.payments.values import MalformedObject
@@ -66,11 +65,8 @@ def receive_event() -> dict[str, Any]:
 
 
 def _raw_body() -> bytes:
-    try:
-        with reading_in_time(request.environ):
-            raw = request.get_data(cache=False)
-    except ParseException:
-        raise InvalidInput("The body's chunked encoding is broken.") from None
+    with reading_in_time(request.environ):
+        raw = request.get_data(cache=False)
     if len(raw) > MAX_BODY_BYTES:
         raise RequestEntityTooLarge
     return raw

@@ -17,6 +17,7 @@ from pixelbloom.web.caller import principal
 from pixelbloom.web.run_access import in_whose_name
 from pixelbloom.web.schemas import SubmissionTerms
 from pixelbloom.web.services import services
+from pixelbloom.web.waits import wait_while_connected
 from pixelbloom.webhooks.address import check_url
 
 log = structlog.get_logger(__name__)
@@ -63,8 +64,18 @@ def idempotency_key() -> str | None:
     return key
 
 
-def submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named: Any) -> Accepted:
-    """Submit under a new run id, and wait up to so many seconds for the end; `named` goes into the log."""
+def submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named: Any) -> tuple[Accepted, bool]:
+    """Submit under a new run id, and wait up to so many seconds for the end; `named` goes into the log.
+
+    Returns the run and whether the wait was granted: past the bounds of `Waits` the present state is returned at once.
+    """
+    if seconds is None:
+        return _submitted(submit, None, **named), False
+    with services().waits.slot(principal()) as granted:
+        return _submitted(submit, seconds if granted else None, **named), granted
+
+
+def _submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named: Any) -> Accepted:
     run_id = uuid4()
     if seconds is None:
         return _logged(submit(run_id), **named)
@@ -79,7 +90,7 @@ def submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named
         with watch as this_end:
             # A run that was there before may have ended while nobody listened here.
             if not (repeated and services().runs.get(accepted.id).status.terminal):
-                this_end.wait(seconds)
+                wait_while_connected(this_end, seconds, request.environ)
     run = services().runs.get(accepted.id)
     return Accepted(id=run.id, status=run.status, result=run.result, error=run.error, created=accepted.created)
 

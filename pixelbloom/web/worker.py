@@ -1,8 +1,11 @@
 """How gunicorn serves the application: errors in the spec's form, structured access logs, sockets drained on stop."""
 
 import json
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from http import HTTPStatus
+from socket import SHUT_WR
 from typing import Any
 
 import gevent
@@ -13,13 +16,20 @@ from gunicorn.workers.ggevent import GeventWorker
 
 from pixelbloom import logs
 from pixelbloom.config import settings
-from pixelbloom.web import metrics
+from pixelbloom.web import metrics, waits
+from pixelbloom.web.body import body_was_read
+from pixelbloom.web.connections import Reading, connections
 from pixelbloom.web.errors import body
 from pixelbloom.web.realtime import drain
 from pixelbloom.web.request_id import HEADER, choose
 
 log = structlog.get_logger("pixelbloom.web.access")
 
+#: Seconds that a client gets to read a response, or a part of a long one.
+SEND_SECONDS = 60
+#: After a response to a request whose body was not read: how long, and how much of it, is read and thrown away.
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 16 * 1024 * 1024
 #: Seconds that a connection gets for one more request while the process stops.
 LAST_REQUEST_SECONDS = 1.0
 #: Of `graceful_timeout`, for telling the sockets to come back elsewhere.
@@ -32,7 +42,6 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         # A request that is no HTTP never reaches the application; its answer has the spec's body all the same.
         util.write_error = _write_error
-        self._idle: set[_Idle] = set()
         self._drainer: Any = None
         super().init_process()
 
@@ -43,6 +52,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Until it is told to stop, requests have ended and the sockets have been told."""
+        waits.bound_by(self.worker_connections)
+        chosen = settings()
+        # Behind a proxy, all connections come from the proxy's address.
+        connections.bound(self.worker_connections, 0 if chosen.trusted_proxies else chosen.connections_per_address)
         try:
             super().run()
             if self._drainer is not None:
@@ -50,9 +63,36 @@ class Worker(GeventWorker):  # type: ignore[misc]
         finally:
             metrics.copy()
 
+    def load_wsgi(self) -> None:
+        """The application, with what must be known of its responses before they are sent."""
+        super().load_wsgi()
+        application: Any = self.wsgi
+        self.wsgi: Any = partial(_respond, application)
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        """Serve one connection, from its first byte to its last."""
+        address = addr[0] if isinstance(addr, tuple) else ""
+        with connections.opened(address) as admitted:
+            if admitted:
+                super().handle(listener, client, addr)
+            else:
+                _refuse(client, 429, body("RATE_LIMITED", "Your address has too many connections; close some."))
+                client.close()
+
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
+        """Serve one request; where its body was left unread, no other can follow on its connection."""
+        try:
+            super().handle_request(listener_name, req, sock, addr)
+        except TimeoutError:  # the client does not read
+            raise StopIteration from None
+        except StopIteration:
+            if getattr(req, "left_unread", False):
+                _linger(sock)
+            raise
+
     def timeout_ctx(self) -> gevent.Timeout:
         """What ends the wait for a connection's next request."""
-        return _Idle(self._idle, self.cfg.keepalive if self.alive else LAST_REQUEST_SECONDS)
+        return Reading(self.cfg.keepalive if self.alive else LAST_REQUEST_SECONDS)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """SIGTERM: sockets are told to come back elsewhere, while requests in hand end."""
@@ -69,31 +109,30 @@ class Worker(GeventWorker):  # type: ignore[misc]
         except Exception:
             log.exception("drain_failed")
         gevent.sleep(LAST_REQUEST_SECONDS)
-        for idle in list(self._idle):
-            idle.end()
+        for reading in list(connections.waiting):
+            reading.end()
 
 
-class _Idle(gevent.Timeout):  # type: ignore[misc]
-    """The wait for a connection's next request, which can be ended early."""
+def _respond(application: Any, environ: dict[str, Any], start_response: Any) -> Any:
+    def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+        if not body_was_read(environ["wsgi.input"]):
+            response = start_response.__self__
+            response.force_close()
+            response.req.left_unread = True
+        return start_response(status, headers, exc_info)
 
-    def __init__(self, waiting: "set[_Idle]", seconds: float) -> None:
-        super().__init__(seconds, exception=False)
-        self._waiting = waiting
-        self._greenlet: Any = None
+    parts = application(environ, start)
+    environ["gunicorn.socket"].settimeout(SEND_SECONDS)
+    return parts
 
-    def __enter__(self) -> "_Idle":
-        self._greenlet = gevent.getcurrent()
-        self._waiting.add(self)
-        super().__enter__()
-        return self
 
-    def __exit__(self, kind: Any, value: Any, traceback: Any) -> Any:
-        self._waiting.discard(self)
-        return super().__exit__(kind, value, traceback)
-
-    def end(self) -> None:
-        """As if the time had passed."""
-        gevent.kill(self._greenlet, self)
+def _linger(sock: Any) -> None:
+    """End our half of the connection, and give the client time to read the response before a reset would discard it."""
+    left = LINGER_BYTES
+    with suppress(OSError), Reading(LINGER_SECONDS):
+        sock.shutdown(SHUT_WR)
+        while left > 0 and (part := sock.recv(65536)):
+            left -= len(part)
 
 
 def _write_error(sock: Any, status: int, reason: str, message: str) -> None:  # noqa: ARG001
@@ -101,6 +140,10 @@ def _write_error(sock: Any, status: int, reason: str, message: str) -> None:  # 
         status, content = 500, body("INTERNAL", "Something went wrong on our side; try again.")
     else:
         status, content = 400, body("BAD_REQUEST", "The request is not well-formed HTTP, or its head is too large.")
+    _refuse(sock, status, content)
+
+
+def _refuse(sock: Any, status: int, content: dict[str, Any]) -> None:
     data = json.dumps(content).encode()
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"

@@ -60,11 +60,11 @@ def execute(body: ExecuteRequest) -> Response:
     wanted = WorkflowSubmission(workflow_id=body.workflow_id, inputs=body.inputs, **terms(body))
     preferred = wait_seconds(request.headers.get("Prefer"))
     seconds = preferred if body.in_background or preferred is not None else WAIT_SECONDS
-    accepted = submitted(
+    accepted, waited = submitted(
         lambda run_id: services().workflows.submit(wanted, run_id), seconds, workflow_id=wanted.workflow_id
     )
     response = jsonify(_rendered(accepted))
-    if preferred is not None:
+    if waited and preferred is not None:
         response.headers["Preference-Applied"] = f"wait={preferred}"
     return response
 

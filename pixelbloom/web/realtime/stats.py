@@ -44,6 +44,7 @@ class Stats:
         "relay",
         "sockets",
         "subscriptions",
+        "waits",
     )
 
     def __init__(self) -> None:
@@ -61,6 +62,8 @@ class Stats:
         self.queue_bytes = 0
         #: By code; 1006 is an end without a close frame. The usual ones are there from the start: a rate needs a 0.
         self.closes = Counter(dict.fromkeys(USUAL_CLOSES, 0))
+        #: Requests that wait for the end of a run now.
+        self.waits = 0
         #: From the publisher's clock to the end of the write.
         self.relay = Times(RELAY_BOUNDS)
         #: False only while the connection to Redis is wanted and not there.

@@ -1,0 +1,86 @@
+"""Requests that wait for the end of a run: how many may wait at once, and whether their client is still there."""
+
+import select
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from threading import Event
+from time import monotonic
+from typing import Any
+from weakref import WeakSet
+
+from gevent.monkey import get_original
+
+from pixelbloom.auth.principal import Principal
+from pixelbloom.web.realtime.stats import Stats
+
+#: Pause between two checks whether the client of a waiting request is still connected.
+CHECK_SECONDS = 0.5
+#: Share of gunicorn's connections that waiting requests may occupy, so that other requests always find one.
+CONNECTION_SHARE = 0.5
+#: The peer has closed its half of the connection, or all of it. Unlike reading, this consumes no pipelined bytes.
+_CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+#: gevent's own `poll` does not know POLLRDHUP; asked with a timeout of 0, the original never blocks.
+_poll = get_original("select", "poll")
+
+_running: "WeakSet[Waits]" = WeakSet()
+
+
+class Waits:
+    """The waits in progress of one process, bounded per user and in all. Services have only the second bound."""
+
+    def __init__(self, per_user: int, per_process: int, stats: Stats) -> None:
+        self._per_user = per_user
+        self._per_process = per_process
+        self._stats = stats
+        self._by_caller: Counter[str] = Counter()
+        _running.add(self)
+
+    def bound_by(self, connections: int) -> None:
+        """Never let waits occupy more than their share of so many connections."""
+        self._per_process = min(self._per_process, int(connections * CONNECTION_SHARE))
+
+    @contextmanager
+    def slot(self, caller: Principal) -> Iterator[bool]:
+        """Yield whether the caller may wait; the slot is returned when the context ends."""
+        name = caller.caller
+        allowed = self._stats.waits < self._per_process and (
+            caller.kind == "service" or self._by_caller[name] < self._per_user
+        )
+        if not allowed:
+            yield False
+            return
+        self._stats.waits += 1
+        self._by_caller[name] += 1
+        try:
+            yield True
+        finally:
+            self._stats.waits -= 1
+            self._by_caller[name] -= 1
+            if not self._by_caller[name]:
+                del self._by_caller[name]
+
+
+def bound_by(connections: int) -> None:
+    """Apply the number of connections that this process accepts to its waits."""
+    for each in list(_running):
+        each.bound_by(connections)
+
+
+def wait_while_connected(event: Event, seconds: float, environ: Mapping[str, Any]) -> None:
+    """Wait for the event, at most `seconds`, and only as long as the client of the request is connected."""
+    connection = environ.get("gunicorn.socket")
+    deadline = monotonic() + seconds
+    while (left := deadline - monotonic()) > 0:
+        if event.wait(min(left, CHECK_SECONDS)) or (connection is not None and disconnected(connection)):
+            return
+
+
+def disconnected(connection: Any) -> bool:
+    """Whether the peer has closed the connection, or its sending half of it."""
+    poll = _poll()
+    try:
+        poll.register(connection.fileno(), _CLOSED)
+    except (OSError, ValueError):  # closed on this side
+        return True
+    return bool(poll.poll(0))

@@ -1,0 +1,195 @@
+"""Clients that send slowly, or not at all: bounded in time and number, and nobody else waits for them."""
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+
+from tests.integration.http import Api
+
+BY_ADDRESS = 16
+CONNECTIONS = 40
+#: Less than any deadline of the server for a body: what comes within it was not waited for.
+AT_ONCE = 8.0
+UNAUTHENTICATED = [
+    ("POST", "/api/agents/invoke", 401),
+    ("POST", "/api/leads", 401),
+    ("POST", "/nothing", 404),
+    ("PUT", "/healthz", 405),
+    ("DELETE", "/api/agents", 405),
+]
+
+
+@contextmanager
+def served(stack: Any, arguments: str = "", **env: str) -> Iterator[Any]:
+    handle = stack.start("web", env={"GUNICORN_CMD_ARGS": arguments, **env})
+    try:
+        yield handle
+    finally:
+        handle.stop()
+
+
+@pytest.fixture(scope="module")
+def web(stack: Any) -> Iterator[Api]:
+    with served(stack) as handle:
+        yield Api(handle.url, None, stack.settings)
+
+
+def connected(url: str, data: bytes) -> socket.socket:
+    parts = urlsplit(url)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+    connection.sendall(data)
+    return connection
+
+
+def received(connection: socket.socket, seconds: float = 30.0) -> bytes:
+    """Everything up to the end of the connection."""
+    connection.settimeout(seconds)
+    data = b""
+    try:
+        while part := connection.recv(65536):
+            data += part
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def head(method: str, path: str, *lines: str) -> bytes:
+    common = ("Host: x", "Content-Type: application/json")
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *common, *lines, "", ""]).encode()
+
+
+def number(web: Api, name: str) -> int:
+    text = web.as_service().get("/metrics").text
+    (line,) = [line for line in text.splitlines() if line.startswith(name)]
+    return int(float(line.rpartition(" ")[2]))
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(("method", "path", "status"), UNAUTHENTICATED)
+def test_an_error_does_not_wait_for_the_body(web: Api, method: str, path: str, status: int, framing: str) -> None:
+    with connected(web.url, head(method, path, framing) + b"2\r\n") as connection:
+        answer = received(connection, AT_ONCE)
+
+    first, _, rest = answer.partition(b"\r\n")
+    assert first.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    assert b"connection: close" in rest.lower()
+
+
+def test_a_body_that_declares_too_much_is_not_awaited(web: Api) -> None:
+    user = web.as_user()
+    named = (f"Authorization: Bearer {user.token}", "Content-Length: 10000000")
+    with connected(web.url, head("POST", "/api/agents/invoke", *named)) as connection:
+        answer = received(connection, AT_ONCE)
+
+    assert answer.startswith(b"HTTP/1.1 413 "), answer
+    assert b"connection: close" in answer.lower()
+
+
+def test_the_response_reaches_a_client_that_is_still_sending(web: Api) -> None:
+    with connected(web.url, head("POST", "/nothing", "Content-Length: 3000000")) as connection:
+        connection.sendall(b" " * 3_000_000)
+        answer = received(connection)
+
+    assert answer.startswith(b"HTTP/1.1 404 "), answer
+    assert b"NOT_FOUND" in answer
+
+
+def test_a_short_body_that_was_not_needed_leaves_the_connection_open(web: Api) -> None:
+    request = head("POST", "/nothing", "Content-Length: 2") + b"{}"
+    with connected(web.url, request + request + head("GET", "/healthz", "Connection: close")) as connection:
+        answer = received(connection)
+
+    assert (answer.count(b"HTTP/1.1 404 "), answer.count(b"HTTP/1.1 200 ")) == (2, 1)
+
+
+def test_a_body_that_drips_is_refused(web: Api) -> None:
+    user = web.as_user()
+    named = f"Authorization: Bearer {user.token}"
+    requests = [
+        head("POST", "/api/pricing/quote", "Content-Length: 200") + b"{",
+        head("POST", "/api/agents/invoke", named, "Content-Length: 200") + b"{",
+        head("POST", "/api/leads", named, "Content-Length: 200") + b"{",
+    ]
+    with ExitStack() as closing:
+        reading = [closing.enter_context(connected(web.url, data)) for data in requests]
+        answers = []
+        deadline = time.monotonic() + 60
+        while reading:
+            assert time.monotonic() < deadline, f"{len(reading)} are still read"
+            answered, _, _ = select.select(reading, [], [], 0.2)
+            answers += [received(connection) for connection in answered]
+            reading = [connection for connection in reading if connection not in answered]
+            for connection in reading:
+                connection.sendall(b" ")
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        assert b"too slowly" in answer
+        assert b"connection: close" in answer.lower()
+
+
+def test_a_head_that_does_not_end_is_closed(stack: Any) -> None:
+    begun = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+    with served(stack, "--keep-alive 2") as handle, connected(handle.url, begun) as connection:
+        deadline = time.monotonic() + 30
+        with contextlib.suppress(OSError):
+            while time.monotonic() < deadline:
+                connection.sendall(b"X-More: 1\r\n")
+                time.sleep(0.2)
+            raise AssertionError("it was read for 30 seconds")
+
+
+SLOW = {
+    "no bytes": b"",
+    "heads": b"POST /api/pricing/quote HTTP/1.1\r\nHost: x\r\n",
+    "bodies": head("POST", "/api/pricing/quote", "Content-Length: 200") + b"{",
+    "idle": head("GET", "/healthz"),
+}
+
+
+@pytest.mark.parametrize("slow", SLOW.values(), ids=SLOW)
+@pytest.mark.parametrize(
+    ("arguments", "by_address", "most"),
+    [("", str(BY_ADDRESS), BY_ADDRESS), (f"--worker-connections {CONNECTIONS}", "0", CONNECTIONS)],
+    ids=["of one address", "of all"],
+)
+def test_many_slow_clients_are_no_more_than_the_bound(
+    stack: Any, slow: bytes, arguments: str, by_address: str, most: int
+) -> None:
+    with served(stack, arguments, CONNECTIONS_PER_ADDRESS=by_address) as handle, ExitStack() as closing:
+        web = Api(handle.url, None, stack.settings)
+        (process,) = psutil.Process(handle.pid).children()
+        number(web, "pixelbloom_http_connections")
+        files = process.num_fds()
+        for _ in range(most * 4):
+            closing.enter_context(connected(handle.url, slow))
+
+        assert web.get("/healthz").status_code == 200
+        stack.wait_for(lambda: number(web, "pixelbloom_http_connections") <= most + 1)
+        assert process.num_fds() <= files + most + 8
+        closing.close()
+        stack.wait_for(lambda: number(web, "pixelbloom_http_connections") == 1)
+
+
+def test_an_address_whose_connections_all_work_is_refused(stack: Any) -> None:
+    with served(stack, CONNECTIONS_PER_ADDRESS="4") as handle, ExitStack() as closing:
+        web = Api(handle.url, None, stack.settings)
+        user = web.as_user()
+        body = b'{"agent_type": "chat_agent", "input": {"message": "How long?"}}'
+        named = (f"Authorization: Bearer {user.token}", f"Content-Length: {len(body)}", "Prefer: wait=60")
+        for _ in range(3):
+            closing.enter_context(connected(handle.url, head("POST", "/api/agents/invoke", *named) + body))
+        stack.wait_for(lambda: number(web, "pixelbloom_http_waits") == 3)
+        closing.enter_context(connected(handle.url, head("POST", "/api/agents/invoke", *named) + body))
+        with connected(handle.url, b"") as refused:
+            answer = received(refused)
+
+    assert answer.startswith(b"HTTP/1.1 429 "), answer
+    assert b"RATE_LIMITED" in answer
