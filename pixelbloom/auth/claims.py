@@ -104,7 +104,7 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str] | None:
     names = scope.split() if isinstance(scope, str) else scope
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise Unauthenticated("The token's scope is neither a list of names nor a string of them.")
-    return frozenset(names)
+    return frozenset(name for name in names if name.strip())
 
 
 def _subject(claims: Mapping[str, Any]) -> UUID:

@@ -5,8 +5,12 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-#: What a token's `scope` may name: what it may read besides the caller's own runs.
-SCOPES = ("analytics:read", "notifications:read")
+#: What a token's `scope` may name. The caller's own runs need none of these, but a scope that is not empty.
+SCOPES = (
+    *("analytics:read", "notifications:read", "notifications:write", "runs:read", "runs:write"),
+    *("leads:read", "leads:write", "conversations:read", "conversations:write"),
+    *("payments:read", "payments:write", "profiles:read", "profiles:write", "metrics:read"),
+)
 
 
 @dataclass(frozen=True)
@@ -15,7 +19,8 @@ class Principal:
 
     `scopes` is None where the token has no `scope` claim: it is not limited then.
     `admin` is what the token claims; `pixelbloom.auth.roles` adds what `user_profiles` has. `admin_by_profile` is true
-    where the role comes from there alone: it can end before the token does.
+    where the role comes from there alone: it can end before the token does. `own_only` takes everybody else's data
+    away, from an administrator too.
     """
 
     kind: Literal["user", "service", "visitor"]
@@ -25,6 +30,7 @@ class Principal:
     expires_at: datetime
     visitor_id: UUID | None = None
     admin_by_profile: bool = False
+    own_only: bool = False
 
     @property
     def caller(self) -> str:

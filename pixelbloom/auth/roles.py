@@ -42,7 +42,7 @@ class Roles:
         """Whether the caller is an administrator, or a service. Raises Unavailable."""
         if principal.admin or principal.kind == "service":
             return True
-        return principal.user_id is not None and self._profile_says(principal.user_id)
+        return principal.user_id is not None and not principal.own_only and self._profile_says(principal.user_id)
 
     def may_read(self, principal: Principal, owner: UUID | None) -> bool:
         """Whether the caller may see what belongs to `owner`. The database is asked only about strangers."""

@@ -11,7 +11,7 @@ from pixelbloom.agents.base import Agent
 from pixelbloom.errors import InvalidInput, NotFound
 from pixelbloom.runs.service import Accepted, Submission
 from pixelbloom.web import examples
-from pixelbloom.web.caller import authenticate
+from pixelbloom.web.caller import own_or_scoped
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.preferences import wait_seconds
@@ -26,7 +26,7 @@ agents = APIBlueprint(
     abp_tags=[Tag(name="Agents", description="Submit work to an agent.")],
     abp_security=SECURITY,
 )
-agents.before_request(authenticate)
+agents.before_request(own_or_scoped("runs"))
 
 
 @agents.post(
@@ -62,7 +62,7 @@ def invoke(body: InvokeRequest) -> Response:
     operation_id="listAgents",
     responses={
         **success(AgentList, {"items": [examples.AGENT], "next_cursor": None}),
-        **failures(401, 500),
+        **failures(401, 403, 500),
     },
 )
 def list_agents() -> dict[str, Any]:
@@ -74,7 +74,7 @@ def list_agents() -> dict[str, Any]:
     "/<agent:agent_type>",
     summary="Show an agent",
     operation_id="getAgent",
-    responses={**success(AgentBody, examples.AGENT), **failures(401, 404, 500)},
+    responses={**success(AgentBody, examples.AGENT), **failures(401, 403, 404, 500)},
 )
 def show_agent(path: AgentPath) -> dict[str, Any]:
     """What the agent does, what it takes and what it gives."""

@@ -7,17 +7,11 @@ from pixelbloom.errors import Forbidden
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.store.analytics import AnalyticsStore, Before, Series
 from pixelbloom.web.analytics_schemas import PageOfRangeQuery, RangeQuery
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import principal, scoped
 from pixelbloom.web.services import services
 
-SCOPE = "analytics:read"
-
-
-def guard() -> None:
-    """Before each request: a token, whose scope, where it has one, has analytics."""
-    authenticate()
-    if not principal().has_scope(SCOPE):
-        raise Forbidden(f"The token's scope does not name {SCOPE}; use a token whose scope does.")
+#: Before each request: a token, whose scope, where it has one, has analytics.
+guard = scoped("analytics")
 
 
 def administrators() -> None:

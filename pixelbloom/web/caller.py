@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask import g, request
 
+from pixelbloom.auth import scopes
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import Unauthenticated
 from pixelbloom.web.services import services
@@ -12,6 +13,26 @@ from pixelbloom.web.services import services
 def authenticate() -> None:
     """Before a request of a guarded blueprint: verify its token, before its body is looked at."""
     g.principal = services().verifier.verify(bearer_token(request.headers.get("Authorization")))
+
+
+def scoped(resource: str, before: Callable[[], None] = authenticate) -> Callable[[], None]:
+    """The same, for a resource that a token's scope must name: `<resource>:read`, or `:write` to change it."""
+
+    def check() -> None:
+        before()
+        scopes.check(principal(), scopes.needed(resource, write=_changes()))
+
+    return check
+
+
+def own_or_scoped(resource: str) -> Callable[[], None]:
+    """The same, where the caller's own rows need no scope of their own."""
+
+    def check() -> None:
+        authenticate()
+        g.principal = scopes.narrowed(principal(), scopes.needed(resource, write=_changes()))
+
+    return check
 
 
 def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
@@ -36,6 +57,10 @@ def caller_or_address() -> str:
     """Whom to count: the caller, or the network address of one who sent no token."""
     found: Principal | None = g.principal
     return found.caller if found is not None else f"address:{request.remote_addr}"
+
+
+def _changes() -> bool:
+    return request.method not in ("GET", "HEAD")
 
 
 def principal() -> Principal:

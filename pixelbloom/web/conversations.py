@@ -11,7 +11,7 @@ from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
 from pixelbloom.web import conversation_schemas as shown_examples
 from pixelbloom.web import examples
-from pixelbloom.web.caller import authenticate_or_visitor, principal
+from pixelbloom.web.caller import authenticate_or_visitor, principal, scoped
 from pixelbloom.web.conversation_schemas import (
     ConversationBody,
     ConversationChanges,
@@ -41,7 +41,10 @@ conversations = APIBlueprint(
     abp_security=SECURITY,
 )
 conversations.before_request(
-    authenticate_or_visitor("add_conversation", "get_conversation", "add_message", "list_messages")
+    scoped(
+        "conversations",
+        authenticate_or_visitor("add_conversation", "get_conversation", "add_message", "list_messages"),
+    )
 )
 
 _NO_SUCH = "There is no such conversation, or it is not yours."
@@ -105,7 +108,7 @@ def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
     operation_id="getConversation",
     responses={
         **success(ConversationWithMessages, shown_examples.WITH_MESSAGES, headers=("ETag",)),
-        **failures(401, 404, 500, 503),
+        **failures(401, 403, 404, 500, 503),
     },
 )
 def get_conversation(path: ConversationPath) -> Response:
@@ -126,7 +129,7 @@ def get_conversation(path: ConversationPath) -> Response:
     operation_id="changeConversation",
     responses={
         **success(ConversationBody, shown_examples.CONVERSATION, headers=("ETag",)),
-        **failures(400, 401, 404, 409, 413, 500, 503),
+        **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
     openapi_extensions={"parameters": [IF_MATCH]},
 )
@@ -140,7 +143,7 @@ def change_conversation(path: ConversationPath, body: ConversationChanges) -> Re
     "/<conversation_id>",
     summary="Remove a conversation",
     operation_id="removeConversation",
-    responses={**nothing("It is gone, and its messages with it."), **failures(401, 404, 409, 500, 503)},
+    responses={**nothing("It is gone, and its messages with it."), **failures(401, 403, 404, 409, 500, 503)},
     openapi_extensions={"parameters": [IF_MATCH]},
 )
 def remove_conversation(path: ConversationPath) -> tuple[str, int]:
@@ -155,7 +158,7 @@ def remove_conversation(path: ConversationPath) -> tuple[str, int]:
     operation_id="listMessages",
     responses={
         **success(MessagePage, {"items": [shown_examples.REPLY, shown_examples.QUESTION], "next_cursor": None}),
-        **failures(400, 401, 404, 500, 503),
+        **failures(400, 401, 403, 404, 500, 503),
     },
 )
 def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Submission, read_cursor, write_cursor
 from pixelbloom.web import examples
 from pixelbloom.web import lead_schemas as lead_examples
-from pixelbloom.web.caller import authenticate_or_visitor, principal
+from pixelbloom.web.caller import authenticate_or_visitor, principal, scoped
 from pixelbloom.web.lead_schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
 from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, nothing, success
 from pixelbloom.web.preferences import wait_seconds
@@ -28,7 +28,7 @@ leads = APIBlueprint(
     abp_tags=[Tag(name="Leads", description="People and companies that may become customers.")],
     abp_security=SECURITY,
 )
-leads.before_request(authenticate_or_visitor("add_lead"))
+leads.before_request(scoped("leads", authenticate_or_visitor("add_lead")))
 
 _NO_SUCH = "There is no such lead, or it is not yours."
 
@@ -83,7 +83,7 @@ def list_leads(query: LeadsQuery) -> dict[str, Any]:
     "/<lead_id>",
     summary="Get a lead",
     operation_id="getLead",
-    responses={**success(LeadBody, lead_examples.LEAD, headers=("ETag",)), **failures(401, 404, 500, 503)},
+    responses={**success(LeadBody, lead_examples.LEAD, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
 def get_lead(path: LeadPath) -> Response:
     """With what lead_agent found out about it."""
@@ -94,7 +94,7 @@ def get_lead(path: LeadPath) -> Response:
     "/<lead_id>",
     summary="Change a lead",
     operation_id="changeLead",
-    responses={**success(LeadBody, lead_examples.LEAD), **failures(400, 401, 404, 409, 413, 500, 503)},
+    responses={**success(LeadBody, lead_examples.LEAD), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
     openapi_extensions={"parameters": [IF_MATCH]},
 )
 def change_lead(path: LeadPath, body: LeadChanges) -> Response:
@@ -107,7 +107,7 @@ def change_lead(path: LeadPath, body: LeadChanges) -> Response:
     "/<lead_id>",
     summary="Remove a lead",
     operation_id="removeLead",
-    responses={**nothing("It is gone."), **failures(401, 404, 409, 500, 503)},
+    responses={**nothing("It is gone."), **failures(401, 403, 404, 409, 500, 503)},
     openapi_extensions={"parameters": [IF_MATCH]},
 )
 def remove_lead(path: LeadPath) -> tuple[str, int]:
@@ -122,7 +122,7 @@ def remove_lead(path: LeadPath) -> tuple[str, int]:
     operation_id="analyzeLead",
     responses={
         **success(InvokeResponse, examples.QUEUED, description="The run is kept.", headers=("Preference-Applied",)),
-        **failures(401, 404, 409, 429, 500, 503),
+        **failures(401, 403, 404, 409, 429, 500, 503),
     },
     openapi_extensions={"parameters": examples.INVOKE_HEADERS},
 )

@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from pixelbloom.auth import scopes
 from pixelbloom.errors import Forbidden
 from pixelbloom.web.caller import bearer_token
 from pixelbloom.web.connections import connections
@@ -210,6 +211,7 @@ def scrape() -> Response:
     """For administrators and services. In the format that `Accept` asks for: Prometheus text, or OpenMetrics."""
     parts = services()
     caller = parts.verifier.verify(bearer_token(request.headers.get("Authorization")))
+    scopes.check(caller, "metrics:read")
     if not parts.roles.is_admin(caller):
         raise Forbidden("Metrics are for operators; use the token of an administrator or of a service.")
     found: Metrics = current_app.extensions["metrics"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
+from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import Conflict, NotFound
@@ -13,7 +14,7 @@ from pixelbloom.payments import facts
 from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web import origins, payment_schemas
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import own_or_scoped, principal, scoped
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.payment_schemas import (
     CancelRequest,
@@ -36,7 +37,16 @@ payments = APIBlueprint(
     abp_tags=[Tag(name="Payments", description="Stripe checkout, webhooks and subscriptions.")],
     abp_security=SECURITY,
 )
-payments.before_request(authenticate)
+
+
+@payments.before_request
+def guard() -> None:
+    """Anybody may buy: with a scope that is not empty, for oneself. The rest is for tokens that name payments."""
+    if request.endpoint == f"{payments.name}.{create_checkout_session.__name__}":
+        own_or_scoped("payments")()
+    else:
+        scoped("payments")()
+
 
 _KEY = {
     "name": "Idempotency-Key",
@@ -90,7 +100,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     operation_id="createPortalSession",
     responses={
         **success(PortalBody, payment_schemas.PORTAL, status=201),
-        **failures(400, 401, 404, 413, 429, 500, 502, 503),
+        **failures(400, 401, 403, 404, 413, 429, 500, 502, 503),
     },
 )
 def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
@@ -106,7 +116,7 @@ def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
     "/subscription",
     summary="Get your subscription",
     operation_id="getSubscription",
-    responses={**success(SubscriptionBody, payment_schemas.SUBSCRIPTION), **failures(401, 404, 500, 503)},
+    responses={**success(SubscriptionBody, payment_schemas.SUBSCRIPTION), **failures(401, 403, 404, 500, 503)},
 )
 def get_subscription() -> dict[str, Any]:
     """Your own: the newest that is not over, else the newest of all."""
@@ -119,7 +129,7 @@ def get_subscription() -> dict[str, Any]:
     operation_id="cancelSubscription",
     responses={
         **success(SubscriptionBody, payment_schemas.SUBSCRIPTION),
-        **failures(400, 401, 404, 409, 413, 429, 500, 502, 503),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
 )
 def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
@@ -134,7 +144,7 @@ def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
     operation_id="changeSubscription",
     responses={
         **success(SubscriptionBody, payment_schemas.SUBSCRIPTION),
-        **failures(400, 401, 404, 409, 413, 429, 500, 502, 503),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
 )
 def change_subscription(body: ChangeRequest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.runs.run import RunStatus
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.web import examples
-from pixelbloom.web.caller import authenticate
+from pixelbloom.web.caller import own_or_scoped
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.run_access import moments, replayed, retried, theirs, whose
@@ -21,7 +21,7 @@ runs = APIBlueprint(
     abp_tags=[Tag(name="Runs", description="What became of the work.")],
     abp_security=SECURITY,
 )
-runs.before_request(authenticate)
+runs.before_request(own_or_scoped("runs"))
 
 
 @runs.get(
@@ -54,7 +54,7 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
     "/<run:request_id>",
     summary="Show a run",
     operation_id="getRun",
-    responses={**success(RunBody, examples.RUN), **failures(401, 404, 500, 503)},
+    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 500, 503)},
 )
 def show_run(path: RunPath) -> dict[str, Any]:
     """The run's state, its result or error, and its steps."""
@@ -65,7 +65,7 @@ def show_run(path: RunPath) -> dict[str, Any]:
     "/<run:request_id>/cancel",
     summary="Cancel a run",
     operation_id="cancelRun",
-    responses={**success(RunBody, examples.RUN), **failures(401, 404, 409, 500, 503)},
+    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
 )
 def cancel_run(path: RunPath) -> dict[str, Any]:
     """What has not begun is cancelled at once; a running step stops within a second."""
@@ -76,7 +76,7 @@ def cancel_run(path: RunPath) -> dict[str, Any]:
     "/<run:request_id>/retry",
     summary="Retry a failed or cancelled run",
     operation_id="retryRun",
-    responses={**success(RunBody, examples.RUN), **failures(401, 404, 409, 500, 503)},
+    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
 )
 def retry_run(path: RunPath) -> dict[str, Any]:
     """The same run goes on, with its attempts anew."""
@@ -89,7 +89,7 @@ def retry_run(path: RunPath) -> dict[str, Any]:
     operation_id="replayRun",
     responses={
         **success(ReplayResponse, examples.REPLAYED, status=201, description="A new run is kept."),
-        **failures(401, 404, 429, 500, 503),
+        **failures(401, 403, 404, 429, 500, 503),
     },
 )
 def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:

@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import FieldError, InvalidInput, NotFound
 from pixelbloom.schedules.service import Schedule, Wanted
 from pixelbloom.web import schedule_schemas as examples
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import own_or_scoped, principal
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.run_access import in_whose_name, whose
@@ -23,7 +23,7 @@ schedules = APIBlueprint(
     abp_tags=[Tag(name="Schedules", description="Runs that start by the clock.")],
     abp_security=SECURITY,
 )
-schedules.before_request(authenticate)
+schedules.before_request(own_or_scoped("runs"))
 
 _NO_SUCH = "There is no such schedule, or it is not yours."
 
@@ -82,7 +82,7 @@ def list_schedules(query: PageQuery) -> dict[str, Any]:
     "/<schedule_id>",
     summary="Show a schedule",
     operation_id="getSchedule",
-    responses={**success(ScheduleBody, examples.KEPT), **failures(401, 404, 500, 503)},
+    responses={**success(ScheduleBody, examples.KEPT), **failures(401, 403, 404, 500, 503)},
 )
 def show_schedule(path: SchedulePath) -> dict[str, Any]:
     """What it runs, its next times, and what came of its last one."""
@@ -93,7 +93,7 @@ def show_schedule(path: SchedulePath) -> dict[str, Any]:
     "/<schedule_id>",
     summary="Remove a schedule",
     operation_id="removeSchedule",
-    responses={**nothing("It starts no more runs."), **failures(401, 404, 500, 503)},
+    responses={**nothing("It starts no more runs."), **failures(401, 403, 404, 500, 503)},
 )
 def remove_schedule(path: SchedulePath) -> Response:
     """Runs that it started go on."""

@@ -9,7 +9,7 @@ from pixelbloom.errors import Conflict, NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.web import schedule_schemas as examples
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.run_access import whose
 from pixelbloom.web.schedule_schemas import DeliveryBody, DeliveryPage, DeliveryPath, DeliveryQuery
@@ -23,7 +23,7 @@ webhooks = APIBlueprint(
     abp_tags=[Tag(name="Webhooks", description="What was told to the webhook_url of runs.")],
     abp_security=SECURITY,
 )
-webhooks.before_request(authenticate)
+webhooks.before_request(own_or_scoped("runs"))
 
 _NO_SUCH = "There is no such delivery, or it is not yours."
 
@@ -56,7 +56,7 @@ def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
     "/<delivery_id>/redeliver",
     summary="Tell it again",
     operation_id="redeliver",
-    responses={**success(DeliveryBody, examples.DELIVERY), **failures(401, 404, 409, 500, 503)},
+    responses={**success(DeliveryBody, examples.DELIVERY), **failures(401, 403, 404, 409, 500, 503)},
 )
 def redeliver(path: DeliveryPath) -> dict[str, Any]:
     """Tries a delivery that has ended again, for another day."""

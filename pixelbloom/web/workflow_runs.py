@@ -11,7 +11,7 @@ from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.runs.workflow_service import WorkflowSubmission
 from pixelbloom.web import examples as common
 from pixelbloom.web import workflow_examples as examples
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.run_access import moments, replayed, retried, theirs, whose
@@ -38,7 +38,7 @@ workflow_runs = APIBlueprint(
     abp_tags=[Tag(name="Workflow runs", description="Running workflows, watching and steering them.")],
     abp_security=SECURITY,
 )
-workflow_runs.before_request(authenticate)
+workflow_runs.before_request(own_or_scoped("runs"))
 
 #: How long `execute` waits for the end where nothing is said.
 WAIT_SECONDS = 30
@@ -98,7 +98,7 @@ def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
     "/runs/<run:workflow_run_id>",
     summary="Show a run of a workflow",
     operation_id="getWorkflowRun",
-    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 500, 503)},
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 500, 503)},
 )
 def show_run(path: WorkflowRunPath) -> dict[str, Any]:
     """The run's state, its outputs or error, and each step with its times, attempts and output."""
@@ -109,7 +109,7 @@ def show_run(path: WorkflowRunPath) -> dict[str, Any]:
     "/runs/<run:workflow_run_id>/cancel",
     summary="Cancel a run of a workflow",
     operation_id="cancelWorkflowRun",
-    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 409, 500, 503)},
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
 )
 def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
     """What has not begun is cancelled at once; running steps stop within a second."""
@@ -120,7 +120,7 @@ def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
     "/runs/<run:workflow_run_id>/retry",
     summary="Retry a failed or cancelled run of a workflow",
     operation_id="retryWorkflowRun",
-    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 404, 409, 500, 503)},
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
 )
 def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
     """The same run goes on from the steps that failed or were cancelled; what was done is kept."""
@@ -133,7 +133,7 @@ def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
     operation_id="replayWorkflowRun",
     responses={
         **success(WorkflowReplayResponse, examples.REPLAYED, status=201, description="A new run is kept."),
-        **failures(401, 404, 429, 500, 503),
+        **failures(401, 403, 404, 429, 500, 503),
     },
 )
 def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:

@@ -7,7 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import Forbidden
 from pixelbloom.web import workflow_examples as examples
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.services import services
 from pixelbloom.web.workflow_schemas import (
@@ -26,7 +26,7 @@ workflows = APIBlueprint(
     abp_tags=[Tag(name="Workflows", description="Several steps of several agents, as data.")],
     abp_security=SECURITY,
 )
-workflows.before_request(authenticate)
+workflows.before_request(own_or_scoped("runs"))
 
 
 @workflows.get(
@@ -35,7 +35,7 @@ workflows.before_request(authenticate)
     operation_id="listWorkflows",
     responses={
         **success(WorkflowPage, {"items": [examples.WORKFLOW], "next_cursor": None}),
-        **failures(400, 401, 500, 503),
+        **failures(400, 401, 403, 500, 503),
     },
 )
 def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
     operation_id="getWorkflow",
     responses={
         **success(WorkflowVersions, {**examples.WORKFLOW, "versions": [examples.WORKFLOW]}),
-        **failures(401, 404, 500, 503),
+        **failures(401, 403, 404, 500, 503),
     },
 )
 def show_workflow(path: WorkflowPath) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
+from pixelbloom.auth.principal import SCOPES
 from tests.migrations.test_rls import acting, insert
 
 OWNER, OTHER, ADMIN = uuid4(), uuid4(), uuid4()
@@ -94,6 +95,40 @@ WHO = {
 }
 
 
+#: What a token with a scope can do: nothing but see what is public and its own profile where the scope is empty.
+EVERYBODYS = {"pricing_packages": "r"}
+IDENTITY = {**EVERYBODYS, "user_profiles": "r"}
+RUNS = ("runs", "run_steps", "schedules", "webhook_deliveries", "service_recommendations")
+OWN_RUNS = {**dict.fromkeys(RUNS, "r"), "generated_content": "rd", "workflows": "r"}
+CHIEF = {"app_metadata": {"role": "admin"}}
+SCOPED: dict[str, tuple[dict[str, str], UUID, dict[str, object]]] = {
+    "user, nothing": (IDENTITY, OWNER, {"scope": []}),
+    "user, an empty text": (IDENTITY, OWNER, {"scope": " "}),
+    "user, null": (IDENTITY, OWNER, {"scope": None}),
+    "user, something else": ({**IDENTITY, **OWN_RUNS}, OWNER, {"scope": ["other:read"]}),
+    "user, leads to read": ({**IDENTITY, **OWN_RUNS, "leads": "r"}, OWNER, {"scope": "other:read leads:read"}),
+    "user, the spec's": (
+        {**IDENTITY, **OWN_RUNS, "notifications": "rud"},
+        OWNER,
+        {"scope": ["analytics:read", "notifications:read"]},
+    ),
+    "user, all": (OWN, OWNER, {"scope": list(SCOPES)}),
+    "user, all as a text": (OWN, OWNER, {"scope": " ".join(SCOPES)}),
+    "admin, nothing": (EVERYBODYS, ADMIN, {"scope": [], **CHIEF}),
+    "admin, analytics": (
+        {**EVERYBODYS, "agent_logs": "r", "model_metrics": "r", "workflows": "r"},
+        ADMIN,
+        {"scope": ["analytics:read"], **CHIEF},
+    ),
+    "admin, runs": (
+        {**EVERYBODYS, **dict.fromkeys(OWN_RUNS, "r")},
+        ADMIN,
+        {"scope": ["runs:read"], **CHIEF},
+    ),
+    "admin, all": (ADMINS, ADMIN, {"scope": list(SCOPES), **CHIEF}),
+}
+
+
 @pytest.fixture(scope="module")
 def rows(stack) -> Iterator[psycopg.Connection]:
     with psycopg.connect(stack.database_url, autocommit=True) as db, db.transaction(force_rollback=True):
@@ -150,6 +185,44 @@ def test_a_row_is_reached_by_those_who_may_and_as_they_may(rows: psycopg.Connect
     allowed, role, user, claims = WHO[who]
     with acting(rows, role, user, **claims):
         assert possible(rows, table, role) == allowed.get(table, "")
+
+
+@pytest.mark.parametrize("who", SCOPED)
+@pytest.mark.parametrize("table", ROWS)
+def test_a_scope_limits_a_token_at_every_table(rows: psycopg.Connection, table: str, who: str) -> None:
+    allowed, user, claims = SCOPED[who]
+    with acting(rows, "authenticated", user, **claims):
+        assert possible(rows, table, "authenticated") == allowed.get(table, "")
+
+
+@pytest.mark.parametrize(
+    ("table", "scope"),
+    [("leads", "leads:write"), ("conversations", "conversations:write"), ("messages", "conversations:write")],
+)
+def test_a_row_is_added_only_by_a_token_whose_scope_lets_it(rows: psycopg.Connection, table: str, scope: str) -> None:
+    row = {"user_id": str(OWNER), **ROWS[table], "id": str(uuid4())}
+    readable = ["conversations:read", "leads:read"]
+    with acting(rows, "authenticated", OWNER, scope=[scope, *readable]):
+        insert(rows, table, row)
+    others = [name for name in SCOPES if name != scope]
+    with acting(rows, "authenticated", OWNER, scope=others), pytest.raises(InsufficientPrivilege):
+        insert(rows, table, row)
+
+
+def test_every_table_that_a_signed_in_user_may_read_asks_for_a_scope(rows: psycopg.Connection) -> None:
+    found = rows.execute(
+        """
+        select c.relname from pg_class as c
+        where c.relnamespace = 'public'::regnamespace and c.relkind = 'r'
+            and has_table_privilege('authenticated', c.oid, 'select')
+            and not exists (
+                select from pg_policies as p
+                where p.schemaname = 'public' and p.tablename = c.relname and p.permissive = 'RESTRICTIVE'
+                    and p.cmd in ('SELECT', 'ALL') and p.qual like '%scope%'
+            )
+        """
+    ).fetchall()
+    assert found == []
 
 
 @pytest.mark.parametrize("who", [who for who in WHO if who not in ("service", "user")])

@@ -61,7 +61,7 @@ TABLE_GRANTS = {
 }
 
 #: Functions that somebody beside the backend may call.
-CALLABLE = {("authenticated", "is_admin")}
+CALLABLE = {("authenticated", name) for name in ("is_admin", "has_scope", "has_any_scope")}
 
 
 def test_the_ten_files_of_the_spec_stand_under_their_names() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import structlog
 
 from pixelbloom.auth.principal import Principal
-from pixelbloom.errors import PixelBloomError, Unavailable
+from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime import protocol
+from pixelbloom.web.realtime.admission import admitted
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
@@ -24,8 +25,6 @@ from pixelbloom.web.realtime.sources import Sources
 
 log = structlog.get_logger(__name__)
 
-#: The scope that a channel asks for, where the token is limited to scopes at all.
-SCOPES = {"analytics": "analytics:read", "notifications": "notifications:read"}
 #: Topics left a moment ago, remembered so that what they told is not told again in the flat form.
 LEFT_TOPICS = 32
 
@@ -74,8 +73,6 @@ class Connection:
             socket.push(frame)
         self._early.clear()
         socket.flush()
-        if not self._may_use_channel():
-            self.refuse(f"The token's scope must name {SCOPES[self.channel]}.")
         if self._early_role is not None:
             self.set_profile_role(self._early_role)
 
@@ -251,15 +248,18 @@ class Connection:
         if (principal.kind, principal.user_id) != (self.principal.kind, self.principal.user_id):
             self._say(error("UNAUTHORIZED", "The token is another caller's; open a socket of its own for it."))
             return
+        try:
+            principal = admitted(self.channel, principal)
+        except Unauthenticated as fault:
+            self.refuse(fault.message)
+            return
         with self.hub.turn():
             changed = self.principal.admin != principal.admin
             self.principal = principal
         self._expires_at = principal.expires_at.timestamp()
         expires = datetime.fromtimestamp(self._expires_at, UTC).isoformat().replace("+00:00", "Z")
         self._say({"type": "authenticated", "expires_at": expires})
-        if not self._may_use_channel():
-            self.refuse(f"The token's scope must name {SCOPES[self.channel]}.")
-        elif changed:
+        if changed:
             self._apply_role()
 
     def set_profile_role(self, admin: bool) -> None:
@@ -268,9 +268,10 @@ class Connection:
             if self._socket is None:
                 self._early_role = admin
                 return
-            if self.principal.admin == admin or (self.principal.admin and not self.principal.admin_by_profile):
+            caller = self.principal
+            if caller.admin == admin or caller.own_only or (caller.admin and not caller.admin_by_profile):
                 return
-            self.principal = replace(self.principal, admin=admin, admin_by_profile=admin)
+            self.principal = replace(caller, admin=admin, admin_by_profile=admin)
         self._apply_role()
 
     def _apply_role(self) -> None:
@@ -282,10 +283,6 @@ class Connection:
             for subscription in list(self._subscriptions.values()):
                 self.hub.repair(subscription)
         self._feed.follow(self.principal)
-
-    def _may_use_channel(self) -> bool:
-        scope = SCOPES.get(self.channel)
-        return scope is None or self.principal.has_scope(scope)
 
     def _names_own(self, topic: Topic) -> bool:
         return topic.kind != "user" or self.principal.may_read(topic.id)

@@ -14,6 +14,7 @@ from pixelbloom.config import Settings
 from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
 from pixelbloom.web.origins import allows
+from pixelbloom.web.realtime.admission import admitted
 from pixelbloom.web.realtime.connection import Connection
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
@@ -62,7 +63,7 @@ class Realtime:
             raise Forbidden("Pages of this origin may not connect; CORS_ORIGINS names those that may.")
         offered = subprotocols(upgrade)
         try:
-            principal = self._principal(upgrade, offered)
+            principal = admitted(channel, self._principal(upgrade, offered))
         except PixelBloomError as fault:
             code = COME_BACK if isinstance(fault, Unavailable) else POLICY
             self._turn_away(upgrade, offered, code, fault)
