@@ -4,21 +4,38 @@ Each value is looked up in the environment, then in `.env`, then in what the run
 wrote into its home (`stack.env`, `secrets.env`). An empty value counts as not set.
 """
 
-import base64
-import re
 from collections.abc import Mapping
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from limits import parse_many
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from pixelbloom.errors import ConfigurationError
+from pixelbloom.setting_types import (
+    DatabaseUrl,
+    Duration,
+    HttpUrl,
+    Key,
+    Names,
+    OllamaUrl,
+    Origins,
+    Port,
+    RateLimit,
+    RedisUrl,
+    Secrets,
+    SigningSecret,
+    WebhookSecrets,
+)
+from pixelbloom.textfile import EnvFiles, NotText
 
 #: Written by the local stack into its home; the settings of a running one, and the secrets it keeps.
 STACK_FILE = "stack.env"
@@ -27,92 +44,12 @@ SECRETS_FILE = "secrets.env"
 DEVELOPMENT_USER = UUID("00000000-0000-4000-8000-00000000d0e5")
 
 
-def _parts(url: str) -> SplitResult:
-    try:
-        return urlsplit(url)
-    except ValueError:
-        raise ValueError("is not a URL; write it like https://example.com") from None
-
-
-def _url(*schemes: str) -> AfterValidator:
-    def check(value: str) -> str:
-        parts = _parts(value)
-        if parts.scheme not in schemes:
-            raise ValueError(f"must be a URL that starts with {' or '.join(f'{s}://' for s in schemes)}")
-        if not parts.netloc and not (parts.scheme == "unix" and parts.path):
-            raise ValueError("must name a host, like https://example.com")
-        return value.rstrip("/")
-
-    return AfterValidator(check)
-
-
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-#: HS256 asks for a key as long as its hash: RFC 7518, section 3.2.
-SHORTEST_SECRET_BYTES = 32
-_DURATION = re.compile(r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
-
-
-def _long_enough(value: SecretStr) -> SecretStr:
-    if len(value.get_secret_value().encode("utf-8", "surrogateescape")) < SHORTEST_SECRET_BYTES:
-        raise ValueError(f"is shorter than {SHORTEST_SECRET_BYTES} bytes; `openssl rand -hex 32` makes one")
-    return value
-
-
-def _duration(value: str) -> str:
-    """A duration as Go reads it, which Ollama does; a bare number is seconds."""
-    text = value.strip()
-    if re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII):
-        return f"{text}s"
-    if not _DURATION.fullmatch(text):
-        raise ValueError("must be a duration like 10m, 1h30m or 300s; 0 means not at all, -1 for ever")
-    return text
-
-
-def _origin(values: tuple[str, ...]) -> tuple[str, ...]:
-    for value in values:
-        parts = _parts(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path or parts.query:
-            raise ValueError("must be origins without a path, like https://app.example.com, separated by commas")
-    return values
-
-
-def _rate(value: str) -> str | None:
-    if value.strip().lower() == "off":
-        return None
-    try:
-        parse_many(value)
-    except ValueError:
-        raise ValueError("must be a rate like 6000/minute or 10/minute;100/day, or off") from None
-    return value
-
-
-HttpUrl = Annotated[str, _url("http", "https")]
-RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
-
-
-def _webhook_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
-    for value in values:
-        text = value.get_secret_value().removeprefix("whsec_")
-        try:
-            enough = len(base64.b64decode(text + "=" * (-len(text) % 4), validate=True)) >= 24
-        except ValueError:
-            enough = False
-        if not enough:
-            raise ValueError("must be whsec_ and at least 24 bytes in base64")
-    return values
-
-
-WebhookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_webhook_secrets)]
-RateLimit = Annotated[str | None, AfterValidator(_rate)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_origin)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Secrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split)]
-SigningSecret = Annotated[SecretStr, AfterValidator(_long_enough)]
-Duration = Annotated[str, AfterValidator(_duration)]
+#: Those that `load` reads, the later ones first.
+_files: ContextVar[tuple[Path, ...]] = ContextVar("files", default=())
+#: What `str.strip` takes away, and a byte order mark.
+_AROUND = "".join(
+    chr(code) for code in (*range(0x21), 0x7F, 0x85, 0xA0, *range(0x2000, 0x2010), 0x2028, 0x2029, 0xFEFF)
+)
 
 
 class Settings(BaseSettings):
@@ -134,27 +71,28 @@ class Settings(BaseSettings):
     # Supabase
     supabase_url: HttpUrl | None = None
     supabase_rest_url: HttpUrl | None = None
-    supabase_anon_key: SecretStr | None = None
-    supabase_service_role_key: SecretStr | None = None
+    supabase_anon_key: Key | None = None
+    supabase_service_role_key: Key | None = None
     supabase_jwt_secret: SigningSecret | None = None
     api_jwt_secret: SigningSecret | None = None
-    database_url: SecretStr | None = None
+    database_url: DatabaseUrl | None = None
     role_seconds: float = Field(30, ge=0.1, le=3600)
 
-    # The command line's way to the API
+    # The command line, and its way to the API
+    pixelbloom_debug: bool = False
     api_url: HttpUrl | None = None
-    pixelbloom_token: SecretStr | None = None
+    pixelbloom_token: Key | None = None
 
     # Redis
     redis_url: RedisUrl | None = None
 
     # Models
-    ollama_host: HttpUrl = "http://localhost:11434"
+    ollama_host: OllamaUrl = "http://localhost:11434"
     ollama_model: str | None = None
     ollama_temperature: float = Field(0.7, ge=0, le=2)
     ollama_keep_alive: Duration = "10m"
     model_timeout: float = Field(60, gt=0, le=3600)
-    huggingface_api_key: SecretStr | None = None
+    huggingface_api_key: Key | None = None
     huggingface_model: str = "meta-llama/Llama-3.1-8B-Instruct"
     huggingface_base_url: HttpUrl = "https://router.huggingface.co/v1"
 
@@ -180,7 +118,7 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(0, ge=0, le=10)
 
     # Stripe
-    stripe_api_key: SecretStr | None = None
+    stripe_api_key: Key | None = None
     stripe_webhook_secret: Secrets = ()
     stripe_price_id: str | None = None
     stripe_extra_price_ids: Names = ()
@@ -194,13 +132,25 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003  (the library's signature)
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (it reads UTF-8 only)
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003  (the library's signature)
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, dotenv_settings
+        return init_settings, env_settings, EnvFiles(settings_cls, _files.get())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _stripped(cls, values: Any) -> Any:
+        """Texts without the blanks around them; a blank one is not set."""
+        if not isinstance(values, dict):
+            return values
+        texts = {
+            name: value.strip(_AROUND) if isinstance(value, str) and name in cls.model_fields else value
+            for name, value in values.items()
+        }
+        return {name: value for name, value in texts.items() if value != ""}
 
     def require(self, name: str) -> str:
         """The value of a setting that this process cannot do without.
@@ -221,18 +171,27 @@ def load(*, home_files: bool = True, overrides: Mapping[str, object] | None = No
     `home_files=False` leaves out what a running local stack wrote: `pixelbloom up` itself reads so.
     """
     try:
-        here = Settings(_env_file=".env", **(overrides or {}))  # type: ignore[arg-type]
+        here = _read((Path(".env"),), overrides)
         if not home_files:
             return here
         home = here.pixelbloom_home
         # The home's keys are those of its own Postgres: beside another Supabase they would be wrong.
         keys = () if here.supabase_url else (home / SECRETS_FILE,)
-        files = (*keys, home / STACK_FILE, Path(".env"))
-        return Settings(_env_file=files, **(overrides or {}))  # type: ignore[arg-type]
+        return _read((*keys, home / STACK_FILE, Path(".env")), overrides)
+    except NotText as error:
+        raise ConfigurationError(str(error)) from None
     except ValidationError as error:
         faults = error.errors(include_url=False, include_input=False)
         said = "; ".join(f"{str(fault['loc'][0]).upper()} {_in_words(fault)}" for fault in faults)
         raise ConfigurationError(f"wrong setting: {said}") from None
+
+
+def _read(files: tuple[Path, ...], overrides: Mapping[str, object] | None) -> Settings:
+    token = _files.set(files)
+    try:
+        return Settings(**(overrides or {}))  # type: ignore[arg-type]
+    finally:
+        _files.reset(token)
 
 
 def _in_words(fault: ErrorDetails) -> str:

@@ -5,12 +5,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from dotenv import dotenv_values
+from pixelbloom.textfile import env_values
 
 
 def read(path: Path) -> dict[str, str]:
-    """The file's values; none where there is no file."""
-    return {name: value for name, value in dotenv_values(path, interpolate=False).items() if value}
+    """The file's values; none where there is no file. Raises NotText, whose message names the file."""
+    if not path.exists():
+        return {}
+    return {name: value for name, value in env_values(path, interpolate=False).items() if value}
 
 
 def write(path: Path, values: Mapping[str, str]) -> None:

@@ -105,7 +105,7 @@ def test_a_time_to_keep_a_model_is_a_duration_of_go_or_a_number_of_seconds(
         ("OLLAMA_TEMPERATURE", "hot", "OLLAMA_TEMPERATURE must be a number"),
         ("MODEL_TIMEOUT", "0", "MODEL_TIMEOUT must be more than 0"),
         ("LOG_FORMAT", "xml", "LOG_FORMAT must be auto, json or pretty"),
-        ("OLLAMA_HOST", "http://[", "OLLAMA_HOST is not a URL; write it like https://example.com"),
+        ("OLLAMA_HOST", "http://[", "OLLAMA_HOST is not a URL; write it like http://localhost:11434"),
         (
             "CORS_ORIGINS",
             "hunter2",

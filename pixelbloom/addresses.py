@@ -1,0 +1,75 @@
+"""Addresses of servers in the forms that their own tools take."""
+
+import ipaddress
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+
+OLLAMA_PORT = 11434
+#: Addresses to listen on; a client asks this machine.
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (replaced, not listened on)
+#: libpq's own, which `PQconninfoParse` takes beside its options.
+_URL_ONLY = {"ssl"}
+#: A misspelt one of these must not be dropped: the connection would be less safe than was meant.
+_SECURITY = ("ssl", "tls", "auth", "channel", "require", "gss", "pass", "sni")
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a URL's host is this machine, whatever proxies the environment names."""
+    if not host:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def ollama_url(text: str) -> str:
+    """OLLAMA_HOST as a URL. `127.0.0.1:11434`, `0.0.0.0`, `:11434` and `host/path` mean http on Ollama's own port.
+
+    Raises ValueError, whose message has no subject.
+    """
+    text = text.strip().strip("\"'").strip()
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "http", text
+        if _is_ipv6(rest):
+            rest = f"[{rest}]"
+    try:
+        parts = urlsplit(f"{scheme}://{rest}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("is not a URL; write it like http://localhost:11434") from None
+    if separator and not host:
+        raise ValueError("must name a host, like http://localhost:11434")
+    if port is None and not separator:
+        port = OLLAMA_PORT
+    host = _ANY.get(host, host) or "127.0.0.1"
+    host = f"[{host}]" if ":" in host else host
+    user, at, _ = parts.netloc.rpartition("@")
+    return f"{scheme.lower()}://{user}{at}{host}{'' if port is None else f':{port}'}{parts.path.rstrip('/')}"
+
+
+def libpq_url(text: str) -> str:
+    """A database's URL without the parameters that other clients read and libpq refuses, such as `pgbouncer=true`.
+
+    Raises ValueError, whose message has no subject, for an unknown one whose name speaks of security.
+    """
+    if not text.startswith(("postgres://", "postgresql://")) or "?" not in text:
+        return text
+    from psycopg.pq import Conninfo
+
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()} | _URL_ONLY
+    parts = urlsplit(text)
+    kept = []
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in known:
+            kept.append(f"{quote(name, safe='')}={quote(value, safe='')}")
+        elif name.lower().startswith(_SECURITY):
+            raise ValueError(f"has the parameter {name[:40]}, which PostgreSQL's clients do not know")
+    return urlunsplit(parts._replace(query="&".join(kept)))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text).version == 6
+    except ValueError:
+        return False
