@@ -1,18 +1,37 @@
 """The agents worker runs the steps of runs: `celery -A workers.agents worker -n agents@%h`."""
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
-from celery.signals import worker_shutting_down
+import click
+from celery.signals import celeryd_init, worker_shutdown, worker_shutting_down
 
 from pixelbloom.startup import required_settings
 from pixelbloom.tasks.services import services
 from workers.role import role
 
-#: Steps that end within this many seconds of the signal to stop may end; the others go to another worker.
 GRACE_SECONDS = 6.0
+GRACE = click.Option(
+    ["--stop-grace"],
+    type=click.FloatRange(min=0),
+    default=GRACE_SECONDS,
+    show_default=True,
+    help="Seconds after the signal to stop in which running steps may end; the others go to another worker.",
+)
+#: For the messages of steps that were handed back last.
+FLUSH_SECONDS = 2.0
 
 app = role("agents", concurrency=required_settings().agent_concurrency)
+app.user_options["worker"].add(GRACE)
+_grace = GRACE_SECONDS
+
+
+@celeryd_init.connect
+def read_options(options: Mapping[str, Any], **_: Any) -> None:
+    """Take the options of the command line."""
+    global _grace
+    _grace = options.get("stop_grace", GRACE_SECONDS)
 
 
 @worker_shutting_down.connect
@@ -21,6 +40,12 @@ def hand_back(**_: Any) -> None:
 
     Celery's own soft shutdown cannot do it: its threads pool has no way to end a task.
     """
-    timer = threading.Timer(GRACE_SECONDS, services().leases.stop_all)
+    timer = threading.Timer(_grace, services().leases.stop_all)
     timer.daemon = True
     timer.start()
+
+
+@worker_shutdown.connect
+def send_the_rest(**_: Any) -> None:
+    """Hand the steps that were given back to the broker now; otherwise the sweep finds them some seconds later."""
+    services().dispatcher.flush(FLUSH_SECONDS)

@@ -104,8 +104,9 @@ class TokenEmitter:
 
     `token` and `restart` only take note; sending is another thread's work, so a Redis that is slow or gone
     neither fails nor delays the step. A message is sent again as it was until Redis has confirmed it, so that
-    a lost answer tells nothing twice. `progress_of` estimates the run's progress (0 to 1) from the tokens of
-    this attempt so far, `rev` is the run's revision when the step was claimed.
+    a lost answer tells nothing twice. `execution` grows each time that the step begins anew, also where it goes on
+    with the same attempt after a restart of its worker. `progress_of` estimates the run's progress (0 to 1) from the
+    tokens of this execution so far, `rev` is the run's revision when the step was claimed.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class TokenEmitter:
         *,
         run_id: UUID,
         step: str,
-        attempt: int,
+        execution: int,
         progress_of: Callable[[int], float] = lambda _: 0.0,
         status: str = "running",
         rev: int = 0,
@@ -125,12 +126,12 @@ class TokenEmitter:
         self._rev = rev
         self._progress_of = progress_of
         self._lock = threading.Lock()
-        self._generation = attempt * GENERATIONS
+        self._generation = execution * GENERATIONS
         self._buffer: list[str] = []
         self._waiting_characters = 0
         self._offset = 0
         self._tokens = 0
-        self._reset_due = attempt > 1
+        self._reset_due = execution > 1
         self._inflight: RunDelta | None = None
         self._last_sent = 0.0
         self._hurry = False

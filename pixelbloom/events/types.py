@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-#: A step's attempt n streams as generation n * GENERATIONS, and the next number each time it begins anew.
+#: A step's execution n (the token of its lease) streams as generation n * GENERATIONS, and the next number each time it
+#: begins anew.
 GENERATIONS = 1_000
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
@@ -120,5 +121,5 @@ class RunDelta:
 
     @property
     def again(self) -> bool:
-        """Whether the step was tried before."""
+        """Whether the step was begun before."""
         return self.generation >= 2 * GENERATIONS

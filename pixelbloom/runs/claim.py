@@ -90,14 +90,18 @@ class Claim:
             raise StepRejected(f"The inputs of the map's items are larger than {MAX_ITEMS_BYTES // 1024} KiB together.")
         return ending
 
-    def failed(self, message: str, code: str, *, retryable: bool, at_once: bool = False) -> Ending:
+    def handed_back(self, message: str, code: str) -> Ending:
+        """This worker is being stopped: another one takes the step over, and no attempt is used up."""
+        return {"what": "handed_back", "error": message, "error_code": code}
+
+    def failed(self, message: str, code: str, *, retryable: bool) -> Ending:
         """The attempt brought no result."""
         return {
             "what": "failed",
             "error": message,
             "error_code": code,
             "retryable": retryable,
-            "backoff_seconds": 0 if at_once else backoff(self.backoff_seconds, self.attempt),
+            "backoff_seconds": backoff(self.backoff_seconds, self.attempt),
         }
 
 

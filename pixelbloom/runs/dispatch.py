@@ -39,6 +39,7 @@ class Dispatcher:
         self._stops: list[str] = []
         self._tasks: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=MAX_PENDING)
         self._wake = threading.Condition()
+        self._busy = False
         self._thread: threading.Thread | None = None
         self._pid = 0
 
@@ -72,12 +73,18 @@ class Dispatcher:
             self._tasks.append((task, args))
             self._woken()
 
+    def flush(self, timeout: float) -> bool:
+        """Wait until everything was sent, for at most `timeout` seconds. Returns whether it was."""
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._busy, timeout)
+
     def _woken(self) -> None:
+        self._busy = True
         if self._thread is None or self._pid != os.getpid():
             self._pid = os.getpid()
             self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
             self._thread.start()
-        self._wake.notify()
+        self._wake.notify_all()
 
     def _run(self) -> None:
         backoff = 0.1
@@ -86,6 +93,8 @@ class Dispatcher:
                 while True:
                     with self._wake:
                         while not (self._pending or self._updates or self._stops or self._tasks):
+                            self._busy = False
+                            self._wake.notify_all()
                             self._wake.wait()
                         updates, self._updates = self._updates, []
                         stops, self._stops = self._stops, []

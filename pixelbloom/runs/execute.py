@@ -61,7 +61,8 @@ class StepExecutor:
         """Execute the step if it is still to be done.
 
         Answers what the step became ("completed", "skipped", "waiting", "expanded", "failed", "continued", "retried",
-        "cancelled"), or why this call did nothing ("done", "over", "leased", "not_ready", "gone", "already", "stale").
+        "handed_back", "cancelled"), or why this call did nothing ("done", "over", "leased", "not_ready", "gone",
+        "already", "stale").
         Raises Unavailable when the database stays away; the sweep then finds the step.
         """
         word = uuid4().hex
@@ -79,9 +80,10 @@ class StepExecutor:
         try:
             rendered = render(claim)
             return rendered if isinstance(rendered, dict) else self._run_agent(claim, rendered.input)
+        except WorkerStopping as error:
+            return claim.handed_back(error.message, error.code)
         except StepError as error:
-            handed_back = isinstance(error, WorkerStopping)
-            return claim.failed(error.message, error.code, retryable=error.retryable, at_once=handed_back)
+            return claim.failed(error.message, error.code, retryable=error.retryable)
         except InvalidInput as error:
             return claim.failed(error.message, error.code, retryable=False)
         except PixelBloomError as error:
@@ -100,25 +102,27 @@ class StepExecutor:
                 self._publisher,
                 run_id=claim.run_id,
                 step=claim.key,
-                attempt=claim.attempt,
+                execution=claim.token,
                 rev=claim.update["rev"],
                 progress_of=lambda tokens: claim.progress + claim.share * min(0.95, 0.05 + tokens / agent.max_tokens),
             ) as stream,
         ):
-            outcome = agent.run(
-                input,
-                AgentContext(
-                    run_id=claim.run_id,
-                    step=claim.key,
-                    attempt=claim.attempt,
-                    user_id=claim.user_id,
-                    models=self._models,
-                    control=control,
-                    stream=stream,
-                    leads=self._leads_of(claim.user_id),
-                    conversations=self._conversations_of(claim.user_id),
-                ),
+            context = AgentContext(
+                run_id=claim.run_id,
+                step=claim.key,
+                attempt=claim.attempt,
+                user_id=claim.user_id,
+                models=self._models,
+                control=control,
+                stream=stream,
+                leads=self._leads_of(claim.user_id),
+                conversations=self._conversations_of(claim.user_id),
             )
+            try:
+                outcome = agent.run(input, context)
+            except Exception:
+                control.check()  # where it was ended from outside, that is the reason, whatever the agent made of it
+                raise
         return claim.completed(outcome, input)
 
     def _finish(self, claim: Claim, ending: Ending) -> str:
@@ -134,7 +138,9 @@ class StepExecutor:
             return str(answer["outcome"])
         self._tell(answer["update"])
         status, became = answer["update"]["status"], answer["became"]
-        if ending["what"] != "failed":
+        if ending["what"] == "handed_back":
+            log.info("step_handed_back", became=became, run_status=status)
+        elif ending["what"] != "failed":
             log.info("step_ended", what=became, provider=ending.get("provider"), run_status=status)
         else:
             log.warning("step_failed", code=ending["error_code"], reason=ending["error"], run_status=status)

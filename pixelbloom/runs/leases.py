@@ -51,6 +51,7 @@ class LeaseKeeper:
         self._lock = threading.Lock()
         self._held = threading.Event()
         self._thread: threading.Thread | None = None
+        self._stopping = False
 
     @contextmanager
     def hold(self, lease: Lease) -> Iterator[None]:
@@ -61,6 +62,8 @@ class LeaseKeeper:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
                 self._thread.start()
+        if self._stopping:
+            _stop(lease)
         try:
             yield
         finally:
@@ -77,9 +80,10 @@ class LeaseKeeper:
         return len(mine)
 
     def stop_all(self) -> None:
-        """Make every step in hand give up, so that another worker can take it."""
+        """Make every step in hand, and each that begins from now on, give up, so that another worker can take it."""
+        self._stopping = True
         for lease in self._snapshot():
-            lease.control.stop(WorkerStopping("The worker was stopped; the step goes to another one."))
+            _stop(lease)
 
     def _snapshot(self) -> list[Lease]:
         with self._lock:
@@ -114,3 +118,7 @@ class LeaseKeeper:
                 lease.control.stop(StepCancelled("The run was cancelled."))
             elif not answer["held"]:
                 lease.control.stop(StepCancelled("Another worker has this step now."))
+
+
+def _stop(lease: Lease) -> None:
+    lease.control.stop(WorkerStopping("The worker was stopped; the step goes to another one."))

@@ -101,6 +101,11 @@ create table public.run_steps (
     -- The attempt after which it fails; a retry by a person moves it on by attempts_allowed.
     max_attempts integer not null default 5 check (max_attempts > 0),
     attempts_allowed integer not null default 5 check (attempts_allowed between 1 and 100),
+    -- How often a worker gave the step back when it was stopped, or lost it when it died. The agent did not fail then,
+    -- so no attempt is used up: attempt is lease_token less interruptions.
+    interruptions integer not null default 0,
+    -- The interruption that fails the step; a retry by a person moves it on by a hundred.
+    max_interruptions integer not null default 100 check (max_interruptions > 0),
     backoff_seconds double precision not null default 1 check (backoff_seconds between 0 and 3600),
     timeout_seconds double precision not null default 300 check (timeout_seconds > 0),
     lease_owner text,

@@ -55,7 +55,7 @@ begin
             if s.status = 'pending' then
                 update public.run_steps set
                     status = 'running',
-                    attempt = attempt + 1,
+                    attempt = lease_token + 1 - interruptions,
                     published_at = coalesce(published_at, clock_timestamp()),
                     lease_owner = v_owner,
                     lease_token = lease_token + 1,
@@ -233,14 +233,36 @@ end
 $$;
 
 -- Record how an attempt ended. An attempt that may be repeated goes back to pending with a backoff; past the limit, or
--- where repeating cannot help, the step fails. Shared by finish_steps and the sweep; the caller holds the run's lock.
+-- where repeating cannot help, the step fails. An attempt that was interrupted, because its worker stopped or died,
+-- goes back to pending and is not counted, up to a limit of its own. Shared by finish_steps and the sweep; the caller
+-- holds the run's lock.
 create function public.end_attempt(
-    p_run_id uuid, p_key text, p_error text, p_error_code text, p_retryable boolean, p_backoff_seconds double precision
+    p_run_id uuid,
+    p_key text,
+    p_error text,
+    p_error_code text,
+    p_retryable boolean,
+    p_interrupted boolean,
+    p_backoff_seconds double precision
 ) returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+    v_interruptions integer;
+    v_max integer;
 begin
+    select interruptions + p_interrupted::integer, max_interruptions into v_interruptions, v_max
+    from public.run_steps where run_id = p_run_id and key = p_key;
+    if p_interrupted and v_interruptions >= v_max then
+        p_interrupted := false;
+        p_retryable := false;
+        p_error := format(
+            'The step was interrupted %s times because its worker stopped or died. Read the logs of the agents workers '
+            'for the reason, then retry the run.', v_interruptions
+        );
+        p_error_code := 'TOO_MANY_INTERRUPTIONS';
+    end if;
     update public.run_steps as s set
         status = t.status,
         finished_at = case when t.status = 'pending' then null else clock_timestamp() end,
@@ -248,6 +270,7 @@ begin
         lease_expires_at = null,
         deadline_at = null,
         published_at = null,
+        interruptions = v_interruptions,
         available_at = clock_timestamp() + make_interval(secs => p_backoff_seconds),
         error = left(p_error, 4000),
         error_code = p_error_code,
@@ -261,7 +284,7 @@ begin
         select
             case
                 when r.cancel_requested_at is not null then 'cancelled'
-                when p_retryable and o.attempt < o.max_attempts then 'pending'
+                when p_interrupted or p_retryable and o.attempt < o.max_attempts then 'pending'
                 else 'failed'
             end as status
         from public.run_steps as o
@@ -304,7 +327,8 @@ $$;
 
 -- Record how steps ended; only the holder of the lease may. A run's next steps become ready in the same transaction,
 -- and the lanes' next steps are admitted. What an item says happened: "completed" with an output; "skipped"; "waiting"
--- for a person, with a message and a deadline; "expanded" into the items of a map; else it failed.
+-- for a person, with a message and a deadline; "expanded" into the items of a map; "handed_back" by a worker that is
+-- being stopped; else it failed.
 -- Each item ends as recorded, already (the same call again) or stale; a recorded one tells what the step became.
 create function public.finish_steps(p_items jsonb, p_lane_limit integer) returns jsonb
 language plpgsql
@@ -369,6 +393,7 @@ begin
                 s.run_id, s.key, coalesce(v_item ->> 'error', 'The run was cancelled.'),
                 coalesce(v_item ->> 'error_code', 'CANCELLED'),
                 coalesce((v_item ->> 'retryable')::boolean, false),
+                v_what = 'handed_back',
                 coalesce((v_item ->> 'backoff_seconds')::double precision, 0)
             );
         end if;
@@ -379,6 +404,7 @@ begin
             'outcome', 'recorded',
             'became', (
                 select case
+                    when n.status = 'pending' and v_what = 'handed_back' then 'handed_back'
                     when n.status = 'pending' then 'retried'
                     when n.status = 'running' then 'expanded'
                     when n.status = 'failed' and n.on_error = 'continue' then 'continued'
@@ -444,7 +470,11 @@ begin
             when new.status = 'pending' or new.provider = 'fallback' then 'warning'
             else 'info'
         end,
-        case new.status when 'pending' then 'step_retried' else 'step_' || new.status end,
+        case
+            when new.status <> 'pending' then 'step_' || new.status
+            when new.interruptions > old.interruptions then 'step_interrupted'
+            else 'step_retried'
+        end,
         jsonb_strip_nulls(jsonb_build_object(
             'step', new.key,
             'attempt', new.attempt,
@@ -487,7 +517,7 @@ public.step_context(public.runs, text[]),
 public.claim_steps(jsonb, text, double precision),
 public.step_ended(uuid, text, boolean),
 public.settle_run(uuid),
-public.end_attempt(uuid, text, text, text, boolean, double precision),
+public.end_attempt(uuid, text, text, text, boolean, boolean, double precision),
 public.expand_map(public.run_steps, jsonb),
 public.finish_steps(jsonb, integer),
 public.renew_leases(jsonb, double precision)
@@ -498,7 +528,7 @@ public.step_context(public.runs, text[]),
 public.claim_steps(jsonb, text, double precision),
 public.step_ended(uuid, text, boolean),
 public.settle_run(uuid),
-public.end_attempt(uuid, text, text, text, boolean, double precision),
+public.end_attempt(uuid, text, text, text, boolean, boolean, double precision),
 public.expand_map(public.run_steps, jsonb),
 public.finish_steps(jsonb, integer),
 public.renew_leases(jsonb, double precision)

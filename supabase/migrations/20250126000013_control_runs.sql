@@ -66,6 +66,7 @@ begin
             published_at = null,
             available_at = clock_timestamp(),
             max_attempts = s.attempt + s.attempts_allowed,
+            max_interruptions = s.interruptions + 100,
             output = null,
             error = null,
             error_code = null

@@ -29,7 +29,7 @@ def publisher(server: OwnRedis) -> Publisher:
 
 
 def emitter(publisher: Publisher, run: SomeRun, attempt: int = 1, **options: Any) -> TokenEmitter:
-    return TokenEmitter(publisher, run_id=run.id, step="lead_agent", attempt=attempt, **options)
+    return TokenEmitter(publisher, run_id=run.id, step="lead_agent", execution=attempt, **options)
 
 
 def deltas(server: OwnRedis, run: SomeRun) -> list[dict[str, Any]]:

@@ -140,7 +140,7 @@ class RunMachine(RuleBasedStateMachine):
             self.strays += 1
 
     @precondition(lambda self: self.held)
-    @rule(data=st.data(), what=st.sampled_from(["completed", "skipped", "failed", "fatal"]))
+    @rule(data=st.data(), what=st.sampled_from(["completed", "skipped", "failed", "fatal", "handed_back"]))
     def finish(self, data: st.DataObject, what: str) -> None:
         self.end(self.held.pop(data.draw(st.integers(0, len(self.held) - 1))), what)
 
@@ -211,6 +211,10 @@ class RunMachine(RuleBasedStateMachine):
                     fine = s["status"] in ("completed", "skipped") or s["on_error"] == "continue"
                     assert fine, f"{s['key']} is {s['status']}"
             for s in steps:
+                if s["status"] in ("running", "waiting", "completed"):
+                    assert s["attempt"] == s["lease_token"] - s["interruptions"]
+                own = [e for e in s["errors"] if e["code"] not in ("WORKER_LOST", "WORKER_STOPPING")]
+                assert s["attempt"] <= 1 + len(own) + run["retries"], "an interruption used up an attempt"
                 if s["status"] == "running" and s["lease_expires_at"] is None:
                     assert s["kind"] == "map"
                 if s["status"] in ("running", "waiting", "completed", "skipped"):
@@ -287,6 +291,8 @@ class RunMachine(RuleBasedStateMachine):
             item |= {"what": "waiting", "input": {"message": "may I?", "approvers": "owner"}}
         elif what == "completed":
             item |= {"output": {"by": held.token}, "provider": "fallback"}
+        elif what == "handed_back":
+            item |= {"error": "the worker stops", "error_code": "WORKER_STOPPING"}
         elif what in ("failed", "fatal"):
             item |= {"what": "failed", "error": "it broke", "error_code": "X", "retryable": what == "failed"}
         [answer] = self.call("finish_steps", [item], LANE_LIMIT)["items"]

@@ -189,6 +189,92 @@ def test_an_attempt_that_cannot_be_mended_fails_the_run_at_once(store: RunStore,
     assert store.get(run_id)["status"] == "failed"
 
 
+def handing_back(run_id: UUID, token: int) -> dict[str, Any]:
+    return ending(run_id, token, what="handed_back", error="the worker stops", error_code="WORKER_STOPPING")
+
+
+def test_a_step_that_is_handed_back_uses_up_no_attempt_and_is_published_at_once(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    run_id = submit(store)
+    for token in range(1, 21):
+        answer = claim(store, run_id)
+        assert (answer["token"], answer["attempt"]) == (token, 1)
+        ended = store.finish(handing_back(run_id, token))
+        assert (ended["outcome"], ended["became"]) == ("recorded", "handed_back")
+        assert [p["run_id"] for p in ended["publish"]] == [str(run_id)]
+        assert store.finish(handing_back(run_id, token))["outcome"] == "stale"
+        row = store.get(run_id)
+        assert (row["status"], row["run_steps"][0]["attempt"]) == ("running", 1)
+    # Its own failures count as before, and hand-backs between them do not.
+    for attempt in (1, 2, 3, 4, 5):
+        store.finish(handing_back(run_id, claim(store, run_id)["token"]))
+        answer = claim(store, run_id)
+        assert answer["attempt"] == attempt
+        store.finish(failing(run_id, answer["token"]))
+    row = store.get(run_id)
+    assert (row["status"], row["error_code"], row["attempts"]) == ("failed", "BROKEN", 5)
+    assert clean.execute(
+        "select event, count(*) from public.agent_logs where run_id = %s group by 1 order by 1", (run_id,)
+    ).fetchall() == [("step_failed", 1), ("step_interrupted", 25), ("step_retried", 4)]
+
+
+def test_a_lost_lease_uses_up_no_attempt_and_waits_longer_each_time(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = UUID(store.create(a_run(steps=[{**a_run()["steps"][0], "max_attempts": 1}]))["id"])
+    for loss in range(12):
+        answer = claim(store, run_id)
+        assert (answer["outcome"], answer["attempt"]) == ("claimed", 1)
+        expire(clean)
+        assert sweep(store, clean)["expired"] == 1
+        [(wait,)] = clean.execute(
+            "select extract(epoch from available_at - clock_timestamp())::float8 from public.run_steps"
+        ).fetchall()
+        longest = min(2**loss, 300)
+        assert longest / 2 - 10 < wait <= longest
+        clean.execute("update public.run_steps set available_at = clock_timestamp()")
+    assert store.finish(ending(run_id, claim(store, run_id)["token"]))["outcome"] == "recorded"
+    row = store.get(run_id)
+    assert (row["status"], row["attempts"], row["run_steps"][0]["attempt"]) == ("completed", 1, 1)
+
+
+@pytest.mark.parametrize("how", ["handed back", "lost"])
+def test_a_step_that_is_interrupted_a_hundred_times_fails_until_a_person_retries_it(
+    store: RunStore, clean: psycopg.Connection, how: str
+) -> None:
+    run_id = submit(store)
+
+    def interrupt() -> None:
+        token = claim(store, run_id)["token"]
+        if how == "lost":
+            expire(clean)
+            sweep(store, clean)
+        else:
+            store.finish(handing_back(run_id, token))
+        clean.execute("update public.run_steps set available_at = clock_timestamp()")
+
+    for _ in range(99):
+        interrupt()
+    assert store.get(run_id)["status"] == "running"
+    interrupt()
+    row = store.get(run_id)
+    assert (row["status"], row["error_code"], row["attempts"]) == ("failed", "TOO_MANY_INTERRUPTIONS", 1)
+    assert "100 times" in row["error"]
+    store.retry([run_id])
+    interrupt()
+    assert store.get(run_id)["status"] == "running"
+    assert store.finish(ending(run_id, claim(store, run_id)["token"]))["became"] == "completed"
+
+
+def test_a_cancelled_run_is_over_when_its_worker_hands_the_step_back(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    run_id = submit(store)
+    token = claim(store, run_id)["token"]
+    store.cancel(run_id)
+    assert store.finish(handing_back(run_id, token))["became"] == "cancelled"
+    assert store.get(run_id)["status"] == "cancelled"
+
+
 def test_a_retry_waits_for_its_backoff(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     store.finish({**failing(run_id, claim(store, run_id)["token"]), "backoff_seconds": 600})
