@@ -21,6 +21,9 @@ class PixelBloomError(Exception):
     code = "INTERNAL"
 
     def __init__(self, message: str) -> None:
+        # Some end with a sentence of somebody else's, which has its own full stop.
+        if message.endswith("..") and not message.endswith("..."):
+            message = message[:-1]
         super().__init__(message)
         self.message = message
 

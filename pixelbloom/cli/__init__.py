@@ -2,12 +2,16 @@
 
 import importlib
 import sys
+import traceback
 from collections.abc import Sequence
 
 import typer
 
 #: Each exposes `register(app)`. `up` and `token` must not wait for what the others import, nor fail with it.
 MODULES = ("up", "migrate", "seed", "env", "reset", "doctor", "token", "invoke", "runs", "workflows", "payments")
+
+#: The exit code after an error that nobody expected, as sysexits.h has it.
+UNEXPECTED = 70
 
 
 def build() -> typer.Typer:
@@ -25,5 +29,33 @@ def build() -> typer.Typer:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run a command line; exits with its code."""
-    build()(args=list(sys.argv[1:] if argv is None else argv), prog_name="pixelbloom")
+    """Run a command line; exits with its code.
+
+    An unexpected error ends as one line. Its own words are not printed, nor any value: they may hold a token.
+    """
+    try:
+        build()(args=list(sys.argv[1:] if argv is None else argv), prog_name="pixelbloom")
+    except Exception as error:
+        print(unexpected(error, stack=_debugging()), file=sys.stderr, flush=True)
+        raise SystemExit(UNEXPECTED) from None
+
+
+def unexpected(error: BaseException, *, stack: bool) -> str:
+    """What is printed of an error that nobody expected: its type, and with `stack` the lines of code it came by."""
+    lines = []
+    cause: BaseException | None = error
+    while stack and cause is not None:
+        lines += [f"{type(cause).__name__}\n", *traceback.format_tb(cause.__traceback__)]
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    advice = "please report it with these lines" if stack else "PIXELBLOOM_DEBUG=true shows where it happened"
+    return f"{''.join(lines)}An unexpected error ({type(error).__name__}): {advice}."
+
+
+def _debugging() -> bool:
+    from pixelbloom.config import load
+    from pixelbloom.errors import ConfigurationError
+
+    try:
+        return load().pixelbloom_debug
+    except ConfigurationError:
+        return False

@@ -10,6 +10,7 @@ import httpx
 import psycopg
 import redis
 
+from pixelbloom.addresses import is_loopback
 from pixelbloom.cli.connect import api_address
 from pixelbloom.config import Settings
 from pixelbloom.models.health import huggingface_status, ollama_status
@@ -223,8 +224,11 @@ def stripe(settings: Settings) -> Finding:
     if settings.stripe_api_key is None:
         return off("STRIPE_API_KEY is not set; payments answer 503", "set it to a key from the Stripe dashboard")
     key = settings.stripe_api_key.get_secret_value()
+    local = is_loopback(urlsplit(settings.stripe_api_base).hostname)
     try:
-        response = httpx.get(f"{settings.stripe_api_base}/v1/balance", auth=(key, ""), timeout=TIMEOUT)
+        response = httpx.get(
+            f"{settings.stripe_api_base}/v1/balance", auth=(key, ""), timeout=TIMEOUT, trust_env=not local
+        )
     except (httpx.HTTPError, httpx.InvalidURL):
         return warning(f"no answer at {shown(settings.stripe_api_base)}", "check the network and STRIPE_API_BASE")
     mode = "live" if "_live_" in key else "test" if "_test_" in key else "unknown"

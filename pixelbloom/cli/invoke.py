@@ -1,17 +1,15 @@
 """`pixelbloom invoke`: submit an agent run, and watch it."""
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
 from pixelbloom.cli.connect import connect, parse_uuid
+from pixelbloom.cli.documents import read_object, read_stdin, read_text
 from pixelbloom.cli.output import reported, result, say
 from pixelbloom.cli.watch import watch_run
-from pixelbloom.errors import InvalidInput
 
 ApiUrl = Annotated[str | None, typer.Option("--api-url", help="The API's address. [default: API_URL, or PORT here]")]
 TokenOption = Annotated[
@@ -50,31 +48,8 @@ def invoke(
 
 def read_input(source: str) -> dict[str, Any]:
     """The JSON object that `--input` means. Raises InvalidInput, on one line."""
-    try:
-        if source == "-":
-            text = sys.stdin.read()
-        elif source.startswith("@"):
-            text = Path(source[1:]).read_text(encoding="utf-8")
-        else:
-            text = source
-        value = json.loads(text, parse_constant=_no_constant)
-    except OSError as error:
-        raise InvalidInput(f"--input {source}: cannot read the file ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InvalidInput(f"--input {source}: is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise InvalidInput(
-            f"--input is not JSON: {error.msg.removesuffix(' starting at')} (line {error.lineno}, column {error.colno})"
-            + ("" if source == "-" or source.startswith("@") else "; pass a file as @FILE")
-        ) from None
-    except RecursionError:
-        raise InvalidInput("--input is nested too deeply") from None
-    except ValueError:
-        raise InvalidInput("--input has a number with too many digits") from None
-    if not isinstance(value, dict):
-        raise InvalidInput('--input is not a JSON object; write it like {"query": "..."}')
-    return value
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise InvalidInput(f"--input has a number that JSON cannot carry: {name} is not JSON")
+    if source == "-":
+        return read_object(read_stdin("--input -"), "--input")
+    if source.startswith("@"):
+        return read_object(read_text(Path(source[1:]), f"--input {source}"), f"--input {source}")
+    return read_object(source, "--input", hint="; pass a file as @FILE")

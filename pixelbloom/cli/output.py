@@ -8,6 +8,7 @@ from typing import Any, NoReturn, ParamSpec
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 from pixelbloom.client.errors import ApiError, SocketRejected
 from pixelbloom.errors import ConfigurationError, InvalidInput, PixelBloomError
@@ -34,6 +35,11 @@ def say(line: str) -> None:
 def printable(text: str) -> str:
     """The text without control characters and without what UTF-8 cannot carry."""
     return text.translate(_CONTROLS).encode("utf-8", "replace").decode()
+
+
+def literal(text: str) -> Text:
+    """Text of others for a Rich table: printable, and its brackets are no markup."""
+    return Text(printable(text))
 
 
 def unstopped(sentence: str) -> str:

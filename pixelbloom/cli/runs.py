@@ -10,7 +10,7 @@ from rich.table import Table
 
 from pixelbloom.cli.connect import connect, parse_uuid
 from pixelbloom.cli.invoke import ApiUrl, TokenOption
-from pixelbloom.cli.output import printable, reported, result, say
+from pixelbloom.cli.output import literal, reported, result, say
 from pixelbloom.cli.watch import watch_run
 from pixelbloom.errors import InvalidInput
 
@@ -126,14 +126,15 @@ def table(items: list[dict[str, Any]], width: int) -> Table:
             str(run["request_id"]),
             created.strftime("%Y-%m-%d %H:%M:%S" if wide else "%m-%d %H:%M"),
             _status(run),
-            printable(str(run["agent_type"])),
+            str(run["agent_type"]),
+            *([str(run["model"] or run["provider"] or "")] if wide else []),
         ]
-        grid.add_row(*row, *([printable(str(run["model"] or run["provider"] or ""))] if wide else []))
+        grid.add_row(*(literal(text) for text in row))
     return grid
 
 
 def _status(run: dict[str, Any]) -> str:
-    status = printable(str(run["status"]))
+    status = str(run["status"])
     return f"{status} {float(run['progress']):.0%}" if status == "running" else status
 
 

@@ -1,6 +1,5 @@
 """`pixelbloom workflows`: list, show, run and check workflows, and steer their runs."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,8 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pixelbloom.cli.connect import connect, parse_uuid
+from pixelbloom.cli.documents import read_object, read_text
 from pixelbloom.cli.invoke import ApiUrl, TokenOption, read_input
-from pixelbloom.cli.output import USAGE, fail, printable, reported, result, say
+from pixelbloom.cli.output import USAGE, fail, literal, reported, result, say
 from pixelbloom.cli.watch import watch_run
 from pixelbloom.errors import InvalidInput
 from pixelbloom.runs.workflows.graph import edges, order
@@ -52,11 +52,17 @@ def list_workflows(
     if as_json or not sys.stdout.isatty():
         result(page)
         return
+    Console().print(table(page["items"]))
+
+
+def table(items: list[dict[str, Any]]) -> Table:
+    """The workflows for a terminal."""
     grid = Table("WORKFLOW", "VERSION", "STEPS", "DESCRIPTION", box=None, pad_edge=False)
-    for item in page["items"]:
+    for item in items:
         steps = str(len(item["steps"]))
-        grid.add_row(item["workflow_id"], str(item["version"]), steps, printable(item["description"]))
-    Console().print(grid)
+        row = (item["workflow_id"], str(item["version"]), steps, item["description"])
+        grid.add_row(*(literal(str(text)) for text in row))
+    return grid
 
 
 @reported
@@ -111,14 +117,7 @@ def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A definition as JSON.")],
 ) -> None:
     """Check a definition without sending it anywhere: every fault by its place, one a line."""
-    try:
-        body = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InvalidInput(f"{file}: cannot read the file ({error.strerror})") from None
-    except (ValueError, RecursionError) as error:
-        raise InvalidInput(f"{file} is not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise InvalidInput(f"{file} holds no JSON object")
+    body = read_object(read_text(file, str(file)), str(file), example='{"workflow_id": "...", "steps": [...]}')
     try:
         definition = read_definition(body)
     except InvalidInput as error:

@@ -8,6 +8,7 @@ from uuid import UUID
 import requests
 from requests.auth import AuthBase
 
+from pixelbloom.addresses import is_loopback
 from pixelbloom.client.errors import ApiError
 from pixelbloom.client.token import Token, read
 from pixelbloom.errors import ConfigurationError, FieldError, Unavailable
@@ -39,6 +40,8 @@ class ApiClient:
         self.token = token
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
+        # Proxies of the environment are for other machines; an empty one is none, whatever the environment says.
+        self._proxies = {"http": "", "https": ""} if is_loopback(urlsplit(self.base_url).hostname) else None
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +177,7 @@ class ApiClient:
                 params=params,
                 headers=headers,
                 timeout=(CONNECT_TIMEOUT, READ_TIMEOUT + extra_seconds),
+                proxies=self._proxies,
                 allow_redirects=False,
             )
         except requests.exceptions.InvalidJSONError as error:

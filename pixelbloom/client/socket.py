@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import websocket
 from websocket import ABNF
 
+from pixelbloom.addresses import is_loopback
 from pixelbloom.client import frames
 from pixelbloom.client.api import check_base_url
 from pixelbloom.client.backoff import Backoff
@@ -69,6 +71,9 @@ class SocketClient:
     ) -> None:
         # http becomes ws, https becomes wss.
         self._url = f"ws{check_base_url(base_url).removeprefix('http')}/api/ws/{channel}"
+        # Proxies of the environment are for other machines. The library heeds `http_no_proxy` beside a proxy only.
+        direct = {"http_proxy_host": "unused", "http_no_proxy": ["*"]}
+        self._proxy: dict[str, Any] = direct if is_loopback(urlsplit(base_url).hostname) else {}
         self._token = token
         self._give_up_after = give_up_after
         self._backoff = backoff or Backoff()
@@ -135,7 +140,7 @@ class SocketClient:
                     return
                 out_for = time.monotonic() - lost_at
                 if self._give_up_after is not None and out_for >= self._give_up_after:
-                    raise Unavailable(f"No connection for {out_for:.0f} s: {drop.reason}.") from drop
+                    raise Unavailable(f"No connection for {out_for:.0f} s: {drop.reason.removesuffix('.')}.") from drop
                 delay = self._backoff.next()
                 yield frames.Lost(drop.close_code, drop.reason, delay)
                 self._closed.wait(delay)
@@ -150,6 +155,7 @@ class SocketClient:
                 header={"Authorization": f"Bearer {read(self._token)}"},
                 suppress_origin=True,
                 redirect_limit=0,
+                **self._proxy,
             )
         except websocket.WebSocketBadStatusException as error:
             status = error.status_code

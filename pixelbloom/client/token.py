@@ -3,15 +3,27 @@
 import base64
 import binascii
 import json
+import re
 import time
 from collections.abc import Callable
+
+from pixelbloom.errors import ConfigurationError
 
 Token = str | Callable[[], str]
 
 
+#: RFC 6750.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+
+
 def read(token: Token) -> str:
-    """The token to send now."""
-    return token() if callable(token) else token
+    """The token to send now, without blanks around it. Raises ConfigurationError, which never shows it."""
+    text = (token() if callable(token) else token).strip()
+    if not _TOKEN.fullmatch(text):
+        raise ConfigurationError(
+            "The token has a line break, a blank or another character that no token has; copy it once more."
+        )
+    return text
 
 
 def seconds_left(token: str) -> float | None:

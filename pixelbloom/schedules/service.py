@@ -201,7 +201,7 @@ class ScheduleService:
             try:
                 [following] = cron.next_times(schedule.cron, schedule.timezone, now, 1)
             except cron.NeverComes as fault:
-                following, error = now + PARKED, f"Its next time cannot be told: {fault}."
+                following, error = now + PARKED, f"Its next time cannot be told: {str(fault).removesuffix('.')}."
                 log.error("schedule_parked", schedule_id=str(schedule.id), reason=str(fault))
             mine = self._store.advance(
                 schedule.id, expected=schedule.next_run_at, following=following, run_id=run_id, error=error

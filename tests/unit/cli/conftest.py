@@ -24,7 +24,7 @@ def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     for module in (doctor, invoke, migrate, runs, token):
         module.register(app)
 
-    def run(*arguments: str, stdin: str | None = None, **variables: str) -> Result:
+    def run(*arguments: str, stdin: str | bytes | None = None, **variables: str) -> Result:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
         result = CliRunner().invoke(app, arguments, input=stdin)

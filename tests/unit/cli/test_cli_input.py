@@ -20,7 +20,7 @@ USER = "7e0f2a39-3a54-4a1c-9f6c-1d3b3f0a9b11"
         ('{"a', "--input is not JSON: Unterminated string (line 1, column 2)"),
         ("@missing.json", "cannot read the file (No such file or directory)"),
         ("@.", "cannot read the file (Is a directory)"),
-        ("@latin.json", "is not UTF-8"),
+        ("@latin.json", "is not UTF-8 text (line 1)"),
     ],
 )
 def test_an_input_that_is_no_object_ends_in_one_line(cli: Cli, source: str, words: str) -> None:

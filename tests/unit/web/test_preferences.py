@@ -19,6 +19,9 @@ from pixelbloom.web.preferences import wait_seconds
         ("wait=60", 60),
         ("wait=61", 60),
         ("wait=999999999", 60),
+        ("wait=9999999999999", 60),
+        (f"wait={'9' * 900}", 60),
+        ("wait=00000000000005", 5),
     ],
 )
 def test_the_first_wait_counts_up_to_a_minute(header: str, seconds: int) -> None:
@@ -42,7 +45,6 @@ def test_the_first_wait_counts_up_to_a_minute(header: str, seconds: int) -> None
         "wait=٣",
         "a" * 10_000,
         ",,,,",
-        "wait=99999999999",
     ],
 )
 def test_what_cannot_be_honoured_is_ignored(header: str | None) -> None:
