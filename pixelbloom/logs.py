@@ -31,7 +31,8 @@ _SECRET_NAME = re.compile(
     re.IGNORECASE,
 )
 _SECRET_TEXT = (
-    (re.compile(r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?"), REDACTED),
+    # The atomic group takes the first `eyJ` of a run of letters, so that a run is read once.
+    (re.compile(r"(?<![\w-])(?>([\w-]*?)eyJ)[\w-]{8,}+\.[\w-]+(?:\.[\w-]*)?"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}"), rf"\1 {REDACTED}"),
     (
         re.compile(r"(?i)\b(\w*(?:token|api_?key|secret|password))=[^&\s\"'<>]+"),

@@ -5,7 +5,8 @@ import re
 from pixelbloom.agents.words import any_of
 
 _SPAN = re.compile(
-    r"(?P<first>\d{1,3})(?:\s*(?:-|–|to|or)\s*(?P<last>\d{1,3}))?\s*\+?\s*(?P<unit>day|week|month|quarter|year)s?\b",
+    r"(?P<first>\d{1,3})(?:\s*+(?:-|–|to|or)\s*+(?P<last>\d{1,3}))?+\s*+\+?\s*+"
+    r"(?P<unit>day|week|month|quarter|year)s?\b",
     re.IGNORECASE,
 )
 _WEEKS = {"day": 1 / 7, "week": 1.0, "month": 4.35, "quarter": 13.0, "year": 52.0}

@@ -3,7 +3,10 @@
 import re
 
 MAX_WAIT_SECONDS = 60
-_PREFERENCE = re.compile(r'\s*([\w!#$%&\'*+.^`|~-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*))?\s*(?:;[^,]*)?(?:,|$)')
+#: Possessive throughout, so that a header is read in one pass.
+_PREFERENCE = re.compile(
+    r'\s*+([\w!#$%&\'*+.^`|~-]++)\s*+(?:=\s*+("(?:[^"\\]|\\.)*+"|[^\s;,"]*+))?+\s*+(?:;[^,]*+)?+(?:,|$)'
+)
 _SECONDS = re.compile(r"[0-9]+")
 
 
