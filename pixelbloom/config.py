@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     ollama_model: str | None = None
     ollama_temperature: float = Field(0.7, ge=0, le=2)
     ollama_keep_alive: Duration = "10m"
+    ollama_think: bool = False
     model_timeout: float = Field(60, gt=0, le=3600)
     huggingface_api_key: Key | None = None
     huggingface_model: str = "meta-llama/Llama-3.1-8B-Instruct"

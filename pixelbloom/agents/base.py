@@ -13,7 +13,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from pixelbloom.agents.context import AgentContext, AgentOutcome
-from pixelbloom.agents.fields import AgentInput, AgentOutput
+from pixelbloom.agents.fields import AgentInput, AgentOutput, ProseOutput
 from pixelbloom.agents.fields import Draft as DraftModel
 from pixelbloom.agents.material import material, system
 from pixelbloom.errors import FieldError, InvalidInput, ModelsUnavailable
@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 In = TypeVar("In", bound=AgentInput)
 Out = TypeVar("Out", bound=AgentOutput)
+Prose = TypeVar("Prose", bound=ProseOutput)
 Draft = TypeVar("Draft", bound=DraftModel)
 
 #: Faults told of one input; a list of ten thousand helps nobody.
@@ -186,19 +187,20 @@ class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
         return self.compose(self.rules(input), input)
 
 
-class ProseAgent(Agent[In, Out]):
+class ProseAgent(Agent[In, Prose], Generic[In, Prose]):
     """An agent whose model writes text for people, which can be read while it comes."""
 
     structured = False
 
     @abstractmethod
-    def from_text(self, text: str, input: In) -> Out:
+    def from_text(self, text: str, input: In) -> Prose:
         """The output around what the model wrote."""
 
-    def answer(self, input: In, context: AgentContext) -> tuple[Out, ModelReply]:
+    def answer(self, input: In, context: AgentContext) -> tuple[Prose, ModelReply]:
         """Ask for text."""
         reply = context.models.generate(self.request(input, context), context.control, context.stream)
-        return self.from_text(reply.text.strip(), input), reply
+        out = self.from_text(reply.text.strip(), input)
+        return out.model_copy(update={"truncated": reply.truncated}), reply
 
 
 def _unstorable(value: Any, path: str = "input") -> Iterator[str]:

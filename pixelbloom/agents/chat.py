@@ -9,7 +9,7 @@ from pixelbloom.agents.amounts import sums
 from pixelbloom.agents.base import ProseAgent
 from pixelbloom.agents.context import AgentContext
 from pixelbloom.agents.described import DescribedAs, Json, text_pattern
-from pixelbloom.agents.fields import AgentInput, AgentOutput
+from pixelbloom.agents.fields import AgentInput, ProseOutput
 from pixelbloom.agents.intents import Intent, intent_of
 from pixelbloom.agents.material import system
 from pixelbloom.agents.services import SERVICES, Service, ServiceKey, mentioned
@@ -87,7 +87,7 @@ class ChatInput(AgentInput):
         return data
 
 
-class ChatOutput(AgentOutput):
+class ChatOutput(ProseOutput):
     """The answer, and what the message was about."""
 
     model_config = ConfigDict(

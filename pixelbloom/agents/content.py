@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pixelbloom.agents.base import ProseAgent
-from pixelbloom.agents.fields import NUMBER, AgentInput, AgentOutput, Brief, Label, Line
+from pixelbloom.agents.fields import NUMBER, AgentInput, Brief, Label, Line, ProseOutput
 from pixelbloom.agents.material import material, system
 from pixelbloom.agents.words import count, listing, words
 from pixelbloom.models.catalog import WRITER
@@ -50,7 +50,6 @@ _READING = 220
 #: What search engines show of a description.
 _META = 155
 
-_HEADING = re.compile(r"^#{1,4}\s+(.+?)\s*#*\s*$", re.MULTILINE)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -100,7 +99,7 @@ class KeywordUse(BaseModel):
     count: int = Field(ge=0, description="How often.")
 
 
-class ContentOutput(AgentOutput):
+class ContentOutput(ProseOutput):
     """The text, and what can be counted about it."""
 
     model_config = ConfigDict(
@@ -170,9 +169,10 @@ class ContentAgent(ProseAgent[ContentInput, ContentOutput]):
 
 def _measured(kind: Literal["text", "outline"], text: str, input: ContentInput) -> ContentOutput:
     body = shorten(text.strip(), 40_000)
-    headings = [heading[:300] for heading in _HEADING.findall(body)]
+    lines = [(line, _heading(line)) for line in body.split("\n")]
+    headings = [heading[:300] for _, heading in lines if heading]
     named = body.startswith("#") and bool(headings)
-    prose = " ".join(_HEADING.sub(" ", body).replace("*", "").split())
+    prose = " ".join(" ".join(line for line, heading in lines if not heading).replace("*", "").split())
     uses = [KeywordUse(keyword=word, count=count(body, [word])) for word in dict.fromkeys(input.keywords)]
     length = len(words(body))
     return ContentOutput(
@@ -186,6 +186,16 @@ def _measured(kind: Literal["text", "outline"], text: str, input: ContentInput) 
         keyword_use=uses,
         missing_keywords=[use.keyword for use in uses if not use.count],
     )
+
+
+def _heading(line: str) -> str | None:
+    """The text of a Markdown heading of the levels 1 to 4, without its closing marks; None for any other line."""
+    text = line.lstrip("#")
+    if not 1 <= len(line) - len(text) <= 4 or not text[:1].isspace():
+        return None
+    text = text.strip()
+    opened = text.rstrip("#")
+    return (text if opened and not opened[-1].isspace() else opened.rstrip()) or None
 
 
 def _outline(input: ContentInput) -> str:

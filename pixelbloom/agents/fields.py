@@ -43,6 +43,12 @@ class AgentOutput(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class ProseOutput(AgentOutput):
+    """What a run stores of an agent whose model writes text."""
+
+    truncated: bool = Field(False, description="Whether the model cut its text off before its end.")
+
+
 class Draft(BaseModel):
     """What a model is asked to write. Extra fields are dropped; what is too long is cut."""
 

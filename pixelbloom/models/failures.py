@@ -36,8 +36,14 @@ class RequestRefused(ProviderFailure):
 class InvalidReply(ProviderFailure):
     """A whole answer, but not the promised one."""
 
-    outcome = "invalid"
+    outcome: Outcome = "invalid"
     alive = True
+
+
+class CutReply(InvalidReply):
+    """An answer that ran out of tokens before it could be used; more of them may help."""
+
+    outcome: Outcome = "truncated"
 
 
 class CircuitOpen(ProviderFailure):

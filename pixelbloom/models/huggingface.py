@@ -19,12 +19,14 @@ from pixelbloom.config import Settings
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
 from pixelbloom.models.line import Line
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
-from pixelbloom.models.request import ModelRequest, ProviderName, Usage
+from pixelbloom.models.request import Cut, ModelRequest, ProviderName, Usage
 from pixelbloom.models.sse import data_lines
 from pixelbloom.models.text import shorten
 
 #: Answers that are about the provider or our account, whatever the request: they count against the breaker.
 _NOT_THE_REQUEST = frozenset({401, 402, 403, 408, 429})
+
+_CUTS: dict[str, Cut] = {"length": "length", "content_filter": "content_filter"}
 
 #: What the libraries raise, and what reading a malformed event raises.
 _FAULTS = (requests.RequestException, HTTPError, OSError, ValueError, TypeError, AttributeError)
@@ -121,8 +123,12 @@ class HuggingFace:
                         for choice in event.get("choices") or ():
                             # Some providers behind the router end without [DONE]; the reason is the end too.
                             finished = finished or bool(choice.get("finish_reason"))
-                            if piece := (choice.get("delta") or {}).get("content"):
-                                yield str(piece)
+                            usage.cut = _CUTS.get(str(choice.get("finish_reason")), usage.cut)
+                            delta = choice.get("delta") or {}
+                            called = delta.get("tool_calls") or delta.get("function_call")
+                            usage.tool_calls = usage.tool_calls or bool(called)
+                            if piece := _text(delta.get("content")):
+                                yield piece
         except _FAULTS as error:
             line.check()
             raise _failure(error, self._settings.huggingface_base_url) from error
@@ -146,6 +152,18 @@ class HuggingFace:
                 "json_schema": {"name": request.agent_type, "schema": request.schema, "strict": True},
             }
         return body
+
+
+def _text(content: Any) -> str:
+    """The text of a delta: a string, or a list of parts of which only those of text count. Raises TypeError."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    if isinstance(content, dict):
+        text = content.get("text") if content.get("type", "text") in ("text", "output_text") else None
+        return _text(text)
+    if isinstance(content, list):
+        return "".join(_text(part) for part in content if isinstance(part, str | dict))
+    raise TypeError("content is neither a text nor a list of parts")
 
 
 def _count(told: Any, usage: Usage) -> None:

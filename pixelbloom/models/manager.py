@@ -13,11 +13,12 @@ from pixelbloom.config import Settings
 from pixelbloom.errors import ModelsUnavailable, StepError, StepTimeout
 from pixelbloom.models.breaker import Breaker
 from pixelbloom.models.control import CallControl
-from pixelbloom.models.failures import CircuitOpen, InvalidReply, ProviderFailure, ProviderTimeout
+from pixelbloom.models.failures import CircuitOpen, CutReply, InvalidReply, ProviderFailure, ProviderTimeout
 from pixelbloom.models.huggingface import HuggingFace
 from pixelbloom.models.line import Line
 from pixelbloom.models.ollama import Ollama
-from pixelbloom.models.prompt import bounded
+from pixelbloom.models.output import Output
+from pixelbloom.models.prompt import CONTEXT_TOKENS, bounded
 from pixelbloom.models.provider import Provider
 from pixelbloom.models.request import (
     Message,
@@ -40,8 +41,11 @@ T = TypeVar("T")
 #: Characters of one answer; max_tokens bounds it long before.
 MAX_REPLY_CHARS = 200_000
 
-#: How often one provider is asked for an answer that must be JSON.
+#: How often one provider is asked for an answer that must be JSON, or for prose where reasoning used up the tokens.
 ASKS = 2
+
+#: How much more room an answer gets that was cut off.
+MORE_ROOM = 4
 
 
 @dataclass(frozen=True)
@@ -55,14 +59,9 @@ class _Attempt:
     """One call in progress, for the metrics."""
 
     usage: Usage = field(default_factory=Usage)
-    pieces: list[str] = field(default_factory=list)
-    chars: int = 0
+    text: str = ""
     outcome: Outcome = "ok"
     error: str | None = None
-
-    @property
-    def text(self) -> str:
-        return "".join(self.pieces)
 
 
 class ModelManager:
@@ -89,17 +88,18 @@ class ModelManager:
 
         Raises ModelsUnavailable where every provider failed; StepTimeout and StepCancelled from `control`.
         """
-        return self._try_each(request, control, stream, lambda text: text, asks=1)[1]
+        return self._try_each(request, control, stream, lambda text: text)[1]
 
     def generate_json(
         self, request: ModelRequest, model_type: type[M], control: CallControl, stream: TokenStream
     ) -> tuple[M, ModelReply]:
         """The answer as a `model_type`.
 
-        A provider that answers otherwise is asked once more, then the next one is. Raises as `generate` does.
+        A provider that answers otherwise is asked once more (with more room where the answer was cut off), then the
+        next one is. Raises as `generate` does.
         """
         request = replace(request, schema=wire_schema(model_type))
-        return self._try_each(request, control, stream, lambda text: read_json(text, model_type), asks=ASKS)
+        return self._try_each(request, control, stream, lambda text: read_json(text, model_type))
 
     def _try_each(
         self,
@@ -107,18 +107,17 @@ class ModelManager:
         control: CallControl,
         stream: TokenStream,
         read: Callable[[str], T],
-        asks: int,
     ) -> tuple[T, ModelReply]:
         request = replace(request, messages=bounded(request.messages))
         # A little is kept back, so that the fallback still answers when the models used up their time.
         left = control.remaining()
         end = time.monotonic() + left - min(2.0, left / 10)
-        output = _Output(stream)
+        output = Output(stream)
         for place, lane in enumerate(self._lanes):
             # Each provider has its share of the time left: one that hangs leaves the next its turn.
             share = (end - time.monotonic()) / (len(self._lanes) - place)
             try:
-                return self._ask(lane, request, control, output, read, asks, time.monotonic() + share)
+                return self._ask(lane, request, control, output, read, time.monotonic() + share)
             except ProviderFailure as failure:
                 following = self._lanes[place + 1 :]
                 log.warning(
@@ -129,7 +128,7 @@ class ModelManager:
                     agent_type=request.agent_type,
                     run_id=str(request.run_id) if request.run_id else None,
                 )
-        output.begin()
+        output.begin("fallback")
         raise ModelsUnavailable("No model could answer: see `pixelbloom doctor` for what to do about it.")
 
     def _ask(
@@ -137,30 +136,35 @@ class ModelManager:
         lane: _Lane,
         request: ModelRequest,
         control: CallControl,
-        output: "_Output",
+        output: Output,
         read: Callable[[str], T],
-        asks: int,
         end: float,
     ) -> tuple[T, ModelReply]:
-        for asked in range(1, asks + 1):
+        for last in (False, True):
             control.check()
-            output.begin()
+            output.begin(lane.provider.name)
             attempt = _Attempt()
             try:
                 return self._call(lane, request, control, output, read, attempt, end)
+            except CutReply as fault:
+                room = _room(request, attempt.usage)
+                if last or room <= request.max_tokens:
+                    raise
+                log.info("model_asked_for_more", provider=lane.provider.name, reason=fault.message, max_tokens=room)
+                request = replace(request, max_tokens=room)
             except InvalidReply as fault:
-                if asked == asks:
+                if last or request.schema is None:
                     raise
                 log.info("model_asked_again", provider=lane.provider.name, reason=fault.message)
                 request = replace(request, messages=bounded(_mend(request, attempt.text, fault)))
-        raise AssertionError("asks is at least 1")
+        raise AssertionError("the last ask returns or raises")
 
     def _call(
         self,
         lane: _Lane,
         request: ModelRequest,
         control: CallControl,
-        output: "_Output",
+        output: Output,
         read: Callable[[str], T],
         attempt: _Attempt,
         end: float,
@@ -176,24 +180,31 @@ class ModelManager:
                 Line(control, seconds) as line,
                 closing(provider.stream(request, line, attempt.usage)) as pieces,
             ):
-                for piece in filter(None, map(clean_text, pieces)):
-                    attempt.chars += len(piece)
-                    if attempt.chars > MAX_REPLY_CHARS:
+                for piece in pieces:
+                    output.feed(piece)
+                    if output.received > MAX_REPLY_CHARS:
                         raise ProviderFailure("the answer is too long")
-                    attempt.pieces.append(piece)
-                    output.token(piece)
-            text = attempt.text
-            if not text.strip():
-                raise InvalidReply("the answer is empty")
-            value = read(text)
+                output.end()
+            attempt.text = output.text
+            value = _value(attempt, request, read)
+        cut = attempt.usage.cut is not None
         reply = ModelReply(
-            text=text,
+            text=attempt.text,
             provider=provider.name,
             model=provider.model_for(request),
             prompt_tokens=attempt.usage.prompt_tokens,
             completion_tokens=attempt.usage.completion_tokens,
             latency_ms=round((time.monotonic() - started) * 1000),
+            truncated=cut and request.schema is None,
         )
+        if reply.truncated:
+            log.warning(
+                "model_reply_truncated",
+                provider=provider.name,
+                reason=attempt.usage.cut,
+                agent_type=request.agent_type,
+                run_id=str(request.run_id) if request.run_id else None,
+            )
         return value, reply
 
     @contextmanager
@@ -227,21 +238,27 @@ class ModelManager:
             log.exception("model_call_not_recorded", provider=call.provider, outcome=call.outcome)
 
 
-class _Output:
-    """The caller's stream, told to start over only where something was written."""
+def _value(attempt: _Attempt, request: ModelRequest, read: Callable[[str], T]) -> T:
+    """What the answer says. Raises InvalidReply; of it CutReply where the model ran out of tokens."""
+    usage = attempt.usage
+    if usage.tool_calls:
+        raise InvalidReply("the answer is the call of a tool, and none was offered")
+    if usage.cut is not None and request.schema is None and attempt.text.strip():
+        attempt.outcome, attempt.error = "truncated", f"the answer was cut off: {usage.cut}"
+    try:
+        if not attempt.text.strip():
+            raise InvalidReply("the answer is empty")
+        return read(attempt.text)
+    except InvalidReply as fault:
+        if usage.cut != "length":
+            raise
+        raise CutReply(f"the answer was cut off at {request.max_tokens} tokens: {fault.message}") from None
 
-    def __init__(self, stream: TokenStream) -> None:
-        self._stream = stream
-        self._dirty = False
 
-    def begin(self) -> None:
-        if self._dirty:
-            self._stream.restart()
-            self._dirty = False
-
-    def token(self, piece: str) -> None:
-        self._dirty = True
-        self._stream.token(piece)
+def _room(request: ModelRequest, usage: Usage) -> int:
+    """Tokens for an answer that did not have enough of them, within the window that holds the prompt too."""
+    prompt = usage.prompt_tokens or sum(len(message.content) for message in request.messages) // 3
+    return min(request.max_tokens * MORE_ROOM, CONTEXT_TOKENS - prompt)
 
 
 def _verdict(error: BaseException) -> tuple[Outcome, str]:

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import httpx
 import ollama
+import structlog
 
 from pixelbloom.config import Settings
 from pixelbloom.models.catalog import DEFAULT
@@ -16,6 +17,8 @@ from pixelbloom.models.prompt import CONTEXT_TOKENS
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
 from pixelbloom.models.request import ModelRequest, ProviderName, Usage
 from pixelbloom.models.text import shorten
+
+log = structlog.get_logger(__name__)
 
 #: What the libraries raise, and what reading a malformed line raises.
 _FAULTS = (
@@ -27,6 +30,10 @@ _FAULTS = (
     TypeError,
     AttributeError,
 )
+
+
+class _ThinkRefused(Exception):
+    """The model takes no `think`, neither true nor false."""
 
 
 class _BoundedStream(httpx.SyncByteStream):
@@ -73,6 +80,8 @@ class Ollama:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        #: Models that refuse to be asked whether to think.
+        self._unaware: set[str] = set()
         # Reading the certificate store takes 10 ms: once, and not at all where nothing is encrypted.
         encrypted = settings.ollama_host.startswith("https://")
         self._tls = ssl.create_default_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -82,8 +91,20 @@ class Ollama:
         return self._settings.ollama_model or request.model or DEFAULT
 
     def stream(self, request: ModelRequest, line: Line, usage: Usage) -> Generator[str]:
-        """POST /api/chat, streaming."""
+        """POST /api/chat, streaming. `think` is left out for a model that refused it once."""
         model = self.model_for(request)
+        if model not in self._unaware:
+            try:
+                yield from self._chat(model, request, line, usage, think=self._settings.ollama_think)
+                return
+            except _ThinkRefused:
+                self._unaware.add(model)
+                log.info("model_does_not_think", model=model)
+        yield from self._chat(model, request, line, usage, think=None)
+
+    def _chat(
+        self, model: str, request: ModelRequest, line: Line, usage: Usage, *, think: bool | None
+    ) -> Generator[str]:
         default = self._settings.ollama_temperature
         done = False
         try:
@@ -97,6 +118,7 @@ class Ollama:
                     model=model,
                     messages=[{"role": m.role, "content": m.content} for m in request.messages],
                     stream=True,
+                    think=think,
                     format=request.schema,
                     options={
                         "temperature": default if request.temperature is None else request.temperature,
@@ -111,16 +133,25 @@ class Ollama:
                         if part.done:
                             usage.prompt_tokens = max(0, part.prompt_eval_count or 0)
                             usage.completion_tokens = max(0, part.eval_count or 0)
+                            usage.cut = "length" if part.done_reason == "length" else None
+                        usage.tool_calls = usage.tool_calls or bool(part.message.tool_calls)
                         done = done or bool(part.done)
                         if part.message.content:
                             yield part.message.content
         except _FAULTS as error:
             # A socket that was cut looks like any other broken one: the reason for the cut comes first.
             line.check()
+            if think is not None and _about_thinking(error):
+                raise _ThinkRefused from error
             raise _failure(error, self._settings.ollama_host, model) from error
         line.check()
         if not done:
             raise ProviderFailure("Ollama ended its answer in the middle")
+
+
+def _about_thinking(error: Exception) -> bool:
+    """Whether Ollama refused the request for its `think`: `"llama3" does not support thinking`."""
+    return isinstance(error, ollama.ResponseError) and error.status_code == 400 and "think" in str(error.error).lower()
 
 
 def _failure(error: Exception, host: str, model: str) -> ProviderFailure:

@@ -8,9 +8,12 @@ from uuid import UUID
 Role = Literal["system", "user", "assistant"]
 ProviderName = Literal["ollama", "huggingface"]
 
-#: How a call to a provider ended. `invalid` is an answer that was not the promised JSON, `refused` a
-#: provider that could not be reached at all, `cancelled` a run that was ended meanwhile.
-Outcome = Literal["ok", "error", "timeout", "invalid", "refused", "cancelled"]
+#: How a call to a provider ended. `invalid` is an answer that was not the promised JSON, `truncated` one that was
+#: cut off, `refused` a provider that could not be reached at all, `cancelled` a run that was ended meanwhile.
+Outcome = Literal["ok", "error", "timeout", "invalid", "truncated", "refused", "cancelled"]
+
+#: Why a model cut its answer off: it ran out of tokens, or a filter stopped it.
+Cut = Literal["length", "content_filter"]
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,21 @@ class ModelRequest:
 
 @dataclass
 class Usage:
-    """Tokens of one call as the provider counted them; 0 where it did not say."""
+    """What a provider reports of one call beside the answer's text.
+
+    Tokens as it counted them, 0 where it did not say; why it cut the answer off, None where the answer is whole;
+    whether it called a tool.
+    """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cut: Cut | None = None
+    tool_calls: bool = False
 
 
 @dataclass(frozen=True)
 class ModelReply:
-    """A whole answer. `latency_ms` is of the call that gave it."""
+    """An answer. `latency_ms` is of the call that gave it; `truncated` says that the model cut it off."""
 
     text: str
     provider: ProviderName
@@ -56,6 +65,7 @@ class ModelReply:
     prompt_tokens: int
     completion_tokens: int
     latency_ms: int
+    truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,8 +90,11 @@ class TokenStream(Protocol):
     def token(self, text: str) -> None:
         """Take one more piece of the answer."""
 
-    def restart(self) -> None:
-        """Forget the pieces so far: another provider, or a second try, begins."""
+    def restart(self, retrying_with: str | None = None) -> None:
+        """Discard the pieces so far. `retrying_with` names who is asked next: a provider, or `fallback`.
+
+        None means that the same answer goes on: what came so far was the model's reasoning.
+        """
 
 
 class NullStream:
@@ -90,5 +103,5 @@ class NullStream:
     def token(self, text: str) -> None:
         """Drop the piece."""
 
-    def restart(self) -> None:
-        """Nothing to forget."""
+    def restart(self, retrying_with: str | None = None) -> None:
+        """Nothing to discard."""

@@ -14,6 +14,24 @@ def clean_text(text: str) -> str:
     return text.replace("\0", "")
 
 
+class TextJoiner:
+    """Cleans a text that comes in pieces: of a surrogate pair that was cut in two, both halves become one character."""
+
+    def __init__(self) -> None:
+        self._half = ""
+
+    def feed(self, piece: str) -> str:
+        """The piece, cleaned; half a pair at its end waits for the next one."""
+        piece = self._half + piece
+        self._half = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
+        return clean_text(piece[:-1] if self._half else piece)
+
+    def end(self) -> str:
+        """What still waits."""
+        half, self._half = self._half, ""
+        return clean_text(half)
+
+
 def clean(value: Any) -> Any:
     """A JSON value with each string in it cleaned, keys too."""
     if isinstance(value, str):

@@ -50,15 +50,26 @@ class HuggingFaceHandler(ModelHandler):
         head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1737849600, "model": model}
         self.begin_stream("text/event-stream")
         self.send_chunk(": keep-alive\n\n")
+        for number, thought in enumerate(script.thinking):
+            field = "reasoning" if number % 2 else "reasoning_content"
+            delta = {"role": "assistant", "content": None, field: thought}
+            self.event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        if script.tool_calls:
+            call = {"index": 0, "id": "1", "type": "function", "function": {"name": "search", "arguments": "{}"}}
+            delta = {"role": "assistant", "content": None, "tool_calls": [call]}
+            self.event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         for piece in self.paced(pieces, script):
             if piece is None:
                 self.event({"error": {"message": "overloaded"}} if script.error_after is not None else None)
                 self.end_stream()
                 return
-            delta = {"role": "assistant", "content": piece}
+            content = (
+                [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": piece}] if script.parts else piece
+            )
+            delta = {"role": "assistant", "content": content}
             self.event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         if not script.unfinished:
-            self.event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+            self.event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": script.ended}]})
             prompt = sum(len(message["content"]) for message in document["messages"]) // 4
             usage = {
                 "prompt_tokens": prompt,

@@ -46,6 +46,9 @@ class OllamaHandler(ModelHandler):
         if (model if ":" in model else f"{model}:latest") not in self.server.models:
             self.send_document(404, self.error_document(f"model '{model}' not found"))
             return
+        if document.get("think") is not None and model in self.server.unaware:
+            self.send_document(400, self.error_document(f'"{model}" does not support thinking'))
+            return
         pieces = script.answer(document.get("format") or None)
         head = {"model": model, "created_at": "2025-01-26T00:00:00Z"}
         if not document.get("stream", True):
@@ -53,6 +56,13 @@ class OllamaHandler(ModelHandler):
             self.send_document(200, {**head, "message": message, **self.done(document, pieces)})
             return
         self.begin_stream("application/x-ndjson")
+        for thought in script.thinking:
+            message = {"role": "assistant", "content": "", "thinking": thought}
+            self.send_chunk(json.dumps({**head, "message": message, "done": False}) + "\n")
+        if script.tool_calls:
+            call = {"function": {"name": "search", "arguments": {"query": "weather"}}}
+            message = {"role": "assistant", "content": "", "tool_calls": [call]}
+            self.send_chunk(json.dumps({**head, "message": message, "done": False}) + "\n")
         for piece in self.paced(pieces, script):
             if piece is None:
                 self.send_chunk(
@@ -66,7 +76,8 @@ class OllamaHandler(ModelHandler):
             self.send_chunk(json.dumps({**head, "message": message, "done": False}) + "\n")
         if not script.unfinished:
             message = {"role": "assistant", "content": ""}
-            self.send_chunk(json.dumps({**head, "message": message, **self.done(document, pieces)}) + "\n")
+            done = {**self.done(document, pieces), "done_reason": script.ended}
+            self.send_chunk(json.dumps({**head, "message": message, **done}) + "\n")
         self.end_stream()
 
     @staticmethod
@@ -93,6 +104,8 @@ class OllamaServer(ModelServer):
     def __init__(self, port: int = 0, delay: float = 0.0, models: tuple[str, ...] = MODELS) -> None:
         super().__init__(port, delay)
         self.models = models
+        #: Models that refuse a request with `think` in it.
+        self.unaware: set[str] = set()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,10 @@ class Script:
     error_after: int | None = None  # send so many pieces, then an error inside of the stream
     garbage_after: int | None = None  # send so many pieces, then what is not the protocol
     unfinished: bool = False  # end the stream cleanly, but without its last message
+    ended: str = "stop"  # done_reason, finish_reason
+    thinking: Sequence[str] = ()  # sent before the answer as reasoning, in the provider's own field
+    tool_calls: bool = False  # call a tool that nobody offered
+    parts: bool = False  # HuggingFace: each piece as a list of parts
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Script":

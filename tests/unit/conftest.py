@@ -23,14 +23,16 @@ class Witness:
 
     pieces: list[str] = field(default_factory=list)
     restarts: int = 0
+    retrying_with: list[str | None] = field(default_factory=list)
     on_token: Callable[[str], None] = lambda piece: None
 
     def token(self, text: str) -> None:
         self.pieces.append(text)
         self.on_token(text)
 
-    def restart(self) -> None:
+    def restart(self, retrying_with: str | None = None) -> None:
         self.restarts += 1
+        self.retrying_with.append(retrying_with)
         self.pieces.clear()
 
     @property

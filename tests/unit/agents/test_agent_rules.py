@@ -11,6 +11,7 @@ from pixelbloom.agents import registry
 from pixelbloom.agents.amounts import sums
 from pixelbloom.agents.colour import Colour, apart
 from pixelbloom.agents.statistics import correlation, outliers, trend
+from pixelbloom.agents.timelines import weeks
 from pixelbloom.agents.words import count, keywords
 from pixelbloom.errors import InvalidInput
 from pixelbloom.models.text import shorten
@@ -467,3 +468,26 @@ def test_no_text_is_too_strange_to_be_read(text):
     keywords(text)
     count(text, ["shop"])
     assert len(shorten(text, 10)) <= 10
+
+
+@pytest.mark.parametrize(
+    ("body", "headings"),
+    [
+        ("# Title\n\n## One\ntext\n#### Four ####\n##### Five\n#none\n## C#\n# #\n", ["One", "Four", "C#"]),
+        ("# Title\n\n##  Blanks   inside \t##  \n", ["Blanks   inside"]),
+        ("# Title\n# a" + " " * 30_000 + "b", ["a" + " " * 299]),
+        ("# Title\n# a" + " #" * 15_000 + "b", ["a" + " #" * 149 + " "]),
+    ],
+    ids=["levels", "blanks", "many-blanks", "many-marks"],
+)
+def test_content_finds_the_headings_of_a_text(world, body, headings):
+    world.ollama.play(Script(pieces=[body]))
+
+    output = registry.get("content_agent").run({"topic": "Hours"}, world.context()).output
+
+    assert (output["title"], output["outline"]) == ("Title", headings)
+
+
+def test_many_blanks_in_a_timeline_are_read_over():
+    assert weeks("3" + " " * 50_000 + "months") == pytest.approx(13.1, abs=0.1)
+    assert weeks("3" + " " * 50_000 + "x") is None

@@ -1,0 +1,101 @@
+"""A model's reasoning is never passed on, however it is cut into pieces."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelbloom.models.output import Output
+from tests.unit.conftest import Witness
+
+#: What a model sends, and what of it is meant for the reader.
+REPLIES = [
+    ("<think>Let me see.</think>Hello.", "Hello."),
+    ("<think>\nLet me see.\n</think>\n\nHello.", "Hello."),
+    ("Let me see. The user wants a greeting.</think>\n\nHello.", "Hello."),
+    ("<THINK>a</Think>Hello.", "Hello."),
+    ("<thinking>a < b and c > d</thinking>Hello.", "Hello."),
+    ("<reasoning effort='high'>a</reasoning >Hello.", "Hello."),
+    ("<thought>a</thought>Hello.", "Hello."),
+    ("<think>I could open <think> again</think>Hello.", "Hello."),
+    ("<think>a</think>Hello.<think>b</think> Bye.", "Hello. Bye."),
+    ("<think/>Hello.", "Hello."),
+    ("<think>a</think></think>Hello.", "Hello."),
+    ("<think>Never closed. Hello.", ""),
+    ("<think>a</think>", ""),
+    ("</think>Hello.", "Hello."),
+    ("<think", ""),
+    ("Hello.<think", "Hello."),
+    ("1 < 2, a <b>bold</b> <thinker> and a <tag", "1 < 2, a <b>bold</b> <thinker> and a <tag"),
+    ("a <", "a <"),
+    ("a </", "a </"),
+    ("a <thi", "a <thi"),
+    ("a <think " + "x" * 300 + ">b", "a <think " + "x" * 300 + ">b"),
+    ("", ""),
+]
+
+
+def read(pieces: list[str]) -> tuple[str, Witness]:
+    """The text of an answer that came in these pieces."""
+    stream = Witness()
+    output = Output(stream)
+    output.begin("ollama")
+    for piece in pieces:
+        output.feed(piece)
+    output.end()
+    assert stream.text == output.text
+    return output.text, stream
+
+
+@pytest.mark.parametrize(("sent", "shown"), REPLIES, ids=range(len(REPLIES)))
+def test_reasoning_is_taken_out_of_a_whole_reply(sent, shown):
+    assert read([sent])[0] == shown
+
+
+@pytest.mark.parametrize(("sent", "shown"), REPLIES, ids=range(len(REPLIES)))
+def test_reasoning_is_taken_out_letter_by_letter(sent, shown):
+    assert read(list(sent))[0] == shown
+
+
+@given(st.data())
+def test_the_reader_sees_the_same_however_the_reply_was_cut(data):
+    parts = [
+        "<think>",
+        "</think>",
+        "<Thinking a='b'>",
+        "</reasoning>",
+        "<",
+        ">",
+        "/",
+        "think",
+        "Hello 😀 ",
+        "\n",
+        "a<b ",
+    ]
+    sent = "".join(data.draw(st.lists(st.sampled_from(parts), max_size=12)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(sent)), max_size=8)))
+    pieces = [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+
+    assert read(pieces)[0] == read([sent])[0]
+
+
+def test_what_was_shown_before_a_lone_end_of_reasoning_is_discarded():
+    text, stream = read(["The user ", "greets me.", "</thi", "nk>", "\n", "Hello."])
+
+    assert (text, stream.text, stream.restarts, stream.retrying_with) == ("Hello.", "Hello.", 1, [None])
+
+
+def test_nothing_is_discarded_where_nothing_was_shown():
+    assert read(["<think>a</think>", "Hello."])[1].restarts == 0
+
+
+def test_a_pair_of_surrogates_cut_in_two_is_one_character():
+    assert read(["a\ud83d", "\ude00b"])[0] == "a😀b"
+    assert read(["\ud83d", "x", "\ude00", "\ud83d"])[0] == "\ufffdx\ufffd\ufffd"
+
+
+@given(st.text("a\ud83d\ude00\0<é", max_size=20))
+def test_what_reaches_the_reader_can_be_stored(text):
+    shown = read(list(text))[0]
+
+    shown.encode()
+    assert "\0" not in shown
