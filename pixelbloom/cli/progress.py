@@ -82,6 +82,11 @@ class Lines:
         return [*parts, line]
 
 
+def _discarded(event: RunText) -> str:
+    """What is said of the text above, which stays visible."""
+    return f"discarded, retrying with {printable(event.retrying_with)}" if event.retrying_with else "discarded"
+
+
 class PlainView:
     """Plain lines, for a pipe or a log. Streamed text is marked with a bar."""
 
@@ -100,7 +105,7 @@ class PlainView:
             case RunText():
                 if event.restart:
                     self._text(self._lines.flush())
-                    say("the text so far is void; it starts again")
+                    say(_discarded(event))
                 self._text(self._lines.add(event))
             case RunProgress():
                 self._moved(event)
@@ -153,7 +158,8 @@ class TerminalView:
         match event:
             case RunText():
                 if event.restart:
-                    self._console.print(Text("the text so far is void; it starts again", style="yellow"))
+                    self._print(self._lines.flush())
+                    self._console.print(Text(_discarded(event), style="yellow"))
                 self._print(self._lines.add(event))
             case RunProgress():
                 label = f"{event.status} {event.step}".rstrip()

@@ -28,13 +28,15 @@ class RunText:
     """More text of a step's answer as the model writes it. Steps of a workflow may write side by side.
 
     `offset` counts the characters that came before it: more than were seen where some were lost on the way
-    (the result has them all). `restart`: what came before is void, this takes its place.
+    (the result has them all). `restart`: what came before is discarded, this takes its place;
+    `retrying_with` names the provider that writes it, or `fallback`, where it is another try.
     """
 
     text: str
     offset: int
     restart: bool
     step: str = ""
+    retrying_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ class RunWatcher:
         if delta or restart:
             self._seen[step] = self._seen.get(step, "") + delta if at == known or restart else delta
             self._at[step] = at + len(delta)
-            yield RunText(delta, at, restart, step)
+            retrying_with = str(data["retrying_with"]) if restart and data.get("retrying_with") else None
+            yield RunText(delta, at, restart, step, retrying_with)
 
     def _whole(self, step: str, text: str, start: int) -> Iterator[RunText]:
         """The text so far, from its character `start` on: what is new in it, where it goes on from what was seen."""

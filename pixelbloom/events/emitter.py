@@ -132,6 +132,7 @@ class TokenEmitter:
         self._offset = 0
         self._tokens = 0
         self._reset_due = execution > 1
+        self._retrying_with = ""
         self._inflight: RunDelta | None = None
         self._last_sent = 0.0
         self._hurry = False
@@ -156,9 +157,10 @@ class TokenEmitter:
         if first:
             self._sender.wake()
 
-    def restart(self) -> None:
-        """What was streamed is void; another provider or a second ask begins."""
+    def restart(self, retrying_with: str | None = None) -> None:
+        """Discard what was streamed: `retrying_with`, a provider or `fallback`, is asked next; None: neither is."""
         with self._lock:
+            self._retrying_with = retrying_with or ""
             self._reset_due = self._reset_due or self._offset > 0 or self._inflight is not None
             self._generation += 1
             self._buffer.clear()
@@ -213,6 +215,7 @@ class TokenEmitter:
                 progress=self._progress(),
                 status=self._status,
                 rev=self._rev,
+                retrying_with=self._retrying_with,
             )
             self._buffer.clear()
             self._waiting_characters = 0

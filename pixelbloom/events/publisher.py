@@ -277,5 +277,6 @@ def _delta_call(delta: RunDelta) -> tuple[list[str], list[str | bytes]]:
         str(TEXT_BYTES),
         clean(delta.step),
         "1" if delta.again else "0",
+        f',"retrying_with":{dumps(delta.retrying_with)}' if delta.retrying_with else "",
     ]
     return [keys.meta, keys.log, keys.text], args

@@ -104,7 +104,8 @@ class RunUpdate:
 class RunDelta:
     """Some more text of a running step. Steps that run side by side have each their own order.
 
-    `generation` grows when what was streamed before is void, `offset` counts this generation's characters
+    `generation` grows when what was streamed before is discarded (for another try with `retrying_with`, where that
+    names a provider), `offset` counts this generation's characters
     before this text. `rev` is the run's revision when the step was claimed: a state older than that is told no
     more, and the text is not told where a state as new or newer has ended that attempt. It is 0 where it is not
     known, which only the run of an agent may leave so.
@@ -118,6 +119,7 @@ class RunDelta:
     progress: float
     status: str = "running"
     rev: int = 0
+    retrying_with: str = ""
 
     @property
     def again(self) -> bool:

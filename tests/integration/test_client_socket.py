@@ -382,7 +382,7 @@ def test_text_is_not_told_twice_when_a_snapshot_follows_a_lost_connection() -> N
     assert texts([first, second]) == [("one ", 0, False), ("two ", 4, False), ("three", 8, False)]
 
 
-def test_text_that_became_void_is_told_as_a_restart() -> None:
+def test_text_that_was_discarded_is_given_as_a_restart() -> None:
     def play(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]
         peer.subscribed(topic, 1)

@@ -11,7 +11,7 @@ import pytest
 from pixelbloom.events.client import connect
 from pixelbloom.events.emitter import INTERVAL_SECONDS, TokenEmitter
 from pixelbloom.events.publisher import Publisher
-from pixelbloom.events.reader import Recovered, TopicReader
+from pixelbloom.events.reader import Recovered, Snapshot, TopicReader
 from pixelbloom.events.topics import Topic
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
@@ -55,6 +55,21 @@ def text(server: OwnRedis, run: SomeRun) -> str:
     return whole
 
 
+def snapshot_text(server: OwnRedis, run: SomeRun) -> str:
+    """The text that a client gets which subscribes now."""
+    found = TopicReader(server.client).read(Topic.parse(run.topic), since=None)
+    assert isinstance(found, Snapshot)
+    return str(json.loads(found.frame)["data"]["text"])
+
+
+def wait_for_deltas(server: OwnRedis, run: SomeRun, seconds: float = 30) -> None:
+    """Wait until some text of the run was published."""
+    deadline = time.monotonic() + seconds
+    while not deltas(server, run):
+        assert time.monotonic() < deadline, "no text was published"
+        time.sleep(0.01)
+
+
 def test_all_text_arrives_in_order_in_at_most_twenty_messages_a_second(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
@@ -70,20 +85,47 @@ def test_all_text_arrives_in_order_in_at_most_twenty_messages_a_second(server, p
     assert 2 < len(deltas(server, run)) <= took / INTERVAL_SECONDS + 2  # the first at once, the last on closing
 
 
-def test_text_before_a_restart_is_void_even_where_nothing_follows(server, publisher):
+def test_text_before_a_restart_is_discarded_even_where_nothing_follows(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with emitter(publisher, run) as stream:
         stream.token("half an answ")
-        while not deltas(server, run):
-            time.sleep(0.01)
+        wait_for_deltas(server, run)
         stream.restart()
 
     assert text(server, run) == ""
     assert deltas(server, run)[-1]["reset"] is True
 
 
-def test_the_text_of_an_earlier_attempt_is_void_as_soon_as_the_next_begins(server, publisher):
+def test_a_provider_that_failed_in_the_middle_leaves_the_text_of_the_next_one_in_the_snapshot(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    with emitter(publisher, run) as stream:
+        stream.token("half an answ")
+        wait_for_deltas(server, run)
+        stream.restart("huggingface")
+        stream.token("Hello")
+
+    resets = [delta.get("retrying_with") for delta in deltas(server, run) if delta.get("reset")]
+    assert resets == ["huggingface"]
+    assert snapshot_text(server, run) == text(server, run) == "Hello"
+
+
+def test_a_restart_that_names_nobody_is_published_without_a_name(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    with emitter(publisher, run) as stream:
+        stream.token("The user greets me.")
+        wait_for_deltas(server, run)
+        stream.restart()
+        stream.token("Hello")
+
+    [reset] = [delta for delta in deltas(server, run) if delta.get("reset")]
+    assert "retrying_with" not in reset
+    assert snapshot_text(server, run) == "Hello"
+
+
+def test_the_text_of_an_earlier_attempt_is_discarded_as_soon_as_the_next_begins(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with emitter(publisher, run) as first:

@@ -1,8 +1,9 @@
 -- Tell some more text of a step of a run. KEYS: meta, log, text (a hash by step). Answers 1, or 0 where it was not newer.
 -- Each step has its own order: generation, then offset. Steps of one run stream side by side.
-local channel, open, middle, rev, generation, offset, length, status, progress, tail, added, limit, step, again =
+local channel, open, middle, rev, generation, offset, length, status, progress, tail, added, limit, step, again,
+  retrying =
   ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12],
-  ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17], ARGV[18]
+  ARGV[13], ARGV[14], ARGV[15], tonumber(ARGV[16]), ARGV[17], ARGV[18], ARGV[19]
 local meta, log, text = KEYS[1], KEYS[2], KEYS[3]
 local generation_of, offset_of, from_of, full_of = 'g:' .. step, 'o:' .. step, 'from:' .. step, 'full:' .. step
 
@@ -24,7 +25,7 @@ local known_generation, known_offset = tonumber(known[5] or -1), tonumber(known[
 if generation < known_generation then return 0 end
 if generation > known_generation then
   -- A workflow's step that was forgotten between its attempts may have streamed in an earlier one.
-  if known_offset > 0 or steps and not known[5] and again == '1' then reset = ',"reset":true' end
+  if known_offset > 0 or steps and not known[5] and again == '1' then reset = ',"reset":true' .. retrying end
   if length == 0 and reset == '' then return 0 end
   known_offset = 0
   full = false

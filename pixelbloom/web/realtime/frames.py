@@ -108,6 +108,7 @@ def _merge(run: Sequence[Frame]) -> Frame:
     data["delta"] = "".join(message["data"]["delta"] for message in kept)
     if start or messages[0]["data"].get("reset"):
         data["reset"] = True
+        data |= {name: kept[0]["data"][name] for name in ("retrying_with",) if name in kept[0]["data"]}
     last = run[-1]
     body = orjson.dumps({**kept[-1], "data": data})
     frame = Frame(body, topic=last.topic, epoch=last.epoch, seq=last.seq, kind="delta")

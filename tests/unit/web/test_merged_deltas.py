@@ -22,6 +22,13 @@ def test_deltas_of_one_step_in_a_row_become_one_and_those_of_another_stay_apart(
     assert told(merge_deltas(frames)) == [(2, "a", 0, "one"), (3, "b", 0, "x"), (4, "a", 3, "!")]
 
 
+def test_who_answers_next_is_named_in_what_was_put_together():
+    frames = [delta(1, "a", 0, "x"), delta(2, "a", 0, "t", reset=True, retrying_with="fallback"), delta(3, "a", 1, "o")]
+    [frame] = merge_deltas(frames)
+    data = orjson.loads(frame.body)["data"]
+    assert (data["delta"], data["reset"], data["retrying_with"]) == ("to", True, "fallback")
+
+
 def test_a_new_beginning_of_one_step_leaves_the_text_of_another():
     frames = [delta(1, "a", 0, "one"), delta(2, "b", 0, "x"), delta(3, "b", 0, "new", reset=True)]
     assert told(merge_deltas(frames)) == [(1, "a", 0, "one"), (3, "b", 0, "new")]
