@@ -8,11 +8,14 @@ read too.
 
 import re
 from collections.abc import Callable, Mapping
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
+from pixelbloom.payments.discounts import due
 from pixelbloom.payments.values import (
     amount,
     currency,
+    mapping,
     moment,
     one_of,
     optional_moment,
@@ -37,7 +40,12 @@ _USER = METADATA["user_id"]
 _EMAIL = r"[^@\s\x00-\x1f\ud800-\udfff]{1,200}@[^@\s\x00-\x1f\ud800-\udfff]{1,200}"
 _STATUS = {"canceled": "cancelled", "incomplete_expired": "cancelled"}
 _STATUSES = ("incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled")
-_INVOICE_STATUSES = ("draft", "open", "paid", "void", "uncollectible")
+_INVOICE_STATUSES = ("draft", "open", "uncollectible", "void", "paid")
+#: Of two events of one second the one of the later status is the later; a paid one changes no more.
+_INVOICE_RANKS = {status: rank for rank, status in enumerate((*_INVOICE_STATUSES, "deleted"))}
+_REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled")
+_INTERVALS = ("day", "week", "month", "year")
+_MOST_INTERVALS = 1200
 
 
 class Kind(NamedTuple):
@@ -54,31 +62,58 @@ def read(event: Mapping[str, Any]) -> Fact | None:
         return None
     with reading(str(event["type"])):
         fact = kind.read(event["data"]["object"], event["type"])
+        if fact["kind"] == "charge":
+            before = mapping(event["data"].get("previous_attributes")).get("amount_refunded")
+            fact["body"]["told_amount"] = max(fact["body"]["amount_refunded"] - amount(before or 0), 0)
         return {"at": moment(event["created"]), "rank": kind.rank, **fact}
 
 
 def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
-    """A subscription; its price is that of all its items."""
-    items = item["items"]["data"]
-    first = items[0]["price"]
-    prices = [part["price"].get("unit_amount") for part in items]
+    """A subscription; its price is that of all its items, each of which may have an interval of its own."""
+    parts = [_item(part) for part in item["items"]["data"]]
+    first = item["items"]["data"][0]
+    status, ended, trial_end = item["status"], optional_moment(item.get("ended_at")), item.get("trial_end")
     body = {
         "customer": reference(item.get("customer")),
-        "status": one_of(_STATUSES, _STATUS.get(item["status"], item["status"])),
-        "price": text(first["id"]),
-        "currency": currency(first["currency"]),
-        "interval": "year" if (first.get("recurring") or {}).get("interval") == "year" else "month",
+        "status": one_of(_STATUSES, _STATUS.get(status, status)),
+        "never_paid": True if status == "incomplete_expired" else None,
+        "price": text(first["price"]["id"]),
+        "currency": currency(first["price"]["currency"]),
+        "interval": parts[0]["interval"],
+        "interval_count": parts[0]["interval_count"],
         "start": moment(item["start_date"]),
-        "ended": optional_moment(item.get("ended_at")),
-        "period_end": optional_moment(items[0].get("current_period_end", item.get("current_period_end"))),
+        "trial_end": optional_moment(trial_end),
+        "ended": ended,
+        "period_end": optional_moment(first.get("current_period_end", item.get("current_period_end"))),
         "cancel_at_period_end": bool(item.get("cancel_at_period_end")),
+        "cancel_at": optional_moment(item.get("cancel_at")),
     }
-    if all(price is not None for price in prices):
-        body["amount"] = sum(
-            amount(price) * amount(part.get("quantity") or 1) for price, part in zip(prices, items, strict=True)
-        )
-        body["told_amount"] = body["amount"]
+    if all(part["amount"] is not None for part in parts):
+        body["amount"] = sum(part["amount"] for part in parts)
+        body["told_amount"] = due(item, body["amount"], body["trial_end"])
+        if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:
+            body["items"] = parts
     return _fact(item, "subscription", text(item["id"]), body)
+
+
+def _item(part: Mapping[str, Any]) -> dict[str, Any]:
+    price, quantity = part["price"], part.get("quantity")
+    recurring = mapping(price.get("recurring"))
+    unit, count = price.get("unit_amount"), 1 if quantity is None else amount(quantity)
+    if unit is not None:
+        total: int | None = amount(unit) * count
+    elif price.get("unit_amount_decimal") is not None and quantity is not None:
+        total = int((Decimal(str(price["unit_amount_decimal"])) * count).quantize(Decimal(1), ROUND_HALF_UP))
+    else:
+        total = None
+    interval_count = amount(recurring.get("interval_count", 1))
+    if not 1 <= interval_count <= _MOST_INTERVALS:
+        raise ValueError("not a number of intervals")
+    return {
+        "amount": None if total is None else amount(total),
+        "interval": one_of(_INTERVALS, recurring.get("interval", "month")),
+        "interval_count": interval_count,
+    }
 
 
 def _checkout(item: Mapping[str, Any], kind: str) -> Fact:
@@ -109,47 +144,75 @@ def invoice_fetched(item: Mapping[str, Any]) -> Fact:
         return invoice(item)
 
 
-def invoice(item: Mapping[str, Any], _: str = "") -> Fact:
-    """An invoice, and whose."""
+def invoice(item: Mapping[str, Any], kind: str = "") -> Fact:
+    """An invoice, and whose. Of events of one second the one with the later status is the later one."""
     parent = (item.get("parent") or {}).get("subscription_details") or {}
-    moments = item.get("status_transitions") or {}
-    paid = item["status"] == "paid"
+    moments = mapping(item.get("status_transitions"))
+    status = "deleted" if kind == "invoice.deleted" else one_of(_INVOICE_STATUSES, item["status"])
     body = {
         "customer": reference(item.get("customer")),
-        "status": one_of(_INVOICE_STATUSES, item["status"]),
+        "status": status,
         "currency": currency(item["currency"]),
         "amount_due": amount(item["amount_due"]),
         "amount_paid": amount(item["amount_paid"]),
-        "told_amount": amount(item["amount_paid"] if paid else item["amount_due"]),
+        "told_amount": amount(item["amount_paid"] if status == "paid" else item["amount_due"]),
         "issued": optional_moment(moments.get("finalized_at") or item.get("created")),
         "paid": optional_moment(moments.get("paid_at")),
+        # As versions of the API before 2025-03-31 write it.
+        "payment_intent": reference(item.get("payment_intent")),
+        "charge": reference(item.get("charge")),
     }
     subject = reference(parent.get("subscription") or item.get("subscription"))
-    return _fact(item, "invoice", subject, body)
+    return _fact(item, "invoice", subject, body) | {"rank": _INVOICE_RANKS[status]}
 
 
-def _refund(item: Mapping[str, Any], _: str) -> Fact:
+def _refund(item: Mapping[str, Any], kind: str) -> Fact:
+    """A refund, or the charge of one: both are sent under such names."""
+    if "amount_refunded" in item:
+        return _charge(item, kind)
+    status = one_of(_REFUND_STATUSES, item.get("status") or "succeeded")
+    body = {
+        "charge": reference(item.get("charge")),
+        "payment_intent": reference(item.get("payment_intent")),
+        "currency": currency(item["currency"]),
+        "amount": amount(item["amount"]),
+        "told_amount": amount(item["amount"]),
+        "status": status,
+        "created": moment(item["created"]),
+    }
+    # A refund that failed stays so; of one second that is the later event.
+    return _fact(item, "refund", None, body) | {"rank": _REFUND_STATUSES.index(status)}
+
+
+def _charge(item: Mapping[str, Any], kind: str) -> Fact:
     refunded = amount(item["amount_refunded"])
     body = {
         "payment_intent": reference(item.get("payment_intent")),
         "invoice": reference(item.get("invoice")),
         "currency": currency(item["currency"]),
         "amount_refunded": refunded,
-        "told_amount": refunded,
-        "refunded": bool(item["refunded"]),
     }
-    # What is refunded only grows: of one second, the larger is the later.
+    # With `charge.refunded` more was refunded: of one second, the larger is the later. Others may lower it again.
     part = 1000 * refunded // max(amount(item["amount"]), 1)
-    return _fact(item, "charge", None, body) | {"rank": min(part, 1000)}
+    return _fact(item, "charge", None, body) | {"rank": min(part, 1000) if kind == "charge.refunded" else 1001}
 
 
-def _dispute(item: Mapping[str, Any], _: str) -> Fact:
+def _dispute(item: Mapping[str, Any], kind: str) -> Fact:
+    status = item.get("status")
+    funds = None
+    if kind.endswith("funds_withdrawn") or status == "lost":
+        funds = "withdrawn"
+    elif kind.endswith("funds_reinstated") or status in ("won", "warning_closed", "prevented"):
+        funds = "reinstated"
     body = {
+        "charge": reference(item.get("charge")),
         "payment_intent": reference(item.get("payment_intent")),
         "currency": currency(item["currency"]),
+        "amount": amount(item["amount"]),
         "told_amount": amount(item["amount"]),
+        "funds": funds,
     }
-    return _fact(item, "charge", None, body)
+    return _fact(item, "dispute", None, body)
 
 
 #: Of a second's events nothing comes after the end.
@@ -166,11 +229,26 @@ HANDLED: dict[str, Kind] = {
     "customer.subscription.paused": Kind(subscription, 3),
     "customer.subscription.resumed": Kind(subscription, 4),
     "customer.subscription.deleted": Kind(subscription, END_RANK),
-    "invoice.finalized": Kind(invoice, 0),
-    "invoice.payment_failed": Kind(invoice, 1),
-    "invoice.paid": Kind(invoice, 2),
-    "charge.refunded": Kind(_refund, 0),
+    **dict.fromkeys(
+        (
+            *("invoice.created", "invoice.updated", "invoice.finalized", "invoice.deleted", "invoice.voided"),
+            *("invoice.marked_uncollectible", "invoice.paid", "invoice.payment_succeeded", "invoice.payment_failed"),
+            "invoice.payment_action_required",
+        ),
+        Kind(invoice, 0),
+    ),
+    **dict.fromkeys(
+        (
+            *("charge.refunded", "charge.refund.updated"),
+            *("refund.created", "refund.updated", "refund.failed"),
+        ),
+        Kind(_refund, 0),
+    ),
     "charge.dispute.created": Kind(_dispute, 0),
+    "charge.dispute.updated": Kind(_dispute, 1),
+    "charge.dispute.funds_withdrawn": Kind(_dispute, 2),
+    "charge.dispute.funds_reinstated": Kind(_dispute, 3),
+    "charge.dispute.closed": Kind(_dispute, 4),
 }
 #: Of what Stripe answers to our own call, or to the nightly look: events of the same second may be later.
 ANSWER_RANK = 1

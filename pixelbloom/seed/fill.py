@@ -62,7 +62,9 @@ def scale(
     connection: psycopg.Connection, plan: Plan, *, leads: int, messages: int, subscriptions: int
 ) -> dict[str, int]:
     """Add many rows, made by the database itself. Answers how many, by table. Raises ConfigurationError."""
-    tables = ("leads", "conversations", "messages", "user_subscriptions", "invoices", "runs", "model_metrics")
+    tables = (
+        *("leads", "conversations", "messages", "user_subscriptions", "invoices", "refunds", "runs", "model_metrics"),
+    )
     with connection.transaction():
         first = UUID(hashlib.md5(f"lead:{plan.number}1".encode(), usedforsecurity=False).hexdigest())
         if connection.execute("select 1 from public.leads where id = %s", (first,)).fetchone():

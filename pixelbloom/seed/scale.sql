@@ -154,7 +154,8 @@ cross join scale_subscriptions as s;
 
 -- An invoice a month, or a year.
 insert into public.invoices (
-    id, user_id, subscription_id, status, currency, amount_due, amount_paid, issued_at, paid_at, created_at, updated_at
+    id, user_id, subscription_id, status, currency, amount_due, amount_paid, amount_refunded, issued_at, paid_at,
+    created_at, updated_at
 )
 select
     md5('invoice:' || s.id || i.at)::uuid,
@@ -164,6 +165,7 @@ select
     case when s.abroad < 0.25 then 'eur' else 'usd' end,
     49 * s.package,
     49 * s.package,
+    case when i.number % 40 = 39 then 49 * s.package else 0 end,
     i.at,
     i.at + interval '1 minute',
     i.at,
@@ -177,6 +179,23 @@ cross join lateral (
     ) with ordinality as t (at, number)
 ) as i
 order by i.at;
+
+insert into public.refunds (
+    user_id, subscription_id, invoice_id, stripe_id, currency, amount, refunded_at, created_at, updated_at
+)
+select
+    i.user_id,
+    i.subscription_id,
+    i.id,
+    're_' || i.id,
+    i.currency,
+    i.amount_paid,
+    i.paid_at + interval '3 days',
+    i.paid_at + interval '3 days',
+    i.paid_at + interval '3 days'
+from public.invoices as i
+inner join scale_subscriptions as s on i.subscription_id = s.id
+where i.status = 'refunded';
 
 -- Agents at work: a run for every fourth lead, with a call to a model, a log line and a recommendation.
 create temporary table scale_runs on commit drop as

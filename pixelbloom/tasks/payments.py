@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from pixelbloom.errors import InvalidInput, PixelBloomError, Unavailable
+from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited, Unavailable
 from pixelbloom.payments import facts
 from pixelbloom.payments.facts import Fact
 from pixelbloom.payments.values import MalformedObject
@@ -66,7 +66,7 @@ def process_stripe_event(event_id: str) -> str | None:
     if begun is None:
         return None
     try:
-        fact = _resolved(begun["fact"] or _fetched(event_id))
+        fact = _resolved(begun["fact"] or _fetched(event_id), begun["type"])
         applied = parts.payments.apply(event_id, fact, begun["token"])
         if applied is None:
             return None
@@ -168,10 +168,12 @@ def _readable(page: Iterable[dict[str, Any]], at: int) -> Iterable[Fact]:
             log.warning("subscription_not_readable", stripe_subscription_id=item.get("id"))
 
 
-def _resolved(fact: Fact) -> Fact:
-    """With the purchase that a refund or a dispute is about, which their events do not name."""
+def _resolved(fact: Fact, kind: str) -> Fact:
+    """With what an event does not say itself: what a refund or a dispute is about, and what is due after a trial."""
+    if kind == "customer.subscription.trial_will_end":
+        return _with_upcoming(fact)
     payment = fact["body"].get("payment_intent")
-    if fact["kind"] != "charge" or fact["subject"] is not None or payment is None:
+    if fact["kind"] not in ("charge", "refund", "dispute") or fact["subject"] is not None or payment is None:
         return fact
     parts = services()
     subject = parts.payments.checkout_of(payment)
@@ -179,6 +181,26 @@ def _resolved(fact: Fact) -> Fact:
     if subject is None and parts.settings.stripe_api_key is not None:
         invoice = parts.stripe.invoice_of(payment)
         if invoice is not None:
-            told = facts.invoice_fetched(invoice)
-            subject, body = told["subject"], {**body, "invoice": told["id"]}
+            found = facts.invoice_fetched(invoice)
+            subject, body = found["subject"], {**body, "invoice": found["id"]}
     return {**fact, "subject": subject, "body": body}
+
+
+def _with_upcoming(fact: Fact) -> Fact:
+    """With the total of the upcoming invoice. Where Stripe gives none, the price less the discounts stays.
+
+    Raises Unavailable and RateLimited: later Stripe may give it.
+    """
+    parts = services()
+    if parts.settings.stripe_api_key is None:
+        return fact
+    try:
+        total, currency = parts.stripe.upcoming(fact["id"])
+    except (Unavailable, RateLimited):
+        raise
+    except PixelBloomError as error:
+        log.warning("upcoming_invoice_unknown", stripe_subscription_id=fact["id"], reason=error.message)
+        return fact
+    if currency != fact["body"]["currency"]:
+        return fact
+    return {**fact, "body": {**fact["body"], "told_amount": total}}

@@ -126,6 +126,7 @@ SUBSCRIPTION: dict[str, Any] = {
     "discount_amount": 0,
     "final_price": 49,
     "billing_interval": "month",
+    "billing_interval_count": 1,
 }
 
 AGENTS: dict[str, Any] = {

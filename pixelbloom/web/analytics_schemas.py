@@ -265,7 +265,8 @@ class SubscriptionItem(Shape):
     original_price: float | None
     discount_amount: float
     final_price: float
-    billing_interval: Literal["once", "month", "year"]
+    billing_interval: Literal["once", "day", "week", "month", "year"]
+    billing_interval_count: int
 
 
 class SubscriptionPage(Shape):

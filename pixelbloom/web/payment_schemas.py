@@ -26,11 +26,13 @@ SUBSCRIPTION: dict[str, Any] = {
     "end_date": None,
     "current_period_end": "2026-02-28T12:00:00.000000Z",
     "cancel_at_period_end": False,
+    "cancel_at": None,
     "currency": "usd",
     "original_price": 149,
     "discount_amount": 29.8,
     "final_price": 119.2,
     "billing_interval": "month",
+    "billing_interval_count": 1,
     "stripe_customer_id": "cus_a1b2c3",
     "stripe_subscription_id": "sub_a1b2c3",
     "stripe_price_id": "price_123",
@@ -131,11 +133,13 @@ class SubscriptionBody(Shape):
     end_date: Time | None
     current_period_end: Time | None
     cancel_at_period_end: bool
+    cancel_at: Time | None = Field(description="When it will end, as far as that is known; null while it goes on.")
     currency: str
     original_price: float | None
     discount_amount: float
     final_price: float
-    billing_interval: Literal["once", "month", "year"]
+    billing_interval: Literal["once", "day", "week", "month", "year"]
+    billing_interval_count: int = Field(description="How many of these intervals a payment is for: 3 months.")
     stripe_customer_id: str | None
     stripe_subscription_id: str | None
     stripe_price_id: str | None

@@ -52,11 +52,12 @@ begin
 end
 $$;
 
--- How much more, in percent with one decimal; null where there was nothing before.
+-- How much more, in percent of the earlier size with one decimal; null where there was nothing before. Revenue may be
+-- negative: from -10 to 20 is 300 percent more.
 create function public.percent_change(p_now numeric, p_before numeric) returns numeric
 language sql immutable parallel safe
 set search_path = ''
-as $$ select round(100 * (p_now - p_before) / nullif(p_before, 0), 1) $$;
+as $$ select round(100 * (p_now - p_before) / abs(nullif(p_before, 0)), 1) $$;
 
 -- What part of it, in percent with one decimal; null where there is nothing to be a part of.
 create function public.percent_of(p_part numeric, p_whole numeric) returns numeric

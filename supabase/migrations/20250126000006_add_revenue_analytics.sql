@@ -14,13 +14,37 @@ create table public.user_subscriptions (
     original_price numeric(16, 3) check (original_price >= 0),
     discount_amount numeric(16, 3) not null default 0 check (discount_amount >= 0),
     final_price numeric(16, 3) not null check (final_price >= 0),
-    billing_interval text not null default 'month' check (billing_interval in ('once', 'month', 'year')),
+    billing_interval text not null default 'month' check (
+        billing_interval in ('once', 'day', 'week', 'month', 'year')
+    ),
+    billing_interval_count integer not null default 1 check (billing_interval_count between 1 and 1200),
+    -- The price before discounts that items of different intervals come to a month; null where there is one interval.
+    items_monthly numeric check (items_monthly >= 0),
+    -- What the price is a month. A year has 12 months and 365 days, so a week has 84/365 of a month.
+    monthly_price numeric generated always as (
+        case
+            when items_monthly is not null then items_monthly * final_price / nullif(original_price, 0)
+            when billing_interval = 'year' then final_price / (12 * billing_interval_count)
+            when billing_interval = 'month' then final_price / billing_interval_count
+            when billing_interval = 'week' then final_price * 365 / (84 * billing_interval_count)
+            when billing_interval = 'day' then final_price * 365 / (12 * billing_interval_count)
+        end
+    ) stored,
+    -- From when on it is paid for, where that is not its start: the end of a trial. One that ended before was never
+    -- paid.
+    billed_from timestamptz,
+    -- What was paid at once and no invoice tells of: a single purchase, or a subscription whose invoices are not sent.
+    amount_paid numeric(16, 3) not null default 0 check (amount_paid >= 0),
+    paid_at timestamptz,
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
 );
 
 comment on table public.user_subscriptions is 'Subscriptions and their prices; the backend alone writes them.';
+
+create index user_subscriptions_paid on public.user_subscriptions (paid_at) where paid_at is not null;
+create index user_subscriptions_billed on public.user_subscriptions (coalesce(billed_from, start_date));
 
 create index user_subscriptions_owner on public.user_subscriptions (user_id, created_at desc);
 create index user_subscriptions_started on public.user_subscriptions (start_date desc, id desc);
@@ -47,6 +71,31 @@ create index invoices_owner on public.invoices (user_id, created_at desc);
 create index invoices_subscription on public.invoices (subscription_id);
 create index invoices_paid on public.invoices (paid_at) where paid_at is not null;
 
+create table public.refunds (
+    id uuid primary key default gen_random_uuid(),
+    user_id uuid,
+    subscription_id uuid references public.user_subscriptions (id) on delete set null,
+    invoice_id uuid references public.invoices (id) on delete set null,
+    -- Of a refund or a dispute; of what only a charge reports, the charge's and the second: ch_123:1790000000.
+    stripe_id text unique check (char_length(stripe_id) <= 300),
+    kind text not null default 'refund' check (kind in ('refund', 'dispute')),
+    status text not null default 'succeeded' check (
+        status in ('pending', 'requires_action', 'succeeded', 'failed', 'cancelled')
+    ),
+    currency text not null check (currency ~ '^[a-z]{3}$'),
+    amount numeric(16, 3) not null check (amount >= 0),
+    refunded_at timestamptz not null,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+);
+
+comment on table public.refunds is 'Money returned, by refunds and lost disputes; failed ones returned none.';
+
+create index refunds_owner on public.refunds (user_id, created_at desc);
+create index refunds_subscription on public.refunds (subscription_id);
+create index refunds_invoice on public.refunds (invoice_id);
+create index refunds_moved on public.refunds (refunded_at);
+
 create table public.stripe_events (
     id text primary key check (char_length(id) <= 255),
     type text not null check (char_length(type) <= 200),
@@ -69,12 +118,17 @@ for each row execute function public.touch_updated_at();
 create trigger invoices_touch before update on public.invoices
 for each row execute function public.touch_updated_at();
 
+create trigger refunds_touch before update on public.refunds
+for each row execute function public.touch_updated_at();
+
 alter table public.user_subscriptions enable row level security;
 alter table public.invoices enable row level security;
+alter table public.refunds enable row level security;
 alter table public.stripe_events enable row level security;
-revoke all on public.user_subscriptions, public.invoices, public.stripe_events from public, anon, authenticated;
-grant select on public.user_subscriptions, public.invoices to authenticated;
-grant all on public.user_subscriptions, public.invoices, public.stripe_events to service_role;
+revoke all on public.user_subscriptions, public.invoices, public.refunds, public.stripe_events
+from public, anon, authenticated;
+grant select on public.user_subscriptions, public.invoices, public.refunds to authenticated;
+grant all on public.user_subscriptions, public.invoices, public.refunds, public.stripe_events to service_role;
 
 create policy user_subscriptions_own on public.user_subscriptions for select to authenticated
 using (user_id = (select auth.uid()));
@@ -88,56 +142,72 @@ using (user_id = (select auth.uid()));
 create policy invoices_admin on public.invoices for select to authenticated
 using ((select public.is_admin()));
 
--- Money that came in: invoices by the moment they were paid; and a subscription or purchase that no invoice belongs to
--- (Stripe may be told to send none) by its price at its start. What was refunded is none.
-create view public.payments_received with (security_invoker = true) as
+create policy refunds_own on public.refunds for select to authenticated
+using (user_id = (select auth.uid()));
+
+create policy refunds_admin on public.refunds for select to authenticated
+using ((select public.is_admin()));
+
+-- Money received and money returned, by the moment it moved: the one source of every figure of revenue. An amount that
+-- was returned is negative, and not `received`. An invoice over nothing moves nothing.
+create view public.money_movements with (security_invoker = true) as
 select
     i.user_id,
     s.package_id,
     i.currency,
-    i.amount_paid as amount,
-    i.paid_at
+    i.paid_at as moved_at,
+    true as received,
+    i.amount_paid as amount
 from public.invoices as i
 left join public.user_subscriptions as s on i.subscription_id = s.id
-where i.status = 'paid' and i.paid_at is not null
+where i.paid_at is not null and i.amount_paid > 0 and i.status in ('paid', 'refunded')
 union all
 select
     s.user_id,
     s.package_id,
     s.currency,
-    s.final_price as amount,
-    s.start_date as paid_at
+    s.paid_at as moved_at,
+    true as received,
+    s.amount_paid as amount
 from public.user_subscriptions as s
-where
-    s.status not in ('incomplete', 'trialing', 'unpaid')
-    and not exists (
-        select 1 from public.invoices as i
-        where i.subscription_id = s.id
-    );
+where s.paid_at is not null and s.amount_paid > 0
+union all
+select
+    r.user_id,
+    s.package_id,
+    r.currency,
+    r.refunded_at as moved_at,
+    false as received,
+    -r.amount as amount
+from public.refunds as r
+left join public.user_subscriptions as s on r.subscription_id = s.id
+where r.amount > 0 and r.status not in ('failed', 'cancelled');
 
-comment on view public.payments_received is 'Money that came in, by when.';
+comment on view public.money_movements is 'Money received and returned, by when.';
 
--- Subscriptions that are paid again and again, from start_date to before end_date. How a subscription stood before is
--- not kept: what is paused or unpaid now never counts, nor what was cancelled at a time that nobody knows.
+-- Subscriptions that are paid again and again, from start_date (the end of a trial, where there was one) to before
+-- end_date. A trial that was cancelled is none, nor is one whose first payment never came. How a subscription stood
+-- before is not kept: what is paused or unpaid now never counts, nor what was cancelled at a time that nobody knows.
 create view public.recurring_subscriptions with (security_invoker = true) as
 select
     s.id,
     s.user_id,
     s.package_id,
     s.currency,
-    s.start_date,
     s.end_date,
-    case s.billing_interval when 'year' then s.final_price / 12 else s.final_price end as monthly_price
+    coalesce(s.billed_from, s.start_date) as start_date,
+    coalesce(s.monthly_price, 0) as monthly_price
 from public.user_subscriptions as s
 where
     s.billing_interval <> 'once'
     and (s.status in ('active', 'past_due') or (s.status = 'cancelled' and s.end_date is not null))
-    and (s.end_date is null or s.end_date >= s.start_date);
+    and (s.end_date is null or s.end_date >= s.start_date)
+    and (s.end_date is null or s.billed_from is null or s.end_date > s.billed_from);
 
 comment on view public.recurring_subscriptions is 'What monthly and yearly revenue is made of.';
 
-revoke all on public.payments_received, public.recurring_subscriptions from public, anon, authenticated;
-grant select on public.payments_received, public.recurring_subscriptions to service_role;
+revoke all on public.money_movements, public.recurring_subscriptions from public, anon, authenticated;
+grant select on public.money_movements, public.recurring_subscriptions to service_role;
 
 create index user_subscriptions_ended on public.user_subscriptions (end_date) where end_date is not null;
 
@@ -164,7 +234,7 @@ begin
 end
 $$;
 
--- Money from p_from to before p_to against that from p_before on.
+-- Money received less money returned from p_from to before p_to, against that from p_before on.
 create function public.revenue_compared(
     p_user_id uuid, p_before timestamptz, p_from timestamptz, p_to timestamptz
 ) returns jsonb
@@ -179,13 +249,13 @@ begin
         from (
             select
                 p.currency,
-                coalesce(sum(p.amount) filter (where p.paid_at >= p_from), 0) as now,
-                coalesce(sum(p.amount) filter (where p.paid_at < p_from), 0) as before,
-                count(*) filter (where p.paid_at >= p_from) as many_now,
-                count(*) filter (where p.paid_at < p_from) as many_before
-            from public.payments_received as p
+                coalesce(sum(p.amount) filter (where p.moved_at >= p_from), 0) as now,
+                coalesce(sum(p.amount) filter (where p.moved_at < p_from), 0) as before,
+                count(*) filter (where p.received and p.moved_at >= p_from) as many_now,
+                count(*) filter (where p.received and p.moved_at < p_from) as many_before
+            from public.money_movements as p
             where
-                p.paid_at >= p_before and p.paid_at < p_to
+                p.moved_at >= p_before and p.moved_at < p_to
                 and (p_user_id is null or p.user_id = p_user_id)
             group by p.currency
         ) as t
@@ -297,12 +367,12 @@ begin
                 p.package_id,
                 p.currency,
                 sum(p.amount) as revenue,
-                count(*) as payments,
+                count(*) filter (where p.received) as payments,
                 0 as subscriptions,
                 0 as mrr
-            from public.payments_received as p
+            from public.money_movements as p
             where
-                p.paid_at >= v_from and p.paid_at < v_to
+                p.moved_at >= v_from and p.moved_at < v_to
                 and (p_user_id is null or p.user_id = p_user_id)
             group by p.package_id, p.currency
             union all
@@ -343,8 +413,9 @@ begin
 end
 $$;
 
--- What customers who paid in a range have paid in all until its end: {"customers"}, {"average"} in the currency of the
--- most customers, {"by_currency"} and {"top"}, those who paid most. A customer of two currencies counts in each.
+-- What customers who paid in a range have paid in all until its end, less what they got back: {"customers"},
+-- {"average"} in the currency of the most customers, {"by_currency"} and {"top"}, those who paid most. A customer of
+-- two currencies counts in each.
 create function public.customer_ltv(p_user_id uuid, p_start date, p_end date, p_zone text) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -361,15 +432,15 @@ begin
                 p.user_id,
                 p.currency,
                 sum(p.amount) as amount,
-                count(*) as payments,
-                min(p.paid_at) as first_at,
-                max(p.paid_at) as last_at
-            from public.payments_received as p
+                count(*) filter (where p.received) as payments,
+                min(p.moved_at) filter (where p.received) as first_at,
+                max(p.moved_at) filter (where p.received) as last_at
+            from public.money_movements as p
             where
-                p.user_id is not null and p.paid_at < v_to
+                p.user_id is not null and p.moved_at < v_to
                 and (p_user_id is null or p.user_id = p_user_id)
             group by p.user_id, p.currency
-            having max(p.paid_at) >= v_from
+            having max(p.moved_at) filter (where p.received) >= v_from
         ),
 
         currencies as (
@@ -440,7 +511,8 @@ begin
                 'status', s.status, 'start_date', public.iso_utc(s.start_date),
                 'end_date', public.iso_utc(s.end_date), 'currency', s.currency,
                 'original_price', s.original_price, 'discount_amount', s.discount_amount,
-                'final_price', s.final_price, 'billing_interval', s.billing_interval
+                'final_price', s.final_price, 'billing_interval', s.billing_interval,
+                'billing_interval_count', s.billing_interval_count
             )
             order by s.start_date desc, s.id desc
         ), '[]')

@@ -7,6 +7,8 @@ add column stripe_subscription_id text unique check (char_length(stripe_subscrip
 add column stripe_checkout_session_id text unique check (char_length(stripe_checkout_session_id) <= 255),
 add column stripe_price_id text check (char_length(stripe_price_id) <= 255),
 add column cancel_at_period_end boolean not null default false,
+-- When it will end, as far as that is known; null while it goes on.
+add column cancel_at timestamptz,
 add column current_period_end timestamptz;
 
 create index user_subscriptions_stripe_customer on public.user_subscriptions (stripe_customer_id)
@@ -24,16 +26,13 @@ add column lease_token bigint not null default 0;
 drop index public.stripe_events_open;
 create index stripe_events_due on public.stripe_events (next_attempt_at) where status = 'received';
 create index stripe_events_subject on public.stripe_events (subject) where subject is not null;
-create index stripe_events_of_invoice on public.stripe_events ((payload -> 'body' ->> 'invoice'))
-where subject is null;
-create index stripe_events_of_payment on public.stripe_events ((payload -> 'body' ->> 'payment_intent'))
-where subject is null;
+create index stripe_events_unlinked on public.stripe_events ((payload ->> 'id')) where subject is null;
 create index stripe_events_newest on public.stripe_events (received_at desc, id desc);
 
 -- The newest state of an object of Stripe, reduced to what rows are derived from (`pixelbloom.payments.facts`).
 create table public.stripe_objects (
     id text primary key check (char_length(id) <= 255),
-    kind text not null check (kind in ('checkout', 'subscription', 'invoice', 'charge')),
+    kind text not null check (kind in ('checkout', 'subscription', 'invoice', 'charge', 'refund', 'dispute')),
     -- The subscription that it belongs to; of a single purchase the checkout session.
     subject text check (char_length(subject) <= 255),
     body jsonb not null check (jsonb_typeof(body) = 'object'),
@@ -49,36 +48,11 @@ create index stripe_objects_subject on public.stripe_objects (subject, kind) whe
 create index stripe_objects_payment on public.stripe_objects ((body ->> 'payment_intent'), kind);
 create index stripe_objects_redemption on public.stripe_objects ((body -> 'metadata' ->> 'redemption_key'));
 create index stripe_objects_invoice on public.stripe_objects ((body ->> 'invoice'), kind);
+create index stripe_objects_charge on public.stripe_objects ((body ->> 'charge'), kind);
 
 alter table public.stripe_objects enable row level security;
 revoke all on public.stripe_objects from public, anon, authenticated;
 grant all on public.stripe_objects to service_role;
-
--- A purchase is refunded money less.
-create or replace view public.payments_received with (security_invoker = true) as
-select
-    i.user_id,
-    s.package_id,
-    i.currency,
-    (i.amount_paid - i.amount_refunded)::numeric(16, 3) as amount,
-    i.paid_at
-from public.invoices as i
-left join public.user_subscriptions as s on i.subscription_id = s.id
-where i.status = 'paid' and i.paid_at is not null
-union all
-select
-    s.user_id,
-    s.package_id,
-    s.currency,
-    s.final_price as amount,
-    s.start_date as paid_at
-from public.user_subscriptions as s
-where
-    s.status not in ('incomplete', 'trialing', 'unpaid')
-    and not exists (
-        select 1 from public.invoices as i
-        where i.subscription_id = s.id
-    );
 
 -- What a subscription's plan is called: its package's name, else the price that was bought.
 create or replace function public.subscription_plan(p_row public.user_subscriptions) returns text
@@ -252,6 +226,151 @@ as $$
     )
 $$;
 
+-- What items of a subscription come to a month, each by its own interval: [{"amount", "interval", "interval_count"}].
+create function public.items_monthly(p_items jsonb, p_currency text) returns numeric
+language sql immutable
+set search_path = ''
+as $$
+    select sum(
+        public.major_units(i -> 'amount', p_currency) * case i ->> 'interval'
+            when 'year' then 1
+            when 'month' then 12
+            when 'week' then 365 / 7.0
+            when 'day' then 365
+        end / (12 * (i ->> 'interval_count')::integer)
+    )
+    from jsonb_array_elements(p_items) as t (i)
+$$;
+
+-- Money of a purchase that was returned, in the smallest unit. Refunds and disputes are objects of their own, and count
+-- from when they were made; a failed or cancelled one counts nothing. What a charge reports as refunded beyond the
+-- refunds that were known then is dated by the events that first reported it; it is gone when a later one reports less.
+create function public.returned_money(p_subject text)
+returns table (
+    stripe_id text, kind text, status text, charge text, currency text, amount numeric, refunded_at timestamptz
+)
+language sql stable
+set search_path = ''
+as $$
+    with events as materialized (
+        select
+            e.id,
+            e.payload ->> 'id' as object_id,
+            e.payload ->> 'kind' as kind,
+            e.payload -> 'body' as body,
+            public.moment(e.payload ->> 'at') as at,
+            (e.payload ->> 'rank')::integer as rank
+        from public.stripe_events as e
+        where
+            e.subject = p_subject
+            and e.status <> 'failed'
+            and e.payload ->> 'kind' in ('charge', 'refund', 'dispute')
+    ),
+
+    refunds as materialized (
+        select
+            o.id,
+            case o.body ->> 'status' when 'canceled' then 'cancelled' else o.body ->> 'status' end as status,
+            coalesce(o.body ->> 'charge', (
+                select min(c.id) from public.stripe_objects as c
+                where c.kind = 'charge' and c.body ->> 'payment_intent' = o.body ->> 'payment_intent'
+            )) as charge,
+            o.body ->> 'currency' as currency,
+            (o.body ->> 'amount')::numeric as amount,
+            public.moment(o.body ->> 'created') as made_at,
+            (
+                select min(e.at) from events as e
+                where e.object_id = o.id and e.body ->> 'status' in ('failed', 'canceled')
+            ) as undone_at
+        from public.stripe_objects as o
+        where o.subject = p_subject and o.kind = 'refund'
+    ),
+
+    reports as (
+        select
+            e.object_id as charge,
+            e.body ->> 'currency' as currency,
+            e.at,
+            e.rank,
+            e.id,
+            greatest((e.body ->> 'amount_refunded')::numeric - coalesce((
+                select sum(r.amount) from refunds as r
+                where
+                    r.charge = e.object_id
+                    and r.made_at <= e.at
+                    and (r.undone_at is null or r.undone_at >= e.at)
+            ), 0), 0) as unnamed
+        from events as e
+        where e.kind = 'charge'
+    ),
+
+    lasting as (
+        select
+            charge,
+            currency,
+            at,
+            rank,
+            id,
+            min(unnamed) over (
+                partition by charge order by at, rank, id rows between current row and unbounded following
+            ) as unnamed
+        from reports
+    ),
+
+    steps as (
+        select
+            charge,
+            currency,
+            at,
+            unnamed - lag(unnamed, 1, 0::numeric) over (partition by charge order by at, rank, id) as amount
+        from lasting
+    ),
+
+    disputes as (
+        select
+            e.object_id as id,
+            (array_agg(e.body ->> 'funds' order by e.at desc, e.rank desc, e.id desc))[1] as funds,
+            (array_agg(e.body order by e.at desc, e.rank desc, e.id desc))[1] as body,
+            min(e.at) filter (where e.body ->> 'funds' = 'withdrawn') as at
+        from events as e
+        where e.kind = 'dispute' and e.body ? 'funds'
+        group by e.object_id
+    )
+
+    select
+        id,
+        'refund',
+        status,
+        charge,
+        currency,
+        amount,
+        made_at
+    from refunds
+    union all
+    select
+        charge || ':' || extract(epoch from at)::bigint,
+        'refund',
+        'succeeded',
+        charge,
+        min(currency),
+        sum(amount),
+        at
+    from steps
+    group by charge, at
+    having sum(amount) > 0
+    union all
+    select
+        id,
+        'dispute',
+        case funds when 'withdrawn' then 'succeeded' else 'cancelled' end,
+        body ->> 'charge',
+        body ->> 'currency',
+        (body ->> 'amount')::numeric,
+        at
+    from disputes
+    where at is not null
+$$;
+
 -- The row of a purchase, from what is known of its checkout and its subscription. Only a checkout that was completed
 -- makes one. Answers its id, or null.
 create function public.derive_purchase(p_subject text) returns uuid
@@ -269,10 +388,11 @@ declare
     v_currency text;
     v_original numeric;
     v_discount numeric;
-    v_refunded boolean;
+    v_paid timestamptz;
+    v_refunded timestamptz;
     v_id uuid;
 begin
-    select o.body, o.id into c, v_session from public.stripe_objects as o
+    select o.body, o.id, o.told_at into c, v_session, v_paid from public.stripe_objects as o
     where o.subject = p_subject and o.kind = 'checkout' and o.body ->> 'state' <> 'expired'
     order by o.told_at, o.id limit 1;
     if c is null then
@@ -306,24 +426,30 @@ begin
         else 0
     end;
     v_discount := least(coalesce(v_discount, 0), v_original);
-    v_refunded := s is null and exists (
-        select 1 from public.stripe_objects as o
-        where
-            o.kind = 'charge'
-            and o.body ->> 'payment_intent' = c ->> 'payment_intent'
-            and o.body -> 'refunded' = 'true'
-    );
+    -- A single purchase whose money was all returned is over.
+    if s is null then
+        select case when sum(r.amount) >= (c ->> 'told_amount')::numeric then max(r.refunded_at) end into v_refunded
+        from public.returned_money(p_subject) as r
+        where r.amount > 0 and r.status not in ('failed', 'cancelled');
+    end if;
+    -- Invoices tell of all payments, where they are sent at all.
+    if c ->> 'state' <> 'paid' or exists (
+        select 1 from public.stripe_objects as o where o.subject = p_subject and o.kind = 'invoice'
+    ) then
+        v_paid := null;
+    end if;
 
     insert into public.user_subscriptions as u (
         user_id, package_id, campaign_id, status, start_date, end_date, currency, original_price, discount_amount,
-        final_price, billing_interval, stripe_customer_id, stripe_subscription_id, stripe_checkout_session_id,
-        stripe_price_id, cancel_at_period_end, current_period_end
+        final_price, billing_interval, billing_interval_count, items_monthly, billed_from, amount_paid, paid_at,
+        stripe_customer_id, stripe_subscription_id, stripe_checkout_session_id, stripe_price_id, cancel_at_period_end,
+        cancel_at, current_period_end
     ) values (
         v_user,
         v_package.id,
         v_campaign,
         case
-            when v_refunded or c ->> 'state' = 'failed' then 'cancelled'
+            when v_refunded is not null or c ->> 'state' = 'failed' then 'cancelled'
             when s is not null then s ->> 'status'
             when c ->> 'state' = 'paid' then 'active'
             else 'incomplete'
@@ -331,7 +457,8 @@ begin
         public.moment(coalesce(s ->> 'start', c ->> 'created')),
         case
             when s is not null then public.moment(s ->> 'ended')
-            when v_refunded or c ->> 'state' = 'failed' then public.moment(c ->> 'created')
+            when c ->> 'state' = 'failed' then public.moment(c ->> 'created')
+            else v_refunded
         end,
         v_currency,
         v_original,
@@ -340,11 +467,22 @@ begin
         coalesce(
             s ->> 'interval', case c ->> 'mode' when 'payment' then 'once' else v_package.billing_interval end, 'month'
         ),
+        coalesce((s ->> 'interval_count')::integer, 1),
+        public.items_monthly(s -> 'items', v_currency),
+        case
+            when s -> 'never_paid' = 'true' then public.moment(coalesce(s ->> 'ended', s ->> 'start'))
+            else public.moment(s ->> 'trial_end')
+        end,
+        case when v_paid is not null then public.major_units(c -> 'told_amount', c ->> 'currency') else 0 end,
+        v_paid,
         coalesce(s ->> 'customer', c ->> 'customer'),
         case when c ->> 'mode' = 'subscription' then p_subject end,
         v_session,
         v_price,
         coalesce((s ->> 'cancel_at_period_end')::boolean, false),
+        public.moment(coalesce(
+            s ->> 'cancel_at', case when (s ->> 'cancel_at_period_end')::boolean then s ->> 'period_end' end
+        )),
         public.moment(s ->> 'period_end')
     )
     on conflict (stripe_checkout_session_id) do update set
@@ -359,30 +497,78 @@ begin
         discount_amount = excluded.discount_amount,
         final_price = excluded.final_price,
         billing_interval = excluded.billing_interval,
+        billing_interval_count = excluded.billing_interval_count,
+        items_monthly = excluded.items_monthly,
+        billed_from = excluded.billed_from,
+        amount_paid = excluded.amount_paid,
+        paid_at = excluded.paid_at,
         stripe_customer_id = excluded.stripe_customer_id,
         stripe_price_id = excluded.stripe_price_id,
         cancel_at_period_end = excluded.cancel_at_period_end,
+        cancel_at = excluded.cancel_at,
         current_period_end = excluded.current_period_end
     where (
         u.user_id, u.package_id, u.campaign_id, u.status, u.start_date, u.end_date, u.currency, u.original_price,
-        u.discount_amount, u.final_price, u.billing_interval, u.stripe_customer_id, u.stripe_price_id,
-        u.cancel_at_period_end, u.current_period_end
+        u.discount_amount, u.final_price, u.billing_interval, u.billing_interval_count, u.items_monthly,
+        u.billed_from, u.amount_paid, u.paid_at, u.stripe_customer_id, u.stripe_price_id,
+        u.cancel_at_period_end, u.cancel_at, u.current_period_end
     ) is distinct from (
         coalesce(excluded.user_id, u.user_id), excluded.package_id, excluded.campaign_id, excluded.status,
         excluded.start_date, excluded.end_date, excluded.currency, excluded.original_price,
-        excluded.discount_amount, excluded.final_price, excluded.billing_interval, excluded.stripe_customer_id,
-        excluded.stripe_price_id, excluded.cancel_at_period_end, excluded.current_period_end
+        excluded.discount_amount, excluded.final_price, excluded.billing_interval, excluded.billing_interval_count,
+        excluded.items_monthly, excluded.billed_from, excluded.amount_paid, excluded.paid_at,
+        excluded.stripe_customer_id, excluded.stripe_price_id, excluded.cancel_at_period_end, excluded.cancel_at,
+        excluded.current_period_end
     );
     select u.id into v_id from public.user_subscriptions as u where u.stripe_checkout_session_id = v_session;
     return v_id;
 end
 $$;
 
--- The rows of a purchase's invoices.
+-- The invoice that a charge is for, as far as that is known.
+create function public.invoice_of_charge(p_charge text) returns text
+language sql stable
+set search_path = ''
+as $$
+    select coalesce(
+        (select c.body ->> 'invoice' from public.stripe_objects as c where c.id = p_charge),
+        (
+            select min(r.body ->> 'invoice') from public.stripe_objects as r
+            where r.body ->> 'charge' = p_charge and r.kind in ('refund', 'dispute')
+        ),
+        (
+            select min(i.id) from public.stripe_objects as i
+            where i.body ->> 'charge' = p_charge and i.kind = 'invoice'
+        ),
+        (
+            select min(i.id)
+            from public.stripe_objects as c
+            inner join public.stripe_objects as i
+                on c.body ->> 'payment_intent' = i.body ->> 'payment_intent' and i.kind = 'invoice'
+            where c.id = p_charge or c.body ->> 'charge' = p_charge
+        )
+    )
+$$;
+
+-- The rows of a purchase's invoices. A draft that was deleted has none.
 create function public.derive_invoices(p_subject text, p_purchase_id uuid) returns void
 language sql
 set search_path = ''
 as $$
+    delete from public.invoices as i
+    using public.stripe_objects as o
+    where
+        o.subject = p_subject and o.kind = 'invoice' and o.body ->> 'status' = 'deleted'
+        and i.stripe_invoice_id = o.id;
+    with returned as materialized (
+        select
+            public.invoice_of_charge(r.charge) as invoice,
+            sum(public.major_units(to_jsonb(r.amount), r.currency)) as amount
+        from public.returned_money(p_subject) as r
+        where r.kind = 'refund' and r.status not in ('failed', 'cancelled')
+        group by 1
+    )
+
     insert into public.invoices as i (
         user_id, subscription_id, stripe_invoice_id, status, currency, amount_due, amount_paid, amount_refunded,
         issued_at, paid_at
@@ -391,7 +577,11 @@ as $$
         u.user_id,
         u.id,
         o.id,
-        case when r.refunded then 'refunded' else o.body ->> 'status' end,
+        case
+            when o.body ->> 'status' = 'paid' and r.amount > 0
+                and r.amount >= public.major_units(o.body -> 'amount_paid', o.body ->> 'currency') then 'refunded'
+            else o.body ->> 'status'
+        end,
         o.body ->> 'currency',
         public.major_units(o.body -> 'amount_due', o.body ->> 'currency'),
         public.major_units(o.body -> 'amount_paid', o.body ->> 'currency'),
@@ -400,14 +590,8 @@ as $$
         public.moment(o.body ->> 'paid')
     from public.stripe_objects as o
     inner join public.user_subscriptions as u on u.id = p_purchase_id
-    left join lateral (
-        select
-            sum(public.major_units(h.body -> 'amount_refunded', h.body ->> 'currency')) as amount,
-            bool_and(h.body -> 'refunded' = 'true') as refunded
-        from public.stripe_objects as h
-        where h.kind = 'charge' and h.body ->> 'invoice' = o.id and h.body ? 'refunded'
-    ) as r on true
-    where o.subject = p_subject and o.kind = 'invoice'
+    left join returned as r on r.invoice = o.id
+    where o.subject = p_subject and o.kind = 'invoice' and o.body ->> 'status' <> 'deleted'
     on conflict (stripe_invoice_id) do update set
         user_id = excluded.user_id,
         subscription_id = excluded.subscription_id,
@@ -424,6 +608,47 @@ as $$
     ) is distinct from (
         excluded.user_id, excluded.subscription_id, excluded.status, excluded.currency, excluded.amount_due,
         excluded.amount_paid, excluded.amount_refunded, excluded.issued_at, excluded.paid_at
+    )
+$$;
+
+-- The rows of what was returned of a purchase.
+create function public.derive_refunds(p_subject text, p_purchase_id uuid) returns void
+language sql
+set search_path = ''
+as $$
+    delete from public.refunds as r
+    where
+        r.subscription_id = p_purchase_id
+        and r.stripe_id not in (select m.stripe_id from public.returned_money(p_subject) as m);
+    insert into public.refunds as r (
+        user_id, subscription_id, invoice_id, stripe_id, kind, status, currency, amount, refunded_at
+    )
+    select
+        u.user_id,
+        u.id,
+        i.id,
+        m.stripe_id,
+        m.kind,
+        m.status,
+        m.currency,
+        public.major_units(to_jsonb(m.amount), m.currency),
+        m.refunded_at
+    from public.returned_money(p_subject) as m
+    inner join public.user_subscriptions as u on u.id = p_purchase_id
+    left join public.invoices as i on i.stripe_invoice_id = public.invoice_of_charge(m.charge)
+    on conflict (stripe_id) do update set
+        user_id = excluded.user_id,
+        subscription_id = excluded.subscription_id,
+        invoice_id = excluded.invoice_id,
+        status = excluded.status,
+        currency = excluded.currency,
+        amount = excluded.amount,
+        refunded_at = excluded.refunded_at
+    where (
+        r.user_id, r.subscription_id, r.invoice_id, r.status, r.currency, r.amount, r.refunded_at
+    ) is distinct from (
+        excluded.user_id, excluded.subscription_id, excluded.invoice_id, excluded.status, excluded.currency,
+        excluded.amount, excluded.refunded_at
     )
 $$;
 
@@ -496,6 +721,7 @@ declare
 begin
     if v_id is not null then
         perform public.derive_invoices(p_subject, v_id);
+        perform public.derive_refunds(p_subject, v_id);
         perform public.notify_payments(p_subject, v_id);
     end if;
     return v_id;
@@ -509,12 +735,52 @@ set search_path = ''
 as $$
     select coalesce(
         (select o.subject from public.stripe_objects as o where o.id = p_body ->> 'invoice'),
+        (select o.subject from public.stripe_objects as o where o.id = p_body ->> 'charge'),
         (
             select o.subject from public.stripe_objects as o
-            where o.body ->> 'payment_intent' = p_body ->> 'payment_intent' and o.kind = 'checkout'
-            limit 1
+            where
+                o.body ->> 'payment_intent' = p_body ->> 'payment_intent'
+                and o.kind in ('checkout', 'invoice', 'charge')
+                and o.subject is not null
+            order by o.subject limit 1
         )
     )
+$$;
+
+-- Link what came before it was known what it is about, and its events, to the subject of this fact.
+create function public.link_stripe_objects(p_fact jsonb) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_subject text := p_fact ->> 'subject';
+    v_payment text := p_fact -> 'body' ->> 'payment_intent';
+    v_linked text[] := array[p_fact ->> 'id'];
+    v_more text[];
+begin
+    update public.stripe_objects set subject = v_subject where id = p_fact ->> 'id' and subject is null;
+    loop
+        with linked as (
+            update public.stripe_objects as o set subject = v_subject
+            where
+                o.subject is null
+                and o.kind in ('charge', 'refund', 'dispute')
+                and (
+                    o.body ->> 'invoice' = any(v_linked)
+                    or o.body ->> 'charge' = any(v_linked)
+                    or o.body ->> 'payment_intent' = v_payment
+                    or o.id = p_fact -> 'body' ->> 'charge'
+                )
+            returning o.id
+        )
+
+        select array_agg(id) into v_more from linked;
+        exit when v_more is null;
+        v_linked := v_linked || v_more;
+    end loop;
+    update public.stripe_events set subject = v_subject
+    where subject is null and payload ->> 'id' = any(v_linked);
+end
 $$;
 
 -- Take a fact in: keep the object, derive the rows, and mark the event as processed, or as ignored where it is about
@@ -526,10 +792,22 @@ set search_path = ''
 set statement_timeout = '15s'
 as $$
 declare
-    v_subject text := coalesce(p_fact ->> 'subject', public.subject_of_charge(p_fact -> 'body'));
+    v_subject text := p_fact ->> 'subject';
     v_status text := 'ignored';
     v_tied boolean;
 begin
+    -- Two that belong together and have no subject in common (yet) come one after the other, too.
+    perform pg_advisory_xact_lock(hashtextextended('stripe:' || l.key, 0))
+    from (
+        select distinct k.key
+        from unnest(array[
+            p_fact ->> 'id', p_fact -> 'body' ->> 'invoice', p_fact -> 'body' ->> 'charge',
+            p_fact -> 'body' ->> 'payment_intent'
+        ]) as k (key)
+        where k.key is not null and p_fact ->> 'kind' <> 'subscription'
+        order by k.key
+    ) as l;
+    v_subject := coalesce(v_subject, public.subject_of_charge(p_fact -> 'body'));
     p_fact := p_fact || jsonb_build_object('subject', v_subject);
     perform pg_advisory_xact_lock(hashtextextended('stripe:' || coalesce(v_subject, p_fact ->> 'id'), 0));
     if p_token is not null then
@@ -541,13 +819,8 @@ begin
         update public.stripe_events set subject = coalesce(v_subject, subject), payload = p_fact where id = p_event_id;
     end if;
     v_tied := public.keep_stripe_object(p_fact, p_event_id);
-    -- A refund or a dispute that came before what it is about.
-    if v_subject is not null and p_fact ->> 'kind' = 'invoice' then
-        update public.stripe_events set subject = v_subject
-        where subject is null and payload -> 'body' ->> 'invoice' = p_fact ->> 'id';
-    elsif v_subject is not null and p_fact ->> 'kind' = 'checkout' then
-        update public.stripe_events set subject = v_subject
-        where subject is null and payload -> 'body' ->> 'payment_intent' = p_fact -> 'body' ->> 'payment_intent';
+    if v_subject is not null and p_fact ->> 'kind' <> 'subscription' then
+        perform public.link_stripe_objects(p_fact);
     end if;
     if p_fact -> 'body' ->> 'state' = 'expired' and p_fact -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
         perform public.release_campaign(p_fact -> 'body' -> 'metadata' ->> 'redemption_key');
@@ -600,11 +873,13 @@ as $$
         'end_date', public.iso_utc(u.end_date),
         'current_period_end', public.iso_utc(u.current_period_end),
         'cancel_at_period_end', u.cancel_at_period_end,
+        'cancel_at', public.iso_utc(u.cancel_at),
         'currency', u.currency,
         'original_price', u.original_price,
         'discount_amount', u.discount_amount,
         'final_price', u.final_price,
         'billing_interval', u.billing_interval,
+        'billing_interval_count', u.billing_interval_count,
         'stripe_customer_id', u.stripe_customer_id,
         'stripe_subscription_id', u.stripe_subscription_id,
         'stripe_price_id', u.stripe_price_id
@@ -626,8 +901,13 @@ public.fail_stripe_event(text, bigint, text, double precision, boolean),
 public.replay_stripe_event(text),
 public.keep_stripe_object(jsonb, text),
 public.checkout_user(jsonb),
+public.items_monthly(jsonb, text),
+public.returned_money(text),
+public.invoice_of_charge(text),
+public.link_stripe_objects(jsonb),
 public.derive_purchase(text),
 public.derive_invoices(text, uuid),
+public.derive_refunds(text, uuid),
 public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
@@ -647,8 +927,13 @@ public.fail_stripe_event(text, bigint, text, double precision, boolean),
 public.replay_stripe_event(text),
 public.keep_stripe_object(jsonb, text),
 public.checkout_user(jsonb),
+public.items_monthly(jsonb, text),
+public.returned_money(text),
+public.invoice_of_charge(text),
+public.link_stripe_objects(jsonb),
 public.derive_purchase(text),
 public.derive_invoices(text, uuid),
+public.derive_refunds(text, uuid),
 public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),

@@ -50,7 +50,9 @@ def rounded(value: Decimal | float, places: str = "0.1") -> float:
 
 def counted(now: Decimal | float | None, before: Decimal | float | None) -> dict[str, Any]:
     """A figure as the API tells it."""
-    change = rounded(100 * (Decimal(now) - Decimal(before)) / Decimal(before)) if now is not None and before else None
+    change = (
+        rounded(100 * (Decimal(now) - Decimal(before)) / abs(Decimal(before))) if now is not None and before else None
+    )
     return {"value": None if now is None else float(now), "change": change}
 
 
@@ -82,35 +84,39 @@ def by_currency(figure: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def payments(agency: Agency, who: UUID | None) -> list[Row]:
-    """All money that came in."""
-    subscriptions = {row["id"]: row for row in agency["user_subscriptions"]}
-    with_invoice = {row["subscription_id"] for row in agency["invoices"]}
-    return [
+    """All money that moved: what was received, and what was returned, which is negative."""
+    packages = {row["id"]: row["package_id"] for row in agency["user_subscriptions"]}
+    found = [
         {
-            "paid_at": row["paid_at"],
-            "currency": row["currency"],
+            "moved_at": row["paid_at"],
             "amount": row["amount_paid"],
-            "user_id": row["user_id"],
-            "package_id": subscriptions[row["subscription_id"]]["package_id"],
+            "package_id": packages[row["subscription_id"]],
+            **row,
         }
         for row in seen(agency["invoices"], who)
-        if row["status"] == "paid" and row["paid_at"]
-    ] + [
-        {
-            "paid_at": row["start_date"],
-            "currency": row["currency"],
-            "amount": row["final_price"],
-            "user_id": row["user_id"],
-            "package_id": row["package_id"],
-        }
-        for row in seen(agency["user_subscriptions"], who)
-        if row["id"] not in with_invoice and row["status"] in ("active", "past_due", "paused", "cancelled")
+        if row["status"] in ("paid", "refunded") and row["paid_at"]
     ]
+    found += [
+        {"moved_at": row["paid_at"], "amount": row["amount_paid"], **row}
+        for row in seen(agency["user_subscriptions"], who)
+        if row["paid_at"]
+    ]
+    found += [
+        {
+            "moved_at": row["refunded_at"],
+            **row,
+            "amount": -row["amount"],
+            "package_id": packages[row["subscription_id"]],
+        }
+        for row in seen(agency["refunds"], who)
+        if row["status"] not in ("failed", "cancelled")
+    ]
+    return [{**row, "received": row["amount"] > 0} for row in found if row["amount"]]
 
 
 def revenue(of: Days, paid: Iterable[Row]) -> dict[str, tuple[Decimal, Decimal]]:
     """By currency: in the range, and before it."""
-    now, before = now_and_before(of, paid, "paid_at")
+    now, before = now_and_before(of, paid, "moved_at")
     return {
         currency: (
             sum((row["amount"] for row in now if row["currency"] == currency), Decimal(0)),

@@ -31,6 +31,8 @@ from tests.integration.figures import (
 from tests.servers.agency import PACKAGES, PEOPLE, Agency, Days, days, ledgers
 
 Case = tuple[Days, Agency, UUID | None]
+#: How many of them a year has.
+A_YEAR = {"year": 1, "month": 12, "week": Decimal(365) / 7, "day": 365}
 LEDGERS = days().flatmap(lambda of: st.tuples(st.just(of), ledgers(of), st.sampled_from(PEOPLE)))
 
 
@@ -38,18 +40,21 @@ LEDGERS = days().flatmap(lambda of: st.tuples(st.just(of), ledgers(of), st.sampl
 def empty(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """No rows of other tests; theirs come back."""
     with db.transaction(force_rollback=True):
-        db.execute("truncate public.user_subscriptions, public.invoices, public.pricing_packages cascade")
+        db.execute(
+            "truncate public.user_subscriptions, public.invoices, public.refunds, public.pricing_packages cascade"
+        )
         yield db
 
 
 def recurring(agency: Agency, who: UUID | None) -> list[Row]:
-    """Subscriptions that are paid again and again, at some time."""
+    """Subscriptions that are paid again and again, at some time; from the end of their trial on."""
     return [
-        row
+        {**row, "start_date": row["billed_from"] or row["start_date"]}
         for row in seen(agency["user_subscriptions"], who)
         if row["billing_interval"] != "once"
         and (row["status"] in ("active", "past_due") or (row["status"] == "cancelled" and row["end_date"]))
         and (row["end_date"] is None or row["end_date"] >= row["start_date"])
+        and (row["end_date"] is None or row["billed_from"] is None or row["end_date"] > row["billed_from"])
     ]
 
 
@@ -62,7 +67,7 @@ def at(day: date, of: Days) -> Callable[[Row], bool]:
 def monthly(rows: list[Row], factor: int = 1) -> dict[str, Decimal]:
     found: dict[str, Decimal] = {}
     for row in rows:
-        price = Decimal(row["final_price"]) / (12 if row["billing_interval"] == "year" else 1)
+        price = Decimal(row["final_price"]) * A_YEAR[row["billing_interval"]] / 12 / row["billing_interval_count"]
         found[row["currency"]] = found.get(row["currency"], Decimal(0)) + price * factor
     return {name: Decimal(str(rounded(amount, "0.01"))) for name, amount in found.items()}
 
@@ -122,14 +127,14 @@ def test_revenue_by_package_and_currency(empty: psycopg.Connection, case: Case) 
     with filled(empty, agency) as db:
         said = asked(db, "revenue_by_package", who, of.start, of.end, of.zone)
 
-    paid = [row for row in payments(agency, who) if of.has(row["paid_at"])]
+    paid = [row for row in payments(agency, who) if of.has(row["moved_at"])]
     there = list(filter(at(of.end + timedelta(days=1), of), recurring(agency, who)))
     kinds = {(row["package_id"], row["currency"]) for row in (*paid, *there)}
     assert {(entry.pop("package_id"), entry.pop("currency")): entry for entry in said} == {
         (str(package) if package else None, currency): {
             "package": PACKAGES.get(package),
             "revenue": float(sum(row["amount"] for row in paid_for)),
-            "payments": len(paid_for),
+            "payments": sum(row["received"] for row in paid_for),
             "active_subscriptions": len(left),
             "mrr": float(monthly(left).get(currency, 0)),
         }
@@ -150,14 +155,14 @@ def test_what_customers_paid_in_all(empty: psycopg.Connection, case: Case) -> No
     with filled(empty, agency) as db:
         said = asked(db, "customer_ltv", who, of.start, of.end, of.zone)
 
-    paid = [row for row in payments(agency, who) if row["user_id"] and of.day(row["paid_at"]) <= of.end]
+    paid = [row for row in payments(agency, who) if row["user_id"] and of.day(row["moved_at"]) <= of.end]
     worth: dict[str, list[Decimal]] = {}
     for currency in {row["currency"] for row in paid}:
         for customer in {row["user_id"] for row in paid}:
             theirs = [row for row in paid if (row["user_id"], row["currency"]) == (customer, currency)]
-            if any(of.has(row["paid_at"]) for row in theirs):
+            if any(row["received"] and of.has(row["moved_at"]) for row in theirs):
                 worth.setdefault(currency, []).append(sum((row["amount"] for row in theirs), Decimal(0)))
-    customers = {row["user_id"] for row in paid if of.has(row["paid_at"])}
+    customers = {row["user_id"] for row in paid if row["received"] and of.has(row["moved_at"])}
     assert said["customers"] == len(customers)
     assert {entry.pop("currency"): entry for entry in said["by_currency"]} == {
         currency: {

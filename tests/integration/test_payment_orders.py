@@ -1,6 +1,7 @@
 """Events of Stripe in whatever order, however often: always the same rows."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -17,9 +18,13 @@ from tests.servers.stripe import Event, History
 from tests.stack import Stack
 
 STEPS = [
-    *("renewed", "unpaid", "paid late", "upgraded", "to end", "kept", "refunded", "paused", "resumed"),
-    *("trial_will_end", "ended"),
+    *("renewed", "unpaid", "paid late", "upgraded", "to end", "kept", "to end at", "goes on", "paused", "resumed"),
+    *("refunded", "part refunded", "part refunded", "refund failed", "disputed", "dispute lost", "dispute won"),
+    *("voided", "uncollectible", "drafted", "draft changed", "draft deleted", "trial_will_end", "ended"),
 ]
+STYLES = ("charges", "refunds", "both")
+CURRENCIES = ("usd", "jpy", "kwd")
+INTERVALS = (("month", 1), ("month", 3), ("month", 6), ("year", 1), ("year", 2), ("week", 1), ("day", 10))
 FIRST = 1_790_000_000
 
 
@@ -51,12 +56,18 @@ def rows(db: psycopg.Connection, history: History) -> dict[str, list[dict[str, A
         "notifications": "select to_jsonb(t) from notifications t join user_subscriptions u on u.user_id = t.user_id"
         " where u.stripe_subscription_id = %s order by dedupe_key",
     }
+    queries["refunds"] = (
+        "select to_jsonb(t) || jsonb_build_object('invoice', i.stripe_invoice_id)"
+        " from refunds t join user_subscriptions u on u.id = t.subscription_id"
+        " left join invoices i on i.id = t.invoice_id where u.stripe_subscription_id = %s order by t.stripe_id"
+    )
     for table, query in queries.items():
         found[table] = [
             {
                 name: value
                 for name, value in row.items()
-                if name not in ("id", "subscription_id", "created_at", "updated_at", "metadata", "version")
+                if name
+                not in ("id", "subscription_id", "invoice_id", "created_at", "updated_at", "metadata", "version")
             }
             for (row,) in db.execute(query, [history.subscription_id]).fetchall()
         ]
@@ -70,26 +81,45 @@ def forget(db: psycopg.Connection, history: History) -> None:
         " (select user_id from user_subscriptions where stripe_subscription_id = %s)",
         subject,
     )
-    db.execute("delete from invoices where stripe_invoice_id = any(%s)", [list(history.book.objects["invoice"])])
+    for query in (
+        "delete from refunds r using user_subscriptions u"
+        " where u.id = r.subscription_id and u.stripe_subscription_id = %s",
+        "delete from invoices i using user_subscriptions u"
+        " where u.id = i.subscription_id and u.stripe_subscription_id = %s",
+    ):
+        db.execute(query, subject)
     db.execute("delete from user_subscriptions where stripe_subscription_id = %s", subject)
     ids = [name for kind in history.book.objects.values() for name in kind]
-    db.execute("delete from stripe_objects where id = any(%s)", [ids])
+    db.execute("delete from stripe_objects where id = any(%s) or subject = %s", [ids, *subject])
     db.execute("delete from stripe_events where id = any(%s)", [ids])
 
 
-@given(
-    steps=st.lists(st.sampled_from(STEPS), max_size=8),
-    apart=st.sampled_from([0, 1, 100]),
-    currency=st.sampled_from(["usd", "jpy", "kwd", "isk"]),
-    data=st.data(),
-)
+HISTORIES = {
+    "steps": st.lists(st.sampled_from(STEPS), max_size=10),
+    "style": st.sampled_from(STYLES),
+    "currency": st.sampled_from(CURRENCIES),
+    "interval": st.sampled_from(INTERVALS),
+    "trial_days": st.sampled_from([0, 0, 0, 14]),
+    "data": st.data(),
+}
+
+
+@given(apart=st.sampled_from([0, 1, 100]), **HISTORIES)
 @settings(deadline=None, max_examples=60)
 def test_any_order_and_any_number_of_deliveries_end_in_the_same_rows(
-    stack: Stack, store: PaymentStore, steps: list[str], apart: int, currency: str, data: st.DataObject
+    stack: Stack,
+    store: PaymentStore,
+    steps: list[str],
+    apart: int,
+    style: str,
+    currency: str,
+    interval: tuple[str, int],
+    trial_days: int,
+    data: st.DataObject,
 ) -> None:
-    history = History(uuid4(), currency)
+    history = History(uuid4(), currency, interval=interval, trial_days=trial_days)
     history.play(steps)
-    events = history.at(FIRST, apart=apart)
+    events = history.at(FIRST, apart=apart, style=style)
     extra = data.draw(st.lists(st.sampled_from(events), max_size=len(events)))
     mixed = data.draw(st.permutations([*events, *extra]))
 
@@ -109,18 +139,22 @@ def test_any_order_and_any_number_of_deliveries_end_in_the_same_rows(
         assert [row for row in wanted if row not in found[table]] == [], table
 
 
-@given(
-    steps=st.lists(st.sampled_from(STEPS), max_size=8),
-    currency=st.sampled_from(["usd", "jpy", "kwd", "isk"]),
-    data=st.data(),
-)
-@settings(deadline=None, max_examples=40)
+@given(**HISTORIES)
+@settings(deadline=None, max_examples=60)
 def test_the_rows_say_what_stripe_says(
-    stack: Stack, store: PaymentStore, steps: list[str], currency: str, data: st.DataObject
+    stack: Stack,
+    store: PaymentStore,
+    steps: list[str],
+    style: str,
+    currency: str,
+    interval: tuple[str, int],
+    trial_days: int,
+    data: st.DataObject,
 ) -> None:
-    history = History(user_id := uuid4(), currency)
+    history = History(user_id := uuid4(), currency, interval=interval, trial_days=trial_days)
     history.play(steps)
-    for event in data.draw(st.permutations(history.at(FIRST, apart=7))):
+    events = history.at(FIRST, apart=7, style=style)
+    for event in data.draw(st.permutations(events)):
         deliver(store, event)
 
     with psycopg.connect(stack.database_url, autocommit=True) as db:
@@ -134,20 +168,53 @@ def test_the_rows_say_what_stripe_says(
     assert row["status"] == {"canceled": "cancelled"}.get(truth["status"], truth["status"])
     assert row["final_price"] == row["original_price"] == price["unit_amount"] / minor
     assert (row["stripe_price_id"], row["currency"]) == (price["id"], currency)
+    assert (row["billing_interval"], row["billing_interval_count"]) == interval
     assert row["cancel_at_period_end"] == truth["cancel_at_period_end"]
+    assert seconds(row["cancel_at"]) == truth["cancel_at"]
     assert (row["end_date"] is None) == (truth["status"] != "canceled")
-    invoices = history.book.objects["invoice"]
-    refunded = {charge["invoice"] for charge in history.book.objects["charge"].values() if charge["refunded"]}
-    assert [(row["stripe_invoice_id"], row["status"], row["amount_paid"]) for row in found["invoices"]] == [
-        (name, "refunded" if name in refunded else invoices[name]["status"], invoices[name]["amount_paid"] / minor)
-        for name in sorted(invoices)
+    assert seconds(row["billed_from"]) == truth["trial_end"]
+    book = history.book.objects
+    charges = {
+        payment["invoice"]: charge
+        for payment in book["invoice_payment"].values()
+        for charge in book["charge"].values()
+        if charge["payment_intent"] == payment["payment"]["payment_intent"]
+    }
+    assert [(one["stripe_invoice_id"], one["status"], one["amount_paid"]) for one in found["invoices"]] == [
+        (
+            name,
+            "refunded" if name in charges and charges[name]["refunded"] else invoice["status"],
+            invoice["amount_paid"] / minor,
+        )
+        for name, invoice in sorted(book["invoice"].items())
     ]
+    assert {one["stripe_invoice_id"]: one["amount_refunded"] for one in found["invoices"]} == {
+        name: charges[name]["amount_refunded"] / minor if name in charges else 0 for name in book["invoice"]
+    }
+    returned: dict[str, int] = {}
+    for one in found["refunds"]:
+        if one["kind"] == "refund" and one["status"] != "failed":
+            returned[one["invoice"]] = returned.get(one["invoice"], 0) + round(one["amount"] * minor)
+    assert returned == {name: one["amount_refunded"] for name, one in charges.items() if one["amount_refunded"]}
+    assert sorted(
+        (one["stripe_id"], one["status"], one["amount"]) for one in found["refunds"] if one["kind"] == "dispute"
+    ) == sorted(
+        (name, "cancelled" if one["status"] == "won" else "succeeded", one["amount"] / minor)
+        for name, one in book["dispute"].items()
+    )
+    if style != "charges":
+        assert {one["stripe_id"] for one in found["refunds"]} == {*book["refund"], *book["dispute"]}
     told = sorted(row["notification_type"] for row in found["notifications"])
-    kinds = [event["type"] for event in history.events]
+    kinds = [event["type"] for event in events]
+    paid = [event for event in events if event["type"] == "invoice.paid" and event["data"]["object"]["amount_paid"] > 0]
     assert told == sorted(
-        ["payment_succeeded"] * kinds.count("invoice.paid")
+        ["payment_succeeded"] * len(paid)
         + ["payment_failed"] * kinds.count("invoice.payment_failed")
         + ["payment_refunded"] * kinds.count("charge.refunded")
         + ["trial_ending"] * kinds.count("customer.subscription.trial_will_end")
         + ["subscription_ended"] * kinds.count("customer.subscription.deleted")
     )
+
+
+def seconds(moment: str | None) -> int | None:
+    return round(datetime.fromisoformat(moment).timestamp()) if moment else None

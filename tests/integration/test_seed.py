@@ -46,8 +46,8 @@ def bare(url: str) -> Iterator[psycopg.Connection]:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "truncate public.leads, public.conversations, public.runs, public.user_subscriptions, public.invoices,"
-            " public.pricing_packages, public.pricing_campaigns, public.model_metrics, public.agent_logs,"
-            " public.notifications, public.service_recommendations, public.event_outbox cascade"
+            " public.refunds, public.pricing_packages, public.pricing_campaigns, public.model_metrics,"
+            " public.agent_logs, public.notifications, public.service_recommendations, public.event_outbox cascade"
         )
         yield connection
 

@@ -20,6 +20,7 @@ OWNED = {
     "generated_content": {"kind": "post", "body": json.dumps({})},
     "user_subscriptions": {"status": "active", "final_price": 10},
     "invoices": {"status": "paid", "currency": "usd", "amount_due": 10},
+    "refunds": {"currency": "usd", "amount": 10, "refunded_at": "2026-01-01"},
     "notifications": {"notification_type": "run", "title": "Done", "message": "It is done"},
     "runs": {
         "id": str(uuid4()),

@@ -42,6 +42,7 @@ TABLES = {
     "campaign_redemptions",
     "user_subscriptions",
     "invoices",
+    "refunds",
     "stripe_events",
     "user_profiles",
     "event_outbox",

@@ -182,7 +182,7 @@ def talks(draw: st.DrawFn, of: Days) -> Agency:
 
 @st.composite
 def ledgers(draw: st.DrawFn, of: Days) -> Agency:
-    """Subscriptions and invoices."""
+    """Subscriptions, single purchases, invoices and refunds."""
     when = moments(of)
     subscription = {
         "id": ids(),
@@ -193,10 +193,20 @@ def ledgers(draw: st.DrawFn, of: Days) -> Agency:
         "end_date": when | when | st.none(),
         "currency": st.sampled_from(["usd", "usd", "eur"]),
         "final_price": money(),
-        "billing_interval": st.sampled_from(["month", "month", "year", "once"]),
+        "billing_interval": st.sampled_from(["month", "month", "year", "once", "week", "day"]),
+        "billing_interval_count": st.sampled_from([1, 1, 2, 3, 6, 12]),
+        "billed_from": st.none() | when,
+        "amount_paid": st.just(Decimal(0)) | money(),
+        "paid_at": st.none() | when,
+    }
+    refund = {
+        "kind": st.sampled_from(["refund", "refund", "dispute"]),
+        "status": st.sampled_from(["succeeded", "succeeded", "pending", "requires_action", "failed", "cancelled"]),
+        "amount": money(),
+        "refunded_at": when,
     }
     invoice = {
-        "status": st.sampled_from(["paid", "paid", "open", "refunded"]),
+        "status": st.sampled_from(["paid", "paid", "open", "refunded", "draft", "void", "uncollectible"]),
         "amount_due": money(),
         "amount_paid": money(),
         "paid_at": st.none() | when,
@@ -215,6 +225,16 @@ def ledgers(draw: st.DrawFn, of: Days) -> Agency:
                 }
                 for parent in subscriptions
                 for child in draw(rows(invoice, 3))
+            ],
+            "refunds": [
+                {
+                    "subscription_id": parent["id"],
+                    "user_id": parent["user_id"],
+                    "currency": parent["currency"],
+                    **child,
+                }
+                for parent in subscriptions
+                for child in draw(rows(refund, 2))
             ],
         }
     )

@@ -6,21 +6,71 @@ from typing import Any
 from uuid import UUID
 
 from pixelbloom.local.stripe.api import Api
-from pixelbloom.local.stripe.book import Book
+from pixelbloom.local.stripe.book import Book, Refused
 
 Event = dict[str, Any]
 PRICES = ({"id": "price_starter", "unit_amount": "4900"}, {"id": "price_growth", "unit_amount": "14900"})
 
 
-class History:
-    """What happens to one subscription, told as events in their order."""
+class Purchase:
+    """What happens to a single purchase, told as events in their order."""
 
-    def __init__(self, user_id: UUID | None, currency: str = "usd", metadata: dict[str, str] | None = None) -> None:
+    def __init__(self, user_id: UUID | None, currency: str = "usd") -> None:
         self.events: list[Event] = []
         self.book = Book(self.events.append)
         self.api = Api(self.book, lambda: "http://stripe.test")
+        self.api.answer("POST", "prices", {**PRICES[0], "currency": currency, "product_data": {"name": "x"}})
+        params = {
+            "mode": "payment",
+            "line_items": [{"price": PRICES[0]["id"], "quantity": "1"}],
+            "success_url": "http://localhost/done",
+            "client_reference_id": str(user_id),
+            "metadata": {"price_id": PRICES[0]["id"]},
+        }
+        self.session = self.api.answer("POST", "checkout/sessions", params)
+
+    def play(self, steps: Sequence[str]) -> None:
+        """Let these happen, where they can."""
+        for step in steps:
+            try:
+                match step:
+                    case "paid" | "async" | "async_paid" | "async_failed":
+                        self.book.pay(self.session["id"], step)
+                    case "expired":
+                        self.book.expire(self.session)
+                    case "refunded" | "part refunded":
+                        charge = self.book.charge_of(self.session["id"])
+                        if not charge["refunded"]:
+                            self.book.refund(charge, None if step == "refunded" else charge["amount"] // 3)
+                    case "refund failed":
+                        fail_refund(self.book)
+                    case _:
+                        dispute(self.book, self.session["id"], step)
+            except Refused:
+                continue
+
+    def at(self, first: int, *, apart: int, style: str = "charges") -> list[Event]:
+        return sent(self.book, self.events, first, apart, style)
+
+
+class History:
+    """What happens to one subscription, told as events in their order."""
+
+    def __init__(
+        self,
+        user_id: UUID | None,
+        currency: str = "usd",
+        metadata: dict[str, str] | None = None,
+        *,
+        interval: tuple[str, int] = ("month", 1),
+        trial_days: int = 0,
+    ) -> None:
+        self.events: list[Event] = []
+        self.book = Book(self.events.append)
+        self.api = Api(self.book, lambda: "http://stripe.test")
+        recurring = {"interval": interval[0], "interval_count": str(interval[1])}
         for price in PRICES:
-            self.ask("prices", **price, currency=currency, recurring={"interval": "month"}, product_data={"name": "x"})
+            self.ask("prices", **price, currency=currency, recurring=recurring, product_data={"name": "x"})
         session = self.ask(
             "checkout/sessions",
             mode="subscription",
@@ -28,6 +78,7 @@ class History:
             success_url="http://localhost/done",
             **({"client_reference_id": str(user_id)} if user_id else {}),
             metadata={**(metadata or {}), "price_id": "price_starter"},
+            subscription_data={"trial_period_days": str(trial_days)} if trial_days else {},
         )
         self.session = self.book.pay(session["id"], "paid")
         self.subscription_id: str = self.session["subscription"]
@@ -52,23 +103,103 @@ class History:
                     self.book.update(subscription, {"items": [{"price": "price_growth"}]})
                 case "to end" | "kept":
                     self.book.update(subscription, {"cancel_at_period_end": "true" if step == "to end" else "false"})
-                case "refunded":
-                    charge = self.book.charge_of(subscription["latest_invoice"]) if self._paid(subscription) else None
+                case "to end at":
+                    at = str(subscription["items"]["data"][0]["current_period_end"] - 86_400)
+                    self.book.update(subscription, {"cancel_at": at})
+                case "goes on":
+                    self.book.update(subscription, {"cancel_at": ""})
+                case "refunded" | "part refunded":
+                    charge = self._charge(subscription)
                     if charge is not None and not charge["refunded"]:
-                        # As versions of the API before 2025-03-31 told it.
-                        charge["invoice"] = subscription["latest_invoice"]
-                        self.book.refund(charge, None)
+                        self.book.refund(charge, None if step == "refunded" else charge["amount"] // 3)
+                case "refund failed":
+                    fail_refund(self.book)
+                case "disputed" | "dispute lost" | "dispute won":
+                    if step != "disputed" or self._charge(subscription) is not None:
+                        dispute(self.book, subscription["latest_invoice"], step)
+                case "voided" | "uncollectible":
+                    for invoice in list(self.book.objects["invoice"].values()):
+                        if invoice["status"] == "open":
+                            self.book.give_up(invoice, void=step == "voided")
+                            break
+                case "drafted":
+                    self.book.draft(subscription, 700)
+                case "draft changed" | "draft deleted":
+                    for invoice in list(self.book.objects["invoice"].values()):
+                        if invoice["status"] == "draft":
+                            if step == "draft deleted":
+                                self.book.delete_draft(invoice)
+                            else:
+                                invoice["amount_due"] += 100
+                                self.book.emit("invoice.updated", invoice)
+                            break
                 case "ended":
                     self.book.end(subscription)
                 case _:
                     self.book.stand(self.subscription_id, step)
 
-    def _paid(self, subscription: Any) -> bool:
-        return bool(self.book.get("invoice", subscription["latest_invoice"])["status"] == "paid")
+    def _charge(self, subscription: Any) -> Any:
+        """What its newest invoice was paid with."""
+        invoice = self.book.get("invoice", subscription["latest_invoice"])
+        return self.book.charge_of(invoice["id"]) if invoice["status"] == "paid" and invoice["amount_paid"] else None
 
-    def at(self, first: int, *, apart: int) -> list[Event]:
-        """Copies of the events, so many seconds apart; with 0 all in one second."""
-        events = json.loads(json.dumps(self.events))
-        for number, event in enumerate(events):
-            event["created"] = first + number * apart
-        return list(events)
+    def at(self, first: int, *, apart: int, style: str = "charges") -> list[Event]:
+        return sent(self.book, self.events, first, apart, style)
+
+
+def fail_refund(book: Book) -> None:
+    """The newest refund fails, where there is one."""
+    for refund in reversed(book.objects["refund"].values()):
+        if refund["status"] == "succeeded":
+            book.fail_refund(refund)
+            # Where it is the charge that is sent.
+            book.emit("charge.refund.updated", book.get("charge", refund["charge"]))
+            return
+
+
+def dispute(book: Book, paid_for: str, step: str) -> None:
+    """A charge is disputed, or the oldest dispute is decided."""
+    if step == "disputed":
+        charge = book.charge_of(paid_for)
+        if not charge["amount_refunded"] and not any(
+            one["charge"] == charge["id"] for one in book.objects["dispute"].values()
+        ):
+            book.dispute(charge)
+        return
+    for one in book.objects["dispute"].values():
+        if one["status"] == "needs_response":
+            book.close_dispute(one, won=step == "dispute won")
+            return
+
+
+def sent(book: Book, happened: Sequence[Event], first: int, apart: int, style: str) -> list[Event]:
+    """Copies of the events, so many seconds apart; with 0 all in one second.
+
+    What is sent of refunds differs: `refunds` alone; `charges` alone, with the lower amount when a refund fails; or
+    `both`.
+    """
+    events = [event for event in json.loads(json.dumps(happened)) if _sent(event, style)]
+    made: dict[str, int] = {}
+    paid = {
+        payment["invoice"]: payment["payment"]["payment_intent"] for payment in book.objects["invoice_payment"].values()
+    }
+    for number, event in enumerate(events):
+        item = event["data"]["object"]
+        event["created"] = first + number * apart
+        if item["object"] == "refund":
+            item["created"] = made.setdefault(item["id"], event["created"])
+        # As versions of the API before 2025-03-31 write what belongs together.
+        elif item["object"] == "charge":
+            item["invoice"] = next((name for name, intent in paid.items() if intent == item["payment_intent"]), None)
+        elif item["object"] == "invoice" and item["status"] == "paid":
+            item["payment_intent"] = paid.get(item["id"])
+            item["status_transitions"]["paid_at"] = made.setdefault(item["id"], event["created"])
+    return list(events)
+
+
+def _sent(event: Event, style: str) -> bool:
+    if event["data"]["object"]["object"] == "refund":
+        return style != "charges"
+    if event["data"]["object"]["object"] == "charge":
+        return style != "refunds"
+    return True

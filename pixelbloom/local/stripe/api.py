@@ -19,6 +19,7 @@ LISTS = {
     "invoices": "invoice",
     "invoice_payments": "invoice_payment",
     "charges": "charge",
+    "refunds": "refund",
     "events": "event",
 }
 _KEY = re.compile(r"[^\[\]]+")
@@ -54,10 +55,15 @@ class Api:
             ("checkout.session", "expire"): lambda item, _: book.expire(item),
             ("subscription", "resume"): lambda item, _: book.stand(item["id"], "resumed"),
             ("subscription_schedule", "release"): self._release,
+            ("invoice", "void"): lambda item, _: book.give_up(item, void=True),
+            ("invoice", "mark_uncollectible"): lambda item, _: book.give_up(item, void=False),
         }
 
     def answer(self, method: str, path: str, params: Obj) -> Obj:
         """The JSON of an answer. Raises Refused."""
+        if path == "invoices/create_preview" and method == "POST":
+            wanted = _required(params, "subscription")
+            return self._book.preview(self._book.get("subscription", wanted, "subscription"))
         for address, kind in LISTS.items():
             if path == address:
                 return self._list(kind, address, params) if method == "GET" else self._create(kind, params)
@@ -81,6 +87,8 @@ class Api:
             return item
         if method == "DELETE" and kind == "subscription":
             return self._book.end(item)
+        if method == "DELETE" and kind == "invoice":
+            return self._book.delete_draft(item)
         if method == "POST" and kind == "subscription":
             return self._book.update(item, params)
         if method == "POST" and kind == "subscription_schedule":
@@ -127,7 +135,12 @@ class Api:
             "currency": _required(params, "currency").lower(),
             "unit_amount": _whole(_required(params, "unit_amount"), "unit_amount"),
             "product": product,
-            "recurring": {"interval": recurring["interval"], "interval_count": 1} if recurring else None,
+            "recurring": {
+                "interval": recurring["interval"],
+                "interval_count": _whole(recurring.get("interval_count", "1"), "recurring[interval_count]"),
+            }
+            if recurring
+            else None,
             "type": "recurring" if recurring else "one_time",
             "active": True,
             "metadata": params.get("metadata") or {},

@@ -11,7 +11,7 @@ from uuid import uuid4
 Obj = dict[str, Any]
 KINDS = (
     *("product", "price", "customer", "coupon", "checkout.session", "subscription", "subscription_schedule"),
-    *("invoice", "invoice_payment", "charge", "dispute", "billing_portal.session", "event"),
+    *("invoice", "invoice_payment", "charge", "refund", "dispute", "billing_portal.session", "event"),
 )
 _PREFIX = {
     "product": "prod",
@@ -26,6 +26,7 @@ _PREFIX = {
     "invoice_payment": "inpay",
     "payment_intent": "pi",
     "charge": "ch",
+    "refund": "re",
     "dispute": "du",
     "billing_portal.session": "bps",
     "event": "evt",
@@ -125,8 +126,12 @@ class Book:
         if session["mode"] == "subscription":
             subscription = self._subscribe(session)
             session["subscription"] = subscription["id"]
-            invoice = self.bill(subscription, "subscription_create", session["amount_total"])
+            invoice = self.bill(
+                subscription, "subscription_create", 0 if subscription["trial_end"] else session["amount_total"]
+            )
             session |= {"invoice": invoice["id"], "payment_status": "paid"}
+            if subscription["trial_end"]:
+                session |= {"amount_total": 0, "amount_subtotal": 0, "payment_status": "no_payment_required"}
             self.emit("customer.subscription.created", subscription)
             self.settle(invoice, paid=True)
         else:
@@ -163,12 +168,12 @@ class Book:
         if schedule is not None and len(schedule["phases"]) > 1:
             item["price"] = self.get("price", schedule["phases"][-1]["items"][0]["price"])
             schedule["status"], subscription["schedule"] = "released", None
-        period = _PERIODS[item["price"]["recurring"]["interval"]]
+        period = _period(item["price"])
         item |= {
             "current_period_start": item["current_period_end"],
             "current_period_end": item["current_period_end"] + period,
         }
-        amount = self.discounted(item["price"]["unit_amount"] * item["quantity"], subscription["discounts"])
+        amount = self.discounted(_price_of(subscription), subscription["discounts"])
         invoice = self.bill(subscription, "subscription_cycle", amount)
         self.settle(invoice, paid=paid)
         self._stand(subscription, "active" if paid else "past_due")
@@ -182,6 +187,43 @@ class Book:
         self.settle(invoice, paid=True)
         self._stand(self.get("subscription", _subscription_of(invoice)), "active")
         return invoice
+
+    def give_up(self, invoice: Obj, *, void: bool) -> Obj:
+        """An open invoice is voided, or marked as uncollectible."""
+        if invoice["status"] not in ("open", "uncollectible"):
+            raise Refused("The invoice is not open.")
+        invoice["status"] = "void" if void else "uncollectible"
+        moment = "voided_at" if void else "marked_uncollectible_at"
+        invoice["status_transitions"][moment] = int(time.time())
+        self.emit("invoice.voided" if void else "invoice.marked_uncollectible", invoice)
+        return invoice
+
+    def draft(self, subscription: Obj, amount: int) -> Obj:
+        """An invoice that is not final yet."""
+        invoice = self._invoice(subscription, "manual", amount) | {"status": "draft"}
+        self.objects["invoice"][invoice["id"]] = invoice
+        invoice["status_transitions"]["finalized_at"] = None
+        self.emit("invoice.created", invoice)
+        return invoice
+
+    def delete_draft(self, invoice: Obj) -> Obj:
+        if invoice["status"] != "draft":
+            raise Refused("You can only delete draft invoices.")
+        del self.objects["invoice"][invoice["id"]]
+        self.emit("invoice.deleted", invoice)
+        return {"id": invoice["id"], "object": "invoice", "deleted": True}
+
+    def preview(self, subscription: Obj) -> Obj:
+        """The invoice that comes next, as far as it is known."""
+        total = self.discounted(_price_of(subscription), subscription["discounts"])
+        return {
+            "object": "invoice",
+            "currency": subscription["currency"],
+            "subtotal": _price_of(subscription),
+            "total": total,
+            "amount_due": total,
+            "status": "draft",
+        }
 
     def stand(self, subscription_id: str, kind: str) -> Obj:
         """paused, resumed or trial_will_end."""
@@ -206,6 +248,11 @@ class Book:
             wanted = params["cancel_at_period_end"] == "true"
             period_end = subscription["items"]["data"][0]["current_period_end"]
             subscription |= {"cancel_at_period_end": wanted, "cancel_at": period_end if wanted else None}
+        if "cancel_at" in params:
+            # As with flexible billing: a date, and not the period.
+            before["cancel_at"] = subscription["cancel_at"]
+            wanted_at = int(params["cancel_at"]) if params["cancel_at"] else None
+            subscription |= {"cancel_at_period_end": False, "cancel_at": wanted_at}
         subscription["metadata"] |= params.get("metadata") or {}
         self.emit("customer.subscription.updated", subscription, before)
         return subscription
@@ -220,16 +267,43 @@ class Book:
 
     def refund(self, charge: Obj, amount: int | None) -> Obj:
         """All of a charge, or a part of it."""
-        charge["amount_refunded"] = min(charge["amount"], charge["amount_refunded"] + (amount or charge["amount"]))
-        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        self.emit("charge.refunded", charge)
+        before = charge["amount_refunded"]
+        amount = min(amount or charge["amount"], charge["amount"] - before)
+        made = {name: charge[name] for name in ("currency", "payment_intent")}
+        refund = self.add("refund", {**made, "charge": charge["id"], "amount": amount, "status": "succeeded"})
+        self._refunded(charge, amount)
+        self.emit("refund.created", refund)
+        self.emit("charge.refunded", charge, {"amount_refunded": before})
         return charge
 
+    def fail_refund(self, refund: Obj) -> Obj:
+        """The bank sends the money of a refund back."""
+        if refund["status"] == "failed":
+            raise Refused("The refund has failed already.")
+        refund["status"] = "failed"
+        self._refunded(self.get("charge", refund["charge"]), -refund["amount"])
+        self.emit("refund.failed", refund)
+        self.emit("charge.refund.updated", refund)
+        return refund
+
+    def _refunded(self, charge: Obj, amount: int) -> None:
+        charge["amount_refunded"] += amount
+        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
+
     def dispute(self, charge: Obj) -> Obj:
-        """A customer says that it was not them."""
+        """A customer says that it was not them; the money is withdrawn until it is decided."""
         made = {name: charge[name] for name in ("amount", "currency", "payment_intent")}
         dispute = self.add("dispute", {**made, "charge": charge["id"], "status": "needs_response"})
         self.emit("charge.dispute.created", dispute)
+        self.emit("charge.dispute.funds_withdrawn", dispute)
+        return dispute
+
+    def close_dispute(self, dispute: Obj, *, won: bool) -> Obj:
+        """It is decided; what was won comes back."""
+        dispute["status"] = "won" if won else "lost"
+        if won:
+            self.emit("charge.dispute.funds_reinstated", dispute)
+        self.emit("charge.dispute.closed", dispute)
         return dispute
 
     def charge_of(self, object_id: str) -> Obj:
@@ -246,8 +320,14 @@ class Book:
 
     def bill(self, subscription: Obj, reason: str, amount: int) -> Obj:
         """A finalized invoice of a subscription."""
+        invoice = self._invoice(subscription, reason, amount)
+        subscription["latest_invoice"] = invoice["id"]
+        self.emit("invoice.finalized", invoice)
+        return invoice
+
+    def _invoice(self, subscription: Obj, reason: str, amount: int) -> Obj:
         now = int(time.time())
-        invoice = self.add(
+        return self.add(
             "invoice",
             {
                 "customer": subscription["customer"],
@@ -274,9 +354,6 @@ class Book:
                 },
             },
         )
-        subscription["latest_invoice"] = invoice["id"]
-        self.emit("invoice.finalized", invoice)
-        return invoice
 
     def settle(self, invoice: Obj, *, paid: bool) -> None:
         """Collect it, or fail to."""
@@ -314,22 +391,24 @@ class Book:
         now = int(time.time())
         [line] = session["line_items"]
         price = self.get("price", line["price"])
+        trial = int(session["subscription_data"].get("trial_period_days") or 0) * _PERIODS["day"]
         item = {
             "id": name("subscription_item"),
             "object": "subscription_item",
             "price": price,
             "quantity": line["quantity"],
             "current_period_start": now,
-            "current_period_end": now + _PERIODS[price["recurring"]["interval"]],
+            "current_period_end": now + (trial or _period(price)),
         }
         return self.add(
             "subscription",
             {
                 "customer": session["customer"],
-                "status": "active",
+                "status": "trialing" if trial else "active",
                 "currency": price["currency"],
                 "items": {"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"},
                 "start_date": now,
+                "trial_end": now + trial if trial else None,
                 "ended_at": None,
                 "canceled_at": None,
                 "cancel_at": None,
@@ -373,6 +452,14 @@ class Book:
 def name(kind: str) -> str:
     """A new id."""
     return f"{_PREFIX[kind]}_{uuid4().hex[:24]}"
+
+
+def _period(price: Obj) -> int:
+    return int(_PERIODS[price["recurring"]["interval"]] * price["recurring"].get("interval_count", 1))
+
+
+def _price_of(subscription: Obj) -> int:
+    return sum(item["price"]["unit_amount"] * item["quantity"] for item in subscription["items"]["data"])
 
 
 def _subscription_of(invoice: Obj) -> str:

@@ -66,7 +66,10 @@ class StripeServer:
                     "product_data": {"name": price["name"]},
                 }
                 if price.get("interval"):
-                    made["recurring"] = {"interval": price["interval"]}
+                    made["recurring"] = {
+                        "interval": price["interval"],
+                        "interval_count": str(price.get("interval_count", 1)),
+                    }
                 self._api.answer("POST", "prices", made)
 
     def begin(self, params: Obj) -> Obj:
@@ -202,7 +205,13 @@ class StripeServer:
             "resume": lambda: book.stand(told["subscription"], "resumed"),
             "trial_will_end": lambda: book.stand(told["subscription"], "trial_will_end"),
             "refund": lambda: book.refund(book.charge_of(told["of"]), told.get("amount")),
+            "fail_refund": lambda: book.fail_refund(book.get("refund", told["refund"])),
+            "void_invoice": lambda: book.give_up(book.get("invoice", told["invoice"]), void=True),
+            "give_up_invoice": lambda: book.give_up(book.get("invoice", told["invoice"]), void=False),
             "dispute": lambda: book.dispute(book.charge_of(told["of"])),
+            "close_dispute": lambda: book.close_dispute(
+                book.get("dispute", told["dispute"]), won=told.get("outcome") == "won"
+            ),
             "faults": lambda: self.faults.extend(told["next"]),
             "hold": lambda: self.deliveries.hold(True),
             "release": lambda: self.deliveries.hold(False),
