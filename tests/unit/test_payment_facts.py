@@ -1,0 +1,155 @@
+"""What is read from objects of Stripe: intervals, ends, discounts, invoices and refunds."""
+
+import json
+from typing import Any
+
+import pytest
+
+from pixelbloom.payments import facts
+from pixelbloom.payments.values import MalformedObject
+from tests.servers.stripe import History
+
+PRICE = 10_000
+
+
+def subscription(**changes: Any) -> dict[str, Any]:
+    history = History(None, trial_days=14)
+    found: dict[str, Any] = json.loads(json.dumps(history.book.get("subscription", history.subscription_id)))
+    found["items"]["data"][0]["price"]["unit_amount"] = PRICE
+    return {**found, **changes}
+
+
+def body(item: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = facts.answered(item, 1)["body"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("changes", "due"),
+    [
+        ({}, PRICE),
+        ({"discounts": [{"coupon": {"percent_off": 20.0}}]}, 8000),
+        ({"discounts": [{"source": {"type": "coupon", "coupon": {"percent_off": 33.33}}}]}, 6667),
+        ({"discount": {"coupon": {"percent_off": 100}}}, 0),
+        ({"discounts": [{"coupon": {"amount_off": 2500, "currency": "usd"}}]}, 7500),
+        ({"discounts": [{"coupon": {"amount_off": 2500, "currency": "eur"}}]}, PRICE),
+        ({"discounts": [{"coupon": {"amount_off": 25_000, "currency": "usd"}}]}, 0),
+        ({"discounts": [{"coupon": {"percent_off": 50}}, {"coupon": {"amount_off": 1000, "currency": "usd"}}]}, 4000),
+        ({"discounts": [{"coupon": {"percent_off": 20}, "end": 1}]}, PRICE),
+        ({"discounts": [{"coupon": {"percent_off": 20}, "end": 4_000_000_000}]}, 8000),
+        ({"discounts": [{"coupon": {"percent_off": 20}, "end": None}]}, 8000),
+        ({"discounts": ["di_1"], "metadata": {"discount_type": "percentage", "discount_value": "20"}}, 8000),
+        ({"discounts": ["di_1"], "metadata": {"discount_type": "fixed", "discount_value": "25.00"}}, 7500),
+        ({"discounts": ["di_1"]}, PRICE),
+    ],
+)
+def test_what_is_due_after_a_trial_is_the_price_less_the_discounts_that_hold_then(
+    changes: dict[str, Any], due: int
+) -> None:
+    assert body(subscription(**changes))["told_amount"] == due
+
+
+@pytest.mark.parametrize(
+    "discounts",
+    [
+        [{"coupon": {"percent_off": 101}}],
+        [{"coupon": {"percent_off": "x"}}],
+        [{"coupon": {"amount_off": -1, "currency": "usd"}}],
+        [{"coupon": {"amount_off": 1}}],
+        [{"end": "soon"}],
+        7,
+    ],
+)
+def test_malformed_discounts_raise_our_error(discounts: Any) -> None:
+    with pytest.raises(MalformedObject):
+        body(subscription(discounts=discounts))
+
+
+@pytest.mark.parametrize(("interval", "count"), [("day", 10), ("week", 2), ("month", 3), ("month", 6), ("year", 2)])
+def test_interval_and_count_are_read(interval: str, count: int) -> None:
+    item = subscription()
+    item["items"]["data"][0]["price"]["recurring"] = {"interval": interval, "interval_count": count}
+    found = body(item)
+    assert (found["interval"], found["interval_count"]) == (interval, count)
+
+
+@pytest.mark.parametrize("recurring", [{"interval": "fortnight"}, {"interval": "month", "interval_count": 0}, "x"])
+def test_an_interval_that_nobody_knows_raises_our_error(recurring: Any) -> None:
+    item = subscription()
+    item["items"]["data"][0]["price"]["recurring"] = recurring
+    with pytest.raises(MalformedObject):
+        body(item)
+
+
+def test_an_item_of_no_pieces_costs_nothing_and_one_of_fractions_is_rounded_once() -> None:
+    item = subscription()
+    item["items"]["data"][0]["quantity"] = 0
+    assert body(item)["amount"] == 0
+    item["items"]["data"][0] |= {"quantity": 3, "price": {**item["items"]["data"][0]["price"], "unit_amount": None}}
+    item["items"]["data"][0]["price"]["unit_amount_decimal"] = "0.5"
+    assert body(item)["amount"] == 2
+
+
+def test_an_end_by_date_is_read_and_its_withdrawal_too() -> None:
+    assert body(subscription(cancel_at=1_800_000_000, cancel_at_period_end=False))["cancel_at"] == 1_800_000_000
+    assert "cancel_at" not in body(subscription(cancel_at=None))
+
+
+def event(kind: str, item: dict[str, Any], **data: Any) -> dict[str, Any]:
+    return {"id": "evt_1", "type": kind, "created": 1, "data": {"object": item, **data}}
+
+
+INVOICE = {"id": "in_1", "status": "open", "currency": "usd", "amount_due": 100, "amount_paid": 0}
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "stored"),
+    [
+        ("invoice.created", "draft", "draft"),
+        ("invoice.updated", "open", "open"),
+        ("invoice.voided", "void", "void"),
+        ("invoice.marked_uncollectible", "uncollectible", "uncollectible"),
+        ("invoice.payment_succeeded", "paid", "paid"),
+        ("invoice.payment_action_required", "open", "open"),
+        ("invoice.deleted", "draft", "deleted"),
+    ],
+)
+def test_every_event_of_an_invoice_moves_its_row(kind: str, status: str, stored: str) -> None:
+    fact = facts.read(event(kind, {**INVOICE, "status": status}))
+    assert fact is not None
+    assert fact["body"]["status"] == stored
+
+
+def test_of_one_second_the_later_status_of_an_invoice_is_the_later_event() -> None:
+    ranks = [
+        (facts.read(event(kind, {**INVOICE, "status": status})) or {})["rank"]
+        for kind, status in (
+            ("invoice.created", "draft"),
+            ("invoice.finalized", "open"),
+            ("invoice.marked_uncollectible", "uncollectible"),
+            ("invoice.voided", "void"),
+            ("invoice.paid", "paid"),
+            ("invoice.deleted", "draft"),
+        )
+    ]
+    assert ranks == sorted(set(ranks))
+
+
+CHARGE = {"id": "ch_1", "object": "charge", "currency": "usd", "amount": 4900, "amount_refunded": 1900}
+REFUND = {"id": "re_1", "object": "refund", "currency": "usd", "amount": 1900, "created": 1, "charge": "ch_1"}
+
+
+def test_a_refund_is_an_object_of_its_own_and_a_charge_reports_what_it_sums_up_to() -> None:
+    refund = facts.read(event("refund.created", {**REFUND, "status": "pending"}))
+    failed = facts.read(event("charge.refund.updated", {**REFUND, "status": "failed"}))
+    charge = facts.read(event("charge.refunded", CHARGE, previous_attributes={"amount_refunded": 900}))
+    lowered = facts.read(event("charge.refund.updated", {**CHARGE, "amount_refunded": 0}))
+    assert refund
+    assert failed
+    assert charge
+    assert lowered
+    assert (refund["kind"], failed["kind"]) == ("refund", "refund")
+    assert refund["rank"] < failed["rank"]
+    assert charge["body"]["told_amount"] == 1000
+    assert (lowered["kind"], lowered["body"]["amount_refunded"]) == ("charge", 0)
+    assert charge["rank"] < lowered["rank"]
