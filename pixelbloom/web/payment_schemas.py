@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from pixelbloom.web.schemas import Shape, Time, UserId, Uuid
+from pixelbloom.web.schemas import Shape, Time, UserId, Uuid, read_limit
 
 CHECKOUT: dict[str, Any] = {"id": "cs_test_a1b2c3", "url": "https://checkout.stripe.com/c/pay/cs_test_a1b2c3"}
 WANTED: dict[str, Any] = {
@@ -36,6 +36,17 @@ SUBSCRIPTION: dict[str, Any] = {
     "stripe_customer_id": "cus_a1b2c3",
     "stripe_subscription_id": "sub_a1b2c3",
     "stripe_price_id": "price_123",
+}
+EVENT: dict[str, Any] = {
+    "id": "evt_123",
+    "type": "invoice.paid",
+    "subject": "sub_a1b2c3",
+    "status": "failed",
+    "attempts": 12,
+    "error": "The object is not as Stripe writes invoice.paid.",
+    "occurred_at": "2026-01-31T12:00:00.000000Z",
+    "received_at": "2026-01-31T12:00:01.000000Z",
+    "processed_at": None,
 }
 RECEIVED: dict[str, Any] = {"received": True}
 
@@ -149,3 +160,48 @@ class ReceivedBody(Shape):
     """The event is kept."""
 
     received: bool
+
+
+EventStatus = Literal["received", "processed", "ignored", "failed"]
+
+
+class EventsQuery(Shape):
+    """Which events of Stripe."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: EventStatus | None = Field(None, description="`failed` is the dead letter.")
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200)
+
+
+class EventPath(Shape):
+    """An event's address."""
+
+    event_id: str = Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Stripe's id, evt_...")
+
+
+class EventBody(Shape):
+    """An event of Stripe, and what came of it."""
+
+    id: str
+    type: str
+    subject: str | None = Field(description="The subscription or checkout session that it is about, where known.")
+    status: EventStatus
+    attempts: int
+    error: str | None = Field(description="Why the last attempt failed.")
+    occurred_at: Time
+    received_at: Time
+    processed_at: Time | None
+
+
+class EventsBody(Shape):
+    """Events of Stripe, the newest first."""
+
+    items: list[EventBody]
+
+
+class ReplayedBody(Shape):
+    """The event will be processed again."""
+
+    id: str
+    status_before: EventStatus

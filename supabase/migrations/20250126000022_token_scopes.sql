@@ -47,6 +47,7 @@ begin
             ('broadcasts', 'notifications'),
             ('user_subscriptions', 'payments'),
             ('invoices', 'payments'),
+            ('refunds', 'payments'),
             ('pricing_campaigns', 'payments'),
             ('campaign_redemptions', 'payments')
         ) as t (name, resource)

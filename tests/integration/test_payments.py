@@ -235,7 +235,7 @@ def test_refunds_find_their_invoice_and_disputes_reach_administrators(
     control(shop, "refund", of=stripe_id, amount=4900)
     stack.wait_for(lambda: one(db, invoice.format("amount_refunded"), user.user_id) == 49)
     assert one(db, invoice.format("status"), user.user_id) == "paid"
-    assert one(db, "select sum(amount) from payments_received where user_id = %s", user.user_id) == 100
+    assert one(db, "select sum(amount) from money_movements where user_id = %s", user.user_id) == 100
     control(shop, "refund", of=stripe_id, amount=10000)
     stack.wait_for(lambda: one(db, invoice.format("status"), user.user_id) == "refunded")
     control(shop, "dispute", of=stripe_id)
@@ -295,6 +295,59 @@ def test_a_use_of_a_checkout_that_never_came_to_be_is_given_back_by_the_nightly_
     db.execute("select release_lost_campaigns(now() - interval '1 day')")
 
     assert [one(db, uses, code) for code in codes] == [1, 0]
+
+
+def test_the_end_of_a_trial_names_what_will_be_due_with_the_discount(
+    user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
+) -> None:
+    found = bought(user, shop, stack)
+    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
+    coupon = shop.book.add("coupon", {"percent_off": 20.0, "amount_off": None, "currency": None})
+    subscription["discounts"] = [{"coupon": coupon["id"]}]
+    messages = "select array_agg(message) from notifications where user_id = %s and notification_type = 'trial_ending'"
+    control(shop, "trial_will_end", subscription=subscription["id"])
+    stack.wait_for(lambda: one(db, messages, user.user_id) == ["After it, 119.20 USD is due."])
+    subscription["discounts"] = [{"coupon": {"percent_off": 50.0}}]
+    shop.faults.append({"status": 400})  # no preview; the subscription itself says it
+    control(shop, "trial_will_end", subscription=subscription["id"])
+    both = {"After it, 119.20 USD is due.", "After it, 74.50 USD is due."}
+    stack.wait_for(lambda: set(one(db, messages, user.user_id)) == both)
+
+
+def test_an_end_by_date_is_shown_and_can_be_withdrawn(user: Api, shop: StripeServer, stack: Stack) -> None:
+    found = bought(user, shop, stack)
+    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
+    assert found["cancel_at"] is None
+    shop.book.update(subscription, {"cancel_at": "1900000000"})
+    ending = becomes(user, stack, cancel_at="2030-03-17T17:46:40.000000Z")
+    assert (ending["status"], ending["cancel_at_period_end"], ending["end_date"]) == ("active", False, None)
+    shop.book.update(subscription, {"cancel_at": ""})
+    assert becomes(user, stack, cancel_at=None)["status"] == "active"
+
+
+def test_invoices_that_nobody_pays_do_not_stay_open_and_a_refund_may_fail(
+    user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
+) -> None:
+    found = bought(user, shop, stack)
+    state = "select status from invoices where stripe_invoice_id = %s"
+    for action, status in (("void_invoice", "void"), ("give_up_invoice", "uncollectible")):
+        invoice = control(shop, "renew", subscription=found["stripe_subscription_id"], outcome="failed")["id"]
+        stack.wait_for(lambda invoice=invoice: one(db, state, invoice) == "open")
+        control(shop, action, invoice=invoice)
+        stack.wait_for(lambda invoice=invoice, status=status: one(db, state, invoice) == status)
+    draft = shop.book.draft(shop.book.get("subscription", found["stripe_subscription_id"]), 700)
+    stack.wait_for(lambda: one(db, state, draft["id"]) == "draft")
+    shop.book.delete_draft(draft)
+    stack.wait_for(lambda: one(db, state, draft["id"]) is None)
+
+    paid = one(db, "select stripe_invoice_id from invoices where user_id = %s and status = 'paid'", user.user_id)
+    received = "select sum(amount) from money_movements where user_id = %s"
+    charge = control(shop, "refund", of=paid)
+    stack.wait_for(lambda: one(db, state, paid) == "refunded" and one(db, received, user.user_id) == 0)
+    [refund] = [item for item in shop.book.objects["refund"].values() if item["charge"] == charge["id"]]
+    control(shop, "fail_refund", refund=refund["id"])
+    stack.wait_for(lambda: one(db, state, paid) == "paid" and one(db, received, user.user_id) == 149)
+    assert one(db, "select amount_refunded from invoices where stripe_invoice_id = %s", paid) == 0
 
 
 def test_the_same_key_gives_the_same_checkout(user: Api) -> None:
@@ -502,6 +555,17 @@ def test_an_event_that_cannot_be_processed_waits_and_can_be_replayed(
         stack.wait_for(lambda: one(db, find.format("status"), told_it["id"]) == "ignored")
     finally:
         beat.stop()
+    admin, service = web.as_user(admin=True), web.as_service()
+    for caller in (admin, service):
+        items = caller.get("/api/payments/events", params={"status": "ignored", "limit": 200}).json()["items"]
+        [item] = [item for item in items if item["id"] == told_it["id"]]
+        assert (item["type"], item["error"], item["attempts"]) == ("charge.refunded", None, 1)
+    again = admin.request("POST", f"/api/payments/events/{told_it['id']}/replay")
+    assert (again.status_code, again.json()) == (202, {"id": told_it["id"], "status_before": "ignored"})
+    is_error(admin.request("POST", "/api/payments/events/evt_none/replay"), 404, "NOT_FOUND")
+    is_error(web.as_user().get("/api/payments/events"), 403, "FORBIDDEN")
+    is_error(web.as_user().request("POST", f"/api/payments/events/{told_it['id']}/replay"), 403, "FORBIDDEN")
+    is_error(web.get("/api/payments/events"), 401, "UNAUTHORIZED")
     for wrong in (("replay",), ("replay", "evt_none"), ("events", "--status", "lost"), ("events", "--limit", "0")):
         found = command(stack, "payments", *wrong)
         assert found.returncode == 2, found.stderr

@@ -1,0 +1,59 @@
+"""`/api/payments/events`: Stripe's events as they were processed, and processing one again. For administrators."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.runs.run import iso, parse_time
+from pixelbloom.web import payment_schemas
+from pixelbloom.web.caller import principal, scoped
+from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.payment_schemas import EventPath, EventsBody, EventsQuery, ReplayedBody
+from pixelbloom.web.services import services
+
+payment_events = APIBlueprint(
+    "payment_events",
+    __name__,
+    url_prefix="/api/payments/events",
+    abp_tags=[Tag(name="Payments", description="Stripe checkout, webhooks and subscriptions.")],
+    abp_security=SECURITY,
+)
+_TIMES = ("occurred_at", "received_at", "processed_at")
+
+
+@payment_events.before_request
+def guard() -> None:
+    scoped("payments")()
+    if not services().roles.is_admin(principal()):
+        raise Forbidden("Only an administrator or a service may see and replay Stripe's events.")
+
+
+@payment_events.get(
+    "",
+    summary="List events of Stripe",
+    operation_id="listStripeEvents",
+    responses={**success(EventsBody, {"items": [payment_schemas.EVENT]}), **failures(400, 401, 403, 500, 503)},
+)
+def list_events(query: EventsQuery) -> dict[str, Any]:
+    """The newest first. Those with status `failed` are dead-lettered: `error` says why, and replay tries them again."""
+    rows = services().payments.events(limit=query.limit, status=query.status)
+    return {"items": [{**row, **{name: iso(parse_time(row[name])) for name in _TIMES}} for row in rows]}
+
+
+@payment_events.post(
+    "/<event_id>/replay",
+    summary="Process an event of Stripe again",
+    operation_id="replayStripeEvent",
+    responses={
+        **success(ReplayedBody, {"id": "evt_123", "status_before": "failed"}, status=202),
+        **failures(401, 403, 404, 500, 503),
+    },
+)
+def replay_event(path: EventPath) -> tuple[dict[str, Any], int]:
+    """Safe to repeat: the rows depend on the set of events alone. One that could not be read is fetched from Stripe."""
+    before = services().payments.replay(path.event_id)
+    if before is None:
+        raise NotFound("There is no such event; GET /api/payments/events lists them.")
+    services().send_task("pixelbloom.process_stripe_event", path.event_id)
+    return {"id": path.event_id, "status_before": before}, 202
