@@ -10,7 +10,7 @@ from pixelbloom.agents import registry
 from pixelbloom.agents.base import Agent
 from pixelbloom.errors import InvalidInput, NotFound
 from pixelbloom.runs.service import Accepted, Submission
-from pixelbloom.web import examples
+from pixelbloom.web import counting, examples
 from pixelbloom.web.caller import own_or_scoped
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
@@ -27,6 +27,7 @@ agents = APIBlueprint(
     abp_security=SECURITY,
 )
 agents.before_request(own_or_scoped("runs"))
+agents.before_request(counting.count_first(counting.submission, "invoke"))
 
 
 @agents.post(

@@ -11,7 +11,7 @@ from pixelbloom.web import cors, errors, metrics, openapi, request_id, services,
 from pixelbloom.web.agent_analytics import agent_analytics
 from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
-from pixelbloom.web.body import READ_BYTES, StrictRequest
+from pixelbloom.web.body import StrictRequest
 from pixelbloom.web.conversations import conversations
 from pixelbloom.web.health import health
 from pixelbloom.web.leads import leads
@@ -60,7 +60,6 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     logs.configure(settings)
     app = openapi.make()
     app.request_class = StrictRequest
-    app.config["MAX_CONTENT_LENGTH"] = READ_BYTES
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = True

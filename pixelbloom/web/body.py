@@ -2,10 +2,12 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
+import orjson
 from flask import Request
 from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
@@ -15,9 +17,21 @@ from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.web.connections import Reading
 
 MAX_BODY_BYTES = 1024 * 1024
-#: What werkzeug reads: one byte more, for it cuts a chunked body at its limit without a word.
-READ_BYTES = MAX_BODY_BYTES + 1
+#: What most operations take, and those that take more or less.
+USUAL_BODY_BYTES = 64 * 1024
+BODY_BYTES = {
+    "agents.invoke": MAX_BODY_BYTES,
+    "workflow_runs.execute": MAX_BODY_BYTES,
+    "workflows.add_workflow": MAX_BODY_BYTES,
+    "schedules.add_schedule": MAX_BODY_BYTES,
+    "stripe_webhook.receive_event": 256 * 1024,
+    "pricing.quote_package": 8 * 1024,
+}
 MAX_DEPTH = 64
+#: Numbers, texts, lists ... of a body. A mebibyte has room for 500,000, which take seconds to validate and store.
+MAX_VALUES = 20_000
+#: Of that many bytes or fewer even the worst costs little.
+SMALL_BYTES = 8 * 1024
 #: A body must arrive within GRACE_SECONDS and its time at the least rate, READ_SECONDS at most.
 READ_SECONDS = 30.0
 GRACE_SECONDS = 10.0
@@ -25,6 +39,7 @@ LEAST_BYTES_PER_SECOND = 32 * 1024
 #: Longest path of a field that an error names.
 _MAX_PATH = 200
 _LARGEST = int(1.7e308)
+_CONSTANT = re.compile(r"NaN|-?Infinity")
 
 
 class BodyTooSlow(Exception):
@@ -34,6 +49,25 @@ class BodyTooSlow(Exception):
 class StrictRequest(Request):
     """A request whose `get_json` answers an object or raises InvalidInput, whatever `silent` says."""
 
+    @property
+    def body_limit(self) -> int:
+        """The largest body, in bytes, that the operation takes."""
+        return BODY_BYTES.get(self.endpoint or "", USUAL_BODY_BYTES)
+
+    @property  # type: ignore[misc]
+    def max_content_length(self) -> int:  # type: ignore[override]
+        """What werkzeug reads: one byte more, since it cuts a chunked body at its limit silently."""
+        return self.body_limit + 1
+
+    def get_raw(self) -> bytes:
+        """The body, read in time. Raises InvalidInput and RequestEntityTooLarge."""
+        limit = self.body_limit
+        with reading_in_time(self.environ, limit):
+            raw = self.get_data(cache=True)
+        if len(raw) > limit:
+            raise RequestEntityTooLarge
+        return raw
+
     def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
         if self.mimetype != "application/json":
             raise InvalidInput("Send the body as JSON, with the header Content-Type: application/json.")
@@ -41,15 +75,11 @@ class StrictRequest(Request):
             raise InvalidInput("Send the body in UTF-8; leave the charset out of Content-Type.")
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
-        with reading_in_time(self.environ):
-            raw = self.get_data(cache=cache)
-        if len(raw) > MAX_BODY_BYTES:
-            raise RequestEntityTooLarge
-        return parse_object(raw)
+        return parse_object(self.get_raw())
 
 
 @contextmanager
-def reading_in_time(environ: Mapping[str, Any], limit: int = MAX_BODY_BYTES) -> Iterator[None]:
+def reading_in_time(environ: Mapping[str, Any], limit: int) -> Iterator[None]:
     """Give a body of at most `limit` bytes so much time in all as its length asks for at the least rate.
 
     Raises InvalidInput for one that comes too slowly, or whose chunks are malformed.
@@ -86,6 +116,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         text = raw.decode()
     except UnicodeDecodeError:
         raise InvalidInput("The body is not valid UTF-8.") from None
+    if len(raw) > SMALL_BYTES:
+        _check_cost(raw)
     try:
         value = json.loads(
             text,
@@ -110,6 +142,38 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     return value
 
 
+def _check_cost(raw: bytes) -> None:
+    """Refuse what would be expensive to read, before anything is done for each of its values in Python."""
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if "depth" in error.msg:
+            raise _too_deep() from None
+        if "surrogate" in error.msg:
+            raise InvalidInput("The body has half of a surrogate pair, which is no character; remove it.") from None
+        name = _CONSTANT.match(error.doc, error.pos)
+        if name is not None:
+            _refuse_constant(name[0])
+        if "infinity" in error.msg:
+            raise _too_large() from None
+        raise InvalidInput(
+            f"The body is not valid JSON: {error.msg.partition(':')[0]} at line {error.lineno}, column {error.colno}."
+        ) from None
+    level, depth, values = [value] if isinstance(value, dict | list) else [], 0, 1
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        inner: list[Any] = []
+        for item in level:
+            values += len(item)
+            if values > MAX_VALUES:
+                raise InvalidInput(f"The body has more than {MAX_VALUES} values; send less at once.")
+            children = item.values() if isinstance(item, dict) else item
+            inner += [child for child in children if isinstance(child, dict | list)]
+        level = inner
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise InvalidInput(f"The body has {name}, which is not JSON; use null or a finite number.")
 
@@ -117,14 +181,14 @@ def _refuse_constant(name: str) -> NoReturn:
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise InvalidInput("The body has a number that is too large; keep it below 1.7e308.")
+        raise _too_large()
     return number
 
 
 def _bounded(text: str) -> int:
     number = int(text) if len(text) < 400 else _LARGEST + 1
     if abs(number) > _LARGEST:
-        raise InvalidInput("The body has a number that is too large; keep it below 1.7e308.")
+        raise _too_large()
     return number
 
 
@@ -133,6 +197,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise InvalidInput("An object in the body has the same key twice; keep one of them.")
     return found
+
+
+def _too_large() -> InvalidInput:
+    return InvalidInput("The body has a number that is too large; keep it below 1.7e308.")
 
 
 def _too_deep() -> InvalidInput:

@@ -10,7 +10,7 @@ from pixelbloom.errors import Conflict, Forbidden, NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
 from pixelbloom.web import conversation_schemas as shown_examples
-from pixelbloom.web import examples
+from pixelbloom.web import counting, examples
 from pixelbloom.web.caller import authenticate_or_visitor, principal, scoped
 from pixelbloom.web.conversation_schemas import (
     ConversationBody,
@@ -46,6 +46,8 @@ conversations.before_request(
         authenticate_or_visitor("add_conversation", "get_conversation", "add_message", "list_messages"),
     )
 )
+conversations.before_request(counting.count_first(counting.message, "add_conversation", "add_message"))
+conversations.before_request(counting.count_first(counting.submission, "add_message"))
 
 _NO_SUCH = "There is no such conversation, or it is not yours."
 #: Messages that come with a conversation.
@@ -64,7 +66,6 @@ NEWEST = 50
 def add_conversation(body: ConversationRequest) -> Response:
     """Keeps it. Visitors may, at VISITOR_MESSAGE_LIMIT."""
     caller = principal()
-    services().visitor_limits.count_message(caller)
     row = {
         "user_id": text_or_none(owner(body.user_id)),
         "visitor_id": text_or_none(caller.visitor_id),
@@ -201,7 +202,6 @@ def add_message(path: ConversationPath, body: MessageRequest) -> Response:
         raise Forbidden("Only the one whose conversation it is, or a service, may speak in it.")
     if row["status"] == "closed":
         raise Conflict("The conversation is closed; set its status to active first.")
-    services().visitor_limits.count_message(caller)
     wanted = Submission(
         agent_type="chat_agent",
         input={"conversation_id": row["id"], "message": body.content},

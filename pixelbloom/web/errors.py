@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from pixelbloom.errors import FieldError, InvalidInput, PixelBloomError, RateLimited, Unavailable
 from pixelbloom.web import request_id
+from pixelbloom.web.body import MAX_BODY_BYTES
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +35,6 @@ _SENTENCES = {
     400: "The request is malformed; check its body, headers and URL.",
     404: "There is nothing at this address; see /api/docs for what there is.",
     405: "This address does not take that method; the Allow header says which it takes.",
-    413: "The body is larger than 1 MiB; send less.",
 }
 
 
@@ -84,7 +84,11 @@ def _on_http(error: HTTPException) -> Response | HTTPException:
         return _on_unknown(error)
     if status in _AS_BAD_REQUEST:
         status = 400
-    response = answer(status, _SENTENCES.get(status, error.description or error.name))
+    message = _SENTENCES.get(status, error.description or error.name)
+    if status == 413:
+        limit = getattr(request, "body_limit", MAX_BODY_BYTES)
+        message = f"The body is larger than {limit // 1024} KiB; send less."
+    response = answer(status, message)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After", "WWW-Authenticate"):
             response.headers[name] = value

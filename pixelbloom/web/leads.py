@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Submission, read_cursor, write_cursor
-from pixelbloom.web import examples
+from pixelbloom.web import counting, examples
 from pixelbloom.web import lead_schemas as lead_examples
 from pixelbloom.web.caller import authenticate_or_visitor, principal, scoped
 from pixelbloom.web.lead_schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
@@ -29,6 +29,8 @@ leads = APIBlueprint(
     abp_security=SECURITY,
 )
 leads.before_request(scoped("leads", authenticate_or_visitor("add_lead")))
+leads.before_request(counting.count_first(counting.lead, "add_lead"))
+leads.before_request(counting.count_first(counting.submission, "analyze_lead"))
 
 _NO_SUCH = "There is no such lead, or it is not yours."
 
@@ -45,7 +47,6 @@ def add_lead(body: LeadRequest) -> Response:
     """
     row = body.model_dump(mode="json", exclude={"user_id"})
     row["user_id"] = text_or_none(owner(body.user_id))
-    services().visitor_limits.count_lead(principal())
     row["visitor_id"] = text_or_none(principal().visitor_id)
     response = _answer(services().leads.add(row))
     response.status_code = 201

@@ -28,12 +28,14 @@ class RateLimit:
         self._strict = strict
         self._limiter: SlidingWindowCounterRateLimiter | None = None
 
-    def count(self, name: str) -> None:
-        """Count one of them. Raises RateLimited; where it is strict, Unavailable too."""
+    def count(self, name: str, number: int = 1) -> None:
+        """Count so many of them. Raises RateLimited; where it is strict, Unavailable too."""
+        if number < 1:
+            return
         try:
             for rate in self._rates:
                 limiter = self._connected()
-                if not limiter.hit(rate, self._things, name):
+                if not limiter.hit(rate, self._things, name, cost=number):
                     reset = limiter.get_window_stats(rate, self._things, name).reset_time
                     raise RateLimited(
                         f"You may send {rate} of {self._things}; try again after the seconds in Retry-After.",
@@ -57,10 +59,10 @@ class SubmissionLimit:
     def __init__(self, rate: str | None, client: redis.Redis) -> None:
         self._limit = RateLimit(rate, client, "runs")
 
-    def count(self, caller: Principal) -> None:
-        """Count one submission. Raises RateLimited."""
+    def count(self, caller: Principal, number: int = 1) -> None:
+        """Count so many submissions. Raises RateLimited."""
         if caller.kind != "service":
-            self._limit.count(caller.caller)
+            self._limit.count(caller.caller, number)
 
 
 class VisitorLimits:

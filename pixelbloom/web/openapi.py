@@ -81,7 +81,11 @@ _ERRORS = {
     403: ("Verified, but not allowed.", "A user's token may name only its own user_id.", "FORBIDDEN"),
     404: ("No such thing, or not yours.", "There is no such run, or it is not yours.", "NOT_FOUND"),
     409: ("The state does not allow it, or the Idempotency-Key came with another body.", "Use a new key.", "CONFLICT"),
-    413: ("The body is larger than 1 MiB.", "The body is larger than 1 MiB; send less.", "PAYLOAD_TOO_LARGE"),
+    413: (
+        "The body is larger than the operation takes.",
+        "The body is larger than 64 KiB; send less.",
+        "PAYLOAD_TOO_LARGE",
+    ),
     429: ("More than RUN_RATE_LIMIT.", "You may submit 6000 per 1 minute; try again.", "RATE_LIMITED"),
     500: ("Our fault.", "Something went wrong on our side; give the request id.", "INTERNAL"),
     502: ("Stripe answered badly.", "Stripe answered with an error; try again later.", "UPSTREAM_ERROR"),

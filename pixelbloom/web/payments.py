@@ -13,7 +13,7 @@ from pixelbloom.errors import Conflict, NotFound
 from pixelbloom.payments import facts
 from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
-from pixelbloom.web import origins, payment_schemas
+from pixelbloom.web import counting, origins, payment_schemas
 from pixelbloom.web.caller import own_or_scoped, principal, scoped
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.payment_schemas import (
@@ -48,6 +48,8 @@ def guard() -> None:
         scoped("payments")()
 
 
+payments.before_request(counting.count_first(counting.submission, "create_checkout_session"))
+
 _KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -77,7 +79,6 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     success_url = _allowed("success_url", body.success_url, settings.stripe_success_url)
     cancel_url = _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url)
     wanted = Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id")
-    services().submission_limit.count(principal())
     services().stripe.ready()
     known = services().payments.current(user_id) if user_id is not None else None
     order = Order(

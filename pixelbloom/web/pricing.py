@@ -7,8 +7,8 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import NotFound
 from pixelbloom.payments.checkout import WHY_NOT
-from pixelbloom.web import pricing_schemas
-from pixelbloom.web.caller import authenticate_if_named, caller_or_address
+from pixelbloom.web import counting, pricing_schemas
+from pixelbloom.web.caller import authenticate_if_named
 from pixelbloom.web.openapi import failures, success
 from pixelbloom.web.pricing_schemas import PackageList, QuoteBody, QuoteRequest
 from pixelbloom.web.services import services
@@ -21,6 +21,7 @@ pricing = APIBlueprint(
     abp_security=[{}, {"bearer": []}],
 )
 pricing.before_request(authenticate_if_named)
+pricing.before_request(counting.count_first(counting.quote, "quote_package"))
 
 #: Browsers and proxies may keep the packages for so many seconds.
 KEEP_SECONDS = 60
@@ -56,7 +57,6 @@ def quote_package(body: QuoteRequest) -> dict[str, Any]:
     """What a package costs now, with a campaign's code where one is given; `campaign` says why a code does not apply.
     Asking uses nothing up. At most QUOTE_RATE_LIMIT, so that codes cannot be guessed.
     """
-    services().quote_limit.count(caller_or_address())
     quote = services().pricing.quote(body.package_id, body.campaign_code)
     if quote is None:
         raise NotFound("There is no such package; GET /api/pricing/packages lists them.")

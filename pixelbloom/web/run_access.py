@@ -59,15 +59,16 @@ def moments(wanted: RunsWanted) -> dict[str, Any]:
 
 
 def replayed(run: Run) -> Accepted:
-    """A new run like this one. Raises RateLimited."""
+    """A new run like this one."""
     caller = principal()
-    services().submission_limit.count(caller)
     return services().control.replay(run, caller=caller.caller, correlation_id=request_id.current())
 
 
 def retried(wanted: RunFilter, limit: int) -> dict[str, Any]:
-    """Let failed runs go on, at most so many, and say which."""
+    """Let failed runs go on, at most so many, and say which. Raises RateLimited where so many are over the limit."""
     page = services().runs.page(replace(wanted, status=RunStatus.FAILED), limit=limit, cursor=None)
+    # The request itself was counted as one before its body was read.
+    services().submission_limit.count(principal(), len(page.items) - 1)
     done = services().control.retry_many([run.id for run in page.items])
     return {
         "retried": len(done.run_ids),

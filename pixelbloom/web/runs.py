@@ -6,7 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.runs.run import RunStatus
 from pixelbloom.runs.service import RunFilter
-from pixelbloom.web import examples
+from pixelbloom.web import counting, examples
 from pixelbloom.web.caller import own_or_scoped
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
@@ -22,6 +22,7 @@ runs = APIBlueprint(
     abp_security=SECURITY,
 )
 runs.before_request(own_or_scoped("runs"))
+runs.before_request(counting.count_first(counting.submission, "replay_run", "retry_run", "retry_runs"))
 
 
 @runs.get(
@@ -103,10 +104,12 @@ def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
     "/retry",
     summary="Retry failed runs by filter",
     operation_id="retryRuns",
-    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 500, 503)},
+    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
 def retry_runs(body: RetryRequest) -> dict[str, Any]:
-    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone."""
+    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone.
+    Each counts against RUN_RATE_LIMIT.
+    """
     if body.agent_type is not None:
         known_agent(body.agent_type)
     return retried(RunFilter(owner=whose(body.user_id), agent_type=body.agent_type, **moments(body)), body.limit)

@@ -1,18 +1,17 @@
 """`/api/payments/webhook`: what Stripe tells us. Kept in the same call; a worker does the rest."""
 
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.payments import facts
 from pixelbloom.payments.signatures import verified
 from pixelbloom.payments.values import MalformedObject
 from pixelbloom.web import payment_schemas
-from pixelbloom.web.body import MAX_BODY_BYTES, reading_in_time
+from pixelbloom.web.body import StrictRequest
 from pixelbloom.web.openapi import failures, success
 from pixelbloom.web.payment_schemas import ReceivedBody
 from pixelbloom.web.services import services
@@ -49,7 +48,7 @@ def receive_event() -> dict[str, Any]:
     secrets = [secret.get_secret_value() for secret in services().settings.stripe_webhook_secret]
     if not secrets:
         raise ConfigurationError("Payments are not set up here: STRIPE_WEBHOOK_SECRET is missing.")
-    event = verified(_raw_body(), request.headers.get("Stripe-Signature"), secrets)
+    event = verified(cast(StrictRequest, request).get_raw(), request.headers.get("Stripe-Signature"), secrets)
     fact, unreadable = None, None
     try:
         fact = facts.read(event)
@@ -62,11 +61,3 @@ def receive_event() -> dict[str, Any]:
     if new and fact is not None:
         services().send_task("pixelbloom.process_stripe_event", event["id"])
     return {"received": True}
-
-
-def _raw_body() -> bytes:
-    with reading_in_time(request.environ):
-        raw = request.get_data(cache=False)
-    if len(raw) > MAX_BODY_BYTES:
-        raise RequestEntityTooLarge
-    return raw

@@ -27,10 +27,9 @@ _MAX_KEY = 255
 
 
 def terms(body: SubmissionTerms) -> dict[str, Any]:
-    """The terms of a submission, from its body and headers. Raises InvalidInput, Forbidden, RateLimited."""
+    """The terms of a submission, from its body and headers. Raises InvalidInput, Forbidden."""
     caller = principal()
     user_id = in_whose_name(body.user_id)
-    services().submission_limit.count(caller)
     return {
         "caller": caller.caller,
         "user_id": user_id,

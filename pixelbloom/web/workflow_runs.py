@@ -9,6 +9,7 @@ from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.runs.run import Run, RunStatus
 from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.runs.workflow_service import WorkflowSubmission
+from pixelbloom.web import counting
 from pixelbloom.web import examples as common
 from pixelbloom.web import workflow_examples as examples
 from pixelbloom.web.caller import own_or_scoped, principal
@@ -39,6 +40,9 @@ workflow_runs = APIBlueprint(
     abp_security=SECURITY,
 )
 workflow_runs.before_request(own_or_scoped("runs"))
+workflow_runs.before_request(
+    counting.count_first(counting.submission, "execute", "replay_run", "retry_run", "retry_runs")
+)
 
 #: How long `execute` waits for the end where nothing is said.
 WAIT_SECONDS = 30
@@ -147,10 +151,12 @@ def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
     "/runs/retry",
     summary="Retry failed runs of workflows by filter",
     operation_id="retryWorkflowRuns",
-    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 500, 503)},
+    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
 def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
-    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone."""
+    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone.
+    Each counts against RUN_RATE_LIMIT.
+    """
     return retried(
         RunFilter(owner=whose(body.user_id), kind=_KIND, workflow_id=body.workflow_id, **moments(body)), body.limit
     )

@@ -1,9 +1,16 @@
 """What is taken as a JSON body."""
 
+import json
+import sys
+from types import FrameType
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pixelbloom.errors import InvalidInput
-from pixelbloom.web.body import MAX_DEPTH, parse_object
+from pixelbloom.web import body
+from pixelbloom.web.body import MAX_BODY_BYTES, MAX_DEPTH, MAX_VALUES, SMALL_BYTES, parse_object
 
 
 @pytest.mark.parametrize(
@@ -88,3 +95,70 @@ def test_where_json_is_broken_is_said_once(raw: bytes, said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_object(raw)
     assert caught.value.message == said
+
+
+PADDING = b" " * SMALL_BYTES
+
+
+@pytest.mark.parametrize("value", [b"[[]]", b"[]", b"{}", b"1", b'""', b"null", b'{"a":{}}', b"[1,[2]]"])
+def test_a_body_of_many_values_is_refused_before_each_is_looked_at(value: bytes) -> None:
+    number = MAX_BODY_BYTES // (len(value) + 1) - 10
+    raw = b'{"a":[' + b",".join([value] * number) + b"]}"
+    assert len(raw) <= MAX_BODY_BYTES
+    called: list[str] = []
+
+    def seen(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_filename == body.__file__:
+            called.append(frame.f_code.co_name)
+
+    sys.setprofile(seen)
+    try:
+        with pytest.raises(InvalidInput, match=f"more than {MAX_VALUES} values"):
+            parse_object(raw)
+    finally:
+        sys.setprofile(None)
+    assert len(called) < 10, set(called)
+
+
+def test_the_most_values_are_taken() -> None:
+    assert len(parse_object(b'{"a":[' + b",".join([b"1"] * (MAX_VALUES - 2)) + b"]}")["a"]) == MAX_VALUES - 2
+    with pytest.raises(InvalidInput, match="values"):
+        parse_object(b'{"a":[' + b",".join([b"1"] * (MAX_VALUES - 1)) + b"]}")
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b'{"a": NaN}', "NaN"),
+        (b'{"a": -Infinity}', "Infinity"),
+        (b'{"a": 1e999}', "too large"),
+        (b'{"a": 1' + b"0" * 5000 + b"}", "too large"),
+        (b'{"a": 1, "a": 2}', "same key twice"),
+        (b'{"a": "\\ud800"}', "half of a surrogate"),
+        (b'{"a": "\\u0000"}', "NUL"),
+        (b'{"a":' * 70 + b"1" + b"}" * 70, "too deeply"),
+        (b"[" * 5000, "too deeply"),
+        (b"{'a': 1}", "not valid JSON"),
+        (b"[]", "must be a JSON object"),
+        (b"1", "must be a JSON object"),
+    ],
+)
+def test_a_large_body_is_read_as_strictly_as_a_small_one(raw: bytes, says: str) -> None:
+    for padded in (raw + PADDING, PADDING + raw):
+        with pytest.raises(InvalidInput, match=says):
+            parse_object(padded)
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | _TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(_TEXT, inner),
+)
+
+
+@given(st.dictionaries(_TEXT, _VALUES))
+def test_what_is_read_is_what_was_written_whatever_the_size(value: dict[str, object]) -> None:
+    raw = json.dumps(value).encode()
+
+    assert parse_object(raw) == value
+    assert parse_object(raw + PADDING) == value
