@@ -3,13 +3,14 @@
 from kombu.entity import Exchange, Queue
 
 from pixelbloom.config import settings
-from pixelbloom.queue import broker_address
+from pixelbloom.queue import broker_address, broker_tls
 from pixelbloom.runs.run import BROKER_PRIORITY
 
 #: Longer than the longest step, or a running step's message is delivered again and again.
 VISIBILITY_TIMEOUT_SECONDS = 2 * 3600
 
 broker_url = broker_address(settings().require("redis_url"))
+broker_use_ssl = broker_tls(settings().require("redis_url"))
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # never alive and deaf: keep trying, the watchdog ends what hangs
 broker_transport_options = {

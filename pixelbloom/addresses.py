@@ -1,7 +1,7 @@
 """Addresses of servers in the forms that their own tools take."""
 
 import ipaddress
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 OLLAMA_PORT = 11434
 #: Addresses to listen on; a client asks this machine.
@@ -66,6 +66,30 @@ def libpq_url(text: str) -> str:
         elif name.lower().startswith(_SECURITY):
             raise ValueError(f"has the parameter {name[:40]}, which PostgreSQL's clients do not know")
     return urlunsplit(parts._replace(query="&".join(kept)))
+
+
+#: As redis-py writes them, and as Python's and Celery's users do.
+_CERT_REQS = {name: name for name in ("required", "optional", "none")}
+_CERT_REQS |= {f"cert_{name}": name for name in _CERT_REQS}
+
+
+def redis_url(text: str, ca: str | None) -> str:
+    """A `rediss://` URL that says how certificates are verified, for redis-py and for kombu alike; others unchanged.
+
+    They are required unless its `ssl_cert_reqs` says otherwise, and verified by the file `ca` where the URL names none.
+    Raises ValueError, whose message has no subject.
+    """
+    parts = urlsplit(text)
+    if parts.scheme != "rediss":
+        return text
+    query = dict(parse_qsl(parts.query, keep_blank_values=True))
+    wanted = query.get("ssl_cert_reqs", "required").lower()
+    if wanted not in _CERT_REQS:
+        raise ValueError("has an unknown ssl_cert_reqs; it must be required, optional or none")
+    query["ssl_cert_reqs"] = _CERT_REQS[wanted]
+    if ca is not None:
+        query.setdefault("ssl_ca_certs", ca)
+    return urlunsplit(parts._replace(query=urlencode(query, safe="/")))
 
 
 def _is_ipv6(text: str) -> bool:

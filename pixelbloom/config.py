@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -19,8 +19,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pixelbloom.addresses import redis_url
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.setting_types import (
+    Certificates,
     DatabaseUrl,
     Duration,
     HttpUrl,
@@ -84,6 +86,7 @@ class Settings(BaseSettings):
     pixelbloom_token: Key | None = None
 
     # Redis
+    redis_tls_ca: Certificates | None = None
     redis_url: RedisUrl | None = None
 
     # Models
@@ -152,6 +155,12 @@ class Settings(BaseSettings):
             for name, value in values.items()
         }
         return {name: value for name, value in texts.items() if value != ""}
+
+    @field_validator("redis_url")
+    @classmethod
+    def _verified(cls, value: str | None, info: ValidationInfo) -> str | None:
+        ca = info.data.get("redis_tls_ca")
+        return value and redis_url(value, None if ca is None else str(ca))
 
     def require(self, name: str) -> str:
         """The value of a setting that this process cannot do without.

@@ -1,6 +1,8 @@
 """The Celery app, built from celeryconfig.py when it is first used. The web tier sends by task name through it."""
 
-from urllib.parse import quote, urlsplit
+import ssl
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from celery import Celery
 
@@ -15,3 +17,18 @@ def broker_address(redis_url: str) -> str:
         return redis_url
     database = dict(pair.partition("=")[::2] for pair in parts.query.split("&") if pair).get("db", "0")
     return f"redis+socket://{quote(parts.path)}?virtual_host={database}"
+
+
+_CERT_REQS = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+
+
+def broker_tls(redis_url: str) -> dict[str, Any] | None:
+    """The TLS options of a `rediss://` URL of the settings, for those that read no URL (Flower); None without TLS."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "rediss":
+        return None
+    found: dict[str, Any] = {name: value for name, value in parse_qsl(parts.query) if name.startswith("ssl_")}
+    found["ssl_cert_reqs"] = _CERT_REQS[found["ssl_cert_reqs"]]
+    if "ssl_check_hostname" in found:
+        found["ssl_check_hostname"] = found["ssl_check_hostname"].lower() != "false"
+    return found

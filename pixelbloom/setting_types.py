@@ -2,6 +2,8 @@
 
 import base64
 import re
+import ssl
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import SplitResult, urlsplit
 
@@ -59,6 +61,14 @@ def _database_address(value: SecretStr) -> SecretStr:
     return SecretStr(libpq_url(value.get_secret_value()))
 
 
+def _certificates(value: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=value)
+    except (OSError, ssl.SSLError):
+        raise ValueError("must be a file of certificates in PEM form that can be read") from None
+    return value.absolute()
+
+
 def _duration(value: str) -> str:
     """A duration as Go reads it, which Ollama does; a bare number is seconds."""
     text = value.strip()
@@ -112,6 +122,7 @@ OllamaUrl = Annotated[
     BeforeValidator(lambda value: ollama_url(value) if isinstance(value, str) else value),
     _url("http", "https"),
 ]
+Certificates = Annotated[Path, AfterValidator(_certificates)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_address)]
 RateLimit = Annotated[str | None, AfterValidator(_rate)]
 Port = Annotated[int, Field(ge=1, le=65535)]

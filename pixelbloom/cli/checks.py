@@ -1,5 +1,6 @@
 """The questions that `doctor` asks: one function a part, each answering with what was found and what to do."""
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -143,8 +144,8 @@ def redis_server(settings: Settings) -> Finding:
             info = client.info()
     except redis.AuthenticationError:
         return down(f"{address} refuses the password", "correct the password in REDIS_URL")
-    except (redis.RedisError, OSError, ValueError):
-        return down(f"no answer at {address}", f"check REDIS_URL, or {START}")
+    except (redis.RedisError, OSError, ValueError) as error:
+        return _tls_failed(error, address) or down(f"no answer at {address}", f"check REDIS_URL, or {START}")
     version = info.get("redis_version", "?")
     policy = info.get("maxmemory_policy", "noeviction")
     if info.get("maxmemory") and policy != "noeviction":
@@ -152,6 +153,19 @@ def redis_server(settings: Settings) -> Finding:
             f"Redis {version} throws keys away when it is full ({policy})", "set maxmemory-policy to noeviction"
         )
     return ok(f"Redis {version}")
+
+
+def _tls_failed(error: BaseException | None, where: str) -> Finding | None:
+    """What TLS itself says of a failed connection; None where it did not fail for TLS."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return None
+    if isinstance(error, ssl.SSLCertVerificationError):
+        advice = "set REDIS_TLS_CA to the certificate of the authority that signed it, and use the name that it is for"
+        return down(f"TLS: the certificate of {where} is not valid: {error.verify_message.rstrip('.')}", advice)
+    reason = (error.reason or "the handshake failed").lower().replace("_", " ")
+    return down(f"TLS with {where} failed: {reason}", "check that REDIS_URL (rediss://) names a port that speaks TLS")
 
 
 def workers(settings: Settings) -> Finding:
@@ -170,8 +184,8 @@ def workers(settings: Settings) -> Finding:
             connection.ensure_connection(max_retries=0, timeout=TIMEOUT)
             inspect = app.control.inspect(timeout=WORKERS_ANSWER_SECONDS, connection=connection)
             answers = inspect.active_queues() or {}
-    except Exception:  # kombu lets each transport's own errors through
-        return down("the broker does not take the question", "see redis")
+    except Exception as error:  # kombu lets each transport's own errors through
+        return _tls_failed(error, "the broker") or down("the broker does not take the question", "see redis")
     served = {queue["name"] for queues in answers.values() for queue in queues}
     silent = [queue for queue in QUEUES if queue not in served]
     names = ", ".join(sorted(answers)) or "none"

@@ -163,3 +163,20 @@ def test_an_env_file_in_another_encoding_is_named_on_one_line(encoding: str, wor
 )
 def test_this_machine_is_known_by_its_names(host: str | None, here: bool) -> None:
     assert is_loopback(host) is here
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("REDIS_URL", "rediss://h?ssl_cert_reqs=maybe", "REDIS_URL has an unknown ssl_cert_reqs"),
+        ("REDIS_TLS_CA", "missing.pem", "REDIS_TLS_CA must be a file of certificates"),
+        ("REDIS_TLS_CA", ".env", "REDIS_TLS_CA must be a file of certificates"),
+    ],
+)
+def test_a_wrong_setting_of_tls_is_named(
+    name: str, value: str, words: str, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty / ".env").write_text("# no certificate\n")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=words):
+        load()
