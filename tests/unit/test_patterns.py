@@ -5,6 +5,7 @@ sources, and given long texts made from its own letters in a process whose CPU t
 """
 
 import ast
+import importlib
 import json
 import re
 import resource
@@ -47,38 +48,22 @@ def patterns() -> Iterator[tuple[str, Pattern]]:
         for node in ast.walk(tree):
             match node:
                 case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=attr), args=[first, *_]) if attr in USES:
-                    for text in texts(first, files):
-                        for use in uses(node, attr, tree):
-                            yield where, (text, flags(node), use)
+                    for use in uses(node, attr, tree):
+                        yield where, (read(first, where), flags(node), use)
 
 
-def texts(node: ast.expr, files: dict[str, ast.Module]) -> list[str]:
-    """What the expression stands for: a text, or the constants of that name."""
-    match node:
-        case ast.Constant(value=str(text)):
-            return [text]
-        case ast.JoinedStr(values=parts):
-            built = [""]
-            for part in parts:
-                inner = part.value if isinstance(part, ast.FormattedValue) else part
-                built = [start + end for start in built for end in texts(inner, files)]
-            return built
-        case ast.Name(id=name):
-            named = [
-                statement.value.value
-                for tree in files.values()
-                for statement in tree.body
-                if isinstance(statement, ast.Assign | ast.AnnAssign)
-                and name
-                in {getattr(target, "id", "") for target in getattr(statement, "targets", [statement])}
-                | {getattr(getattr(statement, "target", None), "id", "")}
-                and isinstance(statement.value, ast.Constant)
-                and isinstance(statement.value.value, str)
-            ]
-            if named:
-                return named
-    assert ast.unparse(node) in BUILT, f"a pattern that this test cannot read: {ast.unparse(node)}"
-    return [BUILT[ast.unparse(node)]]
+def read(node: ast.expr, where: str) -> str:
+    """What the expression stands for in its module. Where it needs what only a function has, one example of it."""
+    if isinstance(node, ast.Constant):
+        return str(node.value)
+    source = ast.unparse(node)
+    if source in BUILT:
+        return BUILT[source]
+    module = importlib.import_module(".".join(("pixelbloom", *Path(where).with_suffix("").parts)))
+    try:
+        return str(eval(source, vars(module)))  # noqa: S307  (our own source)
+    except NameError:
+        raise AssertionError(f"a pattern that this test cannot read, in {where}: {source}") from None
 
 
 def uses(call: ast.Call, attr: str, tree: ast.Module) -> set[str]:
