@@ -135,6 +135,8 @@ def reconcile_subscriptions() -> int:
             parts.payments.apply(f"reconciled:{at}", fact)
             mended += 1
             log.warning("subscription_mended", stripe_subscription_id=fact["id"], status=fact["body"]["status"])
+    if mended:
+        parts.dispatcher.send("pixelbloom.relay_outbox")
     lost = [open_id for open_id in _open() if open_id not in seen]
     for open_id in lost:
         log.warning("subscription_unknown_to_stripe", stripe_subscription_id=open_id)

@@ -178,6 +178,7 @@ def _after(found: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """What Stripe answered is taken in at once; its event says the same later."""
     at = int(time.time())
     services().payments.apply(f"answered:{at}", facts.answered(answer, at))
+    services().send_task("pixelbloom.relay_outbox")
     return _current(UUID(found["subscription_id"]))
 
 

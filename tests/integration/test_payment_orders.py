@@ -1,6 +1,8 @@
 """Events of Stripe in whatever order, however often: always the same rows."""
 
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixelbloom.errors import Unavailable
 from pixelbloom.payments import facts
 from pixelbloom.payments.money import currency_digits
 from pixelbloom.store.gateway import Gateway
@@ -218,3 +221,40 @@ def test_the_rows_say_what_stripe_says(
 
 def seconds(moment: str | None) -> int | None:
     return round(datetime.fromisoformat(moment).timestamp()) if moment else None
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_events_that_are_processed_at_once_end_in_the_same_rows_too(
+    stack: Stack, store: PaymentStore, db: psycopg.Connection, style: str
+) -> None:
+    history = History(uuid4())
+    history.play(["part refunded", "renewed", "part refunded", "refund failed", "renewed", "refunded", "disputed"])
+    events = history.at(FIRST, apart=5, style=style)
+    for event in events:
+        deliver(store, event)
+    expected = rows(db, history)
+    forget(db, history)
+
+    for number in range(5):
+        mixed = random.Random(number).sample(events, len(events))
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda event: persistently(store, event), mixed))
+        found = rows(db, history)
+        forget(db, history)
+        assert found == expected
+
+
+def persistently(store: PaymentStore, event: Event) -> None:
+    """As `deliver`, and again where the database found two in each other's way."""
+    fact = facts.read(event)
+    store.record(event, fact)
+    for _ in range(20):
+        begun = store.begin(event["id"], 0)
+        if begun is None:
+            return
+        try:
+            if store.apply(event["id"], begun["fact"], begun["token"]):
+                return
+        except Unavailable:
+            continue
+    pytest.fail("the event was in the way of others twenty times")
