@@ -109,6 +109,8 @@ class Settings(BaseSettings):
     waits_per_process: int = Field(1_000, ge=0, le=100_000)
     webhook_secret: WebhookSecrets = ()
     webhook_allow_private: bool = False
+    webhook_user_concurrency: int = Field(3, ge=1, le=1_000)
+    webhook_host_concurrency: int = Field(6, ge=1, le=1_000)
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
     notification_retention_days: float = Field(90, gt=0, le=36_500)
 

@@ -13,18 +13,26 @@ COLUMNS = (
     "id,run_id,user_id,url,event,status,attempts,next_attempt_at,last_status_code,last_error,outcomes,created_at,"
     "finished_at"
 )
+#: Attempts of one user, and to one host, that are in flight at once.
+USER_LIMIT, HOST_LIMIT = 3, 6
+#: Attempts in a row without any answer after which a host is left alone, and for how many seconds; doubling.
+BREAKER_FAILURES, BREAKER_SECONDS = 5, 30.0
 
 
 class WebhookStore:
     """Webhook deliveries in Postgres. Every method may raise Unavailable."""
 
-    def __init__(self, gateway: Gateway) -> None:
+    def __init__(self, gateway: Gateway, *, user_limit: int = USER_LIMIT, host_limit: int = HOST_LIMIT) -> None:
         self._gateway = gateway
+        self._limits = {"p_user_limit": user_limit, "p_host_limit": host_limit}
 
     def take(self, limit: int, lease_seconds: float) -> list[dict[str, Any]]:
-        """Take due deliveries for a while. Answers their {"id", "token"}."""
+        """Take due deliveries for a while and return their {"id", "token"}.
+
+        No user and no host has more of them in flight than its limit; hosts that do not answer are left alone.
+        """
         rows: list[dict[str, Any]] = self._gateway.rpc(
-            "take_webhooks", {"p_limit": limit, "p_lease_seconds": lease_seconds}
+            "take_webhooks", {"p_limit": limit, "p_lease_seconds": lease_seconds, **self._limits}
         )
         return rows
 
@@ -51,7 +59,13 @@ class WebhookStore:
         """Record an attempt. Answers the delivery's status, None where another attempt took its place."""
         status: str | None = self._gateway.rpc(
             "finish_webhook",
-            {"p_id": str(delivery_id), "p_token": token, **{f"p_{name}": value for name, value in ending.items()}},
+            {
+                "p_id": str(delivery_id),
+                "p_token": token,
+                "p_failures": BREAKER_FAILURES,
+                "p_open_seconds": BREAKER_SECONDS,
+                **{f"p_{name}": value for name, value in ending.items()},
+            },
         )
         return status
 

@@ -113,7 +113,11 @@ def build() -> Services:
             worker=worker,
         ),
         schedules=ScheduleService(ScheduleStore(gateway), service, workflows),
-        webhooks=WebhookStore(gateway),
+        webhooks=WebhookStore(
+            gateway,
+            user_limit=config.webhook_user_concurrency,
+            host_limit=config.webhook_host_concurrency,
+        ),
         sender=Sender(
             [secret.get_secret_value() for secret in config.webhook_secret],
             allow_private=config.webhook_allow_private,

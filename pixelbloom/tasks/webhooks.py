@@ -4,7 +4,7 @@ from uuid import UUID
 
 import structlog
 
-from pixelbloom.errors import NotFound
+from pixelbloom.errors import NotFound, PixelBloomError
 from pixelbloom.queue import app
 from pixelbloom.runs.run import Run
 from pixelbloom.tasks.services import services
@@ -19,7 +19,11 @@ LEASE_SECONDS = 60.0
 
 @app.task(name="pixelbloom.send_due_webhooks")
 def send_due_webhooks() -> int:
-    """Take what is due, and send a message for each. Answers how many."""
+    """Take what is due, and send a message for each. Returns how many."""
+    return _dispatch()
+
+
+def _dispatch() -> int:
     due = services().webhooks.take(BATCH, LEASE_SECONDS)
     for delivery in due:
         send_webhook.apply_async(
@@ -50,7 +54,12 @@ def send_webhook(delivery_id: str, token: int) -> str | None:
             "error": outcome.error,
             "duration_ms": outcome.duration_ms,
             "retry_seconds": outcome.retry_seconds(begun["attempts"]),
+            "answered": outcome.answered,
         },
     )
     log.info("webhook_sent", delivery_id=delivery_id, run_id=begun["run_id"], status=status, code=outcome.status_code)
+    try:
+        _dispatch()  # the attempt has ended: its user and its host have room for the next one
+    except PixelBloomError as error:
+        log.warning("webhooks_left_to_beat", reason=error.message)
     return status

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from uuid import UUID
 
@@ -20,15 +21,17 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionErro
 from pixelbloom import __version__
 from pixelbloom.errors import InvalidInput
 from pixelbloom.webhooks.address import AddressRefused, Target, check_url, resolve
+from pixelbloom.webhooks.deadline import within
 
 CONNECT_SECONDS = 5.0
-#: For all of it, however slowly the other end drips.
+#: For all of it, the lookup of the name included, however slowly the other end drips.
 TOTAL_SECONDS = 20.0
 MAX_BODY_BYTES = 256 * 1024
 FIRST_BACKOFF_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 2 * 3600.0
 #: The receiver says that it is gone for good.
 GONE = 410
+_TOO_SLOW = "It did not answer in time."
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class Outcome:
     @property
     def delivered(self) -> bool:
         return self.status_code is not None and 200 <= self.status_code < 300
+
+    @property
+    def answered(self) -> bool:
+        """Whether the receiver answered at all."""
+        return self.status_code is not None
 
     @property
     def final(self) -> bool:
@@ -91,28 +99,35 @@ class Sender:
             return ended(None, "Nothing can be signed here: WEBHOOK_SECRET is missing.")
         try:
             target = check_url(url, allow_private=self._allow_private)
-            connection = self._connection(target, resolve(target, allow_private=self._allow_private))
+            address = within(TOTAL_SECONDS, lambda: resolve(target, allow_private=self._allow_private))
+            connection = self._connection(target, address)
         except (AddressRefused, InvalidInput) as refused:
             return ended(None, str(refused))
+        except TimeoutError:
+            return ended(None, _TOO_SLOW)
         late = threading.Event()
-        timer = threading.Timer(TOTAL_SECONDS, _cut, [connection, late])
+        left = max(TOTAL_SECONDS - (time.monotonic() - began), 0.0)
+        timer = threading.Timer(left, _cut, [connection, late])
         timer.daemon = True
         timer.start()
         try:
             headers = {**self._signed(delivery_id, body), "Host": target.authority}
+            connection.connect()
+            if late.is_set():
+                raise TimeoutError
             connection.request("POST", target.path, body=body, headers=headers, preload_content=False)
             response = connection.getresponse()
             if late.is_set():
                 raise TimeoutError  # a head that was cut off reads as one that ended
             status = response.status
             error = None if 200 <= status < 300 else f"The receiver answered {status}."
-            return ended(status, error, _seconds(response.headers.get("Retry-After")))
+            return ended(status, error, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
         except ssl.SSLError as fault:
             return ended(None, f"TLS failed: {fault.reason or 'the certificate does not fit'}.")
         except (OSError, HTTPError, ValueError) as fault:
             slow = late.is_set() or isinstance(fault, TimeoutError | ConnectTimeoutError | ReadTimeoutError)
             slow = slow and not isinstance(fault, NewConnectionError)
-            return ended(None, "It did not answer in time." if slow else f"The connection failed ({_name(fault)}).")
+            return ended(None, _TOO_SLOW if slow else f"The connection failed ({_name(fault)}).")
         finally:
             timer.cancel()
             connection.close()
@@ -158,5 +173,17 @@ def _name(fault: BaseException) -> str:
     return type(fault).__name__
 
 
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header is not None and header.isascii() and header.isdigit() and len(header) < 7 else None
+def retry_after(header: str | None, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After header asks for, at most MAX_BACKOFF_SECONDS; None where it is none.
+
+    It holds seconds or an HTTP date.
+    """
+    text = (header or "").strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:12]), MAX_BACKOFF_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - now.timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return min(max(seconds, 0.0), MAX_BACKOFF_SECONDS)

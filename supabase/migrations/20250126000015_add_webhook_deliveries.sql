@@ -19,12 +19,22 @@ create table public.webhook_deliveries (
     outcomes jsonb not null default '[]' check (jsonb_typeof(outcomes) = 'array'),
     created_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
+    -- An attempt is in flight, or its message is on the way to a worker.
+    leased_until timestamptz,
+    -- Whose deliveries share a limit: a user's, or those of all services.
+    owner text not null generated always as (coalesce(user_id::text, 'service')) stored,
+    -- Of the URL, without its port.
+    host text not null generated always as (
+        coalesce(rtrim(lower(substring(url from '^[A-Za-z]+://(\[[^]]*\]|[^/?#:]*)')), '.'), '')
+    ) stored,
     check ((status = 'pending') = (finished_at is null))
 );
 
 comment on table public.webhook_deliveries is 'One row an end of a run that a caller wants to be told of.';
 
-create index webhook_deliveries_due on public.webhook_deliveries (next_attempt_at) where status = 'pending';
+create index webhook_deliveries_due on public.webhook_deliveries (owner, next_attempt_at, id) where status = 'pending';
+create index webhook_deliveries_leased on public.webhook_deliveries (leased_until) where leased_until is not null;
+create index webhook_deliveries_expiry on public.webhook_deliveries (expires_at) where status = 'pending';
 create index webhook_deliveries_run on public.webhook_deliveries (run_id);
 create index webhook_deliveries_owner on public.webhook_deliveries (user_id, created_at desc, id desc);
 create index webhook_deliveries_newest on public.webhook_deliveries (created_at desc, id desc);
@@ -39,6 +49,23 @@ using (user_id = (select auth.uid()));
 
 create policy webhook_deliveries_admin on public.webhook_deliveries for select to authenticated
 using ((select public.is_admin()));
+
+-- The circuit breaker of each host that did not answer lately; a host that answers has no row.
+create table public.webhook_hosts (
+    host text primary key,
+    -- Attempts in a row without any answer.
+    failures integer not null default 1,
+    -- No attempt begins before this; after it one at a time, until the host answers.
+    open_until timestamptz,
+    open_seconds double precision,
+    changed_at timestamptz not null default clock_timestamp()
+);
+
+comment on table public.webhook_hosts is 'Hosts of webhooks that do not answer, and until when they are left alone.';
+
+alter table public.webhook_hosts enable row level security;
+revoke all on public.webhook_hosts from public, anon, authenticated;
+grant all on public.webhook_hosts to service_role;
 
 -- Written in the transaction that ends the run.
 create function public.note_webhook() returns trigger
@@ -57,26 +84,81 @@ for each row
 when (new.webhook_url is not null and new.finished_at is not null and old.finished_at is null)
 execute function public.note_webhook();
 
--- Take due deliveries for a while: one whose sender dies is taken again when that is over.
-create function public.take_webhooks(p_limit integer, p_lease_seconds double precision) returns jsonb
+-- Take due deliveries for a while: one whose sender dies is taken again when that is over. No owner has more than
+-- p_user_limit in flight and no host more than p_host_limit, so that receivers that hang delay nobody else. A host
+-- whose circuit is open gets none, and one whose time is over a single one. Owners take turns. What is past its day
+-- ends.
+create function public.take_webhooks(
+    p_limit integer, p_lease_seconds double precision, p_user_limit integer, p_host_limit integer
+) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
+    v_now timestamptz;
     v_out jsonb;
 begin
-    with due as (
-        select d.id from public.webhook_deliveries as d
-        where d.status = 'pending' and d.next_attempt_at <= clock_timestamp()
-        order by d.next_attempt_at limit p_limit
-        for update skip locked
+    -- One at a time: each counts what the others took.
+    perform pg_advisory_xact_lock(hashtext('take_webhooks'));
+    v_now := clock_timestamp();
+    update public.webhook_deliveries set
+        status = 'failed', finished_at = v_now, leased_until = null,
+        last_error = coalesce(last_error, 'The receiver was unreachable or too slow for a day.')
+    where status = 'pending' and expires_at < v_now and next_attempt_at <= v_now;
+
+    with recursive owners as (
+        (select d.owner from public.webhook_deliveries as d where d.status = 'pending' order by d.owner limit 1)
+        union all
+        select (
+            select d.owner from public.webhook_deliveries as d
+            where d.status = 'pending' and d.owner > o.owner order by d.owner limit 1
+        )
+        from owners as o where o.owner is not null
+    ),
+    busy as (
+        select d.owner, d.host from public.webhook_deliveries as d
+        where d.status = 'pending' and d.leased_until > v_now
+    ),
+    rooms as (
+        select
+            coalesce(b.host, h.host) as host,
+            case when h.open_until > v_now then 0 when h.open_until is not null then 1 else p_host_limit end
+            - coalesce(b.busy, 0) as room
+        from (select host, count(*) as busy from busy group by host) as b
+        full join public.webhook_hosts as h on h.host = b.host
+    ),
+    candidates as (
+        select
+            c.id, c.host, c.next_attempt_at,
+            row_number() over (partition by o.owner order by c.next_attempt_at, c.id) as n
+        from owners as o
+        cross join lateral (
+            select d.id, d.host, d.next_attempt_at from public.webhook_deliveries as d
+            where d.status = 'pending' and d.owner = o.owner and d.next_attempt_at <= v_now
+            and not exists (select 1 from rooms as r where r.host = d.host and r.room <= 0)
+            order by d.next_attempt_at, d.id
+            limit greatest(p_user_limit - (select count(*) from busy where busy.owner = o.owner), 0)
+        ) as c
+        where o.owner is not null
+    ),
+    ranked as (
+        select c.*, row_number() over (partition by c.host order by c.n, c.next_attempt_at, c.id) as of_host
+        from candidates as c
+    ),
+    chosen as (
+        select k.id from ranked as k
+        left join rooms as r on r.host = k.host
+        where k.of_host <= coalesce(r.room, p_host_limit)
+        order by k.n, k.next_attempt_at limit p_limit
     ),
     taken as (
         update public.webhook_deliveries as d
         set
             lease_token = d.lease_token + 1,
-            next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
-        from due where d.id = due.id
+            next_attempt_at = v_now + make_interval(secs => p_lease_seconds),
+            leased_until = v_now + make_interval(secs => p_lease_seconds)
+        from chosen
+        where d.id = chosen.id and d.status = 'pending' and d.next_attempt_at <= v_now
         returning d.id, d.lease_token
     )
     select jsonb_agg(jsonb_build_object('id', id, 'token', lease_token)) into v_out from taken;
@@ -94,7 +176,10 @@ declare
     d public.webhook_deliveries;
 begin
     update public.webhook_deliveries
-    set lease_token = lease_token + 1, next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds)
+    set
+        lease_token = lease_token + 1,
+        next_attempt_at = clock_timestamp() + make_interval(secs => p_lease_seconds),
+        leased_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
     where id = p_id and lease_token = p_token and status = 'pending'
     returning * into d;
     return case when d.id is not null then jsonb_build_object(
@@ -105,6 +190,8 @@ $$;
 
 -- Record how an attempt ended. It is tried again after p_retry_seconds, unless it was delivered, p_final says that it
 -- is of no use, or a day has passed. Returns the delivery's status, or null for an attempt that is not the newest.
+-- p_answered says whether the host answered at all: after p_failures attempts in a row without an answer the host is
+-- left alone for p_open_seconds, then for twice as long each time, up to ten minutes.
 create function public.finish_webhook(
     p_id uuid,
     p_token bigint,
@@ -113,13 +200,18 @@ create function public.finish_webhook(
     p_status_code integer,
     p_error text,
     p_duration_ms integer,
-    p_retry_seconds double precision
+    p_retry_seconds double precision,
+    p_answered boolean,
+    p_failures integer,
+    p_open_seconds double precision
 ) returns text
 language plpgsql
 set search_path = ''
 as $$
 declare
+    v_now timestamptz := clock_timestamp();
     v_status text;
+    v_host text;
 begin
     update public.webhook_deliveries as d set
         attempts = d.attempts + 1,
@@ -132,7 +224,8 @@ begin
         )),
         status = t.status,
         next_attempt_at = clock_timestamp() + make_interval(secs => p_retry_seconds),
-        finished_at = case when t.status <> 'pending' then clock_timestamp() end
+        finished_at = case when t.status <> 'pending' then clock_timestamp() end,
+        leased_until = null
     from (
         select case
             when p_delivered then 'delivered'
@@ -142,7 +235,28 @@ begin
         from public.webhook_deliveries as o where o.id = p_id
     ) as t
     where d.id = p_id and d.lease_token = p_token and d.status = 'pending'
-    returning d.status into v_status;
+    returning d.status, d.host into v_status, v_host;
+    if v_status is null then
+        return null;
+    end if;
+    if p_answered then
+        delete from public.webhook_hosts where host = v_host;
+        return v_status;
+    end if;
+    delete from public.webhook_hosts where changed_at < v_now - interval '1 day';
+    insert into public.webhook_hosts as h (host) values (v_host)
+    on conflict (host) do update set
+        failures = h.failures + 1,
+        changed_at = v_now,
+        -- Those that began before it opened say nothing new.
+        open_seconds = case
+            when h.failures + 1 < p_failures or h.open_until > v_now then h.open_seconds
+            else least(coalesce(h.open_seconds * 2, p_open_seconds), 600)
+        end,
+        open_until = case
+            when h.failures + 1 < p_failures or h.open_until > v_now then h.open_until
+            else v_now + make_interval(secs => least(coalesce(h.open_seconds * 2, p_open_seconds), 600))
+        end;
     return v_status;
 end
 $$;
@@ -169,15 +283,19 @@ $$;
 
 revoke execute on function
 public.note_webhook(),
-public.take_webhooks(integer, double precision),
+public.take_webhooks(integer, double precision, integer, integer),
 public.begin_webhook(uuid, bigint, double precision),
-public.finish_webhook(uuid, bigint, boolean, boolean, integer, text, integer, double precision),
+public.finish_webhook(
+    uuid, bigint, boolean, boolean, integer, text, integer, double precision, boolean, integer, double precision
+),
 public.redeliver_webhook(uuid)
 from public, anon, authenticated;
 
 grant execute on function
-public.take_webhooks(integer, double precision),
+public.take_webhooks(integer, double precision, integer, integer),
 public.begin_webhook(uuid, bigint, double precision),
-public.finish_webhook(uuid, bigint, boolean, boolean, integer, text, integer, double precision),
+public.finish_webhook(
+    uuid, bigint, boolean, boolean, integer, text, integer, double precision, boolean, integer, double precision
+),
 public.redeliver_webhook(uuid)
 to service_role;

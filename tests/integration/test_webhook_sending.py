@@ -4,17 +4,22 @@ import base64
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from pixelbloom.webhooks import sender as sending
-from pixelbloom.webhooks.sender import MAX_BODY_BYTES, Outcome, Sender, payload
+from pixelbloom.webhooks.sender import MAX_BACKOFF_SECONDS, MAX_BODY_BYTES, Outcome, Sender, payload, retry_after
 from tests.servers.receiver import Receiver, Reply, authority
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
@@ -186,3 +191,65 @@ def test_nothing_is_sent_unsigned(hears: Receiver) -> None:
 
     assert not outcome.delivered
     assert hears.received == []
+
+
+NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        (" 0 ", 0.0),
+        ("7200", 7200.0),
+        ("7201", MAX_BACKOFF_SECONDS),
+        ("9" * 5000, MAX_BACKOFF_SECONDS),
+        ("Sat, 31 Jan 2026 12:02:00 GMT", 120.0),
+        ("Sat, 31 Jan 2026 14:02:00 +0200", 120.0),
+        ("Sat, 31 Jan 2026 11:00:00 GMT", 0.0),
+        ("Sat Jan 31 12:02:00 2026", 120.0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_BACKOFF_SECONDS),
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("1.5", None),
+        ("²", None),
+        ("Sat, 99 Foo 2026 12:02:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date_and_bounded(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header, NOW) == seconds
+
+
+@given(st.text(max_size=60) | st.datetimes().map(format_datetime))
+def test_no_retry_after_breaks_an_attempt(header: str) -> None:
+    seconds = retry_after(header, NOW)
+    assert seconds is None or 0 <= seconds <= MAX_BACKOFF_SECONDS
+
+
+def test_a_receiver_that_asks_for_a_date_is_left_alone_until_then(hears: Receiver) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    hears.replies = [Reply(503, headers={"Retry-After": later})]
+    outcome = send(hears.url)
+
+    assert outcome.status_code == 503
+    assert 3000 < outcome.retry_seconds(1) <= 3600
+
+
+def test_a_name_that_is_looked_up_for_too_long_ends_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, release = threading.Event(), threading.Event()
+
+    def hang(*_: Any, **__: Any) -> Any:
+        asked.set()
+        release.wait()
+        raise OSError
+
+    monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    outcome = send("https://slow.example.com/")
+
+    assert asked.is_set()
+    assert not release.is_set(), "the lookup still hangs"
+    assert (outcome.answered, outcome.error) == (False, "It did not answer in time.")
+    release.set()

@@ -56,11 +56,12 @@ ROWS: dict[str, dict[str, object]] = {
     },
     "system_state": {},
     "periodic_tasks": {"name": "a"},
+    "webhook_hosts": {"host": "example.com"},
 }
 #: These have no user_id.
 OWNERLESS = {
     *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
-    *("stripe_events", "stripe_objects", "system_state", "periodic_tasks"),
+    *("stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"),
 }
 #: What a user can do to own rows: read, update, delete.
 OWN = {
@@ -85,7 +86,7 @@ OWN = {
 SIGNED_IN = {"workflows": "r", "pricing_packages": "r"}
 PUBLIC = {"pricing_packages": "r"}
 #: Nobody but the backend.
-BACKEND = {"event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks"}
+BACKEND = {"event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"}
 #: Administrators read all of these; they write through the API.
 ADMINS = {**{table: "r" for table in ROWS if table not in BACKEND}}
 WHO = {
