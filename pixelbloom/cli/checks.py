@@ -11,6 +11,7 @@ import httpx
 import psycopg
 import redis
 
+from pixelbloom import periodic
 from pixelbloom.addresses import is_loopback
 from pixelbloom.cli.connect import api_address
 from pixelbloom.config import Settings
@@ -190,9 +191,34 @@ def workers(settings: Settings) -> Finding:
     silent = [queue for queue in QUEUES if queue not in served]
     names = ", ".join(sorted(answers)) or "none"
     if silent:
-        starts = "; ".join(f"celery -A workers.{queue} worker -n {queue}@%h" for queue in silent)
+        starts = "; ".join(periodic.worker(queue) for queue in silent)
         return down(f"answering: {names}; nobody takes from {', '.join(silent)}", f"start: {starts}")
     return ok(f"answering: {names}")
+
+
+def beat(settings: Settings) -> Finding:
+    """What repeats does repeat: the sweep, the schedules, the relay of events, the webhooks."""
+    unknown = down("not known without the database", "see postgrest")
+    if settings.supabase_service_role_key is None or not (settings.supabase_rest_url or settings.supabase_url):
+        return unknown
+    key = settings.supabase_service_role_key.get_secret_value()
+    try:
+        response = httpx.post(
+            f"{settings.supabase_rest_url or f'{settings.supabase_url}/rest/v1'}/rpc/periodic_task_ages",
+            headers={"apikey": key, "Authorization": f"Bearer {key}"},
+            timeout=TIMEOUT,
+            trust_env=False,
+        )
+        ages = response.json()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        return unknown
+    if response.status_code != 200:
+        missing = down("it does not know of periodic tasks", "run `pixelbloom migrate`, or `supabase db push`")
+        return missing if response.status_code == 404 else unknown
+    verdict = periodic.judge(ages)
+    if verdict.problem is None:
+        return ok(verdict.detail)
+    return down(f"{verdict.detail}; {verdict.problem}", f"{verdict.advice}, or {START}")
 
 
 def api(settings: Settings) -> Finding:
@@ -264,6 +290,7 @@ CHECKS = (
     Check("postgrest", True, postgrest),
     Check("redis", True, redis_server),
     Check("workers", True, workers),
+    Check("beat", True, beat),
     Check("api", False, api),
     Check("ollama", False, ollama),
     Check("huggingface", False, huggingface),

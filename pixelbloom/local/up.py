@@ -1,8 +1,6 @@
 """The whole stack in the foreground: what `pixelbloom up` and `make run` do."""
 
 import contextlib
-import http.client
-import json
 import os
 import socket
 import sys
@@ -13,7 +11,6 @@ from typing import Any
 
 import jwt
 import psycopg
-from celery import Celery
 
 from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.config import DEVELOPMENT_USER, Settings, load
@@ -23,6 +20,7 @@ from pixelbloom.local.child import Child
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
+from pixelbloom.local.probes import Beat, answers, flower_knows, pongs
 from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.stripe import launch as local_stripe
@@ -34,7 +32,6 @@ READY_SECONDS = 90.0
 #: Flower asks the workers for a second; on a loaded machine they need some more of them.
 FLOWER_SECONDS = 120.0
 FLOWER_PAUSE_SECONDS = 0.5
-PING_SECONDS = 0.1
 TOKEN_SECONDS = 24 * 3600
 EXAMPLE = '{"agent_type": "lead_agent", "input": {"query": "Find top prospects in SaaS"}}'
 
@@ -223,6 +220,8 @@ class Running:
         if name in WORKERS:
             broker = broker_address(self._env.get("REDIS_URL") or str(self._settings.redis_url))
             return lambda: pongs(broker, name)
+        if name == "beat" and self._settings.supabase_url is None:
+            return Beat(self._settings_of_processes()).runs
         return lambda: True
 
 
@@ -258,40 +257,6 @@ def check_ports(settings: Settings) -> None:
                 raise ConfigurationError(
                     f"{name}: port {port} cannot be used ({error.strerror}); stop what uses it, or set another {name}"
                 ) from None
-
-
-def answers(port: int, path: str) -> bool:
-    """Whether a page of ours answers 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def flower_knows(port: int) -> set[str]:
-    """The workers that Flower found when it asked anew."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/api/workers?refresh=1")
-        return set(json.load(connection.getresponse()))
-    except (OSError, http.client.HTTPException, ValueError):
-        return set()
-    finally:
-        connection.close()
-
-
-def pongs(broker: str, name: str) -> bool:
-    """Whether a worker of this name answers."""
-    app = Celery(broker=broker, set_as_current=False)
-    with app.connection_for_write() as connection:
-        # Its close waits for a read that is under way: for a second, unless told otherwise.
-        connection.transport.brpop_timeout = PING_SECONDS
-        # Asked by its name, it is waited for no longer than it takes to answer.
-        return bool(app.control.ping([f"{name}@{socket.gethostname()}"], timeout=0.5, connection=connection))
 
 
 def _check_local_key(settings: Settings, name: str) -> None:

@@ -10,15 +10,29 @@ from pixelbloom.web.services import services
 
 health = APIBlueprint("health", __name__, abp_tags=[Tag(name="Health", description="For probes; no token.")])
 
-_DOWN = {
-    "status": "unavailable",
-    "checks": {
-        "database": {"status": "unavailable", "required": True, "detail": "it does not answer"},
-        "redis": {"status": "ok", "required": True},
-        "workers": {"status": "ok", "required": False, "detail": "3 answering"},
+_CHECKS = {
+    "database": {"status": "ok", "required": True},
+    "redis": {"status": "ok", "required": False},
+    "workers": {
+        "status": "warning",
+        "required": False,
+        "detail": "3 answering",
+        "queues": {"agents": 0, "events": 1, "maintenance": 1, "webhooks": 1},
+    },
+    "beat": {
+        "status": "ok",
+        "required": False,
+        "detail": "last sweep: 1 s ago",
+        "ages": {"sweep_runs": 1.2, "fire_schedules": 4.0, "relay_outbox": 3.1, "send_due_webhooks": 2.5},
     },
 }
-_READY = {**_DOWN, "status": "ok", "checks": {**_DOWN["checks"], "database": {"status": "ok", "required": True}}}  # type: ignore[dict-item]
+_WARNING = "workers: no worker takes from agents: that work waits"
+_READY = {"status": "ok", "warnings": [_WARNING], "checks": _CHECKS}
+_DOWN = {
+    "status": "unavailable",
+    "warnings": ["database: it is unreachable", _WARNING],
+    "checks": {**_CHECKS, "database": {"status": "unavailable", "required": True, "detail": "it is unreachable"}},
+}
 
 
 @health.get(
@@ -43,6 +57,8 @@ def healthz() -> dict[str, Any]:
     },
 )
 def readyz() -> tuple[dict[str, Any], int]:
-    """503 while a required part does not answer; the body says which. Workers are told of, not required."""
-    ready, checks = services().readiness.check()
-    return {"status": "ok" if ready else "unavailable", "checks": checks}, 200 if ready else 503
+    """503 while the database is unreachable. `warnings` says what else is not as it should be: without Redis, workers
+    or beat, runs are accepted and wait, so the process stays ready.
+    """
+    report = services().readiness.check()
+    return report.to_public(), 200 if report.ready else 503

@@ -6,7 +6,7 @@ second, and when it is asked; whichever process answers adds up all files.
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from typing import Any
 from weakref import WeakSet
@@ -14,9 +14,11 @@ from weakref import WeakSet
 import structlog
 from flask import Flask, Response, current_app, g, request
 from flask_openapi3 import APIBlueprint, Tag
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from pixelbloom.auth import scopes
 from pixelbloom.errors import Forbidden
@@ -98,6 +100,28 @@ class _Library:
         )
 
 
+class _Parts(Collector):
+    """The parts that the system depends on, as `/readyz` finds them: not counted by a process, but the same for all."""
+
+    def __init__(self, checks: Mapping[str, Mapping[str, Any]]) -> None:
+        self._checks = checks
+
+    def collect(self) -> Iterator[Metric]:
+        checks = self._checks
+        for name, what in (("database", "the database"), ("redis", "Redis")):
+            up = checks[name]["status"] != "unavailable"
+            yield GaugeMetricFamily(f"pixelbloom_{name}_up", f"1 where {what} is reachable", float(up))
+        workers = GaugeMetricFamily("pixelbloom_workers", "Workers that answer, by queue", labels=["queue"])
+        for queue, number in checks["workers"].get("queues", {}).items():
+            workers.add_metric([queue], number)
+        ages = GaugeMetricFamily(
+            "pixelbloom_periodic_task_age_seconds", "Time since a periodic task last finished", labels=["task"]
+        )
+        for task, age in checks["beat"].get("ages", {}).items():
+            ages.add_metric([task], age)
+        yield from (workers, ages)
+
+
 class Metrics:
     """The metrics of this process, and the way to those of the others."""
 
@@ -136,13 +160,15 @@ class Metrics:
         self._raise(library.reconnects, max(0, stats.link_connects - 1))
         self._raise_relay(stats.relay)
 
-    def answer(self, accept: str) -> Response:
-        """All processes' numbers, in the format that the scraper asks for."""
+    def answer(self, accept: str, checks: Mapping[str, Mapping[str, Any]]) -> Response:
+        """All processes' numbers, and the parts that they depend on, in the format that the scraper asks for."""
         self.copy()
-        registry = self._library.registry
+        registry = CollectorRegistry()
         if VARIABLE in os.environ:
-            registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        else:
+            registry.register(self._library.registry)
+        registry.register(_Parts(checks))
         encode, content_type = choose_encoder(accept)
         return Response(encode(registry), content_type=content_type, headers={"Cache-Control": "no-store"})
 
@@ -215,7 +241,7 @@ def scrape() -> Response:
     if not parts.roles.is_admin(caller):
         raise Forbidden("Metrics are for operators; use the token of an administrator or of a service.")
     found: Metrics = current_app.extensions["metrics"]
-    return found.answer(request.headers.get("Accept", ""))
+    return found.answer(request.headers.get("Accept", ""), parts.readiness.check().checks)
 
 
 def _begin() -> None:

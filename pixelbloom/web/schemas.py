@@ -327,13 +327,18 @@ class HealthBody(Shape):
 class CheckBody(Shape):
     """What is known of one part."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "warning", "unavailable"]
     required: bool
     detail: str = ""
+    queues: dict[str, int] = Field(default={}, description="Of `workers`: the number of workers of each queue.")
+    ages: dict[str, float] = Field(
+        default={}, description="Of `beat`: seconds since each periodic task last finished, `sweep_runs` above all."
+    )
 
 
 class ReadyBody(Shape):
     """What is known of all parts."""
 
     status: Literal["ok", "unavailable"]
+    warnings: list[str] = Field(description="What is not as it should be, one sentence a part.")
     checks: dict[str, CheckBody]

@@ -25,6 +25,7 @@ from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.lead_rows import LeadRows
 from pixelbloom.store.notifications import BroadcastStore, NotificationStore
 from pixelbloom.store.payments import PaymentStore
+from pixelbloom.store.periodic import PeriodicTaskStore
 from pixelbloom.store.pricing import PricingStore
 from pixelbloom.store.profiles import ProfileStore
 from pixelbloom.store.runs import RunStore
@@ -111,7 +112,7 @@ def build(settings: Settings) -> Services:
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),
         waits=Waits(settings.waits_per_user, settings.waits_per_process, hub.stats),
-        readiness=Readiness(probes(profiles, redis, celery)),
+        readiness=Readiness(probes(profiles, redis, celery, PeriodicTaskStore(gateway))),
     )
 
 

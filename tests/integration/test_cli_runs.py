@@ -249,7 +249,7 @@ def test_doctor_names_the_queues_that_nobody_takes_from(live: dict[str, str]) ->
 
 
 def test_doctor_is_content_when_every_part_answers(stack: Any, live: dict[str, str]) -> None:
-    others = [stack.start(role) for role in ("events", "maintenance", "webhooks")]
+    others = [stack.start(role) for role in ("events", "maintenance", "webhooks", "beat")]
     try:
         deadline = time.monotonic() + SECONDS
         while (result := run(live, "doctor")).returncode and time.monotonic() < deadline:

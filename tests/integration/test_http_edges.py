@@ -162,7 +162,7 @@ def test_it_lives_and_is_ready(web: Api) -> None:
     body = response.json()
     assert body["status"] == "ok"
     assert body["checks"]["database"] == {"status": "ok", "required": True}
-    assert body["checks"]["redis"] == {"status": "ok", "required": True}
+    assert body["checks"]["redis"] == {"status": "ok", "required": False}
     assert body["checks"]["workers"]["required"] is False
 
 

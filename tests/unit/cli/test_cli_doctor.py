@@ -35,6 +35,7 @@ def test_json_says_the_same(cli: Cli) -> None:
         "postgrest": "down",
         "redis": "down",
         "workers": "down",
+        "beat": "down",
         "api": "warning",
         "ollama": "warning",
         "huggingface": "off",

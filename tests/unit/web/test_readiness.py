@@ -2,7 +2,7 @@
 
 import threading
 
-from pixelbloom.web.readiness import Probe, Readiness
+from pixelbloom.web.readiness import Answer, Probe, Readiness
 
 
 def fails() -> None:
@@ -14,28 +14,49 @@ def fine() -> None:
 
 
 def test_all_parts_that_answer_make_it_ready() -> None:
-    ready, checks = Readiness([Probe("database", fine), Probe("workers", lambda: "2 answering")]).check()
+    report = Readiness([Probe("database", fine), Probe("workers", lambda: Answer("2 answering"))]).check()
 
-    assert ready
-    assert checks == {
-        "database": {"status": "ok", "required": True},
-        "workers": {"status": "ok", "required": True, "detail": "2 answering"},
+    assert report.ready
+    assert report.to_public() == {
+        "status": "ok",
+        "warnings": [],
+        "checks": {
+            "database": {"status": "ok", "required": True},
+            "workers": {"status": "ok", "required": True, "detail": "2 answering"},
+        },
     }
 
 
 def test_a_required_part_that_fails_makes_it_unready_and_leaks_nothing() -> None:
-    ready, checks = Readiness([Probe("database", fails), Probe("redis", fine)]).check()
+    report = Readiness([Probe("database", fails), Probe("redis", fine)]).check()
 
-    assert not ready
-    assert checks["database"] == {"status": "unavailable", "required": True, "detail": "it does not answer"}
-    assert checks["redis"]["status"] == "ok"
+    assert not report.ready
+    assert report.to_public()["status"] == "unavailable"
+    assert report.checks["database"] == {"status": "unavailable", "required": True, "detail": "it is unreachable"}
+    assert report.checks["redis"]["status"] == "ok"
+    assert report.warnings == ["database: it is unreachable"]
 
 
-def test_a_part_that_is_not_required_is_only_told_of() -> None:
-    ready, checks = Readiness([Probe("workers", fails, required=False)]).check()
+def test_a_part_that_is_not_required_is_a_warning() -> None:
+    report = Readiness([Probe("redis", fails, required=False, without="runs wait")]).check()
 
-    assert ready
-    assert checks["workers"]["status"] == "unavailable"
+    assert report.ready
+    assert report.checks["redis"]["status"] == "unavailable"
+    assert report.warnings == ["redis: it is unreachable; runs wait"]
+
+
+def test_a_part_that_answers_may_warn_and_show_numbers() -> None:
+    answer = Answer("1 answering", "no worker takes from agents", {"queues": {"agents": 0, "events": 1}})
+    report = Readiness([Probe("workers", lambda: answer, required=False)]).check()
+
+    assert report.ready
+    assert report.warnings == ["workers: no worker takes from agents"]
+    assert report.checks["workers"] == {
+        "status": "warning",
+        "required": False,
+        "detail": "1 answering",
+        "queues": {"agents": 0, "events": 1},
+    }
 
 
 def test_a_part_that_hangs_is_given_up_and_not_asked_twice() -> None:
@@ -45,12 +66,27 @@ def test_a_part_that_hangs_is_given_up_and_not_asked_twice() -> None:
         asked.append(1)
         release.wait(10)
 
-    readiness = Readiness([Probe("database", hangs)], patience=0.05)
+    readiness = Readiness([Probe("database", hangs, patience=0.05)])
     try:
-        assert readiness.check()[0] is False
-        _, checks = readiness.check()
-        assert checks["database"]["detail"] == "no answer in time"
+        assert readiness.check().ready is False
+        assert readiness.check().checks["database"]["detail"] == "no answer in time"
         assert len(asked) == 1
+    finally:
+        release.set()
+
+
+def test_a_part_that_hangs_is_waited_for_once_and_not_by_everybody_who_asks() -> None:
+    release = threading.Event()
+
+    def hangs() -> None:
+        release.wait(60)
+        release.set()
+
+    readiness = Readiness([Probe("redis", hangs, required=False, patience=2.0)])
+    try:
+        assert readiness.check().ready
+        assert [readiness.check().warnings for _ in range(200)] == [["redis: no answer in time"]] * 200
+        assert not release.is_set()  # at two seconds each, the question would have been given up long ago
     finally:
         release.set()
 

@@ -1,0 +1,47 @@
+"""Whether the tasks that repeat do repeat: judged by how long ago each last finished."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+#: A task that beat sends every second or two and that did not finish for so long is overdue.
+OVERDUE_SECONDS = 30.0
+SWEEP = "sweep_runs"
+#: By name, the queue whose worker runs it. At least one of each queue that beat sends to.
+WATCHED = {
+    SWEEP: "maintenance",
+    "fire_schedules": "maintenance",
+    "relay_outbox": "events",
+    "send_due_webhooks": "webhooks",
+}
+BEAT = "celery -A workers.clock beat"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is known of the periodic tasks; `problem` and `advice` are None where all of them run."""
+
+    detail: str
+    problem: str | None
+    advice: str | None
+
+
+def worker(queue: str) -> str:
+    """Return the command that starts a worker of this queue."""
+    return f"celery -A workers.{queue} worker -n {queue}@%h"
+
+
+def judge(ages: Mapping[str, float]) -> Verdict:
+    """Judge the tasks by the seconds since each last finished; one that is absent never did."""
+    detail = f"last sweep: {_ago(ages.get(SWEEP))}"
+    late = [name for name in WATCHED if ages.get(name, float("inf")) > OVERDUE_SECONDS]
+    if not late:
+        return Verdict(detail, None, None)
+    shown = ", ".join(f"{name} {_ago(ages.get(name))}" for name in late)
+    if len(late) == len(WATCHED):
+        return Verdict(detail, f"no periodic task runs ({shown}): beat is not running", f"start beat: {BEAT}")
+    commands = "; ".join(worker(queue) for queue in dict.fromkeys(WATCHED[name] for name in late))
+    return Verdict(detail, f"overdue: {shown}", f"check beat ({BEAT}), and start: {commands}")
+
+
+def _ago(age: float | None) -> str:
+    return "never" if age is None else f"{age:.0f} s ago"

@@ -1,0 +1,136 @@
+"""What `/readyz`, `/metrics` and `pixelbloom doctor` say where Redis, workers or beat are away."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families as parse
+
+from tests.integration.http import Api
+from tests.servers.redis import OwnRedis
+from tests.stack import Stack
+
+SECONDS = 60
+BEAT = "beat is not running"
+
+
+@pytest.fixture
+def nothing_ran(db: psycopg.Connection) -> None:
+    db.execute("truncate public.periodic_tasks")
+    db.execute("update public.system_state set last_sweep_at = null")
+
+
+def once(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
+    deadline = time.monotonic() + SECONDS
+    while not holds(found := ask()):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    return found
+
+
+def ready(api: Api) -> dict[str, Any]:
+    response = api.get("/readyz")
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    assert body["status"] == "ok"
+    return body
+
+
+def numbers(api: Api) -> dict[tuple[str, str], float]:
+    families = parse(api.as_service().get("/metrics").text)
+    return {(s.name, next(iter(s.labels.values()), "")): s.value for family in families for s in family.samples}
+
+
+def doctor(stack: Stack) -> tuple[int, dict[str, Any]]:
+    found = subprocess.run(
+        [sys.executable, "-m", "pixelbloom", "doctor", "--json"],
+        env={**os.environ, **stack.env},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    return found.returncode, {check["name"]: check for check in json.loads(found.stdout)["checks"]}
+
+
+@pytest.fixture
+def own_redis() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+def test_while_redis_is_away_the_web_is_ready_takes_runs_and_warns(
+    running: Stack, own_redis: OwnRedis, how: str
+) -> None:
+    web = running.start("web", env={"REDIS_URL": own_redis.url})
+    api = Api(web.url, None, running.settings)
+    assert once(lambda: ready(api), lambda body: body["checks"]["redis"]["status"] == "ok")
+    assert numbers(api)["pixelbloom_redis_up", ""] == 1
+
+    own_redis.kill() if how == "refuses" else own_redis.freeze()
+    body = once(lambda: ready(api), lambda body: body["checks"]["redis"]["status"] == "unavailable")
+    assert body["checks"]["redis"]["required"] is False
+    assert any(warning.startswith("redis: ") and "runs are accepted" in warning for warning in body["warnings"])
+    assert numbers(api)["pixelbloom_redis_up", ""] == 0
+    assert numbers(api)["pixelbloom_database_up", ""] == 1
+    assert api.as_user().invoke().json()["status"] == "queued"
+
+    own_redis.start() if how == "refuses" else own_redis.thaw()
+    body = once(lambda: ready(api), lambda body: body["checks"]["redis"]["status"] == "ok")
+    assert not any(warning.startswith("redis: ") for warning in body["warnings"])
+
+
+def test_workers_are_counted_by_queue_and_a_queue_without_one_is_a_warning(running: Stack) -> None:
+    for role in ("events", "maintenance", "webhooks", "maintenance"):
+        running.start(role)
+    api = Api(running.start("web").url, None, running.settings)
+    wanted = {"agents": 0, "events": 1, "maintenance": 2, "webhooks": 1}
+    body = once(lambda: ready(api), lambda body: body["checks"]["workers"].get("queues") == wanted)
+    assert body["checks"]["workers"]["status"] == "warning"
+    assert "workers: no worker takes from agents: that work waits" in body["warnings"]
+    found = numbers(api)
+    assert {queue: found["pixelbloom_workers", queue] for queue in wanted} == wanted
+
+
+@pytest.mark.usefixtures("nothing_ran")
+def test_without_beat_everybody_is_told_and_with_it_nobody(running: Stack) -> None:
+    for role in ("agents", "events", "maintenance", "webhooks"):
+        running.start(role)
+    api = Api(running.start("web").url, None, running.settings)
+
+    code, checks = doctor(running)
+    assert (code, checks["workers"]["state"], checks["beat"]["state"]) == (1, "ok", "down")
+    assert BEAT in checks["beat"]["detail"]
+    assert "celery -A workers.clock beat" in checks["beat"]["advice"]
+    body = ready(api)
+    assert body["checks"]["beat"]["status"] == "warning"
+    assert any(BEAT in warning for warning in body["warnings"])
+    assert not any(name == "pixelbloom_periodic_task_age_seconds" for name, _ in numbers(api))
+
+    running.start("beat")
+    code, checks = once(lambda: doctor(running), lambda found: found[0] == 0)
+    assert checks["beat"]["state"] == "ok"
+    body = once(lambda: ready(api), lambda body: not body["warnings"])
+    assert body["checks"]["beat"]["ages"]["sweep_runs"] < 30
+    assert numbers(api)["pixelbloom_periodic_task_age_seconds", "sweep_runs"] < 30
+
+
+def test_a_sweep_that_stopped_long_ago_is_down_in_doctor_although_workers_answer(
+    running: Stack, db: psycopg.Connection, nothing_ran: None
+) -> None:
+    db.execute("update public.system_state set last_sweep_at = now() - interval '1 hour'")
+    db.execute(
+        "insert into public.periodic_tasks (name, last_finished_at)"
+        " select unnest(array['relay_outbox', 'fire_schedules', 'send_due_webhooks']), now()"
+    )
+    code, checks = doctor(running)
+    assert (code, checks["beat"]["state"]) == (1, "down")
+    assert "overdue: sweep_runs" in checks["beat"]["detail"]
+    assert "celery -A workers.maintenance worker" in checks["beat"]["advice"]
