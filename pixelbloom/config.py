@@ -27,6 +27,7 @@ from pixelbloom.setting_types import (
     Duration,
     HttpUrl,
     Key,
+    Logins,
     Names,
     OllamaUrl,
     Origins,
@@ -64,6 +65,7 @@ class Settings(BaseSettings):
     # The process
     port: Port = 8000
     flower_port: Port = 5555
+    flower_basic_auth: Logins | None = None
     pixelbloom_home: Path = Path(".pixelbloom")
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -61,6 +61,14 @@ def _database_address(value: SecretStr) -> SecretStr:
     return SecretStr(libpq_url(value.get_secret_value()))
 
 
+def _logins(value: SecretStr) -> SecretStr:
+    for login in value.get_secret_value().split(","):
+        user, colon, password = login.partition(":")
+        if not user or not colon or not password:
+            raise ValueError("must be user:password, or several of them separated by commas")
+    return value
+
+
 def _certificates(value: Path) -> Path:
     try:
         ssl.create_default_context(cafile=value)
@@ -122,6 +130,8 @@ OllamaUrl = Annotated[
     BeforeValidator(lambda value: ollama_url(value) if isinstance(value, str) else value),
     _url("http", "https"),
 ]
+#: As Flower reads them.
+Logins = Annotated[SecretStr, AfterValidator(_logins)]
 Certificates = Annotated[Path, AfterValidator(_certificates)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_address)]
 RateLimit = Annotated[str | None, AfterValidator(_rate)]

@@ -9,7 +9,7 @@ from pixelbloom.cli.connect import api_address
 from pixelbloom.cli.output import reported
 from pixelbloom.config import Settings, load
 
-SECRETS = ("api_jwt_secret", "supabase_jwt_secret", "supabase_service_role_key")
+SECRETS = ("api_jwt_secret", "supabase_jwt_secret", "supabase_service_role_key", "flower_basic_auth")
 
 
 def register(app: typer.Typer) -> None:

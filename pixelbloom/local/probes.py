@@ -1,5 +1,6 @@
 """Whether our own processes answer, asked while the stack starts."""
 
+import base64
 import http.client
 import json
 import socket
@@ -41,11 +42,12 @@ def answers(port: int, path: str) -> bool:
         connection.close()
 
 
-def flower_knows(port: int) -> set[str]:
-    """The workers that Flower found when it asked anew."""
+def flower_knows(port: int, login: str) -> set[str]:
+    """The workers that Flower found when it asked anew; `login` is user:password."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        connection.request("GET", "/api/workers?refresh=1")
+        credentials = base64.b64encode(login.encode()).decode()
+        connection.request("GET", "/api/workers?refresh=1", headers={"Authorization": f"Basic {credentials}"})
         return set(json.load(connection.getresponse()))
     except (OSError, http.client.HTTPException, ValueError):
         return set()

@@ -33,6 +33,6 @@ def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: 
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     own: dict[str, str] = {}
     if role == "flower":
-        # Flower reads FLOWER_* itself. Its API answers without a password: it listens on loopback only.
-        own = {"FLOWER_PORT": str(flower_port), "FLOWER_UNAUTHENTICATED_API": "true"}
+        # Flower reads FLOWER_* itself: the password from FLOWER_BASIC_AUTH. Without one its API is off.
+        own = {"FLOWER_PORT": str(flower_port), "FLOWER_UNAUTHENTICATED_API": "false"}
     return Command(role, argv, env={**env, **own, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}, cwd=cwd)

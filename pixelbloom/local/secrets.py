@@ -10,6 +10,7 @@ import jwt
 from pixelbloom.local import envfile
 
 SECRET_BYTES = 48
+FLOWER_USER, FLOWER_PASSWORD_BYTES = "pixelbloom", 18
 TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 
 
@@ -20,6 +21,7 @@ def ensure(path: Path) -> dict[str, str]:
     for name in ("API_JWT_SECRET", "SUPABASE_JWT_SECRET"):
         values.setdefault(name, secrets.token_urlsafe(SECRET_BYTES))
     values.setdefault("WEBHOOK_SECRET", f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    values.setdefault("FLOWER_BASIC_AUTH", f"{FLOWER_USER}:{secrets.token_urlsafe(FLOWER_PASSWORD_BYTES)}")
     if values["SUPABASE_JWT_SECRET"] != kept.get("SUPABASE_JWT_SECRET") or not {
         "SUPABASE_ANON_KEY",
         "SUPABASE_SERVICE_ROLE_KEY",

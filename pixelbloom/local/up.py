@@ -131,7 +131,7 @@ class Running:
         wanted = {f"{name}@{socket.gethostname()}" for name in WORKERS}
         deadline = time.monotonic() + FLOWER_SECONDS
         while not self._stop.made and time.monotonic() < deadline:
-            if wanted <= flower_knows(self._settings.flower_port):
+            if wanted <= flower_knows(self._settings.flower_port, self._login()):
                 return
             time.sleep(FLOWER_PAUSE_SECONDS)
 
@@ -149,11 +149,12 @@ class Running:
         """What runs where, a token, and a line to paste."""
         mine = self._settings_of_processes()
         api, flower = f"http://127.0.0.1:{mine.port}", f"http://127.0.0.1:{mine.flower_port}"
+        user, _, password = self._login().partition(":")
         rows = [
             ("API", api),
             ("API docs", f"{api}/api/docs"),
             ("WebSockets", f"ws://127.0.0.1:{mine.port}/api/ws/workflows (also analytics, notifications)"),
-            ("Flower", flower),
+            ("Flower", f"{flower} (user {user}, password {password})"),
             *([("Stripe", f"a stand-in at {mine.stripe_api_base}")] if mine.pixelbloom_stripe == "local" else []),
             ("PostgREST", mine.supabase_rest_url or f"{mine.supabase_url}/rest/v1"),
             ("Postgres", self._env.get("DATABASE_URL", "(yours, behind SUPABASE_URL)")),
@@ -172,12 +173,16 @@ class Running:
             f"  -H 'Authorization: Bearer {token}' \\\n  -d '{EXAMPLE}'\n"
         )
 
+    def _login(self) -> str:
+        """The first user:password of Flower."""
+        return self._env["FLOWER_BASIC_AUTH"].partition(",")[0]
+
     def _keys(self) -> dict[str, str]:
         """The secrets that our processes get: those given, otherwise the home's own."""
         kept = secrets.ensure(self._home.secrets_file)
         given = {name: value for name in kept if (value := _given(self._settings, name))}
         if self._settings.supabase_url is not None:
-            return {"API_JWT_SECRET": kept["API_JWT_SECRET"]} | given
+            return {name: kept[name] for name in ("API_JWT_SECRET", "FLOWER_BASIC_AUTH")} | given
         if "SUPABASE_JWT_SECRET" in given:
             kept |= secrets.project_keys(given["SUPABASE_JWT_SECRET"])
         return kept | given
@@ -203,7 +208,10 @@ class Running:
         )
         names += ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
         if self._settings.supabase_url is not None:
-            names.append("API_JWT_SECRET")  # beside another Supabase, the home's own keys are not read
+            names += [
+                "API_JWT_SECRET",
+                "FLOWER_BASIC_AUTH",
+            ]  # beside another Supabase, the home's own keys are not read
         return {name: self._env[name] for name in names if name in self._env}
 
     def _settings_of_processes(self) -> Settings:

@@ -84,7 +84,12 @@ def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack)
 def test_flower_knows_the_workers_of_a_stack_that_is_ready(up: RunningStack) -> None:
     """Nobody asks it to look again but the stack itself."""
     known = f"http://127.0.0.1:{up.flower_port}/api/workers"
-    up.wait_for(lambda: {name.partition("@")[0] for name in requests.get(known, timeout=10).json()} == set(WORKERS))
+    login = up.settings.require("flower_basic_auth").partition(":")
+    auth = (login[0], login[2])
+    assert f"(user {auth[0]}, password {auth[1]})" in up.output
+    up.wait_for(
+        lambda: {name.partition("@")[0] for name in requests.get(known, auth=auth, timeout=10).json()} == set(WORKERS)
+    )
 
 
 def test_a_start_tells_in_a_few_lines_what_it_starts_and_a_stop_leaves_no_sockets(up: RunningStack) -> None:

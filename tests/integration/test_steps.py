@@ -212,10 +212,12 @@ def test_workers_log_the_request_and_the_run_and_no_key(
 def test_flower_shows_workers_and_tasks_with_the_run_in_sight(
     running: Stack, tiers: dict[str, StartedProcess], submit: Submit, ended: Ended
 ) -> None:
-    flower = running.start("flower", env={"FLOWER_UNAUTHENTICATED_API": "true"})
+    flower = running.start("flower")
+    user, _, password = running.env["FLOWER_BASIC_AUTH"].partition(":")
+    auth = (user, password)
 
     def names() -> list[str]:
-        workers = requests.get(f"{flower.url}/api/workers", params={"refresh": "1"}, timeout=20).json()
+        workers = requests.get(f"{flower.url}/api/workers", params={"refresh": "1"}, auth=auth, timeout=20).json()
         return [name for name in workers if name.startswith("agents")]
 
     running.wait_for(names)
@@ -223,7 +225,7 @@ def test_flower_shows_workers_and_tasks_with_the_run_in_sight(
     ended(run_id)
 
     def shown() -> list[dict[str, Any]]:
-        tasks = requests.get(f"{flower.url}/api/tasks", timeout=20).json()
+        tasks = requests.get(f"{flower.url}/api/tasks", auth=auth, timeout=20).json()
         return [task for task in tasks.values() if str(run_id) in (task["args"] or "")]
 
     running.wait_for(shown)

@@ -28,7 +28,7 @@ SECRETS = [name for name, field in Settings.model_fields.items() if "Secret" in 
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("around", [" {} ", "{}\n", "\r\n{}\r\n", "\t{}", "\ufeff{}", "\u00a0{}\u200b"])
 def test_blanks_around_a_secret_are_not_part_of_it(name: str, around: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    value = "whsec_" + "A" * 44 if "webhook" in name else SECRET
+    value = {"webhook_secret": "whsec_" + "A" * 44, "flower_basic_auth": f"user:{SECRET}"}.get(name, SECRET)
     monkeypatch.setenv(name.upper(), around.format(value))
     found = getattr(load(), name)
     [found] = found if isinstance(found, tuple) else [found]
@@ -171,9 +171,11 @@ def test_this_machine_is_known_by_its_names(host: str | None, here: bool) -> Non
         ("REDIS_URL", "rediss://h?ssl_cert_reqs=maybe", "REDIS_URL has an unknown ssl_cert_reqs"),
         ("REDIS_TLS_CA", "missing.pem", "REDIS_TLS_CA must be a file of certificates"),
         ("REDIS_TLS_CA", ".env", "REDIS_TLS_CA must be a file of certificates"),
+        ("FLOWER_BASIC_AUTH", "user", "FLOWER_BASIC_AUTH must be user:password"),
+        ("FLOWER_BASIC_AUTH", "user:password,other:", "FLOWER_BASIC_AUTH must be user:password"),
     ],
 )
-def test_a_wrong_setting_of_tls_is_named(
+def test_a_wrong_setting_of_tls_or_of_flower_is_named(
     name: str, value: str, words: str, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (empty / ".env").write_text("# no certificate\n")
