@@ -1,49 +1,56 @@
 """Selling: beginning a checkout, and changing a subscription's price, by the same rules."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
 from pixelbloom.config import Settings
-from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable
+from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable, UpstreamError
+from pixelbloom.payments.campaigns import COUPON_PREFIX, WHY_NOT, Campaign
 from pixelbloom.payments.gateway import StripeGateway
-from pixelbloom.payments.money import minor_units
 from pixelbloom.payments.selling import Mode, Offer, Package, StripePrice, Wanted, check_price, choose, invalid
 from pixelbloom.store.pricing import PricingStore
 
 log = structlog.get_logger(__name__)
 
-WHY_NOT = {
-    "unknown": "There is no such code.",
-    "inactive": "This code is not in use.",
-    "not_started": "This code is not valid yet.",
-    "expired": "This code is no longer valid.",
-    "used_up": "This code has been used as often as it may be.",
-    "wrong_package": "This code is not for this package.",
-    "wrong_currency": "This code is not for prices in this currency.",
-}
 #: Metadata that we alone write.
 RESERVED = ("user_id", "campaign_id", "discount_type", "discount_value", "redemption_key")
+#: How often another open checkout of the same customer is ended before the request is refused.
+REPLACEMENTS = 3
 
 
 @dataclass(frozen=True)
 class Order:
     """What a caller wants to buy. `key` is the name of this request, the same for a repeat of it."""
 
-    wanted: Wanted
     key: str
+    wanted: Wanted
     user_id: UUID | None
-    customer: str | None
+    #: The customer at Stripe, where the user has one; it is no part of the request.
+    stripe_customer: str | None = field(compare=False)
     customer_email: str | None
     success_url: str
     cancel_url: str
     metadata: Mapping[str, str]
     campaign_code: str | None
+
+    @property
+    def digest(self) -> str:
+        """The same for the very same request, in hexadecimal."""
+        said = {name: value for name, value in asdict(self).items() if name not in ("key", "stripe_customer")}
+        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+    @property
+    def customer(self) -> str | None:
+        """Whose uses of a code are counted together; None where nobody is named."""
+        if self.user_id is not None:
+            return str(self.user_id)
+        return f"email:{self.customer_email.lower()}" if self.customer_email is not None else None
 
 
 class Checkouts:
@@ -54,44 +61,46 @@ class Checkouts:
         self._pricing = pricing
         self._stripe = stripe
 
-    def begin(self, order: Order) -> dict[str, Any]:
-        """Return the checkout session: {"id", "url"}. Raises InvalidInput, NotFound and Conflict."""
+    def begin(self, order: Order) -> dict[str, str]:
+        """Return the checkout session: {"id", "url"}; that of the first request where this repeats it.
+
+        Raises InvalidInput, NotFound, and Conflict where the key was used for another request.
+        """
+        made = self._pricing.find_checkout(order.key, order.digest)
+        if made is not None:
+            return _made(made)
         offer, _, mode = self._offer(order.wanted, self._settings.stripe_mode)
-        metadata = {**order.metadata, "price_id": offer.price_id}
-        for name in RESERVED:
-            metadata.pop(name, None)
-        params: dict[str, Any] = {
-            "mode": mode,
-            "line_items": [{"price": offer.price_id, "quantity": 1}],
-            "success_url": order.success_url,
-            "cancel_url": order.cancel_url,
-        }
-        if offer.package is not None:
-            metadata["package_id"] = str(offer.package.id)
-        if order.user_id is not None:
-            params["client_reference_id"] = metadata["user_id"] = str(order.user_id)
-        if order.customer is not None:
-            params["customer"] = order.customer
-        elif order.customer_email is not None:
-            params["customer_email"] = order.customer_email
-        redemption = f"checkout:{order.key}"
-        if order.campaign_code is not None:
-            params["discounts"] = [{"coupon": self._discount(order, offer, redemption, metadata)}]
-        params["metadata"] = metadata
-        if mode == "subscription":
-            params["subscription_data"] = {"metadata": metadata}
+        if order.campaign_code is not None and offer.package is None:
+            raise invalid("campaign_code", "needs a package; name its package_id in metadata")
+        request_id = uuid4()
+        begun = self._begun(order, offer, request_id)
+        if begun["state"] == "made":
+            return _made(begun)
+        params = self._params(order, offer, mode)
         try:
-            session = self._stripe.create_checkout(params, order.key)
-        except PixelBloomError as error:
-            # Where no answer came it may have been made, with the discount: the nightly comparison decides.
-            if order.campaign_code is not None and not isinstance(error, Unavailable):
-                self._pricing.release(redemption)
+            if "quote" in begun:
+                self._discount(params, begun, mode)
+        except PixelBloomError:
+            self._pricing.fail_checkout(order.key, begun["attempt"], request_id)
             raise
+        try:
+            session = self._stripe.create_checkout(params, f"{order.key}:{begun['attempt']}")
+        except (Unavailable, UpstreamError):
+            # It may have been made: a repeat finds it by its key. Nobody has its address, so the customer's next
+            # checkout takes the use over; else the nightly comparison gives it back.
+            raise
+        except PixelBloomError:
+            self._pricing.fail_checkout(order.key, begun["attempt"], request_id)
+            raise
+        if not self._pricing.finish_checkout(order.key, begun["attempt"], session["id"], session["url"]):
+            self._stripe.expire_checkout(session["id"])
+            raise Conflict("A newer checkout took the place of this one; use that, or try again.")
         return {"id": session["id"], "url": session["url"]}
 
     def change(self, subscription: Mapping[str, Any], wanted: Wanted, *, at_period_end: bool) -> dict[str, Any]:
         """Change the price of a subscription of ours, and return it as Stripe has it then.
 
+        A campaign is judged again: where it is not for the new package, its discount ends with the present price.
         Raises InvalidInput, NotFound and Conflict.
         """
         offer, price, _ = self._offer(wanted, None)
@@ -99,7 +108,33 @@ class Checkouts:
             raise invalid("price_id", f"is in {price.currency}, and the subscription is in {subscription['currency']}")
         if subscription["stripe_price_id"] == offer.price_id:
             raise Conflict("The subscription has this price already.")
-        return self._stripe.change(subscription["stripe_subscription_id"], offer.price_id, at_period_end=at_period_end)
+        row = self._pricing.campaign_of(UUID(subscription["subscription_id"]))
+        stays = row is not None and Campaign.from_row(row).covers(offer.package)
+        return self._stripe.change(
+            subscription["stripe_subscription_id"],
+            offer.price_id,
+            at_period_end=at_period_end,
+            drops=None if stays else COUPON_PREFIX,
+        )
+
+    def end_redemption(self, key: str, session_id: str | None) -> str:
+        """Give a use of a code back that is not paid, and end its checkout at Stripe.
+
+        Returns expired, or complete where it was paid meanwhile.
+        """
+        state = self._stripe.expire_checkout(session_id) if session_id is not None else "expired"
+        self._pricing.settle_redemption(key, "expired" if state == "expired" else "open")
+        return state
+
+    def package(self, package_id: UUID) -> Package | None:
+        """Return a package, a retired one too."""
+        row = self._pricing.package(package_id)
+        return Package.from_row(row) if row else None
+
+    def package_of(self, price_id: str) -> Package | None:
+        """Return the package that has this price at Stripe, a retired one too."""
+        row = self._pricing.package_of(price_id)
+        return Package.from_row(row) if row else None
 
     def _offer(self, wanted: Wanted, default_mode: Mode | None) -> tuple[Offer, StripePrice, Mode]:
         settings = self._settings
@@ -116,40 +151,88 @@ class Checkouts:
             ) from None
         return offer, price, check_price(offer, price, wanted.mode, default_mode)
 
-    def package(self, package_id: UUID) -> Package | None:
-        """Return a package, a retired one too."""
-        row = self._pricing.package(package_id)
-        return Package.from_row(row) if row else None
-
-    def package_of(self, price_id: str) -> Package | None:
-        """Return the package that has this price at Stripe, a retired one too."""
-        row = self._pricing.package_of(price_id)
-        return Package.from_row(row) if row else None
-
-    def _discount(self, order: Order, offer: Offer, key: str, metadata: dict[str, str]) -> str:
-        """The coupon of a campaign, one of whose uses is taken under this key. Raises InvalidInput."""
-        if offer.package is None or order.campaign_code is None:
-            raise invalid("campaign_code", "needs a package; name its package_id in metadata")
-        quote = self._pricing.redeem(offer.package.id, order.campaign_code, order.user_id, key)
-        if quote is None or not quote["campaign"]["applies"]:
-            raise invalid(
-                "campaign_code", "does not apply: " + WHY_NOT[quote["campaign"]["reason"] if quote else "unknown"]
+    def _begun(self, order: Order, offer: Offer, request_id: UUID) -> dict[str, Any]:
+        """One use of the code taken, where there is one; other open checkouts with it are ended first."""
+        for _ in range(REPLACEMENTS):
+            begun = self._pricing.begin_checkout(
+                key=order.key,
+                digest=order.digest,
+                request_id=request_id,
+                package_id=offer.package.id if offer.package else None,
+                code=order.campaign_code,
+                user_id=order.user_id,
+                customer=order.customer,
             )
-        campaign = quote["campaign"]
-        value = Decimal(str(campaign["discount_value"]))
-        metadata |= {
-            "campaign_id": campaign["campaign_id"],
-            "discount_type": campaign["discount_type"],
-            "discount_value": str(value),
-            "redemption_key": key,
+            match begun["state"]:
+                case "open":
+                    self.end_redemption(begun["redemption_key"], begun["stripe_session_id"])
+                case "gone":
+                    raise NotFound("There is no such package; GET /api/pricing/packages lists them.")
+                case "refused":
+                    raise invalid("campaign_code", "does not apply: " + WHY_NOT[begun["quote"]["campaign"]["reason"]])
+                case "conflict":
+                    raise _another_request()
+                case _:
+                    return begun
+        raise Conflict("Another checkout with this code is beginning at the same moment; try again.")
+
+    def _params(self, order: Order, offer: Offer, mode: Mode) -> dict[str, Any]:
+        """The parameters of the session, without a discount."""
+        # Ours last: nobody names another buyer.
+        metadata = {**order.metadata, "price_id": offer.price_id}
+        for name in RESERVED:
+            metadata.pop(name, None)
+        params: dict[str, Any] = {
+            "mode": mode,
+            "line_items": [{"price": offer.price_id, "quantity": 1}],
+            "success_url": order.success_url,
+            "cancel_url": order.cancel_url,
+            "metadata": metadata,
         }
-        kind: dict[str, Any] = {"percent_off": float(value)}
-        if campaign["discount_type"] == "fixed":
-            kind = {"amount_off": minor_units(value, quote["currency"]), "currency": quote["currency"]}
-        terms = f"{campaign['campaign_id']}:{campaign['discount_type']}:{value}"
-        name = hashlib.sha256(terms.encode()).hexdigest()[:24]
-        try:
-            return self._stripe.coupon(f"pb_{name}", {**kind, "duration": "forever", "name": campaign["code"][:40]})
-        except PixelBloomError:
-            self._pricing.release(key)
-            raise
+        if offer.package is not None:
+            metadata["package_id"] = str(offer.package.id)
+        if order.user_id is not None:
+            params["client_reference_id"] = metadata["user_id"] = str(order.user_id)
+        if order.stripe_customer is not None:
+            params["customer"] = order.stripe_customer
+        elif order.customer_email is not None:
+            params["customer_email"] = order.customer_email
+        if mode == "subscription":
+            params["subscription_data"] = {"metadata": metadata}
+        return params
+
+    def _discount(self, params: dict[str, Any], begun: Mapping[str, Any], mode: Mode) -> None:
+        """Add the campaign's coupon to the parameters of a session, which then expires soon."""
+        row = self._pricing.campaign(UUID(begun["quote"]["campaign"]["campaign_id"]))
+        if row is None:
+            raise Conflict("The campaign was removed at the same moment; try again without its code.")
+        campaign = Campaign.from_row(row)
+        prices = begun["applies_to"] or []
+        coupon = self._stripe.coupon(
+            campaign.coupon_id(mode, prices), lambda: campaign.coupon(mode, sorted(set(self._products(prices))))
+        )
+        params["discounts"] = [{"coupon": coupon}]
+        params["expires_at"] = int(begun["expires_at"])
+        params["metadata"] |= {
+            "campaign_id": str(campaign.id),
+            "discount_type": campaign.discount_type,
+            "discount_value": f"{campaign.value:f}",
+            "redemption_key": begun["redemption_key"],
+        }
+
+    def _products(self, prices: list[str]) -> Iterator[str]:
+        for price in prices:
+            try:
+                yield self._stripe.price(price).product
+            except NotFound:
+                log.warning("package_price_unknown", price_id=price)
+
+
+def _made(found: Mapping[str, Any]) -> dict[str, str]:
+    if found["state"] == "conflict":
+        raise _another_request()
+    return {"id": found["id"], "url": found["url"]}
+
+
+def _another_request() -> Conflict:
+    return Conflict("This Idempotency-Key was used with another request; use a new key for a new request.")

@@ -88,6 +88,8 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
         "cancel_at_period_end": bool(item.get("cancel_at_period_end")),
         "cancel_at": optional_moment(item.get("cancel_at")),
     }
+    if "discounts" in item or "discount" in item:
+        body["discounted"] = bool(item.get("discounts") or item.get("discount"))
     if all(part["amount"] is not None for part in parts):
         body["amount"] = sum(part["amount"] for part in parts)
         body["told_amount"] = due(item, body["amount"], body["trial_end"])

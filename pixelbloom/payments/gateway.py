@@ -1,7 +1,7 @@
 """The calls that we make to Stripe, with bounded time and retries. Its errors become ours here."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar
 
 import stripe
 import structlog
@@ -17,7 +17,17 @@ from pixelbloom.errors import (
     UpstreamError,
 )
 from pixelbloom.payments.selling import StripePrice
-from pixelbloom.payments.values import MalformedObject, address, amount, currency, mapping, reading, reference, text
+from pixelbloom.payments.values import (
+    MalformedObject,
+    address,
+    amount,
+    currency,
+    mapping,
+    one_of,
+    reading,
+    reference,
+    text,
+)
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -56,8 +66,27 @@ class StripeGateway:
         """Return a price as it is at Stripe now. Raises NotFound."""
         return StripePrice.read(self._call(lambda client, _: client.v1.prices.retrieve(price_id)))
 
-    def coupon(self, coupon_id: str, params: Mapping[str, Any]) -> str:
-        """The coupon of this id, made where it is not there yet."""
+    def expire_checkout(self, session_id: str) -> Literal["expired", "complete"]:
+        """End an open checkout session. Returns how it stands then: one that was paid meanwhile is complete."""
+
+        def expire_or_find(client: stripe.StripeClient, _: Callable[[Any], Any]) -> Any:
+            try:
+                return client.v1.checkout.sessions.expire(session_id)
+            except stripe.InvalidRequestError as error:
+                if error.code == "resource_missing":
+                    raise
+                return client.v1.checkout.sessions.retrieve(session_id)
+
+        try:
+            session = self._call(expire_or_find)
+        except NotFound:
+            # Another account's, or made in test mode: nobody pays it here.
+            return "expired"
+        with reading("a checkout session"):
+            return "complete" if one_of(("expired", "complete"), session["status"]) == "complete" else "expired"
+
+    def coupon(self, coupon_id: str, terms: Callable[[], Mapping[str, Any]]) -> str:
+        """The coupon of this id, made where it is not there yet, with these terms."""
 
         def find_or_make(client: stripe.StripeClient, ask: Callable[[Any], Any]) -> Any:
             try:
@@ -66,7 +95,7 @@ class StripeGateway:
                 if error.code != "resource_missing":
                     raise
             try:
-                return client.v1.coupons.create(ask({"id": coupon_id, **params}))
+                return client.v1.coupons.create(ask({"id": coupon_id, **terms()}))
             except stripe.InvalidRequestError as error:
                 if error.code != "resource_already_exists":
                     raise
@@ -94,28 +123,42 @@ class StripeGateway:
         wanted = {"cancel_at_period_end": True}
         return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
 
-    def change(self, subscription_id: str, price: str, *, at_period_end: bool) -> dict[str, Any]:
-        """Another price, now with the difference put on the next invoice, or from the next period on."""
-        now = self.subscription(subscription_id)
-        if at_period_end:
-            self._change_later(now, price)
-            return self.subscription(subscription_id)
+    def change(
+        self, subscription_id: str, price: str, *, at_period_end: bool, drops: str | None = None
+    ) -> dict[str, Any]:
+        """Another price, now with the difference put on the next invoice, or from the next period on.
+
+        Discounts by coupons whose ids begin with `drops` end with the present price; all others stay.
+        """
+        expanded = {"expand": ["discounts"]}
+        now = self._call(lambda client, ask: client.v1.subscriptions.retrieve(subscription_id, ask(expanded)))
         with reading("a subscription"):
+            discounts = [(text(found["id"]), _coupon_of(found)) for found in now.get("discounts") or ()]
             item = text(now["items"]["data"][0]["id"])
-        wanted = {
+        staying = [name for name, coupon in discounts if drops is None or not coupon.startswith(drops)]
+        if at_period_end:
+            self._change_later(now, price, [name for name, _ in discounts], staying)
+            return self.subscription(subscription_id)
+        wanted: dict[str, Any] = {
             "items": [{"id": item, "price": price}],
             "proration_behavior": "create_prorations",
             "cancel_at_period_end": False,
         }
+        if len(staying) < len(discounts):
+            wanted["discounts"] = _discounts(staying)
         return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
 
-    def _change_later(self, now: Mapping[str, Any], price: str) -> None:
+    def _change_later(
+        self, now: Mapping[str, Any], price: str, discounts: Sequence[str], staying: Sequence[str]
+    ) -> None:
         with reading("a subscription"):
             schedule, made = reference(now.get("schedule")), {"from_subscription": text(now["id"])}
             item = now["items"]["data"][0]
             quantity = amount(item.get("quantity") or 1)
             current = {
                 "items": [{"price": text(item["price"]["id"]), "quantity": quantity}],
+                # A phase that names none would have none but the customer's.
+                "discounts": _discounts(discounts),
                 "start_date": amount(item["current_period_start"]),
                 "end_date": amount(item["current_period_end"]),
             }
@@ -123,7 +166,7 @@ class StripeGateway:
             begun = self._call(lambda client, ask: client.v1.subscription_schedules.create(ask(made)))
             with reading("a subscription schedule"):
                 schedule = text(begun["id"])
-        phases = [current, {"items": [{"price": price, "quantity": quantity}]}]
+        phases = [current, {"items": [{"price": price, "quantity": quantity}], "discounts": _discounts(staying)}]
         wanted = {"end_behavior": "release", "phases": phases}
         self._call(lambda client, ask: client.v1.subscription_schedules.update(schedule, ask(wanted)))
 
@@ -185,6 +228,17 @@ class StripeGateway:
                 return mapping(call(client, _as_given).to_dict())
             except stripe.StripeError as error:
                 raise _translated(error) from error
+
+
+def _discounts(names: Sequence[str]) -> Any:
+    """Discounts as a request names them; an empty text for none."""
+    return [{"discount": name} for name in names] or ""
+
+
+def _coupon_of(discount: Mapping[str, Any]) -> str:
+    """The id of a discount's coupon, as this version of the API has it, and those before 2025-09-30."""
+    source = mapping(discount.get("source"))
+    return reference(source.get("coupon") or discount.get("coupon")) or ""
 
 
 def _as_given(params: Any) -> Any:

@@ -51,7 +51,7 @@ def campaigns(plan: Plan, package_ids: dict[str, UUID]) -> list[Row]:
     welcome = {"code": "WELCOME20", "discount_type": "percentage", "discount_value": Decimal(20)}
     spring = {"code": "SPRING50", "discount_type": "percentage", "discount_value": Decimal(50)}
     studio = {"code": "STUDIO500", "discount_type": "fixed", "discount_value": Decimal(500)}
-    rest: Row = {"currency": "usd", "package_ids": None, "max_uses": None, "ends_at": None}
+    rest: Row = {"currency": "usd", "package_ids": None, "max_uses": None, "ends_at": None, "duration": "forever"}
     return [
         {"id": dice.uuid(), **rest, **welcome, "max_uses": 500},
         {"id": dice.uuid(), **rest, **spring, "ends_at": plan.end - 6 * MONTH},

@@ -48,25 +48,87 @@ class PricingStore:
         )
         return rows[0] if rows else None
 
-    def quote(self, package_id: UUID, code: str | None) -> dict[str, Any] | None:
-        """The price now; None where there is no such package."""
+    def campaign(self, campaign_id: UUID) -> dict[str, Any] | None:
+        """Return a campaign."""
+        rows = self._gateway.select(
+            lambda client: client.table("pricing_campaigns").select("*").eq("id", str(campaign_id)).limit(1),
+            name="pricing.campaign",
+        )
+        return rows[0] if rows else None
+
+    def campaign_of(self, subscription_id: UUID) -> dict[str, Any] | None:
+        """Return the campaign with which a subscription was bought, if any."""
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("user_subscriptions")
+                .select("pricing_campaigns(*)")
+                .eq("id", str(subscription_id))
+                .limit(1)
+            ),
+            name="pricing.campaign_of",
+        )
+        return rows[0]["pricing_campaigns"] if rows else None
+
+    def quote(self, package_id: UUID, code: str | None, customer: str | None = None) -> dict[str, Any] | None:
+        """The price now, also for a customer who may have used the code; None where there is no such package."""
         found: dict[str, Any] | None = self._gateway.rpc(
-            "quote_package", {"p_package_id": str(package_id), "p_code": code}
+            "quote_package", {"p_package_id": str(package_id), "p_code": code, "p_customer": customer}
         )
         return found
 
-    def redeem(self, package_id: UUID, code: str, user_id: UUID | None, key: str) -> dict[str, Any] | None:
-        """The price now, with one use of the code counted under this key where it applies."""
+    def find_checkout(self, key: str, digest: str) -> dict[str, Any] | None:
+        """What the request of this key made: {"state": made or conflict, "id", "url"}; None where nothing was made."""
         found: dict[str, Any] | None = self._gateway.rpc(
-            "redeem_campaign",
-            {
-                "p_package_id": str(package_id),
-                "p_code": code,
-                "p_user_id": str(user_id) if user_id else None,
-                "p_key": key,
-            },
+            "find_checkout", {"p_request_key": key, "p_request_hash": digest}
         )
         return found
+
+    def begin_checkout(
+        self,
+        *,
+        key: str,
+        digest: str,
+        request_id: UUID,
+        package_id: UUID | None,
+        code: str | None,
+        user_id: UUID | None,
+        customer: str | None,
+    ) -> dict[str, Any]:
+        """Begin an attempt, and take one use of the code where it applies; see the SQL function for its states."""
+        begun: dict[str, Any] = self._gateway.rpc(
+            "begin_checkout",
+            {
+                "p_request_key": key,
+                "p_request_hash": digest,
+                "p_request_id": str(request_id),
+                "p_package_id": str(package_id) if package_id else None,
+                "p_code": code,
+                "p_user_id": str(user_id) if user_id else None,
+                "p_customer": customer,
+            },
+        )
+        return begun
+
+    def finish_checkout(self, key: str, attempt: int, session_id: str, url: str) -> bool:
+        """Record the session of an attempt. False where it does not hold any more and must be ended."""
+        return bool(
+            self._gateway.rpc(
+                "finish_checkout",
+                {"p_request_key": key, "p_attempt": attempt, "p_session_id": session_id, "p_url": url},
+            )
+        )
+
+    def fail_checkout(self, key: str, attempt: int, request_id: UUID) -> bool:
+        """Record that an attempt made nothing. Returns whether a use was given back, which this request had taken."""
+        return bool(
+            self._gateway.rpc(
+                "fail_checkout", {"p_request_key": key, "p_attempt": attempt, "p_request_id": str(request_id)}
+            )
+        )
+
+    def settle_redemption(self, key: str, state: str) -> None:
+        """Record how the checkout of a use stands: expired, failed, paid or open (paid later)."""
+        self._gateway.rpc("settle_redemption", {"p_key": key, "p_state": state})
 
     def release_lost(self, before: datetime) -> int:
         """Give back the uses of checkouts before this moment that never came to be. Answers how many."""

@@ -79,13 +79,16 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     success_url = _allowed("success_url", body.success_url, settings.stripe_success_url)
     cancel_url = _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url)
     wanted = Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id")
+    if body.campaign_code is not None:
+        # Codes cannot be guessed here either: trials count together with the quotes'.
+        services().quote_limit.count(f"user:{user_id}" if user_id else principal().caller)
     services().stripe.ready()
     known = services().payments.current(user_id) if user_id is not None else None
     order = Order(
         wanted=wanted,
         key=key,
         user_id=user_id,
-        customer=known["stripe_customer_id"] if known else None,
+        stripe_customer=known["stripe_customer_id"] if known else None,
         customer_email=body.customer_email,
         success_url=success_url,
         cancel_url=cancel_url,

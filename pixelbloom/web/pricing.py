@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, g, jsonify
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import NotFound
-from pixelbloom.payments.checkout import WHY_NOT
+from pixelbloom.payments.campaigns import WHY_NOT
 from pixelbloom.web import counting, pricing_schemas
 from pixelbloom.web.caller import authenticate_if_named
 from pixelbloom.web.openapi import failures, success
@@ -57,7 +57,8 @@ def quote_package(body: QuoteRequest) -> dict[str, Any]:
     """What a package costs now, with a campaign's code where one is given; `campaign` says why a code does not apply.
     Asking uses nothing up. At most QUOTE_RATE_LIMIT, so that codes cannot be guessed.
     """
-    quote = services().pricing.quote(body.package_id, body.campaign_code)
+    customer = g.principal.user_id if g.principal is not None else None
+    quote = services().pricing.quote(body.package_id, body.campaign_code, str(customer) if customer else None)
     if quote is None:
         raise NotFound("There is no such package; GET /api/pricing/packages lists them.")
     campaign = quote["campaign"]

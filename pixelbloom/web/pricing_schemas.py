@@ -33,10 +33,14 @@ QUOTE: dict[str, Any] = {
         "message": None,
         "discount_type": "percentage",
         "discount_value": 20,
+        "duration": "repeating",
+        "duration_months": 3,
     },
+    "periods": [{"first": 1, "last": 3, "price": 119.2}, {"first": 4, "last": None, "price": 149}],
 }
 
 Interval = Literal["once", "month", "year"]
+Duration = Literal["once", "repeating", "forever"]
 Money = Annotated[float, Field(ge=0, description="In major units of the currency.")]
 
 
@@ -79,11 +83,31 @@ class CampaignBody(Shape):
     code: str
     applies: bool
     reason: (
-        Literal["unknown", "inactive", "not_started", "expired", "used_up", "wrong_package", "wrong_currency"] | None
+        Literal[
+            "unknown",
+            "inactive",
+            "not_started",
+            "expired",
+            "used_up",
+            "used_up_by_user",
+            "wrong_package",
+            "wrong_currency",
+        ]
+        | None
     ) = Field(description="Why it does not apply; null where it does.")
     message: str | None = Field(description="The reason in words.")
     discount_type: Literal["percentage", "fixed"] | None
     discount_value: float | None = Field(description="Percent, or major units of the currency.")
+    duration: Duration | None = Field(description="The first invoice, `duration_months`, or as long as it lasts.")
+    duration_months: int | None
+
+
+class PeriodBody(Shape):
+    """What some periods of a subscription cost."""
+
+    first: int = Field(description="The first of them; 1 is the one that is paid at the checkout.")
+    last: int | None = Field(description="The last of them; null where it goes on.")
+    price: Money
 
 
 class QuoteBody(Shape):
@@ -97,3 +121,4 @@ class QuoteBody(Shape):
     discount_amount: Money
     final_price: Money
     campaign: CampaignBody | None = Field(description="Null where no code was given.")
+    periods: list[PeriodBody] = Field(description="What each period costs, as a discount may end.")

@@ -384,6 +384,7 @@ declare
     v_user uuid;
     v_package public.pricing_packages;
     v_campaign uuid;
+    v_covered boolean;
     v_price text;
     v_currency text;
     v_original numeric;
@@ -410,13 +411,20 @@ begin
     if v_package.id is null then
         select * into v_package from public.pricing_packages as p where p.stripe_price_id = v_price;
     end if;
-    select k.id into v_campaign from public.pricing_campaigns as k
+    select
+        k.id,
+        coalesce(v_package.id = any(k.package_ids), v_package.id is not null)
+    into v_campaign, v_covered
+    from public.pricing_campaigns as k
     where k.id = public.uuid_or_null(c -> 'metadata' ->> 'campaign_id');
 
     v_currency := coalesce(s ->> 'currency', c ->> 'currency');
     v_original := public.major_units(coalesce(s -> 'amount', c -> 'amount_subtotal'), v_currency);
-    -- A campaign's discount holds as long as the subscription; another one is known for the price of the checkout only.
+    -- A campaign's discount is that of the present price, as long as Stripe has one on the subscription and the campaign
+    -- is for this package; another discount is known for the price of the checkout only.
     v_discount := case
+        when not coalesce((s ->> 'discounted')::boolean, true) then 0
+        when v_campaign is not null and s is not null and not v_covered then 0
         when c -> 'metadata' ->> 'discount_type' = 'percentage' then round(
             v_original * (c -> 'metadata' ->> 'discount_value')::numeric / 100, public.charge_digits(v_currency)
         )
@@ -844,8 +852,10 @@ begin
     if v_subject is not null and p_fact ->> 'kind' <> 'subscription' then
         perform public.link_stripe_objects(p_fact);
     end if;
-    if p_fact -> 'body' ->> 'state' = 'expired' and p_fact -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
-        perform public.release_campaign(p_fact -> 'body' -> 'metadata' ->> 'redemption_key');
+    if p_fact ->> 'kind' = 'checkout' and p_fact -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
+        -- By the newest state that is known, whichever event this is.
+        perform public.settle_redemption(o.body -> 'metadata' ->> 'redemption_key', o.body ->> 'state')
+        from public.stripe_objects as o where o.id = p_fact ->> 'id';
         v_status := 'processed';
     end if;
     if v_subject is not null and public.derive_payments(v_subject) is not null then

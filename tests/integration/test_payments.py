@@ -250,8 +250,8 @@ def test_a_campaign_makes_it_cheaper_and_its_use_comes_back_where_nothing_is_bou
 ) -> None:
     code = f"C{uuid4().hex[:8]}"
     db.execute(
-        "insert into pricing_campaigns (code, discount_type, discount_value, max_uses)"
-        " values (%s, 'percentage', 20, 1)",
+        "insert into pricing_campaigns (code, discount_type, discount_value, duration, max_uses)"
+        " values (%s, 'percentage', 20, 'forever', 1)",
         [code],
     )
     body = {"metadata": {"package_id": str(growth)}, "campaign_code": code}
@@ -285,12 +285,12 @@ def test_a_use_of_a_checkout_that_never_came_to_be_is_given_back_by_the_nightly_
         db.execute(
             "insert into pricing_campaigns (code, discount_type, discount_value) values (%s, 'percentage', 20)", [code]
         )
-        db.execute("select redeem_campaign(%s, %s, null, %s)", [growth, code, f"checkout:{code}"])
+        db.execute("select begin_checkout(%s, %s, %s, %s, %s)", [code, "0" * 64, uuid4(), growth, code])
     db.execute(
         "update campaign_redemptions set created_at = now() - interval '2 days' where redemption_key like 'check%'"
     )
     told_of = {"id": f"cs_{codes[0]}", "kind": "checkout", "subject": None, "at": 1, "rank": 0}
-    told_of["body"] = {"state": "paid", "metadata": {"redemption_key": f"checkout:{codes[0]}"}}
+    told_of["body"] = {"state": "paid", "metadata": {"redemption_key": f"checkout:{codes[0]}:1"}}
     db.execute("select apply_stripe_fact('evt_x', %s)", [json.dumps(told_of)])
     db.execute("select release_lost_campaigns(now() - interval '1 day')")
 

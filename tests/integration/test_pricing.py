@@ -3,7 +3,6 @@
 import itertools
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,8 +13,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelbloom.payments.money import charge_digits, currency_digits, major_units
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pricing import PricingStore
 from tests.integration.http import Api, is_error
 from tests.stack import Stack
 
@@ -27,13 +24,6 @@ def web(stack: Stack) -> Iterator[Api]:
     started = stack.start("web", env={"QUOTE_RATE_LIMIT": "off"})
     yield Api(started.url, None, stack.settings)
     started.stop()
-
-
-@pytest.fixture(scope="module")
-def store(stack: Stack) -> Iterator[PricingStore]:
-    gateway = Gateway(stack.settings)
-    yield PricingStore(gateway)
-    gateway.close()
 
 
 def package(db: psycopg.Connection, price: str = "49.00", **columns: Any) -> UUID:
@@ -124,6 +114,8 @@ def test_a_code_that_nobody_knows_says_so_and_no_more(web: Api, db: psycopg.Conn
         "message": "There is no such code.",
         "discount_type": None,
         "discount_value": None,
+        "duration": None,
+        "duration_months": None,
     }
 
 
@@ -204,32 +196,24 @@ def test_questions_are_counted_by_user_and_by_address(stack: Stack, db: psycopg.
         handle.stop()
 
 
-def test_the_last_use_of_a_code_cannot_be_used_twice_at_once(store: PricingStore, db: psycopg.Connection) -> None:
-    package_id, code = package(db), campaign(db, max_uses=3, uses=2)
+@pytest.mark.parametrize(
+    ("interval", "terms", "periods"),
+    [
+        ("month", {"duration": "once"}, [(1, 1, 80), (2, None, 100)]),
+        ("month", {"duration": "repeating", "duration_months": 3}, [(1, 3, 80), (4, None, 100)]),
+        ("month", {"duration": "forever"}, [(1, None, 80)]),
+        ("year", {"duration": "repeating", "duration_months": 3}, [(1, 1, 80), (2, None, 100)]),
+        ("year", {"duration": "repeating", "duration_months": 13}, [(1, 2, 80), (3, None, 100)]),
+        ("once", {"duration": "forever"}, [(1, 1, 80)]),
+        ("month", {"active": False}, [(1, None, 100)]),
+    ],
+)
+def test_a_quote_says_what_each_period_costs(
+    web: Api, db: psycopg.Connection, interval: str, terms: dict[str, Any], periods: list[tuple[int, int | None, int]]
+) -> None:
+    found = quoted(web, package(db, "100", billing_interval=interval), campaign(db, **terms))
 
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda n: store.redeem(package_id, code, None, f"{code}-{n}"), range(8)))
-
-    assert sorted(str(quote["campaign"]["reason"]) for quote in found if quote) == ["None", *["used_up"] * 7]
-    assert uses(db, code) == 3
-
-
-def test_one_key_uses_a_code_once_and_gives_it_back_once(store: PricingStore, db: psycopg.Connection) -> None:
-    package_id, code, user_id = package(db), campaign(db, max_uses=1), uuid4()
-    key = f"k-{code}"
-
-    first = store.redeem(package_id, code, user_id, key)
-    assert first == store.redeem(package_id, code, user_id, key)
-    assert first is not None
-    assert (first["campaign"]["applies"], uses(db, code)) == (True, 1)
-    assert store.release(key)
-    assert not store.release(key)
-    assert not store.release("another")
-    assert uses(db, code) == 0
-    again = store.redeem(package_id, code, user_id, key)
-    assert again is not None
-    assert (again["campaign"]["applies"], uses(db, code)) == (True, 1)
-    assert store.redeem(uuid4(), code, user_id, key) is None
+    assert [(one["first"], one["last"], one["price"]) for one in found["periods"]] == periods
 
 
 def test_the_database_and_the_code_have_the_same_table_of_currencies(db: psycopg.Connection) -> None:

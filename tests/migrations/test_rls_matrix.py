@@ -44,6 +44,7 @@ ROWS: dict[str, dict[str, object]] = {
     "pricing_packages": {"name": "Starter", "price": 49},
     "pricing_campaigns": {"id": CAMPAIGN, "code": "CODE", "discount_type": "percentage", "discount_value": 10},
     "campaign_redemptions": {"campaign_id": CAMPAIGN, "redemption_key": "k"},
+    "checkouts": {"request_key": "k", "request_hash": "0" * 64},
     "broadcasts": {"notification": "{}"},
     "stripe_events": {"id": "evt_1", "type": "invoice.paid", "payload": "{}", "occurred_at": "2026-01-01"},
     "stripe_objects": {
@@ -61,7 +62,7 @@ ROWS: dict[str, dict[str, object]] = {
 #: These have no user_id.
 OWNERLESS = {
     *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
-    *("stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"),
+    *("stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts", "checkouts"),
 }
 #: What a user can do to own rows: read, update, delete.
 OWN = {
@@ -86,7 +87,10 @@ OWN = {
 SIGNED_IN = {"workflows": "r", "pricing_packages": "r"}
 PUBLIC = {"pricing_packages": "r"}
 #: Nobody but the backend.
-BACKEND = {"event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"}
+BACKEND = {
+    *("event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"),
+    "checkouts",
+}
 #: Administrators read all of these; they write through the API.
 ADMINS = {**{table: "r" for table in ROWS if table not in BACKEND}}
 WHO = {

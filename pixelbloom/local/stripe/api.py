@@ -23,7 +23,9 @@ LISTS = {
     "events": "event",
 }
 _KEY = re.compile(r"[^\[\]]+")
+#: How long a session of a checkout lives: by default, and the least.
 SESSION_SECONDS = 86_400
+SHORTEST_SECONDS = 1_800
 
 
 def nested(pairs: Mapping[str, str]) -> Obj:
@@ -84,6 +86,9 @@ class Api:
                 raise Refused(f"Unrecognized request URL ({method}: {action}).", status=404)
             return act(item, params)
         if method == "GET":
+            expand = params.get("expand") or []
+            if kind == "subscription" and "discounts" in expand:
+                return {**item, "discounts": [self._book.get("discount", name) for name in item["discounts"]]}
             return item
         if method == "DELETE" and kind == "subscription":
             return self._book.end(item)
@@ -153,11 +158,22 @@ class Api:
         percent, amount = params.get("percent_off"), params.get("amount_off")
         if (percent is None) == (amount is None):
             raise Refused("You must pass either percent_off or amount_off, but not both.")
+        duration, months = params.get("duration", "once"), params.get("duration_in_months")
+        if duration not in ("once", "repeating", "forever"):
+            raise Refused("Invalid duration: must be one of forever, once, or repeating", param="duration")
+        if (duration == "repeating") != (months is not None):
+            raise Refused("duration_in_months goes with a duration of repeating.", param="duration_in_months")
+        applies_to = params.get("applies_to")
+        for product in (applies_to or {}).get("products", ()):
+            self._book.get("product", product, "applies_to[products][0]")
         values = {
             "percent_off": float(percent) if percent is not None else None,
             "amount_off": _whole(amount, "amount_off") if amount is not None else None,
             "currency": params.get("currency"),
-            "duration": params.get("duration", "once"),
+            "duration": duration,
+            "duration_in_months": None if months is None else _whole(months, "duration_in_months"),
+            # As the API has it: shown where it is expanded; kept here for what it is for.
+            "applies_to": applies_to,
             "name": params.get("name"),
             "valid": True,
         }
@@ -177,7 +193,11 @@ class Api:
         quantity = _whole(lines[0].get("quantity", "1"), "line_items[0][quantity]")
         subtotal = price["unit_amount"] * quantity
         discounts = params.get("discounts") or []
-        total = self._book.discounted(subtotal, discounts)
+        total = self._book.discounted(subtotal, discounts, price["product"])
+        now = int(time.time())
+        expires_at = _whole(params.get("expires_at", str(now + SESSION_SECONDS)), "expires_at")
+        if not SHORTEST_SECONDS <= expires_at - now <= SESSION_SECONDS:
+            raise Refused("expires_at must be 30 minutes to 24 hours from now.", param="expires_at")
         session_id = name("checkout.session")
         return self._book.add(
             "checkout.session",
@@ -203,7 +223,7 @@ class Api:
                 "subscription": None,
                 "payment_intent": None,
                 "invoice": None,
-                "expires_at": int(time.time()) + SESSION_SECONDS,
+                "expires_at": expires_at,
             },
             session_id,
         )

@@ -10,14 +10,16 @@ from uuid import uuid4
 
 Obj = dict[str, Any]
 KINDS = (
-    *("product", "price", "customer", "coupon", "checkout.session", "subscription", "subscription_schedule"),
-    *("invoice", "invoice_payment", "charge", "refund", "dispute", "billing_portal.session", "event"),
+    *("product", "price", "customer", "coupon", "discount", "checkout.session", "subscription"),
+    *("subscription_schedule", "invoice", "invoice_payment", "charge", "refund", "dispute"),
+    *("billing_portal.session", "event"),
 )
 _PREFIX = {
     "product": "prod",
     "price": "price",
     "customer": "cus",
     "coupon": "coupon",
+    "discount": "di",
     "checkout.session": "cs_test",
     "subscription": "sub",
     "subscription_item": "si",
@@ -116,6 +118,8 @@ class Book:
         session = self.get("checkout.session", session_id)
         if outcome.startswith("async_"):
             return self._paid_later(session, outcome == "async_paid")
+        if session["status"] == "open" and session["expires_at"] <= time.time():
+            self.expire(session)
         if session["status"] != "open":
             raise Refused("This checkout is not open any more.")
         if outcome == "declined":
@@ -129,6 +133,8 @@ class Book:
             invoice = self.bill(
                 subscription, "subscription_create", 0 if subscription["trial_end"] else session["amount_total"]
             )
+            if not subscription["trial_end"]:
+                self._end_discounts(subscription)
             session |= {"invoice": invoice["id"], "payment_status": "paid"}
             if subscription["trial_end"]:
                 session |= {"amount_total": 0, "amount_subtotal": 0, "payment_status": "no_payment_required"}
@@ -166,15 +172,20 @@ class Book:
             return self.end(subscription)
         schedule = self.objects["subscription_schedule"].get(subscription.get("schedule") or "")
         if schedule is not None and len(schedule["phases"]) > 1:
-            item["price"] = self.get("price", schedule["phases"][-1]["items"][0]["price"])
+            phase = schedule["phases"][-1]
+            item["price"] = self.get("price", phase["items"][0]["price"])
+            # A phase that names no discounts has those of the customer alone.
+            self._discount(subscription, phase.get("discounts") or "")
             schedule["status"], subscription["schedule"] = "released", None
         period = _period(item["price"])
         item |= {
             "current_period_start": item["current_period_end"],
             "current_period_end": item["current_period_end"] + period,
         }
-        amount = self.discounted(_price_of(subscription), subscription["discounts"])
+        self._end_discounts(subscription, billed=False)
+        amount = self.due(subscription)
         invoice = self.bill(subscription, "subscription_cycle", amount)
+        self._end_discounts(subscription)
         self.settle(invoice, paid=paid)
         self._stand(subscription, "active" if paid else "past_due")
         return invoice
@@ -215,7 +226,7 @@ class Book:
 
     def preview(self, subscription: Obj) -> Obj:
         """The invoice that comes next, as far as it is known."""
-        total = self.discounted(_price_of(subscription), subscription["discounts"])
+        total = self.due(subscription)
         return {
             "object": "invoice",
             "currency": subscription["currency"],
@@ -253,6 +264,9 @@ class Book:
             before["cancel_at"] = subscription["cancel_at"]
             wanted_at = int(params["cancel_at"]) if params["cancel_at"] else None
             subscription |= {"cancel_at_period_end": False, "cancel_at": wanted_at}
+        if "discounts" in params and params["discounts"] != []:
+            before["discounts"] = list(subscription["discounts"])
+            self._discount(subscription, params["discounts"])
         subscription["metadata"] |= params.get("metadata") or {}
         self.emit("customer.subscription.updated", subscription, before)
         return subscription
@@ -376,10 +390,47 @@ class Book:
             )
         self.emit("invoice.paid", invoice)
 
-    def discounted(self, amount: int, discounts: list[Obj]) -> int:
-        """What is left of an amount, rounded half up."""
+    def due(self, subscription: Obj) -> int:
+        """What a period of a subscription costs now."""
+        coupons = [self.get("discount", name)["source"] for name in subscription["discounts"]]
+        product = subscription["items"]["data"][0]["price"]["product"]
+        return self.discounted(_price_of(subscription), coupons, product)
+
+    def _discount(self, subscription: Obj, wanted: Any) -> None:
+        """The discounts that a subscription has from now on: by coupon, or by the id of one that it has."""
+        names = []
+        for each in wanted or ():
+            if "discount" in each:
+                names.append(self.get("discount", each["discount"], "discounts[0][discount]")["id"])
+                continue
+            coupon, now = self.get("coupon", each["coupon"], "discounts[0][coupon]"), int(time.time())
+            months = coupon["duration_in_months"] if coupon["duration"] == "repeating" else None
+            values = {
+                "source": {"type": "coupon", "coupon": coupon["id"]},
+                "subscription": subscription["id"],
+                "start": now,
+                "end": now + months * _PERIODS["month"] if months else None,
+            }
+            names.append(self.add("discount", values)["id"])
+        subscription["discounts"] = names
+
+    def _end_discounts(self, subscription: Obj, *, billed: bool = True) -> None:
+        """Drop what is over: what was for one invoice, and what had its months before this period."""
+        start = subscription["items"]["data"][0]["current_period_start"]
+
+        def lasts(name: str) -> bool:
+            discount = self.get("discount", name)
+            once = self.get("coupon", discount["source"]["coupon"])["duration"] == "once"
+            return not (once and billed) and (discount["end"] is None or discount["end"] > start)
+
+        subscription["discounts"] = [name for name in subscription["discounts"] if lasts(name)]
+
+    def discounted(self, amount: int, discounts: list[Obj], product: str) -> int:
+        """What is left of an amount for a product, rounded half up."""
         for discount in discounts:
             coupon = self.get("coupon", discount["coupon"], "discounts[0][coupon]")
+            if product not in (coupon.get("applies_to") or {"products": [product]})["products"]:
+                continue
             if coupon["percent_off"] is not None:
                 hundredths = round(coupon["percent_off"] * 100)
                 amount -= (amount * hundredths + 5000) // 10_000
@@ -400,7 +451,7 @@ class Book:
             "current_period_start": now,
             "current_period_end": now + (trial or _period(price)),
         }
-        return self.add(
+        made = self.add(
             "subscription",
             {
                 "customer": session["customer"],
@@ -414,10 +465,12 @@ class Book:
                 "cancel_at": None,
                 "cancel_at_period_end": False,
                 "schedule": None,
-                "discounts": session["discounts"],
+                "discounts": [],
                 "metadata": dict(session["subscription_data"].get("metadata") or {}),
             },
         )
+        self._discount(made, session["discounts"])
+        return made
 
     def _customer(self, session: Obj) -> Obj:
         return self.add("customer", {"email": session["customer_email"] or "visitor@example.com", "name": None})

@@ -138,7 +138,8 @@ class StripeServer:
         if request.headers.get("Authorization") not in (f"Bearer {self._key}", _basic(self._key)):
             raise Refused("Invalid API Key provided.", status=401, kind="invalid_request_error")
         params = nested(dict((request.form if request.method == "POST" else request.args).items()))
-        params.pop("expand", None)
+        if request.method == "POST":
+            params.pop("expand", None)
         with self.book.lock:
             return self._once(request, path, params)
 

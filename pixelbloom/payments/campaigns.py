@@ -1,0 +1,85 @@
+"""Campaigns at checkouts: why a code does not apply, and the coupon of Stripe that stands for one."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID
+
+from pixelbloom.payments.money import minor_units
+from pixelbloom.payments.selling import Mode, Package
+
+WHY_NOT = {
+    "unknown": "There is no such code.",
+    "inactive": "This code is not in use.",
+    "not_started": "This code is not valid yet.",
+    "expired": "This code is no longer valid.",
+    "used_up": "This code has been used as often as it may be.",
+    "used_up_by_user": "You have used this code as often as you may.",
+    "needs_user": "This code is for signed-in users; sign in, or name the user_id.",
+    "wrong_package": "This code is not for this package.",
+    "wrong_currency": "This code is not for prices in this currency.",
+}
+#: Ids of our coupons begin so; coupons that were made at Stripe by hand are left alone.
+COUPON_PREFIX = "pb_"
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What a campaign gives off, and off what; `value` in percent, or in major units of its currency."""
+
+    id: UUID
+    code: str
+    discount_type: str
+    value: Decimal
+    currency: str | None
+    duration: str
+    duration_months: int | None
+    #: None for all packages.
+    package_ids: frozenset[UUID] | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        ids = row["package_ids"]
+        return cls(
+            id=UUID(row["id"]),
+            code=row["code"],
+            discount_type=row["discount_type"],
+            value=Decimal(str(row["discount_value"])),
+            currency=row["currency"],
+            duration=row["duration"],
+            duration_months=row["duration_months"],
+            package_ids=None if ids is None else frozenset(map(UUID, ids)),
+        )
+
+    def covers(self, package: Package | None) -> bool:
+        """Whether a discount that was granted stays with a subscription that changes to this package.
+
+        Its dates and limits do not matter any more; a price without a package has no campaigns.
+        """
+        if package is None or (self.package_ids is not None and package.id not in self.package_ids):
+            return False
+        return self.discount_type == "percentage" or self.currency == package.currency
+
+    def coupon_id(self, mode: Mode, applies_to: Sequence[str]) -> str:
+        """The id of the coupon for these terms: other terms, or other prices, have another one."""
+        parts = (self.id, self.discount_type, self.value.normalize(), self.currency, *self.lasts(mode), *applies_to)
+        return COUPON_PREFIX + hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:24]
+
+    def coupon(self, mode: Mode, products: Sequence[str]) -> dict[str, Any]:
+        """The terms of the coupon, for these products alone where there are any."""
+        duration, months = self.lasts(mode)
+        terms: dict[str, Any] = {"percent_off": float(self.value), "duration": duration, "name": self.code[:40]}
+        if self.discount_type == "fixed" and self.currency is not None:
+            del terms["percent_off"]
+            terms |= {"amount_off": minor_units(self.value, self.currency), "currency": self.currency}
+        if months is not None:
+            terms["duration_in_months"] = months
+        if products:
+            terms["applies_to"] = {"products": list(products)}
+        return terms
+
+    def lasts(self, mode: Mode) -> tuple[str, int | None]:
+        """For how long it is given: what is paid once has one invoice."""
+        return ("once", None) if mode == "payment" else (self.duration, self.duration_months)
