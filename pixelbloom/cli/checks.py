@@ -256,6 +256,8 @@ def huggingface(settings: Settings) -> Finding:
     if not status.ok:
         fault, _, remedy = (status.advice or "it cannot be used").partition(": ")
         return warning(fault, remedy or "check HUGGINGFACE_API_KEY and HUGGINGFACE_BASE_URL")
+    if settings.pixelbloom_model == "local" and is_loopback(urlsplit(settings.huggingface_base_url).hostname):
+        return ok(f"a small model for demonstration, {settings.huggingface_model}")
     return ok(f"answers, model {settings.huggingface_model}")
 
 

@@ -16,6 +16,7 @@ from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.config import DEVELOPMENT_USER, Settings, load
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.local import envfile, leftovers, lock, migrations, secrets
+from pixelbloom.local import model as local_model
 from pixelbloom.local.child import Child
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
@@ -97,6 +98,8 @@ class Running:
         }
         if self._settings.pixelbloom_stripe == "local":
             self._start_shop()
+        if local_model.wanted(self._settings):
+            self._start_model()
         self._start_roles(EARLY)
         if own_database:
             self._servers.finish()
@@ -113,6 +116,14 @@ class Running:
         shop = local_stripe.command(self._settings, self._home, self._env)
         self._env |= local_stripe.settings(self._settings, shop)
         child = Child(shop, self._home.records, self._output)
+        self._roles.append(child)
+        child.start()
+
+    def _start_model(self) -> None:
+        """The model for demonstration, and the settings that lead to it."""
+        server = local_model.command(self._settings)
+        self._env |= {"PIXELBLOOM_MODEL": "local", **local_model.settings(self._settings, server)}
+        child = Child(server, self._home.records, self._output)
         self._roles.append(child)
         child.start()
 
@@ -156,6 +167,7 @@ class Running:
             ("WebSockets", f"ws://127.0.0.1:{mine.port}/api/ws/workflows (also analytics, notifications)"),
             ("Flower", f"{flower} (user {user}, password {password})"),
             *([("Stripe", f"a stand-in at {mine.stripe_api_base}")] if mine.pixelbloom_stripe == "local" else []),
+            ("Models", local_model.banner(mine, running="HUGGINGFACE_MODEL" in self._env)),
             ("PostgREST", mine.supabase_rest_url or f"{mine.supabase_url}/rest/v1"),
             ("Postgres", self._env.get("DATABASE_URL", "(yours, behind SUPABASE_URL)")),
             ("Redis", self._env.get("REDIS_URL", "(yours, from REDIS_URL)")),
@@ -206,6 +218,8 @@ class Running:
             if self._settings.pixelbloom_stripe == "local"
             else []
         )
+        if "HUGGINGFACE_MODEL" in self._env:
+            names += ["PIXELBLOOM_MODEL", "HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "HUGGINGFACE_MODEL"]
         names += ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
         if self._settings.supabase_url is not None:
             names += [
@@ -225,6 +239,8 @@ class Running:
             return lambda: answers(self._settings.flower_port, "/healthcheck")
         if name == "stripe":
             return lambda: answers(self._settings.stripe_port, "/done")
+        if name == "model":
+            return lambda: answers(self._settings.model_port, "/health")
         if name in WORKERS:
             broker = broker_address(self._env.get("REDIS_URL") or str(self._settings.redis_url))
             return lambda: pongs(broker, name)
@@ -237,6 +253,7 @@ def check_given(settings: Settings) -> None:
     """Raises ConfigurationError where a given Supabase lacks its key, or a key or an address its Supabase."""
     if settings.pixelbloom_stripe == "local" and settings.stripe_api_key is not None:
         raise ConfigurationError("PIXELBLOOM_STRIPE is local and STRIPE_API_KEY is set: leave the one out or the other")
+    local_model.check(settings)
     if settings.supabase_url is not None:
         settings.require("supabase_service_role_key")
         return
@@ -256,6 +273,8 @@ def check_ports(settings: Settings) -> None:
     ports = [("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)]
     if settings.pixelbloom_stripe == "local":
         ports.append(("STRIPE_PORT", settings.stripe_port))
+    if settings.pixelbloom_model == "local":
+        ports.append(("MODEL_PORT", settings.model_port))
     for name, port in ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
