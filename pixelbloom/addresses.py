@@ -22,6 +22,19 @@ def is_loopback(host: str | None) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
+def visitor_address(address: str | None) -> str:
+    """What visitors are counted by: an IPv4 address, or the /64 of an IPv6 one, which is what one subscriber has."""
+    try:
+        found = ipaddress.ip_address((address or "").partition("%")[0])
+    except ValueError:
+        return address or "unknown"
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((int(found), 64), strict=False))
+
+
 def ollama_url(text: str) -> str:
     """OLLAMA_HOST as a URL. `127.0.0.1:11434`, `0.0.0.0`, `:11434` and `host/path` mean http on Ollama's own port.
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from flask import g, request
 
+from pixelbloom.addresses import visitor_address
 from pixelbloom.auth import scopes
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import Unauthenticated
@@ -56,7 +57,7 @@ def authenticate_if_named() -> None:
 def caller_or_address() -> str:
     """Whom to count: the caller, or the network address of one who sent no token."""
     found: Principal | None = g.principal
-    return found.caller if found is not None else f"address:{request.remote_addr}"
+    return found.caller if found is not None else f"address:{visitor_address(request.remote_addr)}"
 
 
 def _changes() -> bool:

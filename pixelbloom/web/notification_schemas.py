@@ -136,7 +136,7 @@ class BroadcastRequest(Shape):
     severity: Severity = "info"
     title: str = Field(min_length=1, max_length=200, pattern=_TEXT)
     message: str = Field(max_length=4000, pattern=_TEXT)
-    action_url: str | None = Field(None, max_length=2000, pattern=r"^(/|https://)[!-~]*$")
+    action_url: str | None = Field(None, max_length=2000, pattern=r"^(/([!-.0-\[\]-~][!-~]*)?|https://[!-~]+)$")
     metadata: JsonObject = Field(default={})
     user_id: UserId = None
     user_ids: Annotated[Ids | None, BeforeValidator(_not_null), WithJsonSchema(_IDS)] = None

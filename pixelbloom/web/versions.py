@@ -1,5 +1,6 @@
 """Changes that do not undo each other: every row has a version, which is its ETag."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,9 @@ from uuid import UUID
 from flask import Response, jsonify, request
 
 from pixelbloom.errors import Conflict, InvalidInput
+
+#: As `versioned` writes it; a version is a bigint.
+_ETAG = re.compile(r'"[0-9]{1,19}"')
 
 
 def changed(
@@ -20,7 +24,7 @@ def changed(
     """
     seen, version = request.headers.get("If-Match"), row["version"]
     if seen not in (None, "*"):
-        if not (seen.startswith('"') and seen.endswith('"') and seen[1:-1].isdigit()):
+        if not _ETAG.fullmatch(seen):
             raise InvalidInput('The header If-Match must be an ETag as we gave it, like "3".')
         if int(seen[1:-1]) != version:
             raise Conflict(f"It was changed meanwhile, to version {version}; look at it and try again.")

@@ -6,6 +6,7 @@ import structlog
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.addresses import visitor_address
 from pixelbloom.errors import Forbidden
 from pixelbloom.runs.run import iso
 from pixelbloom.web import conversation_schemas
@@ -40,7 +41,7 @@ def begin_session() -> tuple[dict[str, Any], int]:
     parts = services()
     if not parts.settings.visitors:
         raise Forbidden("Visitors are not let in here; sign in.")
-    parts.visitor_limits.sessions.count(request.remote_addr or "unknown")
+    parts.visitor_limits.sessions.count(visitor_address(request.remote_addr))
     token, visitor = parts.visitors.begin()
     log.info("visitor_session_begun", visitor_id=str(visitor.visitor_id))
     return {

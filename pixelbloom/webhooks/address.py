@@ -81,21 +81,23 @@ def public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
+_REFUSED = "The host cannot be called: it is not known, or its address is not public."
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def resolve(target: Target, *, allow_private: bool) -> str:
     """The address to dial. It is dialled itself, not its name again, which could mean another one by then.
 
-    Raises AddressRefused where the name is not known, or where any of its addresses is not public.
+    Raises AddressRefused where the name is not known, or where any of its addresses is not public: with the same words,
+    for the names in our own network are nobody's business.
     """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise AddressRefused("The host is not known.") from None
+        raise AddressRefused(_REFUSED) from None
     addresses = [str(entry[4][0]) for entry in found]
     if not addresses:
-        raise AddressRefused("The host is not known.")
+        raise AddressRefused(_REFUSED)
     if not allow_private and not all(public(ipaddress.ip_address(address.partition("%")[0])) for address in addresses):
-        raise AddressRefused("The host has an address that is not public.")
+        raise AddressRefused(_REFUSED)
     return addresses[0]

@@ -102,7 +102,7 @@ class Sender:
             address = within(TOTAL_SECONDS, lambda: resolve(target, allow_private=self._allow_private))
             connection = self._connection(target, address)
         except (AddressRefused, InvalidInput) as refused:
-            return ended(None, str(refused))
+            return Outcome(None, str(refused), 0)  # how long it took to find out would tell of our network
         except TimeoutError:
             return ended(None, _TOO_SLOW)
         late = threading.Event()

@@ -3,7 +3,7 @@
 create table public.user_profiles (
     user_id uuid primary key,
     display_name text check (char_length(display_name) <= 200),
-    avatar_url text check (char_length(avatar_url) <= 2000),
+    avatar_url text check (char_length(avatar_url) <= 2000 and avatar_url ~* '^https?://[^[:space:][:cntrl:]]+$'),
     role text not null default 'user' check (role in ('user', 'admin')),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()

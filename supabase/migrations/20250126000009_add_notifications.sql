@@ -7,7 +7,11 @@ create table public.notifications (
     severity text not null default 'info' check (severity in ('info', 'success', 'warning', 'error')),
     title text not null check (char_length(title) between 1 and 200),
     message text not null check (char_length(message) <= 4000),
-    action_url text check (char_length(action_url) <= 2000),
+    -- A path of the application, or a page elsewhere; `//host` and `/\host` would be pages elsewhere too.
+    action_url text check (
+        char_length(action_url) <= 2000
+        and action_url ~* '^(/([^/\\[:space:][:cntrl:]]|$)|https?://)[^[:space:][:cntrl:]]*$'
+    ),
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     read boolean not null default false,
     read_at timestamptz,

@@ -26,6 +26,7 @@ from pixelbloom.webhooks.sender import Sender, payload
 from tests.integration.http import Api, is_error
 from tests.stack import Stack
 
+UNREACHABLE = "The host cannot be called: it is not known, or its address is not public."
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATH = "/api/agents/webhooks"
 
@@ -283,8 +284,16 @@ def test_a_name_that_means_this_machine_is_refused_when_it_is_called() -> None:
     with pytest.raises(AddressRefused):
         resolve(check_url("https://localhost/", allow_private=False), allow_private=False)
     outcome = Sender([SECRET], allow_private=False).send(uuid4(), "https://localhost/", b"{}")
-    assert (outcome.delivered, outcome.error) == (False, "The host has an address that is not public.")
+    assert (outcome.delivered, outcome.error) == (False, UNREACHABLE)
     assert resolve(check_url("http://localhost/", allow_private=True), allow_private=True)
+
+
+def test_an_unknown_name_and_one_of_a_private_network_look_the_same() -> None:
+    sender = Sender([SECRET], allow_private=False)
+    private = sender.send(uuid4(), "https://localhost/", b"{}")
+    unknown = sender.send(uuid4(), "https://nobody.invalid/", b"{}")
+    assert private == unknown
+    assert (private.status_code, private.error, private.duration_ms) == (None, UNREACHABLE, 0)
 
 
 @pytest.mark.parametrize(

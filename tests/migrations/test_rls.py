@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.errors import InsufficientPrivilege
+from psycopg.errors import CheckViolation, InsufficientPrivilege
 
 OWNER, OTHER, ADMIN, PROMOTED, CAMPAIGN = uuid4(), uuid4(), uuid4(), uuid4(), uuid4()
 
@@ -164,6 +164,25 @@ def test_the_role_of_a_profile_is_not_the_users_to_write(rows: psycopg.Connectio
     ):
         with acting(rows, "authenticated", OTHER), pytest.raises(InsufficientPrivilege):
             rows.execute(query, (str(OTHER),))
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "data:text/html,x", "//evil.example/a.png", "https://", "https://a b"]
+)
+def test_a_picture_is_a_page_of_the_web_and_no_script(rows: psycopg.Connection, url: str) -> None:
+    with acting(rows, "authenticated", OTHER), rows.transaction(force_rollback=True):
+        insert(rows, "user_profiles", {"user_id": str(OTHER), "avatar_url": "https://example.com/a.png"})
+    with acting(rows, "authenticated", OTHER), pytest.raises(CheckViolation):
+        insert(rows, "user_profiles", {"user_id": str(OTHER), "avatar_url": url})
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "//evil.example", "/\\evil.example", "page", "/a b", ""])
+def test_a_notification_leads_to_a_path_or_a_page_of_the_web(rows: psycopg.Connection, url: str) -> None:
+    fields = {"user_id": str(OTHER), "notification_type": "x", "title": "x", "message": "x"}
+    for good in ("/", "/runs/1?x=1", "https://example.com/x"):
+        insert(rows, "notifications", {**fields, "action_url": good})
+    with pytest.raises(CheckViolation):
+        insert(rows, "notifications", {**fields, "action_url": url})
 
 
 def test_a_user_speaks_in_own_conversations_and_only_as_user(rows: psycopg.Connection) -> None:

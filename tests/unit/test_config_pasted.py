@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pixelbloom.addresses import is_loopback
+from pixelbloom.addresses import is_loopback, visitor_address
 from pixelbloom.config import Settings, load
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.local import envfile
@@ -182,3 +182,20 @@ def test_a_wrong_setting_of_tls_or_of_flower_is_named(
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=words):
         load()
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_visitors_are_counted_by_what_one_subscriber_has(address: str | None, counted: str) -> None:
+    assert visitor_address(address) == counted

@@ -157,7 +157,7 @@ class Socket:
             elif self.closing is None and isinstance(event, TextMessage | BytesMessage):
                 self._take(event)
             elif self.closing is None and isinstance(event, Ping):
-                self._append(frames.pong(bytes(event.payload)))
+                self.push(frames.pong(bytes(event.payload)))
             if self.closing is None and not self._inbox.may_speak(event):
                 self._fail(COME_BACK, "too many frames: send fewer a second")
             if self._discarding or self._ended:
@@ -201,8 +201,8 @@ class Socket:
 
     # Writing
 
-    def push(self, frame: Frame) -> None:
-        """Queue a frame; `flush` writes it. A peer that does not keep up is closed 1013."""
+    def push(self, frame: Frame | bytes) -> None:
+        """Queue a frame, pongs too; `flush` writes it. A peer that does not keep up is closed 1013."""
         if self.closing is None:
             self._append(frame)
             if self.waiting_bytes > self._limits.queue_bytes and len(self._queue) > 1:
