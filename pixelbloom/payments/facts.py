@@ -72,7 +72,8 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
     """A subscription; its price is that of all its items, each of which may have an interval of its own."""
     parts = [_item(part) for part in item["items"]["data"]]
     first = item["items"]["data"][0]
-    status, ended, trial_end = item["status"], optional_moment(item.get("ended_at")), item.get("trial_end")
+    status, start, trial_end = item["status"], moment(item["start_date"]), optional_moment(item.get("trial_end"))
+    trial_start = optional_moment(item.get("trial_start"))
     body = {
         "customer": reference(item.get("customer")),
         "status": one_of(_STATUSES, _STATUS.get(status, status)),
@@ -81,9 +82,10 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
         "currency": currency(first["price"]["currency"]),
         "interval": parts[0]["interval"],
         "interval_count": parts[0]["interval_count"],
-        "start": moment(item["start_date"]),
-        "trial_end": optional_moment(trial_end),
-        "ended": ended,
+        "start": start,
+        # A later trial moves the next payment of a subscription that is paid for already.
+        "trial_end": trial_end if trial_start is None or trial_start <= start else None,
+        "ended": optional_moment(item.get("ended_at")),
         "period_end": optional_moment(first.get("current_period_end", item.get("current_period_end"))),
         "cancel_at_period_end": bool(item.get("cancel_at_period_end")),
         "cancel_at": optional_moment(item.get("cancel_at")),
@@ -92,7 +94,7 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
         body["discounted"] = bool(item.get("discounts") or item.get("discount"))
     if all(part["amount"] is not None for part in parts):
         body["amount"] = sum(part["amount"] for part in parts)
-        body["told_amount"] = due(item, body["amount"], body["trial_end"])
+        body["told_amount"] = due(item, body["amount"], trial_end)
         if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:
             body["items"] = parts
     return _fact(item, "subscription", text(item["id"]), body)

@@ -233,11 +233,11 @@ set search_path = ''
 as $$
     select sum(
         public.major_units(i -> 'amount', p_currency) * case i ->> 'interval'
-            when 'year' then 1
-            when 'month' then 12
-            when 'week' then 365 / 7.0
-            when 'day' then 365
-        end / (12 * (i ->> 'interval_count')::integer)
+            when 'year' then 7
+            when 'month' then 84
+            when 'week' then 365
+            when 'day' then 2555
+        end / (84 * (i ->> 'interval_count')::integer)
     )
     from jsonb_array_elements(p_items) as t (i)
 $$;
@@ -440,7 +440,7 @@ begin
         from public.returned_money(p_subject) as r
         where r.amount > 0 and r.status not in ('failed', 'cancelled');
     end if;
-    -- Invoices tell of all payments, where they are sent at all.
+    -- Invoices report all payments, where they are sent at all.
     if c ->> 'state' <> 'paid' or exists (
         select 1 from public.stripe_objects as o where o.subject = p_subject and o.kind = 'invoice'
     ) then

@@ -95,6 +95,12 @@ def test_an_end_by_date_is_read_and_its_withdrawal_too() -> None:
     assert "cancel_at" not in body(subscription(cancel_at=None))
 
 
+def test_a_trial_at_the_start_is_free_and_a_later_one_only_moves_the_next_payment() -> None:
+    item = subscription(start_date=1_790_000_000, trial_end=1_800_000_000)
+    assert body({**item, "trial_start": 1_790_000_000})["trial_end"] == 1_800_000_000
+    assert "trial_end" not in body({**item, "trial_start": 1_795_000_000})
+
+
 def event(kind: str, item: dict[str, Any], **data: Any) -> dict[str, Any]:
     return {"id": "evt_1", "type": kind, "created": 1, "data": {"object": item, **data}}
 
