@@ -33,7 +33,7 @@ create table public.user_subscriptions (
     -- From when on it is paid for, where that is not its start: the end of a trial. One that ended before was never
     -- paid.
     billed_from timestamptz,
-    -- What was paid at checkout and no invoice reports: a single purchase, or a subscription whose invoices are not sent.
+    -- What was paid at checkout and no invoice reports: a single purchase, or a subscription without invoices.
     amount_paid numeric(16, 3) not null default 0 check (amount_paid >= 0),
     paid_at timestamptz,
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
