@@ -111,6 +111,8 @@ class Settings(BaseSettings):
     user_concurrency: int = Field(64, ge=1, le=10_000)
     run_rate_limit: RateLimit = "6000/minute"
     waits_per_user: int = Field(50, ge=0, le=10_000)
+    searches_per_user: int = Field(4, ge=1, le=1_000)
+    figures_per_user: int = Field(20, ge=1, le=10_000)
     waits_per_process: int = Field(1_000, ge=0, le=100_000)
     webhook_secret: WebhookSecrets = ()
     webhook_allow_private: bool = False

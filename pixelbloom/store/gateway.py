@@ -48,6 +48,12 @@ class RejectedData(InvalidInput):
     """The database refuses this very data; sending it again cannot help."""
 
 
+class QuotaReached(RejectedData):
+    """The user has as many rows as one may have."""
+
+    code = "CONFLICT"
+
+
 class StoreError(PixelBloomError):
     """A fault of ours in talking to the database."""
 
@@ -101,12 +107,14 @@ class Gateway:
             client.rest_url = URL(settings.supabase_rest_url)
         return client
 
-    def rpc(self, function: str, params: Mapping[str, Any]) -> Any:
+    def rpc(self, function: str, params: Mapping[str, Any], *, columns: str = "*") -> Any:
         """Call an SQL function and return its JSON. Ours may all be repeated: a broken connection is tried again.
+
+        `columns` names those that are wanted of the rows of one that returns a table's.
 
         Raises Unavailable when the database does not answer, RejectedData when it refuses the data.
         """
-        return self.send(lambda client: again(lambda: client.rpc(function, dict(params)).execute().data), name=function)
+        return self.send(lambda client: again(lambda: _called(client, function, params, columns)), name=function)
 
     def select(self, query: Callable[[Client], Any], *, name: str) -> list[dict[str, Any]]:
         """The rows that a query answers; `name` says in the logs which. Raises as `send` does."""
@@ -122,6 +130,11 @@ class Gateway:
         except httpx.HTTPError as error:
             log.warning("store_unreachable", call=name, reason=type(error).__name__)
             raise Unavailable("The database does not answer; try again shortly.", RETRY_AFTER_SECONDS) from error
+
+
+def _called(client: Client, function: str, params: Mapping[str, Any], columns: str) -> Any:
+    call: Any = client.rpc(function, dict(params))
+    return (call if columns == "*" else call.select(columns)).execute().data
 
 
 def again(call: Callable[[], T]) -> T:
@@ -142,6 +155,8 @@ def translate(error: APIError, name: str) -> PixelBloomError:
     if code in UNAVAILABLE_CODES:
         log.warning("store_unavailable", call=name, sqlstate=code)
         return Unavailable("The database cannot take the request now; try again shortly.", RETRY_AFTER_SECONDS)
+    if code == "PT409":
+        return QuotaReached(error.message or "A user may have no more rows; remove some for good first.")
     if code == "23505":
         return Conflict("That already exists.")
     if code.startswith(("22", "23")):

@@ -7,7 +7,7 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import containing, newest_first
+from pixelbloom.store.pages import containing, newest_first, trigrams
 
 COLUMNS = (
     "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,source,status,score,analysis,"
@@ -64,6 +64,8 @@ class LeadRows:
                 rows = rows.lt("created_at", until)
             if words is not None:
                 rows = rows.filter("search_text", "ilike", containing(words))
+                if found := trigrams(words):
+                    rows = rows.filter("search_trigrams", "cs", found)
             return newest_first(rows, limit, before)
 
         return self._gateway.select(query, name="leads.page")

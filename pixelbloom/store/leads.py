@@ -47,6 +47,7 @@ class ScopedLeads:
         rows = self._gateway.rpc(
             "search_leads",
             {"p_user_id": str(self._user_id) if self._user_id else None, "p_terms": terms(text), "p_limit": limit},
+            columns=COLUMNS,
         )
         return tuple(record(row) for row in rows)
 

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+#: They narrow the rows down far enough.
+MAX_TRIGRAMS = 8
+
 
 def newest_first(rows: Any, limit: int, before: tuple[str, str] | None, foreign_table: str | None = None) -> Any:
     """The query's page: by (created_at, id), from after `before` on; of the rows, or of those embedded in them."""
@@ -17,3 +20,16 @@ def containing(words: str) -> str:
     escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     # PostgREST would make a star the pattern's own; any character stands for it.
     return f"*{escaped.replace('*', '_')}*"
+
+
+def trigrams(words: str) -> str | None:
+    """Runs of three characters that a text which contains these words has in its column of trigrams.
+
+    Letters beyond ASCII that have a small and a capital form are left out: how the database lowers them depends on its
+    locale. As an array of Postgres; None where there are none.
+    """
+    lowered = "".join(letter.lower() if letter.isascii() else letter for letter in words)
+    runs = {lowered[at : at + 3] for at in range(len(lowered) - 2)}
+    found = sorted(run for run in runs if all(c.isascii() or c.lower() == c.upper() for c in run))[:MAX_TRIGRAMS]
+    quoted = ('"' + run.replace("\\", "\\\\").replace('"', '\\"') + '"' for run in found)
+    return f"{{{','.join(quoted)}}}" if found else None

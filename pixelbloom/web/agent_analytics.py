@@ -5,6 +5,7 @@ from typing import Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.web import analytics_examples as examples
+from pixelbloom.web import counting
 from pixelbloom.web.analytics_access import administrators, before, figures, guard, page, ranged
 from pixelbloom.web.analytics_schemas import (
     AgentLogsQuery,
@@ -27,13 +28,14 @@ agent_analytics = APIBlueprint(
 )
 agent_analytics.before_request(guard)
 agent_analytics.before_request(administrators)
+counting.bound_searches(agent_analytics)
 
 
 @agent_analytics.get(
     "/agents/summary",
     summary="Agents in figures",
     operation_id="getAgentSummary",
-    responses={**success(AgentSummaryBody, examples.AGENTS), **failures(400, 401, 403, 500, 503)},
+    responses={**success(AgentSummaryBody, examples.AGENTS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def agent_summary(query: RangeQuery) -> dict[str, Any]:
     """What each agent did in runs made in the range, how it ended, how long it took. For administrators."""
@@ -45,7 +47,7 @@ def agent_summary(query: RangeQuery) -> dict[str, Any]:
     "/agents/trends",
     summary="Agents over time",
     operation_id="getAgentTrends",
-    responses={**success(AgentTrendBody, examples.AGENT_TREND), **failures(400, 401, 403, 500, 503)},
+    responses={**success(AgentTrendBody, examples.AGENT_TREND), **failures(400, 401, 403, 429, 500, 503)},
 )
 def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
     """Executions by when their run was made. For administrators."""
@@ -60,7 +62,7 @@ def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
     operation_id="listAgentLogs",
     responses={
         **success(LogPage, {"items": [examples.LOG], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
+        **failures(400, 401, 403, 429, 500, 503),
     },
 )
 def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
@@ -81,7 +83,7 @@ def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
     "/models/metrics",
     summary="Models in figures",
     operation_id="getModelMetrics",
-    responses={**success(ModelMetricsBody, examples.MODELS), **failures(400, 401, 403, 500, 503)},
+    responses={**success(ModelMetricsBody, examples.MODELS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def model_metrics(query: RangeQuery) -> dict[str, Any]:
     """Calls to model providers: how they ended, how long they took, their tokens. For administrators."""

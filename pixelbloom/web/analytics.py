@@ -5,6 +5,7 @@ from typing import Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.web import analytics_examples as examples
+from pixelbloom.web import counting
 from pixelbloom.web.analytics_access import before, figures, guard, page, ranged, whose
 from pixelbloom.web.analytics_schemas import (
     ConversationPage,
@@ -26,13 +27,14 @@ analytics = APIBlueprint(
     abp_security=SECURITY,
 )
 analytics.before_request(guard)
+counting.bound_searches(analytics)
 
 
 @analytics.get(
     "/overview",
     summary="The figures at the head of a dashboard",
     operation_id="getOverview",
-    responses={**success(OverviewBody, examples.OVERVIEW), **failures(400, 401, 403, 500, 503)},
+    responses={**success(OverviewBody, examples.OVERVIEW), **failures(400, 401, 403, 429, 500, 503)},
 )
 def overview(query: RangeQuery) -> dict[str, Any]:
     """Leads, conversations in which something was said, how many leads were converted, and money that came in."""
@@ -44,7 +46,7 @@ def overview(query: RangeQuery) -> dict[str, Any]:
     "/leads/summary",
     summary="Leads in figures",
     operation_id="getLeadSummary",
-    responses={**success(LeadSummaryBody, examples.LEADS), **failures(400, 401, 403, 500, 503)},
+    responses={**success(LeadSummaryBody, examples.LEADS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def lead_summary(query: RangeQuery) -> dict[str, Any]:
     """Leads that were made in the range, as they stand now."""
@@ -56,7 +58,7 @@ def lead_summary(query: RangeQuery) -> dict[str, Any]:
     "/leads/trends",
     summary="Leads over time",
     operation_id="getLeadTrends",
-    responses={**success(TrendBody, examples.TREND), **failures(400, 401, 403, 500, 503)},
+    responses={**success(TrendBody, examples.TREND), **failures(400, 401, 403, 429, 500, 503)},
 )
 def lead_trends(query: RangeQuery) -> dict[str, Any]:
     """By when they were made; the topic `lead_trends` tells the same as it changes."""
@@ -68,7 +70,7 @@ def lead_trends(query: RangeQuery) -> dict[str, Any]:
     "/conversations/summary",
     summary="Conversations in figures",
     operation_id="getConversationSummary",
-    responses={**success(ConversationSummaryBody, examples.CONVERSATIONS), **failures(400, 401, 403, 500, 503)},
+    responses={**success(ConversationSummaryBody, examples.CONVERSATIONS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def conversation_summary(query: RangeQuery) -> dict[str, Any]:
     """How many were started, in how many something was said, and how much."""
@@ -80,7 +82,7 @@ def conversation_summary(query: RangeQuery) -> dict[str, Any]:
     "/conversations/trends",
     summary="Conversations over time",
     operation_id="getConversationTrends",
-    responses={**success(TrendBody, examples.TREND), **failures(400, 401, 403, 500, 503)},
+    responses={**success(TrendBody, examples.TREND), **failures(400, 401, 403, 429, 500, 503)},
 )
 def conversation_trends(query: RangeQuery) -> dict[str, Any]:
     """By when they began; the topic `conversation_trends` tells the same as it changes."""
@@ -94,7 +96,7 @@ def conversation_trends(query: RangeQuery) -> dict[str, Any]:
     operation_id="listConversationsOfRange",
     responses={
         **success(ConversationPage, {"items": [examples.CONVERSATION], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
+        **failures(400, 401, 403, 429, 500, 503),
     },
 )
 def conversation_list(query: ConversationsQuery) -> dict[str, Any]:
@@ -110,7 +112,7 @@ def conversation_list(query: ConversationsQuery) -> dict[str, Any]:
     "/services/recommendations",
     summary="Recommended services in figures",
     operation_id="getRecommendations",
-    responses={**success(RecommendationsBody, examples.RECOMMENDATIONS), **failures(400, 401, 403, 500, 503)},
+    responses={**success(RecommendationsBody, examples.RECOMMENDATIONS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def recommendations(query: RangeQuery) -> dict[str, Any]:
     """How often each service of the agency was recommended, and how surely."""

@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from pixelbloom.agents.chat import MAX_SAID
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
-from pixelbloom.web.schemas import JsonObject, Moment, RunStatusName, Shape, Time, UserId, Uuid, read_limit
+from pixelbloom.web.schemas import JsonObject, Metadata, Moment, RunStatusName, Shape, Time, UserId, Uuid, read_limit
 
 _ID = "3f0c8a52-94d1-4f0e-8f6e-1d2b7a9c4e11"
 _RUN_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"
@@ -80,7 +80,7 @@ class ConversationRequest(Shape):
 
     title: Title = None
     lead_id: UserId = Field(None, description="The lead that it is about: one of the same owner.")
-    metadata: JsonObject = Field(default={})
+    metadata: Metadata = Field(default={})
     user_id: UserId = Field(None, description="Whose it is; for services and administrators. Others' are their own.")
 
 
@@ -94,7 +94,7 @@ class ConversationChanges(Shape):
 
     title: Title = None
     status: Status = "active"
-    metadata: JsonObject = Field(default={})
+    metadata: Metadata = Field(default={})
 
 
 class MessageRequest(Shape):

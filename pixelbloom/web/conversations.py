@@ -48,6 +48,7 @@ conversations.before_request(
 )
 conversations.before_request(counting.count_first(counting.message, "add_conversation", "add_message"))
 conversations.before_request(counting.count_first(counting.submission, "add_message"))
+counting.bound_searches(conversations, "q")
 
 _NO_SUCH = "There is no such conversation, or it is not yours."
 #: Messages that come with a conversation.
@@ -86,7 +87,7 @@ def add_conversation(body: ConversationRequest) -> Response:
     operation_id="listConversations",
     responses={
         **success(ConversationsPage, {"items": [shown_examples.CONVERSATION], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
+        **failures(400, 401, 403, 429, 500, 503),
     },
 )
 def list_conversations(query: ConversationsQuery) -> dict[str, Any]:

@@ -1,10 +1,12 @@
-"""Counting a request against its rate limit before its body is read: what is refused costs no reading."""
+"""What is done with a request before its body is read: counting it against its rate limit, waiting for a slot."""
 
 from collections.abc import Callable
+from typing import Any
 
-from flask import request
+from flask import g, request
 
 from pixelbloom.web.caller import caller_or_address, principal
+from pixelbloom.web.searches import nothing
 from pixelbloom.web.services import services
 
 
@@ -36,3 +38,20 @@ def lead() -> None:
 def message() -> None:
     """Count a visitor against VISITOR_MESSAGE_LIMIT. Raises RateLimited and Unavailable."""
     services().visitor_limits.count_message(principal())
+
+
+def bound_searches(blueprint: Any, argument: str | None = None) -> None:
+    """Bound the requests of a blueprint; with `argument` only those that have it in their query.
+
+    To be called after what authenticates them was registered.
+    """
+
+    def begin() -> None:
+        if request.method == "GET" and (argument is None or argument in request.args):
+            g.search = services().searches.enter(principal())
+
+    def end(_: BaseException | None) -> None:
+        g.pop("search", nothing)()
+
+    blueprint.before_request(begin)
+    blueprint.teardown_request(end)

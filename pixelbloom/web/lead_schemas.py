@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
-from pixelbloom.web.schemas import JsonObject, Moment, Shape, Time, UserId, Uuid, read_limit
+from pixelbloom.web.schemas import JsonObject, Metadata, Moment, Shape, Time, UserId, Uuid, read_limit
 
 LEAD: dict[str, Any] = {
     "lead_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
@@ -75,7 +75,7 @@ class LeadFields(Shape):
     currency: str = Field("usd", pattern="^[a-z]{3}$")
     timeline: text(200) = None  # type: ignore[valid-type]
     message: text(10_000) = None  # type: ignore[valid-type]
-    metadata: JsonObject = Field(default={})
+    metadata: Metadata = Field(default={})
 
 
 class LeadRequest(LeadFields):

@@ -30,6 +30,7 @@ leads = APIBlueprint(
 )
 leads.before_request(scoped("leads", authenticate_or_visitor("add_lead")))
 leads.before_request(counting.count_first(counting.lead, "add_lead"))
+counting.bound_searches(leads, "q")
 leads.before_request(counting.count_first(counting.submission, "analyze_lead"))
 
 _NO_SUCH = "There is no such lead, or it is not yours."
@@ -59,7 +60,7 @@ def add_lead(body: LeadRequest) -> Response:
     operation_id="listLeads",
     responses={
         **success(LeadPage, {"items": [lead_examples.LEAD], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
+        **failures(400, 401, 403, 429, 500, 503),
     },
 )
 def list_leads(query: LeadsQuery) -> dict[str, Any]:

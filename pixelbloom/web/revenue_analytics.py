@@ -5,6 +5,7 @@ from typing import Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.web import analytics_examples as examples
+from pixelbloom.web import counting
 from pixelbloom.web.analytics_access import before, figures, guard, page, ranged, whose
 from pixelbloom.web.analytics_schemas import (
     CustomerValueBody,
@@ -25,13 +26,14 @@ revenue_analytics = APIBlueprint(
     abp_security=SECURITY,
 )
 revenue_analytics.before_request(guard)
+counting.bound_searches(revenue_analytics)
 
 
 @revenue_analytics.get(
     "/summary",
     summary="Revenue, MRR, ARR and churn",
     operation_id="getRevenueSummary",
-    responses={**success(RevenueSummaryBody, examples.REVENUE), **failures(400, 401, 403, 500, 503)},
+    responses={**success(RevenueSummaryBody, examples.REVENUE), **failures(400, 401, 403, 429, 500, 503)},
 )
 def revenue_summary(query: RangeQuery) -> dict[str, Any]:
     """Money that came in, what recurs at the end of the range, and what part of the subscriptions ended."""
@@ -43,7 +45,7 @@ def revenue_summary(query: RangeQuery) -> dict[str, Any]:
     "/by-package",
     summary="Revenue by package",
     operation_id="getRevenueByPackage",
-    responses={**success(PackagesBody, examples.PACKAGES), **failures(400, 401, 403, 500, 503)},
+    responses={**success(PackagesBody, examples.PACKAGES), **failures(400, 401, 403, 429, 500, 503)},
 )
 def revenue_by_package(query: RangeQuery) -> dict[str, Any]:
     """Revenue of the range and subscriptions at its end, by package and currency."""
@@ -55,7 +57,7 @@ def revenue_by_package(query: RangeQuery) -> dict[str, Any]:
     "/subscription-trends",
     summary="Subscriptions over time",
     operation_id="getSubscriptionTrends",
-    responses={**success(SubscriptionTrendBody, examples.SUBSCRIPTION_TREND), **failures(400, 401, 403, 500, 503)},
+    responses={**success(SubscriptionTrendBody, examples.SUBSCRIPTION_TREND), **failures(400, 401, 403, 429, 500, 503)},
 )
 def subscription_trends(query: RangeQuery) -> dict[str, Any]:
     """How many there were at the end of each period, and those that started and ended in it."""
@@ -67,7 +69,7 @@ def subscription_trends(query: RangeQuery) -> dict[str, Any]:
     "/customer-ltv",
     summary="What customers are worth",
     operation_id="getCustomerValue",
-    responses={**success(CustomerValueBody, examples.CUSTOMERS), **failures(400, 401, 403, 500, 503)},
+    responses={**success(CustomerValueBody, examples.CUSTOMERS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def customer_ltv(query: RangeQuery) -> dict[str, Any]:
     """What customers who paid in the range have paid in all until its end: averages, and those who paid most."""
@@ -81,7 +83,7 @@ def customer_ltv(query: RangeQuery) -> dict[str, Any]:
     operation_id="listSubscriptionsOfRange",
     responses={
         **success(SubscriptionPage, {"items": [examples.SUBSCRIPTION], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
+        **failures(400, 401, 403, 429, 500, 503),
     },
 )
 def subscription_list(query: SubscriptionsQuery) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """The shapes of requests and answers, as the OpenAPI document shows them."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web import examples
@@ -14,6 +15,17 @@ from pixelbloom.web import examples
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 JsonObject = dict[str, Any]
+#: Of metadata stored with leads, conversations and messages, as JSON; the columns' checks have the same bound.
+MAX_METADATA_BYTES = 16_384
+
+
+def _check_size(value: dict[str, Any]) -> dict[str, Any]:
+    if len(json.dumps(value, ensure_ascii=False).encode(errors="replace")) > MAX_METADATA_BYTES:
+        raise ValueError(f"must be at most {MAX_METADATA_BYTES // 1024} KiB as JSON")
+    return value
+
+
+Metadata = Annotated[JsonObject, AfterValidator(_check_size)]
 RunStatusName = Literal["queued", "running", "completed", "failed", "cancelled"]
 
 #: How far ahead a run may be put.

@@ -35,6 +35,7 @@ from pixelbloom.store.workflows import WorkflowStore
 from pixelbloom.web.limits import RateLimit, SubmissionLimit, VisitorLimits
 from pixelbloom.web.readiness import Readiness, probes
 from pixelbloom.web.realtime.hub import Hub
+from pixelbloom.web.searches import Searches
 from pixelbloom.web.waits import Waits
 
 KEY = "pixelbloom"
@@ -69,6 +70,7 @@ class Services:
     hub: Hub
     waiter: EndWaiter
     waits: Waits
+    searches: Searches
     readiness: Readiness
 
 
@@ -111,6 +113,7 @@ def build(settings: Settings) -> Services:
         broadcasts=BroadcastStore(gateway),
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),
+        searches=Searches(settings.searches_per_user),
         waits=Waits(settings.waits_per_user, settings.waits_per_process, hub.stats),
         readiness=Readiness(probes(profiles, redis, celery, PeriodicTaskStore(gateway))),
     )

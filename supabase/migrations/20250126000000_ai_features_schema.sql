@@ -22,15 +22,17 @@ create table public.leads (
     analysis jsonb,
     analysis_id uuid,
     analyzed_at timestamptz,
-    metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+    metadata jsonb not null default '{}'
+    check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
     version integer not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     deleted_at timestamptz,
-    -- What a search looks through.
+    -- What a search looks through, and its trigrams (a trigger writes them), by which it finds the few rows to look at.
     search_text text generated always as (
-        name || ' ' || coalesce(company, '') || ' ' || coalesce(email, '') || ' ' || coalesce(message, '')
+        lower(name || ' ' || coalesce(company, '') || ' ' || coalesce(email, '') || ' ' || coalesce(message, ''))
     ) stored,
+    search_trigrams text[],
     check (user_id is null or visitor_id is null)
 );
 
@@ -38,6 +40,8 @@ comment on table public.leads is 'People and companies that may become customers
 
 create index leads_owner on public.leads (user_id, created_at desc, id desc) where deleted_at is null;
 create index leads_newest on public.leads (created_at desc, id desc) where deleted_at is null;
+-- Without the list of pending entries, which every search would have to read.
+create index leads_search on public.leads using gin (search_trigrams) with (fastupdate = off) where deleted_at is null;
 create index leads_best on public.leads (score desc nulls last, created_at desc) where deleted_at is null;
 
 create table public.conversations (
@@ -47,7 +51,8 @@ create table public.conversations (
     lead_id uuid references public.leads (id) on delete set null,
     title text check (char_length(title) <= 200),
     status text not null default 'active' check (status in ('active', 'closed')),
-    metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
+    metadata jsonb not null default '{}'
+    check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
     version integer not null default 1,
     last_message_at timestamptz,
     created_at timestamptz not null default now(),
@@ -72,7 +77,9 @@ create table public.messages (
     -- The step of that run which was asked, or which answered.
     step text check (char_length(step) <= 100),
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
-    created_at timestamptz not null default now()
+    created_at timestamptz not null default now(),
+    -- What agents leave beside a reply is bounded by their schemas.
+    check (role <> 'user' or octet_length(metadata::text) <= 16384)
 );
 
 comment on table public.messages is 'What was said in a conversation, oldest first.';

@@ -33,6 +33,42 @@ revoke execute on function public.iso_utc(timestamptz), public.touch_updated_at(
 from public, anon, authenticated;
 grant execute on function public.iso_utc(timestamptz) to service_role;
 
+-- Every run of three characters in a text, once. (pg_trgm is not part of every Postgres.)
+create function public.trigrams(p_text text) returns text[]
+language sql immutable parallel safe
+set search_path = ''
+as $$
+    select coalesce(array_agg(distinct c.one || c.two || c.three), '{}')
+    from (
+        select
+            t.letter as one,
+            lead(t.letter) over (order by t.n) as two,
+            lead(t.letter, 2) over (order by t.n) as three
+        from unnest(string_to_array(p_text, null)) with ordinality as t (letter, n)
+    ) as c
+    where c.three is not null
+$$;
+
+-- Of the same text as search_text, which is not known yet before the row is written. A trigger, since a browser that
+-- adds a lead would need the right to call what a generated column calls.
+create function public.write_trigrams() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    new.search_trigrams := public.trigrams(lower(
+        new.name || ' ' || coalesce(new.company, '') || ' ' || coalesce(new.email, '') || ' '
+        || coalesce(new.message, '')
+    ));
+    return new;
+end
+$$;
+
+revoke execute on function public.trigrams(text), public.write_trigrams() from public, anon, authenticated;
+
+create trigger leads_trigrams before insert or update of name, company, email, message on public.leads
+for each row execute function public.write_trigrams();
+
 create trigger leads_touch before update on public.leads
 for each row execute function public.touch_version();
 
@@ -69,7 +105,7 @@ as $$
                 select count(*)
                 from unnest(p_terms) as t (term)
                 where strpos(
-                    lower(concat_ws(' ', l.name, l.company, l.industry, l.message, l.source, l.status)), lower(t.term)
+                    l.search_text || ' ' || lower(concat_ws(' ', l.industry, l.source, l.status)), lower(t.term)
                 ) > 0
             ) as hits
         from public.leads as l

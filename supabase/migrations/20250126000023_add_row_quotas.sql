@@ -1,0 +1,60 @@
+-- How many rows of a table one user may have, whoever writes them. Operators change the numbers with an update.
+create table public.row_quotas (
+    table_name text primary key check (table_name in ('leads', 'conversations', 'messages')),
+    rows_per_user integer not null check (rows_per_user > 0)
+);
+
+comment on table public.row_quotas is 'The largest number of rows that one user may have in a table.';
+
+insert into public.row_quotas (table_name, rows_per_user) values
+('leads', 20000), ('conversations', 10000), ('messages', 100000);
+
+alter table public.row_quotas enable row level security;
+revoke all on public.row_quotas from public, anon, authenticated;
+grant select, update on public.row_quotas to service_role;
+
+-- Once a statement, after it: refuses it where a user whose rows it inserted has more than the quota. Only the roles of
+-- the API are refused, not the owner of the database (seeds, restores). Of messages, those that runs bring are not
+-- refused: a run that was accepted must be able to end.
+create function public.enforce_row_quota() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    quota integer;
+    over boolean;
+begin
+    if coalesce(current_setting('role', true), '') not in ('authenticated', 'service_role') then
+        return null;
+    end if;
+    select q.rows_per_user into quota from public.row_quotas as q where q.table_name = tg_table_name;
+    execute format(
+        'select exists (
+            select 1
+            from (select distinct i.user_id from inserted as i where i.user_id is not null %s) as u
+            where exists (
+                select 1 from public.%I as t where t.user_id = u.user_id order by t.created_at desc offset $1 limit 1
+            )
+        )',
+        case tg_table_name when 'messages' then 'and i.run_id is null' else '' end, tg_table_name
+    ) into over using quota;
+    if over then
+        raise exception 'A user may have % rows in %; remove some for good first.', quota, tg_table_name
+            using errcode = 'PT409';
+    end if;
+    return null;
+end
+$$;
+
+revoke execute on function public.enforce_row_quota() from public, anon, authenticated;
+
+create trigger leads_quota after insert on public.leads referencing new table as inserted
+for each statement execute function public.enforce_row_quota();
+create trigger conversations_quota after insert on public.conversations referencing new table as inserted
+for each statement execute function public.enforce_row_quota();
+create trigger messages_quota after insert on public.messages referencing new table as inserted
+for each statement execute function public.enforce_row_quota();
+
+-- What was removed (deleted_at) counts too, and the indexes of the lists leave it out.
+create index leads_of_user on public.leads (user_id, created_at desc);
+create index conversations_of_user on public.conversations (user_id, created_at desc);
