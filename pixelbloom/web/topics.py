@@ -16,6 +16,7 @@ def sources(parts: Services) -> Sources:
             "conversation_trends": parts.analytics.conversation_trends,
             "kpis": parts.analytics.overview,
         },
+        parts.settings.figures_per_user,
     )
     return {
         "workflow_run": RunSource(hub.reader, hub.publisher, parts.runs.find_update),

@@ -221,6 +221,37 @@ def until_computed(web: Web, line: str, times: int) -> None:
         time.sleep(0.05)
 
 
+def test_a_user_follows_so_many_different_figures_on_all_sockets_together(web, publisher):
+    figures_are(web, [])
+    user, other = uuid4(), uuid4()
+    topics = ("kpis", "lead_trends", "conversation_trends")
+    clients = []
+
+    def follow(who, topic, day):
+        client = web.connect(who, "analytics")
+        clients.append(client)
+        client.send(type="subscribe", topic=topic, params={"start_date": f"2026-01-{day:02}", "end_date": "2026-02-01"})
+        while (frame := client.next())["type"] not in ("subscribed", "error"):
+            pass
+        return client, frame
+
+    followed = [follow(user, topics[number % 3], 1 + number // 3) for number in range(20)]
+    assert {frame["type"] for _, frame in followed} == {"subscribed"}
+
+    refused, frame = follow(user, "kpis", 20)
+    assert (frame["type"], frame["code"], frame["topic"]) == ("error", "RATE_LIMITED", "kpis")
+    # The same figures again are shared, others' are their own, and one less makes room.
+    assert follow(user, "kpis", 1)[1]["type"] == "subscribed"
+    assert follow(other, "kpis", 20)[1]["type"] == "subscribed"
+    followed[4][0].send(type="unsubscribe", topic=topics[1])
+    followed[4][0].until(type="unsubscribed")
+    assert follow(user, "kpis", 20)[1]["type"] == "subscribed"
+    assert refused.quiet() == []
+    for client in clients:
+        client.connection.close()
+    web.settled(sockets=0, members=0)
+
+
 def test_two_processes_that_follow_the_same_figures_compute_them_once(server, web, publisher, tmp_path):
     user = uuid4()
     figures_are(web, [])

@@ -7,6 +7,7 @@ most, among all web processes, and tells all through Redis.
 import hashlib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -17,7 +18,7 @@ from pydantic import ConfigDict, ValidationError
 
 from pixelbloom.analytics.ranges import Range
 from pixelbloom.auth.principal import Principal
-from pixelbloom.errors import InvalidInput, PixelBloomError
+from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited
 from pixelbloom.events.publisher import dumps
 from pixelbloom.events.reader import Recovered, Snapshot, snapshot_frame
 from pixelbloom.events.topics import ANALYTICS, Topic, admins_feed, figures, user_feed
@@ -25,6 +26,7 @@ from pixelbloom.faults import sentence
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.members import FeedWatch
 from pixelbloom.web.realtime.sources import Found
+from pixelbloom.web.realtime.turns import fair
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +50,10 @@ RETRY_SECONDS = (1.0, 30.0)
 #: Until it is asked again whose turn it is.
 TURN_SECONDS = 0.3
 COMPUTERS = 4
+#: Different figures that one caller may follow in a process.
+FIGURES_PER_USER = 20
+#: First figures of one user, for new subscriptions, that are computed at once.
+FIRST_AT_ONCE = 2
 
 
 class Params(Range):
@@ -69,7 +75,9 @@ class Params(Range):
 class Figures:
     """The figures of one kind, scope and range: who computes them when."""
 
-    def __init__(self, topic: Topic, scope: UUID | None, params: Params, compute: Compute) -> None:
+    def __init__(
+        self, topic: Topic, scope: UUID | None, params: Params, compute: Compute, gate: threading.BoundedSemaphore
+    ) -> None:
         digest = hashlib.sha256(params.model_dump_json().encode()).hexdigest()[:16]
         self.topic = topic
         self.scope = scope
@@ -81,6 +89,7 @@ class Figures:
         self.epoch, self.at = "", 0
         self._params = params
         self._compute = compute
+        self._gate = gate
         self._days = params.resolve().days
         self._fresh: tuple[float, Any] | None = None
         self._lock = threading.Lock()
@@ -115,28 +124,42 @@ class Figures:
         with self._lock:
             fresh = self._fresh
             if fresh is None or time.monotonic() - fresh[0] > SECOND:
-                began = time.monotonic()
-                fresh = self._fresh = (began, self.compute())
+                with self._gate:
+                    began = time.monotonic()
+                    fresh = self._fresh = (began, self.compute())
             return fresh[1]
 
 
 class FiguresSource:
     """All figures that this process's sockets follow."""
 
-    def __init__(self, hub: Hub, computed: Mapping[str, Compute]) -> None:
+    def __init__(self, hub: Hub, computed: Mapping[str, Compute], per_user: int = FIGURES_PER_USER) -> None:
         self._hub = hub
         self._computed = computed
+        self._per_user = per_user
+        self._held: dict[str, Counter[str]] = {}
+        self._gates: dict[UUID | None, threading.BoundedSemaphore] = {}
+        self._served: dict[UUID | None, float] = {}
         self._changed = threading.Condition()
         self._followed: dict[str, Figures] = {}
         self._watches: dict[UUID | None, FeedWatch] = {}
         self._thread: threading.Thread | None = None
 
     def open(self, topic: Topic, principal: Principal, params: Mapping[str, Any]) -> "FiguresStream":
-        """Raises InvalidInput for parameters that are no range of days."""
+        """Raises InvalidInput for parameters that are no range of days, RateLimited for too many different ones."""
         scope = None if principal.kind == "service" or principal.admin else principal.user_id
-        made = Figures(topic, scope, Params.read(params), self._computed[topic.kind])
-        start = None
+        read, start = Params.read(params), None
         with self._changed:
+            gate = self._gates.get(scope) or threading.BoundedSemaphore(FIRST_AT_ONCE)
+            made = Figures(topic, scope, read, self._computed[topic.kind], gate)
+            held = self._held.get(principal.caller, Counter())
+            if principal.kind != "service" and made.name not in held and len(held) >= self._per_user:
+                raise RateLimited(
+                    f"You may follow {self._per_user} different figures at once; unsubscribe from one.", 1.0
+                )
+            held[made.name] += 1
+            self._held[principal.caller] = held
+            self._gates[scope] = gate
             followed = self._followed.setdefault(made.name, made)
             followed.followers += 1
             if scope not in self._watches:
@@ -146,7 +169,7 @@ class FiguresSource:
                 self._thread.start()
         if start is not None:
             start.start()
-        return FiguresStream(self, followed)
+        return FiguresStream(self, followed, principal.caller)
 
     def read(self, followed: Figures, since: int | None, epoch: str | None) -> Found:
         """What came after `since`, or the figures of now."""
@@ -166,9 +189,15 @@ class FiguresSource:
                 followed.changed(watch.epoch or "", watch.seq)
                 self._changed.notify_all()
 
-    def close(self, followed: Figures) -> None:
+    def close(self, followed: Figures, caller: str) -> None:
         """One follower less."""
         with self._changed:
+            held = self._held[caller]
+            held[followed.name] -= 1
+            if not held[followed.name]:
+                del held[followed.name]
+            if not held:
+                del self._held[caller]
             followed.followers -= 1
             if followed.followers:
                 return
@@ -176,6 +205,8 @@ class FiguresSource:
             if any(other.scope == followed.scope for other in self._followed.values()):
                 return
             watch = self._watches.pop(followed.scope, None)
+            self._gates.pop(followed.scope, None)
+            self._served.pop(followed.scope, None)
             self._changed.notify_all()
         if watch is not None:
             self._hub.leave(watch)
@@ -204,8 +235,10 @@ class FiguresSource:
                         nearest = min((one.due for one in self._followed.values() if one.due is not None), default=None)
                         rest = looked_at + DATE_SECONDS if nearest is None else min(nearest, looked_at + DATE_SECONDS)
                         self._changed.wait(max(rest - moment, 0.0))
+                    due = fair(due, lambda one: one.scope, self._served, COMPUTERS)
                     for one in due:
                         one.due = None
+                        self._served[one.scope] = moment
                 if time.monotonic() - looked_at >= DATE_SECONDS:
                     looked_at = time.monotonic()
                     self._look_at_date()
@@ -238,9 +271,10 @@ class FiguresSource:
 class FiguresStream:
     """One subscription to them."""
 
-    def __init__(self, source: FiguresSource, followed: Figures) -> None:
+    def __init__(self, source: FiguresSource, followed: Figures, caller: str) -> None:
         self._source = source
         self._followed = followed
+        self._caller = caller
         self._open = True
 
     @property
@@ -256,7 +290,7 @@ class FiguresStream:
     def close(self) -> None:
         if self._open:
             self._open = False
-            self._source.close(self._followed)
+            self._source.close(self._followed, self._caller)
 
 
 def _feed(scope: UUID | None) -> str:

@@ -1,0 +1,46 @@
+"""Whose work is done next."""
+
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pixelbloom.web.realtime.turns import fair
+
+MOST = 4
+Work = tuple[str, int]
+
+
+def owner(work: Work) -> str:
+    return work[0]
+
+
+def test_the_one_of_a_user_goes_before_the_many_of_another() -> None:
+    waiting = [("one", number) for number in range(300)] + [("other", 1)]
+
+    assert ("other", 1) in fair(waiting, owner, {}, MOST)
+    # Also where it came while the others were worked on.
+    assert fair(waiting, owner, {"one": 1.0}, MOST)[0] == ("other", 1)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=12))
+def test_everybody_who_waits_is_served_within_a_round(numbers: list[int]) -> None:
+    waiting = [(str(name), number) for name, most in enumerate(numbers) for number in range(most)]
+    served: dict[str, float] = {}
+    clock = count(1)
+
+    for _ in range(-(-len(numbers) // MOST)):
+        chosen = fair(waiting, owner, served, MOST)
+        waiting = [work for work in waiting if work not in chosen]
+        served |= dict.fromkeys(map(owner, chosen), float(next(clock)))
+
+    assert set(served) == {str(name) for name in range(len(numbers))}
+
+
+@given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 8))
+def test_none_is_chosen_twice_and_as_many_as_can_be(owners: list[int], most: int) -> None:
+    waiting = [(str(name), number) for number, name in enumerate(owners)]
+
+    chosen = fair(waiting, owner, {}, most)
+
+    assert len(set(chosen)) == len(chosen) == min(most, len(waiting))
