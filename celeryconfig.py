@@ -60,7 +60,8 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 task_acks_on_failure_or_timeout = True
 worker_prefetch_multiplier = 1
-worker_cancel_long_running_tasks_on_connection_loss = True
+# The threads pool cannot end a task. A step goes on without its message: it holds its lease, so nobody takes it too.
+worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = False
 worker_enable_remote_control = True
 control_queue_expires = 60.0

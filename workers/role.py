@@ -3,11 +3,12 @@
 from typing import Any
 
 from celery import Celery
-from celery.signals import celeryd_init
+from celery.signals import celeryd_init, setup_logging
 
 from pixelbloom.logs import configure_celery
 from pixelbloom.queue import app
 from pixelbloom.startup import BACKEND, required_settings
+from workers.broker import shorten
 from workers.watchdog import watch
 
 
@@ -17,10 +18,13 @@ def role(queue: str, *, concurrency: int) -> Celery:
     Threads: steps wait for models, and a thread's blocked read can be woken by shutting its socket.
     """
     required_settings("redis_url")
-    app.conf.update(worker_pool="threads", worker_concurrency=concurrency)
+    app.conf.update(
+        worker_pool="threads", worker_concurrency=concurrency, worker_consumer="workers.broker:RoleConsumer"
+    )
     app.amqp.queues.select([queue])
     watch(app)
     configure_celery()
+    setup_logging.connect(shorten, weak=False)  # after it, for it changes the logging that is set up there
     return app
 
 

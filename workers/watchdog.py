@@ -14,10 +14,11 @@ import structlog
 from celery import Celery, bootsteps
 from celery.signals import worker_shutting_down
 
+from workers.broker import EXIT_CODE
+
 log = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 30.0
-EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
 PATIENCE = click.Option(
     ["--broker-patience"],
     type=click.FloatRange(min=1),

@@ -1,13 +1,9 @@
 """A deploy costs no run an attempt: workers are restarted again and again under steps longer than their grace."""
 
-import itertools
 import json
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 from uuid import UUID, uuid4
 
 import psycopg
@@ -17,13 +13,13 @@ from redis import Redis
 
 from pixelbloom.events.reader import Recovered, TopicReader
 from pixelbloom.events.topics import Topic, run_topic
-from pixelbloom.local.roles import command
 from pixelbloom.queue import broker_address
 from pixelbloom.runs.dispatch import Dispatcher
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.runs import RunStore
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import PROSE, Script
+from tests.servers.workers import WorkerProcess
 from tests.stack import Stack
 
 RESTARTS = 10
@@ -32,40 +28,6 @@ GRACE = 0.5
 PIECE_SECONDS = 0.15
 SECONDS = 90
 INPUT = {"message": "How much is a website?"}
-
-
-class Worker:
-    """An agents worker with a short grace, as an operator starts it."""
-
-    _numbers = itertools.count(1)
-
-    def __init__(self, env: dict[str, str], folder: Path) -> None:
-        self.name = f"agents-rolled-{next(self._numbers)}"
-        self._log: IO[str] = (folder / f"{self.name}.log").open("w+")
-        role = command("agents", env)
-        argv = [part.replace("agents@", f"{self.name}@") for part in role.argv]
-        self.process = subprocess.Popen(
-            [*argv, f"--stop-grace={GRACE}"],
-            env={**role.env},
-            cwd=folder,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    @property
-    def output(self) -> str:
-        self._log.seek(0)
-        return self._log.read()
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(SECONDS) == 0, self.output
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        self._log.close()
 
 
 class Deploy:
@@ -80,8 +42,8 @@ class Deploy:
         self._dispatcher = Dispatcher(self._celery, lambda _: None)
         self.workers = [self.start(), self.start()]
 
-    def start(self) -> Worker:
-        return Worker(self._env, self._folder)
+    def start(self) -> WorkerProcess:
+        return WorkerProcess("agents", self._env, self._folder, f"--stop-grace={GRACE}")
 
     def submit(self) -> None:
         step = {"key": "chat_agent", "agent_type": "chat_agent", "input": INPUT}
@@ -90,7 +52,7 @@ class Deploy:
         self._dispatcher.publish(answer["publish"])
         self.runs.append(UUID(answer["id"]))
 
-    def holds_steps(self, worker: Worker) -> int:
+    def holds_steps(self, worker: WorkerProcess) -> int:
         query = "select count(*) from public.run_steps where status = 'running' and lease_owner like %s"
         [(count,)] = self.db.execute(query, (f"%:{worker.process.pid}#%",)).fetchall()
         return int(count)

@@ -112,3 +112,19 @@ def test_an_orderly_stop_is_not_taken_for_deafness(redis: OwnRedis, tmp_path: Pa
         worker.wait_for(lambda: worker.process.poll() is not None)
         assert worker.process.returncode == 0
         assert "worker_deaf" not in worker.output
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a message before it"])
+def test_an_error_that_celery_does_not_recover_from_ends_the_worker_with_one_line(
+    redis: OwnRedis, tmp_path: Path, busy: bool
+) -> None:
+    # As a Redis that became a read-only replica, or is out of memory, refuses the read of a queue.
+    with started(redis, tmp_path) as worker:
+        if busy:
+            redis.client.lpush("agents", "{}")
+        redis.client.set("agents", "no list")
+        worker.wait_for(lambda: worker.process.poll() is not None)
+        assert worker.process.returncode == 70, worker.output
+        worker.wait_for(lambda: "worker_lost_broker" in worker.output)
+        assert "WRONGTYPE" in worker.output
+        assert "Traceback" not in worker.output

@@ -1,0 +1,122 @@
+"""Redis is killed and started again under busy workers: each lives on, or ends with the documented code and a line."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from celery import Celery
+
+from pixelbloom.events.client import connect
+from pixelbloom.local.roles import WORKERS
+from pixelbloom.queue import broker_address
+from pixelbloom.runs.dispatch import Dispatcher
+from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.runs import RunStore
+from tests.servers.ollama import OllamaServer
+from tests.servers.redis import OwnRedis
+from tests.servers.workers import WorkerProcess
+from tests.stack import Stack
+
+KILLS = 6
+SECONDS = 120
+BROKER_LOST = 70
+INPUT = {"message": "How much is a website?"}
+
+
+@pytest.fixture
+def redis() -> Iterator[OwnRedis]:
+    with OwnRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def store(stack: Stack, db: psycopg.Connection) -> Iterator[RunStore]:
+    db.execute("truncate public.runs, public.event_outbox cascade")
+    gateway = Gateway(stack.settings)
+    yield RunStore(gateway, lane_limit=100, lease_seconds=5)
+    gateway.close()
+    db.execute("truncate public.runs, public.event_outbox cascade")
+
+
+class Supervisor:
+    """Starts each worker that ended again, as in production, and keeps what those said that ended."""
+
+    def __init__(self, env: dict[str, str], folder: Path) -> None:
+        self._env, self._folder = env, folder
+        self.running = {role: self._start(role) for role in WORKERS}
+        self.ended: list[tuple[str, int, str]] = []
+        self.outputs: list[str] = []
+
+    def _start(self, role: str) -> WorkerProcess:
+        options = ("--stop-grace=1",) if role == "agents" else ()
+        return WorkerProcess(role, self._env, self._folder, "--broker-patience=10", *options)
+
+    def look(self) -> None:
+        for role, worker in self.running.items():
+            code = worker.process.poll()
+            if code is not None:
+                self.ended.append((role, code, worker.output))
+                self.outputs.append(worker.output)
+                worker.end()
+                self.running[role] = self._start(role)
+
+    def close(self) -> None:
+        for worker in self.running.values():
+            self.outputs.append(worker.output)
+            worker.end()
+
+
+def test_workers_survive_a_redis_that_is_killed_again_and_again_under_load_or_end_in_good_order(
+    stack: Stack, db: psycopg.Connection, redis: OwnRedis, store: RunStore, tmp_path: Path
+) -> None:
+    app = Celery(broker=broker_address(redis.url), set_as_current=False)
+    dispatcher = Dispatcher(app, lambda _: None)
+    runs: list[UUID] = []
+
+    def submit() -> None:
+        step = {"key": "chat_agent", "agent_type": "chat_agent", "input": INPUT}
+        run = {"id": str(uuid4()), "kind": "agent", "agent_type": "chat_agent", "input": INPUT, "steps": [step]}
+        answer = store.create({**run, "caller": "service", "lane": "service"})
+        dispatcher.publish(answer["publish"])
+        runs.append(UUID(answer["id"]))
+
+    def count(status: str) -> int:
+        [(found,)] = db.execute("select count(*) from public.runs where status = %s", (status,)).fetchall()
+        return int(found)
+
+    with OllamaServer(delay=0.1) as ollama:
+        env = {**stack.env, "OLLAMA_HOST": ollama.url, "REDIS_URL": redis.url, "LEASE_SECONDS": "5"}
+        beat = WorkerProcess("beat", env, tmp_path)
+        workers = Supervisor({**env, "AGENT_CONCURRENCY": "4"}, tmp_path)
+        try:
+            for kill in range(KILLS):
+                for _ in range(6):
+                    submit()
+                deadline = time.monotonic() + SECONDS
+                while count("running") < 3:
+                    workers.look()
+                    assert time.monotonic() < deadline, workers.running["agents"].output
+                    time.sleep(0.1)
+                redis.kill(wipe=kill % 2 == 1)
+                time.sleep((0.0, 0.3, 2.0)[kill % 3])
+                redis.start()
+            deadline = time.monotonic() + SECONDS
+            while count("completed") < len(runs):
+                workers.look()
+                assert time.monotonic() < deadline, workers.running["agents"].output
+                time.sleep(0.2)
+        finally:
+            workers.close()
+            beat.end()
+            app.close()
+
+    for role, code, output in workers.ended:
+        assert code == BROKER_LOST, f"{role} ended with {code}:\n{output}"
+        assert "worker_lost_broker" in output or "worker_deaf" in output
+    for output in workers.outputs:
+        assert "Traceback" not in output, output
+    assert db.execute("select distinct attempts from public.runs").fetchall() == [(1,)]
+    assert connect(redis.url).ping()

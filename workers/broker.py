@@ -1,0 +1,102 @@
+"""A worker whose broker fails in a way that Celery does not recover from ends in good order: one line, exit code 70.
+
+Celery itself reconnects after a lost connection. What it does not expect, such as a Redis that became a read-only
+replica, or a kombu connection that is half gone when Redis restarts under load, would leave its loop as a traceback and
+exit code 1.
+"""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import redis
+import structlog
+from celery.exceptions import WorkerShutdown
+from celery.signals import worker_shutting_down
+from celery.worker.consumer import Consumer
+from kombu.exceptions import KombuError
+
+from pixelbloom.errors import Unavailable
+
+EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
+#: After the broker failed: for the steps that may end, those that are handed back, and Celery's own stop.
+STOP_SECONDS = 30.0
+#: These log about connections, with a traceback of the libraries for each lost one.
+CONNECTION_LOGGERS = ("celery.worker", "celery.bootsteps", "kombu")
+#: This one logs the errors that leave tasks.
+TASK_LOGGER = "celery.app.trace"
+#: Something is away; where in the code it was met tells nobody anything.
+AWAY = (ConnectionError, TimeoutError, redis.RedisError, KombuError, Unavailable)
+
+log = structlog.get_logger(__name__)
+
+
+class RoleConsumer(Consumer):  # type: ignore[misc]
+    """Celery's consumer, whose unexpected errors end the worker as a SIGTERM would, with EXIT_CODE."""
+
+    def start(self) -> None:
+        try:
+            super().start()
+        except Exception as error:
+            log.error("worker_lost_broker", reason=described(error), exit_code=EXIT_CODE)
+            sys.excepthook = _end_now  # whatever else fails on the way out
+            timer = threading.Timer(STOP_SECONDS, os._exit, [EXIT_CODE])
+            timer.daemon = True
+            timer.start()
+            worker_shutting_down.send(sender=self.hostname, sig="", how="Warm", exitcode=EXIT_CODE)
+            raise WorkerShutdown(EXIT_CODE) from None
+
+
+class OneLine(logging.Filter):
+    """Logs by its message, without a traceback, that something is away.
+
+    Celery and kombu raise errors of their own while they handle a lost connection; a task's own errors keep their
+    traceback. Celery's advice at each lost connection, to cancel tasks, is for other pools than threads and is left
+    out.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.name == "py.warnings" and "CPendingDeprecationWarning" in record.getMessage():
+            return False
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            return True
+        of_connection = record.name.startswith(CONNECTION_LOGGERS) and any(isinstance(e, AWAY) for e in _origins(error))
+        if of_connection or (record.name == TASK_LOGGER and isinstance(error, AWAY)):
+            record.msg, record.args = f"{record.getMessage()} ({described(error)})", ()
+            record.exc_info = record.exc_text = None
+        return True
+
+
+def shorten(**_: Any) -> None:
+    """Give the filter to every handler of the root logger."""
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(OneLine())
+
+
+def described(error: BaseException) -> str:
+    """Return the error in one line, with the place that raised it."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    code = place.tb_frame.f_code if place is not None else None
+    where = f" in {Path(code.co_filename).name}:{code.co_name}" if code is not None else ""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}{where}"
+
+
+def _origins(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _end_now(_kind: type[BaseException], error: BaseException, _trace: TracebackType | None) -> None:
+    log.error("worker_ended", reason=described(error), exit_code=EXIT_CODE)
+    logging.shutdown()
+    os._exit(EXIT_CODE)
