@@ -11,7 +11,7 @@ insert into public.row_quotas (table_name, rows_per_user) values
 
 alter table public.row_quotas enable row level security;
 revoke all on public.row_quotas from public, anon, authenticated;
-grant select, update on public.row_quotas to service_role;
+grant all on public.row_quotas to service_role;
 
 -- Once a statement, after it: refuses it where a user whose rows it inserted has more than the quota. Only the roles of
 -- the API are refused, not the owner of the database (seeds, restores). Of messages, those that runs bring are not
@@ -28,6 +28,9 @@ begin
         return null;
     end if;
     select q.rows_per_user into quota from public.row_quotas as q where q.table_name = tg_table_name;
+    if quota is null then
+        return null;
+    end if;
     execute format(
         'select exists (
             select 1

@@ -58,11 +58,13 @@ ROWS: dict[str, dict[str, object]] = {
     "system_state": {},
     "periodic_tasks": {"name": "a"},
     "webhook_hosts": {"host": "example.com"},
+    "row_quotas": {"table_name": "leads", "rows_per_user": 10},
 }
 #: These have no user_id.
 OWNERLESS = {
     *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
     *("stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts", "checkouts"),
+    "row_quotas",
 }
 #: What a user can do to own rows: read, update, delete.
 OWN = {
@@ -89,7 +91,7 @@ PUBLIC = {"pricing_packages": "r"}
 #: Nobody but the backend.
 BACKEND = {
     *("event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"),
-    "checkouts",
+    *("checkouts", "row_quotas"),
 }
 #: Administrators read all of these; they write through the API.
 ADMINS = {**{table: "r" for table in ROWS if table not in BACKEND}}

@@ -138,6 +138,14 @@ def of(table: str, query: Any) -> sql.Composed:
     return sql.SQL(query).format(sql.Identifier(table))
 
 
+def test_without_its_row_a_table_has_no_quota(db: psycopg.Connection, user: UUID) -> None:
+    with db.transaction(force_rollback=True):
+        db.execute("delete from public.row_quotas where table_name = 'leads'")
+        become(db, user)
+        for _ in range(2):
+            db.execute("insert into public.leads (user_id, name) values (%s, 'Ada')", [user])
+
+
 def one(db: psycopg.Connection, query: str, values: list[Any]) -> tuple[Any, ...]:
     row: tuple[Any, ...] | None = db.execute(query, values).fetchone()  # type: ignore[arg-type]
     assert row is not None
