@@ -43,7 +43,9 @@ def send_webhook(delivery_id: str, token: int) -> str | None:
         run = Run.from_row(parts.runs.get(UUID(begun["run_id"])))
     except NotFound:
         return None
-    outcome: Outcome = parts.sender.send(UUID(delivery_id), begun["url"], payload(begun["event"], run.to_public()))
+    outcome: Outcome = parts.sender.send(
+        UUID(delivery_id), begun["url"], payload(begun["event"], run.to_public()), run.user_id
+    )
     status = parts.webhooks.finish(
         UUID(delivery_id),
         begun["token"],

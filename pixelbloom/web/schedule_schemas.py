@@ -134,6 +134,12 @@ class DeliveryPage(Shape):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
+class WebhookSecretBody(Shape):
+    """What a user verifies webhooks with."""
+
+    secret: str = Field(description="Of your own deliveries alone, as Standard Webhooks' libraries take it.")
+
+
 class DeliveryQuery(PageQuery):
     """Which deliveries to list."""
 

@@ -5,16 +5,23 @@ from uuid import UUID
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, NotFound
+from pixelbloom.errors import Conflict, Forbidden, NotFound, Unavailable
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.web import schedule_schemas as examples
 from pixelbloom.web.caller import own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.run_access import whose
-from pixelbloom.web.schedule_schemas import DeliveryBody, DeliveryPage, DeliveryPath, DeliveryQuery
+from pixelbloom.web.schedule_schemas import (
+    DeliveryBody,
+    DeliveryPage,
+    DeliveryPath,
+    DeliveryQuery,
+    WebhookSecretBody,
+)
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
+from pixelbloom.webhooks.secrets import own_secret
 
 webhooks = APIBlueprint(
     "webhooks",
@@ -50,6 +57,29 @@ def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
         "items": [_shown(row) for row in shown],
         "next_cursor": write_cursor(shown[-1]) if len(rows) > query.limit else None,
     }
+
+
+@webhooks.get(
+    "/secret",
+    summary="Get your secret",
+    operation_id="getWebhookSecret",
+    responses={
+        **success(WebhookSecretBody, {"secret": "whsec_jXrGFAUeE7sHZVZyFZn9wXlCkfuBzEobDqlfhLNBgTE="}),
+        **failures(401, 403, 500, 503),
+    },
+)
+def get_secret() -> tuple[dict[str, Any], int, dict[str, str]]:
+    """Each delivery of your runs has a signature by this secret, and nobody else's has.
+
+    For users: a service verifies with WEBHOOK_SECRET, and checks `data.user_id`.
+    """
+    user_id = principal().user_id
+    if user_id is None:
+        raise Forbidden("This secret is a user's; a service verifies webhooks with WEBHOOK_SECRET.")
+    secrets = services().settings.webhook_secret
+    if not secrets:
+        raise Unavailable("Webhooks are not set up here: WEBHOOK_SECRET is missing.")
+    return {"secret": own_secret(secrets[0].get_secret_value(), user_id)}, 200, {"Cache-Control": "no-store"}
 
 
 @webhooks.post(

@@ -22,6 +22,7 @@ from pixelbloom import __version__
 from pixelbloom.errors import InvalidInput
 from pixelbloom.webhooks.address import AddressRefused, Target, check_url, resolve
 from pixelbloom.webhooks.deadline import within
+from pixelbloom.webhooks.secrets import own_secret
 
 CONNECT_SECONDS = 5.0
 #: For all of it, the lookup of the name included, however slowly the other end drips.
@@ -84,18 +85,18 @@ class Sender:
     """Sends webhooks. With several secrets each body carries a signature of each, while they are changed."""
 
     def __init__(self, secrets: Sequence[str], *, allow_private: bool) -> None:
-        self._signers = [Webhook(secret) for secret in secrets]
+        self._secrets = tuple(secrets)
         self._allow_private = allow_private
         self._tls: ssl.SSLContext | None = None
 
-    def send(self, delivery_id: UUID, url: str, body: bytes) -> Outcome:
-        """POST the body once. Never raises for what the other end does."""
+    def send(self, delivery_id: UUID, url: str, body: bytes, user_id: UUID | None = None) -> Outcome:
+        """POST the body once, signed for the run's user too. Never raises for what the other end does."""
         began = time.monotonic()
 
         def ended(status: int | None, error: str | None, retry_after: float | None = None) -> Outcome:
             return Outcome(status, error, round((time.monotonic() - began) * 1000), retry_after)
 
-        if not self._signers:
+        if not self._secrets:
             return ended(None, "Nothing can be signed here: WEBHOOK_SECRET is missing.")
         try:
             target = check_url(url, allow_private=self._allow_private)
@@ -111,7 +112,7 @@ class Sender:
         timer.daemon = True
         timer.start()
         try:
-            headers = {**self._signed(delivery_id, body), "Host": target.authority}
+            headers = {**self._signed(delivery_id, body, user_id), "Host": target.authority}
             connection.connect()
             if late.is_set():
                 raise TimeoutError
@@ -146,10 +147,12 @@ class Sender:
             assert_hostname=target.host,
         )
 
-    def _signed(self, delivery_id: UUID, body: bytes) -> dict[str, str]:
+    def _signed(self, delivery_id: UUID, body: bytes, user_id: UUID | None) -> dict[str, str]:
         now = datetime.now(UTC)
         name = f"msg_{delivery_id.hex}"
-        signatures = " ".join(signer.sign(msg_id=name, timestamp=now, data=body.decode()) for signer in self._signers)
+        own = [own_secret(secret, user_id) for secret in self._secrets] if user_id is not None else []
+        signers = [Webhook(secret) for secret in (*self._secrets, *own)]
+        signatures = " ".join(signer.sign(msg_id=name, timestamp=now, data=body.decode()) for signer in signers)
         return {
             "webhook-id": name,
             "webhook-timestamp": str(int(now.timestamp())),

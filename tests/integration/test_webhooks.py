@@ -22,6 +22,7 @@ from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.webhooks import WebhookStore
 from pixelbloom.webhooks import sender as sending
 from pixelbloom.webhooks.address import AddressRefused, check_url, public, resolve
+from pixelbloom.webhooks.secrets import own_secret
 from pixelbloom.webhooks.sender import Sender, payload
 from tests.integration.http import Api, is_error
 from tests.stack import Stack
@@ -321,6 +322,32 @@ def test_with_two_secrets_both_sign(receiver: Receiver) -> None:
     [(headers, body)] = receiver.requests
     for secret in (SECRET, other):
         assert Webhook(secret).verify(body, headers) == {"a": 1}
+
+
+def test_a_message_of_another_user_is_not_validly_signed_for_mine(receiver: Receiver) -> None:
+    mine, theirs = uuid4(), uuid4()
+    other = "whsec_c2Vjb25kIHNlY3JldCB0aGF0IGlzIGxvbmcgZW5vdWdo"
+    assert Sender([SECRET, other], allow_private=True).send(uuid4(), receiver.url, b'{"a": 1}', theirs).delivered
+    [(headers, body)] = receiver.requests
+    for secret in (SECRET, other):
+        assert Webhook(secret).verify(body, headers) == {"a": 1}
+        assert Webhook(own_secret(secret, theirs)).verify(body, headers) == {"a": 1}
+        with pytest.raises(WebhookVerificationError):
+            Webhook(own_secret(secret, mine)).verify(body, headers)
+
+
+def test_a_user_reads_the_secret_that_signs_own_deliveries(web: Api, receiver: Receiver) -> None:
+    user, other = web.as_user(), web.as_user()
+    answer = user.get(f"{PATH}/secret")
+    assert answer.headers["Cache-Control"] == "no-store"
+    secret = answer.json()["secret"]
+    assert secret not in (SECRET, other.get(f"{PATH}/secret").json()["secret"])
+    submit(user, receiver.url)
+    until(lambda: receiver.requests)
+    [(headers, body)] = receiver.requests
+    assert Webhook(secret).verify(body, headers)["type"] == "run.completed"
+    assert Webhook(SECRET).verify(body, headers)["data"]["user_id"] == str(user.user_id)
+    is_error(web.as_service().get(f"{PATH}/secret"), 403, "FORBIDDEN")
 
 
 def test_a_receiver_that_drips_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
