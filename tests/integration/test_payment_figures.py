@@ -17,7 +17,7 @@ from pixelbloom.payments.money import major_units
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.payments import PaymentStore
 from tests.integration.figures import asked
-from tests.integration.test_payment_orders import CURRENCIES, INTERVALS, STEPS, STYLES, deliver
+from tests.integration.test_payment_orders import CURRENCIES, INTERVALS, PLAYS, STYLES, deliver
 from tests.servers.stripe import Event, History, Purchase
 from tests.stack import Stack
 
@@ -104,7 +104,7 @@ def forget(db: psycopg.Connection, user: UUID, events: Sequence[Event]) -> None:
 @given(
     subscriptions=st.lists(
         st.tuples(
-            st.lists(st.sampled_from(STEPS), max_size=8),
+            PLAYS,
             st.sampled_from(CURRENCIES),
             st.sampled_from(INTERVALS),
             st.sampled_from([0, 0, 14]),

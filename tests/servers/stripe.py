@@ -176,7 +176,7 @@ def sent(book: Book, happened: Sequence[Event], first: int, apart: int, style: s
     """Copies of the events, so many seconds apart; with 0 all in one second.
 
     What is sent of refunds differs: `refunds` alone; `charges` alone, with the lower amount when a refund fails; or
-    `both`.
+    `both`, the charge when more is refunded.
     """
     events = [event for event in json.loads(json.dumps(happened)) if _sent(event, style)]
     made: dict[str, int] = {}
@@ -201,5 +201,6 @@ def _sent(event: Event, style: str) -> bool:
     if event["data"]["object"]["object"] == "refund":
         return style != "charges"
     if event["data"]["object"]["object"] == "charge":
-        return style != "refunds"
+        # Where refunds are sent, the charge is not sent again when one fails.
+        return style == "charges" or (style == "both" and event["type"] == "charge.refunded")
     return True
