@@ -49,3 +49,15 @@ def running(stack: Stack) -> Iterator[Stack]:
     yield stack
     for process in [process for process in stack.running if process not in before]:
         process.stop()
+
+
+def _end_what_was_started() -> Iterator[None]:
+    before = {process for stack in Stack.all for process in stack.running}
+    yield
+    for process in [process for stack in Stack.all for process in stack.running if process not in before]:
+        process.kill()
+
+
+#: What a module or a test started and, because it failed, did not stop: it would take the work of others.
+_after_each_module = pytest.fixture(scope="module", autouse=True)(_end_what_was_started)
+_after_each_test = pytest.fixture(autouse=True)(_end_what_was_started)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from celery import Celery
 
@@ -70,7 +70,11 @@ class StartedProcess:
 class Stack:
     """Embedded servers in a folder. `env` reaches them, for a child; `settings` is the same for this process."""
 
+    #: Those of this process.
+    all: ClassVar["list[Stack]"] = []
+
     def __init__(self, folder: Path) -> None:
+        self.all.append(self)
         self.home = Home.at(folder / "home")
         self.output = Output(self.home.logs)
         self.running: list[StartedProcess] = []
@@ -160,6 +164,7 @@ class Stack:
         self._servers.stop()
         self.output.close()
         shutil.rmtree(self.home.sockets, ignore_errors=True)
+        self.all.remove(self)
 
     def _forget(self, process: StartedProcess) -> None:
         if process in self.running:

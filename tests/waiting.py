@@ -51,6 +51,7 @@ def until(
     *,
     saw: Callable[[], object] | None = None,
     pause: float = PAUSE_SECONDS,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> T:
     """Return the first true value of `condition`. `saw` adds to what a failure shows: an output, a state."""
     found = condition()
@@ -60,7 +61,7 @@ def until(
 
     deadline = Deadline(seconds, seen, _text(condition))
     while not found:
-        time.sleep(min(pause, deadline.left))
+        sleep(min(pause, deadline.left))
         found = condition()
     return found
 
@@ -102,6 +103,17 @@ class Background(threading.Thread):
         if self._error is not None:
             raise self._error
         return self._value
+
+
+def within(function: Callable[[], T], seconds: float = SECONDS, *, saw: Callable[[], object] | None = None) -> T:
+    """Call a function that may block. Returns what it returns; fails where it has not ended in time."""
+    thread = Background(function)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive() and saw is not None:
+        raise NotInTime(f"not within {seconds:g} s\nsaw last: {_short(saw())}")
+    found: T = thread.result(0)
+    return found
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 import collections
 import shutil
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from tests.acceptance.up import RunningStack, start_stack
 from tests.servers.ollama import OllamaServer
+from tests.waiting import until
 
 RUNS = 500
 DEADLINE_SECONDS = 240
@@ -37,11 +37,14 @@ def completed(db: psycopg.Connection) -> int:
 
 
 def wait_until_completed(db: psycopg.Connection, wanted: int) -> int:
-    """Wait for so many completed runs, or until the time is up; answers how many there are."""
-    end = time.monotonic() + DEADLINE_SECONDS
-    while (count := completed(db)) < wanted and time.monotonic() < end:
-        time.sleep(0.2)
-    return count
+    """Wait for so many completed runs. Returns how many there are then."""
+    until(lambda: completed(db) >= wanted, DEADLINE_SECONDS, saw=lambda: states(db), pause=0.2)
+    return completed(db)
+
+
+def states(db: psycopg.Connection) -> collections.Counter[str]:
+    rows = db.execute("select status from public.runs").fetchall()
+    return collections.Counter(status for (status,) in rows)
 
 
 def lose_redis(up: RunningStack) -> None:
@@ -55,6 +58,7 @@ def lose_redis(up: RunningStack) -> None:
         supervisor.resume()
 
 
+@pytest.mark.timeout(900)
 def test_500_runs_survive_the_workers_death_twice_and_the_loss_of_redis(up: RunningStack) -> None:
     def submit(n: int) -> str:
         answer = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": f"Hello {n}"}})
@@ -76,8 +80,7 @@ def test_500_runs_survive_the_workers_death_twice_and_the_loss_of_redis(up: Runn
         up.kill_process("workers.agents")
 
         wait_until_completed(db, RUNS)
-        states = collections.Counter(status for (status,) in db.execute("select status from public.runs").fetchall())
-        assert states == {"completed": RUNS}
+        assert states(db) == {"completed": RUNS}
         steps = db.execute(
             "select count(*), count(distinct run_id), count(*) filter (where output is not null) from public.run_steps"
         ).fetchone()

@@ -9,17 +9,19 @@ from typing import Any
 
 import httpx
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.local.postgrest import free_port
 from tests.acceptance.up import RunningStack, start_stack
+from tests.servers.web import dial
+from tests.waiting import Deadline
 
 
 @pytest.fixture
 def api(stack: RunningStack) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {token(stack)}"}
-    with httpx.Client(base_url=stack.url, headers=headers, trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=stack.url, headers=headers, trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -41,13 +43,13 @@ def test_a_newcomer_sees_the_whole_life_of_a_subscription(stack: RunningStack, a
         return found
 
     def control(action: str, **told: Any) -> None:
-        assert httpx.post(f"{shop}/_control/{action}", json=told, trust_env=False).status_code == 200
+        assert httpx.post(f"{shop}/_control/{action}", json=told, trust_env=False, timeout=60).status_code == 200
 
     with heard(stack, "analytics") as analytics, heard(stack, "notifications") as notifications:
         body = {"metadata": {"package_id": packages["Starter"]["package_id"]}, "campaign_code": "WELCOME20"}
         session = api.post("/api/payments/create-checkout-session", json=body).json()
-        assert "39.20 USD" in httpx.get(session["url"], trust_env=False).text
-        done = httpx.post(session["url"], data={"do": "paid"}, trust_env=False, follow_redirects=True)
+        assert "39.20 USD" in httpx.get(session["url"], trust_env=False, timeout=60).text
+        done = httpx.post(session["url"], data={"do": "paid"}, trust_env=False, timeout=60, follow_redirects=True)
         assert "Thank you" in done.text
         assert until(analytics, "subscription_created")["data"]["plan"] == "Starter"
         assert until(notifications, "notification_created")["data"]["title"] == "Payment received"
@@ -72,13 +74,15 @@ def token(stack: RunningStack) -> str:
 
 
 def heard(stack: RunningStack, channel: str) -> ClientConnection:
-    return connect(f"ws://127.0.0.1:{stack.port}/api/ws/{channel}?token={token(stack)}", proxy=None)
+    return dial(f"ws://127.0.0.1:{stack.port}/api/ws/{channel}?token={token(stack)}", proxy=None)
 
 
 def until(client: ClientConnection, kind: str, **wanted: Any) -> dict[str, Any]:
     """The next event of this kind and with this data."""
+    event: dict[str, Any] = {}
+    deadline = Deadline(saw=lambda: event, what=f"{kind} with {wanted}")
     while True:
-        event = json.loads(client.recv(timeout=60))
+        event = json.loads(client.recv(timeout=deadline.left))
         if event["type"] == kind and all(event["data"].get(name) == value for name, value in wanted.items()):
             return dict(event)
 

@@ -1,6 +1,8 @@
 """A client that knows spec/backend-api.md and nothing else: plain HTTP, plain WebSockets, tokens made by hand."""
 
+import contextlib
 import json
+import socket
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,10 +14,10 @@ import requests
 import websocket
 
 from tests.stack import Stack
+from tests.waiting import SECONDS, Background, until
 
 CHANNELS = ("analytics", "notifications", "workflows")
 STATUSES = {"queued", "running", "completed", "failed"}
-SECONDS = 60
 
 
 class Caller:
@@ -47,31 +49,56 @@ class Conversation:
 
     def __init__(self, url: str, **options: Any) -> None:
         self.socket = websocket.create_connection(url, timeout=SECONDS, **options)
+        self.socket.settimeout(None)
         self.frames: list[dict[str, Any]] = []
+        self._seen = 0
+        self._code: int | None = None
+        self._reader = Background(self._read)
+        self._reader.start()
 
     def send(self, **frame: Any) -> None:
         self.socket.send(json.dumps(frame))
 
+    def _read(self) -> None:
+        """Beside the test, so that pings are answered whatever it waits for."""
+        try:
+            while True:
+                opcode, data = self.socket.recv_data()
+                if opcode == websocket.ABNF.OPCODE_CLOSE:
+                    self._code = int.from_bytes(data[:2], "big")
+                    return
+                self.frames.append(json.loads(data))
+        except (OSError, websocket.WebSocketException):
+            pass
+
     def wait(self, **wanted: Any) -> dict[str, Any]:
         """The next frame with these members."""
-        while True:
-            frame: dict[str, Any] = json.loads(self.socket.recv())
-            self.frames.append(frame)
-            if all(frame.get(name) == value for name, value in wanted.items()):
-                return frame
+
+        def found() -> dict[str, Any] | None:
+            while self._seen < len(self.frames):
+                frame = self.frames[self._seen]
+                self._seen += 1
+                if all(frame.get(name) == value for name, value in wanted.items()):
+                    return frame
+            return None
+
+        frame = until(found, pause=0.01, saw=lambda: (wanted, self.frames[-5:]))
+        assert frame is not None
+        return frame
 
     def close_code(self) -> int:
-        while True:
-            opcode, data = self.socket.recv_data()
-            if opcode == websocket.ABNF.OPCODE_CLOSE:
-                return int.from_bytes(data[:2], "big")
+        return until(lambda: self._code, saw=lambda: self.frames[-5:]) or 0
 
     def __enter__(self) -> "Conversation":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.socket.close()
-        self.socket.shutdown()  # `close` leaves it where the server has closed first
+        with contextlib.suppress(OSError, websocket.WebSocketException):
+            self.socket.send_close()
+        with contextlib.suppress(OSError, AttributeError):
+            self.socket.sock.shutdown(socket.SHUT_RDWR)
+        self._reader.result()
+        self.socket.shutdown()
 
 
 @pytest.fixture(scope="module")

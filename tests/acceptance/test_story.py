@@ -3,18 +3,20 @@
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
 
 from pixelbloom.auth.mint import mint_user
 from tests.acceptance.up import RunningStack, start_stack
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import PROSE
+from tests.servers.web import dial
+from tests.waiting import SECONDS, Background, Deadline
 
 TERMINAL = ("completed", "failed", "cancelled")
 
@@ -34,15 +36,21 @@ def up(tmp_path_factory: pytest.TempPathFactory, ollama: OllamaServer) -> Iterat
 
 def socket(up: RunningStack) -> ClientConnection:
     token = mint_user(up.settings, up.user_id)
-    return connect(f"ws://127.0.0.1:{up.port}/api/ws/workflows?token={token}", open_timeout=20)
+    return dial(f"ws://127.0.0.1:{up.port}/api/ws/workflows?token={token}")
+
+
+def frames(ws: ClientConnection) -> Iterator[dict[str, Any]]:
+    """What comes, for as long as a run may take."""
+    last: list[Any] = []
+    deadline = Deadline(saw=lambda: last, what="the rest of a story")
+    while True:
+        last[:] = [json.loads(ws.recv(timeout=deadline.left))]
+        yield last[0]
 
 
 def answer_of(ws: ClientConnection) -> dict[str, Any]:
     """What a subscription is answered with. What the run did before it stood was told in the flat form."""
-    while True:
-        frame: dict[str, Any] = json.loads(ws.recv(timeout=30))
-        if frame["type"] != "workflow_status_update":
-            return frame
+    return next(frame for frame in frames(ws) if frame["type"] != "workflow_status_update")
 
 
 def submit(up: RunningStack) -> str:
@@ -56,14 +64,13 @@ class Watcher:
     def __init__(self, up: RunningStack, run_id: str) -> None:
         self.frames: list[dict[str, Any]] = []
         self._up, self._run_id = up, run_id
-        self._thread = threading.Thread(target=self._watch)
+        self._thread = Background(self._watch)
         self._thread.start()
 
     def _watch(self) -> None:
         with socket(self._up) as ws:
             ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{self._run_id}"}))
-            while True:
-                frame = json.loads(ws.recv(timeout=60))
+            for frame in frames(ws):
                 if not self.frames and frame["type"] == "workflow_status_update":
                     continue  # told before the subscription stood
                 self.frames.append(frame)
@@ -72,8 +79,7 @@ class Watcher:
 
     def story(self) -> list[dict[str, Any]]:
         """The frames, once the run has ended."""
-        self._thread.join(90)
-        assert not self._thread.is_alive()
+        self._thread.result(2 * SECONDS)
         return self.frames
 
 
@@ -108,10 +114,11 @@ def test_before_during_and_after_are_the_same_story(up: RunningStack) -> None:
         assert len(stories[2]) == 2
 
         told = []
-        while not told or told[-1]["status"] not in TERMINAL:
-            frame = json.loads(early.recv(timeout=30))
+        for frame in frames(early):
             assert frame["type"] == "workflow_status_update"
             told.append(frame["data"])
+            if told[-1]["status"] in TERMINAL:
+                break
         assert [data["status"] for data in told] == ["queued", "running", "completed"]
         assert {(data["workflow_run_id"], data["workflow_id"]) for data in told} == {(run_id, "chat_agent")}
 
@@ -122,14 +129,12 @@ def test_a_client_that_comes_back_gets_what_it_missed_and_nothing_twice(up: Runn
     with socket(up) as ws:
         ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{run_id}"}))
         answer = answer_of(ws)
-        while len(seen) < 5:
-            seen.append(json.loads(ws.recv(timeout=30))["seq"])
+        seen += [frame["seq"] for frame in islice(frames(ws), 5)]
     with socket(up) as ws:
         again = {"since": seen[-1], "epoch": answer["epoch"]}
         ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{run_id}", **again}))
         assert answer_of(ws)["recovered"] is True
-        while True:
-            frame = json.loads(ws.recv(timeout=30))
+        for frame in frames(ws):
             assert "snapshot" not in frame
             seen.append(frame["seq"])
             if frame["data"]["status"] in TERMINAL:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from pixelbloom.config import Settings
 from pixelbloom.local import envfile
 from pixelbloom.local.postgrest import free_port
 from pixelbloom.local.roles import ROOT
+from tests.waiting import until
 
 READY_SECONDS = 240.0
 
@@ -88,7 +88,7 @@ class RunningStack:
         """kill -9 of the supervisor alone."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def exit_code(self) -> int | None:
         assert self._process is not None
@@ -174,10 +174,7 @@ class RunningStack:
 
     def wait_for(self, happened: Any, seconds: float = READY_SECONDS) -> None:
         """Wait for something that must come true."""
-        end = time.monotonic() + seconds
-        while not happened():
-            assert time.monotonic() < end, f"it did not happen; the stack said:\n{self.output[-3000:]}"
-            time.sleep(0.1)
+        until(happened, seconds, saw=lambda: self.output[-3000:], pause=0.1)
 
 
 @contextlib.contextmanager

@@ -52,7 +52,7 @@ def pages() -> Iterator[int]:
         thread.start()
         yield server.server_address[1]
         server.shutdown()
-        thread.join()
+        thread.join(60)
 
 
 @pytest.fixture

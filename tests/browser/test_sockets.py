@@ -18,6 +18,7 @@ from tests.browser.conftest import FOREIGN
 from tests.integration.http import CHAT, Api
 from tests.servers.ollama import OllamaServer
 from tests.stack import Stack, StartedProcess
+from tests.waiting import until
 
 #: spec/backend-api.md, "Connecting to notifications WebSocket".
 SPEC_EXAMPLE = """
@@ -100,15 +101,13 @@ def test_the_example_of_the_spec_gets_the_users_notifications(page: Page, user: 
     heard: list[dict[str, Any]] = []
     page.on("console", lambda said: heard.append(said.args[1].json_value()) if said.text.startswith("event") else None)
     page.evaluate(f"() => {{ {SPEC_EXAMPLE}; window.ws = ws; }}")
-    while len(heard) < 2:
-        page.wait_for_timeout(50)
+    until(lambda: len(heard) >= 2, saw=lambda: heard, sleep=lambda seconds: page.wait_for_timeout(seconds * 1000))
     db.execute(
         "insert into notifications (user_id, notification_type, severity, title, message, action_url)"
         " values (%s, 'news', 'success', 'Hello', 'You there', '/news')",
         [user.user_id],
     )
-    while len(heard) < 3:
-        page.wait_for_timeout(50)
+    until(lambda: len(heard) >= 3, saw=lambda: heard, sleep=lambda seconds: page.wait_for_timeout(seconds * 1000))
 
     subscribed, snapshot, event = heard
     assert subscribed["type"] == "subscribed"

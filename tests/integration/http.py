@@ -76,7 +76,7 @@ def is_error(response: httpx.Response, status: int, code: str) -> dict[str, Any]
 def raw(url: str, data: bytes) -> tuple[int, dict[str, str], bytes]:
     """Send bytes as they are; answers status, headers and body of what comes back."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as connection:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=70) as connection:
         connection.sendall(data)
         received = b""
         while part := connection.recv(65536):

@@ -1,13 +1,12 @@
 """The commands against the real web tier, worker and stores; only Ollama is a stand-in."""
 
+import contextlib
 import json
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,11 @@ import pytest
 from pixelbloom.client import ApiClient
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
+from tests.waiting import SECONDS, until, within
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60
+#: The commands of the test that runs.
+started: list[subprocess.Popen[str]] = []
 TALK = ("--input", '{"message": "What does a small website cost?"}')
 
 
@@ -50,8 +51,19 @@ def live(stack: Any, model: OllamaServer) -> Iterator[dict[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(model: OllamaServer) -> None:
+def _fresh(model: OllamaServer) -> Iterator[None]:
     model.reset()
+    yield
+    end_started()
+
+
+def end_started() -> None:
+    """Kill the commands that a failed test left running."""
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+            process.communicate(timeout=SECONDS)
+    started.clear()
 
 
 def interruptible() -> None:
@@ -62,7 +74,39 @@ def interruptible() -> None:
 def start(live: dict[str, str], *arguments: str, **options: Any) -> subprocess.Popen[str]:
     options = {"preexec_fn": interruptible, **options}
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    return subprocess.Popen([sys.executable, "-m", "pixelbloom", *arguments], env=live, cwd=ROOT, text=True, **streams)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pixelbloom", *arguments], env=live, cwd=ROOT, text=True, **streams
+    )
+    started.append(process)
+    return process
+
+
+def said_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
+    """The lines on stderr up to one with these words."""
+    lines: list[str] = []
+
+    def read() -> None:
+        assert process.stderr is not None
+        while not lines or words not in lines[-1]:
+            lines.append(process.stderr.readline())
+            assert lines[-1], f"it ended before it said {words!r}: {lines}"
+
+    within(read, saw=lambda: lines)
+    return lines
+
+
+def shown(terminal: int) -> bytes:
+    """What is written to a terminal until all its writers have ended."""
+    seen = b""
+
+    def read() -> None:
+        nonlocal seen
+        with contextlib.suppress(OSError):  # EIO: the other side is closed
+            while part := os.read(terminal, 65536):
+                seen += part
+
+    within(read, saw=lambda: seen)
+    return seen
 
 
 def run(live: dict[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -106,19 +150,13 @@ def test_on_a_terminal_there_is_a_progress_bar_and_stdout_is_still_json(
     ours, theirs = pty.openpty()
     process = start({**live, "TERM": "xterm"}, "invoke", "chat_agent", *TALK, "--watch", stderr=theirs)
     os.close(theirs)
-    shown = b""
-    while process.poll() is None or select.select([ours], [], [], 0.2)[0]:
-        if select.select([ours], [], [], 0.2)[0]:
-            try:
-                shown += os.read(ours, 65536)
-            except OSError:  # EIO: the other side is closed
-                break
+    seen = shown(ours)
     os.close(ours)
     out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert "reply" in json.loads(out)
-    assert b"100%" in shown
-    assert b"It starts" in shown
+    assert b"100%" in seen
+    assert b"It starts" in seen
 
 
 def test_a_run_that_fails_ends_the_command_with_1_and_the_reason(live: dict[str, str]) -> None:
@@ -191,10 +229,7 @@ def test_a_token_that_does_not_verify_is_refused_without_being_shown(live: dict[
 def test_ctrl_c_leaves_the_run_alone_and_says_how_to_go_on(live: dict[str, str], model: OllamaServer) -> None:
     model.always(Script(pieces=["one\n"] * 150, delay=0.1))
     process = start(live, "invoke", "chat_agent", *TALK, "--watch")
-    assert process.stderr is not None
-    run_id = process.stderr.readline().split()[1]
-    while "| one" not in process.stderr.readline():
-        pass
+    run_id = said_until(process, "| one")[0].split()[1]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (130, "")
@@ -220,10 +255,7 @@ def test_a_web_tier_that_restarts_is_survived_with_every_word_told_once(
     words = [f"word{number}\n" for number in range(60)]
     model.always(Script(pieces=words, delay=0.1))
     process = start(live, "invoke", "chat_agent", *TALK, "--watch")
-    assert process.stderr is not None
-    said = []
-    while "word3" not in "".join(said):
-        said.append(process.stderr.readline())
+    said = said_until(process, "word3")
     restart(psutil.Process(int(live["WEB_PID"])))
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, err
@@ -251,13 +283,17 @@ def test_doctor_names_the_queues_that_nobody_takes_from(live: dict[str, str]) ->
 def test_doctor_is_content_when_every_part_answers(stack: Any, live: dict[str, str]) -> None:
     others = [stack.start(role) for role in ("events", "maintenance", "webhooks", "beat")]
     try:
-        deadline = time.monotonic() + SECONDS
-        while (result := run(live, "doctor")).returncode and time.monotonic() < deadline:
-            pass
+        said: list[str] = []
+
+        def content() -> bool:
+            result = run(live, "doctor")
+            said[:] = [result.stdout]
+            return result.returncode == 0
+
+        until(content, saw=lambda: said)
     finally:
         for other in others:
             other.stop()
-    assert result.returncode == 0, result.stdout
 
 
 def test_the_client_reads_pages_and_agents(live: dict[str, str]) -> None:

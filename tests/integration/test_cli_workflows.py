@@ -3,10 +3,8 @@
 import json
 import os
 import pty
-import select
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.test_cli_runs import run, start
+from tests.integration.test_cli_runs import end_started, run, said_until, shown, start
 from tests.servers.ollama import OllamaServer
 
 ROOT = Path(__file__).parents[2]
@@ -37,11 +35,17 @@ def live(stack: Any) -> Iterator[dict[str, str]]:
         web.stop()
 
 
+@pytest.fixture(autouse=True)
+def _ended() -> Iterator[None]:
+    yield
+    end_started()
+
+
 def test_the_built_in_workflows_are_listed_and_shown(live: dict[str, str]) -> None:
     listed = json.loads(run(live, "workflows", "list").stdout)
     assert {"campaign_launch", "lead_intake", "support_triage"} <= {item["workflow_id"] for item in listed["items"]}
-    shown = json.loads(run(live, "workflows", "show", "lead_intake@1").stdout)
-    assert [step["key"] for step in shown["steps"]] == ["qualify", "recommend", "reply"]
+    one = json.loads(run(live, "workflows", "show", "lead_intake@1").stdout)
+    assert [step["key"] for step in one["steps"]] == ["qualify", "recommend", "reply"]
     missing = run(live, "workflows", "show", "lead_intake@99")
     assert (missing.returncode, missing.stdout) == (2, "")
     assert "has no version 99; it has 1" in missing.stderr
@@ -62,16 +66,7 @@ def test_on_a_terminal_the_steps_are_a_tree(live: dict[str, str]) -> None:
     master, slave = pty.openpty()
     process = start({**live, "TERM": "xterm"}, "workflows", "run", "lead_intake", "--inputs", LEAD, stderr=slave)
     os.close(slave)
-    seen = b""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        if select.select([master], [], [], 0.2)[0]:
-            try:
-                seen += os.read(master, 65536)
-            except OSError:
-                break
-        elif process.poll() is not None:
-            break
+    seen = shown(master)
     os.close(master)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
@@ -84,11 +79,9 @@ def test_on_a_terminal_the_steps_are_a_tree(live: dict[str, str]) -> None:
 
 def test_a_run_that_waits_says_how_to_go_on_and_goes_on(live: dict[str, str]) -> None:
     process = start(live, "workflows", "run", "campaign_launch", "--inputs", CAMPAIGN)
-    assert process.stderr is not None
-    run_id = process.stderr.readline().split()[1]
-    while "pixelbloom workflows approve" not in (line := process.stderr.readline()):
-        assert line, "it ended before it asked"
-    assert f"approve {run_id} approve" in line
+    lines = said_until(process, "pixelbloom workflows approve")
+    run_id = lines[0].split()[1]
+    assert f"approve {run_id} approve" in lines[-1]
     decided = run(live, "workflows", "approve", run_id, "approve", "--comment", "Go")
     assert decided.returncode == 0, decided.stderr
     out, _ = process.communicate(timeout=60)

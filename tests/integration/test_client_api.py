@@ -13,6 +13,7 @@ import pytest
 
 from pixelbloom.client import ApiClient, ApiError
 from pixelbloom.errors import ConfigurationError, FieldError, Unavailable
+from tests.waiting import SECONDS
 
 
 @contextmanager
@@ -44,7 +45,7 @@ def answering(
             yield f"http://127.0.0.1:{server.server_port}", got
         finally:
             server.shutdown()
-            thread.join()
+            thread.join(SECONDS)
 
 
 def failure(status: int, body: bytes, headers: dict[str, str] | None = None) -> ApiError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import redis
 
 from pixelbloom.client import Lost, Problem, SocketClient, TopicEvent
 from pixelbloom.client.backoff import Backoff
@@ -16,6 +17,7 @@ from pixelbloom.events.publisher import Publisher
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web, token
+from tests.waiting import SECONDS, Background, until
 
 TEXTS = 400
 
@@ -57,18 +59,18 @@ def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
                 time.sleep(0.005)
                 if n == 20:
                     begun.set()
-            over.wait(60)
+            assert over.wait(SECONDS)
             end = run.state("completed", 1)
             _until_taken(partial(publisher.run_update, end))
 
         def harm() -> None:
-            begun.wait(60)
+            assert begun.wait(SECONDS)
             for _ in range(2):
                 mishap(web, server)
                 time.sleep(0.3)
             over.set()
 
-        others = [threading.Thread(target=tell), threading.Thread(target=harm)]
+        others = [Background(tell), Background(harm)]
         seqs: list[int] = []
         text, snapshots, lost = "", 0, 0
         with SocketClient(web.base, "workflows", token(run.user_id), backoff=Backoff(0.05, 0.2)) as client:
@@ -87,7 +89,7 @@ def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
                 if event.data["status"] == "completed":
                     break
         for other in others:
-            other.join()
+            other.result()
         assert web.errors() == ""
 
     assert seqs == list(range(1, TEXTS + 3))
@@ -97,9 +99,11 @@ def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
 
 
 def _until_taken(tell: Callable[[], object]) -> None:
-    while True:
+    def taken() -> bool:
         try:
             tell()
-            return
-        except Exception:
-            time.sleep(0.05)
+        except redis.RedisError:
+            return False
+        return True
+
+    until(taken)

@@ -1,11 +1,12 @@
 """Submitting a run again while a worker is finishing it: neither may wait for what the other holds."""
 
 import json
-import threading
 from typing import Any
 from uuid import uuid4
 
 import psycopg
+
+from tests.waiting import Background
 
 
 def submission(caller: str, lane: str) -> str:
@@ -37,7 +38,7 @@ def test_a_repeated_key_holds_no_lane_while_it_waits_for_the_run(stack: Any) -> 
         watch.execute(create, [submission(caller, caller)])
         # As finish_steps does: first the run's row, then the lane.
         worker.execute("update public.runs set progress = 0.5 where caller = %s", [caller])
-        other = threading.Thread(target=repeat)
+        other = Background(repeat)
         other.start()
         try:
             blocked = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
@@ -46,7 +47,7 @@ def test_a_repeated_key_holds_no_lane_while_it_waits_for_the_run(stack: Any) -> 
             assert worker.execute(lane, [caller]).fetchone() == (True,)
         finally:
             worker.commit()
-            other.join()
+            other.result()
 
     [(answer,)] = answers
     assert [run["created"] for run in answer["runs"]] == [False]

@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.http import Api, is_error, raw
+from tests.waiting import SECONDS, background, until
 
 
 @pytest.fixture(scope="module")
@@ -215,11 +215,13 @@ def test_without_redis_a_submit_is_kept_all_the_same(stack: Any, db: Any) -> Non
 def test_an_open_connection_does_not_hold_up_the_stop(stack: Any) -> None:
     handle = stack.start("web")
     parts = urlsplit(handle.url)
-    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as idle:
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=SECONDS) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b""
         while b'"ok"}' not in answer:
-            answer += idle.recv(65536)
+            part = idle.recv(65536)
+            assert part, answer
+            answer += part
         handle.stop()
         while rest := idle.recv(65536):
             assert rest == b"\n"
@@ -228,19 +230,13 @@ def test_an_open_connection_does_not_hold_up_the_stop(stack: Any) -> None:
 
 
 def test_a_request_in_hand_is_answered_before_the_stop(stack: Any) -> None:
-    import threading
-
     handle = stack.start("web")
     user = Api(handle.url, None, stack.settings).as_user()
-    answers: list[int] = []
-    waiting = threading.Thread(target=lambda: answers.append(user.invoke(Prefer="wait=3").status_code))
-    waiting.start()
-    while not user.get("/api/agents/runs").json()["items"]:
-        time.sleep(0.05)
-    handle.stop()
-    waiting.join(30)
+    with background(lambda: user.invoke(Prefer="wait=3").status_code) as [waiting]:
+        until(lambda: user.get("/api/agents/runs").json()["items"])
+        handle.stop()
 
-    assert answers == [200]
+    assert waiting.result() == 200
 
 
 def test_the_log_has_the_request_id_and_never_the_query(stack: Any) -> None:

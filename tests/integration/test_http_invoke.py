@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.integration.http import CHAT, Api, is_error, raw
+from tests.waiting import SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_many_wait_at_once_without_holding_up_others(user: Api) -> None:
         waiting = [pool.submit(user.invoke, Prefer="wait=3") for _ in range(40)]
         assert user.get("/healthz").status_code == 200
         assert user.invoke().json()["status"] == "queued"
-        assert {future.result().status_code for future in waiting} == {200}
+        assert {future.result(SECONDS).status_code for future in waiting} == {200}
 
 
 def test_the_same_key_and_body_give_the_same_run(user: Api, db: psycopg.Connection) -> None:

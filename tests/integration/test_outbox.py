@@ -9,13 +9,13 @@ from uuid import UUID
 import httpx
 import psycopg
 import pytest
-from websockets.sync.client import connect
 
 from pixelbloom.auth.mint import mint_user
 from tests.integration.http import Api
 from tests.servers.redis import OwnRedis
-from tests.servers.web import Client
+from tests.servers.web import Client, dial
 from tests.stack import Stack
+from tests.waiting import SECONDS, Background, repeat_until
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def web(stack: Stack, own: OwnRedis) -> Iterator[Api]:
 
 def socket_of(api: Api, channel: str) -> Client:
     url = api.url.replace("http", "ws") + f"/api/ws/{channel}?token={api.token}"
-    return Client(connect(url, open_timeout=20, max_size=None))
+    return Client(dial(url))
 
 
 class Browser:
@@ -52,7 +52,7 @@ class Browser:
 
     def request(self, method: str, path: str, body: Any = None) -> list[dict[str, Any]]:
         answer = httpx.request(
-            method, f"{self._rest}/{path}", headers=self._headers, json=body, timeout=30, trust_env=False
+            method, f"{self._rest}/{path}", headers=self._headers, json=body, timeout=SECONDS, trust_env=False
         )
         assert answer.is_success, answer.text
         rows: list[dict[str, Any]] = answer.json() if answer.content else []
@@ -196,8 +196,8 @@ def test_what_happens_while_redis_is_away_is_told_later_in_order_and_once(
         own.start()
         say(20)
         heard: list[str] = []
-        while len(heard) < len(ids):
-            frame = client.next(timeout=60)
+        for _ in repeat_until(lambda: len(heard) >= len(ids), saw=lambda: (len(ids), heard[-3:])):
+            frame = client.next()
             heard.append(frame["data"]["message_id"])
         stack.wait_for(lambda: one(db, "select count(*) from event_outbox where user_id = %s", user.user_id) == 0)
         heard += [frame["data"]["message_id"] for frame in client.quiet()]
@@ -222,7 +222,7 @@ def test_each_notification_is_in_the_snapshot_or_comes_after_it_never_both(web: 
                 ids.add(str(row))
                 time.sleep(0.03)
 
-    writer = threading.Thread(target=write)
+    writer = Background(write)
     writer.start()
     clients = []
     try:
@@ -230,10 +230,11 @@ def test_each_notification_is_in_the_snapshot_or_comes_after_it_never_both(web: 
             client = socket_of(user, "notifications")
             client.send(type="subscribe", topic=f"user:{user.user_id}")
             clients.append(client)
-            time.sleep(0.25)
+            at_least = len(ids) + 5
+            stack.wait_for(lambda at_least=at_least: len(ids) >= at_least)
     finally:
         done.set()
-        writer.join()
+        writer.result()
     with psycopg.connect(stack.database_url, autocommit=True) as db:
         stack.wait_for(lambda: one(db, "select count(*) from event_outbox where user_id = %s", user.user_id) == 0)
     for client in clients:
@@ -259,7 +260,7 @@ def test_trends_follow_the_rows(web: Api, db: psycopg.Connection) -> None:
         db.execute("insert into leads (user_id, name) values (%s, 'Ada')", [user.user_id])
         db.execute("insert into leads (name) values ('of nobody')")
         seen: dict[str, Any] = {}
-        while len(seen) < 2:
+        for _ in repeat_until(lambda: len(seen) >= 2, saw=lambda: seen):
             frame = client.until(type="event")[-1]
             seen[frame["topic"]] = frame["data"]
 

@@ -4,10 +4,9 @@ import json
 from uuid import uuid4
 
 import httpx
-from websockets.sync.client import connect
 
 from pixelbloom.auth.mint import mint_user
-from tests.servers.web import Client
+from tests.servers.web import SECONDS, Client, dial
 from tests.stack import Stack
 
 
@@ -15,11 +14,12 @@ def test_a_run_submitted_over_http_is_watched_to_its_end(running: Stack) -> None
     web, user = running.start("web"), uuid4()
     token = mint_user(running.settings, user)
     socket = web.url.replace("http", "ws") + f"/api/ws/workflows?token={token}"
-    with Client(connect(socket, open_timeout=20)) as flat, Client(connect(socket, open_timeout=20)) as watching:
+    with Client(dial(socket)) as flat, Client(dial(socket)) as watching:
         answer = httpx.post(
             f"{web.url}/api/agents/invoke",
             headers={"Authorization": f"Bearer {token}"},
             json={"agent_type": "lead_agent", "input": {"name": "Ada", "budget": 5000, "message": "A shop, soon."}},
+            timeout=SECONDS,
         )
         run_id = answer.json()["request_id"]
         topic = f"workflow_run:{run_id}"

@@ -1,7 +1,6 @@
 """Leads, conversations, subscriptions and notifications over the sockets, through the publisher that tells them."""
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -13,6 +12,7 @@ from pixelbloom.events.domain import DomainEvent
 from pixelbloom.events.publisher import Publisher
 from tests.servers.redis import OwnRedis
 from tests.servers.web import Client, Web, token
+from tests.waiting import until
 
 AT = "2026-01-31T12:00:00.000001Z"
 ID = "812ee4be-d17d-4004-9d1e-cdceb3401e9d"
@@ -215,10 +215,7 @@ def test_figures_are_told_when_what_they_count_changes_computed_once_for_all_who
 
 
 def until_computed(web: Web, line: str, times: int) -> None:
-    deadline = time.monotonic() + 20
-    while computed(web).count(line) < times:
-        assert time.monotonic() < deadline, computed(web)
-        time.sleep(0.05)
+    until(lambda: computed(web).count(line) >= times, saw=lambda: computed(web))
 
 
 def test_a_user_follows_so_many_different_figures_on_all_sockets_together(web, publisher):

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from websockets.sync.client import connect
 
 from tests.servers.raw import Raw, frame
 from tests.servers.redis import OwnRedis
-from tests.servers.web import Web, token
+from tests.servers.web import Web, dial, token
+from tests.waiting import SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_a_client_that_goes_in_the_middle_of_a_frame_leaves_nothing(web):
 def test_another_library_speaks_with_us(web):
     import websocket
 
-    client = websocket.create_connection(web.url(token=token(uuid4())), timeout=20)
+    client = websocket.create_connection(web.url(token=token(uuid4())), timeout=SECONDS)
     client.send('{"type":"ping"}')
     assert json.loads(client.recv()) == {"type": "pong"}
     client.ping("x")
@@ -189,6 +189,6 @@ def test_another_library_speaks_with_us(web):
 
 def test_the_specs_javascript_order_of_things_works(web):
     """Connect with the token in the query, subscribe on open, before anything was read."""
-    with connect(web.url(token=token(uuid4()))) as client:
+    with dial(web.url(token=token(uuid4()))) as client:
         client.send('{ "type": "subscribe", "topic": "workflow_run:abc123" }')
-        assert json.loads(client.recv(20))["code"] == "INVALID_TOPIC"
+        assert json.loads(client.recv(SECONDS))["code"] == "INVALID_TOPIC"

@@ -24,6 +24,7 @@ from tests.servers.raw import Raw, frame
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web, token
+from tests.waiting import SECONDS, repeat_until, until
 
 SEED = int(os.environ.get("FUZZ_SEED", "4"))
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
@@ -413,7 +414,7 @@ def handshake(web: Web, run: SomeRun, seed: int) -> None:
     data = head.encode() + behind
     if rng.random() < 0.1:
         data = data[: rng.randrange(len(head))]
-    with socket.create_connection(("127.0.0.1", web.port), timeout=20) as peer:
+    with socket.create_connection(("127.0.0.1", web.port), timeout=SECONDS) as peer:
         with contextlib.suppress(OSError):
             peer.sendall(data)
             if rng.random() < 0.5:
@@ -434,7 +435,7 @@ def attack(web: Web, run: SomeRun, cases: range) -> None:
             pool.submit(handshake if case % 4 == 3 else converse, web, run, SEED * 1_000_003 + case) for case in cases
         ]
         for one in work:
-            one.result()
+            one.result(SECONDS)
 
 
 def test_whatever_comes_over_the_wire_ends_by_the_rules_and_leaves_the_process_at_rest(web, server):
@@ -448,20 +449,23 @@ def test_whatever_comes_over_the_wire_ends_by_the_rules_and_leaves_the_process_a
         subscribed(witness, watched)
         under_way = pool.submit(attack, web, attacked, range(60, 60 + CASES))
         told = 1
-        while not under_way.done():
+        for _ in repeat_until(under_way.done, 2 * SECONDS, saw=web.state):
             publisher.run_delta(watched.text("x"))
             told += 1
             assert witness.next()["seq"] == told  # served meanwhile
             time.sleep(0.005)
-        under_way.result()
+        under_way.result(SECONDS)
         assert witness.quiet() == []
 
-    after = web.settled(sockets=0, members=0, topics=0)
-    deadline = time.monotonic() + 20
-    while after["greenlets"] > rest["greenlets"] or after["files"] > rest["files"] or server.client.pubsub_channels():
-        assert time.monotonic() < deadline, (rest, after, server.client.pubsub_channels())
-        time.sleep(0.1)
-        after = web.state()
+    web.settled(sockets=0, members=0, topics=0)
+
+    def at_rest() -> bool:
+        now = web.state()
+        return now["greenlets"] <= rest["greenlets"] and now["files"] <= rest["files"]
+
+    until(at_rest, saw=lambda: (rest, web.state()))
+    until(lambda: not server.client.pubsub_channels(), saw=server.client.pubsub_channels)
+    after = web.state()
     assert after["memory"] < rest["memory"] + 20_000_000
     assert after["queued"] == 0
     assert server.client.pubsub_numpat() == 0

@@ -4,21 +4,20 @@ import os
 import re
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from uuid import uuid4
 
 import httpx
 import pytest
 from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
 
 from pixelbloom.events.publisher import Publisher
 from tests.integration.test_realtime_topics import subscribed
 from tests.servers.raw import Raw, frame
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
-from tests.servers.web import Client, Web, token
+from tests.servers.web import Client, Web, dial, token
+from tests.waiting import SECONDS
 
 PING = b'{"type":"ping"}'
 MESSAGE_BYTES = 1_000
@@ -80,9 +79,9 @@ def test_sockets_that_are_opened_all_at_once_are_counted_too(server, tmp_path):
                 f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
             )
-        time.sleep(0.3)
+        web.settled(closes={"1013": 9})  # while the first three are not open yet
         server.thaw()
-        assert web.settled(closes={"1013": 9})["sockets"] == 3
+        assert web.settled(sockets=3)["closes"] == {"1013": 9}
         for peer in peers:
             peer.close()
         web.settled(sockets=0)
@@ -100,7 +99,7 @@ def test_a_full_process_says_so(server, tmp_path):
         with web.connect(uuid4()), web.connect(uuid4()), web.connect(uuid4()) as third:
             code, _, frames = third.closed()
         assert (code, [frame["code"] for frame in frames]) == (1013, ["UNAVAILABLE"])
-        assert httpx.get(f"{web.base}/slow?seconds=0").json() == {"done": True}
+        assert httpx.get(f"{web.base}/slow?seconds=0", timeout=SECONDS).json() == {"done": True}
 
 
 def test_open_sockets_take_nothing_from_the_requests(server, tmp_path):
@@ -108,7 +107,7 @@ def test_open_sockets_take_nothing_from_the_requests(server, tmp_path):
     arguments = "--worker-connections 10"
     with Web(server.url, tmp_path / "web", GUNICORN_CMD_ARGS=arguments) as web:
         clients = [web.connect(uuid4()) for _ in range(25)]
-        assert httpx.get(f"{web.base}/slow?seconds=0").json() == {"done": True}
+        assert httpx.get(f"{web.base}/slow?seconds=0", timeout=SECONDS).json() == {"done": True}
         for client in clients:
             assert client.quiet() == []
             client.connection.close()
@@ -217,7 +216,8 @@ def test_a_peer_that_sends_without_end_keeps_nobody_waiting(server, tmp_path):
         for raw in raws:
             raw.socket.shutdown(socket.SHUT_RDWR)
         for thread in threads:
-            thread.join(30)
+            thread.join(SECONDS)
+            assert not thread.is_alive()
         for raw in raws:
             raw.socket.close()
         web.settled(sockets=1)
@@ -237,7 +237,7 @@ def test_no_line_of_the_log_holds_a_token_wherever_it_came(server, tmp_path):
                 (web.url("nonsense", token=bearer), {}),
             ):
                 try:
-                    with Client(connect(url, open_timeout=20, **options)) as client:
+                    with Client(dial(url, **options)) as client:
                         client.send(type="auth", token=fresh)
                         client.connection.send('{"type":"auth","token":"' + fresh)
                         client.send(type="subscribe", topic=fresh)
@@ -254,7 +254,7 @@ def test_no_line_of_the_log_holds_a_token_wherever_it_came(server, tmp_path):
                 f"GET /api/ws/workflows?token={bearer} HTTP/1.1\r\nBearer {bearer}\r\n",
                 f"GET /api/ws/workflows?token={bearer}",
             ):
-                with socket.create_connection(("127.0.0.1", web.port), timeout=20) as peer:
+                with socket.create_connection(("127.0.0.1", web.port), timeout=SECONDS) as peer:
                     peer.sendall(head.encode() + b"\r\n")
                     peer.shutdown(socket.SHUT_WR)
                     while peer.recv(4096):

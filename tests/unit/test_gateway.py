@@ -51,7 +51,7 @@ def server() -> Iterator[Server]:
         thread.start()
         yield running
         running.shutdown()
-        thread.join()
+        thread.join(60)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def test_more_open_files_are_allowed_where_the_hard_limit_lets_them(soft: int, h
         capture_output=True,
         text=True,
         check=True,
+        timeout=60,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
     )
 

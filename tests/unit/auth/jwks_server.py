@@ -24,7 +24,7 @@ class JwksServer:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.fetches += 1
-                outer.open.wait(10)
+                outer.open.wait(60)
                 found = self.path == "/auth/v1/.well-known/jwks.json"
                 body = json.dumps({"keys": outer.keys}).encode() if outer.body is None else outer.body
                 self.send_response(outer.status if found else 404)
@@ -47,7 +47,7 @@ class JwksServer:
         self.open.set()
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        self._thread.join(60)
 
     def add_ec(self, kid: str, curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
         """Publish a new key, on P-256 where no other curve is asked for; answers the private one."""

@@ -46,7 +46,7 @@ def settle(jwks: Jwks) -> None:
     """Wait for the fetch under way, if any."""
     fetching = jwks._fetching
     if fetching is not None:
-        assert fetching.wait(10)
+        assert fetching.wait(60)
 
 
 def test_both_kinds_of_keys_verify(verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer) -> None:

@@ -341,9 +341,9 @@ def test_stop_wakes_a_read_that_is_blocked(world, stream, provider, script, erro
 
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(world.manager(model_timeout=3600).generate, REQUEST, control, stream)
-        assert asked.wait(10)
+        assert asked.wait(60)
         control.stop(error)
-        ended = running.exception(timeout=10)
+        ended = running.exception(timeout=60)
 
     assert ended is error
     assert world.outcomes[-1] == (provider, "cancelled" if isinstance(error, StepCancelled) else "timeout")
@@ -423,11 +423,11 @@ def test_only_one_call_at_a_time_tries_a_provider_that_was_dead(world, stream):
 
     with ThreadPoolExecutor(1) as pool:
         trying = pool.submit(manager.generate, REQUEST, trial, stream)
-        assert tried.wait(10)
+        assert tried.wait(60)
         others = [manager.generate(REQUEST, CallControl(60), NullStream()).provider for _ in range(3)]
         trial.stop(StepCancelled("enough"))
         with pytest.raises(StepCancelled):
-            trying.result()
+            trying.result(60)
 
     assert others == ["huggingface"] * 3
     # A cancelled trial says nothing about the provider: the next call tries again.
@@ -469,7 +469,7 @@ def test_a_refused_key_opens_the_breaker_of_huggingface(world, control, stream):
 
 def test_eight_threads_share_a_manager_and_none_waits_for_another(world):
     """All eight calls must be inside of Ollama at once: the barrier opens only then."""
-    together = threading.Barrier(8, timeout=20)
+    together = threading.Barrier(8, timeout=60)
     world.ollama.always(Script(pieces=["a", "b"]))
     manager = world.manager()
 

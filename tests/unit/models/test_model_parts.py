@@ -78,6 +78,7 @@ def test_a_deadline_that_passed_is_a_timeout():
 
 def test_a_line_wakes_a_blocked_read_when_its_time_is_up():
     ours, theirs = socket.socketpair()
+    ours.settimeout(60)
     with ours, theirs, Line(CallControl(60), 0.05) as line:
         line.attach(ours)
         assert ours.recv(1) == b""
@@ -87,6 +88,7 @@ def test_a_line_wakes_a_blocked_read_when_its_time_is_up():
 
 def test_a_socket_attached_after_the_cut_is_cut_too():
     ours, theirs = socket.socketpair()
+    ours.settimeout(60)
     with ours, theirs, Line(CallControl(60), 60) as line:
         line.cut()
         line.attach(ours)
