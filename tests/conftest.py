@@ -9,7 +9,7 @@ import pytest
 import redis as redis_client
 
 from tests.cleanup import pytest_exception_interact
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 
 __all__ = ["pytest_exception_interact"]
 
@@ -47,8 +47,7 @@ def running(stack: Stack) -> Iterator[Stack]:
     """The stack, whose processes started by this test end with it."""
     before = set(stack.running)
     yield stack
-    for process in [process for process in stack.running if process not in before]:
-        process.stop()
+    stop_all([process for process in stack.running if process not in before])
 
 
 def _end_what_was_started() -> Iterator[None]:

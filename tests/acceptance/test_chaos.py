@@ -7,10 +7,12 @@ import pytest
 
 from tests.acceptance.chaos import one_seed
 
+#: Whole stacks are started and killed.
+pytestmark = pytest.mark.timeout(900)
+
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 
 
-@pytest.mark.timeout(900)
 def test_whatever_is_killed_every_accepted_run_ends_once(tmp_path: Path) -> None:
     report = one_seed(tmp_path / "home", seed=SEED, runs=30, kills=8)
     assert not report.faults, report.line()

@@ -14,6 +14,9 @@ from tests.acceptance.up import RunningStack, start_stack
 from tests.servers.ollama import OllamaServer
 from tests.waiting import until
 
+#: Whole stacks are started and killed.
+pytestmark = pytest.mark.timeout(900)
+
 RUNS = 500
 DEADLINE_SECONDS = 240
 
@@ -58,7 +61,6 @@ def lose_redis(up: RunningStack) -> None:
         supervisor.resume()
 
 
-@pytest.mark.timeout(900)
 def test_500_runs_survive_the_workers_death_twice_and_the_loss_of_redis(up: RunningStack) -> None:
     def submit(n: int) -> str:
         answer = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": f"Hello {n}"}})

@@ -17,6 +17,9 @@ from tests.acceptance.up import RunningStack, start_stack
 from tests.servers.web import dial
 from tests.waiting import Deadline
 
+#: Whole stacks are started and killed.
+pytestmark = pytest.mark.timeout(900)
+
 
 @pytest.fixture
 def api(stack: RunningStack) -> Iterator[httpx.Client]:

@@ -13,8 +13,11 @@ import pytest
 import requests
 import websocket
 
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 from tests.waiting import SECONDS, Background, until
+
+#: Whole stacks are started and killed.
+pytestmark = pytest.mark.timeout(900)
 
 CHANNELS = ("analytics", "notifications", "workflows")
 STATUSES = {"queued", "running", "completed", "failed"}
@@ -105,8 +108,7 @@ class Conversation:
 def base(stack: Stack) -> Iterator[str]:
     started = [stack.start(role) for role in ("agents", "events", "beat", "web")]
     yield started[-1].url
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

@@ -21,6 +21,9 @@ from pixelbloom.local.roles import ROOT, WORKERS
 from tests.acceptance.up import RunningStack, end, start_stack
 from tests.stack import Stack
 
+#: Whole stacks are started and killed.
+pytestmark = pytest.mark.timeout(900)
+
 ROLES = ("gunicorn", "workers.agents", "workers.events", "workers.maintenance worker", "beat", "flower")
 
 

@@ -7,6 +7,9 @@ import pytest
 from pixelbloom.local import secrets
 from tests.acceptance.up import RunningStack, end
 
+#: Whole stacks are started and killed.
+pytestmark = pytest.mark.timeout(900)
+
 NOBODY = "http://127.0.0.1:9"
 
 

@@ -18,6 +18,9 @@ from tests.servers.script import PROSE
 from tests.servers.web import dial
 from tests.waiting import SECONDS, Background, Deadline
 
+#: Whole stacks are started and killed.
+pytestmark = pytest.mark.timeout(900)
+
 TERMINAL = ("completed", "failed", "cancelled")
 
 

@@ -17,7 +17,7 @@ from pixelbloom.local.roles import ROOT
 from tests.browser.conftest import FOREIGN
 from tests.integration.http import CHAT, Api
 from tests.servers.ollama import OllamaServer
-from tests.stack import Stack, StartedProcess
+from tests.stack import Stack, StartedProcess, stop_all
 from tests.waiting import until
 
 #: spec/backend-api.md, "Connecting to notifications WebSocket".
@@ -57,8 +57,7 @@ def server(stack: Stack, ollama: OllamaServer) -> Iterator[StartedProcess]:
     env = {"OLLAMA_HOST": ollama.url}
     started = [stack.start(role, env=env) for role in ("agents", "events", "beat", "web")]
     yield started[-1]
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from tests.integration.http import Api, is_error
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 
 PATH = "/api/conversations"
 
@@ -25,8 +25,7 @@ def model() -> Iterator[OllamaServer]:
 def web(stack: Stack, model: OllamaServer) -> Iterator[Api]:
     started = [stack.start("agents", env={"OLLAMA_HOST": model.url}), stack.start("web")]
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

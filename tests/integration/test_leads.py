@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.integration.http import Api, is_error
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 
 PATH = "/api/leads"
 ADA = {"name": "Ada Mills", "company": "Northwind", "budget": 18000.5, "message": "A website", "source": "website"}
@@ -18,8 +18,7 @@ ADA = {"name": "Ada Mills", "company": "Northwind", "budget": 18000.5, "message"
 def web(stack: Stack) -> Iterator[Api]:
     started = [stack.start(role) for role in ("agents", "web")]
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

@@ -280,5 +280,6 @@ def test_gunicorn_keeps_its_folder_over_a_reload_and_takes_it_away_at_the_end(
         until(lambda: web.state()["process"] != former)
         once(web, lambda found: found.of("web_processes") == 1)
         assert list(folder.glob("pixelbloom-metrics-*")) == [found]
+        web.stop()
         assert web.errors() == ""
     assert list(folder.glob("pixelbloom-metrics-*")) == []

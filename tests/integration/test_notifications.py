@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.integration.http import CHAT, Api, is_error
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 
 PATH = "/api/notifications"
 
@@ -17,8 +17,7 @@ PATH = "/api/notifications"
 def web(stack: Stack) -> Iterator[Api]:
     started = [stack.start(role) for role in ("agents", "maintenance", "beat", "web")]
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

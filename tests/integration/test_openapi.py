@@ -171,6 +171,7 @@ CONFIGURATION += (
 )
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("who", ["user", "service"])
 def test_schemathesis_finds_nothing(web: Api, agents: Any, stack: Stack, tmp_path: Path, who: str) -> None:
     caller = web.as_user() if who == "user" else web.as_service()
@@ -185,7 +186,7 @@ def test_schemathesis_finds_nothing(web: Api, agents: Any, stack: Stack, tmp_pat
         "--no-color",
     ]
 
-    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
 
     said = "".join(f"\n--- {name}\n{stack.output.tail(name)}" for name in ("postgres", "postgrest", "web-1"))
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:] + said

@@ -14,7 +14,7 @@ from pixelbloom.auth.mint import mint_user
 from tests.integration.http import Api
 from tests.servers.redis import OwnRedis
 from tests.servers.web import Client, dial
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 from tests.waiting import SECONDS, Background, repeat_until
 
 
@@ -30,8 +30,7 @@ def web(stack: Stack, own: OwnRedis) -> Iterator[Api]:
     with stack.values_with(REDIS_URL=own.url):
         started = [stack.start(role) for role in ("events", "beat", "web")]
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 def socket_of(api: Api, channel: str) -> Client:

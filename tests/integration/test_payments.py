@@ -23,7 +23,7 @@ from pixelbloom.payments import gateway as gateway_module
 from pixelbloom.payments.gateway import StripeGateway
 from tests.integration.http import Api, is_error, raw
 from tests.servers.stripe import History
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -58,8 +58,7 @@ def web(stack: Stack, shop: StripeServer, growth: UUID) -> Iterator[Api]:
     shop.deliveries.url = started[-1].url + WEBHOOK
     yield Api(started[-1].url, None, stack.settings)
     shop.deliveries.url = None
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

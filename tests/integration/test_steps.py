@@ -16,7 +16,7 @@ from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.runs import RunStore
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
-from tests.stack import Stack, StartedProcess
+from tests.stack import Stack, StartedProcess, stop_all
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,7 @@ def worker_env(ollama: OllamaServer) -> dict[str, str]:
 def tiers(stack: Stack, worker_env: dict[str, str]) -> Iterator[dict[str, StartedProcess]]:
     started = {role: stack.start(role, env=worker_env) for role in ("agents", "events", "maintenance", "beat")}
     yield started
-    for process in started.values():
-        process.stop()
+    stop_all(started.values())
 
 
 @pytest.fixture

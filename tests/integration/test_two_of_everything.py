@@ -11,7 +11,7 @@ import pytest
 
 from tests.integration.http import Api
 from tests.integration.test_webhooks import SECRET, Receiver
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 from tests.waiting import until
 
 RUNS = 30
@@ -29,8 +29,7 @@ def web(stack: Stack) -> Iterator[Api]:
         started.append(stack.start("beat", env={**env, "PIXELBLOOM_HOME": str(home)}))
     started.append(stack.start("web", env=env))
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

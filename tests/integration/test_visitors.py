@@ -13,7 +13,7 @@ from pixelbloom.auth.mint import mint_user
 from pixelbloom.auth.visitors import AUDIENCE, ROLE
 from tests.integration.http import Api, is_error
 from tests.integration.test_openapi import operations
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 
 SESSIONS = "/api/visitors/sessions"
 LIMITS = {"VISITOR_SESSION_LIMIT": "3/hour", "VISITOR_LEAD_LIMIT": "2/hour", "VISITOR_MESSAGE_LIMIT": "9/minute;4/day"}
@@ -31,8 +31,7 @@ OPEN = {
 def web(stack: Stack) -> Iterator[Api]:
     started = [stack.start("agents"), stack.start("web", env={"TRUSTED_PROXIES": "1", "VISITOR_SESSION_LIMIT": "off"})]
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 def visitor(web: Api, **headers: str) -> Api:

@@ -25,7 +25,7 @@ from pixelbloom.webhooks.address import AddressRefused, check_url, public, resol
 from pixelbloom.webhooks.secrets import own_secret
 from pixelbloom.webhooks.sender import Sender, payload
 from tests.integration.http import Api, is_error
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 from tests.waiting import until
 
 UNREACHABLE = "The host cannot be called: it is not known, or its address is not public."
@@ -87,8 +87,7 @@ def web(stack: Stack) -> Iterator[Api]:
     env = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_ALLOW_PRIVATE": "true"}
     started = [stack.start(role, env=env) for role in ("agents", "webhooks", "maintenance", "beat", "web")]
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.http import Api, is_error
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
-from tests.stack import Stack
+from tests.stack import Stack, stop_all
 from tests.waiting import until
 
 RUNS = "/api/agents/workflows/runs"
@@ -33,8 +33,7 @@ def web(stack: Stack, ollama: OllamaServer) -> Iterator[Api]:
     env = {"OLLAMA_HOST": ollama.url, "LEASE_SECONDS": "3"}
     started = [stack.start(role, env=env) for role in ("agents", "events", "maintenance", "beat", "web")]
     yield Api(started[-1].url, None, stack.settings)
-    for process in started:
-        process.stop()
+    stop_all(started)
 
 
 @pytest.fixture

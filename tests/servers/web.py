@@ -111,6 +111,7 @@ class Web:
             "PYTHONPATH": str(Path.cwd()),
             "LOG_LEVEL": "debug",
             "LOG_FORMAT": "pretty",
+            "TMPDIR": str(folder),
             **env,
         }
         self.process: subprocess.Popen[bytes] | None = None
@@ -203,4 +204,6 @@ class Web:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        """At once: only the tests of stopping wait for an orderly one."""
+        if self.process is not None:
+            self.kill()
