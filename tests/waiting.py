@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 #: Much longer than anything takes on a busy machine: only a wait that would never end reaches it.
-SECONDS = 60.0
+SECONDS = 120.0
 PAUSE_SECONDS = 0.05
 
 T = TypeVar("T")

@@ -97,7 +97,7 @@ def create_app() -> Flask:
 
     @app.get("/metrics")
     def scrape() -> Response:
-        return counted.answer(request.headers.get("Accept", ""))
+        return counted.answer(request.headers.get("Accept", ""), checks={})
 
     @app.get("/listen/<topic>")
     def listen(topic: str) -> dict[str, Any]:
