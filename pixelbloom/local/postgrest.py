@@ -28,9 +28,9 @@ def free_port() -> int:
     raise OSError("no free port")
 
 
-def kept_port(home: Home) -> int:
+def kept_port(home: Home, name: str = "postgrest") -> int:
     """The port of the last start where it is still free: tokens and front ends name the address."""
-    file = home.root / "postgrest.port"
+    file = home.root / f"{name}.port"
     try:
         port = int(file.read_text())
         with socket.socket() as probe:

@@ -13,17 +13,20 @@ from pixelbloom.local.output import Output
 from pixelbloom.local.postgres import Postgres
 from pixelbloom.local.postgrest import PostgREST, kept_port
 from pixelbloom.local.redis_server import RedisServer
+from pixelbloom.local.supabase.launch import NAME as GATEWAY
+from pixelbloom.local.supabase.launch import LocalSupabase
 from pixelbloom.local.wait import Pause, until
 
 #: Crash recovery of a large cluster may take its time.
 POSTGRES_SECONDS = 60.0
 POSTGREST_SECONDS = 30.0
 REDIS_SECONDS = 30.0
+GATEWAY_SECONDS = 60.0
 STOP_SECONDS = 4.0
 
 
 class Servers:
-    """Starts Postgres, PostgREST and Redis, each where wanted.
+    """Starts Postgres, PostgREST with the Supabase gateway before it, and Redis, each where wanted.
 
     `children` are the running ones, in the order of their start. `env` is the settings that reach them.
     """
@@ -36,6 +39,7 @@ class Servers:
         self.children: list[Child] = []
         self.env: dict[str, str] = {}
         self._front: PostgREST | None = None
+        self._gateway: LocalSupabase | None = None
 
     def start(self, keys: dict[str, str] | None, *, redis: bool) -> None:
         """Postgres, PostgREST and the migrations where there are `keys`, and Redis where wanted; all are ready then.
@@ -59,17 +63,19 @@ class Servers:
             self._front = PostgREST(
                 program, database, kept_port(self.home), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"]
             )
+            self._gateway = LocalSupabase(kept_port(self.home, GATEWAY), self._front.url)
             self.env |= {
-                "SUPABASE_URL": self._front.url,
+                "SUPABASE_URL": self._gateway.url,
                 "SUPABASE_REST_URL": self._front.url,
                 "DATABASE_URL": database.url(),
             }
+            self._start(self._gateway.command())
         if redis:
             self._wait_for_redis(server)
 
     def finish(self) -> None:
         """The bootstrap and the migrations, then PostgREST: its schema cache is then right from the start."""
-        if self._front is None:
+        if self._front is None or self._gateway is None:
             return
         database = self._front.database
         self._wait(self._child("postgres"), database.ready, POSTGRES_SECONDS)
@@ -77,6 +83,7 @@ class Servers:
             migrations.bootstrap(connection)
             migrations.migrate(connection, say=self.output.say)
         self._wait(self._start(self._front.command()), self._front.ready, POSTGREST_SECONDS)
+        self._wait(self._child(GATEWAY), self._gateway.ready, GATEWAY_SECONDS)
 
     def stop(self) -> None:
         """Stop what runs, the last first. Safe to repeat."""

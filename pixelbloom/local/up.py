@@ -84,7 +84,10 @@ class Running:
         """Start the servers that were not given and our own processes, and wait until all answer."""
         keys = self._keys()
         own_redis, own_database = self._settings.redis_url is None, self._settings.supabase_url is None
-        parts = [*(["Redis"] if own_redis else []), *(["Postgres", "PostgREST"] if own_database else [])]
+        parts = [
+            *(["Redis"] if own_redis else []),
+            *(["Postgres", "PostgREST", "Supabase gateway"] if own_database else []),
+        ]
         self._output.say(f"starting {', '.join([*parts, *ROLES])}")
         self._servers.launch(keys if own_database else None, redis=own_redis)
         pretty = self._settings.log_format == "auto" and sys.stdout.isatty()
@@ -168,6 +171,7 @@ class Running:
             ("Flower", f"{flower} (user {user}, password {password})"),
             *([("Stripe", f"a stand-in at {mine.stripe_api_base}")] if mine.pixelbloom_stripe == "local" else []),
             ("Models", local_model.banner(mine, running="HUGGINGFACE_MODEL" in self._env)),
+            *([("Supabase", f"{mine.supabase_url} (for supabase-js)")] if self._settings.supabase_url is None else []),
             ("PostgREST", mine.supabase_rest_url or f"{mine.supabase_url}/rest/v1"),
             ("Postgres", self._env.get("DATABASE_URL", "(yours, behind SUPABASE_URL)")),
             ("Redis", self._env.get("REDIS_URL", "(yours, from REDIS_URL)")),

@@ -181,7 +181,7 @@ def test_two_stacks_run_side_by_side_on_what_they_are_given(tmp_path: Path, stac
         )
     }
     with start_stack(tmp_path / "one") as one, start_stack(tmp_path / "two", **given) as two:
-        for server in ("postgres -D", "redis-server", "postgrest"):
+        for server in ("postgres -D", "redis-server", "postgrest", "pixelbloom.local.supabase"):
             assert two.processes(server) == []
         assert {process.pid for process in one.processes()}.isdisjoint(p.pid for p in two.processes())
         two_token = stack.settings.require("supabase_jwt_secret")

@@ -1,0 +1,51 @@
+"""The local Supabase gateway as a program of the stack, served by gunicorn with threads."""
+
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from pixelbloom.local.supabase.gateway import Gateway
+
+HOST = "127.0.0.1"
+THREADS = 32
+#: The servers of the stack get 4 seconds to stop.
+GRACEFUL_SECONDS = 2
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """gunicorn without its configuration files and variables: those are the web tier's."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            "bind": f"{HOST}:{self._port}",
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "keepalive": 30,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "limit_request_line": 0,  # filters like `id=in.(...)` are long
+            "loglevel": "warning",
+            "proc_name": "pixelbloom-supabase",
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Gateway:
+        return Gateway(os.environ["SUPABASE_REST_URL"])
+
+
+def main() -> None:
+    """Serve until a signal ends the process. SUPABASE_REST_URL is PostgREST's address."""
+    parser = ArgumentParser(prog="python -m pixelbloom.local.supabase", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    _Server(parser.parse_args().port).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The gateway as a WSGI application: which service a path belongs to, and CORS for all of them."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import httpx
+
+from pixelbloom.local.supabase import cors
+from pixelbloom.local.supabase.rest import Headers, Rest
+
+log = logging.getLogger(__name__)
+REST = "/rest/v1"
+HEALTH = "/auth/v1/health"
+
+
+class Gateway:
+    """Serves `/rest/v1`, which is PostgREST at `rest_url`."""
+
+    def __init__(self, rest_url: str) -> None:
+        self._rest = Rest(rest_url)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
+            asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS")
+            start_response("204 No Content", cors.preflight(asked))
+            return []
+        status, headers, body = self._respond(environ)
+        if not any(name.lower() == cors.ALLOW_ORIGIN[0].lower() for name, _ in headers):
+            headers = [*headers, cors.ALLOW_ORIGIN]
+        start_response(status, headers)
+        return body
+
+    def _respond(self, environ: dict[str, Any]) -> tuple[str, Headers, Iterable[bytes]]:
+        # As it was sent: PATH_INFO is decoded.
+        path = str(environ["RAW_URI"]).partition("?")[0]
+        if path == REST or path.startswith(f"{REST}/"):
+            try:
+                return self._rest.send(environ, path[len(REST) :] or "/")
+            except httpx.HTTPError as error:
+                log.warning("PostgREST is unreachable: %s", type(error).__name__)
+                return _json("503 Service Unavailable", "PostgREST is unreachable; try again shortly.")
+        if path == HEALTH:
+            return _json("200 OK", "The local Supabase gateway of PixelBloom")
+        return _json("404 Not Found", "Not found: the local Supabase gateway serves /rest/v1 and /auth/v1.")
+
+
+def _json(status: str, message: str) -> tuple[str, Headers, Iterable[bytes]]:
+    body = json.dumps({"message": message}).encode()
+    return status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))], [body]

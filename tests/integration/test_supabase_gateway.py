@@ -1,0 +1,112 @@
+"""The local Supabase gateway: PostgREST through it is PostgREST itself, and a browser may call it."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from werkzeug.test import Client
+
+from pixelbloom.local.supabase.gateway import Gateway
+from tests.stack import Stack
+
+ORIGIN = {"Origin": "http://localhost:5173"}
+#: Written by each server for itself, and different from one request to the next.
+OWN = {"date", "server", "connection", "transfer-encoding"}
+
+
+@pytest.fixture
+def http(stack: Stack) -> Iterator[httpx.Client]:
+    key = stack.settings.require("supabase_service_role_key")
+    with httpx.Client(headers={"apikey": key, "Authorization": f"Bearer {key}"}, trust_env=False, timeout=30) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options"),
+    [
+        ("GET", "/leads?select=id&limit=1", {"headers": {"Prefer": "count=exact"}}),
+        ("GET", "/leads?select=id&name=eq.a%2Cb%20%22c%22", {}),
+        ("GET", "/leads?id=in.(" + ",".join(str(uuid.UUID(int=n)) for n in range(400)) + ")", {}),
+        ("HEAD", "/leads?select=id", {"headers": {"Prefer": "count=exact", "Range": "0-4"}}),
+        ("GET", "/leads?select=id", {"headers": {"Range": "100000-100009", "Prefer": "count=exact"}}),
+        ("GET", "/leads", {"headers": {"Accept": "text/csv", **ORIGIN}}),
+        ("GET", "/leads", {"headers": {"Authorization": "Bearer not.a.token"}}),
+        ("GET", "/no_such_table", {}),
+        ("GET", "/", {"headers": {"Accept": "application/openapi+json"}}),
+        ("POST", "/leads", {"json": {"no_such_column": 1}, "headers": {"Prefer": "return=representation"}}),
+        ("POST", "/rpc/periodic_task_ages", {"json": {}}),
+        ("PATCH", f"/leads?id=eq.{uuid.UUID(int=1)}", {"json": {"name": "x"}}),
+        ("DELETE", f"/leads?id=eq.{uuid.UUID(int=1)}", {"headers": {"Prefer": "count=exact"}}),
+        ("PUT", "/leads", {"json": {}}),
+        ("TRACE", "/leads", {}),
+        ("OPTIONS", "/leads", {}),
+    ],
+)
+def test_a_response_through_the_gateway_is_that_of_postgrest(
+    stack: Stack, http: httpx.Client, method: str, path: str, options: dict[str, Any]
+) -> None:
+    gateway = stack.settings.require("supabase_url")
+    assert gateway != stack.rest_url
+    direct = http.request(method, f"{stack.rest_url}{path}", **options)
+    passed = http.request(method, f"{gateway}/rest/v1{path}", **options)
+    assert passed.status_code == direct.status_code
+    assert _headers(passed) - {("access-control-allow-origin", "*")} == _headers(direct) - {
+        ("access-control-allow-origin", "*")
+    }
+    assert passed.headers["access-control-allow-origin"] == "*"
+    assert passed.content == direct.content
+
+
+def test_rows_written_in_chunks_come_back_whole(stack: Stack, http: httpx.Client) -> None:
+    url = f"{stack.settings.require('supabase_url')}/rest/v1/leads"
+    mark = f"gateway {uuid.uuid4()}"
+    rows = [f'{{"name": "{mark}", "company": "{"ü" * 190}"}}' for _ in range(900)]
+    body = f"[{','.join(rows)}]".encode()
+    made = http.post(
+        url,
+        params={"select": "id,company"},
+        content=(body[start : start + 1000] for start in range(0, len(body), 1000)),
+        headers={"Content-Type": "application/json", "Prefer": "return=representation"},
+    )
+    assert made.status_code == 201, made.text[:500]
+    assert {row["company"] for row in made.json()} == {"ü" * 190}
+    assert len(made.json()) == 900
+    assert http.delete(url, params={"name": f"eq.{mark}"}).status_code == 204
+
+
+@pytest.mark.parametrize("path", ["/rest/v1/leads", "/rest/v1/rpc/anything", "/auth/v1/token?grant_type=password"])
+def test_a_browser_may_call_it_from_any_origin(stack: Stack, path: str) -> None:
+    wanted = "apikey,authorization,prefer,x-client-info,x-supabase-api-version,x-retry-count"
+    answer = httpx.options(
+        stack.settings.require("supabase_url") + path,
+        headers={
+            **ORIGIN,
+            "Access-Control-Request-Method": "PATCH",
+            "Access-Control-Request-Headers": wanted,
+        },
+        trust_env=False,
+    )
+    assert answer.status_code in (200, 204)
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in answer.headers
+    assert answer.headers["access-control-allow-headers"] == wanted
+    assert {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} <= set(
+        answer.headers["access-control-allow-methods"].split(",")
+    )
+
+
+def test_unknown_paths_and_an_unreachable_postgrest_say_so_to_a_browser_too(stack: Stack) -> None:
+    missing = httpx.get(stack.settings.require("supabase_url") + "/storage/v1/bucket", trust_env=False)
+    assert missing.status_code == 404
+    assert "/rest/v1 and /auth/v1" in missing.json()["message"]
+    assert missing.headers["access-control-allow-origin"] == "*"
+
+    away = Client(Gateway("http://127.0.0.1:9")).get("/rest/v1/leads", environ_overrides={"RAW_URI": "/rest/v1/leads"})
+    assert away.status_code == 503
+    assert away.headers["access-control-allow-origin"] == "*"
+
+
+def _headers(response: httpx.Response) -> set[tuple[str, str]]:
+    return {(name, value) for name, value in response.headers.multi_items() if name not in OWN}
