@@ -1,0 +1,43 @@
+"""The page of the API's documentation, in a real browser, under its own Content-Security-Policy."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.stack import Stack, StartedProcess
+
+VIOLATIONS = """
+    window.violations = [];
+    addEventListener('securitypolicyviolation', e => violations.push([e.violatedDirective, e.blockedURI]));
+"""
+INJECT = """
+    const script = document.createElement('script');
+    script.textContent = 'window.injected = 1';
+    document.body.append(script);
+"""
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack) -> Iterator[StartedProcess]:
+    process = stack.start("web")
+    yield process
+    process.stop()
+
+
+def test_it_renders_without_a_violation_of_its_policy(web: StartedProcess, page: Page) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.add_init_script(VIOLATIONS)
+    page.goto(f"{web.url}/api/docs")
+    invoke = page.locator("#operations-Agents-invokeAgent, .opblock").first
+    expect(invoke).to_be_visible(timeout=60_000)
+    invoke.click()
+    expect(page.locator(".opblock-body").first).to_be_visible(timeout=60_000)
+    assert page.evaluate("violations") == []
+    assert [text for text in said if "Content Security Policy" in text or "Refused" in text] == []
+    # An inline script without the nonce does not run.
+    page.evaluate(INJECT)
+    assert page.evaluate("window.injected") is None
+    assert page.evaluate("violations.length") == 1
