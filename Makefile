@@ -9,7 +9,7 @@ CHAOS_ARGS ?= --seeds 20
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run model test bench chaos check format lock clean
+.PHONY: help run model test bench chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -24,6 +24,9 @@ test: $(VENV)/.dev $(VENV)/.model  ## run all tests, on a stack of their own
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
 	$(BIN)/python -m tests.acceptance.chaos $(CHAOS_ARGS)
+
+attack: $(VENV)/.dev  ## slow clients, floods, hostile JSON and replies, and what is left of them (3 minutes)
+	$(BIN)/python -m bench.attack
 
 bench: $(VENV)/.dev  ## measure the sockets beside Socket.IO on Node, and analytics on a million messages (10 minutes)
 	$(BIN)/python -m bench $(BENCH_ARGS)

@@ -1,5 +1,6 @@
 """What is taken as a JSON body."""
 
+import gc
 import json
 import sys
 from types import FrameType
@@ -117,7 +118,19 @@ def test_a_body_of_many_values_is_refused_before_each_is_looked_at(value: bytes)
             parse_object(raw)
     finally:
         sys.setprofile(None)
-    assert len(called) < 10, set(called)
+    assert len(called) < 12, set(called)
+
+
+def test_a_body_of_many_lists_is_not_searched_for_cycles() -> None:
+    raw = b'{"a":[' + b",".join([b"[[]]"] * 200_000) + b"]}"
+    gc.collect()
+    before = sum(generation["collections"] for generation in gc.get_stats())
+
+    with pytest.raises(InvalidInput, match="values"):
+        parse_object(raw)
+
+    assert sum(generation["collections"] for generation in gc.get_stats()) <= before + 2
+    assert gc.isenabled()
 
 
 def test_the_most_values_are_taken() -> None:
