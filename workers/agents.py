@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from celery.signals import celeryd_init, worker_shutdown, worker_shutting_down
+from celery.signals import celeryd_init, worker_ready, worker_shutdown, worker_shutting_down
 
+from pixelbloom.runs.capacity import CapacityReporter
 from pixelbloom.startup import required_settings
 from pixelbloom.tasks.services import services
 from workers.role import role
@@ -19,12 +20,13 @@ GRACE = click.Option(
     show_default=True,
     help="Seconds after the signal to stop in which running steps may end; the others go to another worker.",
 )
-#: For the messages of steps that were handed back last.
-FLUSH_SECONDS = 2.0
+#: For the messages of steps that were handed back, or admitted, last.
+FLUSH_SECONDS = 5.0
 
 app = role("agents", concurrency=required_settings().agent_concurrency)
 app.user_options["worker"].add(GRACE)
 _grace = GRACE_SECONDS
+_capacity = CapacityReporter(lambda slots: services().runs.report_worker(services().worker, slots))
 
 
 @celeryd_init.connect
@@ -32,6 +34,12 @@ def read_options(options: Mapping[str, Any], **_: Any) -> None:
     """Take the options of the command line."""
     global _grace
     _grace = options.get("stop_grace", GRACE_SECONDS)
+
+
+@worker_ready.connect
+def report_capacity(sender: Any, **_: Any) -> None:
+    """What is admitted follows what the workers can execute."""
+    _capacity.start(sender.controller.concurrency)
 
 
 @worker_shutting_down.connect
@@ -43,6 +51,7 @@ def hand_back(**_: Any) -> None:
     timer = threading.Timer(_grace, services().leases.stop_all)
     timer.daemon = True
     timer.start()
+    _capacity.stop()
 
 
 @worker_shutdown.connect

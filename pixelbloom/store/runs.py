@@ -81,6 +81,10 @@ class RunStore:
         )
         return answer
 
+    def report_worker(self, worker: str, slots: int) -> None:
+        """Say that an agents worker runs and executes so many steps at once; 0 says that it ends."""
+        self._gateway.rpc("report_worker", {"p_worker": worker, "p_slots": slots})
+
     def sweep(self, *, interval_seconds: float, lost_before: Mapping[int, datetime], limit: int) -> JsonObject:
         """Put right what dead processes left. Answers {"skipped": true} where another sweep is on.
 

@@ -97,7 +97,77 @@ as $$
     )
 $$;
 
--- Publish what may be published in these lanes: at most p_limit steps of a lane are out at once, by priority and age.
+-- The agents workers that run: how many steps each executes at once. Rows of others are old and removed.
+create table public.agent_workers (
+    worker text primary key check (char_length(worker) <= 300),
+    slots integer not null check (slots > 0),
+    seen_at timestamptz not null default clock_timestamp()
+);
+
+comment on table public.agent_workers is 'What the agents workers can execute at once; admission follows it.';
+
+alter table public.agent_workers enable row level security;
+revoke all on public.agent_workers from public, anon, authenticated;
+grant all on public.agent_workers to service_role;
+
+-- A worker runs and executes so many steps at once, or with 0 ends.
+create function public.report_worker(p_worker text, p_slots integer) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    delete from public.agent_workers
+    where worker = p_worker and p_slots = 0 or seen_at < clock_timestamp() - interval '10 minutes';
+    insert into public.agent_workers as w (worker, slots)
+    select p_worker, p_slots where p_slots > 0
+    on conflict (worker) do update set slots = excluded.slots, seen_at = clock_timestamp();
+end
+$$;
+
+-- How many steps may be out at once: what the workers that reported lately execute, and a few more, so that none waits
+-- for its next one. Null while no worker has reported.
+create function public.admission_capacity() returns integer
+language sql stable
+set search_path = ''
+as $$
+    select (sum(w.slots) + greatest(2, ceil(sum(w.slots) / 4.0)))::integer from public.agent_workers as w
+    where w.seen_at > clock_timestamp() - interval '30 seconds'
+$$;
+
+-- Some lanes that have something waiting, from after this one on and then from the first, one index probe a lane.
+create function public.waiting_lanes(p_after text, p_limit integer) returns setof text
+language sql stable
+set search_path = ''
+as $$
+    with recursive lanes as (
+        select p_after as lane, 0 as n
+        union all
+        select
+            coalesce(
+                (
+                    select b.lane from public.run_steps as b
+                    where b.status = 'pending' and b.ready and b.published_at is null and b.lane > l.lane
+                    order by b.lane limit 1
+                ),
+                (
+                    select b.lane from public.run_steps as b
+                    where b.status = 'pending' and b.ready and b.published_at is null
+                    order by b.lane limit 1
+                )
+            ),
+            l.n + 1
+        from lanes as l where l.lane is not null and l.n < p_limit
+    )
+    select distinct lanes.lane from lanes where lanes.n > 0 and lanes.lane is not null
+$$;
+
+-- Publish what may be published, in these lanes and, where there is room, in others that wait. What is out in all
+-- follows the workers' capacity, so that nobody's backlog stands in the broker; a lane with nothing out gets one all
+-- the same, and none has more than p_limit. The room goes by priority, then to the lanes that have the least out, then
+-- by age.
+--
+-- The lanes that are named are locked in their order, the others only where nobody holds them: no two calls wait for
+-- each other.
 create function public.admit_steps(p_lanes text[], p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
@@ -105,39 +175,81 @@ as $$
 declare
     v_lane text;
     v_lanes text[];
-    v_busy integer;
-    v_out jsonb := '[]';
-    v_some jsonb;
+    v_all text[];
+    v_room integer;
+    v_out jsonb;
 begin
     select array_agg(distinct l order by l) into v_lanes from unnest(p_lanes) as l;
-    foreach v_lane in array coalesce(v_lanes, '{}') loop
+    if v_lanes is null then
+        return '[]';
+    end if;
+    foreach v_lane in array v_lanes loop
         perform pg_advisory_xact_lock(hashtextextended('lane:' || v_lane, 0));
     end loop;
-    foreach v_lane in array coalesce(v_lanes, '{}') loop
-        select count(*) into v_busy from (
-            select 1 from public.run_steps as s
-            where s.lane = v_lane and s.published_at is not null and s.status in ('pending', 'running')
-            limit p_limit
-        ) as busy;
-        continue when v_busy >= p_limit;
-        with next as (
-            select s.run_id, s.key from public.run_steps as s
-            where s.lane = v_lane and s.status = 'pending' and s.ready and s.published_at is null
-                and s.available_at <= clock_timestamp()
-            order by s.priority desc, s.created_at, s.run_id, s.position
-            limit p_limit - v_busy
-            for update skip locked
-        ),
-        sent as (
-            update public.run_steps as s
-            set published_at = clock_timestamp(), publications = s.publications + 1
-            from next where s.run_id = next.run_id and s.key = next.key
-            returning s as step
-        )
-        select jsonb_agg(public.publication(sent.step)) into v_some from sent;
-        v_out := v_out || coalesce(v_some, '[]');
-    end loop;
-    return v_out;
+    v_all := v_lanes;
+    v_room := public.admission_capacity();
+    if v_room is null then
+        v_room := p_limit * cardinality(v_lanes);
+    else
+        v_room := v_room - (
+            select count(*) from (
+                select 1 from public.run_steps as s
+                where s.published_at is not null and s.status in ('pending', 'running')
+                limit v_room
+            ) as busy
+        );
+        if v_room > 0 then
+            select v_lanes || coalesce(array_agg(w.lane), '{}') into v_all
+            from public.waiting_lanes(v_lanes[1], 8) as w (lane)
+            where w.lane <> all(v_lanes)
+                and pg_try_advisory_xact_lock(hashtextextended('lane:' || w.lane, 0));
+        end if;
+    end if;
+
+    with waiting as (
+        select
+            s.run_id, s.key, s.priority, s.created_at, l.lane,
+            b.busy + row_number() over (
+                partition by l.lane order by s.priority desc, s.created_at, s.run_id, s.position
+            ) as share
+        from unnest(v_all) as l (lane)
+        cross join lateral (
+            select count(*) as busy from (
+                select 1 from public.run_steps as o
+                where o.lane = l.lane and o.published_at is not null and o.status in ('pending', 'running')
+                limit p_limit
+            ) as few
+        ) as b
+        cross join lateral (
+            select n.run_id, n.key, n.priority, n.created_at, n.position from public.run_steps as n
+            where n.lane = l.lane and n.status = 'pending' and n.ready and n.published_at is null
+                and n.available_at <= clock_timestamp()
+            order by n.priority desc, n.created_at, n.run_id, n.position
+            limit greatest(least(greatest(v_room, 1), p_limit - b.busy), 0)
+        ) as s
+    ),
+    ranked as (
+        select w.*, row_number() over (order by w.priority desc, w.share, w.created_at, w.run_id) as place
+        from waiting as w
+    ),
+    next as (
+        select s.run_id, s.key from ranked as r
+        inner join public.run_steps as s on s.run_id = r.run_id and s.key = r.key
+        where (r.place <= v_room or (r.share = 1 and r.lane = any(v_lanes)))
+            and s.status = 'pending' and s.published_at is null
+        for update of s skip locked
+    ),
+    sent as (
+        update public.run_steps as s
+        set published_at = clock_timestamp(), publications = s.publications + 1
+        from next where s.run_id = next.run_id and s.key = next.key
+        returning s as step
+    )
+    select jsonb_agg(
+        public.publication(sent.step)
+        order by (sent.step).priority desc, (sent.step).created_at, (sent.step).run_id, (sent.step).position
+    ) into v_out from sent;
+    return coalesce(v_out, '[]');
 end
 $$;
 
@@ -160,6 +272,9 @@ public.tell_run(uuid),
 public.run_weights(uuid),
 public.stretch(uuid, text),
 public.publication(public.run_steps),
+public.report_worker(text, integer),
+public.admission_capacity(),
+public.waiting_lanes(text, integer),
 public.admit_steps(text[], integer),
 public.lock_runs(jsonb)
 from public, anon, authenticated;
@@ -170,6 +285,9 @@ public.tell_run(uuid),
 public.run_weights(uuid),
 public.stretch(uuid, text),
 public.publication(public.run_steps),
+public.report_worker(text, integer),
+public.admission_capacity(),
+public.waiting_lanes(text, integer),
 public.admit_steps(text[], integer),
 public.lock_runs(jsonb)
 to service_role;

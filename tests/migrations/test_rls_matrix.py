@@ -59,12 +59,13 @@ ROWS: dict[str, dict[str, object]] = {
     "periodic_tasks": {"name": "a"},
     "webhook_hosts": {"host": "example.com"},
     "row_quotas": {"table_name": "leads", "rows_per_user": 10},
+    "agent_workers": {"worker": "a", "slots": 1},
 }
 #: These have no user_id.
 OWNERLESS = {
     *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
     *("stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts", "checkouts"),
-    "row_quotas",
+    *("row_quotas", "agent_workers"),
 }
 #: What a user can do to own rows: read, update, delete.
 OWN = {
@@ -91,7 +92,7 @@ PUBLIC = {"pricing_packages": "r"}
 #: Nobody but the backend.
 BACKEND = {
     *("event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"),
-    *("checkouts", "row_quotas"),
+    *("checkouts", "row_quotas", "agent_workers"),
 }
 #: Administrators read all of these; they write through the API.
 ADMINS = {**{table: "r" for table in ROWS if table not in BACKEND}}
