@@ -1,7 +1,5 @@
 """The header `Stripe-Signature`: what Stripe writes verifies, whatever else is refused."""
 
-import time
-
 import pytest
 import stripe
 from hypothesis import given
@@ -25,42 +23,43 @@ def test_what_stripe_signs_verifies_also_while_the_secret_is_changed() -> None:
         assert verified(BODY, value, ["whsec_other", SECRET])["id"] == "evt_1"
 
 
-NOW = int(time.time())
-GOOD = header().split("v1=")[1]
+#: `<now>` stands for the time, `<good>` for a signature of the body, `<header>` for a whole header that verifies.
+BROKEN = [
+    None,
+    "",
+    "t=1,v1=é",
+    "t=<now>,v1=é",
+    "t=<now>,v1=<good>é",
+    "t=1,v1=\udce9",
+    "é",
+    "t=1",
+    "v1=<good>",
+    "t=,v1=<good>",
+    "t=-1,v1=<good>",
+    "t=" + "9" * 13 + ",v1=<good>",
+    "t=" + "9" * 5000 + ",v1=<good>",
+    "t=1e9,v1=<good>",
+    "t=\u0661,v1=<good>",
+    "t=<now>,v1=",
+    "t=<now>," + ",".join(["v1=<good>"] * 500),
+    "t=<now>,v1=<good>\x00",
+    "t=<now>,v1=<good>\r\n",
+    "t=<now>\x01,v1=<good>",
+    "<header>,<header>",
+    "<header>, <header>",
+    "t=<now>,t=<now>,v1=<good>",
+    "=,=,=",
+    ",,,",
+    "t=1;v1=2",
+]
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        None,
-        "",
-        "t=1,v1=é",
-        f"t={NOW},v1=é",
-        f"t={NOW},v1={GOOD}é",
-        "t=1,v1=\udce9",
-        "é",
-        "t=1",
-        "v1=" + GOOD,
-        "t=,v1=" + GOOD,
-        "t=-1,v1=" + GOOD,
-        "t=" + "9" * 13 + ",v1=" + GOOD,
-        "t=" + "9" * 5000 + ",v1=" + GOOD,
-        "t=1e9,v1=" + GOOD,
-        "t=\u0661,v1=" + GOOD,
-        f"t={NOW},v1=",
-        f"t={NOW}," + ",".join(["v1=" + GOOD] * 500),
-        f"t={NOW},v1={GOOD[:-1]}\x00",
-        f"t={NOW},v1={GOOD}\r\n",
-        f"t={NOW}\x01,v1={GOOD}",
-        ",".join([header(at=NOW)] * 2),
-        ", ".join([header(at=NOW), header(at=NOW)]),
-        f"t={NOW},t={NOW},v1={GOOD}",
-        "=,=,=",
-        ",,,",
-        "t=1;v1=2",
-    ],
-)
+@pytest.mark.parametrize("value", BROKEN, ids=range(len(BROKEN)))
 def test_a_broken_header_is_refused(value: str | None) -> None:
+    whole = header()
+    now, good = whole.removeprefix("t=").split(",v1=")
+    if value is not None:
+        value = value.replace("<header>", whole).replace("<now>", now).replace("<good>", good)
     with pytest.raises(InvalidInput, match="signature does not verify"):
         verified(BODY, value, [SECRET, "whsec_other"])
 
