@@ -8,7 +8,20 @@ from collections.abc import Sequence
 import typer
 
 #: Each exposes `register(app)`. `up` and `token` must not wait for what the others import, nor fail with it.
-MODULES = ("up", "migrate", "seed", "env", "reset", "doctor", "token", "invoke", "runs", "workflows", "payments")
+MODULES = (
+    "up",
+    "migrate",
+    "seed",
+    "env",
+    "reset",
+    "doctor",
+    "token",
+    "invoke",
+    "runs",
+    "workflows",
+    "catalogue",
+    "payments",
+)
 
 #: The exit code after an error that nobody expected, as sysexits.h has it.
 UNEXPECTED = 70

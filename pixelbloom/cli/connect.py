@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pixelbloom.auth.mint import mint_user
+from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.client import ApiClient
 from pixelbloom.client.token import Token
 from pixelbloom.config import DEVELOPMENT_USER, Settings, load
@@ -22,6 +22,24 @@ def connect(api_url: str | None, token: str | None, user_id: UUID | None = None)
     """
     settings = load()
     return ApiClient(api_url or api_address(settings), _token(settings, token, user_id))
+
+
+def connect_admin(api_url: str | None, token: str | None) -> ApiClient:
+    """A client of the API for what administrators and services may do.
+
+    Without a token, PIXELBLOOM_TOKEN is used, and without that a service's is made with API_JWT_SECRET. Raises
+    ConfigurationError where there is none.
+    """
+    settings = load()
+    if token is None and settings.pixelbloom_token is not None:
+        token = settings.pixelbloom_token.get_secret_value()
+    if token is None and settings.api_jwt_secret is None:
+        raise ConfigurationError(
+            "No token: pass --token or set PIXELBLOOM_TOKEN to an administrator's; where API_JWT_SECRET is set, or the"
+            " local stack runs, a service's is made for you"
+        )
+    found: Token = token or (lambda: mint_service(settings))
+    return ApiClient(api_url or api_address(settings), found)
 
 
 def _token(settings: Settings, given: str | None, user_id: UUID | None) -> Token:

@@ -1,21 +1,26 @@
-"""`pixelbloom payments`: Stripe's events, and processing one again."""
+"""`pixelbloom payments`: Stripe's events, and processing one again; uses of codes, and giving one back."""
 
 from typing import Annotated, Literal
 
 import typer
 
+from pixelbloom.cli.connect import connect_admin, parse_uuid
+from pixelbloom.cli.invoke import ApiUrl, TokenOption
 from pixelbloom.cli.output import reported, result, say
 from pixelbloom.config import load
 from pixelbloom.errors import InvalidInput
 
 #: As in `stripe_events`; failed is the dead letter.
 Status = Literal["received", "processed", "ignored", "failed"]
+RedemptionState = Literal["open", "completed", "released"]
 
 
 def register(app: typer.Typer) -> None:
     payments = typer.Typer(no_args_is_help=True, help="Look at Stripe's events, and process them again.")
     payments.command("events")(events)
     payments.command("replay")(replay)
+    payments.command("redemptions")(redemptions)
+    payments.command("release")(release)
     app.add_typer(payments, name="payments")
 
 
@@ -29,6 +34,30 @@ def events(
     from pixelbloom.store.payments import PaymentStore
 
     result(PaymentStore(Gateway(load())).events(limit=limit, status=status))
+
+
+@reported
+def redemptions(
+    state: Annotated[RedemptionState, typer.Option(help="Only those.")] = "open",
+    limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
+    token: TokenOption = None,
+    api_url: ApiUrl = None,
+) -> None:
+    """Print the newest uses of codes as JSON; those that are open wait for their checkouts to be paid."""
+    with connect_admin(api_url, token) as api:
+        result(api.get("/api/pricing/redemptions", state=state, limit=limit)["items"])
+
+
+@reported
+def release(
+    redemption_id: Annotated[str, typer.Argument(metavar="ID", help="As `redemptions` prints it.")],
+    token: TokenOption = None,
+    api_url: ApiUrl = None,
+) -> None:
+    """Give an open use of a code back, and end its checkout at Stripe."""
+    wanted = parse_uuid(redemption_id, "The use's id")
+    with connect_admin(api_url, token) as api:
+        result(api.post(f"/api/pricing/redemptions/{wanted}/release", {}))
 
 
 @reported

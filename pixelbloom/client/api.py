@@ -80,6 +80,18 @@ class ApiClient:
             headers["Prefer"] = f"wait={wait}"
         return self._call("POST", "/api/agents/invoke", json=body, headers=headers, extra_seconds=wait or 0)
 
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """Any resource by its path; parameters that are None are left out."""
+        return self._call("GET", path, params={k: v for k, v in params.items() if v is not None})
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a resource, or act on one."""
+        return self._call("POST", path, json=dict(body))
+
+    def patch(self, path: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change fields of a resource."""
+        return self._call("PATCH", path, json=dict(changes))
+
     def run(self, request_id: UUID) -> dict[str, Any]:
         """One run with its steps."""
         return self._call("GET", f"/api/agents/runs/{request_id}")

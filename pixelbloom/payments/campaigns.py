@@ -1,13 +1,15 @@
 """Campaigns at checkouts: why a code does not apply, and the coupon of Stripe that stands for one."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
 
-from pixelbloom.payments.money import minor_units
+from pixelbloom.errors import FieldError
+from pixelbloom.payments.money import charge_digits, minor_units
 from pixelbloom.payments.selling import Mode, Package
 
 WHY_NOT = {
@@ -23,6 +25,31 @@ WHY_NOT = {
 }
 #: Ids of our coupons begin so; coupons that were made at Stripe by hand are left alone.
 COUPON_PREFIX = "pb_"
+
+
+def check_campaign(row: Mapping[str, Any], packages: Collection[str]) -> list[FieldError]:
+    """Return what is invalid in a campaign to be stored; `packages` are the ids that there are."""
+    return [FieldError(field, message) for field, message in _faults(row, packages)]
+
+
+def _faults(row: Mapping[str, Any], packages: Collection[str]) -> Iterator[tuple[str, str]]:
+    value, code = Decimal(str(row["discount_value"])), row["currency"]
+    if row["discount_type"] == "percentage":
+        if value > 100 or value != round(value, 2):
+            yield "discount_value", "must be a percentage of at most 100, with at most 2 decimals"
+    elif code is None:
+        yield "currency", "is required for a fixed discount"
+    elif value != round(value, charge_digits(code)):
+        yield "discount_value", f"cannot be charged in {code}: use at most {charge_digits(code)} decimals"
+    if (row["duration"] == "repeating") != (row["duration_months"] is not None):
+        yield "duration_months", "is required with a duration of repeating, and with no other"
+    if row["max_uses"] is not None and row["max_uses"] < row["uses"]:
+        yield "max_uses", f"must be at least the {row['uses']} uses that there are"
+    starts, ends = (row[name] and datetime.fromisoformat(row[name]) for name in ("starts_at", "ends_at"))
+    if starts and ends and ends <= starts:
+        yield "ends_at", "must be after starts_at"
+    if unknown := sorted(set(row["package_ids"] or ()) - set(packages)):
+        yield "package_ids", f"names packages that do not exist: {', '.join(unknown)}"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,17 @@ from pixelbloom.config import Settings
 from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable, UpstreamError
 from pixelbloom.payments.campaigns import COUPON_PREFIX, WHY_NOT, Campaign
 from pixelbloom.payments.gateway import StripeGateway
-from pixelbloom.payments.selling import Mode, Offer, Package, StripePrice, Wanted, check_price, choose, invalid
+from pixelbloom.payments.selling import (
+    Mode,
+    Offer,
+    Package,
+    StripePrice,
+    Wanted,
+    check_price,
+    choose,
+    difference_of,
+    invalid,
+)
 from pixelbloom.store.pricing import PricingStore
 
 log = structlog.get_logger(__name__)
@@ -125,6 +135,18 @@ class Checkouts:
         state = self._stripe.expire_checkout(session_id) if session_id is not None else "expired"
         self._pricing.settle_redemption(key, "expired" if state == "expired" else "open")
         return state
+
+    def check_package(self, row: Mapping[str, Any]) -> None:
+        """Raise InvalidInput where a package on sale and its price at Stripe differ."""
+        if not row["active"] or row["stripe_price_id"] is None:
+            return
+        package = Package.from_row({"id": str(uuid4()), **row})
+        try:
+            price = self._stripe.price(row["stripe_price_id"])
+        except NotFound:
+            raise invalid("stripe_price_id", "is not a price of this Stripe account") from None
+        if difference := difference_of(package, price):
+            raise invalid("stripe_price_id", f"does not fit the package: that price at Stripe {difference}")
 
     def package(self, package_id: UUID) -> Package | None:
         """Return a package, a retired one too."""

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol, Self
 from uuid import UUID
 
 from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound
-from pixelbloom.payments.money import minor_units
+from pixelbloom.payments.money import charge_digits, minor_units
 from pixelbloom.payments.values import amount, currency, reading, reference, text
 
 Mode = Literal["subscription", "payment"]
@@ -135,7 +135,7 @@ def check_price(offer: Offer, price: StripePrice, mode: Mode | None, default_mod
     `default_mode` is that of prices without a package. Raises Conflict where the package and its price differ, and
     InvalidInput where the price cannot be sold in the wanted mode.
     """
-    if offer.package is not None and (difference := _difference(offer.package, price)):
+    if offer.package is not None and (difference := difference_of(offer.package, price)):
         raise Conflict(
             f"{offer.package.name} cannot be sold now: its price at Stripe {difference}. "
             "An administrator must correct the package or its stripe_price_id."
@@ -149,7 +149,17 @@ def check_price(offer: Offer, price: StripePrice, mode: Mode | None, default_mod
     return price.mode
 
 
-def _difference(package: Package, price: StripePrice) -> str | None:
+def check_package(row: Mapping[str, Any]) -> list[FieldError]:
+    """Return what is invalid in a package to be stored."""
+    price, code = Decimal(str(row["price"])), row["currency"]
+    digits = charge_digits(code)
+    if price != round(price, digits):
+        return [FieldError("price", f"cannot be charged in {code}: use at most {digits} decimals")]
+    return []
+
+
+def difference_of(package: Package, price: StripePrice) -> str | None:
+    """Return in which way a package's price at Stripe is not the package's; None where it is."""
     if not price.active:
         return "is archived"
     if price.currency != package.currency:

@@ -1,16 +1,18 @@
 """Packages, and what they cost with a campaign's code."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from supabase import Client
+
 from pixelbloom.store.gateway import Gateway
 
 COLUMNS = "id,name,description,price,currency,billing_interval,features"
-#: What the rules of selling look at.
-SOLD = "id,name,price,currency,billing_interval,stripe_price_id,active"
 #: No agency sells more.
 MAX_PACKAGES = 200
+MAX_CATALOGUE = 1000
 
 
 class PricingStore:
@@ -33,6 +35,87 @@ class PricingStore:
             name="pricing.packages",
         )
 
+    def catalogue(self) -> list[dict[str, Any]]:
+        """All packages, retired ones too, in the order in which they are shown."""
+        return self._gateway.select(
+            lambda client: (
+                client.table("pricing_packages").select("*").order("position").order("name").limit(MAX_CATALOGUE)
+            ),
+            name="pricing.catalogue",
+        )
+
+    def add_package(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the package as it is stored. Raises Conflict where its name or price id is another's."""
+        return self._add("pricing_packages", row)
+
+    def change_package(self, package_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the package as it is now; None where it has another version. Raises Conflict."""
+        return self._change("pricing_packages", package_id, version, changes)
+
+    def campaigns(self) -> list[dict[str, Any]]:
+        """All campaigns, newest first."""
+        return self._gateway.select(
+            lambda client: (
+                client.table("pricing_campaigns")
+                .select("*")
+                .order("created_at", desc=True)
+                .order("id", desc=True)
+                .limit(MAX_CATALOGUE)
+            ),
+            name="pricing.campaigns",
+        )
+
+    def add_campaign(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the campaign as it is stored. Raises Conflict where its code is another's."""
+        return self._add("pricing_campaigns", row)
+
+    def change_campaign(self, campaign_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the campaign as it is now; None where it has another version."""
+        return self._change("pricing_campaigns", campaign_id, version, changes)
+
+    def redemptions(self, *, campaign_id: UUID | None, state: str | None, limit: int) -> list[dict[str, Any]]:
+        """The newest uses of codes; `state` is open, completed or released."""
+
+        def query(client: Client) -> Any:
+            rows = client.table("campaign_redemptions").select("*")
+            if campaign_id is not None:
+                rows = rows.eq("campaign_id", str(campaign_id))
+            match state:
+                case "open":
+                    rows = rows.is_("completed_at", "null").is_("released_at", "null")
+                case "completed":
+                    rows = rows.not_.is_("completed_at", "null").is_("released_at", "null")
+                case "released":
+                    rows = rows.not_.is_("released_at", "null")
+            return rows.order("created_at", desc=True).order("id", desc=True).limit(limit)
+
+        return self._gateway.select(query, name="pricing.redemptions")
+
+    def redemption(self, redemption_id: UUID) -> dict[str, Any] | None:
+        """Return a use of a code."""
+        rows = self._gateway.select(
+            lambda client: client.table("campaign_redemptions").select("*").eq("id", str(redemption_id)).limit(1),
+            name="pricing.redemption",
+        )
+        return rows[0] if rows else None
+
+    def _add(self, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        answer: Any = self._gateway.send(
+            lambda client: client.table(table).insert(dict(row)).execute(), name=f"{table}.add"
+        )
+        added: dict[str, Any] = answer.data[0]
+        return added
+
+    def _change(self, table: str, row_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        answer: Any = self._gateway.send(
+            lambda client: (
+                client.table(table).update(dict(changes)).eq("id", str(row_id)).eq("version", version).execute()
+            ),
+            name=f"{table}.change",
+        )
+        rows: list[dict[str, Any]] = answer.data
+        return rows[0] if rows else None
+
     def package(self, package_id: UUID) -> dict[str, Any] | None:
         """Return a package, a retired one too."""
         return self._package("id", str(package_id))
@@ -43,7 +126,7 @@ class PricingStore:
 
     def _package(self, column: str, value: str) -> dict[str, Any] | None:
         rows = self._gateway.select(
-            lambda client: client.table("pricing_packages").select(SOLD).eq(column, value).limit(1),
+            lambda client: client.table("pricing_packages").select("*").eq(column, value).limit(1),
             name="pricing.package",
         )
         return rows[0] if rows else None

@@ -19,6 +19,7 @@ from pixelbloom.web.notifications import notifications
 from pixelbloom.web.payment_events import payment_events
 from pixelbloom.web.payments import payments
 from pixelbloom.web.pricing import pricing
+from pixelbloom.web.pricing_admin import pricing_admin
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.revenue_analytics import revenue_analytics
 from pixelbloom.web.runs import runs
@@ -82,7 +83,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         *(health, metrics.metrics, agents, runs, workflows, workflow_runs, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
         *(leads, conversations, visitors, notifications),
-        *(pricing, payments, payment_events, stripe_webhook),
+        *(pricing, pricing_admin, payments, payment_events, stripe_webhook),
     ):
         app.register_api(blueprint)
     openapi.register_docs(app)

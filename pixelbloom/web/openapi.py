@@ -22,6 +22,7 @@ from pixelbloom.web import (
     lead_schemas,
     notification_schemas,
     payment_schemas,
+    pricing_admin_schemas,
     pricing_schemas,
     schedule_schemas,
     schemas,
@@ -51,6 +52,7 @@ _SHAPES = (
     conversation_schemas,
     notification_schemas,
     pricing_schemas,
+    pricing_admin_schemas,
     payment_schemas,
 )
 _REF = "#/components/schemas/"

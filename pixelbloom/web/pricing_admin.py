@@ -1,0 +1,287 @@
+"""`/api/pricing`: packages, campaigns and their uses, for administrators and services."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Conflict, Forbidden, InvalidInput, NotFound
+from pixelbloom.payments.campaigns import check_campaign
+from pixelbloom.payments.selling import check_package
+from pixelbloom.runs.run import iso, parse_time
+from pixelbloom.web import pricing_admin_schemas as shapes
+from pixelbloom.web.caller import principal, scoped
+from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, success
+from pixelbloom.web.pricing import pricing
+from pixelbloom.web.pricing_admin_schemas import (
+    CampaignChanges,
+    CampaignPage,
+    CampaignPath,
+    CampaignRequest,
+    CampaignTerms,
+    CatalogueList,
+    PackageChanges,
+    PackagePath,
+    PackageRequest,
+    PackageTerms,
+    RedemptionBody,
+    RedemptionPage,
+    RedemptionPath,
+    RedemptionsQuery,
+)
+from pixelbloom.web.schemas import uuid_or_none
+from pixelbloom.web.services import services
+from pixelbloom.web.versions import changed, versioned
+
+pricing_admin = APIBlueprint(
+    "pricing_admin",
+    __name__,
+    url_prefix="/api/pricing",
+    abp_tags=[Tag(name="Pricing", description="Packages and campaigns.")],
+    abp_security=SECURITY,
+)
+_NO_PACKAGE = "There is no such package; GET /api/pricing/catalogue lists them."
+_NO_CAMPAIGN = "There is no such campaign; GET /api/pricing/campaigns lists them."
+_NO_REDEMPTION = "There is no such use of a code; GET /api/pricing/redemptions lists them."
+
+
+def guard() -> None:
+    """A token of an administrator or of a service, whose scope, where it has one, names payments."""
+    scoped("payments")()
+    if not services().roles.is_admin(principal()):
+        raise Forbidden("Only administrators and services look after packages and campaigns.")
+
+
+pricing_admin.before_request(guard)
+
+
+@pricing.before_request
+def guard_creation() -> None:
+    """Packages are listed for everybody, and created at the same address by administrators alone."""
+    if request.endpoint == f"{pricing.name}.{create_package.__name__}":
+        guard()
+
+
+@pricing_admin.get(
+    "/catalogue",
+    summary="List all packages",
+    operation_id="listCatalogue",
+    responses={
+        **success(CatalogueList, {"items": [shapes.PACKAGE], "next_cursor": None}),
+        **failures(401, 403, 500, 503),
+    },
+)
+def list_catalogue() -> dict[str, Any]:
+    """Retired ones too, with their prices at Stripe, in the order in which they are shown."""
+    return {"items": [_package(row) for row in services().pricing.catalogue()], "next_cursor": None}
+
+
+@pricing.post(
+    "/packages",
+    summary="Create a package",
+    operation_id="createPackage",
+    security=SECURITY,
+    responses={**success(PackageTerms, shapes.PACKAGE, status=201), **failures(400, 401, 403, 409, 413, 500, 502, 503)},
+)
+def create_package(body: PackageRequest) -> Response:
+    """It is on sale at once where it has a price at Stripe, which must agree with it."""
+    row = body.model_dump(mode="json")
+    _checked_package(row)
+    response = _answer(_unique(lambda: services().pricing.add_package(row), "name or stripe_price_id"), _package)
+    response.status_code = 201
+    return response
+
+
+@pricing_admin.get(
+    "/packages/<package_id>",
+    summary="Get a package",
+    operation_id="getPackage",
+    responses={**success(PackageTerms, shapes.PACKAGE, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
+)
+def get_package(path: PackagePath) -> Response:
+    """A retired one too."""
+    return _answer(_found_package(path.package_id), _package)
+
+
+@pricing_admin.patch(
+    "/packages/<package_id>",
+    summary="Change or retire a package",
+    operation_id="changePackage",
+    responses={**success(PackageTerms, shapes.PACKAGE), **failures(400, 401, 403, 404, 409, 413, 500, 502, 503)},
+    openapi_extensions={"parameters": [IF_MATCH]},
+)
+def change_package(path: PackagePath, body: PackageChanges) -> Response:
+    """The fields that are given. `active` false retires it: it is neither sold nor changed to, and those who have it
+    keep it. With `If-Match`, only where nobody has changed it since.
+    """
+    changes = body.model_dump(mode="json", exclude_unset=True)
+    row = _found_package(path.package_id)
+    _checked_package({**row, **changes})
+    change = services().pricing.change_package
+    return _answer(_unique(lambda: changed(row, changes, change), "name or stripe_price_id"), _package)
+
+
+@pricing_admin.get(
+    "/campaigns",
+    summary="List campaigns",
+    operation_id="listCampaigns",
+    responses={
+        **success(CampaignPage, {"items": [shapes.CAMPAIGN], "next_cursor": None}),
+        **failures(401, 403, 500, 503),
+    },
+)
+def list_campaigns() -> dict[str, Any]:
+    """All of them, newest first, the newest thousand at most."""
+    return {"items": [_campaign(row) for row in services().pricing.campaigns()], "next_cursor": None}
+
+
+@pricing_admin.post(
+    "/campaigns",
+    summary="Create a campaign",
+    operation_id="createCampaign",
+    responses={**success(CampaignTerms, shapes.CAMPAIGN, status=201), **failures(400, 401, 403, 409, 413, 500, 503)},
+)
+def create_campaign(body: CampaignRequest) -> Response:
+    """Its code can be used at once, or from `starts_at` on."""
+    row = body.model_dump(mode="json")
+    _checked_campaign({**row, "uses": 0})
+    response = _answer(_unique(lambda: services().pricing.add_campaign(row), "code"), _campaign)
+    response.status_code = 201
+    return response
+
+
+@pricing_admin.get(
+    "/campaigns/<campaign_id>",
+    summary="Get a campaign",
+    operation_id="getCampaign",
+    responses={**success(CampaignTerms, shapes.CAMPAIGN, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
+)
+def get_campaign(path: CampaignPath) -> Response:
+    """With `uses`, paid and open ones."""
+    return _answer(_found_campaign(path.campaign_id), _campaign)
+
+
+@pricing_admin.patch(
+    "/campaigns/<campaign_id>",
+    summary="Change or retire a campaign",
+    operation_id="changeCampaign",
+    responses={**success(CampaignTerms, shapes.CAMPAIGN), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+    openapi_extensions={"parameters": [IF_MATCH]},
+)
+def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
+    """The fields that are given; discounts that were granted keep their terms. `active` false retires it. With
+    `If-Match`, only where nobody has changed it since.
+    """
+    changes = body.model_dump(mode="json", exclude_unset=True)
+    row = _found_campaign(path.campaign_id)
+    _checked_campaign({**row, **changes})
+    return _answer(changed(row, changes, services().pricing.change_campaign), _campaign)
+
+
+@pricing_admin.get(
+    "/redemptions",
+    summary="List uses of codes",
+    operation_id="listRedemptions",
+    responses={
+        **success(RedemptionPage, {"items": [shapes.REDEMPTION], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
+    """The newest first, of one campaign or of all; `state` narrows to those that are open, completed or released."""
+    rows = services().pricing.redemptions(campaign_id=query.campaign_id, state=query.state, limit=query.limit)
+    return {"items": [_redemption(row) for row in rows], "next_cursor": None}
+
+
+@pricing_admin.post(
+    "/redemptions/<redemption_id>/release",
+    summary="Give an open use of a code back",
+    operation_id="releaseRedemption",
+    responses={**success(RedemptionBody, shapes.REDEMPTION), **failures(401, 403, 404, 409, 429, 500, 502, 503)},
+)
+def release_redemption(path: RedemptionPath) -> dict[str, Any]:
+    """Ends its checkout at Stripe first, so that nobody pays it any more; one that was paid meanwhile is completed."""
+    row = _found_redemption(path.redemption_id)
+    if row["released_at"] is not None or row["completed_at"] is not None:
+        raise Conflict("Only an open use can be given back; this one is completed or was given back already.")
+    if row["stripe_session_id"] is not None:
+        services().stripe.ready()
+    services().checkouts.end_redemption(row["redemption_key"], row["stripe_session_id"])
+    return _redemption(_found_redemption(path.redemption_id))
+
+
+def _found_package(text: str) -> dict[str, Any]:
+    return _found(text, services().pricing.package, _NO_PACKAGE)
+
+
+def _found_campaign(text: str) -> dict[str, Any]:
+    return _found(text, services().pricing.campaign, _NO_CAMPAIGN)
+
+
+def _found_redemption(text: str) -> dict[str, Any]:
+    return _found(text, services().pricing.redemption, _NO_REDEMPTION)
+
+
+def _found(text: str, find: Callable[[UUID], dict[str, Any] | None], message: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    row_id = uuid_or_none(text)
+    row = find(row_id) if row_id else None
+    if row is None:
+        raise NotFound(message)
+    return row
+
+
+def _checked_package(row: dict[str, Any]) -> None:
+    """Raises InvalidInput."""
+    _refuse(check_package(row))
+    if services().settings.stripe_api_key is not None:
+        services().checkouts.check_package(row)
+
+
+def _checked_campaign(row: dict[str, Any]) -> None:
+    """Raises InvalidInput."""
+    known = {package["id"] for package in services().pricing.catalogue()} if row["package_ids"] else set()
+    _refuse(check_campaign(row, known))
+
+
+def _refuse(faults: list[Any]) -> None:
+    if faults:
+        raise InvalidInput(f"{faults[0].field} {faults[0].message}.", faults)
+
+
+def _unique(act: Callable[[], dict[str, Any]], names: str) -> dict[str, Any]:
+    """Raises Conflict that says what is there already."""
+    try:
+        return act()
+    except Conflict as error:
+        raise (
+            Conflict(f"Another one has this {names}; choose another.") if "exists" in error.message else error
+        ) from None
+
+
+def _answer(row: dict[str, Any], show: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
+    return versioned(show(row), row["version"])
+
+
+def _package(row: dict[str, Any]) -> dict[str, Any]:
+    return {"package_id": row["id"], **_shown(row, shapes.PACKAGE, "package_id")}
+
+
+def _campaign(row: dict[str, Any]) -> dict[str, Any]:
+    return {"campaign_id": row["id"], **_shown(row, shapes.CAMPAIGN, "campaign_id")}
+
+
+def _redemption(row: dict[str, Any]) -> dict[str, Any]:
+    state = "released" if row["released_at"] else "completed" if row["completed_at"] else "open"
+    return {"redemption_id": row["id"], **_shown({**row, "state": state}, shapes.REDEMPTION, "redemption_id")}
+
+
+def _shown(row: dict[str, Any], example: dict[str, Any], named: str) -> dict[str, Any]:
+    """The row's columns of the example, its times in UTC."""
+    return {
+        name: iso(parse_time(row[name])) if name.endswith("_at") and row[name] is not None else row[name]
+        for name in example
+        if name != named
+    }
