@@ -135,14 +135,17 @@ class StripeGateway:
         with reading("a subscription"):
             discounts = [(text(found["id"]), _coupon_of(found)) for found in now.get("discounts") or ()]
             item = text(now["items"]["data"][0]["id"])
+            by_date = now.get("cancel_at") is not None and not now.get("cancel_at_period_end")
         staying = [name for name, coupon in discounts if drops is None or not coupon.startswith(drops)]
         if at_period_end:
             self._change_later(now, price, [name for name, _ in discounts], staying)
             return self.subscription(subscription_id)
+        # Stripe takes one of the two ways to end at a date, and refuses both in one call.
+        goes_on = {"cancel_at": ""} if by_date else {"cancel_at_period_end": False}
         wanted: dict[str, Any] = {
             "items": [{"id": item, "price": price}],
             "proration_behavior": "create_prorations",
-            "cancel_at_period_end": False,
+            **goes_on,
         }
         if len(staying) < len(discounts):
             wanted["discounts"] = _discounts(staying)

@@ -15,6 +15,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
 from pixelbloom import logs
+from pixelbloom.addresses import visitor_address
 from pixelbloom.config import settings
 from pixelbloom.web import metrics, waits
 from pixelbloom.web.body import body_was_read
@@ -71,7 +72,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         """Serve one connection, from its first byte to its last."""
-        address = addr[0] if isinstance(addr, tuple) else ""
+        address = visitor_address(addr[0]) if isinstance(addr, tuple) else ""
         with connections.opened(address) as admitted:
             if admitted:
                 super().handle(listener, client, addr)

@@ -325,6 +325,21 @@ def test_an_end_by_date_is_shown_and_can_be_withdrawn(user: Api, shop: StripeSer
     assert becomes(user, stack, cancel_at=None)["status"] == "active"
 
 
+def test_a_change_withdraws_an_end_by_date_as_it_does_one_with_the_period(
+    user: Api, shop: StripeServer, stack: Stack
+) -> None:
+    found = bought(user, shop, stack)
+    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
+    shop.book.update(subscription, {"cancel_at": "1900000000"})
+    becomes(user, stack, cancel_at="2030-03-17T17:46:40.000000Z")
+    changed = user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_studio"})
+    assert (changed.status_code, changed.json()["cancel_at"]) == (200, None), changed.text
+    assert subscription["cancel_at"] is None
+    user.request("POST", f"{SUBSCRIPTION}/cancel", json={})
+    back = user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_growth"})
+    assert (back.json()["cancel_at"], back.json()["cancel_at_period_end"]) == (None, False), back.text
+
+
 def test_invoices_that_nobody_pays_do_not_stay_open_and_a_refund_may_fail(
     user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
 ) -> None:

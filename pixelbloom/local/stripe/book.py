@@ -254,11 +254,15 @@ class Book:
                 raise Refused("No such subscription item", code="resource_missing", param="items[0][id]")
             before["items"] = json.loads(json.dumps(subscription["items"]))
             item["price"] = self.get("price", change["price"], "items[0][price]")
+        if "cancel_at_period_end" in params and "cancel_at" in params:
+            raise Refused("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
         if "cancel_at_period_end" in params:
             before["cancel_at_period_end"] = subscription["cancel_at_period_end"]
             wanted = params["cancel_at_period_end"] == "true"
             period_end = subscription["items"]["data"][0]["current_period_end"]
-            subscription |= {"cancel_at_period_end": wanted, "cancel_at": period_end if wanted else None}
+            if wanted or subscription["cancel_at_period_end"]:  # an end by date stays
+                subscription["cancel_at"] = period_end if wanted else None
+            subscription["cancel_at_period_end"] = wanted
         if "cancel_at" in params:
             # As with flexible billing: a date, and not the period.
             before["cancel_at"] = subscription["cancel_at"]
