@@ -61,6 +61,77 @@ create table if not exists auth.users (
 );
 alter table auth.users enable row level security;
 
+-- The further columns of hosted Supabase, for triggers and views that name them.
+alter table auth.users
+add column if not exists invited_at timestamptz,
+add column if not exists confirmation_token varchar(255) default '',
+add column if not exists confirmation_sent_at timestamptz,
+add column if not exists recovery_token varchar(255) default '',
+add column if not exists recovery_sent_at timestamptz,
+add column if not exists email_change_token_new varchar(255) default '',
+add column if not exists email_change varchar(255) default '',
+add column if not exists email_change_sent_at timestamptz,
+add column if not exists phone_confirmed_at timestamptz,
+add column if not exists phone_change text default '',
+add column if not exists phone_change_token varchar(255) default '',
+add column if not exists phone_change_sent_at timestamptz,
+add column if not exists confirmed_at timestamptz generated always as (
+    least(email_confirmed_at, phone_confirmed_at)
+) stored,
+add column if not exists email_change_token_current varchar(255) default '',
+add column if not exists email_change_confirm_status smallint default 0,
+add column if not exists reauthentication_token varchar(255) default '',
+add column if not exists reauthentication_sent_at timestamptz,
+add column if not exists is_sso_user boolean not null default false;
+
+do $$
+begin
+    if to_regtype('auth.aal_level') is null then
+        create type auth.aal_level as enum ('aal1', 'aal2', 'aal3');
+    end if;
+end
+$$;
+
+create table if not exists auth.sessions (
+    id uuid primary key,
+    user_id uuid not null references auth.users (id) on delete cascade,
+    created_at timestamptz,
+    updated_at timestamptz,
+    factor_id uuid,
+    aal auth.aal_level,
+    not_after timestamptz,
+    refreshed_at timestamp,
+    user_agent text,
+    ip inet,
+    tag text
+);
+create index if not exists sessions_user_id_idx on auth.sessions (user_id);
+alter table auth.sessions enable row level security;
+
+create table if not exists auth.refresh_tokens (
+    instance_id uuid,
+    id bigserial primary key,
+    token varchar(255) unique,
+    user_id varchar(255),
+    revoked boolean,
+    created_at timestamptz,
+    updated_at timestamptz,
+    parent varchar(255),
+    session_id uuid references auth.sessions (id) on delete cascade
+);
+create index if not exists refresh_tokens_session_id_revoked_idx on auth.refresh_tokens (session_id, revoked);
+alter table auth.refresh_tokens enable row level security;
+
+create table if not exists auth.mfa_amr_claims (
+    session_id uuid not null references auth.sessions (id) on delete cascade,
+    created_at timestamptz not null,
+    updated_at timestamptz not null,
+    authentication_method text not null,
+    id uuid primary key,
+    unique (session_id, authentication_method)
+);
+alter table auth.mfa_amr_claims enable row level security;
+
 create or replace function auth.uid() returns uuid
 language sql stable
 as $$

@@ -63,7 +63,9 @@ class Servers:
             self._front = PostgREST(
                 program, database, kept_port(self.home), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"]
             )
-            self._gateway = LocalSupabase(kept_port(self.home, GATEWAY), self._front.url)
+            self._gateway = LocalSupabase(
+                kept_port(self.home, GATEWAY), self._front.url, database.url(), keys["SUPABASE_JWT_SECRET"]
+            )
             self.env |= {
                 "SUPABASE_URL": self._gateway.url,
                 "SUPABASE_REST_URL": self._front.url,

@@ -8,7 +8,10 @@ import httpx
 import pytest
 from werkzeug.test import Client
 
+from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.gateway import Gateway
+from pixelbloom.local.supabase.limits import Rates
+from pixelbloom.local.supabase.tokens import AccessTokens
 from tests.stack import Stack
 
 ORIGIN = {"Origin": "http://localhost:5173"}
@@ -103,7 +106,17 @@ def test_unknown_paths_and_an_unreachable_postgrest_say_so_to_a_browser_too(stac
     assert "/rest/v1 and /auth/v1" in missing.json()["message"]
     assert missing.headers["access-control-allow-origin"] == "*"
 
-    away = Client(Gateway("http://127.0.0.1:9")).get("/rest/v1/leads", environ_overrides={"RAW_URI": "/rest/v1/leads"})
+    auth = Auth("postgresql://127.0.0.1:9/postgres", AccessTokens("s" * 32, "http://127.0.0.1:9/auth/v1"), Rates())
+    client = Client(Gateway("http://127.0.0.1:9", auth))
+    signing_in = client.post(
+        "/auth/v1/signup",
+        json={"email": "ada@example.com", "password": "correct horse"},
+        environ_overrides={"RAW_URI": "/auth/v1/signup"},
+    )
+    assert signing_in.status_code == 503
+    assert signing_in.get_json()["error_code"] == "unexpected_failure"
+    assert signing_in.headers["access-control-allow-origin"] == "*"
+    away = client.get("/rest/v1/leads", environ_overrides={"RAW_URI": "/rest/v1/leads"})
     assert away.status_code == 503
     assert away.headers["access-control-allow-origin"] == "*"
 

@@ -6,7 +6,11 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from pixelbloom.auth.claims import issuer
+from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.gateway import Gateway
+from pixelbloom.local.supabase.limits import Rates
+from pixelbloom.local.supabase.tokens import AccessTokens
 
 HOST = "127.0.0.1"
 THREADS = 32
@@ -37,11 +41,14 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Gateway:
-        return Gateway(os.environ["SUPABASE_REST_URL"])
+        signed_by = issuer(f"http://{HOST}:{self._port}")
+        assert signed_by is not None
+        tokens = AccessTokens(os.environ["SUPABASE_JWT_SECRET"], signed_by)
+        return Gateway(os.environ["SUPABASE_REST_URL"], Auth(os.environ["DATABASE_URL"], tokens, Rates()))
 
 
 def main() -> None:
-    """Serve until a signal ends the process. SUPABASE_REST_URL is PostgREST's address."""
+    """Serve until a signal ends the process, with DATABASE_URL, SUPABASE_REST_URL and SUPABASE_JWT_SECRET."""
     parser = ArgumentParser(prog="python -m pixelbloom.local.supabase", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     _Server(parser.parse_args().port).run()

@@ -8,18 +8,20 @@ from typing import Any
 import httpx
 
 from pixelbloom.local.supabase import cors
+from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.rest import Headers, Rest
 
 log = logging.getLogger(__name__)
 REST = "/rest/v1"
-HEALTH = "/auth/v1/health"
+AUTH = "/auth/v1"
 
 
 class Gateway:
-    """Serves `/rest/v1`, which is PostgREST at `rest_url`."""
+    """Serves `/rest/v1`, which is PostgREST at `rest_url`, and `/auth/v1`."""
 
-    def __init__(self, rest_url: str) -> None:
+    def __init__(self, rest_url: str, auth: Auth) -> None:
         self._rest = Rest(rest_url)
+        self._auth = auth
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] == "OPTIONS" and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ:
@@ -41,8 +43,9 @@ class Gateway:
             except httpx.HTTPError as error:
                 log.warning("PostgREST is unreachable: %s", type(error).__name__)
                 return _json("503 Service Unavailable", "PostgREST is unreachable; try again shortly.")
-        if path == HEALTH:
-            return _json("200 OK", "The local Supabase gateway of PixelBloom")
+        if path.startswith(f"{AUTH}/"):
+            response = self._auth.respond(environ, path[len(AUTH) :])
+            return response.status, list(response.headers), [response.get_data()]
         return _json("404 Not Found", "Not found: the local Supabase gateway serves /rest/v1 and /auth/v1.")
 
 

@@ -12,10 +12,12 @@ NAME = "supabase"
 
 @dataclass(frozen=True)
 class LocalSupabase:
-    """The gateway at `port` of loopback, before the PostgREST at `rest_url`."""
+    """The gateway at `port` of loopback, before PostgREST and its database."""
 
     port: int
     rest_url: str
+    database_url: str
+    jwt_secret: str
 
     @property
     def url(self) -> str:
@@ -24,8 +26,12 @@ class LocalSupabase:
     def command(self) -> Command:
         """The command of the gateway."""
         argv = [sys.executable, "-m", "pixelbloom.local.supabase", "--port", str(self.port)]
-        own = {"SUPABASE_REST_URL": self.rest_url, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        return Command(NAME, argv, env=own)
+        own = {
+            "DATABASE_URL": self.database_url,
+            "SUPABASE_REST_URL": self.rest_url,
+            "SUPABASE_JWT_SECRET": self.jwt_secret,
+        }
+        return Command(NAME, argv, env={**own, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"})
 
     def ready(self) -> bool:
         """Whether it accepts requests."""
