@@ -1,10 +1,11 @@
 -- The data the agents work on: leads, conversations and their messages, and what the agents leave behind.
 -- user_id has no foreign key to auth.users: a service may name users that this database never saw. What a visitor of
--- the website left without signing in has no user_id, but the visitor_id of their session.
+-- the website left without signing in has no user_id, but the visitor_id of their session. What a browser may insert
+-- belongs to its user by default.
 
 create table public.leads (
     id uuid primary key default gen_random_uuid(),
-    user_id uuid,
+    user_id uuid default auth.uid(),
     visitor_id uuid,
     name text not null check (char_length(name) between 1 and 200),
     email text check (char_length(email) <= 320),
@@ -46,7 +47,7 @@ create index leads_best on public.leads (score desc nulls last, created_at desc)
 
 create table public.conversations (
     id uuid primary key default gen_random_uuid(),
-    user_id uuid,
+    user_id uuid default auth.uid(),
     visitor_id uuid,
     lead_id uuid references public.leads (id) on delete set null,
     title text check (char_length(title) <= 200),
@@ -70,7 +71,7 @@ create index conversations_lead on public.conversations (lead_id) where lead_id 
 create table public.messages (
     id uuid primary key default gen_random_uuid(),
     conversation_id uuid not null references public.conversations (id) on delete cascade,
-    user_id uuid,
+    user_id uuid default auth.uid(),
     role text not null check (role in ('user', 'assistant', 'system')),
     content text not null check (char_length(content) between 1 and 32000),
     run_id uuid,

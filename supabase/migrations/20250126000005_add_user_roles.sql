@@ -1,7 +1,7 @@
 -- Who is an administrator. The role is not the user's own to write.
 
 create table public.user_profiles (
-    user_id uuid primary key,
+    user_id uuid primary key default auth.uid(),
     display_name text check (char_length(display_name) <= 200),
     avatar_url text check (char_length(avatar_url) <= 2000 and avatar_url ~* '^https?://[^[:space:][:cntrl:]]+$'),
     role text not null default 'user' check (role in ('user', 'admin')),

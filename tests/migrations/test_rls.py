@@ -217,3 +217,41 @@ def test_the_run_functions_are_refused_to_the_roles_of_the_api(rows: psycopg.Con
     for role in ("anon", "authenticated"):
         with acting(rows, role, OWNER), pytest.raises(InsufficientPrivilege):
             rows.execute("select public.finish_steps('[]', 1)")
+
+
+def test_what_a_browser_inserts_belongs_to_its_user_by_default_and_to_nobody_else(rows: psycopg.Connection) -> None:
+    newcomer = uuid4()
+    with acting(rows, "authenticated", newcomer):
+        conversation = uuid4()
+        insert(rows, "leads", {"name": "Ada"})
+        insert(rows, "conversations", {"id": conversation, "title": "Hello"})
+        insert(rows, "messages", {"conversation_id": conversation, "role": "user", "content": "Hi"})
+        insert(rows, "user_profiles", {"display_name": "Ada"})
+        for table in ("leads", "conversations", "messages", "user_profiles"):
+            query = sql.SQL("select array_agg(user_id) from public.{}").format(sql.Identifier(table))
+            assert rows.execute(query).fetchone() == ([newcomer],)
+        for somebody in (None, OWNER):
+            with pytest.raises(InsufficientPrivilege), rows.transaction():
+                insert(rows, "leads", {"name": "Ada", "user_id": somebody})
+    with acting(rows, "anon"), pytest.raises(InsufficientPrivilege):
+        insert(rows, "leads", {"name": "Ada"})
+    with acting(rows, "service_role"):
+        found = rows.execute("insert into public.leads (name) values ('Ada') returning user_id").fetchone()
+        assert found == (None,)
+
+
+def test_every_owner_that_a_browser_may_write_has_the_browsers_user_as_its_default(db: psycopg.Connection) -> None:
+    """Whatever a later migration grants, too."""
+    columns = db.execute(
+        """
+        select c.table_name, c.column_default
+        from information_schema.columns as c
+        inner join information_schema.column_privileges as p
+            on p.table_schema = c.table_schema and p.table_name = c.table_name and p.column_name = c.column_name
+        where
+            c.table_schema = 'public' and c.column_name = 'user_id'
+            and p.grantee = 'authenticated' and p.privilege_type = 'INSERT'
+        """
+    ).fetchall()
+    assert {"leads", "conversations", "messages", "user_profiles"} <= {table for table, _ in columns}
+    assert {default for _, default in columns} == {"auth.uid()"}
