@@ -29,6 +29,7 @@ def seed(
 ) -> None:
     """Fill DATABASE_URL with a demo agency. Safe to repeat: what is there is left alone."""
     from pixelbloom.local import migrations
+    from pixelbloom.local.supabase import demo
     from pixelbloom.seed import fill
     from pixelbloom.seed.plan import Plan
 
@@ -36,7 +37,8 @@ def seed(
         raise InvalidInput(f"--seed {number} is not a number from 0 on")
     plan = Plan(number, _day(until), parse_uuid(user_id, "--user-id"))
     try:
-        with migrations.connect(load().require("database_url")) as connection:
+        settings = load()
+        with migrations.connect(settings.require("database_url")) as connection:
             if not yes and (there := fill.others(connection, plan.owner)):
                 question = f"The database has {there} leads of other users. Add made-up rows to it?"
                 if not typer.confirm(question, err=True):
@@ -55,6 +57,8 @@ def seed(
         if any(added.values())
         else "nothing to add"
     )
+    for login in demo.ensure_in(settings):
+        say(f"sign in as {login}")
 
 
 def _day(text: str | None) -> date:

@@ -78,6 +78,11 @@ class Home:
         return self.root / SECRETS_FILE
 
     @property
+    def accounts_file(self) -> Path:
+        """The passwords of the two accounts to sign in with."""
+        return self.root / "accounts.env"
+
+    @property
     def stack_file(self) -> Path:
         return self.root / STACK_FILE
 

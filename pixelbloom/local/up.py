@@ -9,22 +9,22 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jwt
 import psycopg
 
 from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.config import DEVELOPMENT_USER, Settings, load
-from pixelbloom.errors import ConfigurationError
 from pixelbloom.local import envfile, leftovers, lock, migrations, secrets
 from pixelbloom.local import model as local_model
 from pixelbloom.local.child import Child
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
+from pixelbloom.local.preconditions import check_given, check_ports, given
 from pixelbloom.local.probes import Beat, answers, flower_knows, pongs
 from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.stripe import launch as local_stripe
+from pixelbloom.local.supabase import demo
 from pixelbloom.local.supervisor import Stopped, StopRequest, Supervisor, stop_together
 from pixelbloom.local.wait import until
 from pixelbloom.queue import broker_address
@@ -79,6 +79,7 @@ class Running:
         self._roles: list[Child] = []
         self._began = time.monotonic()
         self._env: dict[str, str] = {}
+        self._logins: Sequence[demo.Login] = ()
 
     def start(self) -> None:
         """Start the servers that were not given and our own processes, and wait until all answer."""
@@ -106,6 +107,7 @@ class Running:
         self._start_roles(EARLY)
         if own_database:
             self._servers.finish()
+            self._logins = demo.ensure(self._home, self._env["DATABASE_URL"])
         else:
             self._migrate_given()
         self._start_roles([role for role in ROLES if role not in EARLY])
@@ -172,6 +174,7 @@ class Running:
             *([("Stripe", f"a stand-in at {mine.stripe_api_base}")] if mine.pixelbloom_stripe == "local" else []),
             ("Models", local_model.banner(mine, running="HUGGINGFACE_MODEL" in self._env)),
             *([("Supabase", f"{mine.supabase_url} (for supabase-js)")] if self._settings.supabase_url is None else []),
+            *(("Sign in", str(login)) for login in self._logins),
             ("PostgREST", mine.supabase_rest_url or f"{mine.supabase_url}/rest/v1"),
             ("Postgres", self._env.get("DATABASE_URL", "(yours, behind SUPABASE_URL)")),
             ("Redis", self._env.get("REDIS_URL", "(yours, from REDIS_URL)")),
@@ -196,15 +199,15 @@ class Running:
     def _keys(self) -> dict[str, str]:
         """The secrets that our processes get: those given, otherwise the home's own."""
         kept = secrets.ensure(self._home.secrets_file)
-        given = {name: value for name in kept if (value := _given(self._settings, name))}
+        supplied = {name: value for name in kept if (value := given(self._settings, name))}
         if self._settings.supabase_url is not None:
-            return {name: kept[name] for name in ("API_JWT_SECRET", "FLOWER_BASIC_AUTH")} | given
-        if "SUPABASE_JWT_SECRET" in given:
-            kept |= secrets.project_keys(given["SUPABASE_JWT_SECRET"])
-        return kept | given
+            return {name: kept[name] for name in ("API_JWT_SECRET", "FLOWER_BASIC_AUTH")} | supplied
+        if "SUPABASE_JWT_SECRET" in supplied:
+            kept |= secrets.project_keys(supplied["SUPABASE_JWT_SECRET"])
+        return kept | supplied
 
     def _migrate_given(self) -> None:
-        url = _given(self._settings, "DATABASE_URL")
+        url = given(self._settings, "DATABASE_URL")
         if url is None:
             self._output.say("SUPABASE_URL is given and DATABASE_URL is not: migrate it yourself (supabase db push)")
             return
@@ -251,60 +254,3 @@ class Running:
         if name == "beat" and self._settings.supabase_url is None:
             return Beat(self._settings_of_processes()).runs
         return lambda: True
-
-
-def check_given(settings: Settings) -> None:
-    """Raises ConfigurationError where a given Supabase lacks its key, or a key or an address its Supabase."""
-    if settings.pixelbloom_stripe == "local" and settings.stripe_api_key is not None:
-        raise ConfigurationError("PIXELBLOOM_STRIPE is local and STRIPE_API_KEY is set: leave the one out or the other")
-    local_model.check(settings)
-    if settings.supabase_url is not None:
-        settings.require("supabase_service_role_key")
-        return
-    for name, what in (("SUPABASE_REST_URL", "PostgREST"), ("DATABASE_URL", "Postgres")):
-        if getattr(settings, name.lower()) is not None:
-            raise ConfigurationError(
-                f"{name} is set and SUPABASE_URL is not: set both, or neither for the embedded {what}"
-            )
-    for name in ("supabase_service_role_key", "supabase_anon_key"):
-        _check_local_key(settings, name)
-
-
-def check_ports(settings: Settings) -> None:
-    """Raises ConfigurationError that names the variable and the port in use."""
-    if settings.port == settings.flower_port:
-        raise ConfigurationError(f"FLOWER_PORT: {settings.port} is also PORT; set one of them to another port")
-    ports = [("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)]
-    if settings.pixelbloom_stripe == "local":
-        ports.append(("STRIPE_PORT", settings.stripe_port))
-    if settings.pixelbloom_model == "local":
-        ports.append(("MODEL_PORT", settings.model_port))
-    for name, port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise ConfigurationError(
-                    f"{name}: port {port} cannot be used ({error.strerror}); stop what uses it, or set another {name}"
-                ) from None
-
-
-def _check_local_key(settings: Settings, name: str) -> None:
-    """The embedded PostgREST takes a given key only where it is signed with the given secret."""
-    key, secret = _given(settings, name.upper()), _given(settings, "SUPABASE_JWT_SECRET")
-    if key is None:
-        return
-    if secret is not None:
-        with contextlib.suppress(jwt.InvalidTokenError, jwt.InvalidKeyError):
-            jwt.decode(key, secret, algorithms=["HS256"], options={"verify_aud": False})
-            return
-    raise ConfigurationError(
-        f"{name.upper()} is set, SUPABASE_URL is not, and it is not signed with SUPABASE_JWT_SECRET: "
-        "set SUPABASE_URL to the project it belongs to, or leave all three unset"
-    )
-
-
-def _given(settings: Settings, name: str) -> str | None:
-    value = getattr(settings, name.lower())
-    return value.get_secret_value() if value else None

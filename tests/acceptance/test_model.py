@@ -20,7 +20,7 @@ from pixelbloom.config import Settings
 from pixelbloom.errors import ConfigurationError, StepTimeout
 from pixelbloom.local import model
 from pixelbloom.local.postgrest import free_port
-from pixelbloom.local.up import check_given
+from pixelbloom.local.preconditions import check_given
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import Message, ModelRequest, NullStream

@@ -74,6 +74,16 @@ def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack)
     assert up.settings.require("supabase_service_role_key") not in told.stdout
     assert up.settings.require("api_jwt_secret") in run(up, "env", "--secrets").stdout
 
+    logins = re.findall(r"Sign in +(\S+ .*)", up.output)
+    assert len(logins) == 2
+    seeded = run(up, "seed", "--yes")
+    assert [line for line in seeded.stderr.splitlines() if line.startswith("sign in as ")] == [
+        f"sign in as {login}" for login in logins
+    ]
+    accounts = up.home / "accounts.env"
+    assert stat.S_IMODE(accounts.stat().st_mode) == 0o600
+    assert all(login.rpartition(" ")[2] in accounts.read_text() for login in logins)
+
     second = run(up, "up", PORT="1", FLOWER_PORT="2")
     assert second.returncode != 0
     assert "in use by a stack" in second.stderr

@@ -4,7 +4,7 @@ import pytest
 
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.local import model
-from pixelbloom.local.up import check_given
+from pixelbloom.local.preconditions import check_given
 
 
 def test_it_is_started_only_where_it_is_wanted_and_no_ollama_answers(world):
