@@ -26,6 +26,7 @@ from pixelbloom.setting_types import (
     DatabaseUrl,
     Duration,
     HttpUrl,
+    Issuers,
     Key,
     Logins,
     Names,
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
     supabase_anon_key: Key | None = None
     supabase_service_role_key: Key | None = None
     supabase_jwt_secret: SigningSecret | None = None
+    supabase_jwt_issuer: Issuers = ()
     api_jwt_secret: SigningSecret | None = None
     database_url: DatabaseUrl | None = None
     role_seconds: float = Field(30, ge=0.1, le=3600)
@@ -124,6 +126,7 @@ class Settings(BaseSettings):
     # Whoever is not signed in
     quote_rate_limit: RateLimit = "60/minute"
     visitors: bool = True
+    anonymous_users: Literal["limited", "full", "off"] = "limited"
     visitor_session_limit: RateLimit = "20/hour"
     visitor_lead_limit: RateLimit = "5/hour"
     visitor_message_limit: RateLimit = "10/minute;100/day"

@@ -95,6 +95,13 @@ def _origin(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _issuers(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if _parts(value).scheme not in ("http", "https") or not _parts(value).hostname:
+            raise ValueError("must be URLs like https://auth.example.com/auth/v1, separated by commas")
+    return tuple(value.rstrip("/") for value in values)
+
+
 def _rate(value: str) -> str | None:
     if value.strip().lower() == "off":
         return None
@@ -122,6 +129,7 @@ def _webhook_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 
 WebhookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_webhook_secrets)]
+Issuers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_issuers)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 #: Sent in a header: without blanks and line breaks.
 Key = Annotated[SecretStr, AfterValidator(_one_line)]

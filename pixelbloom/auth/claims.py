@@ -1,10 +1,11 @@
 """From the claims of a token whose signature holds to a `Principal`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pixelbloom.auth.principal import Principal
@@ -16,6 +17,7 @@ USER_ROLES = ("authenticated", "user", "admin")
 SERVICE_KEY_ISSUERS = frozenset({"supabase", "supabase-demo"})
 #: Seconds by which an issuer's clock may run ahead of ours. `exp` gets none: a token ends when it says.
 CLOCK_SKEW = 5.0
+_LOCAL = ("127.0.0.1", "localhost")
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp() - 86_400
 
 
@@ -31,8 +33,24 @@ def issuer(supabase_url: str | None) -> str | None:
     return f"{supabase_url}/auth/v1" if supabase_url else None
 
 
+def issuers(configured: Iterable[str], supabase_url: str | None) -> tuple[str, ...]:
+    """Every `iss` that tokens of the project may have: SUPABASE_JWT_ISSUER, by default that of SUPABASE_URL.
+
+    Of an issuer on this machine, `localhost` and `127.0.0.1` are the same. The first is what tokens are made with.
+    """
+    default = issuer(supabase_url)
+    chosen = tuple(configured) or ((default,) if default else ())
+    found: dict[str, None] = dict.fromkeys(chosen)
+    for value in chosen:
+        parts = urlsplit(value)
+        if parts.hostname in _LOCAL:
+            port = f":{parts.port}" if parts.port else ""
+            found |= dict.fromkeys(parts._replace(netloc=f"{host}{port}").geturl() for host in _LOCAL)
+    return tuple(found)
+
+
 def to_principal(
-    claims: Mapping[str, Any], signers: frozenset[Signer], expected_issuer: str | None, now: float
+    claims: Mapping[str, Any], signers: frozenset[Signer], expected_issuers: Collection[str], now: float
 ) -> Principal:
     """Check every claim and say who it is. Raises Unauthenticated, which names the claim at fault.
 
@@ -41,13 +59,20 @@ def to_principal(
     expires = _check_times(claims, now)
     role = claims.get("role")
     _check_audience(claims)
-    _check_issuer(claims, expected_issuer, role)
+    _check_issuer(claims, expected_issuers, role)
     scopes = _scopes(claims)
     if role == "service_role" or (role == "service" and Signer.API in signers):
         return Principal("service", None, admin=True, scopes=scopes, expires_at=expires)
     if role not in USER_ROLES:
         raise Unauthenticated("The token's role is not one of a signed-in user or a service; sign in first.")
-    return Principal("user", _subject(claims), admin=_is_admin(claims), scopes=scopes, expires_at=expires)
+    return Principal(
+        "user",
+        _subject(claims),
+        admin=_is_admin(claims),
+        scopes=scopes,
+        expires_at=expires,
+        anonymous=claims.get("is_anonymous") is True,
+    )
 
 
 def _check_times(claims: Mapping[str, Any], now: float) -> datetime:
@@ -86,13 +111,13 @@ def _check_audience(claims: Mapping[str, Any]) -> None:
         raise Unauthenticated("The token was made for another audience.")
 
 
-def _check_issuer(claims: Mapping[str, Any], expected: str | None, role: object) -> None:
+def _check_issuer(claims: Mapping[str, Any], expected: Collection[str], role: object) -> None:
     if "iss" not in claims:
         return
     value = claims["iss"]
     if not isinstance(value, str) or not value:
         raise Unauthenticated("The token's iss is not a string.")
-    if value == expected or (role == "service_role" and value in SERVICE_KEY_ISSUERS):
+    if value in expected or (role == "service_role" and value in SERVICE_KEY_ISSUERS):
         return
     raise Unauthenticated("The token comes from another issuer.")
 

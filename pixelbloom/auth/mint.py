@@ -7,7 +7,7 @@ from uuid import UUID
 
 import jwt
 
-from pixelbloom.auth.claims import AUDIENCE, issuer
+from pixelbloom.auth.claims import AUDIENCE, issuers
 from pixelbloom.config import Settings
 
 DEFAULT_SECONDS = 3600
@@ -51,9 +51,9 @@ def _sign(
 ) -> str:
     now = int(time.time())
     claims = {**claims, "iat": now, "exp": int(now + expires_in)}
-    expected = issuer(settings.supabase_url)
-    if expected is not None:
-        claims["iss"] = expected
+    accepted = issuers(settings.supabase_jwt_issuer, settings.supabase_url)
+    if accepted:
+        claims["iss"] = accepted[0]
     if scopes is not None:
         claims["scope"] = list(scopes)
     return jwt.encode(claims, settings.require(secret), algorithm="HS256")

@@ -20,7 +20,7 @@ class Principal:
     `scopes` is None where the token has no `scope` claim: it is not limited then.
     `admin` is what the token claims; `pixelbloom.auth.roles` adds what `user_profiles` has. `admin_by_profile` is true
     where the role comes from there alone: it can end before the token does. `own_only` takes everybody else's data
-    away, from an administrator too.
+    away, from an administrator too. `anonymous` marks a user of Supabase's anonymous sign-in, limited as visitors are.
     """
 
     kind: Literal["user", "service", "visitor"]
@@ -31,6 +31,7 @@ class Principal:
     visitor_id: UUID | None = None
     admin_by_profile: bool = False
     own_only: bool = False
+    anonymous: bool = False
 
     @property
     def caller(self) -> str:

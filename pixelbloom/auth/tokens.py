@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import jwt
 
-from pixelbloom.auth.claims import Signer, issuer, to_principal
+from pixelbloom.auth.claims import Signer, issuer, issuers, to_principal
 from pixelbloom.auth.jwks import Jwks
 from pixelbloom.auth.principal import Principal
 from pixelbloom.config import Settings, settings
@@ -38,9 +39,11 @@ class TokenVerifier:
         ):
             if secret is not None and secret.get_secret_value():
                 self._secrets.setdefault(secret.get_secret_value(), set()).add(signer)
-        self._issuer = issuer(settings.supabase_url)
-        if jwks is None and self._issuer is not None:
-            jwks = Jwks(f"{self._issuer}/.well-known/jwks.json")
+        self._issuers = issuers(settings.supabase_jwt_issuer, settings.supabase_url)
+        self._anonymous = settings.anonymous_users
+        project = issuer(settings.supabase_url)
+        if jwks is None and project is not None:
+            jwks = Jwks(f"{project}/.well-known/jwks.json")
         self._jwks = jwks
         self._clock = clock
 
@@ -56,7 +59,10 @@ class TokenVerifier:
             claims, signers = self._by_jwks(token, str(algorithm), header.get("kid"))
         else:
             raise Unauthenticated("The token is not signed with HS256, RS256 or ES256.")
-        return to_principal(claims, frozenset(signers), self._issuer, self._clock())
+        principal = to_principal(claims, frozenset(signers), self._issuers, self._clock())
+        if principal.anonymous and self._anonymous == "off":
+            raise Unauthenticated("Anonymous users are not accepted here; sign up with an e-mail address.")
+        return replace(principal, anonymous=False) if self._anonymous == "full" else principal
 
     def _by_secret(self, token: str) -> tuple[dict[str, Any], set[Signer]]:
         for secret, signers in self._secrets.items():

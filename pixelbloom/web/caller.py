@@ -7,13 +7,16 @@ from flask import g, request
 from pixelbloom.addresses import visitor_address
 from pixelbloom.auth import scopes
 from pixelbloom.auth.principal import Principal
-from pixelbloom.errors import Unauthenticated
+from pixelbloom.errors import Forbidden, Unauthenticated
 from pixelbloom.web.services import services
+
+#: The blueprints that are closed to anonymous users.
+_FOR_NAMED_USERS = frozenset({"workflows", "workflow_runs", "schedules", "webhooks"})
 
 
 def authenticate() -> None:
     """Before a request of a guarded blueprint: verify its token, before its body is looked at."""
-    g.principal = services().verifier.verify(bearer_token(request.headers.get("Authorization")))
+    g.principal = _verified(bearer_token(request.headers.get("Authorization")))
 
 
 def scoped(resource: str, before: Callable[[], None] = authenticate) -> Callable[[], None]:
@@ -43,7 +46,7 @@ def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
         token = bearer_token(request.headers.get("Authorization"))
         open_to_visitors = (request.endpoint or "").rpartition(".")[2] in operations
         visitor = services().visitors.read(token) if open_to_visitors else None
-        g.principal = visitor or services().verifier.verify(token)
+        g.principal = visitor or _verified(token)
 
     return check
 
@@ -51,13 +54,26 @@ def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
 def authenticate_if_named() -> None:
     """Before a request that nobody needs a token for: one that is sent must verify all the same."""
     header = request.headers.get("Authorization")
-    g.principal = services().verifier.verify(bearer_token(header)) if header is not None else None
+    g.principal = _verified(bearer_token(header)) if header is not None else None
 
 
 def caller_or_address() -> str:
     """Whom to count: the caller, or the network address of one who sent no token."""
     found: Principal | None = g.principal
     return found.caller if found is not None else f"address:{visitor_address(request.remote_addr)}"
+
+
+def refuse_anonymous(caller: Principal) -> None:
+    """Raise Forbidden for a user of Supabase's anonymous sign-in, where ANONYMOUS_USERS is limited."""
+    if caller.anonymous:
+        raise Forbidden("Anonymous users may not use schedules, workflows or webhooks; add an e-mail address first.")
+
+
+def _verified(token: str) -> Principal:
+    found = services().verifier.verify(token)
+    if request.blueprint in _FOR_NAMED_USERS:
+        refuse_anonymous(found)
+    return found
 
 
 def _changes() -> bool:

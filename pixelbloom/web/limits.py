@@ -54,19 +54,22 @@ class RateLimit:
 
 
 class SubmissionLimit:
-    """RUN_RATE_LIMIT a user. Services are not counted: they act for many."""
+    """RUN_RATE_LIMIT a user, and `anonymous` an anonymous one. Services are not counted: they act for many."""
 
-    def __init__(self, rate: str | None, client: redis.Redis) -> None:
+    def __init__(self, rate: str | None, client: redis.Redis, *, anonymous: str | None = None) -> None:
         self._limit = RateLimit(rate, client, "runs")
+        self._anonymous = RateLimit(anonymous, client, "runs of anonymous users", strict=True)
 
     def count(self, caller: Principal, number: int = 1) -> None:
-        """Count so many submissions. Raises RateLimited."""
+        """Count so many submissions. Raises RateLimited, and Unavailable for an anonymous user nobody can count."""
+        if caller.anonymous:
+            self._anonymous.count(caller.caller, number)
         if caller.kind != "service":
             self._limit.count(caller.caller, number)
 
 
 class VisitorLimits:
-    """What visitors may do who are not signed in: nothing while nobody can count."""
+    """What visitors and anonymous users may do: nothing while nobody can count."""
 
     def __init__(self, sessions: str | None, leads: str | None, messages: str | None, client: redis.Redis) -> None:
         self.sessions = RateLimit(sessions, client, "sessions", strict=True)
@@ -74,11 +77,11 @@ class VisitorLimits:
         self._messages = RateLimit(messages, client, "messages", strict=True)
 
     def count_lead(self, caller: Principal) -> None:
-        """Count a lead, where a visitor leaves it. Raises RateLimited and Unavailable."""
-        if caller.kind == "visitor":
+        """Count a lead of a visitor or an anonymous user. Raises RateLimited and Unavailable."""
+        if caller.kind == "visitor" or caller.anonymous:
             self._leads.count(caller.caller)
 
     def count_message(self, caller: Principal) -> None:
-        """Count a message or a conversation, where a visitor sends it. Raises RateLimited and Unavailable."""
-        if caller.kind == "visitor":
+        """Count a message or a conversation of a visitor or an anonymous user. Raises RateLimited and Unavailable."""
+        if caller.kind == "visitor" or caller.anonymous:
             self._messages.count(caller.caller)

@@ -96,7 +96,7 @@ def build(settings: Settings) -> Services:
         control=RunControl(store, runs, workflows, publish),
         schedules=ScheduleService(ScheduleStore(gateway), runs, workflows),
         webhooks=WebhookStore(gateway),
-        submission_limit=SubmissionLimit(settings.run_rate_limit, redis),
+        submission_limit=SubmissionLimit(settings.run_rate_limit, redis, anonymous=settings.visitor_message_limit),
         visitor_limits=VisitorLimits(
             settings.visitor_session_limit, settings.visitor_lead_limit, settings.visitor_message_limit, redis
         ),

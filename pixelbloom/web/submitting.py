@@ -13,7 +13,7 @@ from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
 from pixelbloom.runs.run import Priority
 from pixelbloom.runs.service import Accepted
 from pixelbloom.web import request_id
-from pixelbloom.web.caller import principal
+from pixelbloom.web.caller import principal, refuse_anonymous
 from pixelbloom.web.run_access import in_whose_name
 from pixelbloom.web.schemas import SubmissionTerms
 from pixelbloom.web.services import services
@@ -45,6 +45,7 @@ def terms(body: SubmissionTerms) -> dict[str, Any]:
 def _webhook_url(url: str | None) -> str | None:
     """Raises InvalidInput, and ConfigurationError where nothing can be signed."""
     if url is not None:
+        refuse_anonymous(principal())
         settings = services().settings
         if not settings.webhook_secret:
             raise ConfigurationError("Webhooks are not set up here: WEBHOOK_SECRET is missing. Leave webhook_url out.")

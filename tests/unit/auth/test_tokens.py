@@ -265,3 +265,43 @@ def _b64(data: bytes) -> str:
 
 def _encode(value: object) -> str:
     return _b64(json.dumps(value).encode())
+
+
+def test_several_issuers_may_be_configured_and_replace_the_default(settings: Settings, sign: Sign) -> None:
+    names = "https://auth.example.com/auth/v1/, https://abc.supabase.co/auth/v1"
+    chosen = Settings(**{**settings.model_dump(exclude_unset=True), "supabase_jwt_issuer": names})  # type: ignore[arg-type]
+    verifier = TokenVerifier(chosen)
+    for name in ("https://auth.example.com/auth/v1", "https://abc.supabase.co/auth/v1"):
+        assert verifier.verify(sign(iss=name)).kind == "user"
+    for name in (f"{settings.supabase_url}/auth/v1", "https://auth.example.com", "https://x.example.com/auth/v1"):
+        with pytest.raises(Unauthenticated, match="another issuer"):
+            verifier.verify(sign(iss=name))
+    made = jwt.decode(mint_user(chosen, uuid4()), options={"verify_signature": False})
+    assert made["iss"] == "https://auth.example.com/auth/v1"
+
+
+def test_localhost_and_127_0_0_1_are_one_issuer_on_this_machine_alone(verifier: TokenVerifier, sign: Sign) -> None:
+    here = sign().split(".")[1]
+    iss = json.loads(base64.urlsafe_b64decode(here + "=" * (-len(here) % 4)))["iss"]
+    other = iss.replace("127.0.0.1", "localhost")
+    assert other != iss
+    assert verifier.verify(sign(iss=other)).kind == "user"
+    for wrong in (other.replace("localhost", "localhost.example.com"), "http://localhost:1/auth/v1", iss + "x"):
+        with pytest.raises(Unauthenticated):
+            verifier.verify(sign(iss=wrong))
+
+
+@pytest.mark.parametrize("claim", [True, False, None, "true", 1])
+def test_only_the_claim_itself_makes_a_user_anonymous(verifier: TokenVerifier, sign: Sign, claim: object) -> None:
+    assert verifier.verify(sign(is_anonymous=claim)).anonymous is (claim is True)
+
+
+def test_anonymous_users_may_be_let_in_fully_or_not_at_all(settings: Settings, sign: Sign) -> None:
+    def with_setting(value: str) -> TokenVerifier:
+        given = {**settings.model_dump(exclude_unset=True), "anonymous_users": value}
+        return TokenVerifier(Settings(**given))  # type: ignore[arg-type]
+
+    assert with_setting("full").verify(sign(is_anonymous=True)).anonymous is False
+    with pytest.raises(Unauthenticated, match="Anonymous users"):
+        with_setting("off").verify(sign(is_anonymous=True))
+    assert with_setting("off").verify(sign()).kind == "user"
