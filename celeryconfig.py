@@ -50,6 +50,7 @@ task_routes = {
     "pixelbloom.fire_schedules": {"queue": "maintenance"},
     "pixelbloom.process_stripe_event": {"queue": "maintenance"},
     "pixelbloom.process_stripe_events": {"queue": "maintenance"},
+    "pixelbloom.release_lost_uses": {"queue": "maintenance"},
     "pixelbloom.reconcile_subscriptions": {"queue": "maintenance"},
     "pixelbloom.send_due_webhooks": {"queue": "webhooks"},
     "pixelbloom.send_webhook": {"queue": "webhooks"},

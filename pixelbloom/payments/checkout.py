@@ -29,7 +29,7 @@ from pixelbloom.store.pricing import PricingStore
 log = structlog.get_logger(__name__)
 
 #: Metadata that we alone write.
-RESERVED = ("user_id", "campaign_id", "discount_type", "discount_value", "redemption_key")
+RESERVED = ("user_id", "campaign_id", "discount_type", "discount_value", "discount_months", "redemption_key")
 #: How often another open checkout of the same customer is ended before the request is refused.
 REPLACEMENTS = 3
 
@@ -97,7 +97,7 @@ class Checkouts:
             session = self._stripe.create_checkout(params, f"{order.key}:{begun['attempt']}")
         except (Unavailable, UpstreamError):
             # It may have been made: a repeat finds it by its key. Nobody has its address, so the customer's next
-            # checkout takes the use over; else the nightly comparison gives it back.
+            # checkout takes the use over; else it comes back when the session has expired.
             raise
         except PixelBloomError:
             self._pricing.fail_checkout(order.key, begun["attempt"], request_id)
@@ -241,6 +241,9 @@ class Checkouts:
             "discount_value": f"{campaign.value:f}",
             "redemption_key": begun["redemption_key"],
         }
+        _, months = campaign.lasts(mode)
+        if months is not None:
+            params["metadata"]["discount_months"] = str(months)
 
     def _products(self, prices: list[str]) -> Iterator[str]:
         for price in prices:

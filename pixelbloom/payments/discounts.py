@@ -1,43 +1,81 @@
 """What a subscription's next payment comes to, as far as the subscription itself says."""
 
-from collections.abc import Mapping
+from calendar import monthrange
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from pixelbloom.payments.money import minor_units
-from pixelbloom.payments.values import amount, currency, mapping, optional_moment
+from pixelbloom.payments.values import amount, currency, mapping, moment, optional_moment, reference, text
+
+MONTHS_A_YEAR = 12
 
 
-def due(item: Mapping[str, Any], price: int, at: int | None) -> int:
-    """Return a price in the smallest unit less the discounts of a subscription that hold at that time."""
+def due(item: Mapping[str, Any], prices: Sequence[int], at: int | None) -> int:
+    """Return what the items of a subscription cost together at a time, less the discounts that hold then.
+
+    `prices` are those of its items, in the smallest unit.
+    """
     found = item.get("discounts") or ([item["discount"]] if item.get("discount") else [])
     coupons = [coupon for discount in found if (coupon := _coupon(discount, at)) is not None]
-    if not coupons and any(not isinstance(discount, Mapping) for discount in found):
+    terms = [coupon for coupon in coupons if isinstance(coupon, dict)]
+    if len(terms) < len(coupons):
         # Ids alone: the campaign that our checkout wrote down says what they are.
-        coupons = [_campaign(mapping(item.get("metadata")), item)]
-    for coupon in coupons:
-        price -= min(price, _off(coupon, price, item))
-    return price
+        terms.append(_campaign(mapping(item.get("metadata")), item, at))
+    left = list(prices)
+    for coupon in terms:
+        _take_off(left, coupon, item)
+    return sum(left)
 
 
-def _coupon(discount: object, at: int | None) -> dict[str, Any] | None:
+def _coupon(discount: object, at: int | None) -> dict[str, Any] | str | None:
+    """The terms of a discount's coupon; its id, or that of the discount, where there is no more; None where it is over.
+
+    One for a single invoice is gone from the subscription after that, so one that is there is for the next.
+    """
     if not isinstance(discount, Mapping):
-        return None
+        return str(discount)
     ends = optional_moment(discount.get("end"))
     if ends is not None and at is not None and ends <= at:
         return None
     coupon = discount.get("coupon") or mapping(discount.get("source")).get("coupon")
-    return dict(coupon) if isinstance(coupon, Mapping) else None
+    return dict(coupon) if isinstance(coupon, Mapping) else reference(coupon)
 
 
-def _campaign(metadata: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
-    kind, value = metadata.get("discount_type"), metadata.get("discount_value")
+def _campaign(metadata: Mapping[str, Any], item: Mapping[str, Any], at: int | None) -> dict[str, Any]:
+    kind, value, months = (metadata.get(f"discount_{name}") for name in ("type", "value", "months"))
+    if months is not None and at is not None and at >= _after(moment(item["start_date"]), int(months)):
+        return {}
     if kind == "percentage":
         return {"percent_off": str(value)}
     if kind == "fixed":
         code = currency(item["items"]["data"][0]["price"]["currency"])
         return {"amount_off": minor_units(Decimal(str(value)), code), "currency": code}
     return {}
+
+
+def _after(start: int, months: int) -> int:
+    """The same day so many months later, or the last day of that month where it has no such day."""
+    begun = datetime.fromtimestamp(start, UTC)
+    years, month = divmod(begun.month - 1 + months, MONTHS_A_YEAR)
+    year, month = begun.year + years, month + 1
+    return int(begun.replace(year=year, month=month, day=min(begun.day, monthrange(year, month)[1])).timestamp())
+
+
+def _take_off(left: list[int], coupon: Mapping[str, Any], item: Mapping[str, Any]) -> None:
+    """Lower what is left of the items' prices by a coupon, which may be for some products only."""
+    products = mapping(coupon.get("applies_to")).get("products")
+    covered = [n for n, part in enumerate(item["items"]["data"]) if _covers(products, part)]
+    off = _off(coupon, sum(left[n] for n in covered), item)
+    for n in covered:
+        part = min(left[n], off)
+        left[n] -= part
+        off -= part
+
+
+def _covers(products: Collection[str] | None, part: Mapping[str, Any]) -> bool:
+    return products is None or text(reference(part["price"]["product"])) in products
 
 
 def _off(coupon: Mapping[str, Any], price: int, item: Mapping[str, Any]) -> int:

@@ -34,6 +34,7 @@ METADATA = {
     "price_id": r"[!-~]{1,255}",
     "discount_type": r"percentage|fixed",
     "discount_value": r"[0-9]{1,10}(\.[0-9]{1,3})?",
+    "discount_months": r"[1-9][0-9]{0,2}",
     "redemption_key": r"[!-~]{1,255}",
 }
 _USER = METADATA["user_id"]
@@ -94,7 +95,7 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
         body["discounted"] = bool(item.get("discounts") or item.get("discount"))
     if all(part["amount"] is not None for part in parts):
         body["amount"] = sum(part["amount"] for part in parts)
-        body["told_amount"] = due(item, body["amount"], trial_end)
+        body["told_amount"] = due(item, [part["amount"] for part in parts], trial_end)
         if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:
             body["items"] = parts
     return _fact(item, "subscription", text(item["id"]), body)

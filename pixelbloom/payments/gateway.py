@@ -120,6 +120,8 @@ class StripeGateway:
         """End it now, or with the period that is paid for; answers it as it is then."""
         if not at_period_end:
             return self._call(lambda client, _: client.v1.subscriptions.cancel(subscription_id))
+        now = self.subscription(subscription_id)
+        self._release_schedule(now)
         wanted = {"cancel_at_period_end": True}
         return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
 
@@ -128,6 +130,7 @@ class StripeGateway:
     ) -> dict[str, Any]:
         """Another price, now with the difference put on the next invoice, or from the next period on.
 
+        It takes the place of a change that waits for the next period.
         Discounts by coupons whose ids begin with `drops` end with the present price; all others stay.
         """
         expanded = {"expand": ["discounts"]}
@@ -140,6 +143,7 @@ class StripeGateway:
         if at_period_end:
             self._change_later(now, price, [name for name, _ in discounts], staying)
             return self.subscription(subscription_id)
+        self._release_schedule(now)
         # Stripe takes one of the two ways to end at a date, and refuses both in one call.
         goes_on = {"cancel_at": ""} if by_date else {"cancel_at_period_end": False}
         wanted: dict[str, Any] = {
@@ -150,6 +154,13 @@ class StripeGateway:
         if len(staying) < len(discounts):
             wanted["discounts"] = _discounts(staying)
         return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
+
+    def _release_schedule(self, now: Mapping[str, Any]) -> None:
+        """Drop a change that waits for the next period: it would undo a later one, and Stripe refuses another end."""
+        with reading("a subscription"):
+            schedule = reference(now.get("schedule"))
+        if schedule is not None:
+            self._call(lambda client, _: client.v1.subscription_schedules.release(schedule))
 
     def _change_later(
         self, now: Mapping[str, Any], price: str, discounts: Sequence[str], staying: Sequence[str]

@@ -91,6 +91,21 @@ class PricingStore:
 
         return self._gateway.select(query, name="pricing.redemptions")
 
+    def overdue_redemptions(self, before: datetime, limit: int) -> list[dict[str, Any]]:
+        """Return open uses whose checkouts expired before this moment, the oldest first."""
+        return self._gateway.select(
+            lambda client: (
+                client.table("campaign_redemptions")
+                .select("id,redemption_key,stripe_session_id")
+                .is_("completed_at", "null")
+                .is_("released_at", "null")
+                .lt("expires_at", before.isoformat())
+                .order("expires_at")
+                .limit(limit)
+            ),
+            name="pricing.overdue_redemptions",
+        )
+
     def redemption(self, redemption_id: UUID) -> dict[str, Any] | None:
         """Return a use of a code."""
         rows = self._gateway.select(
@@ -212,11 +227,3 @@ class PricingStore:
     def settle_redemption(self, key: str, state: str) -> None:
         """Record how the checkout of a use stands: expired, failed, paid or open (paid later)."""
         self._gateway.rpc("settle_redemption", {"p_key": key, "p_state": state})
-
-    def release_lost(self, before: datetime) -> int:
-        """Give back the uses of checkouts before this moment that never came to be. Answers how many."""
-        return int(self._gateway.rpc("release_lost_campaigns", {"p_before": before.isoformat()}))
-
-    def release(self, key: str) -> bool:
-        """Give the use of this key back; answers whether there was one."""
-        return bool(self._gateway.rpc("release_campaign", {"p_key": key}))

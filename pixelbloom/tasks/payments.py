@@ -28,8 +28,8 @@ MAX_ATTEMPTS = 12
 PAGE = 100
 #: So many events in a row that the database could not take end a round.
 MAX_UNAVAILABLE = 3
-#: A checkout session lives for a day.
-LOST_AFTER = timedelta(hours=26)
+#: `checkout.session.expired` comes long before.
+LOST_AFTER = timedelta(minutes=15)
 
 
 @app.task(name="pixelbloom.process_stripe_events")
@@ -120,7 +120,6 @@ def reconcile_subscriptions() -> int:
     parts = services()
     if parts.settings.stripe_api_key is None:
         return 0
-    released = parts.pricing.release_lost(datetime.now(UTC) - LOST_AFTER)
     mended = 0
     seen: set[str] = set()
     listed = parts.stripe.subscriptions()
@@ -140,8 +139,29 @@ def reconcile_subscriptions() -> int:
     lost = [open_id for open_id in _open() if open_id not in seen]
     for open_id in lost:
         log.warning("subscription_unknown_to_stripe", stripe_subscription_id=open_id)
-    log.info("subscriptions_reconciled", seen=len(seen), mended=mended, unknown=len(lost), released=released)
+    log.info("subscriptions_reconciled", seen=len(seen), mended=mended, unknown=len(lost))
     return mended
+
+
+@app.task(name="pixelbloom.release_lost_uses")
+def release_lost_uses() -> int:
+    """Settle uses of codes whose checkouts have expired without an event. Returns the number of those given back.
+
+    Stripe is asked about a session that is known. One that nobody knows, as Stripe did not respond, can not be paid.
+    """
+    parts = services()
+    released = 0
+    for row in parts.pricing.overdue_redemptions(datetime.now(UTC) - LOST_AFTER, PAGE):
+        try:
+            state = parts.checkouts.end_redemption(row["redemption_key"], row["stripe_session_id"])
+        except PixelBloomError as error:
+            log.warning("campaign_use_left", redemption_id=row["id"], reason=error.message)
+            if isinstance(error, Unavailable):
+                break
+        else:
+            released += state == "expired"
+            log.info("campaign_use_settled", redemption_id=row["id"], state=state)
+    return released
 
 
 def _open() -> Iterable[str]:

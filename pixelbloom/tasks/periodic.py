@@ -14,7 +14,7 @@ from celery.signals import task_success
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.queue import app
 from pixelbloom.tasks.notifications import purge_notifications
-from pixelbloom.tasks.payments import reconcile_subscriptions
+from pixelbloom.tasks.payments import reconcile_subscriptions, release_lost_uses
 from pixelbloom.tasks.services import services
 from pixelbloom.tasks.sweep import purge_runs
 
@@ -61,6 +61,7 @@ NIGHTLY = daily(3, 15)
 JOBS = (
     Job("purge_runs", purge_runs, at, every(300), lease_seconds=300.0),
     Job("purge_notifications", purge_notifications, at, every(300), lease_seconds=300.0),
+    Job("release_lost_uses", release_lost_uses, at, every(300), lease_seconds=300.0),
     Job("reconcile_subscriptions", reconcile_subscriptions, NIGHTLY, NIGHTLY, lease_seconds=3600.0),
 )
 

@@ -15,6 +15,7 @@ from pixelbloom.config import Settings, settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import ModelCall
+from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.queue import app
 from pixelbloom.runs.dispatch import Dispatcher
@@ -62,6 +63,7 @@ class Services:
     payments: PaymentStore
     pricing: PricingStore
     stripe: StripeGateway
+    checkouts: Checkouts
     worker: str
 
 
@@ -77,6 +79,7 @@ def build() -> Services:
     workflows = WorkflowService(WorkflowStore(gateway), service, model_timeout=config.model_timeout)
     leases = LeaseKeeper(runs.renew)
     metrics = ModelMetricStore(gateway)
+    pricing, stripe = PricingStore(gateway), StripeGateway(config)
     worker = f"{socket.gethostname()}:{os.getpid()}"
 
     def record(call: ModelCall) -> None:
@@ -123,8 +126,9 @@ def build() -> Services:
             allow_private=config.webhook_allow_private,
         ),
         payments=PaymentStore(gateway),
-        pricing=PricingStore(gateway),
-        stripe=StripeGateway(config),
+        pricing=pricing,
+        stripe=stripe,
+        checkouts=Checkouts(config, pricing, stripe),
         worker=worker,
     )
 

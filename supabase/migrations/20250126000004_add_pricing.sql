@@ -130,6 +130,8 @@ comment on table public.campaign_redemptions is 'Uses of discount codes; those t
 
 create index campaign_redemptions_campaign on public.campaign_redemptions (campaign_id, created_at desc);
 create index campaign_redemptions_used on public.campaign_redemptions (created_at) where released_at is null;
+create index campaign_redemptions_unpaid on public.campaign_redemptions (expires_at)
+where released_at is null and completed_at is null;
 create index campaign_redemptions_package on public.campaign_redemptions (package_id);
 create index campaign_redemptions_customer on public.campaign_redemptions (campaign_id, customer)
 where released_at is null;
@@ -364,6 +366,15 @@ begin
         select * into c from public.pricing_campaigns where lower(code) = lower(p_code) for update;
         select * into r from public.campaign_redemptions
         where redemption_key = 'checkout:' || p_request_key || ':' || k.attempt;
+        if
+            r.released_at is null and r.stripe_session_id is null
+            and r.expires_at < clock_timestamp() + interval '32 minutes'
+        then
+            -- Nobody has seen its session, and Stripe makes none that expires so soon: this is a new attempt.
+            perform public.release_campaign(r.redemption_key);
+            r.released_at := clock_timestamp();
+            select * into c from public.pricing_campaigns where id = c.id;
+        end if;
         if r.released_at is not null then
             k.attempt := k.attempt + 1;
             r := null;

@@ -869,27 +869,6 @@ begin
 end
 $$;
 
--- Give back the uses of campaigns whose checkout never came to be: Stripe did not answer when it was to be made, and no
--- event told of it, not even of its end. Answers how many.
-create function public.release_lost_campaigns(p_before timestamptz) returns integer
-language sql
-set search_path = ''
-as $$
-    select count(*) filter (where public.release_campaign(l.redemption_key))::integer from (
-        select r.redemption_key from public.campaign_redemptions as r
-        where
-            r.released_at is null
-            and r.created_at < p_before
-            and r.redemption_key like 'checkout:%'
-            and not exists (
-                select 1 from public.stripe_objects as o
-                where o.body -> 'metadata' ->> 'redemption_key' = r.redemption_key
-            )
-        order by r.campaign_id, r.id
-        limit 1000
-    ) as l
-$$;
-
 -- A user's newest purchase that is not over, else the newest of all; or the one of this id.
 create function public.current_subscription(p_user_id uuid, p_id uuid default null) returns jsonb
 language sql stable
@@ -944,7 +923,6 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
-public.release_lost_campaigns(timestamptz),
 public.current_subscription(uuid, uuid)
 from public, anon, authenticated;
 
@@ -970,6 +948,5 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
-public.release_lost_campaigns(timestamptz),
 public.current_subscription(uuid, uuid)
 to service_role;

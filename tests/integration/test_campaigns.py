@@ -1,5 +1,8 @@
 """Campaigns from the code to the last discounted invoice, with a stand-in for Stripe."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +15,7 @@ import pytest
 
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api, is_error
-from tests.integration.test_payments import CHECKOUT, ENV, SUBSCRIPTION, WEBHOOK, becomes, checkout, control, one
+from tests.integration.test_payments import CHECKOUT, ENV, ROOT, SUBSCRIPTION, WEBHOOK, becomes, checkout, control, one
 from tests.stack import Stack
 
 PRICES = [
@@ -21,6 +24,15 @@ PRICES = [
     {"id": "price_single", "name": "Single", "unit_amount": 10000, "currency": "usd", "interval": None},
 ]
 USES = "select uses from pricing_campaigns where code = %s"
+USE_OF = """
+    select {} from campaign_redemptions as r inner join pricing_campaigns as c on c.id = r.campaign_id
+    where c.code = %s and r.released_at is null
+"""
+SESSION_OF, COMPLETED = USE_OF.format("r.stripe_session_id"), USE_OF.format("r.completed_at")
+OVERDUE = """
+    update campaign_redemptions as r set expires_at = now() - interval '16 minutes'
+    from pricing_campaigns as c where c.id = r.campaign_id and c.code = any(%s)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -276,11 +288,7 @@ def test_a_checkout_with_a_code_expires_soon_and_gives_its_use_back_at_once(
     control(shop, "expire_session", session=session["id"])
     stack.wait_for(lambda: one(db, USES, code) == 0)
     assert bought(user, shop, stack, order(packages, "small", code))["status"] == "active"
-    completed = """
-        select completed_at from campaign_redemptions as r inner join pricing_campaigns as c on c.id = r.campaign_id
-        where c.code = %s and r.released_at is null
-    """
-    assert one(db, completed, code) is not None
+    assert one(db, COMPLETED, code) is not None
 
 
 def test_codes_are_not_guessed_through_checkout(
@@ -320,3 +328,61 @@ def test_what_stripe_refuses_gives_the_use_back_and_what_it_leaves_open_does_not
     again = user.request("POST", CHECKOUT, json=body, headers=headers)
     assert again.status_code == 201, again.text
     assert one(db, USES, code) == 1
+
+
+def test_a_repeat_after_a_lost_response_gives_the_session_that_was_made_and_a_late_one_another(
+    web: Api, shop: StripeServer, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    for late in (False, True):
+        user, code = web.as_user(), campaign(db, max_uses=1)
+        body = order(packages, "small", code)
+        headers, made = {"Idempotency-Key": uuid4().hex}, set(shop.book.objects["checkout.session"])
+        # The calls are: the price, the coupon, its making, and the session, which the library tries three times.
+        shop.faults.extend([*[{"seconds": 0}] * 3, *[{"lose": True}] * 3])
+        is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 503, "UNAVAILABLE")
+        [lost] = set(shop.book.objects["checkout.session"]) - made
+        if late:
+            db.execute(
+                "update campaign_redemptions set expires_at = now() + interval '20 minutes' where stripe_session_id is"
+                " null and released_at is null and campaign_id = (select id from pricing_campaigns where code = %s)",
+                [code],
+            )
+        again = user.request("POST", CHECKOUT, json=body, headers=headers)
+        assert again.status_code == 201, again.text
+        assert (again.json()["id"] == lost) == (not late)
+        assert (one(db, USES, code), one(db, SESSION_OF, code)) == (1, again.json()["id"])
+
+
+def test_uses_of_checkouts_that_expired_without_an_event_come_back_soon(
+    web: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    codes = {name: campaign(db) for name in ("lost", "young", "expired", "paid")}
+    url, shop.deliveries.url = shop.deliveries.url, None
+    try:
+        sessions = {name: checkout(web.as_user(), **order(packages, "small", code)) for name, code in codes.items()}
+        control(shop, "expire_session", session=sessions["expired"]["id"])
+        control(shop, "pay_session", session=sessions["paid"]["id"])
+    finally:
+        shop.deliveries.url = url
+    db.execute(OVERDUE, [[code for name, code in codes.items() if name != "young"]])
+    db.execute(
+        "update campaign_redemptions as r set stripe_session_id = null from pricing_campaigns as c"
+        " where c.id = r.campaign_id and c.code = %s",
+        [codes["lost"]],
+    )
+    looked = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "from pixelbloom.tasks.payments import release_lost_uses as look; print(look(), look())",
+        ],
+        env={**os.environ, **stack.env, **ENV, "STRIPE_API_BASE": shop.url, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    found = {name: one(db, USES, code) for name, code in codes.items()}
+    assert found == {"lost": 0, "young": 1, "expired": 0, "paid": 1}, looked.stdout + looked.stderr
+    assert int(looked.stdout.split("\n")[-2].split()[-1]) == 0
+    assert one(db, COMPLETED, codes["paid"]) is not None

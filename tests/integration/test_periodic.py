@@ -131,7 +131,7 @@ def test_beat_and_a_worker_run_what_is_due_and_record_it(
         running.start(role)
     wanted = {
         *("sweep_runs", "relay_outbox", "fire_schedules", "send_due_webhooks", "send_broadcasts"),
-        *("process_stripe_events", "run_due_tasks", "purge_runs", "purge_notifications"),
+        *("process_stripe_events", "run_due_tasks", "purge_runs", "purge_notifications", "release_lost_uses"),
     }
     running.wait_for(lambda: wanted <= set(periodic.ages()))
     [(due,)] = db.execute("select due_at from public.periodic_tasks where name = 'reconcile_subscriptions'").fetchall()

@@ -87,6 +87,28 @@ def test_only_the_request_that_took_a_use_gives_it_back_when_it_fails(
     assert again["redemption_key"] != first["redemption_key"]
 
 
+def test_a_repeat_that_comes_too_late_for_its_session_is_a_new_attempt(
+    store: PricingStore, db: psycopg.Connection
+) -> None:
+    package_id, code, key = package(db), campaign(db, max_uses=1), uuid4().hex
+    first = begun(store, code, package_id, key=key)
+    # Stripe takes no session that expires in less than 30 minutes.
+    db.execute(
+        "update campaign_redemptions set expires_at = now() + interval '31 minutes' where redemption_key = %s",
+        [first["redemption_key"]],
+    )
+    again = begun(store, code, package_id, key=key)
+    assert (again["state"], again["attempt"], uses(db, code)) == ("begun", first["attempt"] + 1, 1)
+    assert again["redemption_key"] != first["redemption_key"]
+    assert not store.finish_checkout(key, first["attempt"], "cs_" + key, "https://stripe.example/1")
+    db.execute(
+        "update campaign_redemptions set expires_at = now() where redemption_key = %s", [again["redemption_key"]]
+    )
+    db.execute("update pricing_campaigns set active = false where code = %s", [code])
+    # It is judged anew: nothing was made for it before.
+    assert begun(store, code, package_id, key=key)["quote"]["campaign"]["reason"] == "inactive"
+
+
 def test_a_user_has_one_open_use_of_a_campaign(store: PricingStore, db: psycopg.Connection) -> None:
     package_id, code, user_id = package(db), campaign(db, max_uses=5), uuid4()
 

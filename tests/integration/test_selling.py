@@ -16,6 +16,7 @@ PRICES = [
     {"id": "price_starter", "name": "Starter", "unit_amount": 4900, "currency": "usd", "interval": "month"},
     {"id": "price_larger", "name": "Larger", "unit_amount": 990000, "currency": "usd", "interval": "month"},
     {"id": "price_cent", "name": "Cent", "unit_amount": 1, "currency": "usd", "interval": "month"},
+    {"id": "price_dime", "name": "Dime", "unit_amount": 10, "currency": "usd", "interval": "month"},
     {"id": "price_listed", "name": "Listed", "unit_amount": 100, "currency": "usd", "interval": "month"},
     {"id": "price_retired", "name": "Retired", "unit_amount": 100, "currency": "usd", "interval": "month"},
     {"id": "price_audit", "name": "Audit", "unit_amount": 9900, "currency": "usd", "interval": None},
@@ -43,6 +44,7 @@ def packages(stack: Stack) -> Iterator[dict[str, UUID]]:
         "Euro": (49, "eur", "month", "price_euro", True),
         "Wrong": (49, "usd", "month", "price_wrong", True),
         "Lost": (49, "usd", "month", "price_lost", True),
+        "Dime": (0.1, "usd", "month", "price_dime", True),
     }
     found = {}
     with psycopg.connect(stack.database_url, autocommit=True) as db:
@@ -168,3 +170,28 @@ def test_a_change_follows_the_rules_of_selling(
     body = {"package_id": str(packages["Larger"]), "price_id": "price_larger"}
     changed = user.request("POST", f"{SUBSCRIPTION}/change", json=body)
     assert (changed.status_code, changed.json()["final_price"]) == (200, 9900), changed.text
+
+
+def test_a_change_takes_the_place_of_one_that_waits_for_the_next_period(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, UUID]
+) -> None:
+    session = checkout(user, **order(packages, "Starter"))
+    control(shop, "pay_session", session=session["id"])
+    subscription = becomes(user, stack, status="active")["stripe_subscription_id"]
+
+    def changed(package: str, *, at_period_end: bool) -> None:
+        body = {"package_id": str(packages[package]), "at_period_end": at_period_end}
+        answer = user.request("POST", f"{SUBSCRIPTION}/change", json=body)
+        assert answer.status_code == 200, answer.text
+
+    changed("Dime", at_period_end=True)
+    changed("Larger", at_period_end=False)
+    assert control(shop, "renew", subscription=subscription)["amount_due"] == 990_000
+    changed("Dime", at_period_end=True)
+    changed("Starter", at_period_end=True)
+    assert control(shop, "renew", subscription=subscription)["amount_due"] == 4900
+    becomes(user, stack, final_price=49)
+    changed("Larger", at_period_end=True)
+    ended = user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": True})
+    assert (ended.status_code, ended.json()["cancel_at_period_end"]) == (200, True), ended.text
+    assert control(shop, "renew", subscription=subscription)["status"] == "canceled"

@@ -1,6 +1,7 @@
 """What is read from objects of Stripe: intervals, ends, discounts, invoices and refunds."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pixelbloom.payments.values import MalformedObject
 from tests.servers.stripe import History
 
 PRICE = 10_000
+CAMPAIGN = {"discount_type": "percentage", "discount_value": "20"}
 
 
 def subscription(**changes: Any) -> dict[str, Any]:
@@ -41,12 +43,52 @@ def body(item: dict[str, Any]) -> dict[str, Any]:
         ({"discounts": ["di_1"], "metadata": {"discount_type": "percentage", "discount_value": "20"}}, 8000),
         ({"discounts": ["di_1"], "metadata": {"discount_type": "fixed", "discount_value": "25.00"}}, 7500),
         ({"discounts": ["di_1"]}, PRICE),
+        ({"discounts": [{"source": {"coupon": "pb_1"}}], "metadata": CAMPAIGN}, 8000),
+        ({"discounts": [{"coupon": "pb_1", "end": 1}], "metadata": CAMPAIGN}, PRICE),
+        ({"discounts": ["di_1"], "metadata": {**CAMPAIGN, "discount_months": "1"}, "trial_end": 10**9 + 86_400}, 8000),
+        ({"discounts": ["di_1"], "metadata": {**CAMPAIGN, "discount_months": "1"}, "trial_end": 10**9 + 3e6}, PRICE),
+        ({"discounts": [{"coupon": {"percent_off": 20, "duration": "once"}}]}, 8000),
+        ({"discounts": [{"coupon": {"percent_off": 20, "applies_to": {"products": ["prod_other"]}}}]}, PRICE),
+        ({"discounts": [{"coupon": {"percent_off": 20, "applies_to": {"products": ["prod_1", "prod_2"]}}}]}, 8000),
+        ({"discounts": [{"coupon": {"percent_off": 20, "applies_to": {"products": []}}}]}, PRICE),
     ],
 )
 def test_what_is_due_after_a_trial_is_the_price_less_the_discounts_that_hold_then(
     changes: dict[str, Any], due: int
 ) -> None:
-    assert body(subscription(**changes))["told_amount"] == due
+    item = subscription(start_date=10**9, trial_start=None)
+    item["items"]["data"][0]["price"]["product"] = "prod_1"
+    if "trial_end" in changes:
+        changes = {**changes, "trial_end": int(changes["trial_end"])}
+    assert body({**item, **changes})["told_amount"] == due
+
+
+def test_a_discount_of_one_product_lowers_that_part_of_a_subscription_alone() -> None:
+    item = subscription()
+    [part] = item["items"]["data"]
+    part["price"]["product"] = "prod_1"
+    other = json.loads(json.dumps(part))
+    other["price"] |= {"product": "prod_2", "unit_amount": 500}
+    item["items"]["data"].append(other)
+    for coupon, due in (
+        ({"amount_off": 700, "currency": "usd", "applies_to": {"products": ["prod_2"]}}, PRICE),
+        ({"percent_off": 50, "applies_to": {"products": ["prod_1"]}}, PRICE // 2 + 500),
+        ({"percent_off": 50}, PRICE // 2 + 250),
+        ({"amount_off": PRICE + 100, "currency": "usd"}, 400),
+    ):
+        assert body({**item, "discounts": [{"coupon": coupon}]})["told_amount"] == due, coupon
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "over"),
+    [("2026-01-15", 1, "2026-02-15"), ("2026-11-30", 3, "2027-02-28"), ("2026-12-31", 12, "2027-12-31")],
+)
+def test_a_campaign_of_some_months_is_over_on_the_day_of_its_start(start: str, months: int, over: str) -> None:
+    begun, ended = (int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()) for day in (start, over))
+    metadata = {**CAMPAIGN, "discount_months": str(months)}
+    item = subscription(start_date=begun, trial_start=begun, discounts=["di_1"], metadata=metadata)
+    dues = [body({**item, "trial_end": ended - seconds})["told_amount"] for seconds in (1, 0)]
+    assert dues == [8000, PRICE]
 
 
 @pytest.mark.parametrize(

@@ -254,6 +254,8 @@ class Book:
                 raise Refused("No such subscription item", code="resource_missing", param="items[0][id]")
             before["items"] = json.loads(json.dumps(subscription["items"]))
             item["price"] = self.get("price", change["price"], "items[0][price]")
+        if subscription["schedule"] and {"cancel_at_period_end", "cancel_at"} & set(params):
+            raise Refused("The subscription is managed by a schedule; update that instead.")
         if "cancel_at_period_end" in params and "cancel_at" in params:
             raise Refused("You may only specify one of these parameters: cancel_at, cancel_at_period_end.")
         if "cancel_at_period_end" in params:

@@ -130,11 +130,17 @@ class StripeServer:
             time.sleep(fault.get("seconds", 0))
             if fault.get("drop"):
                 raise ConnectionAbortedError
+            if fault.get("lose"):
+                self._answered(path, request)
+                raise ConnectionAbortedError
             if "answer" in fault:
                 return _json(fault["answer"], 200)
             if "status" in fault:
                 kind = "rate_limit_error" if fault["status"] == 429 else "api_error"
                 raise Refused("The stand-in was told to refuse this.", status=fault["status"], kind=kind)
+        return self._answered(path, request)
+
+    def _answered(self, path: str, request: Request) -> Response:
         if request.headers.get("Authorization") not in (f"Bearer {self._key}", _basic(self._key)):
             raise Refused("Invalid API Key provided.", status=401, kind="invalid_request_error")
         params = nested(dict((request.form if request.method == "POST" else request.args).items()))
