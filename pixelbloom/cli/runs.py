@@ -80,6 +80,9 @@ def list_runs(
     created_before: Annotated[str | None, typer.Option(help="ISO 8601.")] = None,
     limit: Annotated[str, typer.Option(help=f"At most so many, up to {MAX_LIMIT}.")] = str(LIMIT),
     cursor: Annotated[str | None, typer.Option(help="Go on where another page ended: its next_cursor.")] = None,
+    fields: Annotated[
+        str | None, typer.Option(help="Large fields for the JSON, separated by commas: input, result, steps.output.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON also on a terminal.")] = False,
     user_id: UserId = None,
     token: TokenOption = None,
@@ -95,6 +98,7 @@ def list_runs(
         "agent_type": agent,
         "created_after": _moment(created_after, "--created-after"),
         "created_before": _moment(created_before, "--created-before"),
+        "fields": fields,
     }
     with connect(api_url, token, _user(user_id)) as api:
         page = api.runs(limit=int(limit), cursor=cursor, **filters)

@@ -99,7 +99,8 @@ class ApiClient:
     def runs(self, *, limit: int | None = None, cursor: str | None = None, **filters: str | None) -> dict[str, Any]:
         """One page of runs, newest first: `items` and `next_cursor`.
 
-        Filters: `status`, `agent_type`, `created_after`, `created_before` (ISO 8601).
+        Filters: `status`, `agent_type`, `created_after`, `created_before` (ISO 8601). Large fields are there only where
+        `fields` names them, separated by commas: `input`, `result`, `steps.output`.
         """
         params = {"limit": limit, "cursor": cursor, **filters}
         return self._call("GET", "/api/agents/runs", params={k: v for k, v in params.items() if v is not None})
@@ -145,7 +146,10 @@ class ApiClient:
     def workflow_runs(
         self, *, limit: int | None = None, cursor: str | None = None, **filters: str | None
     ) -> dict[str, Any]:
-        """One page of runs of workflows, newest first. Filters: `status`, `workflow_id`, `created_after` ..."""
+        """One page of runs of workflows, newest first. Filters: `status`, `workflow_id`, `created_after` ...
+
+        Large fields are there only where `fields` names them, separated by commas: `inputs`, `outputs`, `steps.output`.
+        """
         params = {"limit": limit, "cursor": cursor, **filters}
         found = {k: v for k, v in params.items() if v is not None}
         return self._call("GET", "/api/agents/workflows/runs", params=found)

@@ -1,11 +1,13 @@
 """A run and its steps as values, and as the API tells them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
+
+from pixelbloom.store.runs import Detail
 
 
 class RunStatus(StrEnum):
@@ -95,7 +97,7 @@ class Step:
             model=row["model"],
             prompt_tokens=row["prompt_tokens"],
             completion_tokens=row["completion_tokens"],
-            output=row["output"],
+            output=row.get("output"),
             error=row["error"],
             error_code=row["error_code"],
             errors=tuple(row["errors"]),
@@ -170,6 +172,7 @@ class Run:
     finished_at: datetime | None
     updated_at: datetime
     steps: tuple[Step, ...]
+    input: Mapping[str, Any] | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
@@ -187,7 +190,7 @@ class Run:
             rev=row["rev"],
             progress=row["progress"],
             step=row["step"],
-            result=row["result"],
+            result=row.get("result"),
             error=row["error"],
             error_code=row["error_code"],
             metadata=row["metadata"],
@@ -206,7 +209,22 @@ class Run:
             steps=tuple(
                 Step.from_row(step) for step in sorted(row["run_steps"], key=lambda s: (s["position"], s["key"]))
             ),
+            input=row.get("input"),
         )
+
+    def to_listed(self, details: Collection[Detail]) -> dict[str, Any]:
+        """The run as a list shows it: without its large parts, except for `details`."""
+        agent = self.kind == "agent"
+        shown = self.to_public()
+        if Detail.RESULT not in details:
+            del shown["result" if agent else "outputs"]
+        if Detail.INPUT in details:
+            shown["input" if agent else "inputs"] = self.input
+        for step in shown["steps"]:
+            step.pop("items", None)
+            if Detail.STEP_OUTPUTS not in details:
+                del step["output"]
+        return shown
 
     def to_public(self) -> dict[str, Any]:
         """The run as the API shows it (`GET /api/agents/runs/{request_id}`)."""

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from pixelbloom.errors import Conflict, InvalidInput, Unavailable
 from pixelbloom.events.types import RunUpdate
 from pixelbloom.runs.plan import agent_step
 from pixelbloom.runs.run import Priority, Run, RunStatus, iso, parse_time
-from pixelbloom.store.runs import RunStore
+from pixelbloom.store.runs import Detail, RunStore
 
 MAX_PAGE = 200
 #: Every text of this form is a cursor, so that the API's description can say what it takes.
@@ -193,20 +193,33 @@ class RunService:
         rows = self._store.find(run_ids, columns="id,status")
         return {UUID(row["id"]) for row in rows if RunStatus(row["status"]).terminal}
 
-    def page(self, wanted: RunFilter, *, limit: int, cursor: str | None) -> Page:
-        """Runs, newest first. Raises InvalidInput for a cursor that we did not give."""
+    def page(self, wanted: RunFilter, *, limit: int, cursor: str | None, details: Collection[Detail] = ()) -> Page:
+        """Runs, newest first, each with the `details` only. Fewer than `limit` where the page would be too large.
+
+        Raises InvalidInput for a cursor that we did not give.
+        """
         rows = self._store.page(
-            limit=limit + 1,
+            limit=limit,
             filters=wanted.columns(),
             created_after=wanted.created_after,
             created_before=wanted.created_before,
             before=read_cursor(cursor) if cursor else None,
+            details=details,
         )
-        more = len(rows) > limit
         return Page(
-            items=tuple(Run.from_row(row) for row in rows[:limit]),
-            next_cursor=write_cursor(rows[limit - 1]) if more else None,
+            items=tuple(Run.from_row(row) for row in rows.items),
+            next_cursor=write_cursor(rows.items[-1]) if rows.more else None,
         )
+
+    def newest_ids(self, wanted: RunFilter, *, limit: int) -> tuple[list[UUID], bool]:
+        """The ids of the newest runs, and whether there are more."""
+        found = self._store.ids(
+            limit=limit + 1,
+            filters=wanted.columns(),
+            created_after=wanted.created_after,
+            created_before=wanted.created_before,
+        )
+        return found[:limit], len(found) > limit
 
 
 def write_cursor(row: Mapping[str, Any]) -> str:

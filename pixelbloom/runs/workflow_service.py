@@ -143,10 +143,11 @@ class WorkflowService:
             raise NotFound("There is no such workflow; GET /api/agents/workflows lists those there are.")
         return [Workflow.from_row(row) for row in rows]
 
-    def page(self, *, after: str, limit: int) -> list[Workflow]:
-        """The newest version of each that may run, by name, from after `after` on."""
+    def page(self, *, after: str, limit: int) -> tuple[list[Workflow], bool]:
+        """The newest version of each that may run, by name, from after `after` on; and whether there are more."""
         self._seed()
-        return [Workflow.from_row(row) for row in self._store.newest_of_each(after, limit)]
+        rows = self._store.newest_of_each(after, limit)
+        return [Workflow.from_row(row) for row in rows.items], rows.more
 
     def add(self, body: Mapping[str, Any], *, created_by: str) -> Workflow:
         """Keep a new version (`POST /api/agents/workflows`). Raises InvalidInput, which names the place."""

@@ -181,10 +181,10 @@ class ScheduleService:
 
     def page(self, *, owner: UUID | None, limit: int, cursor: str | None) -> Page:
         """Schedules, newest first."""
-        rows = self._store.page(owner=owner, limit=limit + 1, before=read_cursor(cursor) if cursor else None)
+        rows = self._store.page(owner=owner, limit=limit, before=read_cursor(cursor) if cursor else None)
         return Page(
-            items=tuple(Schedule.from_row(row) for row in rows[:limit]),
-            next_cursor=write_cursor(rows[limit - 1]) if len(rows) > limit else None,
+            items=tuple(Schedule.from_row(row) for row in rows.items),
+            next_cursor=write_cursor(rows.items[-1]) if rows.more else None,
         )
 
     def fire_due(self) -> int:

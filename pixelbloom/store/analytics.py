@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pixelbloom.analytics.ranges import Range
 from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.pages import Rows, Slices, position
 
 Figures = dict[str, Any]
 Series = list[dict[str, Any]]
@@ -95,9 +96,13 @@ class AnalyticsStore:
         level: str | None,
         limit: int,
         before: Before,
-    ) -> Series:
+    ) -> Rows:
         """What agents reported in the range."""
-        return self._list("agent_log_list", user_id, range_, limit, before, p_agent_type=agent_type, p_level=level)
+
+        def read(count: int, last: Before) -> Series:
+            return self._list("agent_log_list", user_id, range_, count, last, p_agent_type=agent_type, p_level=level)
+
+        return Slices(read, position).page(limit, before)
 
     def _figures(self, function: str, user_id: UUID | None, range_: Range, **more: Any) -> Figures:
         found: Figures = self._ask(function, user_id, range_, **more)

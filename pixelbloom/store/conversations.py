@@ -8,7 +8,7 @@ from supabase import Client
 
 from pixelbloom.agents.conversations import Turn
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import containing, newest_first
+from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position
 
 COLUMNS = "id,user_id,visitor_id,lead_id,title,status,metadata,version,last_message_at,created_at,updated_at"
 MESSAGE_COLUMNS = "id,conversation_id,user_id,role,content,run_id,metadata,created_at"
@@ -73,11 +73,11 @@ class ConversationStore:
         between: tuple[str | None, str | None],
         words: str | None,
         before: tuple[str, str] | None,
-    ) -> list[dict[str, Any]]:
+    ) -> Rows:
         """Newest first. `filters` are columns and values; `words` stand in the title."""
         after, until = between
 
-        def query(client: Client) -> Any:
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("conversations").select(COLUMNS).is_("deleted_at", "null")
             for column, value in filters.items():
                 rows = rows.eq(column, value)
@@ -87,9 +87,12 @@ class ConversationStore:
                 rows = rows.lt("created_at", until)
             if words is not None:
                 rows = rows.filter("title", "ilike", containing(words))
-            return newest_first(rows, limit, before)
+            return newest_first(rows, count, last)
 
-        return self._gateway.select(query, name="conversations.page")
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="conversations.page")
+
+        return Slices(read, position).page(limit, before)
 
     def change(self, conversation_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Answers the row as it is now; None where there is none of that version any more."""
@@ -107,18 +110,19 @@ class ConversationStore:
         rows: list[dict[str, Any]] = answer.data
         return rows[0] if rows else None
 
-    def messages(
-        self, conversation_id: UUID, *, limit: int, after: str | None, before: tuple[str, str] | None
-    ) -> list[dict[str, Any]]:
+    def messages(self, conversation_id: UUID, *, limit: int, after: str | None, before: tuple[str, str] | None) -> Rows:
         """Newest first; `after` is a moment that those are later than."""
 
-        def query(client: Client) -> Any:
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("messages").select(MESSAGE_COLUMNS).eq("conversation_id", str(conversation_id))
             if after is not None:
                 rows = rows.gt("created_at", after)
-            return newest_first(rows, limit, before)
+            return newest_first(rows, count, last)
 
-        return self._gateway.select(query, name="messages.page")
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="messages.page")
+
+        return Slices(read, position).page(limit, before)
 
     def reply(self, run_id: UUID) -> dict[str, Any] | None:
         """What the run answered, where it has."""

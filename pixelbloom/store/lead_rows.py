@@ -7,7 +7,7 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import containing, newest_first, trigrams
+from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position, trigrams
 
 COLUMNS = (
     "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,source,status,score,analysis,"
@@ -45,12 +45,12 @@ class LeadRows:
         between: tuple[str | None, str | None],
         words: str | None,
         before: tuple[str, str] | None,
-    ) -> list[dict[str, Any]]:
+    ) -> Rows:
         """Newest first. `filters` are columns and values; `words` stand in the name, company, email or message."""
         least, most = scores
         after, until = between
 
-        def query(client: Client) -> Any:
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("leads").select(COLUMNS).is_("deleted_at", "null")
             for column, value in filters.items():
                 rows = rows.eq(column, value)
@@ -66,9 +66,12 @@ class LeadRows:
                 rows = rows.filter("search_text", "ilike", containing(words))
                 if found := trigrams(words):
                     rows = rows.filter("search_trigrams", "cs", found)
-            return newest_first(rows, limit, before)
+            return newest_first(rows, count, last)
 
-        return self._gateway.select(query, name="leads.page")
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="leads.page")
+
+        return Slices(read, position).page(limit, before)
 
     def change(self, lead_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Answers the row as it is now; None where there is none of that version any more."""

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.pages import Rows, Slices, position
 
 
 class NotificationStore:
@@ -25,21 +26,30 @@ class NotificationStore:
 
     def page(
         self, user_id: UUID, *, limit: int, unread_only: bool, kind: str | None, before: tuple[str, str] | None
-    ) -> dict[str, Any]:
-        """`items`, newest first, from after the (created_at, id) of `before` on, and `unread_count`."""
-        at, row_id = before or (None, None)
-        answer: dict[str, Any] = self._gateway.rpc(
-            "list_notifications",
-            {
-                "p_user_id": str(user_id),
-                "p_limit": limit,
-                "p_unread_only": unread_only,
-                "p_type": kind,
-                "p_before": at,
-                "p_before_id": row_id,
-            },
-        )
-        return answer
+    ) -> tuple[Rows, int]:
+        """The page, newest first, from after the (created_at, id) of `before` on, and the number of unread ones."""
+        unread = 0
+
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            nonlocal unread
+            at, row_id = last or (None, None)
+            answer: dict[str, Any] = self._gateway.rpc(
+                "list_notifications",
+                {
+                    "p_user_id": str(user_id),
+                    "p_limit": count,
+                    "p_unread_only": unread_only,
+                    "p_type": kind,
+                    "p_before": at,
+                    "p_before_id": row_id,
+                },
+            )
+            unread = answer["unread_count"]
+            items: list[dict[str, Any]] = answer["items"]
+            return items
+
+        rows = Slices(read, position).page(limit, before)
+        return rows, unread
 
     def count_unread(self, user_id: UUID) -> int:
         return int(self._gateway.rpc("count_unread", {"p_user_id": str(user_id)}))

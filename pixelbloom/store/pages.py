@@ -1,9 +1,64 @@
 """Pages of rows, newest first, and searches in them."""
 
-from typing import Any
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
 
+#: Bytes of JSON from which on rows go to the next page; a single larger row is a page of its own.
+PAGE_BYTES = 4 * 1024 * 1024
+#: Rows that are read at once where a row may be wide.
+SLICE_ROWS = 20
 #: They narrow the rows down far enough.
 MAX_TRIGRAMS = 8
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a page, and whether there are more after them."""
+
+    items: list[dict[str, Any]]
+    more: bool
+
+
+@dataclass(frozen=True)
+class Slices(Generic[P]):
+    """How a page is read: `read` returns at most so many rows from after a position on, `position` is that of a row."""
+
+    read: Callable[[int, P | None], list[dict[str, Any]]]
+    position: Callable[[Mapping[str, Any]], P]
+    rows: int = SLICE_ROWS
+
+    def page(self, limit: int, after: P | None) -> Rows:
+        """At most `limit` rows and PAGE_BYTES, at least one row. Holds no more than that and one slice."""
+        items: list[dict[str, Any]] = []
+        size = 0
+        while True:
+            # One row more than the page takes says whether there is a next page.
+            wanted = min(self.rows, limit + 1 - len(items))
+            found = self.read(wanted, after)
+            for row in found:
+                size += weight(row)
+                if len(items) == limit or (items and size > PAGE_BYTES):
+                    return Rows(items, more=True)
+                items.append(row)
+            if len(found) < wanted:
+                return Rows(items, more=False)
+            after = self.position(found[-1])
+
+
+def weight(row: Mapping[str, Any]) -> int:
+    """Bytes of the row as JSON, which the API writes in ASCII."""
+    return len(json.dumps(row, separators=(",", ":")))
+
+
+def position(row: Mapping[str, Any], by: str = "created_at") -> tuple[str, str]:
+    """Where a row stands among the newest first: its time, with a `Z` for addresses, and its id."""
+    moment = datetime.fromisoformat(row[by]).astimezone(UTC)
+    return moment.isoformat().replace("+00:00", "Z"), row["id"]
 
 
 def newest_first(rows: Any, limit: int, before: tuple[str, str] | None, foreign_table: str | None = None) -> Any:

@@ -1,32 +1,44 @@
 """Runs and their steps: each transition is one SQL function, the hot ones in group commits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
-
-from supabase import Client
 
 from pixelbloom.errors import NotFound
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.grouping import GroupCommit
-from pixelbloom.store.pages import newest_first
+from pixelbloom.store.pages import SLICE_ROWS, Rows, Slices, newest_first, position
 
 JsonObject = dict[str, Any]
 
-#: A run as it is polled; the steps come with it in one request.
-RUN_COLUMNS = (
-    "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,rev,progress,step,result,error,error_code,"
+#: A run without what may be large.
+LIGHT_COLUMNS = (
+    "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,rev,progress,step,error,error_code,"
     "metadata,provider,model,attempts,retries,replay_of,webhook_url,run_at,created_at,started_at,finished_at,updated_at,"
     "correlation_id"
 )
-STEP_COLUMNS = (
+LIGHT_STEP_COLUMNS = (
     "key,kind,agent_type,parent,needs,position,status,attempt,started_at,finished_at,deadline_at,provider,model,"
-    "prompt_tokens,completion_tokens,output,error,error_code,errors,message:input->>message,"
+    "prompt_tokens,completion_tokens,error,error_code,errors,message:input->>message,"
     "approvers:input->>approvers"
 )
+#: A run as it is polled; the steps come with it in one request.
+RUN_COLUMNS = f"{LIGHT_COLUMNS},result"
+STEP_COLUMNS = f"{LIGHT_STEP_COLUMNS},output"
+#: Rows that are read at once where details come with them.
+DETAILED_SLICE_ROWS = 5
 #: What a run was made from, for making another of it.
 SOURCE_COLUMNS = f"{RUN_COLUMNS},input,priority"
+
+
+class Detail(StrEnum):
+    """A large part of a run, which a list has only where it was asked for."""
+
+    INPUT = "input"
+    RESULT = "result"
+    STEP_OUTPUTS = "step_outputs"
 
 
 class RunStore:
@@ -169,25 +181,70 @@ class RunStore:
         created_after: datetime | None,
         created_before: datetime | None,
         before: tuple[str, str] | None,
-        columns: str | None = None,
-    ) -> list[JsonObject]:
-        """Newest first, at most `limit`, from after the (created_at, id) of `before` on; without the items of maps."""
+        details: Collection[Detail] = (),
+    ) -> Rows:
+        """Newest first, at most `limit`, from after the (created_at, id) of `before` on; without the items of maps.
 
-        def query(client: Client) -> Any:
-            if columns:
-                rows = client.table("runs").select(columns)
-            else:
-                rows = client.table("runs").select(f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})")
-                rows = rows.is_("run_steps.parent", "null")
-            for column, value in filters.items():
-                rows = rows.eq(column, value)
-            if created_after:
-                rows = rows.gt("created_at", created_after.isoformat())
-            if created_before:
-                rows = rows.lt("created_at", created_before.isoformat())
-            return newest_first(rows, limit, before)
+        Large columns are read only for `details`.
+        """
+        select = _listed_columns(details)
 
-        return self._gateway.select(query, name="runs.page")
+        def read(count: int, after: tuple[str, str] | None) -> list[JsonObject]:
+            return self._gateway.select(
+                lambda client: newest_first(
+                    _narrowed(
+                        client.table("runs").select(select).is_("run_steps.parent", "null"),
+                        filters,
+                        created_after,
+                        created_before,
+                    ),
+                    count,
+                    after,
+                ),
+                name="runs.page",
+            )
+
+        return Slices(read, position, DETAILED_SLICE_ROWS if details else SLICE_ROWS).page(limit, before)
+
+    def ids(
+        self,
+        *,
+        limit: int,
+        filters: Mapping[str, str],
+        created_after: datetime | None,
+        created_before: datetime | None,
+    ) -> list[UUID]:
+        """The ids of the newest runs, at most `limit`."""
+        rows = self._gateway.select(
+            lambda client: newest_first(
+                _narrowed(client.table("runs").select("id"), filters, created_after, created_before), limit, None
+            ),
+            name="runs.ids",
+        )
+        return [UUID(row["id"]) for row in rows]
+
+
+def _listed_columns(details: Collection[Detail]) -> str:
+    columns, steps = LIGHT_COLUMNS, LIGHT_STEP_COLUMNS
+    if Detail.INPUT in details:
+        columns += ",input"
+    if Detail.RESULT in details:
+        columns += ",result"
+    if Detail.STEP_OUTPUTS in details:
+        steps += ",output"
+    return f"{columns},run_steps({steps})"
+
+
+def _narrowed(
+    rows: Any, filters: Mapping[str, str], created_after: datetime | None, created_before: datetime | None
+) -> Any:
+    for column, value in filters.items():
+        rows = rows.eq(column, value)
+    if created_after:
+        rows = rows.gt("created_at", created_after.isoformat())
+    if created_before:
+        rows = rows.lt("created_at", created_before.isoformat())
+    return rows
 
 
 def shared(items: Sequence[JsonObject], **common: Any) -> list[JsonObject]:

@@ -8,7 +8,7 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import newest_first
+from pixelbloom.store.pages import Rows, Slices, newest_first, position
 
 COLUMNS = (
     "id,user_id,caller,kind,target,input,metadata,cron,timezone,active,next_run_at,last_run_at,last_run_id,last_error,"
@@ -71,11 +71,14 @@ class ScheduleStore:
             name="schedules.remove",
         )
 
-    def page(self, *, owner: UUID | None, limit: int, before: tuple[str, str] | None) -> list[dict[str, Any]]:
+    def page(self, *, owner: UUID | None, limit: int, before: tuple[str, str] | None) -> Rows:
         """Newest first, at most `limit`; `owner` None means everybody's."""
 
-        def query(client: Client) -> Any:
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("schedules").select(COLUMNS)
-            return newest_first(rows if owner is None else rows.eq("user_id", str(owner)), limit, before)
+            return newest_first(rows if owner is None else rows.eq("user_id", str(owner)), count, last)
 
-        return self._gateway.select(query, name="schedules.page")
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="schedules.page")
+
+        return Slices(read, position).page(limit, before)

@@ -7,7 +7,7 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import newest_first
+from pixelbloom.store.pages import Rows, Slices, newest_first, position
 
 COLUMNS = (
     "id,run_id,user_id,url,event,status,attempts,next_attempt_at,last_status_code,last_error,outcomes,created_at,"
@@ -74,13 +74,16 @@ class WebhookStore:
         status: str | None = self._gateway.rpc("redeliver_webhook", {"p_id": str(delivery_id)})
         return status
 
-    def page(self, *, limit: int, filters: Mapping[str, str], before: tuple[str, str] | None) -> list[dict[str, Any]]:
+    def page(self, *, limit: int, filters: Mapping[str, str], before: tuple[str, str] | None) -> Rows:
         """Newest first, at most `limit`, from after the (created_at, id) of `before` on."""
 
-        def query(client: Client) -> Any:
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("webhook_deliveries").select(COLUMNS)
             for column, value in filters.items():
                 rows = rows.eq(column, value)
-            return newest_first(rows, limit, before)
+            return newest_first(rows, count, last)
 
-        return self._gateway.select(query, name="webhooks.page")
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="webhooks.page")
+
+        return Slices(read, position).page(limit, before)

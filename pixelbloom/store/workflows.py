@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.pages import Rows, Slices
 
 COLUMNS = "workflow_id,version,description,definition,created_by,created_at,retired_at"
 
@@ -35,10 +36,14 @@ class WorkflowStore:
         count: int = self._gateway.rpc("retire_workflow", {"p_workflow_id": workflow_id})
         return count
 
-    def newest_of_each(self, after: str, limit: int) -> list[dict[str, Any]]:
+    def newest_of_each(self, after: str, limit: int) -> Rows:
         """The newest version of each workflow that may run, by name."""
-        rows: list[dict[str, Any]] = self._gateway.rpc("list_workflows", {"p_after": after, "p_limit": limit})
-        return rows
+
+        def read(count: int, last: str | None) -> list[dict[str, Any]]:
+            rows: list[dict[str, Any]] = self._gateway.rpc("list_workflows", {"p_after": last or "", "p_limit": count})
+            return rows
+
+        return Slices(read, lambda row: str(row["workflow_id"])).page(limit, after)
 
     def versions(self, workflow_id: str, limit: int) -> list[dict[str, Any]]:
         """All versions of one, the newest first."""

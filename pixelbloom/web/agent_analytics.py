@@ -4,9 +4,10 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.runs.service import write_cursor
 from pixelbloom.web import analytics_examples as examples
 from pixelbloom.web import counting
-from pixelbloom.web.analytics_access import administrators, before, figures, guard, page, ranged
+from pixelbloom.web.analytics_access import administrators, before, figures, guard, ranged
 from pixelbloom.web.analytics_schemas import (
     AgentLogsQuery,
     AgentSummaryBody,
@@ -73,10 +74,13 @@ def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
         query,
         agent_type=known_agent(query.agent_type) if query.agent_type is not None else None,
         level=query.level,
-        limit=query.limit + 1,
+        limit=query.limit,
         before=before(query),
     )
-    return page(query, rows)
+    return {
+        "items": rows.items,
+        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
+    }
 
 
 @agent_analytics.get(

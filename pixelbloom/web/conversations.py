@@ -9,6 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import Conflict, Forbidden, NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
+from pixelbloom.store.pages import Rows
 from pixelbloom.web import conversation_schemas as shown_examples
 from pixelbloom.web import counting, examples
 from pixelbloom.web.caller import authenticate_or_visitor, principal, scoped
@@ -94,14 +95,13 @@ def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
     """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
     wanted = {"user_id": whose_rows(query.user_id), "status": query.status, "lead_id": query.lead_id}
     rows = services().conversations.page(
-        limit=query.limit + 1,
+        limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
         between=(iso(query.created_after), iso(query.created_before)),
         words=query.q,
         before=read_cursor(query.cursor) if query.cursor else None,
     )
-    shown = rows[: query.limit]
-    return {"items": [_shown(row) for row in shown], "next_cursor": _cursor(rows, query.limit)}
+    return {"items": [_shown(row) for row in rows.items], "next_cursor": _next(rows)}
 
 
 @conversations.get(
@@ -120,7 +120,7 @@ def get_conversation(path: ConversationPath) -> Response:
     shown = {
         **_shown(row),
         "messages": [_message(message) for message in reversed(found[:NEWEST])],
-        "messages_cursor": _cursor(found, NEWEST),
+        "messages_cursor": write_cursor(found[NEWEST - 1]) if len(found) > NEWEST else None,
     }
     return versioned(shown, row["version"])
 
@@ -168,11 +168,11 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
     row = _theirs(path.conversation_id)
     rows = services().conversations.messages(
         UUID(row["id"]),
-        limit=query.limit + 1,
+        limit=query.limit,
         after=iso(query.created_after),
         before=read_cursor(query.cursor) if query.cursor else None,
     )
-    return {"items": [_message(row) for row in rows[: query.limit]], "next_cursor": _cursor(rows, query.limit)}
+    return {"items": [_message(row) for row in rows.items], "next_cursor": _next(rows)}
 
 
 @conversations.post(
@@ -255,8 +255,8 @@ def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:
         raise NotFound("There is no such lead of the conversation's owner; leave lead_id out.")
 
 
-def _cursor(rows: list[dict[str, Any]], limit: int) -> str | None:
-    return write_cursor(rows[limit - 1]) if len(rows) > limit else None
+def _next(rows: Rows) -> str | None:
+    return write_cursor(rows.items[-1]) if rows.more else None
 
 
 def _answer(row: dict[str, Any]) -> Response:

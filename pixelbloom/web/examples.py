@@ -52,6 +52,11 @@ RUN: dict[str, Any] = {
     ],
 }
 
+LISTED_RUN: dict[str, Any] = {
+    **{name: value for name, value in RUN.items() if name != "result"},
+    "steps": [{name: value for name, value in step.items() if name != "output"} for step in RUN["steps"]],
+}
+
 RETRY: dict[str, Any] = {"agent_type": "chat_agent", "created_after": "2026-01-31T00:00:00Z"}
 
 RETRIED: dict[str, Any] = {"retried": 1, "run_ids": [_RUN_ID], "more": False}

@@ -67,17 +67,16 @@ def list_leads(query: LeadsQuery) -> dict[str, Any]:
     """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
     wanted = {"user_id": whose_rows(query.user_id), "status": query.status, "source": query.source}
     rows = services().leads.page(
-        limit=query.limit + 1,
+        limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
         scores=(query.min_score, query.max_score),
         between=(iso(query.created_after), iso(query.created_before)),
         words=query.q,
         before=read_cursor(query.cursor) if query.cursor else None,
     )
-    shown = rows[: query.limit]
     return {
-        "items": [_shown(row) for row in shown],
-        "next_cursor": write_cursor(shown[-1]) if len(rows) > query.limit else None,
+        "items": [_shown(row) for row in rows.items],
+        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
     }
 
 

@@ -58,19 +58,17 @@ def guard() -> None:
 )
 def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
     """Your own, newest first, without those that have expired."""
-    found = services().notifications.page(
+    rows, unread = services().notifications.page(
         reader(),
-        limit=query.limit + 1,
+        limit=query.limit,
         unread_only=query.unread_only == "true",
         kind=query.notification_type,
         before=read_cursor(query.cursor) if query.cursor else None,
     )
-    items = found["items"][: query.limit]
-    more = len(found["items"]) > query.limit
     return {
-        "items": items,
-        "next_cursor": write_cursor(items[-1]) if more else None,
-        "unread_count": found["unread_count"],
+        "items": rows.items,
+        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
+        "unread_count": unread,
     }
 
 

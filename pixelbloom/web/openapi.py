@@ -24,6 +24,7 @@ from pixelbloom.web import (
     payment_schemas,
     pricing_admin_schemas,
     pricing_schemas,
+    run_schemas,
     schedule_schemas,
     schemas,
     workflow_schemas,
@@ -45,6 +46,7 @@ IF_MATCH: dict[str, Any] = {
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
 _SHAPES = (
     schemas,
+    run_schemas,
     workflow_schemas,
     schedule_schemas,
     analytics_schemas,

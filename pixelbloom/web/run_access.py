@@ -1,5 +1,6 @@
 """What a caller may do with runs: what is not theirs looks as if it were not there."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -7,9 +8,11 @@ from uuid import UUID
 from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.runs.run import Run, RunStatus
 from pixelbloom.runs.service import Accepted, RunFilter
+from pixelbloom.store.runs import Detail
 from pixelbloom.web import request_id
 from pixelbloom.web.caller import principal
-from pixelbloom.web.schemas import RunsWanted, uuid_or_none
+from pixelbloom.web.run_schemas import RunsWanted
+from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
 
 _NO_SUCH_RUN = "There is no such run, or it is not yours."
@@ -58,6 +61,11 @@ def moments(wanted: RunsWanted) -> dict[str, Any]:
     }
 
 
+def wanted_details(fields: str | None, known: Mapping[str, Detail]) -> frozenset[Detail]:
+    """The large parts that the names in `fields` stand for."""
+    return frozenset(known[name] for name in fields.split(",")) if fields else frozenset()
+
+
 def replayed(run: Run) -> Accepted:
     """A new run like this one."""
     caller = principal()
@@ -66,12 +74,12 @@ def replayed(run: Run) -> Accepted:
 
 def retried(wanted: RunFilter, limit: int) -> dict[str, Any]:
     """Let failed runs go on, at most so many, and say which. Raises RateLimited where so many are over the limit."""
-    page = services().runs.page(replace(wanted, status=RunStatus.FAILED), limit=limit, cursor=None)
+    run_ids, more = services().runs.newest_ids(replace(wanted, status=RunStatus.FAILED), limit=limit)
     # The request itself was counted as one before its body was read.
-    services().submission_limit.count(principal(), len(page.items) - 1)
-    done = services().control.retry_many([run.id for run in page.items])
+    services().submission_limit.count(principal(), len(run_ids) - 1)
+    done = services().control.retry_many(run_ids)
     return {
         "retried": len(done.run_ids),
         "run_ids": [str(run_id) for run_id in done.run_ids],
-        "more": page.next_cursor is not None,
+        "more": more,
     }

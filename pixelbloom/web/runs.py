@@ -10,8 +10,17 @@ from pixelbloom.web import counting, examples
 from pixelbloom.web.caller import own_or_scoped
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
-from pixelbloom.web.run_access import moments, replayed, retried, theirs, whose
-from pixelbloom.web.schemas import ReplayResponse, RetryRequest, RetryResponse, RunBody, RunPage, RunPath, RunQuery
+from pixelbloom.web.run_access import moments, replayed, retried, theirs, wanted_details, whose
+from pixelbloom.web.run_schemas import (
+    RUN_FIELDS,
+    ReplayResponse,
+    RetryRequest,
+    RetryResponse,
+    RunBody,
+    RunPage,
+    RunPath,
+    RunQuery,
+)
 from pixelbloom.web.services import services
 
 runs = APIBlueprint(
@@ -30,14 +39,18 @@ runs.before_request(counting.count_first(counting.submission, "replay_run", "ret
     summary="List runs",
     operation_id="listRuns",
     responses={
-        **success(RunPage, {"items": [examples.RUN], "next_cursor": None}),
+        **success(RunPage, {"items": [examples.LISTED_RUN], "next_cursor": None}),
         **failures(400, 401, 403, 500, 503),
     },
 )
 def list_runs(query: RunQuery) -> dict[str, Any]:
-    """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
+    """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator.
+
+    Their large fields are left out unless `fields` names them.
+    """
     if query.agent_type is not None:
         known_agent(query.agent_type)
+    details = wanted_details(query.fields, RUN_FIELDS)
     page = services().runs.page(
         RunFilter(
             owner=whose(query.user_id),
@@ -47,8 +60,9 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
         ),
         limit=query.limit,
         cursor=query.cursor,
+        details=details,
     )
-    return {"items": [run.to_public() for run in page.items], "next_cursor": page.next_cursor}
+    return {"items": [run.to_listed(details) for run in page.items], "next_cursor": page.next_cursor}
 
 
 @runs.get(

@@ -9,7 +9,6 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web import examples
 
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
@@ -179,130 +178,6 @@ class InvokeResponse(Shape):
     status: RunStatusName
     result: JsonObject = Field(default={}, description="Only where status is completed.")
     error: str | None = Field(description="Why the run failed; null otherwise.")
-
-
-class AttemptError(Shape):
-    """Why an attempt at a step failed."""
-
-    attempt: int
-    error: str
-    code: str | None
-    at: Time
-
-
-class StepBody(Shape):
-    """A step of a run; an agent run has one."""
-
-    key: str
-    kind: Literal["agent", "map", "approval"]
-    agent_type: str | None = Field(description="Null for an approval.")
-    needs: list[str]
-    status: Literal["pending", "running", "waiting", "completed", "failed", "skipped", "cancelled"]
-    attempt: int
-    started_at: Time | None
-    finished_at: Time | None
-    duration_ms: int | None
-    provider: Literal["ollama", "huggingface", "fallback"] | None
-    model: str | None
-    tokens: int
-    output: Any
-    error: str | None
-    error_code: str | None
-    errors: list[AttemptError] = Field(description="Of each attempt that failed.")
-    message: str | None = Field(default=None, description="Of an approval: what is to be decided.")
-    approvers: Literal["owner", "admin"] | None = Field(default=None, description="Of an approval: who may decide.")
-    deadline_at: Time | None = Field(default=None, description="Of an approval: until when somebody may decide.")
-    items: list[JsonObject] = Field(default=[], description="Of a map: its items, each a step. Left out in lists.")
-
-
-class RunState(Shape):
-    """What runs of agents and of workflows have in common."""
-
-    user_id: Uuid | None
-    status: RunStatusName
-    progress: float = Field(ge=0, le=1)
-    step: str | None
-    error: str | None
-    error_code: str | None
-    metadata: JsonObject
-    provider: Literal["ollama", "huggingface", "fallback"] | None
-    model: str | None
-    attempts: int
-    retries: int = Field(description="How often somebody let it go on after it had failed.")
-    replay_of: Uuid | None = Field(description="The run that this one repeats.")
-    correlation_id: str | None = Field(description="The X-Request-ID of the request that made the run.")
-    run_at: Time | None = Field(description="It starts no earlier than this.")
-    created_at: Time
-    started_at: Time | None
-    finished_at: Time | None
-    steps: list[StepBody]
-
-
-class RunBody(RunState):
-    """A run of an agent, as polled."""
-
-    request_id: Uuid
-    kind: Literal["agent"]
-    agent_type: str
-    result: JsonObject | None
-
-
-class RunPage(Shape):
-    """Runs, newest first."""
-
-    items: list[RunBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-
-
-class RunsWanted(Shape):
-    """Which runs are meant."""
-
-    error_code: str | None = Field(None, pattern="^[A-Z_]{1,100}$", description="Only those with this error_code.")
-    created_after: Moment | None = Field(None, description="Only runs made after this time.")
-    created_before: Moment | None = Field(None, description="Only runs made before this time.")
-    user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")
-
-
-class RunQuery(RunsWanted):
-    """Which runs to list."""
-
-    status: RunStatusName | None = Field(None, description="Only runs in this state.")
-    agent_type: str | None = Field(None, max_length=100, description="Only runs of this agent.")
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
-
-
-class RunPath(Shape):
-    """A run's address."""
-
-    request_id: str = Field(json_schema_extra={"format": "uuid"}, description="As invoke answered it.")
-
-
-class RetryRequest(RunsWanted):
-    """Which failed runs shall go on."""
-
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
-
-    agent_type: str | None = Field(None, max_length=100, description="Only runs of this agent.")
-    limit: Annotated[int, BeforeValidator(read_count)] = Field(
-        200, ge=1, le=200, description="How many at most, the newest first."
-    )
-
-
-class RetryResponse(Shape):
-    """What goes on now."""
-
-    retried: int
-    run_ids: list[Uuid]
-    more: bool = Field(description="Whether more runs match; ask again for those.")
-
-
-class ReplayResponse(Shape):
-    """The new run."""
-
-    request_id: Uuid
-    status: RunStatusName
-    replay_of: Uuid
 
 
 class AgentPath(Shape):

@@ -48,14 +48,13 @@ def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
     """Of your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
     wanted = {"user_id": whose(query.user_id), "run_id": query.run_id, "status": query.status}
     rows = services().webhooks.page(
-        limit=query.limit + 1,
+        limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
         before=read_cursor(query.cursor) if query.cursor else None,
     )
-    shown = rows[: query.limit]
     return {
-        "items": [_shown(row) for row in shown],
-        "next_cursor": write_cursor(shown[-1]) if len(rows) > query.limit else None,
+        "items": [_shown(row) for row in rows.items],
+        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
     }
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pixelbloom.web.examples import RUN
+from pixelbloom.web.examples import LISTED_RUN, RUN
 
 _RUN_ID = "3b7d4c1e-8a55-4b8c-9a53-2f1f0f7d8c21"
 _INPUTS = {"name": "Ada Mills", "company": "Northwind", "message": "We need a new website with a blog."}
@@ -19,6 +19,11 @@ RUN_OF_WORKFLOW: dict[str, Any] = {
     "workflow_version": 1,
     "outputs": {"qualify": {"score": 72, "tier": "hot"}},
     "step": "qualify",
+}
+
+LISTED_RUN_OF_WORKFLOW: dict[str, Any] = {
+    **{name: value for name, value in RUN_OF_WORKFLOW.items() if name != "outputs"},
+    "steps": LISTED_RUN["steps"],
 }
 
 RETRY: dict[str, Any] = {"workflow_id": "lead_intake"}

@@ -15,11 +15,12 @@ from pixelbloom.web import workflow_examples as examples
 from pixelbloom.web.caller import own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.preferences import wait_seconds
-from pixelbloom.web.run_access import moments, replayed, retried, theirs, whose
-from pixelbloom.web.schemas import RetryResponse
+from pixelbloom.web.run_access import moments, replayed, retried, theirs, wanted_details, whose
+from pixelbloom.web.run_schemas import RetryResponse
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
 from pixelbloom.web.workflow_schemas import (
+    WORKFLOW_RUN_FIELDS,
     DecisionRequest,
     ExecuteRequest,
     ExecuteResponse,
@@ -78,12 +79,16 @@ def execute(body: ExecuteRequest) -> Response:
     summary="List runs of workflows",
     operation_id="listWorkflowRuns",
     responses={
-        **success(WorkflowRunPage, {"items": [examples.RUN_OF_WORKFLOW], "next_cursor": None}),
+        **success(WorkflowRunPage, {"items": [examples.LISTED_RUN_OF_WORKFLOW], "next_cursor": None}),
         **failures(400, 401, 403, 500, 503),
     },
 )
 def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
-    """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
+    """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator.
+
+    Their large fields are left out unless `fields` names them.
+    """
+    details = wanted_details(query.fields, WORKFLOW_RUN_FIELDS)
     page = services().runs.page(
         RunFilter(
             owner=whose(query.user_id),
@@ -94,8 +99,9 @@ def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
         ),
         limit=query.limit,
         cursor=query.cursor,
+        details=details,
     )
-    return {"items": [run.to_public() for run in page.items], "next_cursor": page.next_cursor}
+    return {"items": [run.to_listed(details) for run in page.items], "next_cursor": page.next_cursor}
 
 
 @workflow_runs.get(

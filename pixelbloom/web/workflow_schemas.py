@@ -6,12 +6,12 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from pixelbloom.agents.described import text_pattern
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.store.runs import Detail
 from pixelbloom.web import workflow_examples as examples
+from pixelbloom.web.run_schemas import ListedStep, RunState, RunsWanted, StepBody, field_names
 from pixelbloom.web.schemas import (
     JsonObject,
-    RunState,
     RunStatusName,
-    RunsWanted,
     Shape,
     SubmissionTerms,
     Time,
@@ -51,21 +51,39 @@ class ExecuteResponse(Shape):
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
-class WorkflowRunBody(RunState):
-    """A run of a workflow, as polled."""
+class WorkflowRunState(RunState):
+    """What a run of a workflow has in lists as well."""
 
     workflow_run_id: Uuid
     kind: Literal["workflow"]
     workflow_id: str
     workflow_version: int
+
+
+class WorkflowRunBody(WorkflowRunState):
+    """A run of a workflow, as polled."""
+
     outputs: JsonObject | None = Field(description="By step key, once it is completed.")
+    steps: list[StepBody]
+
+
+class ListedWorkflowRun(WorkflowRunState):
+    """A run of a workflow in a list: its large parts only where `fields` names them."""
+
+    inputs: JsonObject = Field(default={}, description="Only where `fields` names `inputs`.")
+    outputs: JsonObject | None = Field(default=None, description="Only where `fields` names `outputs`.")
+    steps: list[ListedStep]
 
 
 class WorkflowRunPage(Shape):
     """Runs of workflows, newest first."""
 
-    items: list[WorkflowRunBody]
+    items: list[ListedWorkflowRun]
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+#: What `fields` of a list of runs of workflows may name.
+WORKFLOW_RUN_FIELDS = {"inputs": Detail.INPUT, "outputs": Detail.RESULT, "steps.output": Detail.STEP_OUTPUTS}
 
 
 class WorkflowRunQuery(RunsWanted):
@@ -73,6 +91,11 @@ class WorkflowRunQuery(RunsWanted):
 
     status: RunStatusName | None = Field(None, description="Only runs in this state.")
     workflow_id: str | None = Field(None, pattern=_NAME, description="Only runs of this workflow.")
+    fields: field_names(WORKFLOW_RUN_FIELDS) = Field(  # type: ignore[valid-type]
+        None,
+        description="Large fields to show, separated by commas: `inputs`, `outputs`, `steps.output`. A page with them "
+        "has fewer than `limit` runs where these are larger than 4 MiB.",
+    )
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 

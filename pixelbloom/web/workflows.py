@@ -40,8 +40,7 @@ workflows.before_request(own_or_scoped("runs"))
 )
 def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
     """The newest version of each workflow that takes runs, by name."""
-    found = services().workflows.page(after=query.cursor or "", limit=query.limit + 1)
-    shown, more = found[: query.limit], len(found) > query.limit
+    shown, more = services().workflows.page(after=query.cursor or "", limit=query.limit)
     return {
         "items": [workflow.to_public() for workflow in shown],
         "next_cursor": shown[-1].workflow_id if more else None,

@@ -1,0 +1,269 @@
+"""Lists hold no more than a page's worth of bytes, however large their rows are."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from pixelbloom.store.pages import PAGE_BYTES
+from tests.integration.http import Api, is_error
+from tests.stack import Stack
+
+RUNS, WORKFLOW_RUNS = "/api/agents/runs", "/api/agents/workflows/runs"
+#: Of a page beside its rows as the database returned them: names that the API adds.
+MARGIN = 512 * 1024
+COUNT = 200
+CONVERSATION = "c0ffee00-0000-4000-8000-000000000001"
+WIDE = "jsonb_build_object('text', repeat('é', 100000))"
+#: By list, a statement that adds COUNT rows as wide as the table's checks allow, or of 600 KB in the API's JSON where
+#: only the code that writes them has a bound; `%(user)s` is whose they are.
+FILLERS = {
+    "/api/agents/runs": """
+        insert into public.runs (id, kind, agent_type, user_id, caller, lane, input, metadata)
+        select gen_random_uuid(), 'agent', 'chat_agent', %(user)s, 'test', 'test', '{}', WIDE
+        from generate_series(1, 200)
+    """,
+    "/api/agents/workflows/runs": """
+        insert into public.runs (id, kind, workflow_id, workflow_version, user_id, caller, lane, input, metadata)
+        select gen_random_uuid(), 'workflow', 'wide_1', 1, %(user)s, 'test', 'test', '{}', WIDE
+        from generate_series(1, 200)
+    """,
+    "/api/agents/workflows": """
+        insert into public.workflows (workflow_id, version, description, definition)
+        select 'wide_' || n, 1, repeat('é', 2000), jsonb_build_object('steps', jsonb_build_array(), 'inputs', WIDE)
+        from generate_series(1, 200) as n
+    """,
+    "/api/agents/schedules": """
+        insert into public.schedules (user_id, caller, kind, target, input, metadata, cron, next_run_at)
+        select %(user)s, 'test', 'agent', 'chat_agent', WIDE, WIDE, '0 0 * * *', now() + interval '1 day'
+        from generate_series(1, 200)
+    """,
+    "/api/agents/webhooks": """
+        insert into public.webhook_deliveries (run_id, user_id, url, event, last_error, outcomes)
+        select gen_random_uuid(), %(user)s, 'https://example.com/' || repeat('é', 2028), 'run.completed',
+            repeat('é', 500), (
+                select jsonb_agg(jsonb_build_object(
+                    'at', now(), 'status_code', null, 'error', repeat('é', 500), 'duration_ms', 1
+                )) from generate_series(1, 20)
+            )
+        from generate_series(1, 200)
+    """,
+    "/api/leads": """
+        insert into public.leads (user_id, name, message, metadata, analysis, search_trigrams)
+        select %(user)s, repeat('é', 200), repeat('é', 10000), jsonb_build_object('text', repeat('é', 8000)), WIDE,
+            '{}'
+        from generate_series(1, 200)
+    """,
+    "/api/conversations": """
+        insert into public.conversations (user_id, title, metadata)
+        select %(user)s, repeat('é', 200), jsonb_build_object('text', repeat('é', 8000)) from generate_series(1, 200)
+    """,
+    "/api/conversations/{conversation_id}/messages": """
+        with one as (
+            insert into public.conversations (id, user_id) values (%(conversation)s, %(user)s)
+        )
+        insert into public.messages (conversation_id, user_id, role, content, metadata)
+        select %(conversation)s, %(user)s, 'assistant', repeat('é', 32000), WIDE from generate_series(1, 200)
+    """,
+    "/api/notifications": """
+        insert into public.notifications (user_id, notification_type, title, message, action_url, metadata)
+        select %(user)s, repeat('t', 100), repeat('é', 200), repeat('é', 4000), '/' || repeat('é', 1999), WIDE
+        from generate_series(1, 200)
+    """,
+    "/api/analytics/conversations/list": """
+        insert into public.conversations (user_id, title)
+        select %(user)s, repeat('é', 200) from generate_series(1, 200)
+    """,
+    "/api/analytics/subscriptions/list": """
+        insert into public.user_subscriptions (user_id, status, start_date, final_price)
+        select %(user)s, 'active', now(), 1 from generate_series(1, 200)
+    """,
+    "/api/analytics/agents/logs": """
+        insert into public.agent_logs (user_id, agent_type, event, detail)
+        select %(user)s, 'chat_agent', repeat('é', 200), WIDE from generate_series(1, 200)
+    """,
+}
+#: What names an item, the first that it has.
+IDS = (
+    "message_id",
+    "id",
+    "request_id",
+    "workflow_run_id",
+    "workflow_id",
+    "schedule_id",
+    "delivery_id",
+    "lead_id",
+    "notification_id",
+    "conversation_id",
+    "subscription_id",
+)
+#: Lists of one page, and what bounds them.
+ONE_PAGE = {
+    "/api/agents": "the agents of this version",
+    "/api/payments/events": "200 rows, each with an error of 4,000 characters at most, and no payload",
+    "/api/pricing/packages": "what administrators put on sale, 64 KiB each at most",
+    "/api/pricing/catalogue": "the same with retired ones",
+    "/api/pricing/campaigns": "what administrators make, 64 KiB each at most",
+    "/api/pricing/redemptions": "200 rows of fields with a small bound",
+}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    """A stack of its own: other tests' lists shall not meet these rows."""
+    with tempfile.TemporaryDirectory(prefix="pb-lists-") as folder:
+        running = Stack(Path(folder))
+        try:
+            running.start_servers()
+            yield running
+        finally:
+            running.close()
+
+
+@pytest.fixture(scope="module")
+def web(stack: Any) -> Iterator[Api]:
+    handle = stack.start("web")
+    yield Api(handle.url, None, stack.settings)
+    handle.stop()
+
+
+def add_runs(db: psycopg.Connection, user_id: UUID, *, workflow: bool = False, count: int = COUNT) -> list[str]:
+    """Completed runs with a result, a step's output and an input of 200 KiB each; returns their ids, newest first."""
+    what = "'workflow', null, 'wide', 1" if workflow else "'agent', 'chat_agent', null, null"
+    db.execute(
+        "insert into public.workflows (workflow_id, version, definition, retired_at) values ('wide', 1, '{}', now())"
+        " on conflict do nothing"
+    )
+    rows = db.execute(
+        f"""
+        with made as (
+            insert into public.runs (
+                id, kind, agent_type, workflow_id, workflow_version, user_id, caller, lane, input, status, progress,
+                result, created_at, finished_at
+            )
+            select
+                gen_random_uuid(), {what}, %(user)s, 'test', 'test', wide, 'completed', 1, wide,
+                -- Neighbours of one moment, to be told apart by their ids.
+                now() - (n / 2) * interval '1 second', now()
+            from generate_series(1, %(count)s) as n,
+                lateral (select jsonb_build_object('text', repeat(md5(n::text), 6400)) as wide) as made_wide
+            returning *
+        ), steps as (
+            insert into public.run_steps (run_id, key, agent_type, lane, status, input, output, finished_at)
+            select id, 'only', 'chat_agent', 'test', 'completed', '{{}}', result, now() from made
+        )
+        select id::text from made order by created_at desc, id desc
+        """,  # noqa: S608  (constants)
+        {"user": user_id, "count": count},
+    ).fetchall()
+    return [run_id for (run_id,) in rows]
+
+
+def walk(api: Api, path: str, **query: Any) -> Iterator[tuple[dict[str, Any], int]]:
+    """Each page of a list, with its bytes."""
+    cursor: str | None = None
+    for _ in range(1000):
+        response = api.get(path, params={"limit": 200, **query, **({"cursor": cursor} if cursor else {})})
+        assert response.status_code == 200, response.text
+        page = response.json()
+        yield page, len(response.content)
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return
+    raise AssertionError(f"{path} still had a cursor after 1000 pages")
+
+
+def lists(document: dict[str, Any]) -> set[str]:
+    """The paths whose GET returns `items`."""
+    found = set()
+    for path, item in document["paths"].items():
+        content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {}).get("application/json")
+        name = content["schema"].get("$ref", "").rpartition("/")[2] if content else ""
+        if "items" in document["components"]["schemas"].get(name, {}).get("properties", {}):
+            found.add(path)
+    return found
+
+
+def test_every_list_of_the_document_is_known_here(web: Api) -> None:
+    assert lists(web.get("/api/openapi.json").json()) == set(FILLERS) | set(ONE_PAGE)
+
+
+@pytest.mark.parametrize("path", FILLERS)
+def test_no_page_of_a_list_is_larger_than_the_budget(web: Api, db: psycopg.Connection, path: str) -> None:
+    user_id = uuid4()
+    # Without triggers and foreign keys: the rows alone matter.
+    db.execute("set session_replication_role = replica")
+    db.execute(FILLERS[path].replace("WIDE", WIDE), {"user": user_id, "conversation": CONVERSATION})
+    caller = web.as_user(user_id, admin=True)
+    query = {} if path in ("/api/agents/workflows", "/api/notifications") else {"user_id": str(user_id)}
+    if "{" in path:
+        path, query = path.format(conversation_id=CONVERSATION), {}
+
+    pages = list(walk(caller, path, **query))
+
+    assert max(size for _, size in pages) <= PAGE_BYTES + MARGIN
+    seen = [next(item[name] for name in IDS if name in item) for page, _ in pages for item in page["items"]]
+    assert len(seen) == len(set(seen))
+    assert len(seen) >= COUNT
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "fields"),
+    [
+        (RUNS, "request_id", ("input", "result")),
+        (WORKFLOW_RUNS, "workflow_run_id", ("inputs", "outputs")),
+    ],
+    ids=["agents", "workflows"],
+)
+def test_a_list_of_runs_with_large_results_is_bounded(
+    web: Api, db: psycopg.Connection, path: str, name: str, fields: tuple[str, str]
+) -> None:
+    user = web.as_user()
+    assert user.user_id
+    made = add_runs(db, user.user_id, workflow=path == WORKFLOW_RUNS)
+
+    # Without them: one page, small.
+    [(page, size)] = walk(user, path)
+    assert [run[name] for run in page["items"]] == made
+    assert size < COUNT * 2048
+    for run in page["items"]:
+        assert not {"input", "inputs", "result", "outputs"} & set(run)
+        assert [set(step) & {"output", "items"} for step in run["steps"]] == [set()]
+
+    # With one, all, or those of steps: pages within the budget, which have each run once.
+    given, result = fields
+    for wanted in (result, given, "steps.output", f"{given},{result},steps.output"):
+        seen: list[str] = []
+        for page, size in walk(user, path, fields=wanted):
+            assert page["items"]
+            assert size <= PAGE_BYTES + MARGIN
+            seen += [run[name] for run in page["items"]]
+            for run in page["items"]:
+                shown = {field for field in fields if field in run}
+                shown |= {"steps.output" for step in run["steps"] if "output" in step}
+                assert shown == set(wanted.split(","))
+                assert all(len(run[field]["text"]) == 204800 for field in shown - {"steps.output"})
+        assert seen == made
+
+
+def test_a_run_by_itself_has_its_result_and_its_steps_outputs(web: Api, db: psycopg.Connection) -> None:
+    user = web.as_user()
+    assert user.user_id
+    for workflow, path, name in ((False, RUNS, "result"), (True, WORKFLOW_RUNS, "outputs")):
+        [run_id] = add_runs(db, user.user_id, workflow=workflow, count=1)
+
+        run = user.get(f"{path}/{run_id}").json()
+
+        assert len(run[name]["text"]) == len(run["steps"][0]["output"]["text"]) == 204800
+
+
+@pytest.mark.parametrize("path", [RUNS, WORKFLOW_RUNS])
+@pytest.mark.parametrize("fields", ["", "nonsense", "status", "result,nonsense", "input,", "input, input", "RESULT"])
+def test_a_field_that_cannot_be_asked_for_is_refused(web: Api, path: str, fields: str) -> None:
+    error = is_error(web.as_user().get(path, params={"fields": fields}), 400, "BAD_REQUEST")
+
+    assert [fault["field"] for fault in error["details"]] == ["fields"]
