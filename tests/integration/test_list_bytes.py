@@ -78,7 +78,7 @@ FILLERS = {
         insert into public.conversations (user_id, title)
         select %(user)s, repeat('é', 200) from generate_series(1, 200)
     """,
-    "/api/analytics/subscriptions/list": """
+    "/api/analytics/revenue/subscriptions/list": """
         insert into public.user_subscriptions (user_id, status, start_date, final_price)
         select %(user)s, 'active', now(), 1 from generate_series(1, 200)
     """,
@@ -96,10 +96,9 @@ IDS = (
     "workflow_id",
     "schedule_id",
     "delivery_id",
+    "conversation_id",
     "lead_id",
     "notification_id",
-    "conversation_id",
-    "subscription_id",
 )
 #: Lists of one page, and what bounds them.
 ONE_PAGE = {
