@@ -210,6 +210,20 @@ def test_list_shows_own_runs_newest_first_page_by_page(live: dict[str, str]) -> 
     assert json.loads(none.stdout)["items"] == []
 
 
+def test_list_has_large_fields_only_where_they_are_named(live: dict[str, str]) -> None:
+    user = str(uuid4())
+    submitted(live, "--user-id", user)
+
+    [light] = json.loads(run(live, "runs", "list", "--user-id", user).stdout)["items"]
+    [detailed] = json.loads(run(live, "runs", "list", "--user-id", user, "--fields", "input,result").stdout)["items"]
+    refused = run(live, "runs", "list", "--user-id", user, "--fields", "nonsense")
+
+    assert not {"input", "result"} & set(light)
+    assert {"input", "result"} <= set(detailed)
+    assert refused.returncode != 0
+    assert "must be names out of input, result, steps.output" in refused.stderr
+
+
 def test_the_run_of_another_user_is_not_found(live: dict[str, str]) -> None:
     run_id = submitted(live)
     for command in ("show", "watch"):
@@ -304,6 +318,9 @@ def test_the_client_reads_pages_and_agents(live: dict[str, str]) -> None:
             for number in range(3)
         ]
         assert [item["request_id"] for item in api.each_run()] == ids[::-1]
+        asked = list(api.each_run(fields="input"))
+        assert [item["input"]["message"] for item in asked] == ["Hello"] * 3
+        assert not any("result" in item for item in asked)
         assert "chat_agent" in json.dumps(api.agents())
         assert api.agent("chat_agent")["agent_type"] == "chat_agent"
         waited = api.invoke("chat_agent", {"message": "Hello"}, wait=30)
