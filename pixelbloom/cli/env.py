@@ -7,7 +7,7 @@ import typer
 
 from pixelbloom.cli.connect import api_address
 from pixelbloom.cli.output import reported
-from pixelbloom.config import Settings, load
+from pixelbloom.config import STACK_FILE, Settings, load
 
 SECRETS = ("api_jwt_secret", "supabase_jwt_secret", "supabase_service_role_key", "flower_basic_auth")
 
@@ -21,7 +21,8 @@ def env(
     secrets: Annotated[bool, typer.Option("--secrets", help="Also print secrets and passwords.")] = False,
 ) -> None:
     """Print the settings of the running stack. Fails where there is none and the environment names none."""
-    for name, value in lines(load(), secrets=secrets).items():
+    settings = load()
+    for name, value in (lines(settings, secrets=secrets) | local_keys(settings, secrets=secrets)).items():
         print(f"{name}={value}")
 
 
@@ -53,6 +54,18 @@ def lines(settings: Settings, *, secrets: bool) -> dict[str, str]:
             name.upper(): value.get_secret_value() for name in SECRETS if (value := getattr(settings, name)) is not None
         }
     return {name: value for name, value in found.items() if value}
+
+
+def local_keys(settings: Settings, *, secrets: bool) -> dict[str, str]:
+    """The project's keys in their newer form, where the project is that of the running local stack."""
+    from pixelbloom.local import envfile
+    from pixelbloom.local.secrets import api_keys
+
+    stack = envfile.read(settings.pixelbloom_home / STACK_FILE)
+    if settings.supabase_jwt_secret is None or stack.get("SUPABASE_URL") != settings.supabase_url:
+        return {}
+    keys = api_keys(settings.supabase_jwt_secret.get_secret_value())
+    return keys if secrets else {name: key for name, key in keys.items() if name != "SUPABASE_SECRET_KEY"}
 
 
 def without_password(url: str) -> str:

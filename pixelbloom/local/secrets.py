@@ -1,6 +1,8 @@
 """The secrets of a local stack: made once, kept in its home."""
 
 import base64
+import hashlib
+import hmac
 import secrets
 import time
 from pathlib import Path
@@ -45,3 +47,13 @@ def project_keys(jwt_secret: str) -> dict[str, str]:
         )
         for name, role in (("SUPABASE_ANON_KEY", "anon"), ("SUPABASE_SERVICE_ROLE_KEY", "service_role"))
     }
+
+
+def api_keys(jwt_secret: str) -> dict[str, str]:
+    """The two keys of a project in their newer form, which are no tokens. The local gateway derives them, too."""
+
+    def key(kind: str) -> str:
+        digest = hmac.new(jwt_secret.encode(), f"sb_{kind}".encode(), hashlib.sha256).digest()
+        return f"sb_{kind}_{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+    return {"SUPABASE_PUBLISHABLE_KEY": key("publishable"), "SUPABASE_SECRET_KEY": key("secret")}

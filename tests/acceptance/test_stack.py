@@ -70,6 +70,9 @@ def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack)
     assert doctor.returncode == 0, doctor.stdout
     told = run(up, "env")
     assert f"API_URL={up.url}" in told.stdout
+    assert "SUPABASE_PUBLISHABLE_KEY=sb_publishable_" in told.stdout
+    assert "sb_secret_" not in told.stdout
+    assert "SUPABASE_SECRET_KEY=sb_secret_" in run(up, "env", "--secrets").stdout
     assert up.settings.require("api_jwt_secret") not in told.stdout
     assert up.settings.require("supabase_service_role_key") not in told.stdout
     assert up.settings.require("api_jwt_secret") in run(up, "env", "--secrets").stdout

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page
 
+from pixelbloom.local import secrets
 from tests import frontend
 from tests.stack import Stack, StartedProcess, stop_all
 
@@ -52,7 +53,7 @@ def test_a_page_signs_in_writes_a_row_invokes_and_subscribes(stack: Stack, web: 
     )
     given = {
         "url": stack.settings.require("supabase_url"),
-        "key": stack.settings.require("supabase_anon_key"),
+        "key": secrets.api_keys(stack.settings.require("supabase_jwt_secret"))["SUPABASE_PUBLISHABLE_KEY"],
         "api": web.url,
         "email": "page@example.com",
     }

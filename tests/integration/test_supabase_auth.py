@@ -12,6 +12,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.local.supabase.api_keys import ApiKeys
 from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.gateway import Gateway
 from pixelbloom.local.supabase.limits import Rates
@@ -25,8 +26,9 @@ Call = Callable[..., TestResponse]
 
 def gateway(stack: Stack, rates: Rates) -> Client:
     """The gateway in this process: the one of the stack has the rates of hosted Supabase."""
-    tokens = AccessTokens(stack.settings.require("supabase_jwt_secret"), f"{stack.settings.supabase_url}/auth/v1")
-    return Client(Gateway(stack.rest_url, Auth(stack.database_url, tokens, rates)))
+    secret = stack.settings.require("supabase_jwt_secret")
+    tokens = AccessTokens(secret, f"{stack.settings.supabase_url}/auth/v1")
+    return Client(Gateway(stack.rest_url, Auth(stack.database_url, tokens, rates), ApiKeys(secret)))
 
 
 def caller(client: Client) -> Call:

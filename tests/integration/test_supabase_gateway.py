@@ -8,10 +8,15 @@ import httpx
 import pytest
 from werkzeug.test import Client
 
+from pixelbloom.auth.mint import mint_user
+from pixelbloom.errors import PixelBloomError
+from pixelbloom.local import secrets
+from pixelbloom.local.supabase.api_keys import ApiKeys
 from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.gateway import Gateway
 from pixelbloom.local.supabase.limits import Rates
 from pixelbloom.local.supabase.tokens import AccessTokens
+from pixelbloom.store.gateway import Gateway as StoreGateway
 from tests.stack import Stack
 
 ORIGIN = {"Origin": "http://localhost:5173"}
@@ -107,7 +112,7 @@ def test_unknown_paths_and_an_unreachable_postgrest_say_so_to_a_browser_too(stac
     assert missing.headers["access-control-allow-origin"] == "*"
 
     auth = Auth("postgresql://127.0.0.1:9/postgres", AccessTokens("s" * 32, "http://127.0.0.1:9/auth/v1"), Rates())
-    client = Client(Gateway("http://127.0.0.1:9", auth))
+    client = Client(Gateway("http://127.0.0.1:9", auth, ApiKeys("s" * 32)))
     signing_in = client.post(
         "/auth/v1/signup",
         json={"email": "ada@example.com", "password": "correct horse"},
@@ -119,6 +124,48 @@ def test_unknown_paths_and_an_unreachable_postgrest_say_so_to_a_browser_too(stac
     away = client.get("/rest/v1/leads", environ_overrides={"RAW_URI": "/rest/v1/leads"})
     assert away.status_code == 503
     assert away.headers["access-control-allow-origin"] == "*"
+
+
+def test_keys_of_the_newer_form_are_accepted_as_apikey_and_not_as_tokens(stack: Stack) -> None:
+    keys = secrets.api_keys(stack.settings.require("supabase_jwt_secret"))
+    publishable, secret = keys["SUPABASE_PUBLISHABLE_KEY"], keys["SUPABASE_SECRET_KEY"]
+    user = mint_user(stack.settings, uuid.uuid4())
+    url = f"{stack.settings.require('supabase_url')}/rest/v1"
+
+    def status(path: str, apikey: str, bearer: str | None = None) -> int:
+        headers = {"apikey": apikey} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
+        return httpx.get(url + path, headers=headers, trust_env=False).status_code
+
+    for path, key, bearer, expected in (
+        ("/pricing_packages", publishable, None, 200),
+        ("/pricing_packages", publishable, publishable, 200),
+        ("/leads", publishable, None, 401),  # anon may not
+        ("/leads", publishable, user, 200),
+        ("/runs", secret, None, 200),
+        ("/runs", secret, secret, 200),
+        ("/runs", publishable, secret, 401),
+        ("/runs", secret + "x", None, 401),
+        ("/runs", "sb_secret_" + publishable.removeprefix("sb_publishable_"), None, 401),
+    ):
+        assert status(path, key, bearer) == expected, (path, key[:14], bearer and bearer[:14])
+    assert httpx.get(f"{url}/runs", headers={"Authorization": f"Bearer {secret}"}, trust_env=False).status_code == 401
+
+
+def test_the_backend_works_with_a_secret_key_of_the_newer_form(stack: Stack) -> None:
+    keys = secrets.api_keys(stack.settings.require("supabase_jwt_secret"))
+    url = f"{stack.settings.require('supabase_url')}/rest/v1"
+
+    def rows(key: str) -> Any:
+        settings = stack.settings_with(supabase_rest_url=url, supabase_service_role_key=key)
+        gateway = StoreGateway(settings)
+        try:
+            return gateway.select(lambda client: client.table("runs").select("id").limit(1), name="runs")
+        finally:
+            gateway.close()
+
+    assert isinstance(rows(keys["SUPABASE_SECRET_KEY"]), list)
+    with pytest.raises(PixelBloomError):
+        rows(keys["SUPABASE_PUBLISHABLE_KEY"])
 
 
 def _headers(response: httpx.Response) -> set[tuple[str, str]]:

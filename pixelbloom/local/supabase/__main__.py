@@ -7,6 +7,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 
 from pixelbloom.auth.claims import issuer
+from pixelbloom.local.supabase.api_keys import ApiKeys
 from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.gateway import Gateway
 from pixelbloom.local.supabase.limits import Rates
@@ -43,8 +44,9 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load(self) -> Gateway:
         signed_by = issuer(f"http://{HOST}:{self._port}")
         assert signed_by is not None
-        tokens = AccessTokens(os.environ["SUPABASE_JWT_SECRET"], signed_by)
-        return Gateway(os.environ["SUPABASE_REST_URL"], Auth(os.environ["DATABASE_URL"], tokens, Rates()))
+        secret = os.environ["SUPABASE_JWT_SECRET"]
+        auth = Auth(os.environ["DATABASE_URL"], AccessTokens(secret, signed_by), Rates())
+        return Gateway(os.environ["SUPABASE_REST_URL"], auth, ApiKeys(secret))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 
 from pixelbloom.local.supabase import cors
+from pixelbloom.local.supabase.api_keys import ApiKeys, UnknownKey
 from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.rest import Headers, Rest
 
@@ -19,8 +20,9 @@ AUTH = "/auth/v1"
 class Gateway:
     """Serves `/rest/v1`, which is PostgREST at `rest_url`, and `/auth/v1`."""
 
-    def __init__(self, rest_url: str, auth: Auth) -> None:
+    def __init__(self, rest_url: str, auth: Auth, keys: ApiKeys) -> None:
         self._rest = Rest(rest_url)
+        self._keys = keys
         self._auth = auth
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -39,7 +41,10 @@ class Gateway:
         path = str(environ["RAW_URI"]).partition("?")[0]
         if path == REST or path.startswith(f"{REST}/"):
             try:
+                self._keys.exchange(environ)
                 return self._rest.send(environ, path[len(REST) :] or "/")
+            except UnknownKey:
+                return _json("401 Unauthorized", "Invalid API key")
             except httpx.HTTPError as error:
                 log.warning("PostgREST is unreachable: %s", type(error).__name__)
                 return _json("503 Service Unavailable", "PostgREST is unreachable; try again shortly.")
