@@ -43,8 +43,6 @@ class InvalidReply(ProviderFailure):
 class CutReply(InvalidReply):
     """An answer that ran out of tokens before it could be used; more of them may help."""
 
-    outcome: Outcome = "truncated"
-
 
 class CircuitOpen(ProviderFailure):
     """Not tried: the provider failed too often, too recently."""

@@ -8,8 +8,9 @@ from uuid import UUID
 Role = Literal["system", "user", "assistant"]
 ProviderName = Literal["ollama", "huggingface"]
 
-#: How a call to a provider ended. `invalid` is an answer that was not the promised JSON, `truncated` one that was
-#: cut off, `refused` a provider that could not be reached at all, `cancelled` a run that was ended meanwhile.
+#: How a call to a provider ended. `invalid` is an answer that could not be used, `truncated` prose that was cut off and
+#: used as far as it goes, `refused` a provider that could not be reached at all, `cancelled` a run that was ended
+#: meanwhile.
 Outcome = Literal["ok", "error", "timeout", "invalid", "truncated", "refused", "cancelled"]
 
 #: Why a model cut its answer off: it ran out of tokens, or a filter stopped it.

@@ -8,10 +8,10 @@ read too.
 
 import re
 from collections.abc import Callable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, NamedTuple
 
 from pixelbloom.payments.discounts import due
+from pixelbloom.payments.items import priced
 from pixelbloom.payments.values import (
     amount,
     currency,
@@ -19,6 +19,7 @@ from pixelbloom.payments.values import (
     moment,
     one_of,
     optional_moment,
+    owed,
     reading,
     reference,
     text,
@@ -45,24 +46,24 @@ _INVOICE_STATUSES = ("draft", "open", "uncollectible", "void", "paid")
 #: Of two events of one second the one of the later status is the later; a paid one changes no more.
 _INVOICE_RANKS = {status: rank for rank, status in enumerate((*_INVOICE_STATUSES, "deleted"))}
 _REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled")
-_INTERVALS = ("day", "week", "month", "year")
-_MOST_INTERVALS = 1200
 
 
 class Kind(NamedTuple):
     """How the object of an event is read, and which of two events of the same second is the later one."""
 
-    read: Callable[[Mapping[str, Any], str], Fact]
+    read: Callable[[Mapping[str, Any], str], Fact | None]
     rank: int
 
 
 def read(event: Mapping[str, Any]) -> Fact | None:
-    """The fact that an event tells; None for types that we do not handle. Raises MalformedObject."""
+    """The fact that an event tells; None for what we do not handle. Raises MalformedObject."""
     kind = HANDLED.get(str(event.get("type")))
     if kind is None:
         return None
     with reading(str(event["type"])):
         fact = kind.read(event["data"]["object"], event["type"])
+        if fact is None:
+            return None
         if fact["kind"] == "charge":
             before = mapping(event["data"].get("previous_attributes")).get("amount_refunded")
             fact["body"]["told_amount"] = max(fact["body"]["amount_refunded"] - amount(before or 0), 0)
@@ -71,10 +72,12 @@ def read(event: Mapping[str, Any]) -> Fact | None:
 
 def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
     """A subscription; its price is that of all its items, each of which may have an interval of its own."""
-    parts = [_item(part) for part in item["items"]["data"]]
+    parts = [priced(part) for part in item["items"]["data"]]
     first = item["items"]["data"][0]
     status, start, trial_end = item["status"], moment(item["start_date"]), optional_moment(item.get("trial_end"))
     trial_start = optional_moment(item.get("trial_start"))
+    cancel_at, at_period_end = optional_moment(item.get("cancel_at")), bool(item.get("cancel_at_period_end"))
+    period_end = optional_moment(first.get("current_period_end", item.get("current_period_end")))
     body = {
         "customer": reference(item.get("customer")),
         "status": one_of(_STATUSES, _STATUS.get(status, status)),
@@ -87,9 +90,9 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
         # A later trial moves the next payment of a subscription that is paid for already.
         "trial_end": trial_end if trial_start is None or trial_start <= start else None,
         "ended": optional_moment(item.get("ended_at")),
-        "period_end": optional_moment(first.get("current_period_end", item.get("current_period_end"))),
-        "cancel_at_period_end": bool(item.get("cancel_at_period_end")),
-        "cancel_at": optional_moment(item.get("cancel_at")),
+        "period_end": period_end,
+        "cancel_at_period_end": at_period_end,
+        "cancel_at": cancel_at,
     }
     if "discounts" in item or "discount" in item:
         body["discounted"] = bool(item.get("discounts") or item.get("discount"))
@@ -98,30 +101,16 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
         body["told_amount"] = due(item, [part["amount"] for part in parts], trial_end)
         if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:
             body["items"] = parts
+    ends = cancel_at if cancel_at is not None else period_end if at_period_end else None
+    if trial_end is not None and ends is not None and ends <= trial_end:
+        body["ends_in_trial"], body["told_amount"] = True, 0
     return _fact(item, "subscription", text(item["id"]), body)
 
 
-def _item(part: Mapping[str, Any]) -> dict[str, Any]:
-    price, quantity = part["price"], part.get("quantity")
-    recurring = mapping(price.get("recurring"))
-    unit, count = price.get("unit_amount"), 1 if quantity is None else amount(quantity)
-    if unit is not None:
-        total: int | None = amount(unit) * count
-    elif price.get("unit_amount_decimal") is not None and quantity is not None:
-        total = int((Decimal(str(price["unit_amount_decimal"])) * count).quantize(Decimal(1), ROUND_HALF_UP))
-    else:
-        total = None
-    interval_count = amount(recurring.get("interval_count", 1))
-    if not 1 <= interval_count <= _MOST_INTERVALS:
-        raise ValueError("not a number of intervals")
-    return {
-        "amount": None if total is None else amount(total),
-        "interval": one_of(_INTERVALS, recurring.get("interval", "month")),
-        "interval_count": interval_count,
-    }
-
-
-def _checkout(item: Mapping[str, Any], kind: str) -> Fact:
+def _checkout(item: Mapping[str, Any], kind: str) -> Fact | None:
+    """A checkout session; None for one that only stores a payment method: it sells nothing."""
+    if item["mode"] == "setup":
+        return None
     mode = one_of(("payment", "subscription"), item["mode"])
     session = text(item["id"])
     body = {
@@ -150,7 +139,7 @@ def invoice_fetched(item: Mapping[str, Any]) -> Fact:
 
 
 def invoice(item: Mapping[str, Any], kind: str = "") -> Fact:
-    """An invoice, and whose. Of events of one second the one with the later status is the later one."""
+    """An invoice, and whose. Of one second the later status is the later event; of one status `created` is first."""
     parent = (item.get("parent") or {}).get("subscription_details") or {}
     moments = mapping(item.get("status_transitions"))
     status = "deleted" if kind == "invoice.deleted" else one_of(_INVOICE_STATUSES, item["status"])
@@ -158,17 +147,18 @@ def invoice(item: Mapping[str, Any], kind: str = "") -> Fact:
         "customer": reference(item.get("customer")),
         "status": status,
         "currency": currency(item["currency"]),
-        "amount_due": amount(item["amount_due"]),
+        "amount_due": owed(item["amount_due"]),
         "amount_paid": amount(item["amount_paid"]),
-        "told_amount": amount(item["amount_paid"] if status == "paid" else item["amount_due"]),
-        "issued": optional_moment(moments.get("finalized_at") or item.get("created")),
-        "paid": optional_moment(moments.get("paid_at")),
+        "told_amount": owed(item["amount_paid"] if status == "paid" else item["amount_due"]),
+        "issued": (issued := optional_moment(moments.get("finalized_at") or item.get("created"))),
+        # Versions of the API before 2019-03-14 have no status_transitions.
+        "paid": optional_moment(moments.get("paid_at")) or (issued if status == "paid" else None),
         # As versions of the API before 2025-03-31 write it.
         "payment_intent": reference(item.get("payment_intent")),
         "charge": reference(item.get("charge")),
     }
     subject = reference(parent.get("subscription") or item.get("subscription"))
-    return _fact(item, "invoice", subject, body) | {"rank": _INVOICE_RANKS[status]}
+    return _fact(item, "invoice", subject, body) | {"rank": 2 * _INVOICE_RANKS[status] + (kind != "invoice.created")}
 
 
 def _refund(item: Mapping[str, Any], kind: str) -> Fact:

@@ -24,6 +24,7 @@ from pixelbloom.payments.values import (
     currency,
     mapping,
     one_of,
+    owed,
     reading,
     reference,
     text,
@@ -203,7 +204,7 @@ class StripeGateway:
         found = self._call(lambda client, ask: client.v1.invoices.create_preview(ask(params)))
         with reading("an upcoming invoice"):
             due = found["amount_due"] if found.get("amount_due") is not None else found["total"]
-            return amount(due), currency(found["currency"])
+            return owed(due), currency(found["currency"])
 
     def subscriptions(self) -> Iterator[dict[str, Any]]:
         """All that there are, ended ones too, page by page."""

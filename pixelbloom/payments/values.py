@@ -35,6 +35,11 @@ def amount(value: object) -> int:
     return value
 
 
+def owed(value: object) -> int:
+    """Return an amount in the smallest unit, and 0 for what a customer has in credit. Raises ValueError."""
+    return 0 if isinstance(value, int) and -_LARGEST <= value < 0 else amount(value)
+
+
 def moment(value: object) -> int:
     """Return seconds since 1970, of a year that a calendar knows. Raises ValueError."""
     seconds = amount(value)

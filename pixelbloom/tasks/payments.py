@@ -123,17 +123,19 @@ def reconcile_subscriptions() -> int:
     mended = 0
     seen: set[str] = set()
     listed = parts.stripe.subscriptions()
+    # Before each page is asked for: events that come after it are newer.
+    at = int(time.time())
     while page := list(islice(listed, PAGE)):
-        at = int(time.time())
         found = list(_readable(page, at))
         seen |= {str(item.get("id")) for item in page}
         known = parts.payments.known([fact["id"] for fact in found])
         for fact in found:
-            if fact["id"] not in known or known[fact["id"]] == fact["body"]:
+            if fact["id"] not in known or _same(known[fact["id"]], fact["body"]):
                 continue  # one that no checkout of ours made is none of ours
             parts.payments.apply(f"reconciled:{at}", fact)
             mended += 1
             log.warning("subscription_mended", stripe_subscription_id=fact["id"], status=fact["body"]["status"])
+        at = int(time.time())
     if mended:
         parts.dispatcher.send("pixelbloom.relay_outbox")
     lost = [open_id for open_id in _open() if open_id not in seen]
@@ -162,6 +164,11 @@ def release_lost_uses() -> int:
             released += state == "expired"
             log.info("campaign_use_settled", redemption_id=row["id"], state=state)
     return released
+
+
+def _same(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
+    """Whether two states of a subscription differ at most in what is due next, which its upcoming invoice says."""
+    return {**known, "told_amount": None} == {**found, "told_amount": None}
 
 
 def _open() -> Iterable[str]:
@@ -211,10 +218,12 @@ def _resolved(fact: Fact, kind: str) -> Fact:
 def _with_upcoming(fact: Fact) -> Fact:
     """With the total of the upcoming invoice. Where Stripe gives none, the price less the discounts stays.
 
+    What ends with its trial has no upcoming invoice.
+
     Raises Unavailable and RateLimited: later Stripe may give it.
     """
     parts = services()
-    if parts.settings.stripe_api_key is None:
+    if parts.settings.stripe_api_key is None or fact["body"].get("ends_in_trial"):
         return fact
     try:
         total, currency = parts.stripe.upcoming(fact["id"])

@@ -165,6 +165,7 @@ $$;
 
 -- Calls to model providers: {"calls", "success_rate", "average_latency_ms", "tokens"}, each with its change;
 -- {"by_model", "by_outcome"} and {"trend"} of calls, failures and tokens.
+-- `truncated` is prose that was used as far as it goes: no failure.
 create function public.model_summary(p_user_id uuid, p_start date, p_end date, p_aggregation text, p_zone text)
 returns jsonb
 language plpgsql stable
@@ -185,6 +186,7 @@ begin
                 m.provider,
                 m.model,
                 m.outcome,
+                m.outcome in ('ok', 'truncated') as usable,
                 m.latency_ms,
                 m.prompt_tokens,
                 m.completion_tokens
@@ -201,8 +203,8 @@ begin
             select
                 t.now,
                 count(c.outcome) as many,
-                count(*) filter (where c.outcome = 'ok') as ok,
-                round(avg(c.latency_ms) filter (where c.outcome = 'ok')) as latency,
+                count(*) filter (where c.usable) as ok,
+                round(avg(c.latency_ms) filter (where c.usable)) as latency,
                 coalesce(sum(c.prompt_tokens + c.completion_tokens), 0) as tokens
             from (values (true), (false)) as t (now)
             left join calls as c on c.now = t.now
@@ -224,10 +226,10 @@ begin
                     c.provider,
                     c.model,
                     count(*) as many,
-                    count(*) filter (where c.outcome = 'ok') as ok,
-                    round(avg(c.latency_ms) filter (where c.outcome = 'ok')) as latency,
+                    count(*) filter (where c.usable) as ok,
+                    round(avg(c.latency_ms) filter (where c.usable)) as latency,
                     percentile_disc(0.95) within group (order by c.latency_ms)
-                    filter (where c.outcome = 'ok') as latency_most,
+                    filter (where c.usable) as latency_most,
                     sum(c.prompt_tokens) as prompt_tokens,
                     sum(c.completion_tokens) as completion_tokens
                 from calls as c
@@ -262,7 +264,7 @@ begin
             select
                 width_bucket(c.created_at, (select array_agg(p.begins order by p.begins) from periods as p)) as place,
                 count(*) as many,
-                count(*) filter (where c.outcome <> 'ok') as failed,
+                count(*) filter (where not c.usable) as failed,
                 sum(c.prompt_tokens + c.completion_tokens) as tokens
             from calls as c
             where c.now

@@ -727,7 +727,18 @@ as $$
                 then 'checkout.paid'
             else e.type
         end
-    cross join lateral (select k.type, k.severity, k.title, format(k.message, m.amount) as message) as n
+    cross join lateral (
+        select
+            k.type,
+            k.severity,
+            k.title,
+            case
+                when k.type = 'trial_ending' and (e.payload -> 'body' ->> 'ends_in_trial')::boolean
+                    then 'Your subscription ends with it; nothing is due.'
+                when k.type = 'trial_ending' and m.amount is null then 'After it, the price of your subscription is due.'
+                else format(k.message, m.amount)
+            end as message
+    ) as n
     cross join lateral (
         select u.user_id where e.type <> 'charge.dispute.created' and u.user_id is not null
         union all
@@ -736,7 +747,8 @@ as $$
     ) as t
     where
         e.subject = p_subject
-        and e.status <> 'failed'
+        -- Not of one that waits for its attempt: what is due after a trial is asked for then.
+        and e.status in ('processed', 'ignored')
         -- An invoice over nothing is none of theirs.
         and (k.type <> 'payment_succeeded' or (e.payload -> 'body' ->> 'told_amount')::numeric > 0)
 $$;
@@ -846,7 +858,12 @@ begin
         if not found then
             return null;
         end if;
-        update public.stripe_events set subject = coalesce(v_subject, subject), payload = p_fact where id = p_event_id;
+        -- Ignored, as long as nothing follows from it.
+        update public.stripe_events set
+            subject = coalesce(v_subject, subject),
+            payload = p_fact,
+            status = v_status
+        where id = p_event_id;
     end if;
     v_tied := public.keep_stripe_object(p_fact, p_event_id);
     if v_subject is not null and p_fact ->> 'kind' <> 'subscription' then

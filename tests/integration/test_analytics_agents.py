@@ -26,6 +26,8 @@ from tests.integration.figures import (
 from tests.servers.agency import PEOPLE, Agency, Days, days, works
 
 Case = tuple[Days, Agency, UUID | None]
+#: Of calls whose answer was used; prose that was cut off is used as far as it goes.
+USED = ("ok", "truncated")
 WORKS = days().flatmap(lambda of: st.tuples(st.just(of), works(of), st.sampled_from(PEOPLE)))
 
 
@@ -137,7 +139,7 @@ def test_calls_to_models(empty: psycopg.Connection, case: Case) -> None:
     theirs = {row["id"] for row in seen(agency["runs"], who)}
     calls = [row for row in agency["model_metrics"] if who is None or row["run_id"] in theirs]
     now, before = now_and_before(of, calls)
-    ok, ok_before = ([row for row in rows if row["outcome"] == "ok"] for rows in (now, before))
+    ok, ok_before = ([row for row in rows if row["outcome"] in USED] for rows in (now, before))
     assert said["calls"] == counted(len(now), len(before))
     assert said["success_rate"] == rated(rate(len(ok), len(now)), rate(len(ok_before), len(before)))
     assert said["tokens"] == counted(tokens(now), tokens(before))
@@ -155,10 +157,10 @@ def test_calls_to_models(empty: psycopg.Connection, case: Case) -> None:
         }
         for provider, model in {(row["provider"], row["model"]) for row in now}
         for rows in [[row for row in now if (row["provider"], row["model"]) == (provider, model)]]
-        for good in [[row for row in rows if row["outcome"] == "ok"]]
+        for good in [[row for row in rows if row["outcome"] in USED]]
     }
     every = of.series(row["created_at"] for row in calls)
-    failed = of.series(row["created_at"] for row in calls if row["outcome"] != "ok")
+    failed = of.series(row["created_at"] for row in calls if row["outcome"] not in USED)
     assert [(point["date"], point["value"], point["failed"]) for point in said["trend"]] == [
         (one["date"], one["value"], other["value"]) for one, other in zip(every, failed, strict=True)
     ]
@@ -208,3 +210,19 @@ def test_the_time_that_19_of_20_executions_and_calls_keep_to(empty: psycopg.Conn
 
     assert [(entry["p95_duration_ms"], entry["average_duration_ms"]) for entry in agents] == [(95, 51)]
     assert [(entry["p95_latency_ms"], entry["average_latency_ms"]) for entry in models] == [(95, 51)]
+
+
+def test_prose_that_was_cut_off_and_used_is_no_failure(empty: psycopg.Connection) -> None:
+    begun = datetime(2026, 1, 15, tzinfo=UTC)
+    calls = [
+        {"agent_type": "x", "provider": "ollama", "outcome": outcome, "latency_ms": 7, "created_at": begun}
+        for outcome in ("ok", "truncated", "invalid", "timeout")
+    ]
+    of = (None, date(2026, 1, 15), date(2026, 1, 15))
+    with filled(empty, Agency({"model_metrics": calls})) as db:
+        models = asked(db, "model_summary", *of, "daily", "UTC")
+
+    assert models["success_rate"]["value"] == 50
+    assert [(entry["calls"], entry["ok"], entry["success_rate"]) for entry in models["by_model"]] == [(4, 2, 50)]
+    assert [(entry["value"], entry["failed"]) for entry in models["trend"]] == [(4, 2)]
+    assert {entry["outcome"] for entry in models["by_outcome"]} == {"ok", "truncated", "invalid", "timeout"}

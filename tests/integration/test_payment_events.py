@@ -31,7 +31,7 @@ MALFORMED: list[Any] = [
     *([], "x", None, 7, {}, {"id": 7}, {"id": "in_1"}, {"url": 7, "id": "x"}, {"data": None}, {"data": 7}),
     *({"data": [None], "has_more": True}, {"data": [{}], "has_more": True}, {"data": [], "has_more": True}),
     *({"data": [{"invoice": 7}], "has_more": False}, {"data": [{"id": 7}]}, {"id": "x", "items": {"data": []}}),
-    *({"id": "sub_1", "items": {"data": [{"id": 7}]}}, {"amount_due": "x"}, {"total": -1, "currency": "usd"}),
+    *({"id": "sub_1", "items": {"data": [{"id": 7}]}}, {"amount_due": "x"}, {"total": 1.5, "currency": "usd"}),
 ]
 
 
@@ -211,6 +211,23 @@ def test_a_payload_that_nobody_foresaw_uses_attempts_up_too(
 
     status, attempts, error = row(db, strange)
     assert (status, attempts, error) == ("received", 1, "KeyError: see the worker's log.")
+    assert row(db, other)[0] == "ignored"
+
+
+def test_an_event_that_the_database_refuses_to_write_stops_no_other(
+    store: PaymentStore, db: psycopg.Connection, work: Callable[[], int]
+) -> None:
+    refused, other = refund(payment_intent=None), refund(payment_intent=None)
+    for event in (refused, other):
+        store.record(event, facts.read(event))
+    due_now(db, refused, other)
+    db.execute("alter table stripe_events add constraint refuses check (id <> '" + refused["id"] + "') not valid")
+    try:
+        assert work() == 2
+    finally:
+        db.execute("alter table stripe_events drop constraint refuses")
+
+    assert row(db, refused)[:2] == ("received", 0)
     assert row(db, other)[0] == "ignored"
 
 

@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from itertools import permutations
 from typing import Any
 from uuid import uuid4
 
@@ -264,3 +265,63 @@ def persistently(store: PaymentStore, event: Event) -> None:
         except Unavailable:
             continue
     pytest.fail("the event was in the way of others twenty times")
+
+
+def test_a_draft_that_was_deleted_leaves_no_invoice_in_whatever_order(
+    store: PaymentStore, db: psycopg.Connection
+) -> None:
+    history = History(uuid4())
+    history.play(["drafted", "draft changed", "draft deleted"])
+    events = history.at(FIRST, apart=1)
+    drafts = [event for event in events if event["data"]["object"].get("status") == "draft"]
+    others = [event for event in events if event not in drafts]
+    assert [event["type"] for event in drafts] == ["invoice.created", "invoice.updated", "invoice.deleted"]
+    find = "select count(*) from invoices where stripe_invoice_id = %s"
+    for order in permutations(drafts):
+        for event in (*others, *order):
+            deliver(store, event)
+        assert db.execute(find, [drafts[0]["data"]["object"]["id"]]).fetchone() == (0,)
+        forget(db, history)
+
+
+@pytest.mark.parametrize("steps", [["unpaid", "uncollectible"], ["unpaid", "voided"]])
+def test_an_invoice_that_is_given_up_does_not_stay_open(
+    store: PaymentStore, db: psycopg.Connection, steps: list[str]
+) -> None:
+    history = History(uuid4())
+    history.play(steps)
+    for event in history.at(FIRST, apart=0):
+        deliver(store, event)
+    found = sorted(row["status"] for row in rows(db, history)["invoices"])
+    forget(db, history)
+
+    assert found == sorted(["paid", {"uncollectible": "uncollectible", "voided": "void"}[steps[-1]]])
+
+
+def test_the_end_of_a_trial_is_notified_with_what_its_own_attempt_found_out(
+    store: PaymentStore, db: psycopg.Connection
+) -> None:
+    history = History(uuid4())
+    history.play(["trial_will_end", "renewed"])
+    events = history.at(FIRST, apart=1)
+    [ending] = [event for event in events if event["type"] == "customer.subscription.trial_will_end"]
+    fact = facts.read(ending)
+    assert fact is not None
+    store.record(ending, fact)
+    for event in events:
+        if event is not ending:
+            deliver(store, event)
+    before = messages(db, history)
+    begun = store.begin(ending["id"], 60)
+    assert begun is not None
+    store.apply(ending["id"], {**fact, "body": {**fact["body"], "told_amount": 1900}}, begun["token"])
+    after = messages(db, history)
+    forget(db, history)
+
+    assert (before, after) == ([], ["After it, 19.00 USD is due."])
+
+
+def messages(db: psycopg.Connection, history: History) -> list[str]:
+    """What the user was notified of the end of a trial."""
+    notifications = rows(db, history)["notifications"]
+    return [row["message"] for row in notifications if row["notification_type"] == "trial_ending"]

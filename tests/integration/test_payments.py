@@ -293,6 +293,25 @@ def test_the_end_of_a_trial_names_what_will_be_due_with_the_discount(
     stack.wait_for(lambda: set(one(db, messages, user.user_id)) == both)
 
 
+def test_the_end_of_a_trial_says_where_nothing_or_an_unknown_amount_is_due(
+    user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
+) -> None:
+    found = bought(user, shop, stack)
+    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
+    item = subscription["items"]["data"][0]
+    messages = "select array_agg(message) from notifications where user_id = %s and notification_type = 'trial_ending'"
+    subscription |= {"trial_end": item["current_period_end"], "cancel_at_period_end": True}
+    control(shop, "trial_will_end", subscription=subscription["id"])
+    ends = "Your subscription ends with it; nothing is due."
+    stack.wait_for(lambda: one(db, messages, user.user_id) == [ends])
+    subscription["cancel_at_period_end"] = False
+    item["price"] = {**item["price"], "unit_amount": None, "unit_amount_decimal": None}
+    shop.faults.append({"status": 400})  # no preview either
+    control(shop, "trial_will_end", subscription=subscription["id"])
+    unknown = "After it, the price of your subscription is due."
+    stack.wait_for(lambda: set(one(db, messages, user.user_id)) == {ends, unknown})
+
+
 def test_an_end_by_date_is_shown_and_can_be_withdrawn(user: Api, shop: StripeServer, stack: Stack) -> None:
     found = bought(user, shop, stack)
     subscription = shop.book.get("subscription", found["stripe_subscription_id"])

@@ -259,7 +259,7 @@ def works(draw: st.DrawFn, of: Days) -> Agency:
         "agent_type": st.just("chat_agent"),
         "provider": st.sampled_from(["ollama", "huggingface"]),
         "model": st.sampled_from([None, "llama3"]),
-        "outcome": st.sampled_from(["ok", "ok", "timeout"]),
+        "outcome": st.sampled_from(["ok", "ok", "truncated", "timeout"]),
         "latency_ms": st.integers(0, 60_000),
         "prompt_tokens": st.integers(0, 999),
         "completion_tokens": st.integers(0, 999),

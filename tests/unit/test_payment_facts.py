@@ -132,6 +132,30 @@ def test_an_item_of_no_pieces_costs_nothing_and_one_of_fractions_is_rounded_once
     assert body(item)["amount"] == 2
 
 
+def test_a_metered_item_costs_what_its_invoices_say_and_nothing_before() -> None:
+    item = subscription()
+    metered = {"id": "si_2", "price": {"id": "p", "unit_amount": 5, "currency": "usd"}}
+    metered["price"]["recurring"] = {"interval": "month", "interval_count": 1, "usage_type": "metered"}
+    item["items"]["data"].append(metered)
+    assert body(item)["amount"] == PRICE
+
+
+def test_a_price_by_tiers_is_not_known_from_the_subscription() -> None:
+    item = subscription()
+    tiered = {"billing_scheme": "tiered", "unit_amount": None, "unit_amount_decimal": None, "tiers_mode": "graduated"}
+    item["items"]["data"][0]["price"] |= tiered
+    assert {"amount", "told_amount"} & set(body(item)) == set()
+
+
+@pytest.mark.parametrize("ends", [{"cancel_at_period_end": True}, {"cancel_at": 1_800_000_000}])
+def test_nothing_is_due_after_a_trial_that_the_subscription_ends_with(ends: dict[str, Any]) -> None:
+    item = subscription(trial_end=1_800_000_000, **ends)
+    item["items"]["data"][0]["current_period_end"] = 1_800_000_000
+    assert (body(item)["told_amount"], body(item)["ends_in_trial"]) == (0, True)
+    later = body({**item, "cancel_at": 1_800_000_001})
+    assert (later["told_amount"], "ends_in_trial" in later) == (PRICE, False)
+
+
 def test_an_end_by_date_is_read_and_its_withdrawal_too() -> None:
     assert body(subscription(cancel_at=1_800_000_000, cancel_at_period_end=False))["cancel_at"] == 1_800_000_000
     assert "cancel_at" not in body(subscription(cancel_at=None))
@@ -166,6 +190,36 @@ def test_every_event_of_an_invoice_moves_its_row(kind: str, status: str, stored:
     fact = facts.read(event(kind, {**INVOICE, "status": status}))
     assert fact is not None
     assert fact["body"]["status"] == stored
+
+
+def test_what_a_customer_has_in_credit_is_not_due() -> None:
+    fact = facts.read(event("invoice.created", {**INVOICE, "status": "draft", "amount_due": -700}))
+    assert fact is not None
+    assert (fact["body"]["amount_due"], fact["body"]["told_amount"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("moments", "paid"),
+    [({"status_transitions": {"paid_at": 9, "finalized_at": 7}}, 9), ({"status_transitions": None}, 5), ({}, 5)],
+)
+def test_a_paid_invoice_has_a_time_of_payment_in_every_version_of_the_api(moments: dict[str, Any], paid: int) -> None:
+    fact = facts.read(event("invoice.paid", {**INVOICE, "status": "paid", "created": 5, **moments}))
+    assert fact is not None
+    assert fact["body"]["paid"] == paid
+    assert "paid" not in (facts.read(event("invoice.updated", {**INVOICE, "created": 5})) or {})["body"]
+
+
+def test_a_checkout_that_only_stores_a_card_is_ignored() -> None:
+    session = {"id": "cs_1", "mode": "setup", "currency": None, "amount_total": None, "amount_subtotal": None}
+    assert facts.read(event("checkout.session.completed", session)) is None
+
+
+def test_of_one_second_and_status_the_event_of_the_creation_is_the_earlier_one() -> None:
+    created, updated = (
+        (facts.read(event(kind, {**INVOICE, "status": "draft"})) or {})["rank"]
+        for kind in ("invoice.created", "invoice.updated")
+    )
+    assert created < updated
 
 
 def test_of_one_second_the_later_status_of_an_invoice_is_the_later_event() -> None:

@@ -96,7 +96,7 @@ def test_thinking_that_uses_up_the_tokens_leads_to_one_more_ask_with_room(world,
 
     assert (reply.text, reply.truncated) == (PROSE, False)
     assert (asked(provider, 0), asked(provider, 1)) == (99, 396)
-    assert [outcome for name, outcome in world.outcomes if name == reply.provider] == ["truncated", "ok"]
+    assert [outcome for name, outcome in world.outcomes if name == reply.provider] == ["invalid", "ok"]
 
 
 def test_thinking_without_end_is_asked_for_no_third_time(world, provider, control, stream):
@@ -151,7 +151,7 @@ def test_json_that_was_cut_off_is_asked_for_again_with_room(world, provider, con
     assert (verdict.points, reply.truncated) == (7, False)
     assert asked(provider, 1) == 396
     assert len(provider.requests[1]["body"]["messages"]) == 1
-    assert [outcome for name, outcome in world.outcomes if name == reply.provider] == ["truncated", "ok"]
+    assert [outcome for name, outcome in world.outcomes if name == reply.provider] == ["invalid", "ok"]
 
 
 def test_json_that_is_whole_before_the_cut_is_taken(world, provider, control, stream):
