@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import psycopg
@@ -17,6 +18,7 @@ import pytest
 import redis
 import requests
 
+from pixelbloom.local.probes import answers
 from pixelbloom.local.roles import ROOT, WORKERS
 from tests.acceptance.up import RunningStack, end, start_stack
 from tests.stack import Stack
@@ -132,6 +134,10 @@ def test_whatever_dies_is_started_again_and_said(up: RunningStack) -> None:
     up.kill_process(str(up.home / "postgres"))
     up.kill_process("redis-server")
     up.kill_process("postgrest")
+    up.kill_process("pixelbloom.local.supabase")
+    gateway = urlsplit(up.settings.require("supabase_url")).port
+    assert gateway is not None
+    up.wait_for(lambda: "supabase is running again" in up.output and answers(gateway, "/auth/v1/health"))
     up.wait_for(lambda: run(up, "doctor").returncode == 0)
     run_id = invoke(up)
     up.wait_for(lambda: finished(up, run_id))

@@ -1,7 +1,9 @@
 """The local Supabase gateway: PostgREST through it is PostgREST itself, and a browser may call it."""
 
+import json
 import uuid
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -37,6 +39,7 @@ def http(stack: Stack) -> Iterator[httpx.Client]:
         ("GET", "/leads?select=id&limit=1", {"headers": {"Prefer": "count=exact"}}),
         ("GET", "/leads?select=id&name=eq.a%2Cb%20%22c%22", {}),
         ("GET", "/leads?id=in.(" + ",".join(str(uuid.UUID(int=n)) for n in range(400)) + ")", {}),
+        ("GET", "/leads?select=id", {"headers": {b"X-Client-Info": "café".encode("latin-1")}}),
         ("HEAD", "/leads?select=id", {"headers": {"Prefer": "count=exact", "Range": "0-4"}}),
         ("GET", "/leads?select=id", {"headers": {"Range": "100000-100009", "Prefer": "count=exact"}}),
         ("GET", "/leads", {"headers": {"Accept": "text/csv", **ORIGIN}}),
@@ -124,6 +127,17 @@ def test_unknown_paths_and_an_unreachable_postgrest_say_so_to_a_browser_too(stac
     away = client.get("/rest/v1/leads", environ_overrides={"RAW_URI": "/rest/v1/leads"})
     assert away.status_code == 503
     assert away.headers["access-control-allow-origin"] == "*"
+
+
+def test_an_address_longer_than_can_be_passed_on_is_refused(stack: Stack) -> None:
+    connection = HTTPConnection(stack.settings.require("supabase_url").removeprefix("http://"), timeout=30)
+    try:
+        connection.request("GET", f"/rest/v1/leads?name=eq.{'a' * 70_000}")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["access-control-allow-origin"]) == (414, "*")
+        assert "too long" in json.load(answer)["message"]
+    finally:
+        connection.close()
 
 
 def test_keys_of_the_newer_form_are_accepted_as_apikey_and_not_as_tokens(stack: Stack) -> None:

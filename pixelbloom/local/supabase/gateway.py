@@ -45,6 +45,8 @@ class Gateway:
                 return self._rest.send(environ, path[len(REST) :] or "/")
             except UnknownKey:
                 return _json("401 Unauthorized", "Invalid API key")
+            except httpx.InvalidURL:
+                return _json("414 URI Too Long", "The address is too long; send the filter as a POST to a function.")
             except httpx.HTTPError as error:
                 log.warning("PostgREST is unreachable: %s", type(error).__name__)
                 return _json("503 Service Unavailable", "PostgREST is unreachable; try again shortly.")

@@ -34,13 +34,14 @@ class Rest:
     def send(self, environ: dict[str, Any], path: str) -> tuple[str, Headers, Iterable[bytes]]:
         """The status line, the headers and the body of PostgREST's response to `path`, which starts with a slash.
 
-        Raises httpx.HTTPError where PostgREST cannot be reached. The body must be closed.
+        Raises httpx.HTTPError where PostgREST cannot be reached, and httpx.InvalidURL where the address is too long.
+        The body must be closed.
         """
         query = environ.get("QUERY_STRING", "")
         request = httpx.Request(
             environ["REQUEST_METHOD"],
             f"{self._url}{path}{'?' if query else ''}{query}",
-            headers=_request_headers(environ),
+            headers=[(name.encode("latin-1"), value.encode("latin-1")) for name, value in _request_headers(environ)],
             content=_body(environ) if _has_body(environ) else None,
         )
         response = self._client.send(request, stream=True)
