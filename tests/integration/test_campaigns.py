@@ -108,6 +108,7 @@ def test_a_discount_of_one_package_does_not_follow_to_another(
     assert free["final_price"] == 0
     large = changed(user, packages, "large")
     assert (large["original_price"], large["discount_amount"], large["final_price"]) == (9900, 0, 9900)
+    assert shop.book.get("subscription", free["stripe_subscription_id"])["discounts"] == []
     renewed = control(shop, "renew", subscription=free["stripe_subscription_id"])
     assert renewed["amount_due"] == 990_000
     assert one(db, USES, code) == 1

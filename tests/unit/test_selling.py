@@ -9,6 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pixelbloom.errors import Conflict, InvalidInput, NotFound, PixelBloomError, UpstreamError
+from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.money import minor_units
 from pixelbloom.payments.selling import Offer, Package, StripePrice, Wanted, check_price, choose
 
@@ -154,3 +155,34 @@ def test_a_price_of_stripe_of_an_unknown_format_is_an_error_of_stripe() -> None:
     for broken in (good, {**good, "recurring": {}}, {**good, "recurring": None, "unit_amount": "x"}):
         with pytest.raises(UpstreamError):
             StripePrice.read(broken)
+
+
+def test_uses_of_a_code_are_counted_by_user_or_by_address_and_a_digest_names_all_of_a_request() -> None:
+    first = Order(
+        key="key",
+        wanted=Wanted(IDS[0], None),
+        user_id=None,
+        stripe_customer=None,
+        customer_email="Somebody@Example.com",
+        success_url="https://app.example.com/done",
+        cancel_url="https://app.example.com/cancelled",
+        metadata={"package_id": str(IDS[0])},
+        campaign_code="CODE",
+    )
+    assert first.customer == replace(first, customer_email="somebody@example.COM").customer
+    assert replace(first, user_id=IDS[1]).customer == str(IDS[1])
+    assert replace(first, customer_email=None).customer is None
+    # Of the customer at Stripe a request says nothing; the key stands beside it.
+    assert replace(first, key="other", stripe_customer="cus_1").digest == first.digest
+    others = [
+        replace(first, wanted=Wanted(IDS[1], None)),
+        replace(first, wanted=Wanted(IDS[0], "price_0")),
+        replace(first, wanted=Wanted(IDS[0], None, "payment")),
+        replace(first, user_id=IDS[1]),
+        replace(first, customer_email=None),
+        replace(first, success_url="https://app.example.com/else"),
+        replace(first, cancel_url="https://app.example.com/else"),
+        replace(first, metadata={}),
+        replace(first, campaign_code=None),
+    ]
+    assert len({order.digest for order in (first, *others)}) == len(others) + 1
