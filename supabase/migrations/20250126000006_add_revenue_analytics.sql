@@ -108,7 +108,7 @@ create table public.stripe_events (
     processed_at timestamptz
 );
 
-comment on table public.stripe_events is 'Each event of Stripe once, under its own id.';
+comment on table public.stripe_events is 'Each event of Stripe once, under its own id. Never purged: figures need it.';
 
 create index stripe_events_open on public.stripe_events (received_at) where status in ('received', 'failed');
 
