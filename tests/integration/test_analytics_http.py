@@ -82,6 +82,8 @@ def _rows(stack: Stack, ada: UUID, ben: UUID) -> None:
                     "start_date": row["created_at"],
                     "status": "active",
                     "final_price": 49,
+                    "amount_paid": 49,
+                    "paid_at": row["created_at"],
                 }
                 for row in each
             ],

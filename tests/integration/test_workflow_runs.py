@@ -509,13 +509,21 @@ def test_one_users_crowd_does_not_delay_anothers_run(web: Api, service: Api, db:
 
 
 def test_interactive_runs_go_before_batch_runs_of_the_same_user(user: Api, ollama: OllamaServer) -> None:
-    ollama.always(Script(first_delay=0.3))
+    ollama.always(Script(first_delay=4))  # all threads are busy until the last one is submitted
     body = {"agent_type": "chat_agent", "input": {"message": "hello"}}
     batch = [user.invoke({**body, "priority": "batch"}).json()["request_id"] for _ in range(30)]
     urgent = user.invoke(body).json()["request_id"]
+    ollama.always(Script())
+
+    def started(run_id: str) -> str | None:
+        found: str | None = user.get(f"/api/agents/runs/{run_id}").json()["started_at"]
+        return found
+
     until(lambda: user.get(f"/api/agents/runs/{urgent}").json()["finished_at"])
-    done = [run_id for run_id in batch if user.get(f"/api/agents/runs/{run_id}").json()["finished_at"]]
-    assert len(done) < 25
+    of_urgent = started(urgent)
+    assert of_urgent is not None
+    earlier = [run_id for run_id in batch if (at := started(run_id)) is not None and at < of_urgent]
+    assert len(earlier) < 25
 
 
 def test_a_user_who_submits_too_fast_is_told_when_to_come_back(stack: Stack, web: Api) -> None:
