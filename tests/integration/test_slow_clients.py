@@ -176,7 +176,8 @@ def test_many_slow_clients_are_no_more_than_the_bound(
         for _ in range(most * 4):
             closing.enter_context(connected(handle.url, slow))
 
-        assert web.get("/healthz").status_code == 200
+        # The address is refused for as long as none of its connections waits: their heads are still being read.
+        stack.wait_for(lambda: web.get("/healthz").status_code == 200)
         stack.wait_for(lambda: number(web, "pixelbloom_http_connections") <= most + 1)
         stack.wait_for(lambda: clients_of(process, handle.url) <= most + 2)  # those refused last may still be read
         closing.close()
