@@ -40,13 +40,13 @@ def guarded(web: Api) -> list[tuple[str, str, str]]:
 
 def needed(name: str) -> str:
     method, path = name.split(" ", 1)
-    resource = path.removeprefix("/api").split("/")[1].replace("agents", "runs")
+    resource = path.removeprefix("/api").split("/")[1].replace("agents", "runs").replace("pricing", "payments")
     writes = method != "GET" and (resource != "notifications" or path == "/api/notifications")
     return f"{resource}:{'write' if writes else 'read'}"
 
 
 def call(api: Api, method: str, path: str) -> httpx.Response:
-    path = path.replace("{agent_type}", "chat_agent").replace("{workflow_id}", "lead_intake")
+    path = path.replace("{agent_type}", "chat_agent").replace("{workflow_id}", "unknown_workflow")
     path = re.sub(r"\{[a-z_]+\}", str(uuid4()), path)
     body = {} if method == "GET" else {"json": {}}
     return api.request(method, path, **body)
