@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 
+#: Set on a test that has failed.
+FAILED = pytest.StashKey[bool]()
+
 
 @pytest.hookimpl(trylast=True)
-def pytest_exception_interact(call: pytest.CallInfo[Any]) -> None:
+def pytest_exception_interact(node: pytest.Item | pytest.Collector, call: pytest.CallInfo[Any]) -> None:
     """Close what the frames of the failed test hold: sockets, files, connections.
 
     Its error refers to them until the next test runs: their warnings would fail it, and servers count them as open.
     """
     if call.excinfo is None:
         return
+    node.stash[FAILED] = True
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         error: BaseException | None = call.excinfo.value

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from tests.cleanup import pytest_exception_interact
-from tests.stack import Stack, stop_all
+from tests.cleanup import FAILED, pytest_exception_interact
+from tests.stack import Stack, StartedProcess, stop_all
 
 __all__ = ["pytest_exception_interact"]
 
@@ -50,13 +50,24 @@ def running(stack: Stack) -> Iterator[Stack]:
     stop_all([process for process in stack.running if process not in before])
 
 
-def _end_what_was_started() -> Iterator[None]:
-    before = {process for stack in Stack.all for process in stack.running}
+def _processes() -> set[StartedProcess]:
+    return {process for stack in Stack.all for process in stack.running}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _after_each_module() -> Iterator[None]:
+    """End what a module started and did not stop: it would take the work of others."""
+    before = _processes()
     yield
-    for process in [process for stack in Stack.all for process in stack.running if process not in before]:
+    for process in _processes() - before:
         process.kill()
 
 
-#: What a module or a test started and, because it failed, did not stop: it would take the work of others.
-_after_each_module = pytest.fixture(scope="module", autouse=True)(_end_what_was_started)
-_after_each_test = pytest.fixture(autouse=True)(_end_what_was_started)
+@pytest.fixture(autouse=True)
+def _after_each_failure(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End what a failed test started. One that passes may leave a process of its module's that it restarted."""
+    before = _processes()
+    yield
+    if request.node.stash.get(FAILED, False):
+        for process in _processes() - before:
+            process.kill()
