@@ -125,7 +125,10 @@ def test_ten_rolling_restarts_under_long_steps_cost_no_run_an_attempt(deploy: De
     assert {(attempt, provider) for attempt, _, provider in steps} == {(1, "ollama")}
     assert sum(interruptions for _, interruptions, _ in steps) >= RESTARTS / 2
     assert deploy.db.execute("select distinct attempts from public.runs").fetchall() == [(1,)]
-    recorded = "select count(*) from public.agent_logs where event = 'step_completed' group by run_id"
+    recorded = (
+        "select count(*) from public.agent_logs where event = 'step_completed'"
+        " and run_id in (select id from public.runs) group by run_id"
+    )
     assert deploy.db.execute(recorded).fetchall() == [(1,)] * len(deploy.runs)
     replies = dict(deploy.db.execute("select id, result ->> 'reply' from public.runs").fetchall())
     assert {run_id: text_of(redis, run_id) for run_id in deploy.runs} == replies
