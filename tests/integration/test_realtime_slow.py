@@ -224,3 +224,20 @@ def test_a_socket_opened_while_the_process_stops_is_asked_to_come_back(server, t
                 assert client.closed()[0] == 1012
         except (OSError, EOFError, ConnectionClosed, InvalidHandshake):
             pass  # it listens no more: as good
+
+
+def test_a_client_that_pings_and_reads_nothing_is_closed_1013_at_the_queues_bound(server, tmp_path):
+    """Pongs wait in the same queue as events: they may not grow it past its bound."""
+    bound = 16 * 1024
+    limits = {"queue_bytes": bound, "frames_at_once": 1_000_000, "frames_per_second": 1_000_000.0, **SMALL}
+    with Web(server.url, tmp_path / "web", limits=limits) as web:
+        with Raw(web, user=uuid4(), receive_buffer=BUFFER_BYTES, silent=True) as raw:
+            web.settled(sockets=1)
+            most = 0
+            for _ in repeat_until(lambda: web.state()["closes"], saw=web.state):
+                raw.send(frame(b"p" * 125, opcode=9) * 50)
+                most = max(most, web.state()["queued"])
+            assert web.state()["closes"] == {"1013": 1}
+            assert most <= bound
+        web.settled(sockets=0)
+        assert web.errors() == ""
