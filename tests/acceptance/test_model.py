@@ -60,7 +60,7 @@ def test_the_stack_says_that_it_is_a_model_for_demonstration(stack: RunningStack
 
 
 def test_a_chat_streams_real_tokens_into_its_result(stack: RunningStack) -> None:
-    run_id = invoke(stack, "chat_agent", {"message": "Say hello in one short sentence."})
+    run_id = invoke(stack, "chat_agent", {"message": "Write ten sentences about a website for a bakery."})
 
     with watch(stack, run_id) as events:
         seen = list(events)
@@ -75,8 +75,8 @@ def test_a_chat_streams_real_tokens_into_its_result(stack: RunningStack) -> None
 
 @pytest.mark.parametrize("agent_type", ["ecommerce_agent", "analytics_agent"])
 def test_a_structured_agent_gets_json_that_fits(stack: RunningStack, agent_type: str) -> None:
-    # A model this small goes wrong now and then, twice in a row too: the rules answer then.
-    for _ in range(3):
+    # A model this small goes wrong now and then, some times in a row too: the rules answer then.
+    for _ in range(6):
         run_id = invoke(stack, agent_type)
         with watch(stack, run_id) as events:
             events.wait()
