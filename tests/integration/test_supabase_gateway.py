@@ -47,7 +47,7 @@ def http(stack: Stack) -> Iterator[httpx.Client]:
         ("GET", "/no_such_table", {}),
         ("GET", "/", {"headers": {"Accept": "application/openapi+json"}}),
         ("POST", "/leads", {"json": {"no_such_column": 1}, "headers": {"Prefer": "return=representation"}}),
-        ("POST", "/rpc/periodic_task_ages", {"json": {}}),
+        ("POST", "/rpc/admins_among", {"json": {"p_users": []}}),
         ("PATCH", f"/leads?id=eq.{uuid.UUID(int=1)}", {"json": {"name": "x"}}),
         ("DELETE", f"/leads?id=eq.{uuid.UUID(int=1)}", {"headers": {"Prefer": "count=exact"}}),
         ("PUT", "/leads", {"json": {}}),
