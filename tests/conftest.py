@@ -1,15 +1,13 @@
 """The real servers that tests run on: Postgres, PostgREST and Redis, started once a session."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 import redis as redis_client
 
 from tests.cleanup import FAILED, pytest_exception_interact
-from tests.stack import Stack, StartedProcess, stop_all
+from tests.stack import Stack, StartedProcess, started_stack, stop_all
 
 __all__ = ["pytest_exception_interact"]
 
@@ -17,13 +15,8 @@ __all__ = ["pytest_exception_interact"]
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The embedded servers, migrated, in a home of their own; our own processes are started by the tests."""
-    with tempfile.TemporaryDirectory(prefix="pb-tests-") as folder:
-        running = Stack(Path(folder))
-        try:
-            running.start_servers()
-            yield running
-        finally:
-            running.close()
+    with started_stack("pb-tests-") as running:
+        yield running
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -175,6 +176,18 @@ def stop_all(processes: Iterable[StartedProcess]) -> None:
     """Stop them side by side: each takes a second or more to end in order."""
     with background(*(process.stop for process in processes)):
         pass
+
+
+@contextmanager
+def started_stack(prefix: str) -> Iterator[Stack]:
+    """A stack whose servers are started, in a temporary folder that ends with it."""
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+        running = Stack(Path(folder))
+        try:
+            running.start_servers()
+            yield running
+        finally:
+            running.close()
 
 
 def _answers(port: int) -> bool:

@@ -1,8 +1,6 @@
 """Lists hold no more than a page's worth of bytes, however large their rows are."""
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +9,7 @@ import pytest
 
 from pixelbloom.store.pages import PAGE_BYTES
 from tests.integration.http import Api, is_error
-from tests.stack import Stack
+from tests.stack import Stack, started_stack
 
 RUNS, WORKFLOW_RUNS = "/api/agents/runs", "/api/agents/workflows/runs"
 #: Of a page beside its rows as the database returned them: names that the API adds.
@@ -114,13 +112,8 @@ ONE_PAGE = {
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A stack of its own: other tests' lists shall not meet these rows."""
-    with tempfile.TemporaryDirectory(prefix="pb-lists-") as folder:
-        running = Stack(Path(folder))
-        try:
-            running.start_servers()
-            yield running
-        finally:
-            running.close()
+    with started_stack("pb-lists-") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

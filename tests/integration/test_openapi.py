@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import jsonschema_rs
 import pytest
 
 from tests.integration.http import Api
-from tests.stack import Stack
+from tests.stack import Stack, started_stack
 
 ERROR = "#/components/schemas/ErrorBody"
 #: Those that nobody needs a token for.
@@ -28,13 +27,8 @@ PUBLIC = {
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     """A stack of its own: hundreds of odd requests shall not meet what other tests left, nor leave theirs to them."""
-    with tempfile.TemporaryDirectory(prefix="pb-openapi-") as folder:
-        running = Stack(Path(folder))
-        try:
-            running.start_servers()
-            yield running
-        finally:
-            running.close()
+    with started_stack("pb-openapi-") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
