@@ -5,9 +5,18 @@ from flask import Flask, Response, request
 from pixelbloom.config import Settings
 from pixelbloom.web.origins import allows
 
-METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
-REQUEST_HEADERS = "Authorization, Content-Type, Idempotency-Key, Prefer, X-Request-ID"
-EXPOSED = "X-Request-ID, Retry-After, Preference-Applied"
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+REQUEST_HEADERS = ", ".join(
+    (
+        # What the API reads.
+        *("Accept", "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "Last-Event-ID", "Prefer"),
+        "X-Request-ID",
+        # What tracing, error reporting, supabase-js and clients of event streams add to a request.
+        *("traceparent", "tracestate", "baggage", "sentry-trace", "apikey", "x-client-info", "Cache-Control"),
+    )
+)
+#: Every response header that the API document declares.
+EXPOSED = "ETag, Preference-Applied, Retry-After, WWW-Authenticate, X-Request-ID"
 #: Seconds for which a browser may remember a preflight.
 MAX_AGE = "600"
 

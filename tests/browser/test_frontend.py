@@ -1,10 +1,12 @@
 """A page of another origin uses supabase-js, the API and a socket, with nothing but the printed addresses."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Page
 
+from pixelbloom.auth.mint import mint_user
 from pixelbloom.local import secrets
 from tests import frontend
 from tests.stack import Stack, StartedProcess, stop_all
@@ -40,7 +42,26 @@ SCRIPT = """async ({ url, key, api, email }) => {
 }"""
 
 
-@pytest.fixture
+#: Changes a lead on the version that was seen, then on an old one, as code with tracing and supabase-js does.
+CHANGE = """async ({ api, token }) => {
+  const headers = {
+    Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', apikey: 'sb_publishable_x',
+    'x-client-info': 'supabase-js-web/2', 'sentry-trace': '0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1',
+    traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01', tracestate: 'a=b', baggage: 'c=d',
+    'Idempotency-Key': crypto.randomUUID?.() ?? 'key-1', Prefer: 'wait=1',
+  }
+  const send = (method, path, body, more) =>
+    fetch(`${api}${path}`, { method, headers: { ...headers, ...more }, body: body && JSON.stringify(body) })
+  const created = await (await send('POST', '/api/leads', { name: 'Grace', email: 'grace@example.com' })).json()
+  const path = `/api/leads/${created.id ?? created.lead_id}`
+  const seen = (await send('GET', path)).headers.get('ETag')
+  const first = await send('PATCH', path, { status: 'contacted' }, { 'If-Match': seen })
+  const second = await send('PATCH', path, { status: 'qualified' }, { 'If-Match': seen })
+  return { seen, first: first.status, second: second.status, id: Boolean(second.headers.get('X-Request-ID')) }
+}"""
+
+
+@pytest.fixture(scope="module")
 def web(stack: Stack) -> Iterator[StartedProcess]:
     started = [stack.start("web")]
     yield started[-1]
@@ -65,3 +86,11 @@ def test_a_page_signs_in_writes_a_row_invokes_and_subscribes(stack: Stack, web: 
         "subscribed": True,
         "left": None,
     }
+
+
+def test_a_page_of_another_origin_changes_a_row_on_the_version_that_it_saw(
+    stack: Stack, web: StartedProcess, page: Page
+) -> None:
+    found = page.evaluate(CHANGE, {"api": web.url, "token": mint_user(stack.settings, uuid4())})
+
+    assert found == {"seen": '"1"', "first": 200, "second": 409, "id": True}

@@ -131,6 +131,49 @@ def test_answers_and_errors_may_be_read_by_an_allowed_origin(user: Api, web: Api
         assert "Origin" in response.headers["Vary"]
 
 
+#: Of requests: read by the API, or added by libraries for tracing and by supabase-js.
+SENT = {
+    *("accept", "authorization", "content-type", "idempotency-key", "if-match", "last-event-id", "prefer"),
+    *("x-request-id", "traceparent", "tracestate", "baggage", "sentry-trace", "apikey", "x-client-info"),
+}
+#: Of responses, besides those that every page may read.
+READ = {"etag", "preference-applied", "retry-after", "www-authenticate", "x-request-id"}
+
+
+def names(header: str) -> set[str]:
+    return {name.strip().lower() for name in header.split(",")}
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+def test_a_preflight_allows_every_header_that_is_read(web: Api, method: str) -> None:
+    asks = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": method,
+        "Access-Control-Request-Headers": ",".join(sorted(SENT)),
+    }
+
+    headers = web.request("OPTIONS", "/api/leads/1", headers=asks).headers
+
+    assert names(headers["Access-Control-Allow-Headers"]) >= SENT
+    assert method in headers["Access-Control-Allow-Methods"].split(", ")
+
+
+def test_what_the_document_declares_may_be_sent_and_read_by_pages(web: Api) -> None:
+    response = web.get("/api/openapi.json", headers={"Origin": ORIGIN})
+    operations = [one for path in response.json()["paths"].values() for one in path.values()]
+    sent = {part["name"].lower() for one in operations for part in one.get("parameters", ()) if part["in"] == "header"}
+    read = {
+        name.lower() for one in operations for answer in one["responses"].values() for name in answer.get("headers", ())
+    }
+    asks = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    allowed = web.request("OPTIONS", "/api/leads", headers=asks).headers["Access-Control-Allow-Headers"]
+
+    assert "idempotency-key" in sent
+    assert sent - {"stripe-signature"} <= names(allowed)
+    assert read >= READ
+    assert read <= names(response.headers["Access-Control-Expose-Headers"])
+
+
 @pytest.mark.parametrize(
     "origin",
     ["https://evil.example", "null", "http://localhost.evil.example", "http://localhost:5173@evil.example", "*"],
