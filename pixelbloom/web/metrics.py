@@ -20,9 +20,8 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from pixelbloom.auth import scopes
 from pixelbloom.errors import Forbidden
-from pixelbloom.web.caller import bearer_token
+from pixelbloom.web.caller import principal, scoped
 from pixelbloom.web.connections import connections
 from pixelbloom.web.metrics_folder import VARIABLE
 from pixelbloom.web.openapi import SECURITY, failures, text
@@ -40,6 +39,7 @@ OTHER = "other"
 NO_ROUTE = "none"
 
 metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="Metrics", description="For operators.")])
+metrics.before_request(scoped("metrics"))
 _running: "WeakSet[Metrics]" = WeakSet()
 
 
@@ -236,9 +236,7 @@ def copy() -> None:
 def scrape() -> Response:
     """For administrators and services. In the format that `Accept` asks for: Prometheus text, or OpenMetrics."""
     parts = services()
-    caller = parts.verifier.verify(bearer_token(request.headers.get("Authorization")))
-    scopes.check(caller, "metrics:read")
-    if not parts.roles.is_admin(caller):
+    if not parts.roles.is_admin(principal()):
         raise Forbidden("Metrics are for operators; use the token of an administrator or of a service.")
     found: Metrics = current_app.extensions["metrics"]
     return found.answer(request.headers.get("Accept", ""), parts.readiness.check().checks)

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template_string
+from flask import Blueprint, Response, jsonify, render_template_string, request
+from flask.typing import ResponseReturnValue
 from flask_openapi3 import Info, OpenAPI, Server
 from flask_openapi3_swagger.plugins import RegisterPlugin
 from flask_openapi3_swagger.templates import swagger_html_string
@@ -29,6 +30,7 @@ from pixelbloom.web import (
     schemas,
     workflow_schemas,
 )
+from pixelbloom.web.queries import DeclaredQueries
 from pixelbloom.web.schemas import ErrorBody
 
 DOCUMENT_URL = "/api/openapi.json"
@@ -169,6 +171,15 @@ def failures(*statuses: int) -> Responses:
 
 class Api(OpenAPI):
     """The application. Its document also holds the models of all responses and the agents' input schemas."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._queries = DeclaredQueries(self)
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Call the view. What a blueprint does before its requests, such as verifying the token, has been done."""
+        self._queries.check(request)
+        return super().dispatch_request()
 
     def generate_spec_json(self) -> None:
         super().generate_spec_json()  # type: ignore[no-untyped-call]

@@ -168,8 +168,6 @@ EventStatus = Literal["received", "processed", "ignored", "failed"]
 class EventsQuery(Shape):
     """Which events of Stripe."""
 
-    model_config = ConfigDict(extra="forbid")
-
     status: EventStatus | None = Field(None, description="`failed` is the dead letter.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200)
 

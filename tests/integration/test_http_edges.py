@@ -287,14 +287,14 @@ def test_the_log_has_the_request_id_and_never_the_query(stack: Any) -> None:
     trace, secret = f"trace-{uuid4().hex}", uuid4().hex
     try:
         api = Api(handle.url, None, stack.settings)
-        api.get(f"/healthz?token={secret}", headers={"X-Request-ID": trace})
+        api.get(f"/api/docs?token={secret}", headers={"X-Request-ID": trace})
         api.get(f"/api/ws/workflows?token={secret}")
     finally:
         handle.stop()
 
     text = handle.output
     (line,) = [json.loads(line) for line in text.splitlines() if trace in line]
-    assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "GET", "/healthz", 200)
+    assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "GET", "/api/docs", 200)
     assert secret not in text
 
 
