@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 def list_packages(token: TokenOption = None, api_url: ApiUrl = None) -> None:
     """Print all packages as JSON, retired ones too."""
     with connect_admin(api_url, token) as api:
-        result(api.get("/api/pricing/catalogue")["items"])
+        result(list(api.each("/api/pricing/catalogue")))
 
 
 @reported
@@ -72,7 +72,7 @@ def retire_package(package_id: Id, token: TokenOption = None, api_url: ApiUrl = 
 def list_campaigns(token: TokenOption = None, api_url: ApiUrl = None) -> None:
     """Print all campaigns as JSON, newest first."""
     with connect_admin(api_url, token) as api:
-        result(api.get("/api/pricing/campaigns")["items"])
+        result(list(api.each("/api/pricing/campaigns")))
 
 
 @reported

@@ -33,7 +33,7 @@ def events(
     from pixelbloom.store.gateway import Gateway
     from pixelbloom.store.payments import PaymentStore
 
-    result(PaymentStore(Gateway(load())).events(limit=limit, status=status))
+    result(PaymentStore(Gateway(load())).events(limit=limit, status=status).items)
 
 
 @reported
@@ -72,7 +72,7 @@ def replay(
     if bool(event_ids) == failed:
         raise InvalidInput("name events by their ids, or pass --failed")
     store = PaymentStore(Gateway(load()))
-    wanted = event_ids or [row["id"] for row in store.events(limit=200, status="failed")]
+    wanted = event_ids or [row["id"] for row in store.events(limit=200, status="failed").items]
     again = [event_id for event_id in wanted if store.replay(event_id) is not None]
     result(again)
     if unknown := [event_id for event_id in wanted if event_id not in again]:

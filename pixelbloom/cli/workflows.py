@@ -71,7 +71,12 @@ def show(name: Name, token: TokenOption = None, api_url: ApiUrl = None) -> None:
     workflow_id, _, version = name.partition("@")
     with connect(api_url, token) as api:
         found = api.workflow(workflow_id)
-    versions: list[dict[str, Any]] = found.pop("versions")
+        versions: list[dict[str, Any]] = found.pop("versions")
+        while version and (cursor := found.pop("versions_cursor")):
+            page = api.workflow(workflow_id, cursor=cursor)
+            versions += page["versions"]
+            found["versions_cursor"] = page["versions_cursor"]
+    found.pop("versions_cursor", None)
     if version:
         one = next((item for item in versions if str(item["version"]) == version), None)
         if one is None:

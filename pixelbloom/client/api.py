@@ -84,6 +84,16 @@ class ApiClient:
         """Any resource by its path; parameters that are None are left out."""
         return self._call("GET", path, params={k: v for k, v in params.items() if v is not None})
 
+    def each(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
+        """Every item of a list, page after page."""
+        cursor = None
+        while True:
+            page = self.get(path, **{"limit": 200, **params, "cursor": cursor})
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create a resource, or act on one."""
         return self._call("POST", path, json=dict(body))
@@ -107,22 +117,16 @@ class ApiClient:
 
     def each_run(self, **filters: str | None) -> Iterator[dict[str, Any]]:
         """Every run that fits, newest first, page after page."""
-        cursor = None
-        while True:
-            page = self.runs(limit=200, cursor=cursor, **filters)
-            yield from page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
+        return self.each("/api/agents/runs", **filters)
 
     def workflows(self, *, limit: int = 200, cursor: str | None = None) -> dict[str, Any]:
         """What workflows there are: one page of `items`, by name, and `next_cursor`."""
         params = {"limit": limit, "cursor": cursor}
         return self._call("GET", "/api/agents/workflows", params={k: v for k, v in params.items() if v is not None})
 
-    def workflow(self, workflow_id: str) -> dict[str, Any]:
-        """One workflow's newest version, with all `versions`."""
-        return self._call("GET", f"/api/agents/workflows/{quote(workflow_id, safe='')}")
+    def workflow(self, workflow_id: str, *, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
+        """One workflow's newest version, with a page of its `versions`; `versions_cursor` leads to earlier ones."""
+        return self.get(f"/api/agents/workflows/{quote(workflow_id, safe='')}", limit=limit, cursor=cursor)
 
     def execute(
         self,

@@ -21,7 +21,6 @@ from pixelbloom.runs.workflows.reading import read_definition
 from pixelbloom.store.workflows import WorkflowStore
 
 SYSTEM = "system"
-MAX_VERSIONS = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,18 +129,24 @@ class WorkflowService:
                 "The version after the @ must be a number, as in lead_intake@2.",
                 [FieldError("workflow_id", "has no number after its @")],
             )
-        row = self._store.find(workflow_id, int(version) if version else None)
+        return self._found(workflow_id, int(version) if version else None)
+
+    def newest(self, workflow_id: str) -> Workflow:
+        """The newest version that may run, else the newest that is retired. Raises NotFound."""
+        self._seed()
+        return self._found(workflow_id, None)
+
+    def _found(self, workflow_id: str, version: int | None) -> Workflow:
+        row = self._store.find(workflow_id, version)
         if row is None:
             raise NotFound("There is no such workflow; GET /api/agents/workflows lists those there are.")
         return Workflow.from_row(row)
 
-    def versions(self, workflow_id: str) -> list[Workflow]:
-        """All versions, the newest first. Raises NotFound."""
+    def versions(self, workflow_id: str, *, before: int | None, limit: int) -> tuple[list[Workflow], bool]:
+        """Return versions, the newest first, from the one before `before` on; and whether there are more."""
         self._seed()
-        rows = self._store.versions(workflow_id, MAX_VERSIONS)
-        if not rows:
-            raise NotFound("There is no such workflow; GET /api/agents/workflows lists those there are.")
-        return [Workflow.from_row(row) for row in rows]
+        rows = self._store.versions(workflow_id, limit, before)
+        return [Workflow.from_row(row) for row in rows.items], rows.more
 
     def page(self, *, after: str, limit: int) -> tuple[list[Workflow], bool]:
         """The newest version of each that may run, by name, from after `after` on; and whether there are more."""

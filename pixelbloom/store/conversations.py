@@ -52,17 +52,13 @@ class ConversationStore:
         kept: dict[str, Any] = answer.data[0]
         return kept
 
-    def find(self, conversation_id: UUID, *, messages: int = 0) -> dict[str, Any] | None:
-        """With its newest messages, at most so many, newest first."""
-
-        def query(client: Client) -> Any:
-            columns = f"{COLUMNS},messages({MESSAGE_COLUMNS})" if messages else COLUMNS
-            rows = (
-                client.table("conversations").select(columns).eq("id", str(conversation_id)).is_("deleted_at", "null")
-            )
-            return newest_first(rows, messages, None, foreign_table="messages") if messages else rows
-
-        rows = self._gateway.select(query, name="conversations.find")
+    def find(self, conversation_id: UUID) -> dict[str, Any] | None:
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("conversations").select(COLUMNS).eq("id", str(conversation_id)).is_("deleted_at", "null")
+            ),
+            name="conversations.find",
+        )
         return rows[0] if rows else None
 
     def page(

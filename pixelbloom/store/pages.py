@@ -57,17 +57,25 @@ def weight(row: Mapping[str, Any]) -> int:
 
 def position(row: Mapping[str, Any], by: str = "created_at") -> tuple[str, str]:
     """Where a row stands among the newest first: its time, with a `Z` for addresses, and its id."""
-    moment = datetime.fromisoformat(row[by]).astimezone(UTC)
-    return moment.isoformat().replace("+00:00", "Z"), row["id"]
+    return instant(datetime.fromisoformat(row[by])), row["id"]
 
 
-def newest_first(rows: Any, limit: int, before: tuple[str, str] | None, foreign_table: str | None = None) -> Any:
-    """The query's page: by (created_at, id), from after `before` on; of the rows, or of those embedded in them."""
+def instant(moment: datetime) -> str:
+    """A moment in UTC as addresses can hold it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def newest_first(rows: Any, limit: int, before: tuple[str, str] | None, by: str = "created_at") -> Any:
+    """The query's page: by time and id, from after `before` on."""
     if before:
         at, row_id = before
-        rows = rows.or_(f"created_at.lt.{at},and(created_at.eq.{at},id.lt.{row_id})").lte("created_at", at)
-    where = {"foreign_table": foreign_table} if foreign_table else {}
-    return rows.order("created_at", desc=True, **where).order("id", desc=True, **where).limit(limit, **where)
+        rows = rows.or_(f"{by}.lt.{at},and({by}.eq.{at},id.lt.{quoted(row_id)})").lte(by, at)
+    return rows.order(by, desc=True).order("id", desc=True).limit(limit)
+
+
+def quoted(text: str) -> str:
+    """A value as it stands in a filter of PostgREST's, whatever is in it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def containing(words: str) -> str:

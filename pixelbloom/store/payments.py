@@ -8,6 +8,7 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.pages import Rows, Slices, newest_first, position
 
 EVENT_COLUMNS = "id,type,subject,status,attempts,error,occurred_at,received_at,processed_at"
 
@@ -134,13 +135,14 @@ class PaymentStore:
         )
         return [row["stripe_subscription_id"] for row in rows]
 
-    def events(self, *, limit: int, status: str | None) -> list[dict[str, Any]]:
-        """The newest events."""
+    def events(self, *, limit: int, status: str | None, before: tuple[str, str] | None = None) -> Rows:
+        """The newest events, at most `limit`, from after the (received_at, id) of `before` on."""
 
-        def query(client: Client) -> Any:
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("stripe_events").select(EVENT_COLUMNS)
-            if status:
-                rows = rows.eq("status", status)
-            return rows.order("received_at", desc=True).order("id", desc=True).limit(limit)
+            return newest_first(rows.eq("status", status) if status else rows, count, last, by="received_at")
 
-        return self._gateway.select(query, name="payments.events")
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="payments.events")
+
+        return Slices(read, lambda row: position(row, by="received_at")).page(limit, before)

@@ -1,6 +1,6 @@
 """Packages, and what they cost with a campaign's code."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,11 +8,9 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
+from pixelbloom.store.pages import Rows, Slices, newest_first, position, quoted
 
-COLUMNS = "id,name,description,price,currency,billing_interval,features"
-#: No agency sells more.
-MAX_PACKAGES = 200
-MAX_CATALOGUE = 1000
+COLUMNS = "id,name,description,price,currency,billing_interval,features,position"
 
 
 class PricingStore:
@@ -21,28 +19,38 @@ class PricingStore:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def packages(self) -> list[dict[str, Any]]:
-        """Those that can be bought, in the order in which they are to be shown."""
-        return self._gateway.select(
-            lambda client: (
-                client.table("pricing_packages")
-                .select(COLUMNS)
-                .eq("active", True)
-                .order("position")
-                .order("name")
-                .limit(MAX_PACKAGES)
-            ),
-            name="pricing.packages",
+    def packages(self, *, limit: int, after: tuple[int, str] | None) -> Rows:
+        """Those that can be bought, as they are shown: by position and name, from after those of `after` on."""
+        return self._packages(
+            lambda client: client.table("pricing_packages").select(COLUMNS).eq("active", True), limit, after
         )
 
-    def catalogue(self) -> list[dict[str, Any]]:
+    def catalogue(self, *, limit: int, after: tuple[int, str] | None) -> Rows:
         """All packages, retired ones too, in the order in which they are shown."""
-        return self._gateway.select(
-            lambda client: (
-                client.table("pricing_packages").select("*").order("position").order("name").limit(MAX_CATALOGUE)
-            ),
-            name="pricing.catalogue",
+        return self._packages(lambda client: client.table("pricing_packages").select("*"), limit, after)
+
+    def _packages(self, rows: Callable[[Client], Any], limit: int, after: tuple[int, str] | None) -> Rows:
+        def query(client: Client, count: int, last: tuple[int, str] | None) -> Any:
+            found = rows(client)
+            if last is not None:
+                at, name = last
+                found = found.or_(f"position.gt.{at},and(position.eq.{at},name.gt.{quoted(name)})")
+            return found.order("position").order("name").limit(count)
+
+        def read(count: int, last: tuple[int, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="pricing.packages")
+
+        return Slices(read, lambda row: (int(row["position"]), str(row["name"]))).page(limit, after)
+
+    def known_packages(self, package_ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that are a package's, a retired one's too."""
+        if not package_ids:
+            return set()
+        rows = self._gateway.select(
+            lambda client: client.table("pricing_packages").select("id").in_("id", package_ids).limit(len(package_ids)),
+            name="pricing.known_packages",
         )
+        return {row["id"] for row in rows}
 
     def add_package(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the package as it is stored. Raises Conflict where its name or price id is another's."""
@@ -52,18 +60,16 @@ class PricingStore:
         """Return the package as it is now; None where it has another version. Raises Conflict."""
         return self._change("pricing_packages", package_id, version, changes)
 
-    def campaigns(self) -> list[dict[str, Any]]:
-        """All campaigns, newest first."""
-        return self._gateway.select(
-            lambda client: (
-                client.table("pricing_campaigns")
-                .select("*")
-                .order("created_at", desc=True)
-                .order("id", desc=True)
-                .limit(MAX_CATALOGUE)
-            ),
-            name="pricing.campaigns",
-        )
+    def campaigns(self, *, limit: int, before: tuple[str, str] | None) -> Rows:
+        """Campaigns, newest first, from after the (created_at, id) of `before` on."""
+
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(
+                lambda client: newest_first(client.table("pricing_campaigns").select("*"), count, last),
+                name="pricing.campaigns",
+            )
+
+        return Slices(read, position).page(limit, before)
 
     def add_campaign(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the campaign as it is stored. Raises Conflict where its code is another's."""
@@ -73,10 +79,12 @@ class PricingStore:
         """Return the campaign as it is now; None where it has another version."""
         return self._change("pricing_campaigns", campaign_id, version, changes)
 
-    def redemptions(self, *, campaign_id: UUID | None, state: str | None, limit: int) -> list[dict[str, Any]]:
-        """The newest uses of codes; `state` is open, completed or released."""
+    def redemptions(
+        self, *, campaign_id: UUID | None, state: str | None, limit: int, before: tuple[str, str] | None
+    ) -> Rows:
+        """Uses of codes, newest first; `state` is open, completed or released."""
 
-        def query(client: Client) -> Any:
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("campaign_redemptions").select("*")
             if campaign_id is not None:
                 rows = rows.eq("campaign_id", str(campaign_id))
@@ -87,9 +95,12 @@ class PricingStore:
                     rows = rows.not_.is_("completed_at", "null").is_("released_at", "null")
                 case "released":
                     rows = rows.not_.is_("released_at", "null")
-            return rows.order("created_at", desc=True).order("id", desc=True).limit(limit)
+            return newest_first(rows, count, last)
 
-        return self._gateway.select(query, name="pricing.redemptions")
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="pricing.redemptions")
+
+        return Slices(read, position).page(limit, before)
 
     def overdue_redemptions(self, before: datetime, limit: int) -> list[dict[str, Any]]:
         """Return open uses whose checkouts expired before this moment, the oldest first."""

@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from supabase import Client
+
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.pages import Rows, Slices
 
+#: Versions that are read at once: each has a definition of up to 1 MiB.
+VERSION_ROWS = 5
 COLUMNS = "workflow_id,version,description,definition,created_by,created_at,retired_at"
 
 
@@ -45,18 +49,19 @@ class WorkflowStore:
 
         return Slices(read, lambda row: str(row["workflow_id"])).page(limit, after)
 
-    def versions(self, workflow_id: str, limit: int) -> list[dict[str, Any]]:
-        """All versions of one, the newest first."""
-        return self._gateway.select(
-            lambda client: (
-                client.table("workflows")
-                .select(COLUMNS)
-                .eq("workflow_id", workflow_id)
-                .order("version", desc=True)
-                .limit(limit)
-            ),
-            name="workflows.versions",
-        )
+    def versions(self, workflow_id: str, limit: int, before: int | None) -> Rows:
+        """Versions of one, the newest first, from the one before `before` on."""
+
+        def query(client: Client, count: int, last: int | None) -> Any:
+            rows = client.table("workflows").select(COLUMNS).eq("workflow_id", workflow_id)
+            if last is not None:
+                rows = rows.lt("version", last)
+            return rows.order("version", desc=True).limit(count)
+
+        def read(count: int, last: int | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="workflows.versions")
+
+        return Slices(read, lambda row: int(row["version"]), rows=VERSION_ROWS).page(limit, before)
 
     def find(self, workflow_id: str, version: int | None) -> dict[str, Any] | None:
         """That version, or the newest that may run; else the newest that is retired; None where there is none."""

@@ -153,7 +153,9 @@ class ConversationBody(Shape):
 class ConversationWithMessages(ConversationBody):
     """A conversation, and what was said last."""
 
-    messages: list[MessageBody] = Field(description="The newest 50, oldest first.")
+    messages: list[MessageBody] = Field(
+        description="The newest, oldest first: 50, or fewer where these are larger than 4 MiB."
+    )
     messages_cursor: str | None = Field(description="For the messages before these; null where there are none.")
 
 

@@ -114,13 +114,13 @@ def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
     },
 )
 def get_conversation(path: ConversationPath) -> Response:
-    """With its newest messages."""
-    row = _theirs(path.conversation_id, messages=NEWEST + 1)
-    found = row["messages"]
+    """With its newest messages: 50, or fewer where these are larger than 4 MiB."""
+    row = _theirs(path.conversation_id)
+    found = services().conversations.messages(UUID(row["id"]), limit=NEWEST, after=None, before=None)
     shown = {
         **_shown(row),
-        "messages": [_message(message) for message in reversed(found[:NEWEST])],
-        "messages_cursor": write_cursor(found[NEWEST - 1]) if len(found) > NEWEST else None,
+        "messages": [_message(message) for message in reversed(found.items)],
+        "messages_cursor": _next(found),
     }
     return versioned(shown, row["version"])
 
@@ -232,10 +232,10 @@ def _answered(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict
     }
 
 
-def _theirs(text: str, *, messages: int = 0) -> dict[str, Any]:
+def _theirs(text: str) -> dict[str, Any]:
     """The conversation, where the caller may see it. Raises NotFound."""
     conversation_id = uuid_or_none(text)
-    row = services().conversations.find(conversation_id, messages=messages) if conversation_id else None
+    row = services().conversations.find(conversation_id) if conversation_id else None
     if row is None or not _may_see(row):
         raise NotFound(_NO_SUCH)
     return row

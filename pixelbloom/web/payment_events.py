@@ -9,6 +9,7 @@ from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.web import payment_schemas
 from pixelbloom.web.caller import principal, scoped
 from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.pair_cursors import read_received_cursor, write_received_cursor
 from pixelbloom.web.payment_schemas import EventPath, EventsBody, EventsQuery, ReplayedBody
 from pixelbloom.web.services import services
 
@@ -33,12 +34,20 @@ def guard() -> None:
     "",
     summary="List events of Stripe",
     operation_id="listStripeEvents",
-    responses={**success(EventsBody, {"items": [payment_schemas.EVENT]}), **failures(400, 401, 403, 500, 503)},
+    responses={
+        **success(EventsBody, {"items": [payment_schemas.EVENT], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
 )
 def list_events(query: EventsQuery) -> dict[str, Any]:
     """The newest first. Those with status `failed` are dead-lettered: `error` says why, and replay tries them again."""
-    rows = services().payments.events(limit=query.limit, status=query.status)
-    return {"items": [{**row, **{name: iso(parse_time(row[name])) for name in _TIMES}} for row in rows]}
+    rows = services().payments.events(
+        limit=query.limit, status=query.status, before=read_received_cursor(query.cursor) if query.cursor else None
+    )
+    return {
+        "items": [{**row, **{name: iso(parse_time(row[name])) for name in _TIMES}} for row in rows.items],
+        "next_cursor": write_received_cursor(rows.items[-1]) if rows.more else None,
+    }
 
 
 @payment_events.post(

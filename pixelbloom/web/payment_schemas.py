@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from pixelbloom.web.pair_cursors import PAIR_PATTERN
 from pixelbloom.web.schemas import Shape, Time, UserId, Uuid, read_limit
 
 CHECKOUT: dict[str, Any] = {"id": "cs_test_a1b2c3", "url": "https://checkout.stripe.com/c/pay/cs_test_a1b2c3"}
@@ -169,7 +170,8 @@ class EventsQuery(Shape):
     """Which events of Stripe."""
 
     status: EventStatus | None = Field(None, description="`failed` is the dead letter.")
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200)
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
 
 
 class EventPath(Shape):
@@ -196,6 +198,7 @@ class EventsBody(Shape):
     """Events of Stripe, the newest first."""
 
     items: list[EventBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
 class ReplayedBody(Shape):

@@ -1,5 +1,6 @@
 """`/api/pricing`: what can be bought, and for how much. Nobody needs a token for it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, g, jsonify
@@ -7,10 +8,12 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import NotFound
 from pixelbloom.payments.campaigns import WHY_NOT
+from pixelbloom.store.pages import Rows
 from pixelbloom.web import counting, pricing_schemas
 from pixelbloom.web.caller import authenticate_if_named
 from pixelbloom.web.openapi import failures, success
-from pixelbloom.web.pricing_schemas import PackageList, QuoteBody, QuoteRequest
+from pixelbloom.web.pair_cursors import read_position_cursor, write_position_cursor
+from pixelbloom.web.pricing_schemas import PackageList, PackagesQuery, QuoteBody, QuoteRequest
 from pixelbloom.web.services import services
 
 pricing = APIBlueprint(
@@ -35,13 +38,12 @@ KEEP_SECONDS = 60
     security=NOT_REQUIRED,
     responses={
         **success(PackageList, {"items": [pricing_schemas.PACKAGE], "next_cursor": None}),
-        **failures(401, 500, 503),
+        **failures(400, 401, 500, 503),
     },
 )
-def list_packages() -> Response:
+def list_packages(query: PackagesQuery) -> Response:
     """What can be bought, in the order in which it is to be shown."""
-    items = [{"package_id": row.pop("id"), **row} for row in services().pricing.packages()]
-    response: Response = jsonify({"items": items, "next_cursor": None})
+    response: Response = jsonify(shelf(query, services().pricing.packages, _shown))
     response.headers["Cache-Control"] = f"public, max-age={KEEP_SECONDS}"
     return response
 
@@ -69,3 +71,18 @@ def quote_package(body: QuoteRequest) -> dict[str, Any]:
         campaign["message"] = WHY_NOT.get(campaign["reason"])
         campaign.pop("campaign_id")
     return {name: quote[name] for name in pricing_schemas.QUOTE}
+
+
+def shelf(
+    query: PackagesQuery, read: Callable[..., Rows], show: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return a page of packages, as `read` finds and `show` shows them."""
+    rows = read(limit=query.limit, after=read_position_cursor(query.cursor) if query.cursor else None)
+    return {
+        "items": [show(row) for row in rows.items],
+        "next_cursor": write_position_cursor(rows.items[-1]) if rows.more else None,
+    }
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {"package_id": row["id"], **{name: row[name] for name in pricing_schemas.PACKAGE if name in row}}

@@ -11,15 +11,18 @@ from pixelbloom.errors import Conflict, Forbidden, InvalidInput, NotFound
 from pixelbloom.payments.campaigns import check_campaign
 from pixelbloom.payments.selling import check_package
 from pixelbloom.runs.run import iso, parse_time
+from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.store.pages import Rows
 from pixelbloom.web import pricing_admin_schemas as shapes
 from pixelbloom.web.caller import principal, scoped
 from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, success
-from pixelbloom.web.pricing import pricing
+from pixelbloom.web.pricing import pricing, shelf
 from pixelbloom.web.pricing_admin_schemas import (
     CampaignChanges,
     CampaignPage,
     CampaignPath,
     CampaignRequest,
+    CampaignsQuery,
     CampaignTerms,
     CatalogueList,
     PackageChanges,
@@ -31,6 +34,7 @@ from pixelbloom.web.pricing_admin_schemas import (
     RedemptionPath,
     RedemptionsQuery,
 )
+from pixelbloom.web.pricing_schemas import PackagesQuery
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
 from pixelbloom.web.versions import changed, versioned
@@ -70,12 +74,12 @@ def guard_creation() -> None:
     operation_id="listCatalogue",
     responses={
         **success(CatalogueList, {"items": [shapes.PACKAGE], "next_cursor": None}),
-        **failures(401, 403, 500, 503),
+        **failures(400, 401, 403, 500, 503),
     },
 )
-def list_catalogue() -> dict[str, Any]:
+def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
     """Retired ones too, with their prices at Stripe, in the order in which they are shown."""
-    return {"items": [_package(row) for row in services().pricing.catalogue()], "next_cursor": None}
+    return shelf(query, services().pricing.catalogue, _package)
 
 
 @pricing.post(
@@ -129,12 +133,13 @@ def change_package(path: PackagePath, body: PackageChanges) -> Response:
     operation_id="listCampaigns",
     responses={
         **success(CampaignPage, {"items": [shapes.CAMPAIGN], "next_cursor": None}),
-        **failures(401, 403, 500, 503),
+        **failures(400, 401, 403, 500, 503),
     },
 )
-def list_campaigns() -> dict[str, Any]:
-    """All of them, newest first, the newest thousand at most."""
-    return {"items": [_campaign(row) for row in services().pricing.campaigns()], "next_cursor": None}
+def list_campaigns(query: CampaignsQuery) -> dict[str, Any]:
+    """Retired ones too, newest first."""
+    rows = services().pricing.campaigns(limit=query.limit, before=read_cursor(query.cursor) if query.cursor else None)
+    return {"items": [_campaign(row) for row in rows.items], "next_cursor": _next(rows)}
 
 
 @pricing_admin.post(
@@ -191,8 +196,9 @@ def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
 )
 def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
     """The newest first, of one campaign or of all; `state` narrows to those that are open, completed or released."""
-    rows = services().pricing.redemptions(campaign_id=query.campaign_id, state=query.state, limit=query.limit)
-    return {"items": [_redemption(row) for row in rows], "next_cursor": None}
+    find, before = services().pricing.redemptions, read_cursor(query.cursor) if query.cursor else None
+    rows = find(campaign_id=query.campaign_id, state=query.state, limit=query.limit, before=before)
+    return {"items": [_redemption(row) for row in rows.items], "next_cursor": _next(rows)}
 
 
 @pricing_admin.post(
@@ -210,6 +216,10 @@ def release_redemption(path: RedemptionPath) -> dict[str, Any]:
         services().stripe.ready()
     services().checkouts.end_redemption(row["redemption_key"], row["stripe_session_id"])
     return _redemption(_found_redemption(path.redemption_id))
+
+
+def _next(rows: Rows) -> str | None:
+    return write_cursor(rows.items[-1]) if rows.more else None
 
 
 def _found_package(text: str) -> dict[str, Any]:
@@ -242,8 +252,7 @@ def _checked_package(row: dict[str, Any]) -> None:
 
 def _checked_campaign(row: dict[str, Any]) -> None:
     """Raises InvalidInput."""
-    known = {package["id"] for package in services().pricing.catalogue()} if row["package_ids"] else set()
-    _refuse(check_campaign(row, known))
+    _refuse(check_campaign(row, services().pricing.known_packages(row["package_ids"] or ())))
 
 
 def _refuse(faults: list[Any]) -> None:

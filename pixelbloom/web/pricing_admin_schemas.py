@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pixelbloom.runs.service import CURSOR_PATTERN
 from pixelbloom.web import pricing_schemas
 from pixelbloom.web.pricing_schemas import Duration, Interval, PackageBody
 from pixelbloom.web.schemas import Moment, Shape, Time, UserId, Uuid, read_count, read_limit, read_uuid
@@ -139,10 +140,10 @@ class PackageTerms(PackageBody):
 
 
 class CatalogueList(Shape):
-    """All packages."""
+    """Packages, retired ones too."""
 
     items: list[PackageTerms]
-    next_cursor: None = Field(description="There is one page.")
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
 class CampaignChanges(Shape):
@@ -205,7 +206,7 @@ class CampaignPage(Shape):
     """Campaigns, newest first."""
 
     items: list[CampaignTerms]
-    next_cursor: None = Field(description="There is one page.")
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
 class RedemptionBody(Shape):
@@ -227,7 +228,7 @@ class RedemptionPage(Shape):
     """Uses of codes, newest first."""
 
     items: list[RedemptionBody]
-    next_cursor: None = Field(description="There is one page.")
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
 class RedemptionsQuery(Shape):
@@ -238,6 +239,16 @@ class RedemptionsQuery(Shape):
     campaign_id: UserId = None
     state: Literal["open", "completed", "released"] | None = None
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+
+class CampaignsQuery(Shape):
+    """Which part of the campaigns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(200, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
 class PackagePath(Shape):

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from pixelbloom.web.schemas import Shape, Uuid, read_uuid
+from pixelbloom.web.pair_cursors import PAIR_PATTERN
+from pixelbloom.web.schemas import Shape, Uuid, read_limit, read_uuid
 
 _ID = "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d"
 
@@ -57,10 +58,19 @@ class PackageBody(Shape):
 
 
 class PackageList(Shape):
-    """All packages, in the order in which they are to be shown."""
+    """Packages, in the order in which they are to be shown."""
 
     items: list[PackageBody]
-    next_cursor: None = Field(description="There is one page.")
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class PackagesQuery(Shape):
+    """Which part of the packages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(200, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
 
 
 class QuoteRequest(Shape):

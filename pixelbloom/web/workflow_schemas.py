@@ -186,9 +186,17 @@ class WorkflowPage(Shape):
 
 
 class WorkflowVersions(WorkflowBody):
-    """The newest version, and all of them."""
+    """The newest version, and a page of all versions."""
 
-    versions: list[WorkflowBody] = Field(description="All versions, the newest first.")
+    versions: list[WorkflowBody] = Field(description="The newest first; at most 4 MiB, at least one.")
+    versions_cursor: str | None = Field(description="Give it as `cursor` for earlier ones; null where there are none.")
+
+
+class VersionsQuery(Shape):
+    """Which part of a workflow's versions."""
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern="^[1-9][0-9]{0,8}$", description="From `versions_cursor`.")
 
 
 class WorkflowQuery(Shape):

@@ -11,6 +11,7 @@ from pixelbloom.web.caller import own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.services import services
 from pixelbloom.web.workflow_schemas import (
+    VersionsQuery,
     WorkflowBody,
     WorkflowPage,
     WorkflowPath,
@@ -52,14 +53,21 @@ def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
     summary="Show a workflow",
     operation_id="getWorkflow",
     responses={
-        **success(WorkflowVersions, {**examples.WORKFLOW, "versions": [examples.WORKFLOW]}),
-        **failures(401, 403, 404, 500, 503),
+        **success(WorkflowVersions, {**examples.WORKFLOW, "versions": [examples.WORKFLOW], "versions_cursor": None}),
+        **failures(400, 401, 403, 404, 500, 503),
     },
 )
-def show_workflow(path: WorkflowPath) -> dict[str, Any]:
-    """Its newest version and all others, each with its steps and their graph."""
-    versions = [workflow.to_public() for workflow in services().workflows.versions(path.workflow_id)]
-    return {**versions[0], "versions": versions}
+def show_workflow(path: WorkflowPath, query: VersionsQuery) -> dict[str, Any]:
+    """Its newest version, and a page of all versions, each with its steps and their graph."""
+    newest = services().workflows.newest(path.workflow_id).to_public()
+    shown, more = services().workflows.versions(
+        path.workflow_id, before=int(query.cursor) if query.cursor else None, limit=query.limit
+    )
+    return {
+        **newest,
+        "versions": [workflow.to_public() for workflow in shown],
+        "versions_cursor": str(shown[-1].version) if more else None,
+    }
 
 
 @workflows.post(

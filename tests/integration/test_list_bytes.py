@@ -84,6 +84,40 @@ FILLERS = {
         insert into public.agent_logs (user_id, agent_type, event, detail)
         select %(user)s, 'chat_agent', repeat('é', 200), WIDE from generate_series(1, 200)
     """,
+    "/api/payments/events": """
+        insert into public.stripe_events (id, type, payload, status, error, occurred_at)
+        select 'evt_"\\,)(' || md5(random()::text), repeat('t', 200), '{}', 'failed', repeat('é', 4000), now()
+        from generate_series(1, 200)
+    """,
+    "/api/pricing/packages": """
+        insert into public.pricing_packages (name, description, price, features, position)
+        select repeat('é', 50) || '"\\,)(' || md5(random()::text), repeat('é', 4000), 1, jsonb_build_array(WIDE),
+            n %% 3 - 1
+        from generate_series(1, 200) as n
+    """,
+    "/api/pricing/catalogue": """
+        insert into public.pricing_packages (name, description, price, features, active)
+        select md5(random()::text), repeat('é', 4000), 1, jsonb_build_array(WIDE), false from generate_series(1, 200)
+    """,
+    "/api/pricing/campaigns": """
+        insert into public.pricing_campaigns (code, description, discount_type, discount_value, package_ids)
+        select md5(random()::text), repeat('é', 1000), 'percentage', 10, ids
+        from generate_series(1, 200), (select array_agg(gen_random_uuid()) as ids from generate_series(1, 3000)) as many
+    """,
+    "/api/pricing/redemptions": """
+        insert into public.campaign_redemptions (campaign_id, redemption_key, stripe_session_id)
+        select gen_random_uuid(), md5(random()::text), repeat('s', 255) from generate_series(1, 200)
+    """,
+}
+#: Lists that have no `user_id`.
+EVERYBODYS = {
+    "/api/agents/workflows",
+    "/api/notifications",
+    "/api/payments/events",
+    "/api/pricing/packages",
+    "/api/pricing/catalogue",
+    "/api/pricing/campaigns",
+    "/api/pricing/redemptions",
 }
 #: What names an item, the first that it has.
 IDS = (
@@ -97,15 +131,13 @@ IDS = (
     "conversation_id",
     "lead_id",
     "notification_id",
+    "redemption_id",
+    "package_id",
+    "campaign_id",
 )
 #: Lists of one page, and what bounds them.
 ONE_PAGE = {
     "/api/agents": "the agents of this version",
-    "/api/payments/events": "200 rows, each with an error of 4,000 characters at most, and no payload",
-    "/api/pricing/packages": "what administrators put on sale, 64 KiB each at most",
-    "/api/pricing/catalogue": "the same with retired ones",
-    "/api/pricing/campaigns": "what administrators make, 64 KiB each at most",
-    "/api/pricing/redemptions": "200 rows of fields with a small bound",
 }
 
 
@@ -191,7 +223,7 @@ def test_no_page_of_a_list_is_larger_than_the_budget(web: Api, db: psycopg.Conne
     db.execute("set session_replication_role = replica")
     db.execute(FILLERS[path].replace("WIDE", WIDE), {"user": user_id, "conversation": CONVERSATION})
     caller = web.as_user(user_id, admin=True)
-    query = {} if path in ("/api/agents/workflows", "/api/notifications") else {"user_id": str(user_id)}
+    query = {} if path in EVERYBODYS else {"user_id": str(user_id)}
     if "{" in path:
         path, query = path.format(conversation_id=CONVERSATION), {}
 
@@ -251,6 +283,54 @@ def test_a_run_by_itself_has_its_result_and_its_steps_outputs(web: Api, db: psyc
         run = user.get(f"{path}/{run_id}").json()
 
         assert len(run[name]["text"]) == len(run["steps"][0]["output"]["text"]) == 204800
+
+
+def test_a_conversation_brings_no_more_than_a_page_of_its_messages(web: Api, db: psycopg.Connection) -> None:
+    user, conversation = web.as_user(), uuid4()
+    filler = FILLERS["/api/conversations/{conversation_id}/messages"].replace("WIDE", WIDE)
+    db.execute("set session_replication_role = replica")
+    db.execute(filler, {"user": user.user_id, "conversation": conversation})
+
+    response = user.get(f"/api/conversations/{conversation}")
+
+    assert len(response.content) <= PAGE_BYTES + MARGIN
+    shown = response.json()
+    first = [message["message_id"] for message in reversed(shown["messages"])]
+    assert 0 < len(first) < 50
+    path = f"/api/conversations/{conversation}/messages"
+    rest = [
+        message["message_id"]
+        for page, _ in walk(user, path, cursor=shown["messages_cursor"])
+        for message in page["items"]
+    ]
+    assert len({*first, *rest}) == len(first) + len(rest) == COUNT
+
+
+def test_a_workflow_brings_no_more_than_a_page_of_its_versions(web: Api, db: psycopg.Connection) -> None:
+    db.execute(
+        "insert into public.workflows (workflow_id, version, definition)"  # noqa: S608  (constants)
+        f" select 'often_changed', n, jsonb_build_object('steps', jsonb_build_array(), 'inputs', {WIDE})"
+        " from generate_series(1, 40) as n"
+    )
+    user, path = web.as_user(), "/api/agents/workflows/often_changed"
+    seen: list[int] = []
+    cursor = None
+    for _ in range(40):
+        response = user.get(path, params={"cursor": cursor} if cursor else {})
+        # The newest version stands beside the page.
+        assert len(response.content) <= PAGE_BYTES + 2 * MARGIN
+        shown = response.json()
+        assert shown["version"] == 40
+        assert shown["versions"]
+        seen += [version["version"] for version in shown["versions"]]
+        cursor = shown["versions_cursor"]
+        if cursor is None:
+            break
+
+    assert seen == list(range(40, 0, -1))
+    assert len(user.get(path, params={"limit": 1, "cursor": "40"}).json()["versions"]) == 1
+    is_error(user.get(path, params={"cursor": "0"}), 400, "BAD_REQUEST")
+    is_error(user.get(f"{path}@2"), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize("path", [RUNS, WORKFLOW_RUNS])
