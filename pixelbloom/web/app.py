@@ -7,7 +7,7 @@ from werkzeug.routing import BaseConverter
 from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
-from pixelbloom.web import cors, errors, metrics, openapi, request_id, services, topics
+from pixelbloom.web import compression, cors, errors, metrics, openapi, request_id, services, topics
 from pixelbloom.web.agent_analytics import agent_analytics
 from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     parts = services.build(settings)
     services.install(app, parts)
     metrics.register(app, parts.hub.stats)  # first, so that it sees the whole of each request
+    compression.register(app)  # next, so that it takes what the others have made
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)

@@ -9,8 +9,9 @@ from flask import Response, jsonify, request
 
 from pixelbloom.errors import Conflict, InvalidInput
 
-#: As `versioned` writes it; a version is a bigint.
-_ETAG = re.compile(r'"[0-9]{1,19}"')
+#: As `versioned` writes it (a version is a bigint), or with what compression adds: `"3:br"` here, `W/"3"` or `"3-gzip"`
+#: in a proxy.
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,19})(?:[:-][a-z]{1,10})?"')
 
 
 def changed(
@@ -24,9 +25,10 @@ def changed(
     """
     seen, version = request.headers.get("If-Match"), row["version"]
     if seen not in (None, "*"):
-        if not _ETAG.fullmatch(seen):
+        found = _ETAG.fullmatch(seen)
+        if found is None:
             raise InvalidInput('The header If-Match must be an ETag as we gave it, like "3".')
-        if int(seen[1:-1]) != version:
+        if int(found[1]) != version:
             raise Conflict(f"It was changed meanwhile, to version {version}; look at it and try again.")
     if not changes:
         return row

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pixelbloom.store.pages import PAGE_BYTES, SLICE_ROWS, Rows, Slices, weight
@@ -28,6 +28,7 @@ class Table:
 sizes = st.lists(st.sampled_from([0, 100, PAGE_BYTES // 40, PAGE_BYTES // 3, PAGE_BYTES + 1]), max_size=70)
 
 
+@settings(deadline=None)
 @given(sizes, st.integers(1, 60))
 def test_pages_have_each_row_once_within_their_bounds(widths: list[int], limit: int) -> None:
     table = Table(widths)

@@ -12,13 +12,15 @@ def ask(header: str | None) -> object:
         return changed({"id": "00000000-0000-4000-8000-000000000001", "version": 3}, {}, lambda *_: None)
 
 
-@pytest.mark.parametrize("header", ['"²"', '"٣"', f'"{"9" * 5000}"', f'"{"9" * 20}"', '""', "3", '"3', '"-3"', 'W/"3"'])
+@pytest.mark.parametrize(
+    "header", ['"²"', '"٣"', f'"{"9" * 5000}"', f'"{"9" * 20}"', '""', "3", '"3', '"-3"', 'w/"3"', '"3:"', '":br"']
+)
 def test_what_is_no_etag_of_ours_is_invalid(header: str) -> None:
     with pytest.raises(InvalidInput, match="must be an ETag as we gave it"):
         ask(header)
 
 
-@pytest.mark.parametrize("header", [None, "*", '"3"', '"03"'])
+@pytest.mark.parametrize("header", [None, "*", '"3"', '"03"', '"3:br"', '"3:gzip"', 'W/"3"', '"3-gzip"'])
 def test_an_etag_of_this_version_is_taken(header: str | None) -> None:
     assert ask(header)
 
