@@ -221,37 +221,37 @@ def test_each_event_reaches_a_socket_once_in_the_form_it_asked_for(web, publishe
     assert frames[2]["data"]["status"] == "completed"
 
 
-def test_no_state_is_told_twice_while_a_client_subscribes_and_unsubscribes_without_pause(web, publisher):
+def test_no_state_comes_twice_while_a_client_subscribes_and_unsubscribes_without_pause(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0))
     states = 300
 
-    def tell() -> None:
+    def publish() -> None:
         for n in range(1, states + 1):
             publisher.run_update(run.state("running", n / 1000))
-        publisher.run_update(run.state("completed", 1))
 
-    with web.connect(run.user_id) as client, background(tell) as [teller]:
-        told: list[float] = []
-        for _ in repeat_until(lambda: not teller.is_alive()):
+    with web.connect(run.user_id) as client, background(publish) as [thread]:
+        seen: list[float] = []
+        for _ in repeat_until(lambda: not thread.is_alive()):
             for frame in subscribed(client, run):
-                told += _progress(frame)
+                seen += _progress(frame)
             client.send(type="unsubscribe", topic=run.topic)
             for frame in client.until(type="unsubscribed"):
-                told += _progress(frame)
+                seen += _progress(frame)
             time.sleep(0.05)
-        while told[-1] != 1:  # the last state may still be under way
-            told += _progress(client.next())
+        # The last one comes while no subscription covers it, so no snapshot can stand for it.
+        publisher.run_update(run.state("completed", 1))
+        while 1 not in seen:
+            seen += _progress(client.next())
         for frame in client.quiet():
-            told += _progress(frame)
+            seen += _progress(frame)
 
-    assert len(told) == len(set(told)), "a state came twice"
-    assert told == sorted(told)
-    assert told[-1] == 1
+    assert len(seen) == len(set(seen)), "a state came twice"
+    assert seen == sorted(seen)
 
 
 def _progress(frame: dict[str, Any]) -> list[float]:
-    """The state that a frame tells as news."""
+    """The state that a frame brings as news."""
     news = frame["type"] in ("event", "workflow_status_update") and not frame.get("snapshot")
     return [frame["data"]["progress"]] if news else []
 
