@@ -14,8 +14,9 @@ revoke all on public.row_quotas from public, anon, authenticated;
 grant all on public.row_quotas to service_role;
 
 -- Once a statement, after it: refuses it where a user whose rows it inserted has more than the quota. Only the roles of
--- the API are refused, not the owner of the database (seeds, restores). Of messages, those that runs bring are not
--- refused: a run that was accepted must be able to end.
+-- the API are refused, not the owner of the database (seeds, restores). Of messages that runs add, only the question of a
+-- run of chat_agent is refused, which is stored under the run's own id when the run is accepted: the run is refused with
+-- it. What a run adds later is counted and not refused, since an accepted run must be able to end.
 create function public.enforce_row_quota() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -39,7 +40,7 @@ begin
                 select 1 from public.%I as t where t.user_id = u.user_id order by t.created_at desc offset $1 limit 1
             )
         )',
-        case tg_table_name when 'messages' then 'and i.run_id is null' else '' end, tg_table_name
+        case tg_table_name when 'messages' then 'and (i.run_id is null or i.run_id = i.id)' else '' end, tg_table_name
     ) into over using quota;
     if over then
         raise exception 'A user may have % rows in %; remove some for good first.', quota, tg_table_name
@@ -49,7 +50,37 @@ begin
 end
 $$;
 
-revoke execute on function public.enforce_row_quota() from public, anon, authenticated;
+-- Of a workflow's run: its steps add messages when they end, so it is refused at its acceptance where its user has no
+-- more room for one. The items of a map, which are inserted while it runs, are not refused.
+create function public.enforce_message_quota() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+declare
+    quota integer;
+begin
+    if coalesce(current_setting('role', true), '') not in ('authenticated', 'service_role') then
+        return null;
+    end if;
+    select q.rows_per_user into quota from public.row_quotas as q where q.table_name = 'messages';
+    if quota is not null and exists (
+        select 1
+        from public.runs as r
+        inner join public.messages as m on r.user_id = m.user_id
+        where r.id = new.run_id
+        order by m.created_at desc
+        offset quota - 1
+        limit 1
+    ) then
+        raise exception 'A user may have % rows in messages; remove some for good first.', quota
+            using errcode = 'PT409';
+    end if;
+    return null;
+end
+$$;
+
+revoke execute on function public.enforce_row_quota(), public.enforce_message_quota()
+from public, anon, authenticated;
 
 create trigger leads_quota after insert on public.leads referencing new table as inserted
 for each statement execute function public.enforce_row_quota();
@@ -57,6 +88,11 @@ create trigger conversations_quota after insert on public.conversations referenc
 for each statement execute function public.enforce_row_quota();
 create trigger messages_quota after insert on public.messages referencing new table as inserted
 for each statement execute function public.enforce_row_quota();
+create trigger run_steps_message_quota after insert on public.run_steps
+for each row when (
+    new.agent_type = 'chat_agent' and new.parent is null and new.spec -> 'input' -> 'conversation_id' is not null
+)
+execute function public.enforce_message_quota();
 
 -- What was removed (deleted_at) counts too, and the indexes of the lists leave it out.
 create index leads_of_user on public.leads (user_id, created_at desc);

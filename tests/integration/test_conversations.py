@@ -1,6 +1,7 @@
 """Conversations over HTTP: kept, answered by chat_agent with what was said before, and seen by their owner alone."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import uuid4
 
@@ -287,3 +288,75 @@ def test_a_step_of_a_workflow_speaks_in_a_conversation(user: Api, web: Api, mode
     assert run.json()["status"] == "completed", run.text
     assert [role for role, _ in contents(read(user, conversation)["messages"])] == ["user", "assistant"] * 2
     assert len(model.requests[-1]["body"]["messages"]) == 4
+
+
+@pytest.fixture
+def three_messages(db: psycopg.Connection) -> Iterator[None]:
+    """A user may have three messages."""
+    [quota] = db.execute("select rows_per_user from public.row_quotas where table_name = 'messages'").fetchone() or [0]
+    db.execute("update public.row_quotas set rows_per_user = 3 where table_name = 'messages'")
+    yield
+    db.execute("update public.row_quotas set rows_per_user = %s where table_name = 'messages'", [quota])
+
+
+@pytest.mark.usefixtures("three_messages")
+def test_past_the_quota_of_messages_runs_are_refused_before_they_are_accepted(
+    user: Api, web: Api, db: psycopg.Connection
+) -> None:
+    conversation = begun(user)
+    path = f"{PATH}/{conversation['conversation_id']}/messages"
+    name = f"talk_{uuid4().hex[:8]}"
+    ask = {"conversation_id": "inputs.id", "message": "'Hello'"}
+    definition = {"workflow_id": name, "steps": [{"key": "one", "agent": "chat_agent", "input": ask}]}
+    assert web.as_service().request("POST", "/api/agents/workflows", json=definition).status_code == 201
+    execution = {"workflow_id": name, "inputs": {"id": conversation["conversation_id"]}}
+
+    def executed(api: Api) -> Any:
+        return api.request("POST", "/api/agents/workflows/execute", json=execution, headers={"Prefer": "wait=60"})
+
+    # Two messages, then two more: what was accepted below the quota is completed, also past it.
+    assert executed(user).json()["status"] == "completed"
+    third = said(user, conversation, "The third", **{"Idempotency-Key": "third"})
+    assert third["status"] == "completed"
+    assert len(read(user, conversation)["messages"]) == 4
+
+    chat = {"agent_type": "chat_agent", "input": {**execution["inputs"], "message": "Hello"}}
+    chat["input"]["conversation_id"] = chat["input"].pop("id")
+    service = web.as_service()
+    for refused in (
+        user.request("POST", path, json={"content": "The fifth"}),
+        service.request("POST", path, json={"content": "The fifth"}),
+        user.invoke(chat),
+        executed(user),
+        user.request("POST", f"/api/agents/runs/{third['request_id']}/replay"),
+    ):
+        assert "3 rows in messages" in is_error(refused, 409, "CONFLICT")["error"]
+    counted = db.execute("select count(*) from public.runs where user_id = %s", [user.user_id]).fetchone()
+    assert counted == (2,)
+    assert len(read(user, conversation)["messages"]) == 4
+
+    # What adds no message of this user goes on.
+    again = said(user, conversation, "The third", **{"Idempotency-Key": "third"})
+    assert again["request_id"] == third["request_id"]
+    assert user.invoke({"agent_type": "chat_agent", "input": {"message": "Hello"}}).status_code == 200
+    other = web.as_user()
+    assert said(other, begun(other), "Hello")["status"] == "completed"
+
+
+@pytest.mark.usefixtures("three_messages")
+def test_a_run_past_the_quota_takes_no_other_with_it_that_is_stored_in_the_same_statement(
+    user: Api, web: Api, db: psycopg.Connection
+) -> None:
+    full, spoken = begun(user), [web.as_user() for _ in range(8)]
+    for content in ("One", "Two"):
+        said(user, full, content)
+    others = [(api, begun(api)) for api in spoken]
+
+    def say(api: Api, conversation: dict[str, Any]) -> int:
+        path = f"{PATH}/{conversation['conversation_id']}/messages"
+        return api.request("POST", path, json={"content": "Three"}).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        codes = [pool.submit(say, api, one) for pair in others for api, one in (pair, (user, full))]
+
+    assert [code.result() for code in codes] == [201, 409] * 8
