@@ -14,9 +14,9 @@ revoke all on public.row_quotas from public, anon, authenticated;
 grant all on public.row_quotas to service_role;
 
 -- Once a statement, after it: refuses it where a user whose rows it inserted has more than the quota. Only the roles of
--- the API are refused, not the owner of the database (seeds, restores). Of messages that runs add, only the question of a
--- run of chat_agent is refused, which is stored under the run's own id when the run is accepted: the run is refused with
--- it. What a run adds later is counted and not refused, since an accepted run must be able to end.
+-- the API are refused, not the owner of the database (seeds, restores). Of messages that runs add, only the question of
+-- a run of chat_agent is refused, which is stored under the run's own id when the run is accepted: the run is refused
+-- with it. What a run adds later is counted and not refused, since an accepted run must be able to end.
 create function public.enforce_row_quota() returns trigger
 language plpgsql security definer
 set search_path = ''
