@@ -94,6 +94,13 @@ def test_broken_chunks_are_the_clients_fault(web: Api, user: Api) -> None:
     assert json.loads(body)["code"] == "BAD_REQUEST"
 
 
+def test_what_is_no_handshake_of_a_websocket_gets_the_same_error_body(web: Api, user: Api) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "8"}
+    for api in (user, web):
+        error = is_error(api.get("/api/ws/workflows", headers=upgrade), 400, "BAD_REQUEST")
+        assert error["error"]
+
+
 def test_answers_are_not_kept_or_guessed_at(user: Api) -> None:
     headers = user.get("/api/agents").headers
 

@@ -1,12 +1,12 @@
 """The three sockets as routes of the Flask application."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
-from flask import Flask, Request, Response, request
-from werkzeug.exceptions import BadRequest, Forbidden
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+from flask import Blueprint, Flask, Request, g, request
+from werkzeug.exceptions import Forbidden
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.auth.roles import Roles
@@ -14,6 +14,7 @@ from pixelbloom.config import Settings
 from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
 from pixelbloom.web.origins import allows
+from pixelbloom.web.realtime import upgrade
 from pixelbloom.web.realtime.admission import admitted
 from pixelbloom.web.realtime.connection import Connection
 from pixelbloom.web.realtime.frames import Frame
@@ -29,11 +30,14 @@ log = structlog.get_logger(__name__)
 CHANNELS = (ANALYTICS, NOTIFICATIONS, WORKFLOWS)
 
 
-class Taken(Response):
-    """The answer of a request whose connection became a socket: gunicorn writes nothing and closes its own copy."""
+@dataclass
+class Opening:
+    """A socket whose upgrade is being answered: the conversation to come, or why there will be none."""
 
-    def __call__(self, environ: Any, start_response: Any) -> NoReturn:  # noqa: ARG002
-        raise StopIteration
+    connection: Connection | None = None
+    code: int = RESTART
+    fault: PixelBloomError | None = None
+    taken_over: bool = False
 
 
 class Realtime:
@@ -56,36 +60,51 @@ class Realtime:
         self._limits = limits
         self._sources = sources
 
-    def serve(self, channel: str, upgrade: Request) -> None:
-        """Answer the upgrade; the conversation outlives the request. Raises Forbidden or BadRequest before it."""
-        origin = upgrade.headers.get("Origin")
-        if origin is not None and not allows(self._settings, origin, upgrade.host):
+    def open(self, channel: str, asked: Request) -> Opening:
+        """Look at an upgrade before it is accepted, and follow the caller's feed, so that what the client does next is
+        not missed. Raises Forbidden for pages of other origins.
+        """
+        origin = asked.headers.get("Origin")
+        if origin is not None and not allows(self._settings, origin, asked.host):
             raise Forbidden("Pages of this origin may not connect; CORS_ORIGINS names those that may.")
-        offered = subprotocols(upgrade)
+        offered = subprotocols(asked)
         try:
-            principal = admitted(channel, self._principal(upgrade, offered))
+            principal = admitted(channel, self._principal(asked, offered))
         except PixelBloomError as fault:
-            code = COME_BACK if isinstance(fault, Unavailable) else POLICY
-            self._turn_away(upgrade, offered, code, fault)
-            return
+            return Opening(code=COME_BACK if isinstance(fault, Unavailable) else POLICY, fault=fault)
+        finally:
+            upgrade.prepare(asked, answered_subprotocol(offered))
         if self.registry.draining:
-            self._turn_away(upgrade, offered, RESTART, None)
-            return
+            return Opening()
         connection = Connection(
             self.hub, channel, principal, sources=self._sources, verify=self._verify, limits=self._limits
         )
         try:
             self.registry.add(connection)
         except PixelBloomError as fault:
-            self._turn_away(upgrade, offered, COME_BACK, fault)
-            return
+            return Opening(code=COME_BACK, fault=fault)
+        opening = Opening(connection)
         try:
             connection.start()
-            socket = self._accept(upgrade, offered)
         except BaseException:
-            self.registry.remove(connection)
-            connection.stop()
+            self.abandon(opening)
             raise
+        return opening
+
+    def abandon(self, opening: Opening) -> None:
+        """Forget a socket whose upgrade came to nothing. Does nothing where it was taken over."""
+        if opening.connection is not None and not opening.taken_over:
+            self.registry.remove(opening.connection)
+            opening.connection.stop()
+
+    def take_over(self, opening: Opening, accepted: Any) -> None:
+        """Go on with a connection whose upgrade was accepted; the conversation outlives the request."""
+        socket = Socket(accepted, limits=self._limits, on_close=self.registry.closed, stats=self.hub.stats)
+        connection = opening.connection
+        if connection is None:
+            self._turn_away(socket, opening.code, opening.fault)
+            return
+        opening.taken_over = True
 
         def ended() -> None:
             if socket.closing is None:
@@ -98,21 +117,8 @@ class Realtime:
         connection.begin(socket)
         socket.follow(connection.hear, ended)
 
-    def _accept(self, upgrade: Request, offered: Sequence[str]) -> Socket:
-        try:
-            return Socket(
-                upgrade.environ,
-                subprotocol=answered_subprotocol(offered),
-                limits=self._limits,
-                on_close=self.registry.closed,
-                stats=self.hub.stats,
-            )
-        except (RemoteProtocolError, LocalProtocolError, UnicodeDecodeError):
-            raise BadRequest("This is no proper WebSocket handshake (RFC 6455, version 13).") from None
-
-    def _turn_away(self, upgrade: Request, offered: Sequence[str], code: int, fault: PixelBloomError | None) -> None:
-        """Accept, so that browsers see the code, and close."""
-        socket = self._accept(upgrade, offered)
+    def _turn_away(self, socket: Socket, code: int, fault: PixelBloomError | None) -> None:
+        """Close the socket that was accepted so that browsers see the code."""
         reason = "restart"
         if fault is not None:
             reason = fault.message
@@ -123,8 +129,8 @@ class Realtime:
         finally:
             socket.finish()
 
-    def _principal(self, upgrade: Request, offered: Sequence[str]) -> Principal:
-        token = bearer(upgrade, offered)
+    def _principal(self, asked: Request, offered: Sequence[str]) -> Principal:
+        token = bearer(asked, offered)
         if not token:
             raise Unauthenticated("Connect with a token: ?token=, Authorization: Bearer, or as a subprotocol.")
         return self._verify(token)
@@ -159,10 +165,19 @@ def answered_subprotocol(offered: Sequence[str]) -> str | None:
 
 def add_routes(app: Flask, realtime: Realtime) -> None:
     """Mount `/api/ws/<channel>`."""
+    sockets = Blueprint("sockets", __name__, url_prefix="/api/ws")
+
+    def opening() -> None:
+        g.opening = realtime.open((request.endpoint or "").rpartition(".")[2], request)
+
+    def ended(_: BaseException | None) -> None:
+        found: Opening | None = g.pop("opening", None)
+        if found is not None:
+            realtime.abandon(found)
+
+    sockets.before_request(opening)
+    sockets.teardown_request(ended)
+    upgrade.refuse_other_requests(sockets)
     for channel in CHANNELS:
-
-        def view(channel: str = channel) -> Response:
-            realtime.serve(channel, request)
-            return Taken(status=101)
-
-        app.add_url_rule(f"/api/ws/{channel}", f"ws_{channel}", view, websocket=True)
+        upgrade.add_socket(app, sockets, f"/{channel}", lambda accepted: realtime.take_over(g.opening, accepted))
+    app.register_blueprint(sockets)
