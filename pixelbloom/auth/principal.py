@@ -42,9 +42,14 @@ class Principal:
         """Whether the caller may start work in that user's name; None means in nobody's name."""
         return self.kind == "service" or (user_id is not None and user_id == self.user_id)
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether the token, or the profile that was resolved, opens everybody's rows."""
+        return self.kind == "service" or self.admin
+
     def may_read(self, owner: UUID | None) -> bool:
         """Whether the caller may see what belongs to `owner`; None means that it belongs to nobody."""
-        return self.kind == "service" or self.admin or (owner is not None and owner == self.user_id)
+        return self.sees_all or (owner is not None and owner == self.user_id)
 
     def has_scope(self, name: str) -> bool:
         """Whether the token's `scope`, where it has one, names this scope."""

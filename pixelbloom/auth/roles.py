@@ -40,13 +40,9 @@ class Roles:
 
     def is_admin(self, principal: Principal) -> bool:
         """Whether the caller is an administrator, or a service. Raises Unavailable."""
-        if principal.admin or principal.kind == "service":
+        if principal.sees_all:
             return True
         return principal.user_id is not None and not principal.own_only and self._profile_says(principal.user_id)
-
-    def may_read(self, principal: Principal, owner: UUID | None) -> bool:
-        """Whether the caller may see what belongs to `owner`. The database is asked only about strangers."""
-        return principal.may_read(owner) or self.is_admin(principal)
 
     def resolve(self, principal: Principal) -> Principal:
         """The caller with what `user_profiles` adds. While the database is away, the token's word alone counts."""

@@ -25,6 +25,8 @@ class DomainEvent(BaseModel):
 
     type: ClassVar[str]
     channel: ClassVar[str] = ANALYTICS
+    #: The field that has the id of the row.
+    row: ClassVar[str]
     #: The fields that, with the type, name this happening among all.
     identity: ClassVar[tuple[str, ...]]
 
@@ -42,8 +44,9 @@ class DomainEvent(BaseModel):
 
     @property
     def flat(self) -> dict[str, Any] | None:
-        """The `data` of the flat form; None for what no client is told."""
-        return self.model_dump(mode="json")
+        """The `data` of the flat form, with the id of the row as `id` too; None for what no client is told."""
+        data = self.model_dump(mode="json")
+        return {"id": data[self.row], **data}
 
     @property
     def envelope(self) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class LeadCreated(DomainEvent):
     """A lead was stored."""
 
     type = "lead_created"
+    row = "lead_id"
     identity = ("lead_id",)
 
     lead_id: UUID
@@ -65,6 +69,7 @@ class LeadAnalyzed(DomainEvent):
     """lead_agent has scored a lead."""
 
     type = "lead_analyzed"
+    row = "lead_id"
     identity = ("analysis_id",)
 
     lead_id: UUID
@@ -76,6 +81,7 @@ class MessageCreated(DomainEvent):
     """Somebody, or the assistant, said something in a conversation."""
 
     type = "message_created"
+    row = "message_id"
     identity = ("message_id",)
 
     conversation_id: UUID
@@ -87,6 +93,7 @@ class ConversationDeleted(DomainEvent):
     """A conversation was removed."""
 
     type = "conversation_deleted"
+    row = "conversation_id"
     identity = ("conversation_id", "deleted_at")
 
     conversation_id: UUID
@@ -97,6 +104,7 @@ class SubscriptionCreated(DomainEvent):
     """A plan was subscribed to."""
 
     type = "subscription_created"
+    row = "subscription_id"
     identity = ("subscription_id",)
 
     subscription_id: UUID
@@ -108,6 +116,7 @@ class SubscriptionUpdated(DomainEvent):
     """A subscription changed: its status, price or end."""
 
     type = "subscription_updated"
+    row = "subscription_id"
     identity = ("subscription_id", "updated_at")
 
     subscription_id: UUID
@@ -120,6 +129,7 @@ class NotificationCreated(DomainEvent):
 
     type = "notification_created"
     channel = NOTIFICATIONS
+    row = "notification_id"
     identity = ("notification_id",)
 
     notification_id: UUID
@@ -138,14 +148,14 @@ class NotificationCreated(DomainEvent):
 
     @property
     def envelope(self) -> dict[str, Any]:
-        data = self.model_dump(mode="json", exclude={"user_id", "notification_id"})
-        return {"id": str(self.notification_id), **data}
+        return self.flat or {}
 
 
 class DataChanged(DomainEvent):
     """Rows changed in a way that the spec has no event for: figures that are followed live are computed anew."""
 
     type = "data_changed"
+    row = "row_id"
     identity = ("subject", "row_id", "changed_at")
 
     subject: Literal["leads", "conversations", "subscriptions"]

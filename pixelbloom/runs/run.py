@@ -188,7 +188,7 @@ class Run:
             user_id=UUID(row["user_id"]) if row["user_id"] else None,
             status=RunStatus(row["status"]),
             rev=row["rev"],
-            progress=row["progress"],
+            progress=round(row["progress"], 4),
             step=row["step"],
             result=row.get("result"),
             error=row["error"],
@@ -218,8 +218,8 @@ class Run:
         shown = self.to_public()
         if Detail.RESULT not in details:
             del shown["result" if agent else "outputs"]
-        if Detail.INPUT in details:
-            shown["input" if agent else "inputs"] = self.input
+        if Detail.INPUT not in details:
+            del shown["input" if agent else "inputs"]
         for step in shown["steps"]:
             step.pop("items", None)
             if Detail.STEP_OUTPUTS not in details:
@@ -229,15 +229,22 @@ class Run:
     def to_public(self) -> dict[str, Any]:
         """The run as the API shows it (`GET /api/agents/runs/{request_id}`)."""
         if self.kind == "agent":
-            named: dict[str, Any] = {"request_id": str(self.id), "agent_type": self.agent_type, "result": self.result}
+            named: dict[str, Any] = {
+                "request_id": str(self.id),
+                "agent_type": self.agent_type,
+                "input": dict(self.input or {}),
+                "result": self.result,
+            }
         else:
             named = {
                 "workflow_run_id": str(self.id),
                 "workflow_id": self.workflow_id,
                 "workflow_version": self.workflow_version,
+                "inputs": dict(self.input or {}),
                 "outputs": self.result,
             }
         return {
+            "id": str(self.id),
             **named,
             "kind": self.kind,
             "user_id": str(self.user_id) if self.user_id else None,

@@ -211,6 +211,15 @@ class RunService:
             next_cursor=write_cursor(rows.items[-1]) if rows.more else None,
         )
 
+    def approvals(
+        self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None
+    ) -> list[dict[str, Any]]:
+        """Steps that wait for a decision, the earliest deadline first, from after (deadline_at, id) on.
+
+        `owner` None means everybody's. Those that only an administrator decides are left out unless `admin`.
+        """
+        return self._store.approvals(owner, admin=admin, limit=limit, after=after)
+
     def newest_ids(self, wanted: RunFilter, *, limit: int) -> tuple[list[UUID], bool]:
         """The ids of the newest runs, and whether there are more."""
         found = self._store.ids(

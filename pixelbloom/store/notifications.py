@@ -25,10 +25,13 @@ class NotificationStore:
         return answer
 
     def page(
-        self, user_id: UUID, *, limit: int, unread_only: bool, kind: str | None, before: tuple[str, str] | None
-    ) -> tuple[Rows, int]:
-        """The page, newest first, from after the (created_at, id) of `before` on, and the number of unread ones."""
-        unread = 0
+        self, user_id: UUID | None, *, limit: int, unread_only: bool, kind: str | None, before: tuple[str, str] | None
+    ) -> tuple[Rows, int | None]:
+        """The page, newest first, from after the (created_at, id) of `before` on, and the user's number of unread ones.
+
+        Without a user everybody's, and no number.
+        """
+        unread: int | None = None
 
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
             nonlocal unread
@@ -36,7 +39,7 @@ class NotificationStore:
             answer: dict[str, Any] = self._gateway.rpc(
                 "list_notifications",
                 {
-                    "p_user_id": str(user_id),
+                    "p_user_id": str(user_id) if user_id else None,
                     "p_limit": count,
                     "p_unread_only": unread_only,
                     "p_type": kind,
@@ -54,10 +57,10 @@ class NotificationStore:
     def count_unread(self, user_id: UUID) -> int:
         return int(self._gateway.rpc("count_unread", {"p_user_id": str(user_id)}))
 
-    def find(self, user_id: UUID, notification_id: UUID) -> dict[str, Any] | None:
-        """One of the user's own."""
+    def find(self, user_id: UUID | None, notification_id: UUID) -> dict[str, Any] | None:
+        """One of the user's own; without a user one of anybody's."""
         found: dict[str, Any] | None = self._gateway.rpc(
-            "find_notification", {"p_user_id": str(user_id), "p_id": str(notification_id)}
+            "find_notification", {"p_user_id": str(user_id) if user_id else None, "p_id": str(notification_id)}
         )
         return found
 
@@ -67,9 +70,10 @@ class NotificationStore:
         answer: dict[str, Any] = self._gateway.rpc("mark_notifications_read", {"p_user_id": str(user_id), "p_ids": ids})
         return answer
 
-    def remove(self, user_id: UUID, notification_id: UUID) -> bool:
-        """Whether there was one."""
-        return bool(self._gateway.rpc("remove_notification", {"p_user_id": str(user_id), "p_id": str(notification_id)}))
+    def remove(self, user_id: UUID | None, notification_id: UUID) -> bool:
+        """Remove one of the user's own, or without a user one of anybody's. Returns whether there was one."""
+        named = {"p_user_id": str(user_id) if user_id else None, "p_id": str(notification_id)}
+        return bool(self._gateway.rpc("remove_notification", named))
 
     def purge(self, read_before: datetime, limit: int) -> int:
         """Remove expired ones, and those read before that moment; at most so many. Answers how many."""

@@ -27,6 +27,8 @@ LIGHT_STEP_COLUMNS = (
 #: A run as it is polled; the steps come with it in one request.
 RUN_COLUMNS = f"{LIGHT_COLUMNS},result"
 STEP_COLUMNS = f"{LIGHT_STEP_COLUMNS},output"
+#: The same with what it works on, as it is shown.
+SHOWN_COLUMNS = f"{RUN_COLUMNS},input,run_steps({STEP_COLUMNS})"
 #: Rows that are read at once where details come with them.
 DETAILED_SLICE_ROWS = 5
 #: What a run was made from, for making another of it.
@@ -153,8 +155,8 @@ class RunStore:
     # Read
 
     def get(self, run_id: UUID) -> JsonObject:
-        """The run's row with its steps. Raises NotFound."""
-        rows = self.find([run_id])
+        """The run's row with its input and its steps. Raises NotFound."""
+        rows = self.find([run_id], columns=SHOWN_COLUMNS)
         if not rows:
             raise NotFound("There is no such run.")
         return rows[0]
@@ -205,6 +207,23 @@ class RunStore:
             )
 
         return Slices(read, position, DETAILED_SLICE_ROWS if details else SLICE_ROWS).page(limit, before)
+
+    def approvals(
+        self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None
+    ) -> list[JsonObject]:
+        """Waiting steps of the owner's runs, or of everybody's, the earliest deadline first, at most `limit`."""
+        deadline, row_id = after or (None, None)
+        found: list[JsonObject] = self._gateway.rpc(
+            "list_approvals",
+            {
+                "p_user_id": str(owner) if owner else None,
+                "p_admin": admin,
+                "p_limit": limit,
+                "p_after": deadline,
+                "p_after_id": row_id,
+            },
+        )
+        return found
 
     def ids(
         self,

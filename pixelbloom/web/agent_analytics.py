@@ -7,7 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.runs.service import write_cursor
 from pixelbloom.web import analytics_examples as examples
 from pixelbloom.web import counting
-from pixelbloom.web.analytics_access import administrators, before, figures, guard, ranged
+from pixelbloom.web.analytics_pages import before, figures, guard, ranged
 from pixelbloom.web.analytics_schemas import (
     AgentLogsQuery,
     AgentSummaryBody,
@@ -17,6 +17,7 @@ from pixelbloom.web.analytics_schemas import (
     ModelMetricsBody,
     RangeQuery,
 )
+from pixelbloom.web.caller import require_admin
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
 
@@ -28,7 +29,7 @@ agent_analytics = APIBlueprint(
     abp_security=SECURITY,
 )
 agent_analytics.before_request(guard)
-agent_analytics.before_request(administrators)
+agent_analytics.before_request(lambda: require_admin("see the figures of agents and models"))
 counting.bound_searches(agent_analytics)
 
 

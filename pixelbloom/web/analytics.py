@@ -6,7 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.web import analytics_examples as examples
 from pixelbloom.web import counting
-from pixelbloom.web.analytics_access import before, figures, guard, page, ranged, whose
+from pixelbloom.web.analytics_pages import before, figures, guard, page, ranged
 from pixelbloom.web.analytics_schemas import (
     ConversationPage,
     ConversationsQuery,
@@ -17,6 +17,7 @@ from pixelbloom.web.analytics_schemas import (
     RecommendationsBody,
     TrendBody,
 )
+from pixelbloom.web.caller import listed_owner
 from pixelbloom.web.openapi import SECURITY, failures, success
 
 analytics = APIBlueprint(
@@ -39,7 +40,7 @@ counting.bound_searches(analytics)
 def overview(query: RangeQuery) -> dict[str, Any]:
     """Leads, conversations in which something was said, how many leads were converted, and money that came in."""
     query = query.resolve()
-    return ranged(query, figures().overview(whose(query.user_id), query))
+    return ranged(query, figures().overview(listed_owner(query.user_id), query))
 
 
 @analytics.get(
@@ -51,7 +52,7 @@ def overview(query: RangeQuery) -> dict[str, Any]:
 def lead_summary(query: RangeQuery) -> dict[str, Any]:
     """Leads that were made in the range, as they stand now."""
     query = query.resolve()
-    return ranged(query, figures().lead_summary(whose(query.user_id), query))
+    return ranged(query, figures().lead_summary(listed_owner(query.user_id), query))
 
 
 @analytics.get(
@@ -63,7 +64,7 @@ def lead_summary(query: RangeQuery) -> dict[str, Any]:
 def lead_trends(query: RangeQuery) -> dict[str, Any]:
     """By when they were made; the topic `lead_trends` tells the same as it changes."""
     query = query.resolve()
-    return ranged(query, {"data": figures().lead_trends(whose(query.user_id), query)})
+    return ranged(query, {"data": figures().lead_trends(listed_owner(query.user_id), query)})
 
 
 @analytics.get(
@@ -75,7 +76,7 @@ def lead_trends(query: RangeQuery) -> dict[str, Any]:
 def conversation_summary(query: RangeQuery) -> dict[str, Any]:
     """How many were started, in how many something was said, and how much."""
     query = query.resolve()
-    return ranged(query, figures().conversation_summary(whose(query.user_id), query))
+    return ranged(query, figures().conversation_summary(listed_owner(query.user_id), query))
 
 
 @analytics.get(
@@ -87,7 +88,7 @@ def conversation_summary(query: RangeQuery) -> dict[str, Any]:
 def conversation_trends(query: RangeQuery) -> dict[str, Any]:
     """By when they began; the topic `conversation_trends` tells the same as it changes."""
     query = query.resolve()
-    return ranged(query, {"data": figures().conversation_trends(whose(query.user_id), query)})
+    return ranged(query, {"data": figures().conversation_trends(listed_owner(query.user_id), query)})
 
 
 @analytics.get(
@@ -103,7 +104,7 @@ def conversation_list(query: ConversationsQuery) -> dict[str, Any]:
     """Those that began in it, newest first, with how many messages they have."""
     query = query.resolve()
     rows = figures().conversations(
-        whose(query.user_id), query, status=query.status, limit=query.limit + 1, before=before(query)
+        listed_owner(query.user_id), query, status=query.status, limit=query.limit + 1, before=before(query)
     )
     return page(query, rows)
 
@@ -117,4 +118,4 @@ def conversation_list(query: ConversationsQuery) -> dict[str, Any]:
 def recommendations(query: RangeQuery) -> dict[str, Any]:
     """How often each service of the agency was recommended, and how surely."""
     query = query.resolve()
-    return ranged(query, figures().recommendation_summary(whose(query.user_id), query))
+    return ranged(query, figures().recommendation_summary(listed_owner(query.user_id), query))

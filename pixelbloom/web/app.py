@@ -11,10 +11,12 @@ from pixelbloom.web import compression, cors, errors, metrics, openapi, request_
 from pixelbloom.web.agent_analytics import agent_analytics
 from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
+from pixelbloom.web.approvals import approvals
 from pixelbloom.web.body import StrictRequest
 from pixelbloom.web.conversations import conversations
 from pixelbloom.web.health import health
 from pixelbloom.web.leads import leads
+from pixelbloom.web.me import me
 from pixelbloom.web.notifications import notifications
 from pixelbloom.web.payment_events import payment_events
 from pixelbloom.web.payments import payments
@@ -34,7 +36,7 @@ from pixelbloom.web.workflows import workflows
 class AgentName(BaseConverter):
     """The name of an agent in a path; the fixed addresses beside it are none."""
 
-    regex = "(?!(?:invoke|runs|schedules|webhooks|workflows)$)[^/]{1,100}"
+    regex = "(?!(?:approvals|invoke|runs|schedules|webhooks|workflows)$)[^/]{1,100}"
 
 
 class WorkflowName(BaseConverter):
@@ -81,9 +83,9 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     cors.register(app, settings)
     errors.register(app)
     for blueprint in (
-        *(health, metrics.metrics, agents, runs, workflows, workflow_runs, schedules, webhooks),
+        *(health, metrics.metrics, agents, runs, workflows, workflow_runs, approvals, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
-        *(leads, conversations, visitors, notifications),
+        *(me, leads, conversations, visitors, notifications),
         *(pricing, pricing_admin, payments, payment_events, stripe_webhook),
     ):
         app.register_api(blueprint)

@@ -1,6 +1,7 @@
 """The verified caller of a request."""
 
 from collections.abc import Callable
+from uuid import UUID
 
 from flask import g, request
 
@@ -11,7 +12,7 @@ from pixelbloom.errors import Forbidden, Unauthenticated
 from pixelbloom.web.services import services
 
 #: The blueprints that are closed to anonymous users.
-_FOR_NAMED_USERS = frozenset({"workflows", "workflow_runs", "schedules", "webhooks"})
+_FOR_NAMED_USERS = frozenset({"approvals", "workflows", "workflow_runs", "schedules", "webhooks"})
 
 
 def authenticate() -> None:
@@ -84,6 +85,25 @@ def principal() -> Principal:
     """Who calls."""
     found: Principal = g.principal
     return found
+
+
+def listed_owner(user_id: UUID | None) -> UUID | None:
+    """Whose rows a list shows the caller who asks for this `user_id`; None means everybody's. Raises Forbidden."""
+    return services().access.listed_owner(principal(), user_id)
+
+
+def may_see(owner: UUID | str | None, visitor_id: UUID | str | None = None) -> bool:
+    """Whether the caller may see a row of this owner, or of this visitor's session."""
+    return services().access.may_see(principal(), _uuid(owner), _uuid(visitor_id))
+
+
+def require_admin(action: str) -> None:
+    """Raise Forbidden unless the caller is an administrator or a service; `action` completes "may ..."."""
+    services().access.require_admin(principal(), action)
+
+
+def _uuid(value: UUID | str | None) -> UUID | None:
+    return UUID(value) if isinstance(value, str) else value
 
 
 def bearer_token(header: str | None) -> str:

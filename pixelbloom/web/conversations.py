@@ -12,7 +12,7 @@ from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cur
 from pixelbloom.store.pages import Rows
 from pixelbloom.web import conversation_schemas as shown_examples
 from pixelbloom.web import counting, examples
-from pixelbloom.web.caller import authenticate_or_visitor, principal, scoped
+from pixelbloom.web.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
 from pixelbloom.web.conversation_schemas import (
     ConversationBody,
     ConversationChanges,
@@ -28,8 +28,7 @@ from pixelbloom.web.conversation_schemas import (
 )
 from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, nothing, success
 from pixelbloom.web.preferences import wait_seconds
-from pixelbloom.web.row_access import owner, text_or_none, whose_rows
-from pixelbloom.web.schemas import SubmissionTerms, uuid_or_none
+from pixelbloom.web.schemas import SubmissionTerms, text_or_none, uuid_or_none
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
 from pixelbloom.web.versions import changed, versioned
@@ -69,7 +68,7 @@ def add_conversation(body: ConversationRequest) -> Response:
     """Keeps it. Visitors may, at VISITOR_MESSAGE_LIMIT."""
     caller = principal()
     row = {
-        "user_id": text_or_none(owner(body.user_id)),
+        "user_id": text_or_none(services().access.new_owner(principal(), body.user_id)),
         "visitor_id": text_or_none(caller.visitor_id),
         "lead_id": text_or_none(body.lead_id),
         "title": body.title,
@@ -93,7 +92,7 @@ def add_conversation(body: ConversationRequest) -> Response:
 )
 def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
     """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
-    wanted = {"user_id": whose_rows(query.user_id), "status": query.status, "lead_id": query.lead_id}
+    wanted = {"user_id": listed_owner(query.user_id), "status": query.status, "lead_id": query.lead_id}
     rows = services().conversations.page(
         limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
@@ -236,16 +235,9 @@ def _theirs(text: str) -> dict[str, Any]:
     """The conversation, where the caller may see it. Raises NotFound."""
     conversation_id = uuid_or_none(text)
     row = services().conversations.find(conversation_id) if conversation_id else None
-    if row is None or not _may_see(row):
+    if row is None or not may_see(row["user_id"], row["visitor_id"]):
         raise NotFound(_NO_SUCH)
     return row
-
-
-def _may_see(row: dict[str, Any]) -> bool:
-    caller = principal()
-    if caller.kind == "visitor":
-        return bool(row["visitor_id"] == str(caller.visitor_id))
-    return services().roles.may_read(caller, UUID(row["user_id"]) if row["user_id"] else None)
 
 
 def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ _STARTED, _FINISHED = "2026-01-31T12:00:00.120000Z", "2026-01-31T12:00:03.480000
 QUEUED: dict[str, Any] = {"request_id": _RUN_ID, "status": "queued", "error": None}
 
 RUN: dict[str, Any] = {
+    "id": _RUN_ID,
     "request_id": _RUN_ID,
     "kind": "agent",
     "agent_type": "chat_agent",
@@ -16,6 +17,7 @@ RUN: dict[str, Any] = {
     "status": "completed",
     "progress": 1,
     "step": "chat_agent",
+    "input": {"message": "How long does a landing page take?"},
     "result": {"reply": "A landing page takes about two weeks."},
     "error": None,
     "error_code": None,
@@ -53,7 +55,7 @@ RUN: dict[str, Any] = {
 }
 
 LISTED_RUN: dict[str, Any] = {
-    **{name: value for name, value in RUN.items() if name != "result"},
+    **{name: value for name, value in RUN.items() if name not in ("input", "result")},
     "steps": [{name: value for name, value in step.items() if name != "output"} for step in RUN["steps"]],
 }
 

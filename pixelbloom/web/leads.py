@@ -11,12 +11,11 @@ from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Submission, read_cursor, write_cursor
 from pixelbloom.web import counting, examples
 from pixelbloom.web import lead_schemas as lead_examples
-from pixelbloom.web.caller import authenticate_or_visitor, principal, scoped
+from pixelbloom.web.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
 from pixelbloom.web.lead_schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
 from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, nothing, success
 from pixelbloom.web.preferences import wait_seconds
-from pixelbloom.web.row_access import owner, text_or_none, whose_rows
-from pixelbloom.web.schemas import InvokeResponse, SubmissionTerms, uuid_or_none
+from pixelbloom.web.schemas import InvokeResponse, SubmissionTerms, text_or_none, uuid_or_none
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
 from pixelbloom.web.versions import changed, versioned
@@ -47,7 +46,7 @@ def add_lead(body: LeadRequest) -> Response:
     not see it again.
     """
     row = body.model_dump(mode="json", exclude={"user_id"})
-    row["user_id"] = text_or_none(owner(body.user_id))
+    row["user_id"] = text_or_none(services().access.new_owner(principal(), body.user_id))
     row["visitor_id"] = text_or_none(principal().visitor_id)
     response = _answer(services().leads.add(row))
     response.status_code = 201
@@ -65,7 +64,7 @@ def add_lead(body: LeadRequest) -> Response:
 )
 def list_leads(query: LeadsQuery) -> dict[str, Any]:
     """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
-    wanted = {"user_id": whose_rows(query.user_id), "status": query.status, "source": query.source}
+    wanted = {"user_id": listed_owner(query.user_id), "status": query.status, "source": query.source}
     rows = services().leads.page(
         limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
@@ -156,7 +155,7 @@ def _theirs(text: str) -> dict[str, Any]:
     """The lead, where the caller may see it. Raises NotFound."""
     lead_id = uuid_or_none(text)
     row = services().leads.find(lead_id) if lead_id else None
-    if row is None or not services().roles.may_read(principal(), UUID(row["user_id"]) if row["user_id"] else None):
+    if row is None or not may_see(row["user_id"]):
         raise NotFound(_NO_SUCH)
     return row
 

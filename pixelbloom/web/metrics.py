@@ -20,8 +20,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from pixelbloom.errors import Forbidden
-from pixelbloom.web.caller import principal, scoped
+from pixelbloom.web.caller import require_admin, scoped
 from pixelbloom.web.connections import connections
 from pixelbloom.web.metrics_folder import VARIABLE
 from pixelbloom.web.openapi import SECURITY, failures, text
@@ -236,8 +235,7 @@ def copy() -> None:
 def scrape() -> Response:
     """For administrators and services. In the format that `Accept` asks for: Prometheus text, or OpenMetrics."""
     parts = services()
-    if not parts.roles.is_admin(principal()):
-        raise Forbidden("Metrics are for operators; use the token of an administrator or of a service.")
+    require_admin("read the metrics")
     found: Metrics = current_app.extensions["metrics"]
     return found.answer(request.headers.get("Accept", ""), parts.readiness.check().checks)
 

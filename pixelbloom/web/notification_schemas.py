@@ -10,6 +10,8 @@ from pixelbloom.web.schemas import JsonObject, Shape, Time, UserId, Uuid, read_l
 
 NOTIFICATION: dict[str, Any] = {
     "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
+    "notification_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
+    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
     "notification_type": "run_completed",
     "severity": "success",
     "title": "Lead agent is done",
@@ -27,6 +29,7 @@ WANTED: dict[str, Any] = {
     "all_users": True,
 }
 BROADCAST: dict[str, Any] = {
+    "id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
     "broadcast_id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
     "status": "sending",
     "sent": 0,
@@ -55,6 +58,8 @@ class NotificationBody(Shape):
     """A notification."""
 
     id: Uuid
+    notification_id: Uuid
+    user_id: Uuid
     notification_type: str
     severity: Severity
     title: str
@@ -70,12 +75,13 @@ class NotificationPage(Shape):
 
     items: list[NotificationBody]
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    unread_count: int = Field(description="Of all, not of this page.")
+    unread_count: int | None = Field(description="Of all of one user's, not of this page; null for everybody's.")
 
 
 class NotificationsQuery(Shape):
-    """Which of your own to list."""
+    """Which to list."""
 
+    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
     unread_only: Literal["true", "false"] = Field("false", description="Only those not read yet.")
@@ -88,6 +94,12 @@ class NotificationPath(Shape):
     """A notification's address."""
 
     notification_id: str = Field(json_schema_extra={"format": "uuid"}, description="As the list has it.")
+
+
+class UnreadQuery(Shape):
+    """Whose to count."""
+
+    user_id: UserId = Field(None, description="Whose; for services and administrators. Your own where it is left out.")
 
 
 class UnreadBody(Shape):
@@ -163,6 +175,7 @@ class BroadcastRequest(Shape):
 class BroadcastBody(Shape):
     """A notification on its way to many."""
 
+    id: Uuid
     broadcast_id: Uuid
     status: Literal["sending", "sent"]
     sent: int = Field(description="Users that have it.")

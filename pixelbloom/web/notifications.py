@@ -11,7 +11,7 @@ from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.web import notification_schemas as examples
-from pixelbloom.web.caller import authenticate, principal
+from pixelbloom.web.caller import authenticate, listed_owner, principal, require_admin
 from pixelbloom.web.notification_schemas import (
     BroadcastBody,
     BroadcastPath,
@@ -23,6 +23,7 @@ from pixelbloom.web.notification_schemas import (
     NotificationPath,
     NotificationsQuery,
     UnreadBody,
+    UnreadQuery,
 )
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.schemas import uuid_or_none
@@ -45,11 +46,13 @@ def guard() -> None:
     authenticate()
     writes = request.endpoint == f"{notifications.name}.{notify_users.__name__}"
     scopes.check(principal(), scopes.needed("notifications", write=writes))
+    if writes:
+        require_admin("notify users")
 
 
 @notifications.get(
     "",
-    summary="List your notifications",
+    summary="List notifications",
     operation_id="listNotifications",
     responses={
         **success(NotificationPage, {"items": [examples.NOTIFICATION], "next_cursor": None, "unread_count": 1}),
@@ -57,9 +60,11 @@ def guard() -> None:
     },
 )
 def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
-    """Your own, newest first, without those that have expired."""
+    """Your own, newest first, without those that have expired. Services and administrators see everybody's, or those of
+    `user_id`; `unread_count` is null where everybody's are listed.
+    """
     rows, unread = services().notifications.page(
-        reader(),
+        listed_owner(query.user_id),
         limit=query.limit,
         unread_only=query.unread_only == "true",
         kind=query.notification_type,
@@ -76,11 +81,15 @@ def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
     "/unread-count",
     summary="Count your unread notifications",
     operation_id="countUnread",
-    responses={**success(UnreadBody, {"unread_count": 3}), **failures(401, 403, 500, 503)},
+    responses={**success(UnreadBody, {"unread_count": 3}), **failures(400, 401, 403, 500, 503)},
 )
-def unread_count() -> dict[str, Any]:
-    """For a badge; the topic `user:<id>` begins with the same number."""
-    return {"unread_count": services().notifications.count_unread(reader())}
+def unread_count(query: UnreadQuery) -> dict[str, Any]:
+    """For a badge; the topic `user:<id>` begins with the same number. Services and administrators may name a `user_id`;
+    a service has to.
+    """
+    user_id = reader() if query.user_id is None else listed_owner(query.user_id)
+    assert user_id is not None
+    return {"unread_count": services().notifications.count_unread(user_id)}
 
 
 @notifications.get(
@@ -90,8 +99,8 @@ def unread_count() -> dict[str, Any]:
     responses={**success(NotificationBody, examples.NOTIFICATION), **failures(401, 403, 404, 500, 503)},
 )
 def get_notification(path: NotificationPath) -> dict[str, Any]:
-    """One of your own. Reading it here does not mark it as read."""
-    found = services().notifications.find(reader(), _id(path.notification_id))
+    """One of your own, or for services and administrators anybody's. This does not mark it as read."""
+    found = services().notifications.find(listed_owner(None), _id(path.notification_id))
     if found is None:
         raise NotFound(_NO_SUCH)
     return found
@@ -126,8 +135,8 @@ def mark_all_read() -> dict[str, Any]:
     responses={**nothing("It is gone."), **failures(401, 403, 404, 500, 503)},
 )
 def remove_notification(path: NotificationPath) -> tuple[str, int]:
-    """One of your own."""
-    if not services().notifications.remove(reader(), _id(path.notification_id)):
+    """One of your own, or for services and administrators anybody's."""
+    if not services().notifications.remove(listed_owner(None), _id(path.notification_id)):
         raise NotFound(_NO_SUCH)
     return "", 204
 
@@ -145,7 +154,6 @@ def notify_users(body: BroadcastRequest) -> tuple[dict[str, Any], int]:
     """For administrators and services: one user, up to a thousand, or all that there are. Workers send it, in batches;
     each user gets it once.
     """
-    _administrators()
     row = services().broadcasts.add(body.notification, body.audience, principal().user_id)
     return _shown(row), 201
 
@@ -158,7 +166,7 @@ def notify_users(body: BroadcastRequest) -> tuple[dict[str, Any], int]:
 )
 def get_broadcast(path: BroadcastPath) -> dict[str, Any]:
     """For administrators and services."""
-    _administrators()
+    require_admin("see broadcasts")
     broadcast_id = uuid_or_none(path.broadcast_id)
     row = services().broadcasts.find(broadcast_id) if broadcast_id else None
     if row is None:
@@ -167,16 +175,13 @@ def get_broadcast(path: BroadcastPath) -> dict[str, Any]:
 
 
 def reader() -> UUID:
-    """Whose notifications the caller reads: its own, an administrator too. Raises Forbidden for services."""
+    """The user whose notifications are marked or counted: the caller, an administrator too. Raises Forbidden for
+    services.
+    """
     user_id = principal().user_id
     if user_id is None:
-        raise Forbidden("Notifications are a user's; use that user's token.")
+        raise Forbidden("A service has no notifications of its own; use a user's token, or name a user_id to read.")
     return user_id
-
-
-def _administrators() -> None:
-    if not services().roles.is_admin(principal()):
-        raise Forbidden("Only an administrator or a service may notify users.")
 
 
 def _id(text: str) -> UUID:
@@ -188,6 +193,7 @@ def _id(text: str) -> UUID:
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return {
+        "id": row["id"],
         "broadcast_id": row["id"],
         "status": row["status"],
         "sent": row["sent"],

@@ -4,10 +4,10 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.errors import NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.web import payment_schemas
-from pixelbloom.web.caller import principal, scoped
+from pixelbloom.web.caller import require_admin, scoped
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.pair_cursors import read_received_cursor, write_received_cursor
 from pixelbloom.web.payment_schemas import EventPath, EventsBody, EventsQuery, ReplayedBody
@@ -26,8 +26,7 @@ _TIMES = ("occurred_at", "received_at", "processed_at")
 @payment_events.before_request
 def guard() -> None:
     scoped("payments")()
-    if not services().roles.is_admin(principal()):
-        raise Forbidden("Only an administrator or a service may see and replay Stripe's events.")
+    require_admin("see and replay Stripe's events")
 
 
 @payment_events.get(

@@ -25,7 +25,6 @@ from pixelbloom.web.payment_schemas import (
     PortalRequest,
     SubscriptionBody,
 )
-from pixelbloom.web.run_access import in_whose_name
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import idempotency_key
@@ -72,7 +71,7 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
 )
 def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]:
     """A checkout session of Stripe; send the browser to its `url`. When it is paid, the subscription is there."""
-    settings, user_id = services().settings, in_whose_name(body.user_id)
+    settings, user_id = services().settings, services().access.acting_for(principal(), body.user_id)
     key, given = str(uuid4()), idempotency_key()
     if given is not None:
         key = hashlib.sha256(f"{principal().caller}:{given}".encode()).hexdigest()

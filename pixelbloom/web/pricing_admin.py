@@ -7,14 +7,14 @@ from uuid import UUID
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, Forbidden, InvalidInput, NotFound
+from pixelbloom.errors import Conflict, InvalidInput, NotFound
 from pixelbloom.payments.campaigns import check_campaign
 from pixelbloom.payments.selling import check_package
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.store.pages import Rows
 from pixelbloom.web import pricing_admin_schemas as shapes
-from pixelbloom.web.caller import principal, scoped
+from pixelbloom.web.caller import require_admin, scoped
 from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, success
 from pixelbloom.web.pricing import pricing, shelf
 from pixelbloom.web.pricing_admin_schemas import (
@@ -54,8 +54,7 @@ _NO_REDEMPTION = "There is no such use of a code; GET /api/pricing/redemptions l
 def guard() -> None:
     """A token of an administrator or of a service, whose scope, where it has one, names payments."""
     scoped("payments")()
-    if not services().roles.is_admin(principal()):
-        raise Forbidden("Only administrators and services look after packages and campaigns.")
+    require_admin("manage packages and campaigns")
 
 
 pricing_admin.before_request(guard)

@@ -6,7 +6,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.web import analytics_examples as examples
 from pixelbloom.web import counting
-from pixelbloom.web.analytics_access import before, figures, guard, page, ranged, whose
+from pixelbloom.web.analytics_pages import before, figures, guard, page, ranged
 from pixelbloom.web.analytics_schemas import (
     CustomerValueBody,
     PackagesBody,
@@ -16,6 +16,7 @@ from pixelbloom.web.analytics_schemas import (
     SubscriptionsQuery,
     SubscriptionTrendBody,
 )
+from pixelbloom.web.caller import listed_owner
 from pixelbloom.web.openapi import SECURITY, failures, success
 
 revenue_analytics = APIBlueprint(
@@ -38,7 +39,7 @@ counting.bound_searches(revenue_analytics)
 def revenue_summary(query: RangeQuery) -> dict[str, Any]:
     """Money that came in, what recurs at the end of the range, and what part of the subscriptions ended."""
     query = query.resolve()
-    return ranged(query, figures().revenue_summary(whose(query.user_id), query))
+    return ranged(query, figures().revenue_summary(listed_owner(query.user_id), query))
 
 
 @revenue_analytics.get(
@@ -50,7 +51,7 @@ def revenue_summary(query: RangeQuery) -> dict[str, Any]:
 def revenue_by_package(query: RangeQuery) -> dict[str, Any]:
     """Revenue of the range and subscriptions at its end, by package and currency."""
     query = query.resolve()
-    return ranged(query, {"data": figures().revenue_by_package(whose(query.user_id), query)})
+    return ranged(query, {"data": figures().revenue_by_package(listed_owner(query.user_id), query)})
 
 
 @revenue_analytics.get(
@@ -62,7 +63,7 @@ def revenue_by_package(query: RangeQuery) -> dict[str, Any]:
 def subscription_trends(query: RangeQuery) -> dict[str, Any]:
     """How many there were at the end of each period, and those that started and ended in it."""
     query = query.resolve()
-    return ranged(query, {"data": figures().subscription_trends(whose(query.user_id), query)})
+    return ranged(query, {"data": figures().subscription_trends(listed_owner(query.user_id), query)})
 
 
 @revenue_analytics.get(
@@ -74,7 +75,7 @@ def subscription_trends(query: RangeQuery) -> dict[str, Any]:
 def customer_ltv(query: RangeQuery) -> dict[str, Any]:
     """What customers who paid in the range have paid in all until its end: averages, and those who paid most."""
     query = query.resolve()
-    return ranged(query, figures().customer_ltv(whose(query.user_id), query))
+    return ranged(query, figures().customer_ltv(listed_owner(query.user_id), query))
 
 
 @revenue_analytics.get(
@@ -90,6 +91,6 @@ def subscription_list(query: SubscriptionsQuery) -> dict[str, Any]:
     """Subscriptions and purchases that began in it, newest first."""
     query = query.resolve()
     rows = figures().subscriptions(
-        whose(query.user_id), query, status=query.status, limit=query.limit + 1, before=before(query)
+        listed_owner(query.user_id), query, status=query.status, limit=query.limit + 1, before=before(query)
     )
     return page(query, rows, by="start_date")

@@ -70,9 +70,10 @@ class ListedStep(StepState):
 class RunState(Shape):
     """What runs of agents and of workflows have in common."""
 
+    id: Uuid = Field(description="The same as the name that the kind of run has for it.")
     user_id: Uuid | None
     status: RunStatusName
-    progress: float = Field(ge=0, le=1)
+    progress: float = Field(ge=0, le=1, description="With at most four decimals.")
     step: str | None
     error: str | None
     error_code: str | None
@@ -100,6 +101,7 @@ class AgentRunState(RunState):
 class RunBody(AgentRunState):
     """A run of an agent, as polled."""
 
+    input: JsonObject = Field(description="What the agent works on.")
     result: JsonObject | None
     steps: list[StepBody]
 

@@ -7,10 +7,10 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.runs.run import RunStatus
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.web import counting, examples
-from pixelbloom.web.caller import own_or_scoped
+from pixelbloom.web.caller import listed_owner, own_or_scoped
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, success
-from pixelbloom.web.run_access import moments, replayed, retried, theirs, wanted_details, whose
+from pixelbloom.web.run_lookup import replayed, retried, time_filters, visible_run, wanted_details
 from pixelbloom.web.run_schemas import (
     RUN_FIELDS,
     ReplayResponse,
@@ -44,7 +44,7 @@ runs.before_request(counting.count_first(counting.submission, "replay_run", "ret
     },
 )
 def list_runs(query: RunQuery) -> dict[str, Any]:
-    """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator.
+    """Your own runs, newest first. Services and administrators see everybody's, or those of `user_id`.
 
     Their large fields are left out unless `fields` names them.
     """
@@ -53,10 +53,10 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
     details = wanted_details(query.fields, RUN_FIELDS)
     page = services().runs.page(
         RunFilter(
-            owner=whose(query.user_id),
+            owner=listed_owner(query.user_id),
             status=RunStatus(query.status) if query.status else None,
             agent_type=query.agent_type,
-            **moments(query),
+            **time_filters(query),
         ),
         limit=query.limit,
         cursor=query.cursor,
@@ -73,7 +73,7 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
 )
 def show_run(path: RunPath) -> dict[str, Any]:
     """The run's state, its result or error, and its steps."""
-    return theirs(path.request_id, "agent").to_public()
+    return visible_run(path.request_id, "agent").to_public()
 
 
 @runs.post(
@@ -84,7 +84,7 @@ def show_run(path: RunPath) -> dict[str, Any]:
 )
 def cancel_run(path: RunPath) -> dict[str, Any]:
     """What has not begun is cancelled at once; a running step stops within a second."""
-    return services().control.cancel(theirs(path.request_id, "agent")).to_public()
+    return services().control.cancel(visible_run(path.request_id, "agent")).to_public()
 
 
 @runs.post(
@@ -95,7 +95,7 @@ def cancel_run(path: RunPath) -> dict[str, Any]:
 )
 def retry_run(path: RunPath) -> dict[str, Any]:
     """The same run goes on, with its attempts anew."""
-    return services().control.retry(theirs(path.request_id, "agent")).to_public()
+    return services().control.retry(visible_run(path.request_id, "agent")).to_public()
 
 
 @runs.post(
@@ -109,7 +109,7 @@ def retry_run(path: RunPath) -> dict[str, Any]:
 )
 def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
     """A new run of the same agent with the same input, for the same user."""
-    run = theirs(path.request_id, "agent")
+    run = visible_run(path.request_id, "agent")
     accepted = replayed(run)
     return {"request_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
 
@@ -126,4 +126,5 @@ def retry_runs(body: RetryRequest) -> dict[str, Any]:
     """
     if body.agent_type is not None:
         known_agent(body.agent_type)
-    return retried(RunFilter(owner=whose(body.user_id), agent_type=body.agent_type, **moments(body)), body.limit)
+    wanted = RunFilter(owner=listed_owner(body.user_id), agent_type=body.agent_type, **time_filters(body))
+    return retried(wanted, body.limit)

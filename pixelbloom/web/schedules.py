@@ -8,10 +8,9 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import FieldError, InvalidInput, NotFound
 from pixelbloom.schedules.service import Schedule, Wanted
 from pixelbloom.web import schedule_schemas as examples
-from pixelbloom.web.caller import own_or_scoped, principal
+from pixelbloom.web.caller import listed_owner, may_see, own_or_scoped, principal
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
-from pixelbloom.web.run_access import in_whose_name, whose
 from pixelbloom.web.schedule_schemas import PageQuery, ScheduleBody, SchedulePage, SchedulePath, ScheduleRequest
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
@@ -56,7 +55,7 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
             cron=body.cron,
             timezone=body.timezone,
             caller=principal().caller,
-            user_id=in_whose_name(body.user_id),
+            user_id=services().access.acting_for(principal(), body.user_id),
             metadata=body.metadata,
         )
     )
@@ -73,8 +72,8 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
     },
 )
 def list_schedules(query: PageQuery) -> dict[str, Any]:
-    """Your own, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
-    page = services().schedules.page(owner=whose(query.user_id), limit=query.limit, cursor=query.cursor)
+    """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    page = services().schedules.page(owner=listed_owner(query.user_id), limit=query.limit, cursor=query.cursor)
     return {"items": [schedule.to_public() for schedule in page.items], "next_cursor": page.next_cursor}
 
 
@@ -109,6 +108,6 @@ def _theirs(text: str) -> Schedule:
         schedule = services().schedules.get(schedule_id)
     except NotFound:
         raise NotFound(_NO_SUCH) from None
-    if not services().roles.may_read(principal(), schedule.user_id):
+    if not may_see(schedule.user_id):
         raise NotFound(_NO_SUCH)
     return schedule

@@ -39,6 +39,11 @@ def uuid_or_none(text: object) -> UUID | None:
     return UUID(text) if isinstance(text, str) and _UUID.fullmatch(text) else None
 
 
+def text_or_none(row_id: UUID | None) -> str | None:
+    """The id as a row has it."""
+    return str(row_id) if row_id else None
+
+
 def read_uuid(value: object) -> UUID:
     found = uuid_or_none(value)
     if found is None:

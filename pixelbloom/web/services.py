@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from pixelbloom.auth.access import Access
 from pixelbloom.auth.roles import Roles
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.auth.visitors import VisitorTokens
@@ -49,6 +50,7 @@ class Services:
     verifier: TokenVerifier
     visitors: VisitorTokens
     roles: Roles
+    access: Access
     runs: RunService
     workflows: WorkflowService
     control: RunControl
@@ -86,11 +88,13 @@ def build(settings: Settings) -> Services:
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=settings.model_timeout)
     pricing, stripe = PricingStore(gateway), StripeGateway(settings)
     hub = Hub(settings.require("redis_url"))
+    roles = Roles(profiles.admins_among, seconds=settings.role_seconds)
     return Services(
         settings=settings,
         verifier=TokenVerifier(settings),
         visitors=VisitorTokens(settings),
-        roles=Roles(profiles.admins_among, seconds=settings.role_seconds),
+        roles=roles,
+        access=Access(roles),
         runs=runs,
         workflows=workflows,
         control=RunControl(store, runs, workflows, publish),

@@ -14,7 +14,6 @@ from pixelbloom.runs.run import Priority
 from pixelbloom.runs.service import Accepted
 from pixelbloom.web import request_id
 from pixelbloom.web.caller import principal, refuse_anonymous
-from pixelbloom.web.run_access import in_whose_name
 from pixelbloom.web.schemas import SubmissionTerms
 from pixelbloom.web.services import services
 from pixelbloom.web.waits import wait_while_connected
@@ -29,7 +28,7 @@ _MAX_KEY = 255
 def terms(body: SubmissionTerms) -> dict[str, Any]:
     """The terms of a submission, from its body and headers. Raises InvalidInput, Forbidden."""
     caller = principal()
-    user_id = in_whose_name(body.user_id)
+    user_id = services().access.acting_for(caller, body.user_id)
     return {
         "caller": caller.caller,
         "user_id": user_id,

@@ -9,9 +9,8 @@ from pixelbloom.errors import Conflict, Forbidden, NotFound, Unavailable
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.web import schedule_schemas as examples
-from pixelbloom.web.caller import own_or_scoped, principal
+from pixelbloom.web.caller import listed_owner, may_see, own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, success
-from pixelbloom.web.run_access import whose
 from pixelbloom.web.schedule_schemas import (
     DeliveryBody,
     DeliveryPage,
@@ -45,8 +44,8 @@ _NO_SUCH = "There is no such delivery, or it is not yours."
     },
 )
 def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
-    """Of your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator."""
-    wanted = {"user_id": whose(query.user_id), "run_id": query.run_id, "status": query.status}
+    """Of your own runs, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    wanted = {"user_id": listed_owner(query.user_id), "run_id": query.run_id, "status": query.status}
     rows = services().webhooks.page(
         limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
@@ -93,7 +92,7 @@ def redeliver(path: DeliveryPath) -> dict[str, Any]:
     if delivery_id is None:
         raise NotFound(_NO_SUCH)
     row = _found(delivery_id)
-    if not services().roles.may_read(principal(), UUID(row["user_id"]) if row["user_id"] else None):
+    if not may_see(row["user_id"]):
         raise NotFound(_NO_SUCH)
     if services().webhooks.redeliver(delivery_id) == "pending":
         raise Conflict("The delivery is still being tried; wait until it has ended.")

@@ -12,17 +12,19 @@ EXECUTE: dict[str, Any] = {"workflow_id": "lead_intake", "inputs": _INPUTS, "asy
 EXECUTED: dict[str, Any] = {"workflow_run_id": _RUN_ID, "status": "queued", "error": None}
 
 RUN_OF_WORKFLOW: dict[str, Any] = {
-    **{name: value for name, value in RUN.items() if name not in ("request_id", "agent_type", "result")},
+    **{name: value for name, value in RUN.items() if name not in ("request_id", "agent_type", "input", "result")},
+    "id": _RUN_ID,
     "workflow_run_id": _RUN_ID,
     "kind": "workflow",
     "workflow_id": "lead_intake",
     "workflow_version": 1,
+    "inputs": _INPUTS,
     "outputs": {"qualify": {"score": 72, "tier": "hot"}},
     "step": "qualify",
 }
 
 LISTED_RUN_OF_WORKFLOW: dict[str, Any] = {
-    **{name: value for name, value in RUN_OF_WORKFLOW.items() if name != "outputs"},
+    **{name: value for name, value in RUN_OF_WORKFLOW.items() if name not in ("inputs", "outputs")},
     "steps": LISTED_RUN["steps"],
 }
 
@@ -34,6 +36,19 @@ REPLAYED: dict[str, Any] = {
     "workflow_run_id": "0f6d0a3a-54d6-4be7-8a7e-2f4f4c0f2a10",
     "status": "queued",
     "replay_of": _RUN_ID,
+}
+
+APPROVAL: dict[str, Any] = {
+    "id": "4c7d2a90-3c1b-4f3e-9a58-6d1e0b7f5c32",
+    "workflow_run_id": _RUN_ID,
+    "workflow_id": "lead_intake",
+    "workflow_version": 1,
+    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "key": "approve_reply",
+    "message": "Send this reply to Northwind?",
+    "approvers": "owner",
+    "requested_at": "2026-01-31T12:00:03.480000Z",
+    "deadline_at": "2026-02-01T12:00:03.480000Z",
 }
 
 DECISION: dict[str, Any] = {"comment": "Looks good; go ahead."}

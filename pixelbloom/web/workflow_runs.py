@@ -12,10 +12,10 @@ from pixelbloom.runs.workflow_service import WorkflowSubmission
 from pixelbloom.web import counting
 from pixelbloom.web import examples as common
 from pixelbloom.web import workflow_examples as examples
-from pixelbloom.web.caller import own_or_scoped, principal
+from pixelbloom.web.caller import listed_owner, own_or_scoped, principal
 from pixelbloom.web.openapi import SECURITY, failures, success
 from pixelbloom.web.preferences import wait_seconds
-from pixelbloom.web.run_access import moments, replayed, retried, theirs, wanted_details, whose
+from pixelbloom.web.run_lookup import replayed, retried, time_filters, visible_run, wanted_details
 from pixelbloom.web.run_schemas import RetryResponse
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
@@ -84,18 +84,18 @@ def execute(body: ExecuteRequest) -> Response:
     },
 )
 def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
-    """Your own runs, newest first. A service sees everybody's, or those of `user_id`; so may an administrator.
+    """Your own runs, newest first. Services and administrators see everybody's, or those of `user_id`.
 
     Their large fields are left out unless `fields` names them.
     """
     details = wanted_details(query.fields, WORKFLOW_RUN_FIELDS)
     page = services().runs.page(
         RunFilter(
-            owner=whose(query.user_id),
+            owner=listed_owner(query.user_id),
             kind=_KIND,
             status=RunStatus(query.status) if query.status else None,
             workflow_id=query.workflow_id,
-            **moments(query),
+            **time_filters(query),
         ),
         limit=query.limit,
         cursor=query.cursor,
@@ -112,7 +112,7 @@ def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
 )
 def show_run(path: WorkflowRunPath) -> dict[str, Any]:
     """The run's state, its outputs or error, and each step with its times, attempts and output."""
-    return theirs(path.workflow_run_id, _KIND).to_public()
+    return visible_run(path.workflow_run_id, _KIND).to_public()
 
 
 @workflow_runs.post(
@@ -123,7 +123,7 @@ def show_run(path: WorkflowRunPath) -> dict[str, Any]:
 )
 def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
     """What has not begun is cancelled at once; running steps stop within a second."""
-    return services().control.cancel(theirs(path.workflow_run_id, _KIND)).to_public()
+    return services().control.cancel(visible_run(path.workflow_run_id, _KIND)).to_public()
 
 
 @workflow_runs.post(
@@ -134,7 +134,7 @@ def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
 )
 def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
     """The same run goes on from the steps that failed or were cancelled; what was done is kept."""
-    return services().control.retry(theirs(path.workflow_run_id, _KIND)).to_public()
+    return services().control.retry(visible_run(path.workflow_run_id, _KIND)).to_public()
 
 
 @workflow_runs.post(
@@ -148,7 +148,7 @@ def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
 )
 def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
     """A new run of the same version with the same inputs, for the same user."""
-    run = theirs(path.workflow_run_id, _KIND)
+    run = visible_run(path.workflow_run_id, _KIND)
     accepted = replayed(run)
     return {"workflow_run_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
 
@@ -163,9 +163,8 @@ def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
     """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone.
     Each counts against RUN_RATE_LIMIT.
     """
-    return retried(
-        RunFilter(owner=whose(body.user_id), kind=_KIND, workflow_id=body.workflow_id, **moments(body)), body.limit
-    )
+    wanted = RunFilter(owner=listed_owner(body.user_id), kind=_KIND, workflow_id=body.workflow_id, **time_filters(body))
+    return retried(wanted, body.limit)
 
 
 @workflow_runs.post(
@@ -197,11 +196,11 @@ def reject(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
 
 
 def _decide(path: StepPath, body: DecisionRequest, *, approved: bool) -> dict[str, Any]:
-    run, caller = theirs(path.workflow_run_id, _KIND), principal()
+    run, caller = visible_run(path.workflow_run_id, _KIND), principal()
     step = next((step for step in run.steps if step.key == path.key and step.kind == "approval"), None)
     if step is None:
         raise NotFound("The run has no step of that key that waits for a decision.")
-    if step.approvers == "admin" and not services().roles.is_admin(caller):
+    if step.approvers == "admin" and not services().access.is_admin(caller):
         raise Forbidden("Only an administrator or a service may decide this step.")
     decided: Run = services().control.decide(
         run, step, approved=approved, comment=body.comment or None, by=caller.caller

@@ -63,6 +63,7 @@ class WorkflowRunState(RunState):
 class WorkflowRunBody(WorkflowRunState):
     """A run of a workflow, as polled."""
 
+    inputs: JsonObject = Field(description="What the workflow works on.")
     outputs: JsonObject | None = Field(description="By step key, once it is completed.")
     steps: list[StepBody]
 
@@ -130,6 +131,28 @@ class DecisionRequest(Shape):
         json_schema_extra={"pattern": text_pattern(0)},
         description="Kept with the decision, and readable by later steps.",
     )
+
+
+class ApprovalBody(Shape):
+    """A step of a workflow run that waits for a decision."""
+
+    id: Uuid
+    workflow_run_id: Uuid
+    workflow_id: str
+    workflow_version: int
+    user_id: Uuid | None = Field(description="The owner of the run.")
+    key: str = Field(description="The step's key.")
+    message: str = Field(description="What is to be decided.")
+    approvers: Literal["owner", "admin"]
+    requested_at: Time
+    deadline_at: Time = Field(description="The step fails where nobody has decided by then.")
+
+
+class ApprovalPage(Shape):
+    """Steps that wait for a decision, those with the earliest deadline first."""
+
+    items: list[ApprovalBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
 class WorkflowRunPath(Shape):

@@ -66,12 +66,12 @@ class Outcome:
 
 
 def payload(event: str, run: Mapping[str, Any]) -> bytes:
-    """What is told: the run as it is polled. Too large, it comes without results, or metadata too, and says so."""
+    """The run as it is polled. Too large, it comes without its input, its results or its metadata, and says so."""
     data = dict(run)
     stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = json.dumps({"type": event, "timestamp": stamp, "data": data}, separators=(",", ":")).encode()
     if len(body) > MAX_BODY_BYTES:
-        for names in (("result", "outputs", "steps"), ("metadata",)):
+        for names in (("input", "inputs"), ("result", "outputs", "steps"), ("metadata",)):
             for name in names:
                 data.pop(name, None)
             whole = {"type": event, "timestamp": stamp, "truncated": True, "data": data}

@@ -150,6 +150,7 @@ create index run_steps_out on public.run_steps (lane)
 where published_at is not null and status in ('pending', 'running');
 create index run_steps_leases on public.run_steps (lease_expires_at) where status = 'running';
 create index run_steps_deadlines on public.run_steps (deadline_at) where status = 'waiting';
+create index run_steps_waiting on public.run_steps (lane, deadline_at) where status = 'waiting';
 
 create table public.schedules (
     id uuid primary key default gen_random_uuid(),
@@ -174,6 +175,7 @@ comment on table public.schedules is 'Runs that start by the clock.';
 
 create index schedules_due on public.schedules (next_run_at) where active;
 create index schedules_owner on public.schedules (user_id, created_at desc);
+create index schedules_newest on public.schedules (created_at desc, id desc);
 
 create trigger schedules_touch before update on public.schedules
 for each row execute function public.touch_updated_at();

@@ -25,6 +25,7 @@ create table public.notifications (
 comment on table public.notifications is 'Notifications of a user, newest first.';
 
 create index notifications_owner on public.notifications (user_id, created_at desc, id desc);
+create index notifications_newest on public.notifications (created_at desc, id desc);
 create index notifications_unread on public.notifications (user_id, created_at desc) where not read;
 create index notifications_expiry on public.notifications (expires_at) where expires_at is not null;
 
@@ -64,6 +65,8 @@ set search_path = ''
 as $$
     select jsonb_build_object(
         'id', p_row.id,
+        'notification_id', p_row.id,
+        'user_id', p_row.user_id,
         'notification_type', p_row.notification_type,
         'severity', p_row.severity,
         'title', p_row.title,
@@ -87,7 +90,6 @@ begin
         'user:' || new.user_id,
         new.user_id,
         public.notification_json(new) - 'id'
-        || jsonb_build_object('notification_id', new.id, 'user_id', new.user_id)
     );
     return null;
 end
@@ -135,7 +137,7 @@ as $$
     where n.user_id = p_user_id and not n.read and (n.expires_at is null or n.expires_at > now())
 $$;
 
--- A page of a user's own, newest first, and the number of all unread.
+-- A page of a user's own, newest first, and the number of all unread; with null of everybody's, without that number.
 create function public.list_notifications(
     p_user_id uuid, p_limit integer, p_unread_only boolean, p_type text, p_before timestamptz, p_before_id uuid
 ) returns jsonb
@@ -143,15 +145,32 @@ language sql stable
 set search_path = ''
 as $$
     with page as (
-        select * from public.notifications as n
-        where
-            n.user_id = p_user_id
-            and (n.expires_at is null or n.expires_at > now())
-            and (not p_unread_only or not n.read)
-            and (p_type is null or n.notification_type = p_type)
-            and (p_before is null or (n.created_at, n.id) < (p_before, p_before_id))
-        order by n.created_at desc, n.id desc
-        limit least(greatest(p_limit, 1), 201)
+        (
+            select * from public.notifications as n
+            where
+                n.user_id = p_user_id
+                and (n.expires_at is null or n.expires_at > now())
+                and (not p_unread_only or not n.read)
+                and (p_type is null or n.notification_type = p_type)
+                and (n.created_at, n.id)
+                < (coalesce(p_before, 'infinity'), coalesce(p_before_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+            order by n.created_at desc, n.id desc
+            limit least(greatest(p_limit, 1), 201)
+        )
+        union all
+        -- Each branch has an index of its own, and the one that is not meant reads nothing.
+        (
+            select * from public.notifications as n
+            where
+                p_user_id is null
+                and (n.expires_at is null or n.expires_at > now())
+                and (not p_unread_only or not n.read)
+                and (p_type is null or n.notification_type = p_type)
+                and (n.created_at, n.id)
+                < (coalesce(p_before, 'infinity'), coalesce(p_before_id, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
+            order by n.created_at desc, n.id desc
+            limit least(greatest(p_limit, 1), 201)
+        )
     )
 
     select jsonb_build_object(
@@ -159,17 +178,18 @@ as $$
             select jsonb_agg(public.notification_json(n::public.notifications) order by n.created_at desc, n.id desc)
             from page as n
         ), '[]'),
-        'unread_count', public.count_unread(p_user_id)
+        'unread_count', case when p_user_id is not null then public.count_unread(p_user_id) end
     )
 $$;
 
--- One of a user's own; null where there is none.
+-- One of a user's own, with a null user of anybody's; null where there is none.
 create function public.find_notification(p_user_id uuid, p_id uuid) returns jsonb
 language sql stable
 set search_path = ''
 as $$
     select public.notification_json(n) from public.notifications as n
-    where n.id = p_id and n.user_id = p_user_id and (n.expires_at is null or n.expires_at > now())
+    where n.id = p_id and (p_user_id is null or n.user_id = p_user_id)
+        and (n.expires_at is null or n.expires_at > now())
 $$;
 
 -- Mark some of a user's own, or with null all, as read. Answers how many were not before, and how many are left.
@@ -187,13 +207,13 @@ begin
 end
 $$;
 
--- Remove one of a user's own. Answers whether there was one.
+-- Remove one of a user's own, with a null user one of anybody's. Returns whether there was one.
 create function public.remove_notification(p_user_id uuid, p_id uuid) returns boolean
 language plpgsql
 set search_path = ''
 as $$
 begin
-    delete from public.notifications where id = p_id and user_id = p_user_id;
+    delete from public.notifications where id = p_id and (p_user_id is null or user_id = p_user_id);
     return found;
 end
 $$;
@@ -299,13 +319,24 @@ set search_path = ''
 as $$
 declare
     r public.runs;
+    v_own boolean := new.input ->> 'approvers' is distinct from 'admin';
 begin
     select * into r from public.runs where id = new.run_id;
     if r.user_id is not null then
         perform public.notify_user(
-            r.user_id, 'approval_waiting', 'warning', public.run_name(r) || ' waits for you',
-            'The step ' || new.key || ' goes on when you approve it.', '/runs/' || r.id,
-            jsonb_build_object('run_id', r.id, 'step', new.key), 'approval:' || r.id || ':' || new.key || ':' || r.rev
+            r.user_id, 'approval_waiting', 'warning',
+            public.run_name(r) || case when v_own then ' waits for you' else ' waits for an administrator' end,
+            coalesce(
+                nullif(new.input ->> 'message', ''),
+                'The step ' || new.key || ' goes on when '
+                || case when v_own then 'you approve it.' else 'an administrator approves it.' end
+            ),
+            case when v_own then '/approvals' else '/runs/' || r.id end,
+            jsonb_build_object(
+                'run_id', r.id, 'step', new.key, 'message', new.input ->> 'message',
+                'deadline_at', public.iso_utc(new.deadline_at)
+            ),
+            'approval:' || r.id || ':' || new.key || ':' || r.rev
         );
     end if;
     return null;

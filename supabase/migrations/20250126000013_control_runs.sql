@@ -148,6 +148,62 @@ begin
 end
 $$;
 
+-- Steps that wait for a decision, the earliest deadline first, from after that (deadline, id) on: those of a user's
+-- runs, or with null of everybody's. Those that only an administrator decides are left out unless p_admin. The lane of
+-- a user's steps is the user's id.
+create function public.list_approvals(
+    p_user_id uuid, p_admin boolean, p_limit integer, p_after timestamptz, p_after_id uuid
+) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    with waiting as (
+        (
+            select s.run_id, s.key, s.deadline_at, s.timeout_seconds, s.input, md5(s.run_id || ':' || s.key)::uuid as id
+            from public.run_steps as s
+            where
+                s.status = 'waiting'
+                and s.lane = p_user_id::text
+                and (p_admin or s.input ->> 'approvers' is distinct from 'admin')
+                and s.deadline_at >= coalesce(p_after, '-infinity')
+                and (s.deadline_at, md5(s.run_id || ':' || s.key)::uuid)
+                > (coalesce(p_after, '-infinity'), coalesce(p_after_id, '00000000-0000-0000-0000-000000000000'))
+            order by s.deadline_at, md5(s.run_id || ':' || s.key)::uuid
+            limit least(greatest(p_limit, 1), 201)
+        )
+        union all
+        -- Each branch has an index of its own, and the one that is not meant reads nothing.
+        (
+            select s.run_id, s.key, s.deadline_at, s.timeout_seconds, s.input, md5(s.run_id || ':' || s.key)::uuid as id
+            from public.run_steps as s
+            where
+                s.status = 'waiting'
+                and p_user_id is null
+                and (p_admin or s.input ->> 'approvers' is distinct from 'admin')
+                and s.deadline_at >= coalesce(p_after, '-infinity')
+                and (s.deadline_at, md5(s.run_id || ':' || s.key)::uuid)
+                > (coalesce(p_after, '-infinity'), coalesce(p_after_id, '00000000-0000-0000-0000-000000000000'))
+            order by s.deadline_at, md5(s.run_id || ':' || s.key)::uuid
+            limit least(greatest(p_limit, 1), 201)
+        )
+    )
+
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'id', w.id,
+        'workflow_run_id', r.id,
+        'workflow_id', r.workflow_id,
+        'workflow_version', r.workflow_version,
+        'user_id', r.user_id,
+        'key', w.key,
+        'message', coalesce(w.input ->> 'message', ''),
+        'approvers', coalesce(w.input ->> 'approvers', 'owner'),
+        'requested_at', public.iso_utc(w.deadline_at - make_interval(secs => w.timeout_seconds)),
+        'deadline_at', public.iso_utc(w.deadline_at)
+    ) order by w.deadline_at, w.id), '[]')
+    from waiting as w
+    inner join public.runs as r on r.id = w.run_id
+$$;
+
 -- Remove runs that ended before a moment, oldest first; their steps go with them.
 create function public.purge_runs(p_before timestamptz, p_limit integer) returns integer
 language plpgsql
@@ -171,6 +227,7 @@ revoke execute on function
 public.cancel_run(uuid, integer),
 public.retry_runs(jsonb, integer),
 public.decide_step(uuid, text, boolean, text, text, integer),
+public.list_approvals(uuid, boolean, integer, timestamptz, uuid),
 public.purge_runs(timestamptz, integer)
 from public, anon, authenticated;
 
@@ -178,5 +235,6 @@ grant execute on function
 public.cancel_run(uuid, integer),
 public.retry_runs(jsonb, integer),
 public.decide_step(uuid, text, boolean, text, text, integer),
+public.list_approvals(uuid, boolean, integer, timestamptz, uuid),
 public.purge_runs(timestamptz, integer)
 to service_role;

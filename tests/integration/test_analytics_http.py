@@ -177,7 +177,7 @@ def test_users_get_their_own(web: Api, path: str, ada: UUID, ben: UUID) -> None:
     assert count(path, ask(api, path)) == 3
     assert count(path, ask(api, path, user_id=str(ada))) == 3
     said = is_error(api.get(f"/api/analytics/{path}", params={"user_id": str(ben)}), 403, "FORBIDDEN")
-    assert said["error"] == "Only a service or an administrator may see another user's figures; leave user_id out."
+    assert said["error"] == "Only an administrator or a service may name another user_id; leave user_id out."
 
 
 @pytest.mark.usefixtures("_rows")

@@ -10,7 +10,7 @@ from tests.integration.http import CHAT, Api, is_error
 from tests.integration.test_openapi import operations
 from tests.stack import Stack, stop_all
 
-CLOSED = ("/api/agents/workflows", "/api/agents/schedules", "/api/agents/webhooks")
+CLOSED = ("/api/agents/workflows", "/api/agents/schedules", "/api/agents/webhooks", "/api/agents/approvals")
 LIMITS = {"VISITOR_LEAD_LIMIT": "2/hour", "VISITOR_MESSAGE_LIMIT": "3/hour"}
 
 

@@ -84,7 +84,7 @@ def api(stack: Stack) -> Iterator[Api]:
 def test_only_operators_may_read_them(api: Api, stack: Stack) -> None:
     is_error(api.get("/metrics"), 401, "UNAUTHORIZED")
     is_error(api.with_token("no.good.token").get("/metrics"), 401, "UNAUTHORIZED")
-    assert "operators" in is_error(api.as_user().get("/metrics"), 403, "FORBIDDEN")["error"]
+    assert "administrator" in is_error(api.as_user().get("/metrics"), 403, "FORBIDDEN")["error"]
     admin = api.with_token(mint_user(stack.settings, uuid4(), admin=True))
     for caller in (admin, api.as_service()):
         assert read(parse(caller.get("/metrics").text)).of("web_processes") == 1

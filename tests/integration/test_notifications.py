@@ -68,7 +68,8 @@ def test_pages_show_all_of_ones_own_newest_first_and_nothing_that_expired(user: 
 
     assert seen == ids[::-1]
     assert set(listed(user, limit=1)["items"][0]) == {
-        *("id", "notification_type", "severity", "title", "message", "action_url", "created_at", "read", "metadata"),
+        *("id", "notification_id", "user_id", "notification_type", "severity", "title", "message", "action_url"),
+        *("created_at", "read", "metadata"),
     }
 
 
@@ -88,7 +89,6 @@ def test_reading_marking_and_removing_reach_ones_own_only(user: Api, web: Api, d
     assert user.get(f"{PATH}/{mine}").json()["title"] == "Hello"
     is_error(user.get(f"{PATH}/{theirs}"), 404, "NOT_FOUND")
     is_error(user.get(f"{PATH}/x"), 404, "NOT_FOUND")
-    is_error(web.as_user(admin=True).get(f"{PATH}/{theirs}"), 404, "NOT_FOUND")
     marked = user.request("POST", f"{PATH}/mark-read", json={"notification_ids": [str(mine), str(theirs)]})
     assert marked.json() == {"marked": 1, "unread_count": 0}
     assert user.get(f"{PATH}/{mine}").json()["read"] is True
@@ -135,10 +135,30 @@ def test_ids_that_are_none_are_refused(user: Api, ids: Any) -> None:
     is_error(user.request("POST", f"{PATH}/mark-read", json={"notification_ids": ids}), 400, "BAD_REQUEST")
 
 
+def test_administrators_count_and_remove_anybodys_and_mark_their_own_alone(user: Api, web: Api, db) -> None:
+    admin, service = web.as_user(admin=True), web.as_service()
+    mine, hers = notified(db, user), notified(db, user)
+
+    for caller in (admin, service):
+        counted = caller.get(f"{PATH}/unread-count", params={"user_id": str(user.user_id)})
+        assert counted.json() == {"unread_count": 2}
+        assert listed(caller, user_id=user.user_id)["unread_count"] == 2
+        assert listed(caller)["unread_count"] is None
+    is_error(web.as_user().get(f"{PATH}/unread-count", params={"user_id": str(user.user_id)}), 403, "FORBIDDEN")
+    assert admin.get(f"{PATH}/unread-count").json() == {"unread_count": 0}
+    assert admin.request("POST", f"{PATH}/mark-all-read").json()["marked"] == 0
+    marked = admin.request("POST", f"{PATH}/mark-read", json={"notification_ids": [str(mine), str(hers)]})
+    assert marked.json()["marked"] == 0
+    for caller, row in ((admin, mine), (service, hers)):
+        assert caller.request("DELETE", f"{PATH}/{row}").status_code == 204
+    assert listed(user)["items"] == []
+
+
 def test_who_may_not_read_is_told_so(web: Api) -> None:
     is_error(web.get(PATH), 401, "UNAUTHORIZED")
     is_error(web.as_user(scopes=["analytics:read"]).get(PATH), 403, "FORBIDDEN")
-    is_error(web.as_service().get(PATH), 403, "FORBIDDEN")
+    is_error(web.as_service().get(f"{PATH}/unread-count"), 403, "FORBIDDEN")
+    is_error(web.as_service().request("POST", f"{PATH}/mark-all-read"), 403, "FORBIDDEN")
     assert web.as_user(scopes=["notifications:read"]).get(PATH).status_code == 200
 
 
@@ -191,7 +211,15 @@ def test_an_approval_that_waits_is_told(user: Api, stack: Stack) -> None:
 
     told = listed(user)["items"][0]
     assert told["notification_type"] == "approval_waiting"
-    assert told["metadata"] == {"run_id": answer.json()["workflow_run_id"], "step": "ask"}
+    assert (told["message"], told["action_url"]) == ("Shall we?", "/approvals")
+    run_id = answer.json()["workflow_run_id"]
+    [step] = user.get(f"/api/agents/workflows/runs/{run_id}").json()["steps"]
+    assert told["metadata"] == {
+        "run_id": run_id,
+        "step": "ask",
+        "message": "Shall we?",
+        "deadline_at": step["deadline_at"],
+    }
 
 
 def test_a_lead_is_told_when_it_becomes_hot(user: Api, db) -> None:

@@ -17,7 +17,8 @@ from tests.integration.test_openapi import PUBLIC, operations
 from tests.servers.web import SECONDS, Client
 from tests.stack import Stack
 
-WITHOUT_TOKEN = {*PUBLIC, "GET /healthz", "GET /readyz"}
+#: These need no token, or none with a scope.
+UNSCOPED = {*PUBLIC, "GET /healthz", "GET /readyz", "GET /api/me"}
 #: Own ones need no scope of their own, but one that is not empty.
 OWN = re.compile("/api/agents|/api/payments/create-checkout-session")
 REFUSAL = "scope does not name"
@@ -33,7 +34,7 @@ def web(stack: Stack) -> Iterator[Api]:
 @pytest.fixture(scope="module")
 def guarded(web: Api) -> list[tuple[str, str, str]]:
     """Each operation that needs a token: method, path, and the scope that it needs."""
-    names = [name for name, _ in operations(web.get("/api/openapi.json").json()) if name not in WITHOUT_TOKEN]
+    names = [name for name, _ in operations(web.get("/api/openapi.json").json()) if name not in UNSCOPED]
     assert len(names) > 60
     return [(*name.split(" ", 1), needed(name)) for name in names]  # type: ignore[misc]
 

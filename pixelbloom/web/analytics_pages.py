@@ -1,33 +1,15 @@
-"""Who may see which figures, and what the answers about them have in common."""
+"""What the answers about figures have in common."""
 
 from typing import Any
-from uuid import UUID
 
-from pixelbloom.errors import Forbidden
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.store.analytics import AnalyticsStore, Before, Series
 from pixelbloom.web.analytics_schemas import PageOfRangeQuery, RangeQuery
-from pixelbloom.web.caller import principal, scoped
+from pixelbloom.web.caller import scoped
 from pixelbloom.web.services import services
 
 #: Before each request: a token, whose scope, where it has one, has analytics.
 guard = scoped("analytics")
-
-
-def administrators() -> None:
-    """Raises Forbidden for everybody else."""
-    if not services().roles.is_admin(principal()):
-        raise Forbidden("Only an administrator or a service may see how agents and models do.")
-
-
-def whose(user_id: UUID | None) -> UUID | None:
-    """Whose figures to tell; None means everybody's. Raises Forbidden."""
-    caller, roles = principal(), services().roles
-    if user_id is None:
-        return None if roles.is_admin(caller) else caller.user_id
-    if not roles.may_read(caller, user_id):
-        raise Forbidden("Only a service or an administrator may see another user's figures; leave user_id out.")
-    return user_id
 
 
 def figures() -> AnalyticsStore:

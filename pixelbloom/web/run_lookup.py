@@ -1,16 +1,15 @@
-"""What a caller may do with runs: what is not theirs looks as if it were not there."""
+"""Runs as their two kinds of resources find, filter, replay and retry them."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
-from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.errors import NotFound
 from pixelbloom.runs.run import Run, RunStatus
 from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.store.runs import Detail
 from pixelbloom.web import request_id
-from pixelbloom.web.caller import principal
+from pixelbloom.web.caller import may_see, principal
 from pixelbloom.web.run_schemas import RunsWanted
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
@@ -18,8 +17,8 @@ from pixelbloom.web.services import services
 _NO_SUCH_RUN = "There is no such run, or it is not yours."
 
 
-def theirs(text: str, kind: str) -> Run:
-    """The run of that kind by its id in a path. Raises NotFound."""
+def visible_run(text: str, kind: str) -> Run:
+    """Return the run of that kind by its id in a path, if the caller may see it. Raises NotFound."""
     run_id = uuid_or_none(text)
     if run_id is None:
         raise NotFound(_NO_SUCH_RUN)
@@ -27,32 +26,12 @@ def theirs(text: str, kind: str) -> Run:
         run = services().runs.get(run_id)
     except NotFound:
         raise NotFound(_NO_SUCH_RUN) from None
-    if run.kind != kind or not services().roles.may_read(principal(), run.user_id):
+    if run.kind != kind or not may_see(run.user_id):
         raise NotFound(_NO_SUCH_RUN)
     return run
 
 
-def whose(user_id: UUID | None) -> UUID | None:
-    """Whose runs to list; None means everybody's. Raises Forbidden."""
-    caller = principal()
-    if user_id is None:
-        return caller.user_id
-    if not services().roles.may_read(caller, user_id):
-        raise Forbidden("Only a service or an administrator may list another user's runs; leave user_id out.")
-    return user_id
-
-
-def in_whose_name(user_id: UUID | None) -> UUID | None:
-    """In whose name work is submitted. Raises Forbidden."""
-    caller = principal()
-    if user_id is None:
-        return caller.user_id
-    if not caller.may_act_for(user_id):
-        raise Forbidden("A user's token may name only its own user_id; leave user_id out, or use a service token.")
-    return user_id
-
-
-def moments(wanted: RunsWanted) -> dict[str, Any]:
+def time_filters(wanted: RunsWanted) -> dict[str, Any]:
     """The part of a filter that all kinds of runs share."""
     return {
         "error_code": wanted.error_code,

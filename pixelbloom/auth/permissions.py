@@ -1,0 +1,52 @@
+"""What a caller may do, by name, as `GET /api/me` lists it; a test holds it to what the resources allow."""
+
+from dataclasses import dataclass
+
+from pixelbloom.auth.principal import Principal
+
+
+@dataclass(frozen=True)
+class Permission:
+    """Something that a caller may do. `scope` opens it, where the token is limited.
+
+    `own_scoped`: a user's own rows need no scope of their own, but one that is not empty. `named_users`: closed to
+    users of Supabase's anonymous sign-in. `own_rows`: reaches one's own rows alone, whoever calls.
+    """
+
+    name: str
+    scope: str
+    administrators: bool = False
+    own_scoped: bool = False
+    named_users: bool = False
+    own_rows: bool = False
+
+    def opened_by(self, caller: Principal) -> bool:
+        """Whether the token's scope, where it has one, opens this."""
+        return caller.has_scope(self.scope) or (self.own_scoped and caller.kind == "user" and bool(caller.scopes))
+
+
+#: What a visitor's token opens.
+VISITORS = ("leads:write", "conversations:read", "conversations:write")
+PERMISSIONS = (
+    Permission("analytics:read", "analytics:read"),
+    Permission("agents:analyze", "analytics:read", administrators=True),
+    Permission("notifications:read", "notifications:read"),
+    Permission("notifications:write", "notifications:write", administrators=True),
+    Permission("runs:read", "runs:read", own_scoped=True),
+    Permission("runs:write", "runs:write", own_scoped=True),
+    Permission("workflows:execute", "runs:write", own_scoped=True, named_users=True),
+    Permission("workflows:write", "runs:write", administrators=True),
+    Permission("approvals:write", "runs:write", own_scoped=True, named_users=True),
+    Permission("schedules:write", "runs:write", own_scoped=True, named_users=True),
+    Permission("webhooks:read", "runs:read", own_scoped=True, named_users=True),
+    Permission("leads:read", "leads:read"),
+    Permission("leads:write", "leads:write"),
+    Permission("conversations:read", "conversations:read"),
+    Permission("conversations:write", "conversations:write"),
+    Permission("payments:read", "payments:read"),
+    Permission("payments:write", "payments:write"),
+    Permission("pricing:write", "payments:write", administrators=True),
+    Permission("profiles:read", "profiles:read"),
+    Permission("profiles:write", "profiles:write", own_rows=True),
+    Permission("metrics:read", "metrics:read", administrators=True),
+)
