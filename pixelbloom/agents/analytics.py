@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
+from pixelbloom.absent import NullIsAbsent
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.described import DescribedAs, iso_date
 from pixelbloom.agents.fields import NUMBER, AgentInput, AgentOutput, Brief, Draft, DraftLines, DraftText, Label
@@ -23,7 +24,7 @@ Day = date | None
 MAX_POINTS = 1000
 
 
-class Point(BaseModel):
+class Point(NullIsAbsent):
     """A value, with the day it belongs to where that is known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,7 +53,7 @@ _Points = Annotated[list[_Dated], Field(min_length=1, max_length=MAX_POINTS)]
 _Values = Annotated[list[Value | _Plain], Field(min_length=1, max_length=MAX_POINTS)]
 
 
-class Series(BaseModel):
+class Series(NullIsAbsent):
     """A measure over time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)

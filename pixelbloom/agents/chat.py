@@ -3,12 +3,13 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
+from pixelbloom.absent import NullIsAbsent
 from pixelbloom.agents.amounts import sums
 from pixelbloom.agents.base import ProseAgent
 from pixelbloom.agents.context import AgentContext
-from pixelbloom.agents.described import DescribedAs, Json, text_pattern
+from pixelbloom.agents.described import DescribedAs, text_pattern
 from pixelbloom.agents.fields import AgentInput, ProseOutput
 from pixelbloom.agents.intents import Intent, intent_of
 from pixelbloom.agents.material import system
@@ -27,7 +28,7 @@ MAX_TURNS = 50
 MAX_HISTORY = 24_000
 
 
-class ChatTurn(BaseModel):
+class ChatTurn(NullIsAbsent):
     """An earlier message of the conversation."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True)
@@ -43,7 +44,7 @@ class _ChatTurn(ChatTurn):
         extra="allow", title="ChatTurn", json_schema_extra={"propertyNames": {"pattern": text_pattern(0)}}
     )
 
-    __pydantic_extra__: dict[str, Json] = Field(init=False)
+    __pydantic_extra__: dict[str, Any] = Field(init=False)
 
 
 class ChatInput(AgentInput):

@@ -6,12 +6,17 @@ from typing import Any
 from pydantic import GetJsonSchemaHandler, JsonValue, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
-from typing_extensions import TypeAliasType
 
 #: What `str_strip_whitespace` takes away: the characters that Unicode calls white space.
 _BLANK = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _ANY = r"[^\x00]"
 _INK = rf"[^\x00{_BLANK}]"
+
+#: Regular expressions do not agree on whether the last two are white space, so they are named.
+_SPACE = r"\s\x85\ufeff"
+EMAIL = rf"^[^@\x00{_SPACE}]+@[^@\x00{_SPACE}]+$"
+#: Not only white space.
+VISIBLE_TEXT = rf"^[^\x00]*[^\x00{_SPACE}][^\x00]*$"
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -55,10 +60,6 @@ class DescribedAs:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         return handler(self._other.core_schema)
-
-
-#: Any JSON. Pydantic's own type for it tells nothing of the texts in it.
-Json = TypeAliasType("Json", "bool | float | str | list[Json] | dict[str, Json] | None")
 
 
 class InputJsonSchema(GenerateJsonSchema):

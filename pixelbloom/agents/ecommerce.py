@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from pixelbloom.absent import NullIsAbsent
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.described import given
 from pixelbloom.agents.fields import (
@@ -35,7 +36,7 @@ _LOW_STOCK_DAYS = 14
 _HIGH_STOCK_DAYS = 180
 
 
-class Product(BaseModel):
+class Product(NullIsAbsent):
     """A product and what was sold of it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True)

@@ -19,12 +19,13 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from pixelbloom.absent import NullIsAbsent
 from pixelbloom.agents.amounts import as_amount
 from pixelbloom.agents.described import InputJsonSchema, amount_text, number
 from pixelbloom.models.text import shorten
 
 
-class AgentInput(BaseModel):
+class AgentInput(NullIsAbsent):
     """What a caller may send. Unknown fields are an error: a misspelt one must not be lost in silence."""
 
     model_config = ConfigDict(

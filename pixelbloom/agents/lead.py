@@ -19,7 +19,7 @@ from pydantic import (
 from pixelbloom.agents.amounts import leading
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.context import AgentContext
-from pixelbloom.agents.described import given
+from pixelbloom.agents.described import EMAIL, given
 from pixelbloom.agents.fields import (
     NUMBER,
     AgentInput,
@@ -46,7 +46,7 @@ _AT_LEAST = re.compile(r"\b(?:over|above|more than|at least|from|minimum|min)\s+
 _SEARCH_ONLY = frozenset({"budget", "budgets", "above", "least", "than", "minimum", "min", "industry", "company"})
 _OPEN = frozenset({"new", "contacted", "qualified"})
 
-Email = Annotated[str, StringConstraints(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")]
+Email = Annotated[str, StringConstraints(max_length=320, pattern=EMAIL)]
 
 
 #: Each of these says something about a lead; `source` says so little that it needs one of them.

@@ -13,7 +13,7 @@ from pixelbloom.runs.service import Accepted, Submission
 from pixelbloom.web import counting, examples
 from pixelbloom.web.caller import own_or_scoped
 from pixelbloom.web.known import known_agent
-from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.openapi import SECURITY, SUBMISSION, failures, headers, success
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.schemas import AgentBody, AgentList, AgentPath, InvokeRequest, InvokeResponse
 from pixelbloom.web.services import services
@@ -38,7 +38,7 @@ agents.before_request(counting.count_first(counting.submission, "invoke"))
         **success(InvokeResponse, examples.QUEUED, description="The run is kept.", headers=("Preference-Applied",)),
         **failures(400, 401, 403, 409, 413, 429, 500, 503),
     },
-    openapi_extensions={"parameters": examples.INVOKE_HEADERS},
+    openapi_extensions=headers(*SUBMISSION),
 )
 def invoke(body: InvokeRequest) -> Response:
     """Keeps the request as a run and answers at once, `queued`; a worker does the rest.

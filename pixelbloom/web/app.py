@@ -57,10 +57,8 @@ class RunName(BaseConverter):
     regex = "(?!retry$)[^/]+"
 
 
-def create_app(settings: Settings | None = None) -> openapi.Api:
-    """The WSGI application. Starts also while a part it depends on is away; `/readyz` tells."""
-    settings = settings or process_settings()
-    logs.configure(settings)
+def described() -> openapi.Api:
+    """The application's routes alone, without settings and services: all that the API document is made of."""
     app = openapi.make()
     app.request_class = StrictRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -70,6 +68,22 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     app.url_map.converters["notification"] = NotificationName
     app.url_map.converters["run"] = RunName
     app.url_map.converters["workflow"] = WorkflowName
+    for blueprint in (  # in the order of the docs page
+        *(agents, runs, workflows, workflow_runs, approvals, schedules, webhooks),
+        *(analytics, revenue_analytics, agent_analytics),
+        *(me, leads, conversations, visitors, notifications),
+        *(pricing, pricing_admin, payments, payment_events, stripe_webhook),
+        *(health, metrics.metrics),
+    ):
+        app.register_api(blueprint)
+    return app
+
+
+def create_app(settings: Settings | None = None) -> openapi.Api:
+    """The WSGI application. Starts also while a part it depends on is away; `/readyz` tells."""
+    settings = settings or process_settings()
+    logs.configure(settings)
+    app = described()
     if settings.trusted_proxies:
         # The client's address alone: nothing here is made from the outer host or scheme.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
@@ -82,13 +96,6 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)
-    for blueprint in (
-        *(health, metrics.metrics, agents, runs, workflows, workflow_runs, approvals, schedules, webhooks),
-        *(analytics, revenue_analytics, agent_analytics),
-        *(me, leads, conversations, visitors, notifications),
-        *(pricing, pricing_admin, payments, payment_events, stripe_webhook),
-    ):
-        app.register_api(blueprint)
     openapi.register_docs(app)
     register_realtime(
         app,

@@ -5,8 +5,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from pixelbloom.agents.chat import MAX_SAID
+from pixelbloom.agents.described import VISIBLE_TEXT
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
-from pixelbloom.web.schemas import JsonObject, Metadata, Moment, RunStatusName, Shape, Time, UserId, Uuid, read_limit
+from pixelbloom.web.schemas import (
+    Changes,
+    JsonObject,
+    Metadata,
+    Moment,
+    RunStatusName,
+    Shape,
+    Time,
+    UserId,
+    Uuid,
+    read_limit,
+)
 
 _ID = "3f0c8a52-94d1-4f0e-8f6e-1d2b7a9c4e11"
 _RUN_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"
@@ -84,7 +96,7 @@ class ConversationRequest(Shape):
     user_id: UserId = Field(None, description="Whose it is; for services and administrators. Others' are their own.")
 
 
-class ConversationChanges(Shape):
+class ConversationChanges(Changes):
     """What shall be otherwise; what is left out stays."""
 
     model_config = ConfigDict(
@@ -108,7 +120,7 @@ class MessageRequest(Shape):
     content: str = Field(
         min_length=1,
         max_length=MAX_SAID,
-        pattern=r"^[^\x00]*[^\s\x00][^\x00]*$",
+        pattern=VISIBLE_TEXT,
         description="Text, and not only spaces.",
     )
     metadata: JsonObject = Field(default={}, description="Kept with the run.")

@@ -11,7 +11,7 @@ from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
 from pixelbloom.store.pages import Rows
 from pixelbloom.web import conversation_schemas as shown_examples
-from pixelbloom.web import counting, examples
+from pixelbloom.web import counting
 from pixelbloom.web.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
 from pixelbloom.web.conversation_schemas import (
     ConversationBody,
@@ -26,7 +26,7 @@ from pixelbloom.web.conversation_schemas import (
     MessageRequest,
     MessagesQuery,
 )
-from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, nothing, success
+from pixelbloom.web.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.schemas import SubmissionTerms, text_or_none, uuid_or_none
 from pixelbloom.web.services import services
@@ -132,7 +132,7 @@ def get_conversation(path: ConversationPath) -> Response:
         **success(ConversationBody, shown_examples.CONVERSATION, headers=("ETag",)),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
-    openapi_extensions={"parameters": [IF_MATCH]},
+    openapi_extensions=headers(IF_MATCH),
 )
 def change_conversation(path: ConversationPath, body: ConversationChanges) -> Response:
     """The fields that are given. A closed one takes no messages until it is active again."""
@@ -145,7 +145,7 @@ def change_conversation(path: ConversationPath, body: ConversationChanges) -> Re
     summary="Remove a conversation",
     operation_id="removeConversation",
     responses={**nothing("It is gone, and its messages with it."), **failures(401, 403, 404, 409, 500, 503)},
-    openapi_extensions={"parameters": [IF_MATCH]},
+    openapi_extensions=headers(IF_MATCH),
 )
 def remove_conversation(path: ConversationPath) -> tuple[str, int]:
     """It is seen no more, and `conversation_deleted` is told."""
@@ -188,7 +188,7 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
         ),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
     },
-    openapi_extensions={"parameters": examples.INVOKE_HEADERS},
+    openapi_extensions=headers(*SUBMISSION),
 )
 def add_message(path: ConversationPath, body: MessageRequest) -> Response:
     """Keeps the message and a run of chat_agent, which reads what was said before; its reply becomes a message.

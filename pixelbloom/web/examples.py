@@ -84,21 +84,3 @@ INVOKE: dict[str, Any] = {
     "input": {"query": "Find top prospects in SaaS"},
     "metadata": {"source": "dashboard"},
 }
-
-INVOKE_HEADERS: list[dict[str, Any]] = [
-    {
-        "name": "Prefer",
-        "in": "header",
-        "required": False,
-        "description": "`wait=N`: hold the answer until the run ends or N seconds (1 to 60) pass.",
-        "schema": {"type": "string"},
-        "example": "wait=2",
-    },
-    {
-        "name": "Idempotency-Key",
-        "in": "header",
-        "required": False,
-        "description": "1 to 255 visible ASCII characters. The same key and request give the same run.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    },
-]

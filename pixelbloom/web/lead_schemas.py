@@ -6,8 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pixelbloom.agents.described import EMAIL
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
-from pixelbloom.web.schemas import JsonObject, Metadata, Moment, Shape, Time, UserId, Uuid, read_limit
+from pixelbloom.web.schemas import Changes, JsonObject, Metadata, Moment, Shape, Time, UserId, Uuid, read_limit
 
 LEAD: dict[str, Any] = {
     "lead_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
@@ -67,7 +68,7 @@ Budget = Annotated[
 class LeadFields(Shape):
     """What people may say about a lead. Null means that it is not known."""
 
-    email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")] | None = None
+    email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = None
     phone: text(50) = None  # type: ignore[valid-type]
     company: text(200) = None  # type: ignore[valid-type]
     industry: text(100) = None  # type: ignore[valid-type]
@@ -88,7 +89,7 @@ class LeadRequest(LeadFields):
     user_id: UserId = Field(None, description="Whose it is; for services and administrators. Others' are their own.")
 
 
-class LeadChanges(LeadFields):
+class LeadChanges(LeadFields, Changes):
     """What shall be otherwise; what is left out stays."""
 
     model_config = ConfigDict(

@@ -13,7 +13,7 @@ from pixelbloom.web import counting, examples
 from pixelbloom.web import lead_schemas as lead_examples
 from pixelbloom.web.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
 from pixelbloom.web.lead_schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
-from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, nothing, success
+from pixelbloom.web.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.schemas import InvokeResponse, SubmissionTerms, text_or_none, uuid_or_none
 from pixelbloom.web.services import services
@@ -95,7 +95,7 @@ def get_lead(path: LeadPath) -> Response:
     summary="Change a lead",
     operation_id="changeLead",
     responses={**success(LeadBody, lead_examples.LEAD), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
-    openapi_extensions={"parameters": [IF_MATCH]},
+    openapi_extensions=headers(IF_MATCH),
 )
 def change_lead(path: LeadPath, body: LeadChanges) -> Response:
     """The fields that are given. With `If-Match`, only where nobody has changed it since."""
@@ -108,7 +108,7 @@ def change_lead(path: LeadPath, body: LeadChanges) -> Response:
     summary="Remove a lead",
     operation_id="removeLead",
     responses={**nothing("It is gone."), **failures(401, 403, 404, 409, 500, 503)},
-    openapi_extensions={"parameters": [IF_MATCH]},
+    openapi_extensions=headers(IF_MATCH),
 )
 def remove_lead(path: LeadPath) -> tuple[str, int]:
     """It is seen no more; figures of the past keep it out too."""
@@ -124,7 +124,7 @@ def remove_lead(path: LeadPath) -> tuple[str, int]:
         **success(InvokeResponse, examples.QUEUED, description="The run is kept.", headers=("Preference-Applied",)),
         **failures(401, 403, 404, 409, 429, 500, 503),
     },
-    openapi_extensions={"parameters": examples.INVOKE_HEADERS},
+    openapi_extensions=headers(*SUBMISSION),
 )
 def analyze_lead(path: LeadPath) -> Response:
     """A run of lead_agent, as POST /api/agents/invoke makes one. When it is completed the lead has its score, status

@@ -5,8 +5,9 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
+from pixelbloom.agents.described import NOT_NULL
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
-from pixelbloom.web.schemas import JsonObject, Shape, Time, UserId, Uuid, read_limit, read_uuid
+from pixelbloom.web.schemas import Flag, JsonObject, Shape, Time, UserId, Uuid, read_limit, read_uuid
 
 NOTIFICATION: dict[str, Any] = {
     "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
@@ -48,12 +49,6 @@ Ids = Annotated[
 ]
 
 
-def _not_null(value: object) -> object:
-    if value is None:
-        raise ValueError("must be a list; leave it out for nobody")
-    return value
-
-
 class NotificationBody(Shape):
     """A notification."""
 
@@ -84,7 +79,7 @@ class NotificationsQuery(Shape):
     user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
-    unread_only: Literal["true", "false"] = Field("false", description="Only those not read yet.")
+    unread_only: Flag = Field(False, description="Only those not read yet.")
     notification_type: str | None = Field(
         None, min_length=1, max_length=100, pattern=r"^[^\x00]*$", description="Only those of this type."
     )
@@ -137,8 +132,8 @@ class BroadcastRequest(Shape):
         openapi_extra={"example": WANTED},  # type: ignore[typeddict-unknown-key]
         json_schema_extra={
             "oneOf": [
-                {"required": ["user_id"]},
-                {"required": ["user_ids"]},
+                {"required": ["user_id"], "properties": {"user_id": NOT_NULL}},
+                {"required": ["user_ids"], "properties": {"user_ids": NOT_NULL}},
                 {"required": ["all_users"], "properties": {"all_users": {"const": True}}},
             ]
         },
@@ -151,7 +146,7 @@ class BroadcastRequest(Shape):
     action_url: str | None = Field(None, max_length=2000, pattern=r"^(/([!-.0-\[\]-~][!-~]*)?|https://[!-~]+)$")
     metadata: JsonObject = Field(default={})
     user_id: UserId = None
-    user_ids: Annotated[Ids | None, BeforeValidator(_not_null), WithJsonSchema(_IDS)] = None
+    user_ids: Ids | None = None
     all_users: StrictBool = False
 
     @model_validator(mode="after")

@@ -66,7 +66,7 @@ def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
     rows, unread = services().notifications.page(
         listed_owner(query.user_id),
         limit=query.limit,
-        unread_only=query.unread_only == "true",
+        unread_only=query.unread_only,
         kind=query.notification_type,
         before=read_cursor(query.cursor) if query.cursor else None,
     )

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from pixelbloom.agents.described import EMAIL
 from pixelbloom.web.pair_cursors import PAIR_PATTERN
 from pixelbloom.web.schemas import Shape, Time, UserId, Uuid, read_limit
 
@@ -73,7 +74,7 @@ class CheckoutRequest(Shape):
     )
     success_url: Url | None = Field(None, description="STRIPE_SUCCESS_URL where it is left out.")
     cancel_url: Url | None = Field(None, description="STRIPE_CANCEL_URL where it is left out.")
-    customer_email: Annotated[str, Field(max_length=320, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$")] | None = None
+    customer_email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = None
     metadata: dict[Key, Text] = Field(
         default={}, max_length=30, description="`package_id` names the package that is bought."
     )

@@ -15,7 +15,7 @@ from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web import counting, origins, payment_schemas
 from pixelbloom.web.caller import own_or_scoped, principal, scoped
-from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
 from pixelbloom.web.payment_schemas import (
     CancelRequest,
     ChangeRequest,
@@ -49,13 +49,6 @@ def guard() -> None:
 
 payments.before_request(counting.count_first(counting.submission, "create_checkout_session"))
 
-_KEY = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "1 to 255 visible ASCII characters. The same key and request give the same checkout.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
 _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout-session begins one."
 
 
@@ -67,7 +60,7 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
         **success(CheckoutBody, payment_schemas.CHECKOUT, status=201),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
-    openapi_extensions={"parameters": [_KEY]},
+    openapi_extensions=headers(IDEMPOTENCY_KEY),
 )
 def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]:
     """A checkout session of Stripe; send the browser to its `url`. When it is paid, the subscription is there."""

@@ -15,7 +15,7 @@ from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.store.pages import Rows
 from pixelbloom.web import pricing_admin_schemas as shapes
 from pixelbloom.web.caller import require_admin, scoped
-from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, success
+from pixelbloom.web.openapi import IF_MATCH, SECURITY, failures, headers, success
 from pixelbloom.web.pricing import pricing, shelf
 from pixelbloom.web.pricing_admin_schemas import (
     CampaignChanges,
@@ -113,7 +113,7 @@ def get_package(path: PackagePath) -> Response:
     summary="Change or retire a package",
     operation_id="changePackage",
     responses={**success(PackageTerms, shapes.PACKAGE), **failures(400, 401, 403, 404, 409, 413, 500, 502, 503)},
-    openapi_extensions={"parameters": [IF_MATCH]},
+    openapi_extensions=headers(IF_MATCH),
 )
 def change_package(path: PackagePath, body: PackageChanges) -> Response:
     """The fields that are given. `active` false retires it: it is neither sold nor changed to, and those who have it
@@ -172,7 +172,7 @@ def get_campaign(path: CampaignPath) -> Response:
     summary="Change or retire a campaign",
     operation_id="changeCampaign",
     responses={**success(CampaignTerms, shapes.CAMPAIGN), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
-    openapi_extensions={"parameters": [IF_MATCH]},
+    openapi_extensions=headers(IF_MATCH),
 )
 def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     """The fields that are given; discounts that were granted keep their terms. `active` false retires it. With

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pixelbloom.runs.service import CURSOR_PATTERN
 from pixelbloom.web import pricing_schemas
 from pixelbloom.web.pricing_schemas import Duration, Interval, PackageBody
-from pixelbloom.web.schemas import Moment, Shape, Time, UserId, Uuid, read_count, read_limit, read_uuid
+from pixelbloom.web.schemas import Changes, Moment, Shape, Time, UserId, Uuid, read_count, read_limit, read_uuid
 
 _ID = pricing_schemas.PACKAGE["package_id"]
 _CAMPAIGN = "1f0e9d8c-7b6a-4c5d-9e4f-3a2b1c0d9e8f"
@@ -112,7 +112,7 @@ class PackageRequest(Shape):
     active: bool = Field(True, strict=True)
 
 
-class PackageChanges(Shape):
+class PackageChanges(Changes):
     """What of a package changes."""
 
     model_config = _given({"active": False})
@@ -146,10 +146,8 @@ class CatalogueList(Shape):
     next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
 
 
-class CampaignChanges(Shape):
-    """What of a campaign changes; null takes a limit or a date away."""
-
-    model_config = _given({"ends_at": "2027-01-01T00:00:00Z"})
+class CampaignFields(Shape):
+    """What may be said of a campaign."""
 
     description: CampaignText = None
     discount_type: Literal["percentage", "fixed"] = "percentage"
@@ -169,7 +167,13 @@ class CampaignChanges(Shape):
     active: bool = Field(True, strict=True, description="False retires it.")
 
 
-class CampaignRequest(CampaignChanges):
+class CampaignChanges(CampaignFields, Changes):
+    """What of a campaign changes; null takes a limit or a date away."""
+
+    model_config = _given({"ends_at": "2027-01-01T00:00:00Z"})
+
+
+class CampaignRequest(CampaignFields):
     """A campaign to create."""
 
     model_config = _given(_NEW_CAMPAIGN)

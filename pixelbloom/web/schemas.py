@@ -7,8 +7,11 @@ from functools import cache
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
+from pixelbloom.absent import NullIsAbsent
 from pixelbloom.web import examples
 
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
@@ -68,12 +71,6 @@ def _read_start(value: object) -> datetime:
     return moment
 
 
-def _not_null(value: object) -> object:
-    if value is None:
-        raise ValueError("must be a URL; leave it out for none")
-    return value
-
-
 def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
@@ -84,6 +81,12 @@ def read_limit(value: object) -> object:
     return value
 
 
+def _read_flag(value: object) -> object:
+    if value not in ("true", "false"):
+        raise ValueError("must be true or false")
+    return value == "true"
+
+
 def read_count(value: object) -> object:
     """A whole number of a JSON body: as JSON has it, 3.0 is one, and true and "3" are none."""
     if isinstance(value, bool | str):
@@ -91,29 +94,30 @@ def read_count(value: object) -> object:
     return value
 
 
-#: Where it may be left out; null is not the same as left out, and is refused.
-UserId = Annotated[UUID | None, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+UserId = Annotated[UUID, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})] | None
+#: A boolean in a query.
+Flag = Annotated[bool, BeforeValidator(_read_flag)]
 Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
-WebhookUrl = Annotated[
-    str | None,
-    BeforeValidator(_not_null),
-    Field(min_length=1, max_length=2048),
-    WithJsonSchema(
-        {
-            "type": "string",
-            "format": "uri",
-            "pattern": r"^https://[a-z0-9-]{1,60}(\.[a-z0-9-]{1,60}){0,4}\.[a-z]{2,20}(:[1-9][0-9]{1,3})?(/[A-Za-z0-9._~/-]*)?$",
-        }
-    ),
-]
-StartMoment = Annotated[
-    datetime | None,
-    BeforeValidator(_read_start),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
+WebhookUrl = (
+    Annotated[
+        str,
+        Field(min_length=1, max_length=2048),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "format": "uri",
+                "pattern": r"^https://[a-z0-9-]{1,60}(\.[a-z0-9-]{1,60}){0,4}\.[a-z]{2,20}(:[1-9][0-9]{1,3})?(/[A-Za-z0-9._~/-]*)?$",
+            }
+        ),
+    ]
+    | None
+)
+StartMoment = (
+    Annotated[datetime, BeforeValidator(_read_start), WithJsonSchema({"type": "string", "format": "date-time"})] | None
+)
 
 
-class Shape(BaseModel):
+class Shape(NullIsAbsent):
     """A shape whose JSON Schema is made once; flask-openapi3 asks for it on every request."""
 
     @classmethod
@@ -124,6 +128,18 @@ class Shape(BaseModel):
 @cache
 def _schema(model: type[Shape], args: tuple[Any, ...], kwargs: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
     return super(Shape, model).model_json_schema(*args, **dict(kwargs))
+
+
+class Changes(Shape):
+    """The body of an update. What is left out stays as it is, so its fields' defaults mean nothing."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = super().__get_pydantic_json_schema__(schema, handler)
+        properties = handler.resolve_ref_schema(found).get("properties", {})
+        for name, field in properties.items():
+            properties[name] = {key: value for key, value in field.items() if key != "default"}
+        return found
 
 
 class Fault(Shape):

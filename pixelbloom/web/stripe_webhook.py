@@ -12,7 +12,7 @@ from pixelbloom.payments.signatures import verified
 from pixelbloom.payments.values import MalformedObject
 from pixelbloom.web import payment_schemas
 from pixelbloom.web.body import StrictRequest
-from pixelbloom.web.openapi import failures, success
+from pixelbloom.web.openapi import failures, headers, success
 from pixelbloom.web.payment_schemas import ReceivedBody
 from pixelbloom.web.services import services
 
@@ -39,7 +39,7 @@ _SIGNATURE = {
     summary="Receive an event of Stripe",
     operation_id="receiveStripeEvent",
     responses={**success(ReceivedBody, payment_schemas.RECEIVED), **failures(413, 500, 503)},
-    openapi_extensions={"parameters": [_SIGNATURE]},
+    openapi_extensions=headers(_SIGNATURE),
 )
 def receive_event() -> dict[str, Any]:
     """Signed with STRIPE_WEBHOOK_SECRET, or one of them while it is changed. The same event again is kept once; one of

@@ -10,10 +10,9 @@ from pixelbloom.runs.run import Run, RunStatus
 from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.runs.workflow_service import WorkflowSubmission
 from pixelbloom.web import counting
-from pixelbloom.web import examples as common
 from pixelbloom.web import workflow_examples as examples
 from pixelbloom.web.caller import listed_owner, own_or_scoped, principal
-from pixelbloom.web.openapi import SECURITY, failures, success
+from pixelbloom.web.openapi import SECURITY, SUBMISSION, failures, headers, success
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.run_lookup import replayed, retried, time_filters, visible_run, wanted_details
 from pixelbloom.web.run_schemas import RetryResponse
@@ -58,7 +57,7 @@ _KIND = "workflow"
         **success(ExecuteResponse, examples.EXECUTED, description="The run is kept.", headers=("Preference-Applied",)),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
     },
-    openapi_extensions={"parameters": common.INVOKE_HEADERS},
+    openapi_extensions=headers(*SUBMISSION),
 )
 def execute(body: ExecuteRequest) -> Response:
     """Keeps the run; with `async` it answers at once, else when the run has ended or the time is over."""

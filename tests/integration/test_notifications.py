@@ -277,7 +277,7 @@ def test_administrators_notify_one_some_and_all(web: Api, db, stack: Stack) -> N
         {"all_users": True, "action_url": "javascript:alert(1)"},
         {"all_users": True, "more": 1},
         {"all_users": "yes"},
-        {"user_ids": None, "all_users": True},
+        {"user_ids": None, "all_users": None},
     ],
     ids=lambda changes: str(sorted(changes)),
 )

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.http import Api
 from tests.stack import Stack, started_stack
 
-ERROR = "#/components/schemas/ErrorBody"
+ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 #: Those that nobody needs a token for.
 PUBLIC = {
     "POST /api/visitors/sessions",
@@ -61,6 +61,15 @@ def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+def responses(document: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """An operation's responses by status, shared ones in full."""
+    shared = document["components"]["responses"]
+    return [
+        (status, shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response)
+        for status, response in operation["responses"].items()
+    ]
+
+
 def test_every_route_of_the_api_is_described(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
     assert {name for name, _ in operations(document)} >= {
@@ -79,7 +88,7 @@ def test_every_answer_has_a_shape_and_an_example_that_fits(document: dict[str, A
     for name, operation in operations(document):
         assert operation["summary"], name
         assert operation["description"], name
-        for status, response in operation["responses"].items():
+        for status, response in responses(document, operation):
             if status == "204":
                 assert "content" not in response
                 continue
@@ -90,7 +99,7 @@ def test_every_answer_has_a_shape_and_an_example_that_fits(document: dict[str, A
             validator = jsonschema_rs.Draft202012Validator(schema)
             assert validator.is_valid(content["example"]), (name, status)
             if int(status) >= 400 and name != "GET /readyz":
-                assert content["schema"] == {"$ref": ERROR}
+                assert content["schema"] == ERROR
 
 
 def test_every_operation_may_meet_a_malformed_request_and_says_so(document: dict[str, Any]) -> None:
@@ -99,7 +108,7 @@ def test_every_operation_may_meet_a_malformed_request_and_says_so(document: dict
         takes_input = "requestBody" in operation or any(
             part["in"] == "query" for part in operation.get("parameters", ())
         )
-        description = operation["responses"]["400"]["description"]
+        description = dict(responses(document, operation))["400"]["description"]
         assert ("details" in description) == takes_input, name
 
 
@@ -160,7 +169,9 @@ BEYOND_SCHEMA = (
     'include-operation-id = ["createPackage", "changePackage", "createCampaign", "changeCampaign"]',
     'include-path-regex = "^/api/(analytics|payments)/"',
 )
-CONFIGURATION = "\n".join(
+#: Of If-Match schemathesis makes values that its pattern refuses; tests/unit/web/test_versions.py looks at that header.
+#: Postgres stores no NUL, which the schema of free JSON does not say.
+CONFIGURATION = "[parameters]\n'header.If-Match' = '*'\n[generation]\nallow-x00 = false\n\n" + "\n".join(
     f"[[operations]]\n{which}\nchecks.positive_data_acceptance.enabled = false\n" for which in BEYOND_SCHEMA
 )
 #: One that was removed is there again when its example was added in between; tests/integration/test_workflow_runs.py

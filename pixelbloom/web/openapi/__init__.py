@@ -1,0 +1,27 @@
+"""The API's description of itself: OpenAPI 3.1 from the routes, and a docs page that needs no other server."""
+
+from pixelbloom.web.openapi.application import Api, make
+from pixelbloom.web.openapi.pages import DOCS_URL, DOCUMENT_URL, register_docs
+from pixelbloom.web.openapi.parameters import IDEMPOTENCY_KEY, IF_MATCH, PREFER, SUBMISSION, headers
+from pixelbloom.web.openapi.responses import failures, nothing, success, text
+
+__all__ = [
+    "DOCS_URL",
+    "DOCUMENT_URL",
+    "IDEMPOTENCY_KEY",
+    "IF_MATCH",
+    "PREFER",
+    "SECURITY",
+    "SUBMISSION",
+    "Api",
+    "failures",
+    "headers",
+    "make",
+    "nothing",
+    "register_docs",
+    "success",
+    "text",
+]
+
+#: Of every operation that needs a token.
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]

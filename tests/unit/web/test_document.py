@@ -1,0 +1,144 @@
+"""The API document: valid by the standard, complete, and the same as what the code does."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from pydantic import BaseModel, ValidationError
+
+from pixelbloom.absent import NullIsAbsent
+from pixelbloom.agents import registry
+from pixelbloom.agents.analytics import Point, Series
+from pixelbloom.agents.base import Agent
+from pixelbloom.agents.chat import ChatTurn
+from pixelbloom.agents.ecommerce import Product
+from pixelbloom.web.app import described
+from pixelbloom.web.lead_schemas import LeadChanges
+from pixelbloom.web.openapi.document import Operation, operations
+
+APP = described()
+DOCUMENT: dict[str, Any] = json.loads(json.dumps(APP.api_doc))
+#: Addresses of the application that are no operations of the API.
+OPERATIONS = [operation for operation in operations(APP) if operation.path in DOCUMENT["paths"]]
+each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
+
+
+def entry(operation: Operation) -> dict[str, Any]:
+    return DOCUMENT["paths"][operation.path][operation.method]
+
+
+def schemas(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every schema of the document, and everything else that is an object."""
+    if isinstance(node, dict):
+        yield path, node
+        for name, part in node.items():
+            if name not in ("example", "examples"):
+                yield from schemas(part, f"{path}/{name}")
+    elif isinstance(node, list):
+        for number, part in enumerate(node):
+            yield from schemas(part, f"{path}/{number}")
+
+
+def test_an_openapi_validator_finds_nothing() -> None:
+    errors = [
+        f"{list(error.absolute_path)}: {error.message}" for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()
+    ]
+
+    assert errors == []
+
+
+def test_no_default_is_null_and_no_field_of_a_body_has_a_default() -> None:
+    found = [path for path, schema in schemas(DOCUMENT) if schema.get("default", ...) is None]
+    found += [
+        f"{name}.{field}"
+        for name, schema in DOCUMENT["components"]["schemas"].items()
+        for field, described in schema.get("properties", {}).items()
+        if "default" in described
+    ]
+
+    assert found == []
+
+
+def test_no_schema_refers_to_itself() -> None:
+    def refers(name: str, seen: frozenset[str] = frozenset()) -> bool:
+        if name in seen:
+            return True
+        found = DOCUMENT["components"]["schemas"][name]
+        inner = {part["$ref"].rpartition("/")[2] for _, part in schemas(found) if isinstance(part.get("$ref"), str)}
+        return any(refers(other, seen | {name}) for other in inner)
+
+    assert [name for name in DOCUMENT["components"]["schemas"] if refers(name)] == []
+
+
+def test_names_of_schemas_read_well_and_are_all_used() -> None:
+    text = json.dumps(DOCUMENT)
+    names = list(DOCUMENT["components"]["schemas"])
+
+    assert [name for name in names if not name.isalnum() or not name[0].isupper()] == []
+    assert [name for name in names if f'"#/components/schemas/{name}"' not in text] == []
+    assert {"Shape", "StorableValue", "StorableObject"} & set(names) == set()
+
+
+@each_operation
+def test_an_error_is_one_shared_entry(operation: Operation) -> None:
+    for status, response in entry(operation)["responses"].items():
+        if int(status) >= 400 and (operation.name, status) != ("GET /readyz", "503"):
+            assert response.keys() == {"$ref"}, (status, response)
+            assert response["$ref"].rpartition("/")[2] in DOCUMENT["components"]["responses"]
+
+
+def outcome(model: type[BaseModel], value: Any) -> Any:
+    try:
+        return model.model_validate(value).model_dump()
+    except ValidationError:
+        return "refused"
+
+
+def check_nulls(model: type[BaseModel], example: dict[str, Any]) -> None:
+    """Each optional field of a model, and of its models, takes null as if it were absent, and its schema says so."""
+    assert issubclass(model, NullIsAbsent), f"{model.__name__} must derive from Shape or NullIsAbsent"
+    assert outcome(model, example) != "refused", (model, example)
+    properties = model.model_json_schema()["properties"]
+    for name, field in model.model_fields.items():
+        alias = field.alias or name
+        if not field.is_required():
+            rest = {key: value for key, value in example.items() if key != alias}
+            assert outcome(model, {**rest, alias: None}) == outcome(model, rest), (model, name)
+            described = properties[alias]
+            assert described in ({}, {"description": described.get("description")}) or (
+                {"type": "null"} in described["anyOf"]
+            ), (name, described)
+
+
+@each_operation
+def test_an_optional_field_of_a_body_takes_null_as_absent_and_says_so(operation: Operation) -> None:
+    model = operation.model("body")
+    assert (model is not None) is ("requestBody" in entry(operation))
+    if model is not None:
+        example = entry(operation)["requestBody"]["content"]["application/json"]["example"]
+        check_nulls(model, example)
+
+
+@pytest.mark.parametrize("agent", registry.all(), ids=lambda agent: agent.agent_type)
+def test_an_optional_field_of_an_agents_input_takes_null_as_absent_and_says_so(agent: Agent[Any, Any]) -> None:
+    for example in agent.input.model_json_schema()["examples"]:
+        check_nulls(agent.input, example)
+
+
+@pytest.mark.parametrize("model", [Point, Series, Product, ChatTurn])
+def test_so_does_an_optional_field_of_a_part_of_an_agents_input(model: type[BaseModel]) -> None:
+    examples = {
+        Point: {"value": 1, "date": "2026-01-31"},
+        Series: {"name": "leads", "points": [1, 2, 3]},
+        Product: {"name": "Mug", "price": 12},
+        ChatTurn: {"role": "user", "content": "Hello"},
+    }
+    check_nulls(model, examples[model])
+
+
+def test_null_in_an_update_clears_what_may_be_null_and_leaves_the_rest_as_it_is() -> None:
+    changes = LeadChanges.model_validate({"phone": None, "name": None, "status": None, "metadata": None})
+
+    assert changes.model_dump(exclude_unset=True) == {"phone": None}
