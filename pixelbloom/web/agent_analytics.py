@@ -25,7 +25,7 @@ agent_analytics = APIBlueprint(
     "agent_analytics",
     __name__,
     url_prefix="/api/analytics",
-    abp_tags=[Tag(name="Analytics", description="What came of the work, in figures.")],
+    abp_tags=[Tag(name="Analytics", description="Figures of leads, conversations, revenue, agents and models.")],
     abp_security=SECURITY,
 )
 agent_analytics.before_request(guard)
@@ -35,24 +35,24 @@ counting.bound_searches(agent_analytics)
 
 @agent_analytics.get(
     "/agents/summary",
-    summary="Agents in figures",
+    summary="Agent summary",
     operation_id="getAgentSummary",
     responses={**success(AgentSummaryBody, examples.AGENTS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def agent_summary(query: RangeQuery) -> dict[str, Any]:
-    """What each agent did in runs made in the range, how it ended, how long it took. For administrators."""
+    """For administrators. Returns executions of each agent in runs created in the range: outcomes and durations."""
     query = query.resolve()
     return ranged(query, figures().agent_summary(query.user_id, query))
 
 
 @agent_analytics.get(
     "/agents/trends",
-    summary="Agents over time",
+    summary="Agent trends",
     operation_id="getAgentTrends",
     responses={**success(AgentTrendBody, examples.AGENT_TREND), **failures(400, 401, 403, 429, 500, 503)},
 )
 def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
-    """Executions by when their run was made. For administrators."""
+    """For administrators. Returns the number of executions by the period in which their run was created."""
     query = query.resolve()
     agent_type = known_agent(query.agent_type) if query.agent_type is not None else None
     return ranged(query, {"data": figures().agent_trends(query.user_id, query, agent_type)})
@@ -60,7 +60,7 @@ def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
 
 @agent_analytics.get(
     "/agents/logs",
-    summary="What agents reported",
+    summary="List agent logs",
     operation_id="listAgentLogs",
     responses={
         **success(LogPage, {"items": [examples.LOG], "next_cursor": None}),
@@ -68,7 +68,7 @@ def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
     },
 )
 def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
-    """How executions and their attempts ended, newest first. For administrators."""
+    """For administrators. Returns how executions and their attempts ended, newest first."""
     query = query.resolve()
     rows = figures().agent_logs(
         query.user_id,
@@ -86,11 +86,11 @@ def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
 
 @agent_analytics.get(
     "/models/metrics",
-    summary="Models in figures",
+    summary="Model metrics",
     operation_id="getModelMetrics",
     responses={**success(ModelMetricsBody, examples.MODELS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def model_metrics(query: RangeQuery) -> dict[str, Any]:
-    """Calls to model providers: how they ended, how long they took, their tokens. For administrators."""
+    """For administrators. Returns calls to model providers: outcomes, durations and tokens."""
     query = query.resolve()
     return ranged(query, figures().model_summary(query.user_id, query))

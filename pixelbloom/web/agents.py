@@ -23,7 +23,7 @@ agents = APIBlueprint(
     "agents",
     __name__,
     url_prefix="/api/agents",
-    abp_tags=[Tag(name="Agents", description="Submit work to an agent.")],
+    abp_tags=[Tag(name="Agents", description="The agents, and invoking one.")],
     abp_security=SECURITY,
 )
 agents.before_request(own_or_scoped("runs"))
@@ -35,16 +35,16 @@ agents.before_request(counting.count_first(counting.submission, "invoke"))
     summary="Invoke an agent",
     operation_id="invokeAgent",
     responses={
-        **success(InvokeResponse, examples.QUEUED, description="The run is kept.", headers=("Preference-Applied",)),
+        **success(InvokeResponse, examples.QUEUED, description="Run accepted.", headers=("Preference-Applied",)),
         **failures(400, 401, 403, 409, 413, 429, 500, 503),
     },
     openapi_extensions=headers(*SUBMISSION),
 )
 def invoke(body: InvokeRequest) -> Response:
-    """Keeps the request as a run and answers at once, `queued`; a worker does the rest.
+    """Accepts the request as a run and returns at once with status `queued`; a worker executes the run.
 
-    `Prefer: wait=N` holds the answer until the run ends or N seconds pass. With an `Idempotency-Key` the same request
-    of the same caller gives the same run.
+    `Prefer: wait=N` delays the response until the run ends or N seconds pass. With an `Idempotency-Key`, the same
+    request of the same caller returns the same run.
     """
     wanted = Submission(agent_type=known_agent(body.agent_type), input=body.input, **terms(body))
     seconds = wait_seconds(request.headers.get("Prefer"))
@@ -59,7 +59,7 @@ def invoke(body: InvokeRequest) -> Response:
 
 @agents.get(
     "",
-    summary="List the agents",
+    summary="List agents",
     operation_id="listAgents",
     responses={
         **success(AgentList, {"items": [examples.AGENT], "next_cursor": None}),
@@ -67,18 +67,18 @@ def invoke(body: InvokeRequest) -> Response:
     },
 )
 def list_agents() -> dict[str, Any]:
-    """All agents, with the JSON Schemas of their inputs and outputs."""
+    """Returns all agents with the JSON Schemas of their inputs and outputs."""
     return {"items": [_shown(agent) for agent in registry.all()], "next_cursor": None}
 
 
 @agents.get(
     "/<agent:agent_type>",
-    summary="Show an agent",
+    summary="Get an agent",
     operation_id="getAgent",
     responses={**success(AgentBody, examples.AGENT), **failures(401, 403, 404, 500)},
 )
 def show_agent(path: AgentPath) -> dict[str, Any]:
-    """What the agent does, what it takes and what it gives."""
+    """Returns an agent with the JSON Schemas of its input and output."""
     try:
         return _shown(registry.get(path.agent_type))
     except InvalidInput as error:

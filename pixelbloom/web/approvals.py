@@ -16,7 +16,7 @@ approvals = APIBlueprint(
     "approvals",
     __name__,
     url_prefix="/api/agents/approvals",
-    abp_tags=[Tag(name="Workflow runs", description="Running workflows, watching and steering them.")],
+    abp_tags=[Tag(name="Workflow runs", description="Runs of workflows: execute, cancel, retry, replay, approve.")],
     abp_security=SECURITY,
 )
 approvals.before_request(own_or_scoped("runs"))

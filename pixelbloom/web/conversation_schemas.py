@@ -123,7 +123,7 @@ class MessageRequest(Shape):
         pattern=VISIBLE_TEXT,
         description="Text, and not only spaces.",
     )
-    metadata: JsonObject = Field(default={}, description="Kept with the run.")
+    metadata: JsonObject = Field(default={}, description="Stored with the run.")
 
 
 class MessageBody(Shape):

@@ -57,15 +57,15 @@ NEWEST = 50
 
 @conversations.post(
     "",
-    summary="Begin a conversation",
-    operation_id="addConversation",
+    summary="Create a conversation",
+    operation_id="createConversation",
     responses={
         **success(ConversationBody, shown_examples.CONVERSATION, status=201, headers=("ETag",)),
         **failures(400, 401, 403, 404, 413, 429, 500, 503),
     },
 )
 def add_conversation(body: ConversationRequest) -> Response:
-    """Keeps it. Visitors may, at VISITOR_MESSAGE_LIMIT."""
+    """Stores a conversation. Visitors may, within VISITOR_MESSAGE_LIMIT."""
     caller = principal()
     row = {
         "user_id": text_or_none(services().access.new_owner(principal(), body.user_id)),
@@ -91,7 +91,7 @@ def add_conversation(body: ConversationRequest) -> Response:
     },
 )
 def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
-    """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    """Returns your own, newest first. Services and administrators get everybody's, or those of `user_id`."""
     wanted = {"user_id": listed_owner(query.user_id), "status": query.status, "lead_id": query.lead_id}
     rows = services().conversations.page(
         limit=query.limit,
@@ -113,7 +113,7 @@ def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
     },
 )
 def get_conversation(path: ConversationPath) -> Response:
-    """With its newest messages: 50, or fewer where these are larger than 4 MiB."""
+    """Returns the conversation with its newest messages: 50, or fewer where these are larger than 4 MiB."""
     row = _theirs(path.conversation_id)
     found = services().conversations.messages(UUID(row["id"]), limit=NEWEST, after=None, before=None)
     shown = {
@@ -126,8 +126,8 @@ def get_conversation(path: ConversationPath) -> Response:
 
 @conversations.patch(
     "/<conversation_id>",
-    summary="Change a conversation",
-    operation_id="changeConversation",
+    summary="Update a conversation",
+    operation_id="updateConversation",
     responses={
         **success(ConversationBody, shown_examples.CONVERSATION, headers=("ETag",)),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
@@ -135,27 +135,27 @@ def get_conversation(path: ConversationPath) -> Response:
     openapi_extensions=headers(IF_MATCH),
 )
 def change_conversation(path: ConversationPath, body: ConversationChanges) -> Response:
-    """The fields that are given. A closed one takes no messages until it is active again."""
+    """Changes the fields that are given. A closed conversation takes no messages until it is active again."""
     row = _theirs(path.conversation_id)
     return _answer(changed(row, body.model_dump(mode="json", exclude_unset=True), services().conversations.change))
 
 
 @conversations.delete(
     "/<conversation_id>",
-    summary="Remove a conversation",
-    operation_id="removeConversation",
+    summary="Delete a conversation",
+    operation_id="deleteConversation",
     responses={**nothing("It is gone, and its messages with it."), **failures(401, 403, 404, 409, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
 def remove_conversation(path: ConversationPath) -> tuple[str, int]:
-    """It is seen no more, and `conversation_deleted` is told."""
+    """The conversation and its messages are gone, and `conversation_deleted` is published."""
     changed(_theirs(path.conversation_id), {"deleted_at": "now"}, services().conversations.change)
     return "", 204
 
 
 @conversations.get(
     "/<conversation_id>/messages",
-    summary="List the messages of a conversation",
+    summary="List messages",
     operation_id="listMessages",
     responses={
         **success(MessagePage, {"items": [shown_examples.REPLY, shown_examples.QUESTION], "next_cursor": None}),
@@ -163,7 +163,7 @@ def remove_conversation(path: ConversationPath) -> tuple[str, int]:
     },
 )
 def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any]:
-    """Newest first."""
+    """Returns the messages of a conversation, newest first."""
     row = _theirs(path.conversation_id)
     rows = services().conversations.messages(
         UUID(row["id"]),
@@ -176,14 +176,14 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
 
 @conversations.post(
     "/<conversation_id>/messages",
-    summary="Say something, and let chat_agent reply",
-    operation_id="addMessage",
+    summary="Send a message",
+    operation_id="sendMessage",
     responses={
         **success(
             MessageAnswer,
             shown_examples.ANSWERED,
             status=201,
-            description="The message and the run are kept.",
+            description="Message stored, run accepted.",
             headers=("Preference-Applied",),
         ),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
@@ -191,10 +191,10 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
     openapi_extensions=headers(*SUBMISSION),
 )
 def add_message(path: ConversationPath, body: MessageRequest) -> Response:
-    """Keeps the message and a run of chat_agent, which reads what was said before; its reply becomes a message.
+    """Stores the message and a run of chat_agent, which reads the conversation; its reply becomes a message.
 
-    `Prefer: wait=N` holds the answer until the reply is there or N seconds pass. With an `Idempotency-Key` the same
-    message is kept once. Visitors may, at VISITOR_MESSAGE_LIMIT.
+    `Prefer: wait=N` delays the response until the reply is there or N seconds pass. With an `Idempotency-Key` the same
+    message is stored once. Visitors may, within VISITOR_MESSAGE_LIMIT.
     """
     caller, row = principal(), _theirs(path.conversation_id)
     user_id = UUID(row["user_id"]) if row["user_id"] else None

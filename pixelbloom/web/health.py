@@ -8,7 +8,11 @@ from pixelbloom.web.openapi import failures, success
 from pixelbloom.web.schemas import HealthBody, ReadyBody
 from pixelbloom.web.services import services
 
-health = APIBlueprint("health", __name__, abp_tags=[Tag(name="Health", description="For probes; no token.")])
+health = APIBlueprint(
+    "health",
+    __name__,
+    abp_tags=[Tag(name="Health", description="Probes of the process and of what it depends on; no token.")],
+)
 
 _CHECKS = {
     "database": {"status": "ok", "required": True},
@@ -37,19 +41,19 @@ _DOWN = {
 
 @health.get(
     "/healthz",
-    summary="Does the process live?",
-    operation_id="healthz",
+    summary="Check liveness",
+    operation_id="checkHealth",
     responses={**success(HealthBody, {"status": "ok"}), **failures(500)},
 )
 def healthz() -> dict[str, Any]:
-    """Answers as long as the process takes requests; asks nothing else."""
+    """Responds as long as the process takes requests, and depends on nothing else."""
     return {"status": "ok"}
 
 
 @health.get(
     "/readyz",
-    summary="Does what it depends on answer?",
-    operation_id="readyz",
+    summary="Check readiness",
+    operation_id="checkReadiness",
     responses={
         **success(ReadyBody, _READY),
         **failures(500),
@@ -57,8 +61,8 @@ def healthz() -> dict[str, Any]:
     },
 )
 def readyz() -> tuple[dict[str, Any], int]:
-    """503 while the database is unreachable. `warnings` says what else is not as it should be: without Redis, workers
-    or beat, runs are accepted and wait, so the process stays ready.
+    """Responds 503 while the database is unreachable. `warnings` names parts with a problem: without Redis, workers or
+    beat, runs are accepted and wait, so the process stays ready.
     """
     report = services().readiness.check()
     return report.to_public(), 200 if report.ready else 503

@@ -24,7 +24,9 @@ leads = APIBlueprint(
     "leads",
     __name__,
     url_prefix="/api/leads",
-    abp_tags=[Tag(name="Leads", description="People and companies that may become customers.")],
+    abp_tags=[
+        Tag(name="Leads", description="People and companies that may become customers; lead_agent qualifies them.")
+    ],
     abp_security=SECURITY,
 )
 leads.before_request(scoped("leads", authenticate_or_visitor("add_lead")))
@@ -37,13 +39,13 @@ _NO_SUCH = "There is no such lead, or it is not yours."
 
 @leads.post(
     "",
-    summary="Add a lead",
-    operation_id="addLead",
+    summary="Create a lead",
+    operation_id="createLead",
     responses={**success(LeadBody, lead_examples.LEAD, status=201), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
 def add_lead(body: LeadRequest) -> Response:
-    """Keeps it, and tells `lead_created`. Visitors may, at VISITOR_LEAD_LIMIT; the lead is then nobody's, and they do
-    not see it again.
+    """Stores a lead and publishes `lead_created`. Visitors may, within VISITOR_LEAD_LIMIT; such a lead has no owner,
+    and they cannot read it again.
     """
     row = body.model_dump(mode="json", exclude={"user_id"})
     row["user_id"] = text_or_none(services().access.new_owner(principal(), body.user_id))
@@ -63,7 +65,7 @@ def add_lead(body: LeadRequest) -> Response:
     },
 )
 def list_leads(query: LeadsQuery) -> dict[str, Any]:
-    """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    """Returns your own, newest first. Services and administrators get everybody's, or those of `user_id`."""
     wanted = {"user_id": listed_owner(query.user_id), "status": query.status, "source": query.source}
     rows = services().leads.page(
         limit=query.limit,
@@ -86,49 +88,49 @@ def list_leads(query: LeadsQuery) -> dict[str, Any]:
     responses={**success(LeadBody, lead_examples.LEAD, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
 def get_lead(path: LeadPath) -> Response:
-    """With what lead_agent found out about it."""
+    """Returns the lead with what lead_agent found out about it."""
     return _answer(_theirs(path.lead_id))
 
 
 @leads.patch(
     "/<lead_id>",
-    summary="Change a lead",
-    operation_id="changeLead",
+    summary="Update a lead",
+    operation_id="updateLead",
     responses={**success(LeadBody, lead_examples.LEAD), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
 def change_lead(path: LeadPath, body: LeadChanges) -> Response:
-    """The fields that are given. With `If-Match`, only where nobody has changed it since."""
+    """Changes the fields that are given. With `If-Match`, only where nobody has changed the lead since."""
     changes = body.model_dump(mode="json", exclude_unset=True)
     return _answer(_changed(path.lead_id, changes))
 
 
 @leads.delete(
     "/<lead_id>",
-    summary="Remove a lead",
-    operation_id="removeLead",
+    summary="Delete a lead",
+    operation_id="deleteLead",
     responses={**nothing("It is gone."), **failures(401, 403, 404, 409, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
 def remove_lead(path: LeadPath) -> tuple[str, int]:
-    """It is seen no more; figures of the past keep it out too."""
+    """The lead is gone from lists and from figures, those of the past too."""
     _changed(path.lead_id, {"deleted_at": "now"})
     return "", 204
 
 
 @leads.post(
     "/<lead_id>/analyze",
-    summary="Let lead_agent qualify a lead",
+    summary="Analyze a lead",
     operation_id="analyzeLead",
     responses={
-        **success(InvokeResponse, examples.QUEUED, description="The run is kept.", headers=("Preference-Applied",)),
+        **success(InvokeResponse, examples.QUEUED, description="Run accepted.", headers=("Preference-Applied",)),
         **failures(401, 403, 404, 409, 429, 500, 503),
     },
     openapi_extensions=headers(*SUBMISSION),
 )
 def analyze_lead(path: LeadPath) -> Response:
-    """A run of lead_agent, as POST /api/agents/invoke makes one. When it is completed the lead has its score, status
-    and analysis, and `lead_analyzed` is told.
+    """Creates a run of lead_agent. When it is completed the lead has its score, status and analysis, and
+    `lead_analyzed` is published.
     """
     lead = _theirs(path.lead_id)
     owner = UUID(lead["user_id"]) if lead["user_id"] else None

@@ -37,7 +37,9 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 OTHER = "other"
 NO_ROUTE = "none"
 
-metrics = APIBlueprint("metrics", __name__, abp_tags=[Tag(name="Metrics", description="For operators.")])
+metrics = APIBlueprint(
+    "metrics", __name__, abp_tags=[Tag(name="Metrics", description="Prometheus metrics, for operators.")]
+)
 metrics.before_request(scoped("metrics"))
 _running: "WeakSet[Metrics]" = WeakSet()
 
@@ -218,8 +220,8 @@ def copy() -> None:
 
 @metrics.get(
     "/metrics",
-    summary="Numbers for Prometheus",
-    operation_id="metrics",
+    summary="Get metrics",
+    operation_id="getMetrics",
     security=SECURITY,
     responses={
         **text(

@@ -33,7 +33,7 @@ notifications = APIBlueprint(
     "notifications",
     __name__,
     url_prefix="/api/notifications",
-    abp_tags=[Tag(name="Notifications", description="What a user should know; live on /api/ws/notifications.")],
+    abp_tags=[Tag(name="Notifications", description="Notifications of users; live on /api/ws/notifications.")],
     abp_security=SECURITY,
 )
 
@@ -79,13 +79,13 @@ def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
 
 @notifications.get(
     "/unread-count",
-    summary="Count your unread notifications",
-    operation_id="countUnread",
+    summary="Count unread notifications",
+    operation_id="countUnreadNotifications",
     responses={**success(UnreadBody, {"unread_count": 3}), **failures(400, 401, 403, 500, 503)},
 )
 def unread_count(query: UnreadQuery) -> dict[str, Any]:
-    """For a badge; the topic `user:<id>` begins with the same number. Services and administrators may name a `user_id`;
-    a service has to.
+    """Returns the number for a badge; the topic `user:<id>` begins with the same number. Services and administrators
+    may name a `user_id`; a service has to.
     """
     user_id = reader() if query.user_id is None else listed_owner(query.user_id)
     assert user_id is not None
@@ -99,7 +99,7 @@ def unread_count(query: UnreadQuery) -> dict[str, Any]:
     responses={**success(NotificationBody, examples.NOTIFICATION), **failures(401, 403, 404, 500, 503)},
 )
 def get_notification(path: NotificationPath) -> dict[str, Any]:
-    """One of your own, or for services and administrators anybody's. This does not mark it as read."""
+    """Returns one of your own, or for services and administrators anybody's. This does not mark it as read."""
     found = services().notifications.find(listed_owner(None), _id(path.notification_id))
     if found is None:
         raise NotFound(_NO_SUCH)
@@ -109,33 +109,33 @@ def get_notification(path: NotificationPath) -> dict[str, Any]:
 @notifications.post(
     "/mark-read",
     summary="Mark notifications as read",
-    operation_id="markRead",
+    operation_id="markNotificationsRead",
     responses={**success(MarkedBody, {"marked": 1, "unread_count": 2}), **failures(400, 401, 403, 413, 500, 503)},
 )
 def mark_read(body: MarkRequest) -> dict[str, Any]:
-    """Those of them that are yours; others are passed over."""
+    """Marks those that are your own; others are skipped."""
     return services().notifications.mark_read(reader(), body.notification_ids)
 
 
 @notifications.post(
     "/mark-all-read",
-    summary="Mark all your notifications as read",
-    operation_id="markAllRead",
+    summary="Mark all notifications as read",
+    operation_id="markAllNotificationsRead",
     responses={**success(MarkedBody, {"marked": 3, "unread_count": 0}), **failures(401, 403, 500, 503)},
 )
 def mark_all_read() -> dict[str, Any]:
-    """All that there are at this moment."""
+    """Marks all your notifications that exist at this moment."""
     return services().notifications.mark_read(reader(), None)
 
 
 @notifications.delete(
     "/<notification:notification_id>",
-    summary="Remove a notification",
-    operation_id="removeNotification",
+    summary="Delete a notification",
+    operation_id="deleteNotification",
     responses={**nothing("It is gone."), **failures(401, 403, 404, 500, 503)},
 )
 def remove_notification(path: NotificationPath) -> tuple[str, int]:
-    """One of your own, or for services and administrators anybody's."""
+    """Deletes one of your own, or for services and administrators anybody's."""
     if not services().notifications.remove(listed_owner(None), _id(path.notification_id)):
         raise NotFound(_NO_SUCH)
     return "", 204
@@ -143,16 +143,16 @@ def remove_notification(path: NotificationPath) -> tuple[str, int]:
 
 @notifications.post(
     "",
-    summary="Notify users",
-    operation_id="notifyUsers",
+    summary="Send a notification",
+    operation_id="sendNotification",
     responses={
         **success(BroadcastBody, examples.BROADCAST, status=201),
         **failures(400, 401, 403, 413, 500, 503),
     },
 )
 def notify_users(body: BroadcastRequest) -> tuple[dict[str, Any], int]:
-    """For administrators and services: one user, up to a thousand, or all that there are. Workers send it, in batches;
-    each user gets it once.
+    """For administrators and services: to one user, up to a thousand, or all users. Workers send it in batches; each
+    user gets it once.
     """
     row = services().broadcasts.add(body.notification, body.audience, principal().user_id)
     return _shown(row), 201
@@ -160,12 +160,12 @@ def notify_users(body: BroadcastRequest) -> tuple[dict[str, Any], int]:
 
 @notifications.get(
     "/broadcasts/<broadcast_id>",
-    summary="Look how far a broadcast is",
+    summary="Get a broadcast",
     operation_id="getBroadcast",
     responses={**success(BroadcastBody, examples.BROADCAST), **failures(401, 403, 404, 500, 503)},
 )
 def get_broadcast(path: BroadcastPath) -> dict[str, Any]:
-    """For administrators and services."""
+    """For administrators and services. Returns how many users a notification has reached."""
     require_admin("see broadcasts")
     broadcast_id = uuid_or_none(path.broadcast_id)
     row = services().broadcasts.find(broadcast_id) if broadcast_id else None

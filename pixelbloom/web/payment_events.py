@@ -31,7 +31,7 @@ def guard() -> None:
 
 @payment_events.get(
     "",
-    summary="List events of Stripe",
+    summary="List Stripe events",
     operation_id="listStripeEvents",
     responses={
         **success(EventsBody, {"items": [payment_schemas.EVENT], "next_cursor": None}),
@@ -39,7 +39,9 @@ def guard() -> None:
     },
 )
 def list_events(query: EventsQuery) -> dict[str, Any]:
-    """The newest first. Those with status `failed` are dead-lettered: `error` says why, and replay tries them again."""
+    """Returns events, newest first. Those with status `failed` are dead-lettered: `error` says why, and a replay
+    processes them again.
+    """
     rows = services().payments.events(
         limit=query.limit, status=query.status, before=read_received_cursor(query.cursor) if query.cursor else None
     )
@@ -51,7 +53,7 @@ def list_events(query: EventsQuery) -> dict[str, Any]:
 
 @payment_events.post(
     "/<event_id>/replay",
-    summary="Process an event of Stripe again",
+    summary="Replay a Stripe event",
     operation_id="replayStripeEvent",
     responses={
         **success(ReplayedBody, {"id": "evt_123", "status_before": "failed"}, status=202),
@@ -59,7 +61,9 @@ def list_events(query: EventsQuery) -> dict[str, Any]:
     },
 )
 def replay_event(path: EventPath) -> tuple[dict[str, Any], int]:
-    """Safe to repeat: the rows depend on the set of events alone. One that could not be read is fetched from Stripe."""
+    """Processes an event again. Safe to repeat: the rows depend on the set of events alone. An event that could not be
+    read is fetched from Stripe.
+    """
     before = services().payments.replay(path.event_id)
     if before is None:
         raise NotFound("There is no such event; GET /api/payments/events lists them.")

@@ -54,7 +54,7 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
 
 @payments.post(
     "/create-checkout-session",
-    summary="Begin a checkout",
+    summary="Create a checkout session",
     operation_id="createCheckoutSession",
     responses={
         **success(CheckoutBody, payment_schemas.CHECKOUT, status=201),
@@ -92,7 +92,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
 
 @payments.post(
     "/portal-session",
-    summary="Open the billing portal",
+    summary="Create a billing portal session",
     operation_id="createPortalSession",
     responses={
         **success(PortalBody, payment_schemas.PORTAL, status=201),
@@ -100,7 +100,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     },
 )
 def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
-    """Stripe's own pages for cards and invoices; send the browser to its `url`."""
+    """Returns the `url` of Stripe's own pages for cards and invoices; send the browser there."""
     found = _current()
     if found["stripe_customer_id"] is None:
         raise NotFound(_NO_SUBSCRIPTION)
@@ -115,7 +115,7 @@ def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
     responses={**success(SubscriptionBody, payment_schemas.SUBSCRIPTION), **failures(401, 403, 404, 500, 503)},
 )
 def get_subscription() -> dict[str, Any]:
-    """Your own: the newest that is not over, else the newest of all."""
+    """Returns the newest that has not ended, else the newest of all."""
     return _current()
 
 
@@ -129,22 +129,22 @@ def get_subscription() -> dict[str, Any]:
     },
 )
 def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
-    """With the period that is paid for, or now. The answer has it already; the event of Stripe follows."""
+    """At the end of the period that is paid for, or now. The response has it already; Stripe's event follows."""
     found = _running()
     return _after(found, services().stripe.cancel(found["stripe_subscription_id"], at_period_end=body.at_period_end))
 
 
 @payments.post(
     "/subscription/change",
-    summary="Change your subscription",
-    operation_id="changeSubscription",
+    summary="Update your subscription",
+    operation_id="updateSubscription",
     responses={
         **success(SubscriptionBody, payment_schemas.SUBSCRIPTION),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
 )
 def change_subscription(body: ChangeRequest) -> dict[str, Any]:
-    """To another price: now, with the difference on the next invoice, or from the next period on."""
+    """Changes it to another price: now, with the difference on the next invoice, or from the next period on."""
     if body.price_id is None and body.package_id is None:
         raise invalid("price_id", "or package_id is required")
     found = _running()

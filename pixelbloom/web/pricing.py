@@ -33,7 +33,7 @@ KEEP_SECONDS = 60
 
 @pricing.get(
     "/packages",
-    summary="List the packages",
+    summary="List packages",
     operation_id="listPackages",
     security=NOT_REQUIRED,
     responses={
@@ -42,7 +42,7 @@ KEEP_SECONDS = 60
     },
 )
 def list_packages(query: PackagesQuery) -> Response:
-    """What can be bought, in the order in which it is to be shown."""
+    """Returns what can be bought, in the order in which it is to be shown."""
     response: Response = jsonify(shelf(query, services().pricing.packages, _shown))
     response.headers["Cache-Control"] = f"public, max-age={KEEP_SECONDS}"
     return response
@@ -50,7 +50,7 @@ def list_packages(query: PackagesQuery) -> Response:
 
 @pricing.post(
     "/quote",
-    summary="Ask for a price",
+    summary="Quote a package",
     operation_id="quotePackage",
     security=NOT_REQUIRED,
     responses={
@@ -59,8 +59,8 @@ def list_packages(query: PackagesQuery) -> Response:
     },
 )
 def quote_package(body: QuoteRequest) -> dict[str, Any]:
-    """What a package costs now, with a campaign's code where one is given; `campaign` says why a code does not apply.
-    Asking uses nothing up. At most QUOTE_RATE_LIMIT, so that codes cannot be guessed.
+    """Returns what a package costs now, with a campaign's code where one is given; `campaign` says why a code does not
+    apply. A quote uses nothing up. At most QUOTE_RATE_LIMIT, so that codes cannot be guessed.
     """
     customer = g.principal.user_id if g.principal is not None else None
     quote = services().pricing.quote(body.package_id, body.campaign_code, str(customer) if customer else None)

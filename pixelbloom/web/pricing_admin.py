@@ -69,7 +69,7 @@ def guard_creation() -> None:
 
 @pricing_admin.get(
     "/catalogue",
-    summary="List all packages",
+    summary="List the catalogue",
     operation_id="listCatalogue",
     responses={
         **success(CatalogueList, {"items": [shapes.PACKAGE], "next_cursor": None}),
@@ -77,7 +77,7 @@ def guard_creation() -> None:
     },
 )
 def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
-    """Retired ones too, with their prices at Stripe, in the order in which they are shown."""
+    """Returns all packages, retired ones too, with their prices at Stripe, in the order in which they are shown."""
     return shelf(query, services().pricing.catalogue, _package)
 
 
@@ -89,7 +89,7 @@ def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
     responses={**success(PackageTerms, shapes.PACKAGE, status=201), **failures(400, 401, 403, 409, 413, 500, 502, 503)},
 )
 def create_package(body: PackageRequest) -> Response:
-    """It is on sale at once where it has a price at Stripe, which must agree with it."""
+    """The package is on sale at once where it has a price at Stripe, which must agree with it."""
     row = body.model_dump(mode="json")
     _checked_package(row)
     response = _answer(_unique(lambda: services().pricing.add_package(row), "name or stripe_price_id"), _package)
@@ -104,20 +104,20 @@ def create_package(body: PackageRequest) -> Response:
     responses={**success(PackageTerms, shapes.PACKAGE, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
 def get_package(path: PackagePath) -> Response:
-    """A retired one too."""
+    """Returns the package, also a retired one."""
     return _answer(_found_package(path.package_id), _package)
 
 
 @pricing_admin.patch(
     "/packages/<package_id>",
-    summary="Change or retire a package",
-    operation_id="changePackage",
+    summary="Update a package",
+    operation_id="updatePackage",
     responses={**success(PackageTerms, shapes.PACKAGE), **failures(400, 401, 403, 404, 409, 413, 500, 502, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
 def change_package(path: PackagePath, body: PackageChanges) -> Response:
-    """The fields that are given. `active` false retires it: it is neither sold nor changed to, and those who have it
-    keep it. With `If-Match`, only where nobody has changed it since.
+    """Changes the fields that are given. `active` false retires the package: it is neither sold nor changed to, and
+    those who have it keep it. With `If-Match`, only where nobody has changed it since.
     """
     changes = body.model_dump(mode="json", exclude_unset=True)
     row = _found_package(path.package_id)
@@ -136,7 +136,7 @@ def change_package(path: PackagePath, body: PackageChanges) -> Response:
     },
 )
 def list_campaigns(query: CampaignsQuery) -> dict[str, Any]:
-    """Retired ones too, newest first."""
+    """Returns all campaigns, retired ones too, newest first."""
     rows = services().pricing.campaigns(limit=query.limit, before=read_cursor(query.cursor) if query.cursor else None)
     return {"items": [_campaign(row) for row in rows.items], "next_cursor": _next(rows)}
 
@@ -148,7 +148,7 @@ def list_campaigns(query: CampaignsQuery) -> dict[str, Any]:
     responses={**success(CampaignTerms, shapes.CAMPAIGN, status=201), **failures(400, 401, 403, 409, 413, 500, 503)},
 )
 def create_campaign(body: CampaignRequest) -> Response:
-    """Its code can be used at once, or from `starts_at` on."""
+    """The campaign's code can be used at once, or from `starts_at` on."""
     row = body.model_dump(mode="json")
     _checked_campaign({**row, "uses": 0})
     response = _answer(_unique(lambda: services().pricing.add_campaign(row), "code"), _campaign)
@@ -163,20 +163,20 @@ def create_campaign(body: CampaignRequest) -> Response:
     responses={**success(CampaignTerms, shapes.CAMPAIGN, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
 def get_campaign(path: CampaignPath) -> Response:
-    """With `uses`, paid and open ones."""
+    """Returns the campaign; `uses` counts paid and open ones."""
     return _answer(_found_campaign(path.campaign_id), _campaign)
 
 
 @pricing_admin.patch(
     "/campaigns/<campaign_id>",
-    summary="Change or retire a campaign",
-    operation_id="changeCampaign",
+    summary="Update a campaign",
+    operation_id="updateCampaign",
     responses={**success(CampaignTerms, shapes.CAMPAIGN), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
 def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
-    """The fields that are given; discounts that were granted keep their terms. `active` false retires it. With
-    `If-Match`, only where nobody has changed it since.
+    """Changes the fields that are given; discounts that were granted keep their terms. `active` false retires the
+    campaign. With `If-Match`, only where nobody has changed it since.
     """
     changes = body.model_dump(mode="json", exclude_unset=True)
     row = _found_campaign(path.campaign_id)
@@ -186,7 +186,7 @@ def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
 
 @pricing_admin.get(
     "/redemptions",
-    summary="List uses of codes",
+    summary="List redemptions",
     operation_id="listRedemptions",
     responses={
         **success(RedemptionPage, {"items": [shapes.REDEMPTION], "next_cursor": None}),
@@ -194,7 +194,9 @@ def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     },
 )
 def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
-    """The newest first, of one campaign or of all; `state` narrows to those that are open, completed or released."""
+    """Returns uses of campaign codes, newest first, of one campaign or of all; `state` narrows to those that are open,
+    completed or released.
+    """
     find, before = services().pricing.redemptions, read_cursor(query.cursor) if query.cursor else None
     rows = find(campaign_id=query.campaign_id, state=query.state, limit=query.limit, before=before)
     return {"items": [_redemption(row) for row in rows.items], "next_cursor": _next(rows)}
@@ -202,12 +204,14 @@ def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
 
 @pricing_admin.post(
     "/redemptions/<redemption_id>/release",
-    summary="Give an open use of a code back",
+    summary="Release a redemption",
     operation_id="releaseRedemption",
     responses={**success(RedemptionBody, shapes.REDEMPTION), **failures(401, 403, 404, 409, 429, 500, 502, 503)},
 )
 def release_redemption(path: RedemptionPath) -> dict[str, Any]:
-    """Ends its checkout at Stripe first, so that nobody pays it any more; one that was paid meanwhile is completed."""
+    """Returns an open use of a campaign code. Its checkout is ended at Stripe first, so that nobody can pay it any
+    more; one that was paid meanwhile is completed.
+    """
     row = _found_redemption(path.redemption_id)
     if row["released_at"] is not None or row["completed_at"] is not None:
         raise Conflict("Only an open use can be given back; this one is completed or was given back already.")

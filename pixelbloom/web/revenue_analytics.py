@@ -23,7 +23,7 @@ revenue_analytics = APIBlueprint(
     "revenue_analytics",
     __name__,
     url_prefix="/api/analytics/revenue",
-    abp_tags=[Tag(name="Analytics", description="What came of the work, in figures.")],
+    abp_tags=[Tag(name="Analytics", description="Figures of leads, conversations, revenue, agents and models.")],
     abp_security=SECURITY,
 )
 revenue_analytics.before_request(guard)
@@ -32,12 +32,12 @@ counting.bound_searches(revenue_analytics)
 
 @revenue_analytics.get(
     "/summary",
-    summary="Revenue, MRR, ARR and churn",
+    summary="Revenue summary",
     operation_id="getRevenueSummary",
     responses={**success(RevenueSummaryBody, examples.REVENUE), **failures(400, 401, 403, 429, 500, 503)},
 )
 def revenue_summary(query: RangeQuery) -> dict[str, Any]:
-    """Money that came in, what recurs at the end of the range, and what part of the subscriptions ended."""
+    """Returns revenue, recurring revenue (MRR, ARR) at the end of the range, and churn."""
     query = query.resolve()
     return ranged(query, figures().revenue_summary(listed_owner(query.user_id), query))
 
@@ -49,46 +49,46 @@ def revenue_summary(query: RangeQuery) -> dict[str, Any]:
     responses={**success(PackagesBody, examples.PACKAGES), **failures(400, 401, 403, 429, 500, 503)},
 )
 def revenue_by_package(query: RangeQuery) -> dict[str, Any]:
-    """Revenue of the range and subscriptions at its end, by package and currency."""
+    """Returns the revenue of the range and the subscriptions at its end, by package and currency."""
     query = query.resolve()
     return ranged(query, {"data": figures().revenue_by_package(listed_owner(query.user_id), query)})
 
 
 @revenue_analytics.get(
     "/subscription-trends",
-    summary="Subscriptions over time",
+    summary="Subscription trends",
     operation_id="getSubscriptionTrends",
     responses={**success(SubscriptionTrendBody, examples.SUBSCRIPTION_TREND), **failures(400, 401, 403, 429, 500, 503)},
 )
 def subscription_trends(query: RangeQuery) -> dict[str, Any]:
-    """How many there were at the end of each period, and those that started and ended in it."""
+    """Returns the number of subscriptions at the end of each period, and of those that started and ended in it."""
     query = query.resolve()
     return ranged(query, {"data": figures().subscription_trends(listed_owner(query.user_id), query)})
 
 
 @revenue_analytics.get(
     "/customer-ltv",
-    summary="What customers are worth",
-    operation_id="getCustomerValue",
+    summary="Customer lifetime value",
+    operation_id="getCustomerLifetimeValue",
     responses={**success(CustomerValueBody, examples.CUSTOMERS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def customer_ltv(query: RangeQuery) -> dict[str, Any]:
-    """What customers who paid in the range have paid in all until its end: averages, and those who paid most."""
+    """Returns what customers of the range have paid in all until its end: averages, and those who paid most."""
     query = query.resolve()
     return ranged(query, figures().customer_ltv(listed_owner(query.user_id), query))
 
 
 @revenue_analytics.get(
     "/subscriptions/list",
-    summary="List subscriptions of a range",
-    operation_id="listSubscriptionsOfRange",
+    summary="List subscriptions of a date range",
+    operation_id="listAnalyticsSubscriptions",
     responses={
         **success(SubscriptionPage, {"items": [examples.SUBSCRIPTION], "next_cursor": None}),
         **failures(400, 401, 403, 429, 500, 503),
     },
 )
 def subscription_list(query: SubscriptionsQuery) -> dict[str, Any]:
-    """Subscriptions and purchases that began in it, newest first."""
+    """Returns subscriptions and purchases that began in the range, newest first."""
     query = query.resolve()
     rows = figures().subscriptions(
         listed_owner(query.user_id), query, status=query.status, limit=query.limit + 1, before=before(query)

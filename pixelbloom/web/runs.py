@@ -27,7 +27,7 @@ runs = APIBlueprint(
     "runs",
     __name__,
     url_prefix="/api/agents/runs",
-    abp_tags=[Tag(name="Runs", description="What became of the work.")],
+    abp_tags=[Tag(name="Runs", description="Runs of agents: state, result, cancel, retry, replay.")],
     abp_security=SECURITY,
 )
 runs.before_request(own_or_scoped("runs"))
@@ -44,9 +44,8 @@ runs.before_request(counting.count_first(counting.submission, "replay_run", "ret
     },
 )
 def list_runs(query: RunQuery) -> dict[str, Any]:
-    """Your own runs, newest first. Services and administrators see everybody's, or those of `user_id`.
-
-    Their large fields are left out unless `fields` names them.
+    """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
+    fields are left out unless `fields` names them.
     """
     if query.agent_type is not None:
         known_agent(query.agent_type)
@@ -67,12 +66,12 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
 
 @runs.get(
     "/<run:request_id>",
-    summary="Show a run",
+    summary="Get a run",
     operation_id="getRun",
     responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 500, 503)},
 )
 def show_run(path: RunPath) -> dict[str, Any]:
-    """The run's state, its result or error, and its steps."""
+    """Returns the run's state, its result or error, and its steps."""
     return visible_run(path.request_id, "agent").to_public()
 
 
@@ -83,32 +82,32 @@ def show_run(path: RunPath) -> dict[str, Any]:
     responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
 )
 def cancel_run(path: RunPath) -> dict[str, Any]:
-    """What has not begun is cancelled at once; a running step stops within a second."""
+    """Cancels what has not begun at once; a running step stops within a second."""
     return services().control.cancel(visible_run(path.request_id, "agent")).to_public()
 
 
 @runs.post(
     "/<run:request_id>/retry",
-    summary="Retry a failed or cancelled run",
+    summary="Retry a run",
     operation_id="retryRun",
     responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
 )
 def retry_run(path: RunPath) -> dict[str, Any]:
-    """The same run goes on, with its attempts anew."""
+    """Continues a run that failed or was cancelled, with its attempts counted from the start."""
     return services().control.retry(visible_run(path.request_id, "agent")).to_public()
 
 
 @runs.post(
     "/<run:request_id>/replay",
-    summary="Run the same again",
+    summary="Replay a run",
     operation_id="replayRun",
     responses={
-        **success(ReplayResponse, examples.REPLAYED, status=201, description="A new run is kept."),
+        **success(ReplayResponse, examples.REPLAYED, status=201, description="New run accepted."),
         **failures(401, 403, 404, 429, 500, 503),
     },
 )
 def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
-    """A new run of the same agent with the same input, for the same user."""
+    """Creates a new run of the same agent with the same input, for the same user."""
     run = visible_run(path.request_id, "agent")
     accepted = replayed(run)
     return {"request_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
@@ -116,13 +115,13 @@ def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
 
 @runs.post(
     "/retry",
-    summary="Retry failed runs by filter",
+    summary="Retry failed runs",
     operation_id="retryRuns",
     responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
 def retry_runs(body: RetryRequest) -> dict[str, Any]:
-    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone.
-    Each counts against RUN_RATE_LIMIT.
+    """Continues failed runs, newest first; runs that were retried meanwhile are skipped. Each counts against
+    RUN_RATE_LIMIT.
     """
     if body.agent_type is not None:
         known_agent(body.agent_type)

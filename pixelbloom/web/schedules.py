@@ -19,7 +19,7 @@ schedules = APIBlueprint(
     "schedules",
     __name__,
     url_prefix="/api/agents/schedules",
-    abp_tags=[Tag(name="Schedules", description="Runs that start by the clock.")],
+    abp_tags=[Tag(name="Schedules", description="Runs that start at the times of a cron expression.")],
     abp_security=SECURITY,
 )
 schedules.before_request(own_or_scoped("runs"))
@@ -29,15 +29,17 @@ _NO_SUCH = "There is no such schedule, or it is not yours."
 
 @schedules.post(
     "",
-    summary="Keep a schedule",
-    operation_id="addSchedule",
+    summary="Create a schedule",
+    operation_id="createSchedule",
     responses={
-        **success(ScheduleBody, examples.KEPT, status=201, description="Kept."),
+        **success(ScheduleBody, examples.KEPT, status=201, description="Schedule created."),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
 )
 def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
-    """Of an agent (`agent_type`, `input`) or a workflow (`workflow_id`, `inputs`). Its runs have priority `batch`."""
+    """Schedules an agent (`agent_type`, `input`) or a workflow (`workflow_id`, `inputs`). Its runs have priority
+    `batch`.
+    """
     of_agent = body.agent_type is not None
     if of_agent == (body.workflow_id is not None):
         fault = "or workflow_id is required, and not both"
@@ -72,30 +74,30 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
     },
 )
 def list_schedules(query: PageQuery) -> dict[str, Any]:
-    """Your own, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    """Returns your own, newest first. Services and administrators get everybody's, or those of `user_id`."""
     page = services().schedules.page(owner=listed_owner(query.user_id), limit=query.limit, cursor=query.cursor)
     return {"items": [schedule.to_public() for schedule in page.items], "next_cursor": page.next_cursor}
 
 
 @schedules.get(
     "/<schedule_id>",
-    summary="Show a schedule",
+    summary="Get a schedule",
     operation_id="getSchedule",
     responses={**success(ScheduleBody, examples.KEPT), **failures(401, 403, 404, 500, 503)},
 )
 def show_schedule(path: SchedulePath) -> dict[str, Any]:
-    """What it runs, its next times, and what came of its last one."""
+    """Returns the schedule with its next times and its last run."""
     return _theirs(path.schedule_id).to_public()
 
 
 @schedules.delete(
     "/<schedule_id>",
-    summary="Remove a schedule",
-    operation_id="removeSchedule",
+    summary="Delete a schedule",
+    operation_id="deleteSchedule",
     responses={**nothing("It starts no more runs."), **failures(401, 403, 404, 500, 503)},
 )
 def remove_schedule(path: SchedulePath) -> Response:
-    """Runs that it started go on."""
+    """The schedule starts no more runs; runs that it started continue."""
     services().schedules.remove(_theirs(path.schedule_id))
     return Response(status=204)
 

@@ -179,7 +179,7 @@ class SubmissionTerms(Shape):
     )
     run_at: StartMoment = Field(None, description="Not before this time, at most a year ahead.")
     webhook_url: WebhookUrl = Field(
-        None, description="Is told of the run's end over HTTPS, signed by the Standard Webhooks scheme."
+        None, description="Receives a signed request (Standard Webhooks) over HTTPS when the run has ended."
     )
 
 

@@ -36,14 +36,14 @@ _SIGNATURE = {
 
 @stripe_webhook.post(
     "/webhook",
-    summary="Receive an event of Stripe",
+    summary="Receive a Stripe event",
     operation_id="receiveStripeEvent",
     responses={**success(ReceivedBody, payment_schemas.RECEIVED), **failures(413, 500, 503)},
     openapi_extensions=headers(_SIGNATURE),
 )
 def receive_event() -> dict[str, Any]:
-    """Signed with STRIPE_WEBHOOK_SECRET, or one of them while it is changed. The same event again is kept once; one of
-    a type that we do not handle is kept and ignored, and one that we cannot read waits in the dead letter.
+    """Takes an event that is signed with STRIPE_WEBHOOK_SECRET, or with one of them while it is rotated. A repeated
+    event is stored once; one of an unknown type is stored and ignored, and a malformed one is dead-lettered.
     """
     secrets = [secret.get_secret_value() for secret in services().settings.stripe_webhook_secret]
     if not secrets:

@@ -20,22 +20,22 @@ visitors = APIBlueprint(
     "visitors",
     __name__,
     url_prefix="/api/visitors",
-    abp_tags=[Tag(name="Visitors", description="People who are not signed in.")],
+    abp_tags=[Tag(name="Visitors", description="Sessions of website visitors who are not signed in.")],
     abp_security=[],
 )
 
 
 @visitors.post(
     "/sessions",
-    summary="Begin a visitor's session",
-    operation_id="beginVisitorSession",
+    summary="Create a visitor session",
+    operation_id="createVisitorSession",
     responses={
         **success(SessionBody, conversation_schemas.SESSION, status=201),
         **failures(403, 429, 500, 503),
     },
 )
 def begin_session() -> tuple[dict[str, Any], int]:
-    """Gives a token for 24 hours, without signing in. With it a visitor may leave leads and chat, and nothing else:
+    """Returns a token for 24 hours, without signing in. With it a visitor may create leads and chat, and nothing else:
     `POST /api/leads`, `POST /api/conversations`, and the messages of those conversations.
     """
     parts = services()

@@ -26,7 +26,7 @@ webhooks = APIBlueprint(
     "webhooks",
     __name__,
     url_prefix="/api/agents/webhooks",
-    abp_tags=[Tag(name="Webhooks", description="What was told to the webhook_url of runs.")],
+    abp_tags=[Tag(name="Webhooks", description="Deliveries to the webhook_url of runs.")],
     abp_security=SECURITY,
 )
 webhooks.before_request(own_or_scoped("runs"))
@@ -36,15 +36,17 @@ _NO_SUCH = "There is no such delivery, or it is not yours."
 
 @webhooks.get(
     "",
-    summary="List deliveries",
-    operation_id="listDeliveries",
+    summary="List webhook deliveries",
+    operation_id="listWebhookDeliveries",
     responses={
         **success(DeliveryPage, {"items": [examples.DELIVERY], "next_cursor": None}),
         **failures(400, 401, 403, 500, 503),
     },
 )
 def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
-    """Of your own runs, newest first. Services and administrators see everybody's, or those of `user_id`."""
+    """Returns the deliveries of your own runs, newest first. Services and administrators get everybody's, or those of
+    `user_id`.
+    """
     wanted = {"user_id": listed_owner(query.user_id), "run_id": query.run_id, "status": query.status}
     rows = services().webhooks.page(
         limit=query.limit,
@@ -59,7 +61,7 @@ def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
 
 @webhooks.get(
     "/secret",
-    summary="Get your secret",
+    summary="Get your webhook secret",
     operation_id="getWebhookSecret",
     responses={
         **success(WebhookSecretBody, {"secret": "whsec_jXrGFAUeE7sHZVZyFZn9wXlCkfuBzEobDqlfhLNBgTE="}),
@@ -67,7 +69,7 @@ def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
     },
 )
 def get_secret() -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Each delivery of your runs has a signature by this secret, and nobody else's has.
+    """Returns the secret that signs the deliveries of your runs, and of nobody else's.
 
     For users: a service verifies with WEBHOOK_SECRET, and checks `data.user_id`.
     """
@@ -82,12 +84,12 @@ def get_secret() -> tuple[dict[str, Any], int, dict[str, str]]:
 
 @webhooks.post(
     "/<delivery_id>/redeliver",
-    summary="Tell it again",
-    operation_id="redeliver",
+    summary="Redeliver a webhook",
+    operation_id="redeliverWebhook",
     responses={**success(DeliveryBody, examples.DELIVERY), **failures(401, 403, 404, 409, 500, 503)},
 )
 def redeliver(path: DeliveryPath) -> dict[str, Any]:
-    """Tries a delivery that has ended again, for another day."""
+    """Repeats a delivery that has ended, with attempts for another day."""
     delivery_id = uuid_or_none(path.delivery_id)
     if delivery_id is None:
         raise NotFound(_NO_SUCH)

@@ -36,7 +36,7 @@ workflow_runs = APIBlueprint(
     "workflow_runs",
     __name__,
     url_prefix="/api/agents/workflows",
-    abp_tags=[Tag(name="Workflow runs", description="Running workflows, watching and steering them.")],
+    abp_tags=[Tag(name="Workflow runs", description="Runs of workflows: execute, cancel, retry, replay, approve.")],
     abp_security=SECURITY,
 )
 workflow_runs.before_request(own_or_scoped("runs"))
@@ -54,13 +54,13 @@ _KIND = "workflow"
     summary="Execute a workflow",
     operation_id="executeWorkflow",
     responses={
-        **success(ExecuteResponse, examples.EXECUTED, description="The run is kept.", headers=("Preference-Applied",)),
+        **success(ExecuteResponse, examples.EXECUTED, description="Run accepted.", headers=("Preference-Applied",)),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
     },
     openapi_extensions=headers(*SUBMISSION),
 )
 def execute(body: ExecuteRequest) -> Response:
-    """Keeps the run; with `async` it answers at once, else when the run has ended or the time is over."""
+    """Accepts a run. With `async` the response comes at once, otherwise when the run has ended or the wait is over."""
     wanted = WorkflowSubmission(workflow_id=body.workflow_id, inputs=body.inputs, **terms(body))
     preferred = wait_seconds(request.headers.get("Prefer"))
     seconds = preferred if body.in_background or preferred is not None else WAIT_SECONDS
@@ -75,7 +75,7 @@ def execute(body: ExecuteRequest) -> Response:
 
 @workflow_runs.get(
     "/runs",
-    summary="List runs of workflows",
+    summary="List workflow runs",
     operation_id="listWorkflowRuns",
     responses={
         **success(WorkflowRunPage, {"items": [examples.LISTED_RUN_OF_WORKFLOW], "next_cursor": None}),
@@ -83,9 +83,8 @@ def execute(body: ExecuteRequest) -> Response:
     },
 )
 def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
-    """Your own runs, newest first. Services and administrators see everybody's, or those of `user_id`.
-
-    Their large fields are left out unless `fields` names them.
+    """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
+    fields are left out unless `fields` names them.
     """
     details = wanted_details(query.fields, WORKFLOW_RUN_FIELDS)
     page = services().runs.page(
@@ -105,48 +104,48 @@ def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
 
 @workflow_runs.get(
     "/runs/<run:workflow_run_id>",
-    summary="Show a run of a workflow",
+    summary="Get a workflow run",
     operation_id="getWorkflowRun",
     responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 500, 503)},
 )
 def show_run(path: WorkflowRunPath) -> dict[str, Any]:
-    """The run's state, its outputs or error, and each step with its times, attempts and output."""
+    """Returns the run's state, its outputs or error, and each step with its times, attempts and output."""
     return visible_run(path.workflow_run_id, _KIND).to_public()
 
 
 @workflow_runs.post(
     "/runs/<run:workflow_run_id>/cancel",
-    summary="Cancel a run of a workflow",
+    summary="Cancel a workflow run",
     operation_id="cancelWorkflowRun",
     responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
 )
 def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
-    """What has not begun is cancelled at once; running steps stop within a second."""
+    """Cancels what has not begun at once; running steps stop within a second."""
     return services().control.cancel(visible_run(path.workflow_run_id, _KIND)).to_public()
 
 
 @workflow_runs.post(
     "/runs/<run:workflow_run_id>/retry",
-    summary="Retry a failed or cancelled run of a workflow",
+    summary="Retry a workflow run",
     operation_id="retryWorkflowRun",
     responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
 )
 def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
-    """The same run goes on from the steps that failed or were cancelled; what was done is kept."""
+    """Continues the run from the steps that failed or were cancelled; completed steps are not repeated."""
     return services().control.retry(visible_run(path.workflow_run_id, _KIND)).to_public()
 
 
 @workflow_runs.post(
     "/runs/<run:workflow_run_id>/replay",
-    summary="Run the same workflow again",
+    summary="Replay a workflow run",
     operation_id="replayWorkflowRun",
     responses={
-        **success(WorkflowReplayResponse, examples.REPLAYED, status=201, description="A new run is kept."),
+        **success(WorkflowReplayResponse, examples.REPLAYED, status=201, description="New run accepted."),
         **failures(401, 403, 404, 429, 500, 503),
     },
 )
 def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
-    """A new run of the same version with the same inputs, for the same user."""
+    """Creates a new run of the same version with the same inputs, for the same user."""
     run = visible_run(path.workflow_run_id, _KIND)
     accepted = replayed(run)
     return {"workflow_run_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
@@ -154,13 +153,13 @@ def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
 
 @workflow_runs.post(
     "/runs/retry",
-    summary="Retry failed runs of workflows by filter",
+    summary="Retry failed workflow runs",
     operation_id="retryWorkflowRuns",
     responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
 def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
-    """Lets failed runs go on, the newest first; those that somebody let go on meanwhile are left alone.
-    Each counts against RUN_RATE_LIMIT.
+    """Continues failed runs, newest first; runs that were retried meanwhile are skipped. Each counts against
+    RUN_RATE_LIMIT.
     """
     wanted = RunFilter(owner=listed_owner(body.user_id), kind=_KIND, workflow_id=body.workflow_id, **time_filters(body))
     return retried(wanted, body.limit)
@@ -168,29 +167,31 @@ def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
 
 @workflow_runs.post(
     "/runs/<run:workflow_run_id>/steps/<key>/approve",
-    summary="Approve a step",
-    operation_id="approveStep",
+    summary="Approve a workflow step",
+    operation_id="approveWorkflowStep",
     responses={
         **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
 )
 def approve(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
-    """Says yes where the run waits for it; the run goes on."""
+    """Approves a step that waits for a decision; the run continues."""
     return _decide(path, body, approved=True)
 
 
 @workflow_runs.post(
     "/runs/<run:workflow_run_id>/steps/<key>/reject",
-    summary="Reject a step",
-    operation_id="rejectStep",
+    summary="Reject a workflow step",
+    operation_id="rejectWorkflowStep",
     responses={
         **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
 )
 def reject(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
-    """Says no: the step fails, and with it the run, unless the step's `on_error` is `continue`."""
+    """Rejects a step that waits for a decision: the step fails, and with it the run, unless the step's `on_error` is
+    `continue`.
+    """
     return _decide(path, body, approved=False)
 
 

@@ -129,7 +129,7 @@ class DecisionRequest(Shape):
         "",
         max_length=2000,
         json_schema_extra={"pattern": text_pattern(0)},
-        description="Kept with the decision, and readable by later steps.",
+        description="Stored with the decision; later steps can read it.",
     )
 
 

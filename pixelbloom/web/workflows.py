@@ -23,7 +23,7 @@ workflows = APIBlueprint(
     "workflows",
     __name__,
     url_prefix="/api/agents/workflows",
-    abp_tags=[Tag(name="Workflows", description="Several steps of several agents, as data.")],
+    abp_tags=[Tag(name="Workflows", description="Versioned definitions of several steps of several agents.")],
     abp_security=SECURITY,
 )
 workflows.before_request(own_or_scoped("runs"))
@@ -38,7 +38,7 @@ def guard_changes() -> None:
 
 @workflows.get(
     "",
-    summary="List the workflows",
+    summary="List workflows",
     operation_id="listWorkflows",
     responses={
         **success(WorkflowPage, {"items": [examples.WORKFLOW], "next_cursor": None}),
@@ -46,7 +46,7 @@ def guard_changes() -> None:
     },
 )
 def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
-    """The newest version of each workflow that takes runs, by name."""
+    """Returns the newest version of each workflow that accepts runs, by name."""
     shown, more = services().workflows.page(after=query.cursor or "", limit=query.limit)
     return {
         "items": [workflow.to_public() for workflow in shown],
@@ -56,7 +56,7 @@ def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
 
 @workflows.get(
     "/<workflow:workflow_id>",
-    summary="Show a workflow",
+    summary="Get a workflow",
     operation_id="getWorkflow",
     responses={
         **success(WorkflowVersions, {**examples.WORKFLOW, "versions": [examples.WORKFLOW], "versions_cursor": None}),
@@ -64,7 +64,7 @@ def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
     },
 )
 def show_workflow(path: WorkflowPath, query: VersionsQuery) -> dict[str, Any]:
-    """Its newest version, and a page of all versions, each with its steps and their graph."""
+    """Returns the newest version, and a page of all versions, each with its steps and their graph."""
     newest = services().workflows.newest(path.workflow_id).to_public()
     shown, more = services().workflows.versions(
         path.workflow_id, before=int(query.cursor) if query.cursor else None, limit=query.limit
@@ -78,15 +78,20 @@ def show_workflow(path: WorkflowPath, query: VersionsQuery) -> dict[str, Any]:
 
 @workflows.post(
     "",
-    summary="Keep a new version",
-    operation_id="addWorkflow",
+    summary="Create a workflow version",
+    operation_id="createWorkflowVersion",
     responses={
-        **success(WorkflowBody, examples.WORKFLOW, status=201, description="Kept; the same again adds no version."),
+        **success(
+            WorkflowBody,
+            examples.WORKFLOW,
+            status=201,
+            description="Version created; an identical definition creates none.",
+        ),
         **failures(400, 401, 403, 413, 500, 503),
     },
 )
 def add_workflow(body: WorkflowRequest) -> tuple[dict[str, Any], int]:
-    """For administrators and services. Runs that are there keep the version that they began with."""
+    """For administrators and services. Runs in progress continue with the version that they began with."""
     given = body.model_dump(exclude_unset=True)
     return services().workflows.add(given, created_by=principal().caller).to_public(), 201
 
@@ -98,6 +103,6 @@ def add_workflow(body: WorkflowRequest) -> tuple[dict[str, Any], int]:
     responses={**nothing("It takes no new runs."), **failures(401, 403, 404, 500, 503)},
 )
 def retire_workflow(path: WorkflowPath) -> Response:
-    """For administrators and services. Runs that are there go on."""
+    """For administrators and services. The workflow accepts no new runs; runs in progress continue."""
     services().workflows.retire(path.workflow_id)
     return Response(status=204)

@@ -1,6 +1,7 @@
 """The API document: valid by the standard, complete, and the same as what the code does."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,14 @@ APP = described()
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(APP.api_doc))
 #: Addresses of the application that are no operations of the API.
 OPERATIONS = [operation for operation in operations(APP) if operation.path in DOCUMENT["paths"]]
+#: What a summary begins with; its operationId begins with the same verb.
+VERBS = {
+    *("create", "list", "get", "update", "delete", "cancel", "retry", "replay"),
+    *("invoke", "execute", "approve", "reject", "retire", "analyze", "send", "receive", "redeliver", "release"),
+    *("mark", "count", "quote", "check", "stream"),
+}
+#: Figures are named by what they show, and are got.
+NOUN_FORMS = re.compile(r"^getAnalyticsOverview|^get\w+(Summary|Trends|Metrics|ByPackage|LifetimeValue)$")
 each_operation = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 
 
@@ -142,3 +151,45 @@ def test_null_in_an_update_clears_what_may_be_null_and_leaves_the_rest_as_it_is(
     changes = LeadChanges.model_validate({"phone": None, "name": None, "status": None, "metadata": None})
 
     assert changes.model_dump(exclude_unset=True) == {"phone": None}
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+
+
+def test_operation_ids_are_unique_in_camel_and_in_snake_case() -> None:
+    ids = [entry(operation)["operationId"] for operation in OPERATIONS]
+
+    assert [name for name in ids if not re.fullmatch("[a-z]+([A-Z][a-z]+)+", name)] == []
+    assert len({snake(name) for name in ids}) == len(ids)
+
+
+@each_operation
+def test_its_summary_is_a_standard_verb_and_a_noun_and_its_id_says_the_same(operation: Operation) -> None:
+    summary, name = entry(operation)["summary"], entry(operation)["operationId"]
+    verb = snake(name).partition("_")[0]
+
+    assert re.fullmatch(r"[A-Z][A-Za-z' ]{3,48}[a-z]", summary), summary
+    assert verb in VERBS
+    if NOUN_FORMS.match(name) and operation.path.startswith("/api/analytics/"):
+        assert summary.partition(" ")[0].lower() not in VERBS
+    else:
+        assert summary.partition(" ")[0].lower() == verb
+        assert operation.method != "delete" or verb in ("delete", "retire")
+        assert operation.method != "patch" or verb == "update"
+
+
+@each_operation
+def test_its_description_is_whole_sentences(operation: Operation) -> None:
+    description = entry(operation)["description"]
+
+    assert re.fullmatch(r"[A-Z`].*[.:]", description, re.DOTALL), description
+    assert "<br" not in description
+
+
+def test_health_and_metrics_come_last() -> None:
+    tags = [tag["name"] for tag in DOCUMENT["tags"]]
+
+    assert tags[-2:] == ["Health", "Metrics"]
+    assert list(DOCUMENT["paths"])[-3:] == ["/healthz", "/readyz", "/metrics"]
+    assert all(tag["description"] for tag in DOCUMENT["tags"])
