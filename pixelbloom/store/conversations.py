@@ -8,7 +8,7 @@ from supabase import Client
 
 from pixelbloom.agents.conversations import Turn
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position
+from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position, search_grams
 
 COLUMNS = "id,user_id,visitor_id,lead_id,title,status,metadata,version,last_message_at,created_at,updated_at"
 MESSAGE_COLUMNS = "id,conversation_id,user_id,role,content,run_id,metadata,created_at"
@@ -72,6 +72,7 @@ class ConversationStore:
     ) -> Rows:
         """Newest first. `filters` are columns and values; `words` stand in the title."""
         after, until = between
+        grams = search_grams(self._gateway, words) if words is not None else None
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("conversations").select(COLUMNS).is_("deleted_at", "null")
@@ -82,7 +83,7 @@ class ConversationStore:
             if until is not None:
                 rows = rows.lt("created_at", until)
             if words is not None:
-                rows = rows.filter("title", "ilike", containing(words))
+                rows = rows.filter("title", "ilike", containing(words)).filter("search_grams", "cs", grams)
             return newest_first(rows, count, last)
 
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:

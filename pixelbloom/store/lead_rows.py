@@ -7,7 +7,7 @@ from uuid import UUID
 from supabase import Client
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position, trigrams
+from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position, search_grams
 
 COLUMNS = (
     "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,source,status,score,analysis,"
@@ -49,6 +49,7 @@ class LeadRows:
         """Newest first. `filters` are columns and values; `words` stand in the name, company, email or message."""
         least, most = scores
         after, until = between
+        grams = search_grams(self._gateway, words) if words is not None else None
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("leads").select(COLUMNS).is_("deleted_at", "null")
@@ -63,9 +64,7 @@ class LeadRows:
             if until is not None:
                 rows = rows.lt("created_at", until)
             if words is not None:
-                rows = rows.filter("search_text", "ilike", containing(words))
-                if found := trigrams(words):
-                    rows = rows.filter("search_trigrams", "cs", found)
+                rows = rows.filter("search_text", "ilike", containing(words)).filter("search_grams", "cs", grams)
             return newest_first(rows, count, last)
 
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:

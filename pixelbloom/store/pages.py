@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
+from pixelbloom.store.gateway import Gateway
+
 #: Bytes of JSON from which on rows go to the next page; a single larger row is a page of its own.
 PAGE_BYTES = 4 * 1024 * 1024
 #: Rows that are read at once where a row may be wide.
 SLICE_ROWS = 20
-#: They narrow the rows down far enough.
-MAX_TRIGRAMS = 8
 
 P = TypeVar("P")
 
@@ -85,14 +85,7 @@ def containing(words: str) -> str:
     return f"*{escaped.replace('*', '_')}*"
 
 
-def trigrams(words: str) -> str | None:
-    """Runs of three characters that a text which contains these words has in its column of trigrams.
-
-    Letters beyond ASCII that have a small and a capital form are left out: how the database lowers them depends on its
-    locale. As an array of Postgres; None where there are none.
-    """
-    lowered = "".join(letter.lower() if letter.isascii() else letter for letter in words)
-    runs = {lowered[at : at + 3] for at in range(len(lowered) - 2)}
-    found = sorted(run for run in runs if all(c.isascii() or c.lower() == c.upper() for c in run))[:MAX_TRIGRAMS]
-    quoted = ('"' + run.replace("\\", "\\\\").replace('"', '\\"') + '"' for run in found)
-    return f"{{{','.join(quoted)}}}" if found else None
+def search_grams(gateway: Gateway, words: str) -> str:
+    """What the column of grams of a text has that contains these words, for a filter `cs`."""
+    found: str = gateway.rpc("search_grams", {"p_words": words})
+    return found

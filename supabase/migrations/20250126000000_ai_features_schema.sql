@@ -29,11 +29,12 @@ create table public.leads (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     deleted_at timestamptz,
-    -- What a search looks through, and its trigrams (a trigger writes them), by which it finds the few rows to look at.
+    -- What a search looks through, and its runs of up to three characters (a trigger writes them), by which it finds
+    -- the few rows to look at.
     search_text text generated always as (
         lower(name || ' ' || coalesce(company, '') || ' ' || coalesce(email, '') || ' ' || coalesce(message, ''))
     ) stored,
-    search_trigrams text[],
+    search_grams text[],
     check (user_id is null or visitor_id is null)
 );
 
@@ -42,7 +43,7 @@ comment on table public.leads is 'People and companies that may become customers
 create index leads_owner on public.leads (user_id, created_at desc, id desc) where deleted_at is null;
 create index leads_newest on public.leads (created_at desc, id desc) where deleted_at is null;
 -- Without the list of pending entries, which every search would have to read.
-create index leads_search on public.leads using gin (search_trigrams) with (fastupdate = off) where deleted_at is null;
+create index leads_search on public.leads using gin (search_grams) with (fastupdate = off) where deleted_at is null;
 create index leads_best on public.leads (score desc nulls last, created_at desc) where deleted_at is null;
 
 create table public.conversations (
@@ -59,6 +60,8 @@ create table public.conversations (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     deleted_at timestamptz,
+    -- Of the title, as those of leads.
+    search_grams text[],
     check (user_id is null or visitor_id is null)
 );
 
@@ -66,6 +69,8 @@ comment on table public.conversations is 'Chats between a person and chat_agent.
 
 create index conversations_owner on public.conversations (user_id, created_at desc, id desc) where deleted_at is null;
 create index conversations_newest on public.conversations (created_at desc, id desc) where deleted_at is null;
+create index conversations_search on public.conversations using gin (search_grams) with (fastupdate = off)
+where deleted_at is null;
 create index conversations_lead on public.conversations (lead_id) where lead_id is not null;
 
 create table public.messages (

@@ -33,41 +33,66 @@ revoke execute on function public.iso_utc(timestamptz), public.touch_updated_at(
 from public, anon, authenticated;
 grant execute on function public.iso_utc(timestamptz) to service_role;
 
--- Every run of three characters in a text, once. (pg_trgm is not part of every Postgres.)
-create function public.trigrams(p_text text) returns text[]
+-- Every run of one, two and three characters in a text, once. (pg_trgm is not part of every Postgres.)
+create function public.grams(p_text text) returns text[]
 language sql immutable parallel safe
 set search_path = ''
 as $$
-    select coalesce(array_agg(distinct c.one || c.two || c.three), '{}')
-    from (
-        select
+    with threes as materialized (
+        select distinct
             t.letter as one,
-            lead(t.letter) over (order by t.n) as two,
-            lead(t.letter, 2) over (order by t.n) as three
+            t.letter || lead(t.letter) over (order by t.n) as two,
+            t.letter || lead(t.letter) over (order by t.n) || lead(t.letter, 2) over (order by t.n) as three
         from unnest(string_to_array(p_text, null)) with ordinality as t (letter, n)
-    ) as c
-    where c.three is not null
+    )
+
+    select coalesce(array_agg(g.gram), '{}')
+    from (select one from threes union select two from threes union select three from threes) as g (gram)
+    where g.gram is not null
 $$;
 
--- Of the same text as search_text, which is not known yet before the row is written. A trigger, since a browser that
--- adds a lead would need the right to call what a generated column calls.
-create function public.write_trigrams() returns trigger
+-- The grams that every text has which contains these words, as an array for PostgREST: the longest ones, and enough of
+-- them to narrow the rows down. In small letters as this database has them, whatever its locale.
+create function public.search_grams(p_words text) returns text
+language sql stable
+set search_path = ''
+as $$
+    select array_agg(f.gram)::text
+    from (
+        select g.gram
+        from unnest(public.grams(lower(p_words))) as g (gram)
+        where char_length(g.gram) = least(char_length(lower(p_words)), 3)
+        order by g.gram
+        limit 8
+    ) as f
+$$;
+
+-- Of the columns that the trigger names, joined by spaces. A trigger, since a browser that adds a row would need the
+-- right to call what a generated column calls.
+create function public.write_grams() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
+declare
+    v_row jsonb := to_jsonb(new);
 begin
-    new.search_trigrams := public.trigrams(lower(
-        new.name || ' ' || coalesce(new.company, '') || ' ' || coalesce(new.email, '') || ' '
-        || coalesce(new.message, '')
-    ));
+    new.search_grams := public.grams(lower((
+        select string_agg(coalesce(v_row ->> t.name, ''), ' ' order by t.n)
+        from unnest(tg_argv) with ordinality as t (name, n)
+    )));
     return new;
 end
 $$;
 
-revoke execute on function public.trigrams(text), public.write_trigrams() from public, anon, authenticated;
+revoke execute on function public.grams(text), public.search_grams(text), public.write_grams()
+from public, anon, authenticated;
+grant execute on function public.grams(text), public.search_grams(text) to service_role;
 
-create trigger leads_trigrams before insert or update of name, company, email, message on public.leads
-for each row execute function public.write_trigrams();
+create trigger leads_grams before insert or update of name, company, email, message on public.leads
+for each row execute function public.write_grams('name', 'company', 'email', 'message');
+
+create trigger conversations_grams before insert or update of title on public.conversations
+for each row execute function public.write_grams('title');
 
 create trigger leads_touch before update on public.leads
 for each row execute function public.touch_version();

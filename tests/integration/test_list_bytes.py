@@ -51,7 +51,7 @@ FILLERS = {
         from generate_series(1, 200)
     """,
     "/api/leads": """
-        insert into public.leads (user_id, name, message, metadata, analysis, search_trigrams)
+        insert into public.leads (user_id, name, message, metadata, analysis, search_grams)
         select %(user)s, repeat('é', 200), repeat('é', 10000), jsonb_build_object('text', repeat('é', 8000)), WIDE,
             '{}'
         from generate_series(1, 200)
