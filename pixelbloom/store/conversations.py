@@ -72,7 +72,7 @@ class ConversationStore:
     ) -> Rows:
         """Newest first. `filters` are columns and values; `words` stand in the title."""
         after, until = between
-        grams = search_grams(self._gateway, words) if words is not None else None
+        grams = search_grams(self._gateway, words) if words is not None else ""
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("conversations").select(COLUMNS).is_("deleted_at", "null")

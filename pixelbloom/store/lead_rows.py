@@ -49,7 +49,7 @@ class LeadRows:
         """Newest first. `filters` are columns and values; `words` stand in the name, company, email or message."""
         least, most = scores
         after, until = between
-        grams = search_grams(self._gateway, words) if words is not None else None
+        grams = search_grams(self._gateway, words) if words is not None else ""
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("leads").select(COLUMNS).is_("deleted_at", "null")
