@@ -1,4 +1,5 @@
 # `make` alone says what there is. Nothing here needs root, Node or Docker: only Python 3.11+ and the package registries.
+# The console's Node comes in a wheel.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
@@ -8,18 +9,28 @@ PYTEST_ARGS ?=
 CHAOS_ARGS ?= --seeds 20
 BENCH_ARGS ?=
 
+# Sources of the console; what is generated is not among them. Built files go into the package.
+CONSOLE := pixelbloom/web/console/index.html
+CONSOLE_SCHEMA := console/src/api/schema.d.ts
+CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -type f ! -path $(CONSOLE_SCHEMA) ! -name '*.md' -print)
+CONSOLE_BUILT_FROM := $(filter console/src/% console/public/% console/index.html console/vite.config.ts,$(CONSOLE_SOURCES))
+NODE := $(abspath $(BIN))/node
+NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
+
 .DEFAULT_GOAL := help
-.PHONY: help run model test bench chaos attack check format lock clean
+.PHONY: help run console model test bench chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
-run: $(VENV)/.local  ## start the whole stack in the foreground
+run: $(VENV)/.local $(CONSOLE)  ## start the whole stack in the foreground
 	@exec $(BIN)/pixelbloom up
+
+console: $(CONSOLE)  ## build the web console
 
 model: $(VENV)/.model  ## install a small language model for PIXELBLOOM_MODEL=local (127 MB)
 
-test: $(VENV)/.dev $(VENV)/.model  ## run all tests, on a stack of their own
+test: $(VENV)/.dev $(VENV)/.model $(CONSOLE) $(VENV)/.console-tested  ## run all tests, on a stack of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(PYTEST_ARGS)
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
@@ -32,22 +43,24 @@ bench: $(VENV)/.dev  ## measure the sockets beside Socket.IO on Node, and analyt
 	$(BIN)/python -m bench $(BENCH_ARGS)
 	$(BIN)/python -m bench.analytics
 
-check: $(VENV)/.dev  ## lint, types, import rules, SQL
+check: $(VENV)/.dev $(CONSOLE) $(VENV)/.console-checked  ## lint, types, import rules, SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint supabase
+	$(NODE) console/scripts/size.mjs $(dir $(CONSOLE))
 
-format: $(VENV)/.dev  ## put the code in its usual form
+format: $(VENV)/.dev $(VENV)/.console-dev  ## put the code in its usual form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	cd console && $(NODE) node_modules/@biomejs/biome/bin/biome check --write .
 
 lock: $(VENV)/.dev  ## lock all dependencies anew, with hashes
 	$(BIN)/python requirements/lock.py
 
 clean:  ## remove the environment; the stack's home stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf $(VENV) console/node_modules $(CONSOLE_SCHEMA) $(dir $(CONSOLE)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -69,3 +82,37 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.local
+
+# The console: a build needs fewer packages than its checks, and whoever has those has all.
+$(VENV)/.console: console/package-lock.json | $(VENV)/.local
+	$(NPM_CI) --omit=dev
+	@touch $@
+
+$(VENV)/.console-dev: console/package-lock.json | $(VENV)/.local
+	$(NPM_CI)
+	@touch $@ $(VENV)/.console
+
+$(CONSOLE): $(CONSOLE_BUILT_FROM) $(VENV)/.console
+	cd console && $(NODE) node_modules/vite/bin/vite.js build --logLevel warn
+	@touch $@
+
+# The API's document, and from it the types; left alone where the document is the same.
+$(VENV)/.openapi: $(shell find pixelbloom -name '*.py') | $(VENV)/.dev
+	@$(BIN)/python -m pixelbloom.web.document > $(VENV)/openapi.new
+	@cmp -s $(VENV)/openapi.new $(VENV)/openapi.json || cp $(VENV)/openapi.new $(VENV)/openapi.json
+	@touch $@
+
+$(VENV)/openapi.json: $(VENV)/.openapi
+	@:
+
+$(CONSOLE_SCHEMA): $(VENV)/openapi.json | $(VENV)/.console-dev
+	cd console && $(NODE) node_modules/openapi-typescript/bin/cli.js $(abspath $<) --output $(abspath $@) >/dev/null
+
+$(VENV)/.console-checked: $(CONSOLE_SOURCES) $(CONSOLE_SCHEMA) $(VENV)/.console-dev
+	cd console && $(NODE) node_modules/@biomejs/biome/bin/biome check --error-on-warnings .
+	cd console && $(NODE) node_modules/typescript/bin/tsc
+	@touch $@
+
+$(VENV)/.console-tested: $(CONSOLE_SOURCES) $(VENV)/.console-dev
+	cd console && $(NODE) node_modules/vitest/vitest.mjs run
+	@touch $@

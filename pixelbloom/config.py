@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     cors_origins: Origins = ()
+    pixelbloom_console: Literal["on", "off"] = "on"
+    pixelbloom_demo_accounts: Path | None = None
     websocket_send_buffer: Annotated[int, Field(ge=0, le=2**30)] = 0
 
     # Supabase

@@ -99,6 +99,7 @@ class Running:
             "PORT": str(self._settings.port),
             "FLOWER_PORT": str(self._settings.flower_port),
             **({"LOG_FORMAT": "pretty"} if pretty else {}),
+            **({"PIXELBLOOM_DEMO_ACCOUNTS": str(self._home.accounts_file)} if own_database else {}),
         }
         if self._settings.pixelbloom_stripe == "local":
             self._start_shop()
@@ -167,6 +168,7 @@ class Running:
         api, flower = f"http://127.0.0.1:{mine.port}", f"http://127.0.0.1:{mine.flower_port}"
         user, _, password = self._login().partition(":")
         rows = [
+            *([("Console", f"{api}/  <- open this in a browser")] if mine.pixelbloom_console == "on" else []),
             ("API", api),
             ("API docs", f"{api}/api/docs"),
             ("WebSockets", f"ws://127.0.0.1:{mine.port}/api/ws/workflows (also analytics, notifications)"),

@@ -7,7 +7,7 @@ from werkzeug.routing import BaseConverter
 from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
-from pixelbloom.web import compression, cors, errors, metrics, openapi, request_id, services, topics
+from pixelbloom.web import compression, console_pages, cors, errors, metrics, openapi, request_id, services, topics
 from pixelbloom.web.agent_analytics import agent_analytics
 from pixelbloom.web.agents import agents
 from pixelbloom.web.analytics import analytics
@@ -97,6 +97,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     cors.register(app, settings)
     errors.register(app)
     openapi.register_docs(app)
+    console_pages.register(app, settings)
     register_realtime(
         app,
         settings=settings,

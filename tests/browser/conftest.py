@@ -10,6 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.console import Console, started_console
+from tests.stack import Stack
+
 #: Resolves to loopback in this browser, and is no origin that the API allows.
 FOREIGN = "elsewhere.example"
 
@@ -62,3 +65,19 @@ def page(browser: Browser, pages: int) -> Iterator[Page]:
     page.goto(f"http://localhost:{pages}/")
     yield page
     page.close()
+
+
+@pytest.fixture(scope="module")
+def _console(stack: Stack, browser: Browser) -> Iterator[Console]:
+    with started_console(stack, browser) as console:
+        yield console
+
+
+@pytest.fixture
+def console(_console: Console) -> Iterator[Console]:
+    """The console. Each page that a test opens is closed after it, and must have kept to its policy and its servers."""
+    yield _console
+    try:
+        _console.check()
+    finally:
+        _console.close_pages()

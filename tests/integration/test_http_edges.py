@@ -25,7 +25,9 @@ def user(web: Api) -> Api:
     return web.as_user()
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/", "/api/agents/", "/api//agents", "/api/nothing", "/%00", "/%ff"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/assets/", "/api", "/api/", "/api/agents/", "/api//agents", "/api/nothing", "/%00", "/%ff"]
+)
 def test_an_unknown_address_is_not_found(web: Api, path: str) -> None:
     is_error(web.get(path), 404, "NOT_FOUND")
 

@@ -68,7 +68,14 @@ def ensure(home: Home, database_url: str) -> Sequence[Login]:
         for demo in DEMOS:
             login = _ensured(db, demo, values[demo.variable], new=demo.variable not in stored)
             logins += [login] if login is not None else []
+    emails = {_email_variable(login.kind): login.email for login in logins}
+    if not emails.items() <= values.items():
+        envfile.write(home.accounts_file, values | emails)
     return logins
+
+
+def _email_variable(kind: str) -> str:
+    return next(demo.variable for demo in DEMOS if demo.kind == kind).replace("PASSWORD", "EMAIL")
 
 
 def _ensured(db: accounts.Connection, demo: Demo, password: str, *, new: bool) -> Login | None:

@@ -1,0 +1,6 @@
+export { cleaned, type Field, fieldOf, hasForm, initialOf } from './fields'
+export { JsonEditor } from './json-editor'
+export { located, parseJson } from './json-text'
+export type { Schema } from './schema'
+export { SchemaForm } from './schema-form'
+export { type Fault, validate } from './validate'

@@ -1,0 +1,276 @@
+import { useId, useState } from 'preact/hooks'
+import { Button, humanize } from '../ui'
+import { amountOf, type Field, initialOf } from './fields'
+import { parseJson } from './json-text'
+import type { Fault } from './validate'
+
+interface Props<F extends Field = Field> {
+  field: F
+  value: unknown
+  onChange: (value: unknown) => void
+  place: string
+  faults: Fault[]
+}
+
+type Of<K extends Field['kind']> = Props<Extract<Field, { kind: K }>>
+
+const at = (place: string, part: string | number) => (place ? `${place}.${part}` : String(part))
+
+/** The input of a field, with its label, hint and faults. */
+export function FieldInput(props: Props) {
+  const { field, ...rest } = props
+  switch (field.kind) {
+    case 'object':
+      return <ObjectInput {...rest} field={field} />
+    case 'list':
+      return <ListInput {...rest} field={field} />
+    case 'boolean':
+      return <BooleanInput {...rest} field={field} />
+    default:
+      return <SimpleInput {...rest} field={field} />
+  }
+}
+
+/** The fields of an object, without a frame around them. */
+export function ObjectFields({ field, value, onChange, place, faults }: Of<'object'>) {
+  const own = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  return (
+    <div class="form-group">
+      {field.fields.map(([name, inner]) => (
+        <FieldInput
+          key={name}
+          field={inner}
+          value={own[name]}
+          onChange={(next) => onChange({ ...own, [name]: next })}
+          place={at(place, name)}
+          faults={faults}
+        />
+      ))}
+    </div>
+  )
+}
+
+function ObjectInput(props: Of<'object'>) {
+  const { field, value, onChange, place, faults } = props
+  if (!field.required && value === undefined)
+    return (
+      <Button icon="plus" small onClick={() => onChange(initialOf(field) ?? {})}>
+        {field.label}
+      </Button>
+    )
+  return (
+    <fieldset>
+      <legend>{field.label}</legend>
+      {field.hint && <p class="hint">{field.hint}</p>}
+      <Faults of={faults} place={place} />
+      <ObjectFields {...props} />
+      {!field.required && (
+        <Button icon="trash" small kind="ghost" onClick={() => onChange(undefined)}>
+          Remove
+        </Button>
+      )}
+    </fieldset>
+  )
+}
+
+function ListInput({ field, value, onChange, place, faults }: Of<'list'>) {
+  const items = Array.isArray(value) ? value : []
+  const replace = (index: number, item: unknown) => onChange(items.map((one, other) => (other === index ? item : one)))
+  const full = field.schema.maxItems !== undefined && items.length >= field.schema.maxItems
+  return (
+    <fieldset>
+      <legend>
+        {field.label} {!field.required && <span class="optional">(optional)</span>}
+      </legend>
+      {field.hint && <p class="hint quiet">{field.hint}</p>}
+      <Faults of={faults} place={place} />
+      <div class="form-group">
+        {items.map((item, index) => (
+          <div class="form-item" key={index}>
+            <FieldInput
+              field={{ ...field.item, label: `${field.item.label} ${index + 1}`, hint: undefined }}
+              value={item}
+              onChange={(next) => replace(index, next)}
+              place={at(place, index)}
+              faults={faults}
+            />
+            <Button
+              icon="trash"
+              kind="ghost"
+              aria-label={`Remove ${field.item.label} ${index + 1}`}
+              onClick={() => onChange(items.filter((_, other) => other !== index))}
+            />
+          </div>
+        ))}
+        <div>
+          <Button
+            icon="plus"
+            small
+            disabled={full}
+            onClick={() => onChange([...items, initialOf(field.item) ?? emptyOf(field.item)])}
+          >
+            Add {field.item.label.toLowerCase()}
+          </Button>
+        </div>
+      </div>
+    </fieldset>
+  )
+}
+
+function emptyOf(field: Field): unknown {
+  return field.kind === 'object' ? {} : field.kind === 'boolean' ? false : ''
+}
+
+function BooleanInput({ field, value, onChange, place, faults }: Of<'boolean'>) {
+  const id = useId()
+  return (
+    <div class="field">
+      <div class="check">
+        <input
+          id={id}
+          type="checkbox"
+          checked={value === true}
+          onChange={(event) => onChange(event.currentTarget.checked)}
+        />
+        <label for={id}>{field.label}</label>
+      </div>
+      {field.hint && <span class="hint">{field.hint}</span>}
+      <Faults of={faults} place={place} />
+    </div>
+  )
+}
+
+function SimpleInput({ field, value, onChange, place, faults }: Props) {
+  const id = useId()
+  const own = faults.filter((fault) => fault.place === place)
+  const common = {
+    id,
+    'aria-invalid': own.length > 0,
+    'aria-describedby': `${id}h ${id}f`,
+    'aria-required': field.required,
+  }
+  return (
+    <div class="field">
+      <label for={id}>
+        {field.label} {!field.required && <span class="optional">(optional)</span>}
+      </label>
+      <Control field={field} value={value} onChange={onChange} common={common} />
+      {field.hint && (
+        <span class="hint" id={`${id}h`}>
+          {field.hint}
+        </span>
+      )}
+      <Faults of={faults} place={place} id={`${id}f`} />
+    </div>
+  )
+}
+
+function Control({
+  field,
+  value,
+  onChange,
+  common,
+}: {
+  field: Field
+  value: unknown
+  onChange: (value: unknown) => void
+  common: object
+}) {
+  switch (field.kind) {
+    case 'choice':
+      return (
+        <select
+          {...common}
+          value={value === undefined || value === null ? '' : JSON.stringify(value)}
+          onChange={(event) =>
+            onChange(event.currentTarget.value === '' ? undefined : JSON.parse(event.currentTarget.value))
+          }
+        >
+          {(!field.required || value === undefined) && <option value="">–</option>}
+          {field.options.map((option) => (
+            <option key={String(option)} value={JSON.stringify(option)}>
+              {typeof option === 'string' ? humanize(option) : String(option)}
+            </option>
+          ))}
+        </select>
+      )
+    case 'number':
+      return (
+        <input
+          {...common}
+          type="number"
+          step={field.whole ? 1 : 'any'}
+          min={field.schema.minimum}
+          max={field.schema.maximum}
+          value={typeof value === 'number' ? value : ''}
+          onInput={(event) =>
+            onChange(event.currentTarget.value === '' ? undefined : event.currentTarget.valueAsNumber)
+          }
+        />
+      )
+    case 'amount':
+      return (
+        <input
+          {...common}
+          type="text"
+          inputMode="decimal"
+          value={value === undefined || value === null ? '' : String(value)}
+          onInput={(event) => onChange(amountOf(event.currentTarget.value))}
+        />
+      )
+    case 'json':
+      return <JsonText common={common} value={value} onChange={onChange} />
+    default: {
+      const text = typeof value === 'string' ? value : ''
+      if (field.kind === 'text' && field.long)
+        return <textarea {...common} rows={4} value={text} onInput={(event) => onChange(event.currentTarget.value)} />
+      return (
+        <input
+          {...common}
+          type={field.kind === 'text' ? field.input : 'text'}
+          value={text}
+          onInput={(event) => onChange(event.currentTarget.value)}
+        />
+      )
+    }
+  }
+}
+
+/** What is no JSON yet is not taken; the text stays as it is typed. */
+function JsonText({ common, value, onChange }: { common: object; value: unknown; onChange: (value: unknown) => void }) {
+  const [text, setText] = useState(() => (value === undefined ? '' : JSON.stringify(value, null, 2)))
+  const error = text.trim() === '' ? null : parseJson(text).error
+  return (
+    <>
+      <textarea
+        {...common}
+        class="mono"
+        rows={5}
+        spellcheck={false}
+        placeholder="JSON"
+        value={text}
+        onInput={(event) => {
+          const next = event.currentTarget.value
+          setText(next)
+          const parsed = next.trim() === '' ? { value: undefined, error: null } : parseJson(next)
+          if (!parsed.error) onChange(parsed.value)
+        }}
+      />
+      {error && (
+        <span class="fault">
+          Line {error.line}: {error.message}
+        </span>
+      )}
+    </>
+  )
+}
+
+function Faults({ of, place, id }: { of: Fault[]; place: string; id?: string }) {
+  const own = of.filter((fault) => fault.place === place)
+  if (own.length === 0) return null
+  return (
+    <span class="fault" id={id} role="alert">
+      {own.map(({ message }) => message.charAt(0).toUpperCase() + message.slice(1)).join('. ')}
+    </span>
+  )
+}

@@ -1,0 +1,163 @@
+"""The console in a real browser, on the real stack: pages that are signed in, and what each of them must not do."""
+
+import fcntl
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+from playwright.sync_api import Browser, Page
+
+from pixelbloom.auth.mint import mint_user
+from pixelbloom.local.supabase import demo
+from tests.integration.http import Api
+from tests.servers.ollama import OllamaServer
+from tests.stack import Stack, StartedProcess, stop_all
+
+ROOT = Path(__file__).parents[2]
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+#: Of an expectation, in milliseconds: much longer than anything takes on a busy machine.
+WAIT = 60_000
+SESSION_SECONDS = 3600
+#: A session as the console stores it, unless the page has one already.
+SIGNED_IN = "sessionStorage.getItem('pixelbloom.session') ?? sessionStorage.setItem('pixelbloom.session', %s)"
+VIOLATIONS = """
+    window.violations = [];
+    addEventListener('securitypolicyviolation', e => violations.push([e.violatedDirective, e.blockedURI]));
+"""
+
+
+def build() -> None:
+    """Build the console where its sources have changed. Test processes run side by side."""
+    _make("console")
+
+
+@cache
+def axe_script() -> str:
+    """axe-core, which is installed with the tools for the console's checks."""
+    _make(".venv/.console-dev")
+    return (ROOT / "console" / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+def _make(target: str) -> None:
+    with (ROOT / "console" / "package.json").open() as shared:
+        fcntl.flock(shared, fcntl.LOCK_EX)
+        done = subprocess.run(["make", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+@dataclass
+class Console:
+    """The console of a running stack. `model` is its Ollama, which answers slowly enough to be watched."""
+
+    stack: Stack
+    browser: Browser
+    model: OllamaServer
+    processes: list[StartedProcess]
+    opened: list[Page] = field(default_factory=list)
+    #: Of all pages: addresses outside of ours and Supabase's, and messages of the browser that name an error.
+    foreign: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def web(self) -> StartedProcess:
+        return self.processes[-1]
+
+    @property
+    def url(self) -> str:
+        return self.web.url
+
+    def api(self, user_id: UUID | None = None, **options: object) -> Api:
+        """The API as the user of a page sees it."""
+        return Api(self.url, None, self.stack.settings).as_user(user_id, **options)
+
+    def page(self, path: str | None = "/", *, viewport: dict[str, int] | None = None, dark: bool = False) -> Page:
+        """A page that is not signed in, in a browser profile of its own."""
+        page = self.browser.new_page(
+            viewport=viewport or DESKTOP,  # type: ignore[arg-type]
+            color_scheme="dark" if dark else "light",
+            locale="en-US",
+        )
+        page.set_default_timeout(WAIT)
+        page.add_init_script(VIOLATIONS)
+        page.on("request", lambda request: self._requested(request.url))
+        page.on("websocket", lambda socket: self._requested(socket.url))
+        page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
+        page.on("console", lambda message: self._said(message.text))
+        self.opened.append(page)
+        if path is not None:
+            page.goto(self.url + path)
+        return page
+
+    def signed_in(
+        self,
+        path: str = "/",
+        user_id: UUID | None = None,
+        *,
+        admin: bool = False,
+        token: str | None = None,
+        **look: object,
+    ) -> Page:
+        """A page that is signed in as a user, by a token that cannot be refreshed."""
+        page = self.page(None, **look)  # type: ignore[arg-type]
+        found = token or mint_user(self.stack.settings, user_id or uuid4(), admin=admin, expires_in=SESSION_SECONDS)
+        session = {
+            "access_token": found,
+            "refresh_token": None,
+            "expires_at": int(time.time()) + SESSION_SECONDS,
+            "email": "admin@example.com" if admin else "user@example.com",
+        }
+        page.add_init_script(SIGNED_IN % json.dumps(json.dumps(session)))
+        page.goto(self.url + path)
+        return page
+
+    def check(self) -> None:
+        """What holds for every page: no request elsewhere, no violation of the policy, no error in a script."""
+        for page in self.opened:
+            if not page.is_closed() and page.url.startswith(self.url):
+                assert page.evaluate("window.violations") == []
+        assert self.foreign == []
+        assert self.complaints == []
+
+    def close_pages(self) -> None:
+        for page in self.opened:
+            page.close()
+        self.opened.clear()
+        self.foreign.clear()
+        self.complaints.clear()
+
+    def _requested(self, url: str) -> None:
+        parts = urlsplit(url)
+        own = {urlsplit(str(found)).netloc for found in (self.url, self.stack.settings.supabase_url)}
+        if parts.scheme not in ("data", "blob") and parts.netloc not in own:
+            self.foreign.append(url)
+
+    def _said(self, text: str) -> None:
+        if "Content Security Policy" in text or "Uncaught" in text:
+            self.complaints.append(text)
+
+
+@contextmanager
+def started_console(stack: Stack, browser: Browser, **env: str) -> Iterator[Console]:
+    """The console of a stack with all its processes but Flower. `env` reaches them."""
+    build()
+    demo.ensure(stack.home, stack.database_url)
+    with OllamaServer(delay=0.03) as model:
+        values = {
+            "OLLAMA_HOST": model.url,
+            "PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file),
+            **env,
+        }
+        started = [stack.start(role, env=values) for role in ("agents", "events", "maintenance", "beat", "web")]
+        console = Console(stack, browser, model, started)
+        try:
+            yield console
+        finally:
+            console.close_pages()
+            stop_all(console.processes)

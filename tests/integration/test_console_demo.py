@@ -1,0 +1,85 @@
+"""Signing in to the console by one click: on the local stack, for its own page, and nowhere else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.config import DEVELOPMENT_USER
+from pixelbloom.local.supabase import demo
+from tests.stack import Stack, StartedProcess, stop_all
+
+
+@pytest.fixture(scope="module")
+def web(stack: Stack) -> Iterator[StartedProcess]:
+    demo.ensure(stack.home, stack.database_url)
+    started = [stack.start("web", env={"PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file)})]
+    yield started[0]
+    stop_all(started)
+
+
+def ask(web: StartedProcess, account: Any, **headers: str) -> httpx.Response:
+    """A request as the console's page sends it, but for `headers`."""
+    own = {"Origin": web.url, "Sec-Fetch-Site": "same-origin"}
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.post(
+        f"{web.url}/console/demo", json={"account": account}, headers=own | named, trust_env=False, timeout=30
+    )
+
+
+@pytest.mark.parametrize(
+    ("account", "user_id", "admin"),
+    [("user", DEVELOPMENT_USER, False), ("administrator", demo.DEVELOPMENT_ADMIN, True)],
+)
+def test_each_account_gets_a_session_of_its_own(
+    stack: Stack, web: StartedProcess, account: str, user_id: Any, admin: bool
+) -> None:
+    config = httpx.get(f"{web.url}/console/config.json", trust_env=False).json()
+    assert config["demo_accounts"] == ["user", "administrator"]
+    answer = ask(web, account)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+    session = answer.json()
+    principal = TokenVerifier(stack.settings).verify(session["access_token"])
+    assert (principal.user_id, principal.admin) == (user_id, admin)
+    assert session["refresh_token"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "http://localhost:5173"},
+        {"Origin": "null"},
+        {"Sec_Fetch_Site": "same-site"},
+        {"Sec_Fetch_Site": "cross-site"},
+        {"Host": "rebound.example:8000", "Origin": "http://rebound.example:8000"},
+    ],
+    ids=["another-page", "another-port", "no-page", "same-site", "cross-site", "rebound-name"],
+)
+def test_no_other_page_may_use_it(web: StartedProcess, headers: dict[str, str]) -> None:
+    answer = ask(web, "user", **headers)
+    assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+
+
+def test_a_request_without_an_origin_is_refused(web: StartedProcess) -> None:
+    answer = httpx.post(f"{web.url}/console/demo", json={"account": "user"}, trust_env=False)
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("account", ["root", None, 1, ["user"]])
+def test_only_the_two_accounts_are_known(web: StartedProcess, account: Any) -> None:
+    assert ask(web, account).status_code == 400
+
+
+@pytest.mark.parametrize("url", ["https://abc.supabase.co", "http://192.0.2.7:8000"])
+def test_beside_another_supabase_nothing_is_offered(stack: Stack, url: str) -> None:
+    started = stack.start("web", env={"PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file), "SUPABASE_URL": url})
+    try:
+        config = httpx.get(f"{started.url}/console/config.json", trust_env=False).json()
+        assert (config["supabase_url"], config["demo_accounts"]) == (url, [])
+        assert ask(started, "user").status_code == 404
+    finally:
+        started.stop()

@@ -1,0 +1,103 @@
+"""The console's files as the web tier serves them, and what its page may connect to."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from pixelbloom.config import Settings
+from pixelbloom.web import console_pages, errors, request_id
+
+SCRIPT = b"console.log(1)\n" * 100
+
+
+def client(folder: Path, **settings: object) -> FlaskClient:
+    app = Flask("console", static_folder=None)
+    request_id.register(app)
+    errors.register(app)
+    console_pages.register(app, Settings(_env_file=None, **settings), folder)  # type: ignore[call-arg, arg-type]
+    return app.test_client()
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Path:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<!doctype html><title>PixelBloom</title>")
+    (tmp_path / "assets" / "index-abc.js").write_bytes(SCRIPT)
+    (tmp_path / ".hidden").write_text("not served")
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", ["/", "/runs", "/runs/4f0e", "/workflows/lead_intake/edit", "/leads/%2e%2e/x"])
+def test_each_address_of_the_console_is_the_page_which_is_checked_each_time(built: Path, path: str) -> None:
+    answer = client(built).get(path)
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+    assert answer.headers["Cache-Control"] == "no-cache"
+    again = client(built).get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_hashed_files_are_cached_for_ever_and_compressed(built: Path) -> None:
+    page = client(built)
+    plain = page.get("/assets/index-abc.js")
+    assert (plain.data, plain.headers["Cache-Control"]) == (SCRIPT, "public, max-age=31536000, immutable")
+    assert plain.mimetype == "text/javascript"
+    zipped = page.get("/assets/index-abc.js", headers={"Accept-Encoding": "gzip, br"})
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in zipped.headers["Vary"]
+    assert gzip.decompress(zipped.data) == SCRIPT
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/assets/none.js", "/assets/../index.html", "/.hidden", "/api/nothing"])
+def test_all_other_addresses_are_the_usual_404(built: Path, path: str) -> None:
+    answer = client(built).get(path)
+    assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")
+
+
+def test_the_policy_allows_no_inline_code_and_connections_to_us_and_to_supabase_alone(built: Path) -> None:
+    policy = client(built, supabase_url="https://abc.supabase.co").get("/runs").headers["Content-Security-Policy"]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    assert "unsafe" not in policy
+    assert rules["default-src"] == "'none'"
+    assert (rules["script-src"], rules["style-src"]) == ("'self'", "'self'")
+    assert rules["frame-ancestors"] == "'none'"
+    assert rules["connect-src"] == "'self' ws://localhost wss://localhost https://abc.supabase.co"
+
+
+def test_a_host_that_is_none_adds_nothing_to_the_policy() -> None:
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    for host in ("a b", "x;script-src *", "x/*", ""):
+        assert "connect-src 'self';" in console_pages.policy(settings, host)
+    assert "ws://[::1]:8000" in console_pages.policy(settings, "[::1]:8000")
+
+
+def test_the_configuration_holds_nothing_secret(built: Path) -> None:
+    answer = client(
+        built,
+        supabase_url="https://abc.supabase.co",
+        supabase_anon_key="the-publishable-key",
+        supabase_service_role_key="a-secret-key",
+        api_jwt_secret="another-secret-of-32-characters-or-more",
+    ).get("/console/config.json")
+    assert answer.get_json() == {
+        "api_url": "",
+        "supabase_url": "https://abc.supabase.co",
+        "publishable_key": "the-publishable-key",
+        "demo_accounts": [],
+    }
+
+
+def test_off_there_is_no_console(built: Path) -> None:
+    page = client(built, pixelbloom_console="off")
+    for path in ("/", "/runs", "/assets/index-abc.js", "/console/config.json"):
+        assert page.get(path).status_code == 404
+    assert page.post("/console/demo", json={"account": "user"}).status_code == 404
+
+
+def test_where_nothing_was_built_the_page_says_what_to_do(tmp_path: Path) -> None:
+    answer = client(tmp_path / "none").get("/")
+    assert (answer.status_code, answer.mimetype) == (503, "text/html")
+    assert "make console" in answer.text
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
