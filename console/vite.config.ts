@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { defineConfig } from 'vitest/config'
+import { defineConfig } from 'vite'
 
 const API = process.env.API_URL ?? 'http://127.0.0.1:8000'
 
@@ -21,5 +21,4 @@ export default defineConfig({
       '/readyz': { target: API, changeOrigin: true },
     },
   },
-  test: { environment: 'happy-dom', include: ['test/**/*.test.{ts,tsx}'] },
 })
