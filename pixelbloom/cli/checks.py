@@ -135,6 +135,31 @@ def postgrest(settings: Settings) -> Finding:
             return down(f"answered {status}", f"check that SUPABASE_URL ({shown(url)}) is that of the project")
 
 
+def supabase(settings: Settings) -> Finding:
+    """Where browsers sign in and read: the local gateway, or hosted Supabase. The backend may go another way."""
+    if settings.supabase_url is None:
+        return off("SUPABASE_URL is not set", "set it where browsers use supabase-js")
+    address = shown(settings.supabase_url)
+    key = settings.supabase_anon_key.get_secret_value() if settings.supabase_anon_key else None
+    local = is_loopback(urlsplit(settings.supabase_url).hostname)
+    try:
+        response = httpx.get(
+            f"{settings.supabase_url}/auth/v1/health",
+            headers={"apikey": key} if key else {},
+            timeout=TIMEOUT,
+            trust_env=not local,
+        )
+    except (httpx.HTTPError, httpx.InvalidURL):
+        return warning(f"no answer at {address}: browsers cannot sign in", f"check SUPABASE_URL, or {START}")
+    match response.status_code:
+        case 200:
+            return ok(f"answers at {address}")
+        case 401 | 403:
+            return warning("it refuses the key", "set SUPABASE_ANON_KEY to the anon key of this project")
+        case status:
+            return warning(f"answered {status}", f"check that SUPABASE_URL ({address}) is that of the project")
+
+
 def redis_server(settings: Settings) -> Finding:
     """The broker, and where events are told."""
     if settings.redis_url is None:
@@ -290,6 +315,7 @@ def stripe(settings: Settings) -> Finding:
 CHECKS = (
     Check("postgres", True, postgres),
     Check("postgrest", True, postgrest),
+    Check("supabase", False, supabase),
     Check("redis", True, redis_server),
     Check("workers", True, workers),
     Check("beat", True, beat),

@@ -33,6 +33,7 @@ def test_json_says_the_same(cli: Cli) -> None:
     assert states(result.stdout) == {
         "postgres": "off",
         "postgrest": "down",
+        "supabase": "off",
         "redis": "down",
         "workers": "down",
         "beat": "down",
@@ -115,3 +116,43 @@ def test_stripe_is_asked_whether_it_takes_the_key(cli: Cli, status: int, secret:
     found = next(check for check in json.loads(result.stdout)["checks"] if check["name"] == "stripe")
     assert found["state"] == state
     assert words in found["detail"]
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "words"),
+    [(200, "ok", "answers at"), (401, "warning", "refuses the key"), (502, "warning", "answered 502")],
+)
+def test_the_gateway_of_browsers_is_asked_by_itself(cli: Cli, status: int, state: str, words: str) -> None:
+    asked: list[tuple[str, str | None]] = []
+
+    class Gateway(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["apikey"]))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    def supabase(url: str) -> dict[str, str]:
+        result = cli(
+            "doctor",
+            "--json",
+            SUPABASE_URL=url,
+            SUPABASE_REST_URL=NOWHERE,
+            SUPABASE_ANON_KEY="anon",
+            OLLAMA_HOST=NOWHERE,
+            PORT="9",
+        )
+        checks: list[dict[str, str]] = json.loads(result.stdout)["checks"]
+        return next(check for check in checks if check["name"] == "supabase")
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        found = supabase(f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+    assert (found["state"], words in found["detail"]) == (state, True), found
+    assert asked == [("/auth/v1/health", "anon")]
+    away = supabase(NOWHERE)
+    assert (away["state"], "browsers cannot sign in" in away["detail"]) == ("warning", True), away
