@@ -140,17 +140,18 @@ $$;
 create trigger user_subscriptions_told after insert or update or delete on public.user_subscriptions
 for each row execute function public.tell_subscription();
 
--- What was paid is part of the figures.
-create function public.tell_invoice() returns trigger
+-- What was paid or returned is part of the figures. The trigger names the columns that matter.
+create function public.publish_money() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
     if tg_op = 'DELETE' then
         perform public.leave_change('subscriptions', old.id, old.user_id);
-    elsif tg_op = 'INSERT' or (new.status, new.amount_paid, new.paid_at) is distinct from
-        (old.status, old.amount_paid, old.paid_at)
-    then
+    elsif tg_op = 'INSERT' or exists (
+        select 1 from unnest(tg_argv) as c (name)
+        where to_jsonb(new) -> c.name is distinct from to_jsonb(old) -> c.name
+    ) then
         perform public.leave_change('subscriptions', new.id, new.user_id);
     end if;
     return null;
@@ -158,7 +159,7 @@ end
 $$;
 
 create trigger invoices_told after insert or update or delete on public.invoices
-for each row execute function public.tell_invoice();
+for each row execute function public.publish_money('status', 'amount_paid', 'paid_at');
 
 revoke execute on function
 public.leave_event(text, uuid, jsonb),
@@ -168,7 +169,7 @@ public.tell_message(),
 public.tell_conversation(),
 public.subscription_plan(public.user_subscriptions),
 public.tell_subscription(),
-public.tell_invoice()
+public.publish_money()
 from public, anon, authenticated;
 
 grant execute on function

@@ -661,26 +661,8 @@ as $$
 $$;
 
 -- What was returned is part of the figures.
-create function public.tell_refund() returns trigger
-language plpgsql security definer
-set search_path = ''
-as $$
-begin
-    if tg_op = 'DELETE' then
-        perform public.leave_change('subscriptions', old.id, old.user_id);
-    elsif tg_op = 'INSERT' or (new.status, new.amount, new.refunded_at) is distinct from
-        (old.status, old.amount, old.refunded_at)
-    then
-        perform public.leave_change('subscriptions', new.id, new.user_id);
-    end if;
-    return null;
-end
-$$;
-
 create trigger refunds_told after insert or update or delete on public.refunds
-for each row execute function public.tell_refund();
-
-revoke execute on function public.tell_refund() from public, anon, authenticated;
+for each row execute function public.publish_money('status', 'amount', 'refunded_at');
 
 -- What the user of a purchase should know, once for each event of Stripe; administrators hear of disputes.
 create function public.notify_payments(p_subject text, p_purchase_id uuid) returns void

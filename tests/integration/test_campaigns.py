@@ -15,7 +15,8 @@ import pytest
 
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api, is_error
-from tests.integration.test_payments import CHECKOUT, ENV, ROOT, SUBSCRIPTION, WEBHOOK, becomes, checkout, control, one
+from tests.integration.test_payments import CHECKOUT, ROOT, SUBSCRIPTION, becomes, checkout, control, one
+from tests.servers.stripe import ENV, selling, sold_by
 from tests.stack import Stack
 
 PRICES = [
@@ -37,8 +38,7 @@ OVERDUE = """
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[StripeServer]:
-    with StripeServer() as server:
-        server.offer(PRICES)
+    with selling(PRICES) as server:
         yield server
 
 
@@ -60,13 +60,8 @@ def packages(stack: Stack) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def web(stack: Stack, shop: StripeServer, packages: dict[str, str]) -> Iterator[Api]:
-    env = {**ENV, "STRIPE_API_BASE": shop.url, "QUOTE_RATE_LIMIT": "off"}
-    started = [stack.start(role, env=env) for role in ("maintenance", "web")]
-    shop.deliveries.url = started[-1].url + WEBHOOK
-    yield Api(started[-1].url, None, stack.settings)
-    shop.deliveries.url = None
-    for process in started:
-        process.stop()
+    with sold_by(stack, shop, QUOTE_RATE_LIMIT="off") as url:
+        yield Api(url, None, stack.settings)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import pytest
 
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api, is_error
-from tests.integration.test_payments import CHECKOUT, ENV, WEBHOOK, checkout, one
+from tests.integration.test_payments import CHECKOUT, checkout, one
+from tests.servers.stripe import selling, sold_by
 from tests.stack import Stack
 
 ROOT = Path(__file__).parents[2]
@@ -28,20 +29,14 @@ PACKAGES, CAMPAIGNS, REDEMPTIONS = "/api/pricing/packages", "/api/pricing/campai
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[StripeServer]:
-    with StripeServer() as server:
-        server.offer(PRICES)
+    with selling(PRICES) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def web(stack: Stack, shop: StripeServer) -> Iterator[Api]:
-    env = {**ENV, "STRIPE_API_BASE": shop.url, "QUOTE_RATE_LIMIT": "off"}
-    started = [stack.start(role, env=env) for role in ("maintenance", "web")]
-    shop.deliveries.url = started[-1].url + WEBHOOK
-    yield Api(started[-1].url, None, stack.settings)
-    shop.deliveries.url = None
-    for process in started:
-        process.stop()
+    with sold_by(stack, shop, QUOTE_RATE_LIMIT="off") as url:
+        yield Api(url, None, stack.settings)
 
 
 @pytest.fixture

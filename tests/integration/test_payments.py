@@ -22,20 +22,13 @@ from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
 from pixelbloom.payments import gateway as gateway_module
 from pixelbloom.payments.gateway import StripeGateway
 from tests.integration.http import Api, is_error, raw
-from tests.servers.stripe import History
-from tests.stack import Stack, stop_all
+from tests.servers.stripe import ENV, WEBHOOK, History, selling, sold_by
+from tests.stack import Stack
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
-CHECKOUT, WEBHOOK = "/api/payments/create-checkout-session", "/api/payments/webhook"
+CHECKOUT = "/api/payments/create-checkout-session"
 SUBSCRIPTION = "/api/payments/subscription"
-ENV = {
-    "STRIPE_API_KEY": API_KEY,
-    "STRIPE_WEBHOOK_SECRET": f"whsec_next,{SECRET}",
-    "STRIPE_SUCCESS_URL": "https://app.example.com/done?session={CHECKOUT_SESSION_ID}",
-    "STRIPE_CANCEL_URL": "https://app.example.com/cancelled",
-    "STRIPE_EXTRA_PRICE_IDS": "price_yen, price_once, price_late",
-}
 PRICES = [
     {"id": "price_growth", "name": "Growth", "unit_amount": 14900, "currency": "usd", "interval": "month"},
     {"id": "price_studio", "name": "Studio", "unit_amount": 499000, "currency": "usd", "interval": "year"},
@@ -46,19 +39,14 @@ PRICES = [
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[StripeServer]:
-    with StripeServer() as server:
-        server.offer(PRICES)
+    with selling(PRICES) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def web(stack: Stack, shop: StripeServer, growth: UUID) -> Iterator[Api]:
-    env = {**ENV, "STRIPE_API_BASE": shop.url}
-    started = [stack.start(role, env=env) for role in ("maintenance", "web")]
-    shop.deliveries.url = started[-1].url + WEBHOOK
-    yield Api(started[-1].url, None, stack.settings)
-    shop.deliveries.url = None
-    stop_all(started)
+    with sold_by(stack, shop) as url:
+        yield Api(url, None, stack.settings)
 
 
 @pytest.fixture

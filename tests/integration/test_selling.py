@@ -9,7 +9,8 @@ import pytest
 
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api, is_error
-from tests.integration.test_payments import CHECKOUT, ENV, SUBSCRIPTION, WEBHOOK, becomes, checkout, control
+from tests.integration.test_payments import CHECKOUT, SUBSCRIPTION, becomes, checkout, control
+from tests.servers.stripe import selling, sold_by
 from tests.stack import Stack
 
 PRICES = [
@@ -27,8 +28,7 @@ PRICES = [
 
 @pytest.fixture(scope="module")
 def shop() -> Iterator[StripeServer]:
-    with StripeServer() as server:
-        server.offer(PRICES)
+    with selling(PRICES) as server:
         yield server
 
 
@@ -61,13 +61,8 @@ def packages(stack: Stack) -> Iterator[dict[str, UUID]]:
 
 @pytest.fixture(scope="module")
 def web(stack: Stack, shop: StripeServer, packages: dict[str, UUID]) -> Iterator[Api]:
-    env = {**ENV, "STRIPE_API_BASE": shop.url, "STRIPE_EXTRA_PRICE_IDS": "price_listed,price_retired"}
-    started = [stack.start(role, env=env) for role in ("maintenance", "web")]
-    shop.deliveries.url = started[-1].url + WEBHOOK
-    yield Api(started[-1].url, None, stack.settings)
-    shop.deliveries.url = None
-    for process in started:
-        process.stop()
+    with sold_by(stack, shop, STRIPE_EXTRA_PRICE_IDS="price_listed,price_retired") as url:
+        yield Api(url, None, stack.settings)
 
 
 @pytest.fixture

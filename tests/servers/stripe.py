@@ -1,14 +1,26 @@
 """Help for tests that buy something: a subscription's history, as events of Stripe."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from pixelbloom.local.stripe.api import Api
 from pixelbloom.local.stripe.book import Book, Refused
+from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
+from tests.stack import Stack, stop_all
 
 Event = dict[str, Any]
+WEBHOOK = "/api/payments/webhook"
+#: Settings of a web tier that sells by the stand-in.
+ENV = {
+    "STRIPE_API_KEY": API_KEY,
+    "STRIPE_WEBHOOK_SECRET": f"whsec_next,{SECRET}",
+    "STRIPE_SUCCESS_URL": "https://app.example.com/done?session={CHECKOUT_SESSION_ID}",
+    "STRIPE_CANCEL_URL": "https://app.example.com/cancelled",
+    "STRIPE_EXTRA_PRICE_IDS": "price_yen, price_once, price_late",
+}
 PRICES = ({"id": "price_starter", "unit_amount": "4900"}, {"id": "price_growth", "unit_amount": "14900"})
 
 
@@ -204,3 +216,25 @@ def _sent(event: Event, style: str) -> bool:
         # Where refunds are sent, the charge is not sent again when one fails.
         return style == "charges" or (style == "both" and event["type"] == "charge.refunded")
     return True
+
+
+@contextmanager
+def selling(prices: Sequence[dict[str, Any]]) -> Iterator[StripeServer]:
+    """A stand-in for Stripe that has these prices."""
+    with StripeServer() as server:
+        server.offer(list(prices))
+        yield server
+
+
+@contextmanager
+def sold_by(stack: Stack, shop: StripeServer, **env: str) -> Iterator[str]:
+    """The address of a web tier that sells by `shop`, which sends its events there. With a maintenance worker."""
+    started = []
+    try:
+        for role in ("maintenance", "web"):
+            started.append(stack.start(role, env={**ENV, "STRIPE_API_BASE": shop.url, **env}))
+        shop.deliveries.url = started[-1].url + WEBHOOK
+        yield started[-1].url
+    finally:
+        shop.deliveries.url = None
+        stop_all(started)
