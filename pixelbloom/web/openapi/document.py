@@ -122,8 +122,9 @@ def _schemas(bodies: dict[str, type[BaseModel]]) -> dict[str, Any]:
     for name, schema in schemas.items():
         if schema.get("title") == name:
             del schema["title"]
-        for field in schema.get("properties", {}).values():
-            _describe_field(field)
+        _hide_alternatives(schema)
+        for field, described in schema.get("properties", {}).items():
+            _describe_field(field, described)
     return dict(sorted(schemas.items()))
 
 
@@ -131,11 +132,34 @@ def _agent_types() -> list[str]:
     return [agent.agent_type for agent in registry.all()]
 
 
-def _describe_field(field: dict[str, Any]) -> None:
-    """Without what generators misread: of a title they make a second name, and of a default a required field."""
+def _hide_alternatives(schema: dict[str, Any]) -> None:
+    """Which fields go together is for validators: generators take it for several types, and forget the fields.
+
+    Twice negated it means the same, and generators pass it over.
+    """
+    rules = {name: schema.pop(name) for name in ("anyOf", "oneOf") if "properties" in schema and name in schema}
+    if rules:
+        schema["not"] = {"not": rules}
+
+
+def _describe_field(name: str, field: dict[str, Any]) -> None:
+    """Without what generators misread: of a title they make a second name, and of a default a required field.
+
+    A type that may also be null is called by its field, where generators would count: `StatusType0`.
+    """
     if isinstance(field.get("title"), str):
         del field["title"]
     default = field.pop("default", None)
     if default not in (None, "", [], {}):
         shown = default if isinstance(default, str) else json.dumps(default)
         field["description"] = f"{field.get('description', '')} By default `{shown}`.".strip()
+    choices = field.get("anyOf", [])
+    if {"type": "null"} in choices:
+        title = "".join(part.title() for part in name.split("_"))
+        named = [{**choice, "title": title} if _is_named(choice) else choice for choice in choices]
+        field["anyOf"] = named if len(choices) == 2 else choices
+
+
+def _is_named(schema: dict[str, Any]) -> bool:
+    """Whether generators make a type of its own for it."""
+    return "enum" in schema or schema.get("type") == "object"
