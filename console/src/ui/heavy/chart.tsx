@@ -90,29 +90,31 @@ export default function Chart({
   return (
     <figure class="chart" aria-label={label}>
       <div ref={frame} aria-hidden="true" />
-      <table class="hidden-visually">
-        <caption>{label}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Time</th>
-            {series.map(({ name }) => (
-              <th scope="col" key={name}>
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {times.map((time, row) => (
-            <tr key={time}>
-              <th scope="row">{new Date(time * 1000).toLocaleString()}</th>
-              {series.map(({ name, values }) => (
-                <td key={name}>{values[row] ?? '–'}</td>
+      <div class="hidden-visually">
+        <table>
+          <caption>{label}</caption>
+          <thead>
+            <tr>
+              <th scope="col">Time</th>
+              {series.map(({ name }) => (
+                <th scope="col" key={name}>
+                  {name}
+                </th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {times.map((time, row) => (
+              <tr key={time}>
+                <th scope="row">{new Date(time * 1000).toLocaleString()}</th>
+                {series.map(({ name, values }) => (
+                  <td key={name}>{values[row] ?? '–'}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </figure>
   )
 }
