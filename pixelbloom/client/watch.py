@@ -15,7 +15,7 @@ TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 @dataclass(frozen=True)
 class RunProgress:
-    """The run moved on. `progress` goes from 0 to 1; `steps` has the status of each step of a workflow."""
+    """The run moved on. `progress` goes from 0 to 1; `steps` has the status of each step of a workflow, in order."""
 
     status: str
     progress: float
@@ -152,13 +152,11 @@ class RunWatcher:
         """The step has no text any more: it has ended, and what it wrote stands, or it begins anew."""
         seen = self._seen.pop(step, "")
         del self._at[step]
-        steps = data.get("steps")
-        if seen and isinstance(steps, Mapping) and steps.get(step) == "running":
+        if seen and (_statuses(data.get("steps")) or {}).get(step) == "running":
             yield RunText("", 0, restart=True, step=step)
 
     def _progress_of(self, data: Mapping[str, Any]) -> Iterator[RunProgress]:
-        if isinstance(data.get("steps"), Mapping):
-            self._steps = data["steps"]
+        self._steps = _statuses(data.get("steps")) or self._steps
         said = RunProgress(
             steps=self._steps,
             status=str(data.get("status") or ""),
@@ -168,6 +166,18 @@ class RunWatcher:
         if said != self._said:
             self._said = said
             yield said
+
+
+def _statuses(steps: object) -> dict[str, str] | None:
+    """The status of each step, and of the items that a map shows, by key; None where these are no steps."""
+    if not isinstance(steps, list):
+        return None
+    found: dict[str, str] = {}
+    for step in steps:
+        if isinstance(step, Mapping):
+            found[str(step.get("key"))] = str(step.get("status"))
+            found |= _statuses(step.get("items")) or {}
+    return found
 
 
 def _end(data: Mapping[str, Any]) -> RunEnded:

@@ -1,6 +1,6 @@
 """What the events of a run say, in both forms that the sockets speak."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
@@ -33,8 +33,9 @@ class RunUpdate:
     provider: str | None = None
     model: str | None = None
     attempts: int = 0
-    #: Of a workflow: the status of each step, and of the items of its maps that run now.
-    steps: Mapping[str, str] | None = None
+    #: Of a workflow: its steps in order, each with its key and status; one that waits for a decision also with its
+    #: message, approvers and deadline, a map also with the items that run now.
+    steps: Sequence[Mapping[str, Any]] | None = None
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
@@ -48,7 +49,7 @@ class RunUpdate:
             rev=int(payload["rev"]),
             status=str(payload["status"]),
             step=payload.get("step"),
-            progress=float(payload["progress"]),
+            progress=round(float(payload["progress"]), 4),
             updated_at=str(payload["updated_at"]),
             result=payload.get("result"),
             error=payload.get("error"),
@@ -69,11 +70,18 @@ class RunUpdate:
         """The steps of a workflow that run now, between spaces; empty for an agent's run."""
         if self.steps is None:
             return ""
-        return f" {' '.join(key for key, status in self.steps.items() if status == 'running')} "
+        return f" {' '.join(key for key, status in statuses(self.steps) if status == 'running')} "
+
+    @property
+    def message(self) -> str | None:
+        """What the step in hand asks, where it waits for a decision."""
+        waiting = (step for step in self.steps or () if step["key"] == self.step and step["status"] == "waiting")
+        return next((str(step.get("message") or "") for step in waiting), None)
 
     def state(self) -> dict[str, Any]:
         """The `data` of the envelope form on `workflow_run:<id>`, less `status` and `progress`."""
         state: dict[str, Any] = {
+            "id": str(self.run_id),
             "step": self.step or "",
             "provider": self.provider,
             "model": self.model,
@@ -81,7 +89,9 @@ class RunUpdate:
             "updated_at": self.updated_at,
         }
         if self.steps is not None:
-            state["steps"] = dict(self.steps)
+            state["steps"] = [dict(step) for step in self.steps]
+        if self.message is not None:
+            state["message"] = self.message
         if self.status == "completed":
             state["result" if self.kind == "agent" else "outputs"] = self.result
         if self.status in ("failed", "cancelled"):
@@ -91,13 +101,22 @@ class RunUpdate:
 
     def flat(self) -> dict[str, Any]:
         """The `data` of the spec's `workflow_status_update`, less `status` and `progress`."""
-        return {
+        data = {
+            "id": str(self.run_id),
             "workflow_run_id": str(self.run_id),
             "workflow_id": self.workflow_id,
             "user_id": str(self.user_id) if self.user_id else None,
             "step": self.step or "",
             "updated_at": self.updated_at,
         }
+        return data if self.message is None else {**data, "message": self.message}
+
+
+def statuses(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """The key and status of each step, and of the items that a map shows."""
+    for step in steps:
+        yield str(step["key"]), str(step["status"])
+        yield from statuses(step.get("items") or ())
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,16 @@ class Step:
             shown["items"] = [item.to_public() for item in items]
         return shown
 
+    def to_state(self, items: Sequence["Step"]) -> dict[str, Any]:
+        """The step as events show it; a map with those of its items that run."""
+        state: dict[str, Any] = {"key": self.key, "status": self.status}
+        if self.status == "waiting":
+            asked = {"message": self.message or "", "approvers": self.approvers or "owner"}
+            state |= {**asked, "deadline_at": iso(self.deadline_at)}
+        elif self.kind == "map":
+            state["items"] = [{"key": item.key, "status": item.status} for item in items if item.status == "running"]
+        return state
+
 
 @dataclass(frozen=True)
 class Run:
@@ -271,8 +281,9 @@ class Run:
         """The items of a map, in order."""
         return [step for step in self.steps if step.parent == key]
 
-    def _statuses(self) -> dict[str, str]:
-        return {step.key: step.status for step in self.steps if step.parent is None or step.status == "running"}
+    def _states(self) -> list[dict[str, Any]]:
+        """The steps as the SQL function `run_update` has them."""
+        return [step.to_state(self.items(step.key)) for step in self.steps if step.parent is None]
 
     def to_update(self) -> dict[str, Any]:
         """The run's state in the form that the outbox keeps and the publisher tells."""
@@ -292,5 +303,5 @@ class Run:
             "provider": self.provider,
             "model": self.model,
             "attempts": self.attempts,
-            "steps": self._statuses() if self.kind == "workflow" else None,
+            "steps": self._states() if self.kind == "workflow" else None,
         }

@@ -28,8 +28,24 @@ as $$
         'model', p_run.model,
         'attempts', p_run.attempts,
         'steps', case when p_run.kind = 'workflow' then (
-            select jsonb_object_agg(s.key, s.status) from public.run_steps as s
-            where s.run_id = p_run.id and (s.parent is null or s.status = 'running')
+            select jsonb_agg(
+                jsonb_build_object('key', s.key, 'status', s.status)
+                || case
+                    when s.status = 'waiting' then jsonb_build_object(
+                        'message', coalesce(s.input ->> 'message', ''),
+                        'approvers', coalesce(s.input ->> 'approvers', 'owner'),
+                        'deadline_at', public.iso_utc(s.deadline_at)
+                    )
+                    when s.kind = 'map' then jsonb_build_object('items', coalesce((
+                        select jsonb_agg(jsonb_build_object('key', i.key, 'status', i.status) order by i.position)
+                        from public.run_steps as i
+                        where i.run_id = p_run.id and i.parent = s.key and i.status = 'running'
+                    ), '[]'))
+                    else '{}'
+                end
+                order by s.position, s.key
+            )
+            from public.run_steps as s where s.run_id = p_run.id and s.parent is null
         ) end
     )
 $$;

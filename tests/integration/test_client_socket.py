@@ -26,6 +26,7 @@ from pixelbloom.client import (
 from pixelbloom.client.backoff import Backoff
 from pixelbloom.errors import NotFound, Unavailable
 from tests.servers.websocket import Act, Peer, ScriptedServer
+from tests.servers.workflows import as_steps
 
 TOPIC = "workflow_run:r"
 
@@ -414,12 +415,14 @@ def test_steps_that_write_side_by_side_have_each_their_own_text() -> None:
     def play(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]
         peer.subscribed(topic, 1)
-        peer.event(topic, 1, snapshot=True, status="running", steps=both, text="xy", texts={"a": "one", "b": "xy"})
+        peer.event(
+            topic, 1, snapshot=True, status="running", steps=as_steps(both), text="xy", texts={"a": "one", "b": "xy"}
+        )
         peer.event(topic, 2, status="running", step="a", delta=" two", offset=3)
         peer.event(topic, 3, status="running", step="b", delta="new", offset=0, reset=True)
         peer.event(topic, 4, status="running", step="a", delta=" three", offset=7)
-        peer.event(topic, 5, status="running", step="a", steps={"a": "completed", "b": "running"})
-        peer.event(topic, 6, status="completed", outputs={"a": 1}, steps={"a": "completed", "b": "completed"})
+        peer.event(topic, 5, status="running", step="a", steps=as_steps({"a": "completed", "b": "running"}))
+        peer.event(topic, 6, status="completed", outputs={"a": 1}, steps=as_steps({"a": "completed", "b": "completed"}))
         peer.wait_until_gone()
 
     watcher, server, _ = watch([play])
@@ -446,10 +449,18 @@ def test_a_step_that_began_anew_while_the_connection_was_lost_is_told_from_its_b
         topic = peer.take("subscribe")["topic"]
         steps = {"a": "running", "b": "running"}
         peer.subscribed(topic, 1)
-        peer.event(topic, 1, snapshot=True, status="running", steps=steps, text="", texts={"a": "wrong", "b": "right"})
+        peer.event(
+            topic,
+            1,
+            snapshot=True,
+            status="running",
+            steps=as_steps(steps),
+            text="",
+            texts={"a": "wrong", "b": "right"},
+        )
         peer.subscribed(topic, 1, epoch="e2", recovered=False)
         steps = {"a": "running", "b": "completed"}
-        peer.event(topic, 1, snapshot=True, status="running", steps=steps, text="", texts={})
+        peer.event(topic, 1, snapshot=True, status="running", steps=as_steps(steps), text="", texts={})
         peer.event(topic, 2, status="running", step="a", delta="better", offset=0)
         peer.event(topic, 3, status="completed", outputs={})
         peer.wait_until_gone()

@@ -256,7 +256,7 @@ def test_text_with_half_a_surrogate_pair_is_told_with_a_replacement(publisher, r
     assert snapshot(reader, run)[1]["data"]["result"] == {"text": "bad ?"}
 
 
-def test_a_flat_event_has_exactly_the_fields_of_the_spec(publisher, reader):
+def test_a_flat_event_has_the_fields_of_the_spec_and_an_id(publisher, reader):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0.75))
 
@@ -264,6 +264,7 @@ def test_a_flat_event_has_exactly_the_fields_of_the_spec(publisher, reader):
         {
             "type": "workflow_status_update",
             "data": {
+                "id": str(run.id),
                 "workflow_run_id": str(run.id),
                 "workflow_id": "lead_agent",
                 "user_id": str(run.user_id),

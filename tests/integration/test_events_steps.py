@@ -14,9 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 from pixelbloom.events.publisher import TEXT_BYTES, Publisher
 from pixelbloom.events.reader import Recovered, Snapshot, TopicReader
 from pixelbloom.events.topics import Keys, Topic, user_feed
-from pixelbloom.events.types import RunDelta, RunUpdate
+from pixelbloom.events.types import RunDelta, RunUpdate, statuses
 from tests.servers.redis import OwnRedis
-from tests.servers.workflows import Attempt, SomeWorkflow
+from tests.servers.workflows import Attempt, SomeWorkflow, as_steps
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_steps_that_stream_side_by_side_drop_nothing_of_each_other(publisher, re
     assert publisher.run_deltas(deltas) == [False] * 4
     data = snapshot(reader, run)
     assert (data["text"], data["texts"]) == ("xyz", {"left": "abcd", "right": "xyz"})
-    assert data["steps"] == {"left": "running", "right": "running", "join": "pending"}
+    assert data["steps"] == as_steps({"left": "running", "right": "running", "join": "pending"})
     assert "text_from" not in data
 
 
@@ -274,7 +274,7 @@ def test_a_workflow_read_from_the_database_has_its_texts_too(server, publisher, 
     publisher.install(run.now)
 
     data = snapshot(reader, run)
-    assert (data["text"], data["texts"], data["steps"]["right"]) == ("", {"left": "cd"}, "completed")
+    assert (data["text"], data["texts"], dict(statuses(data["steps"]))["right"]) == ("", {"left": "cd"}, "completed")
     assert publisher.run_deltas([right.text("late"), left.text("ef")]) == [False, True]
 
 
@@ -313,7 +313,7 @@ class Client:
         if "delta" in data:
             self._more(data["step"], data["offset"], data["delta"], data.get("reset", False))
         else:
-            self.state(data["steps"], over=data["status"] == "failed")
+            self.state(dict(statuses(data["steps"])), over=data["status"] == "failed")
 
     def state(self, steps: dict[str, str], *, over: bool) -> None:
         self.steps = steps
@@ -335,7 +335,7 @@ class Client:
     def agrees(self, data: dict[str, Any]) -> None:
         """Whether a latecomer's snapshot says the same."""
         assert (data["status"], data["progress"]) == (self.status, self.progress)
-        assert data["steps"] == self.steps
+        assert data["steps"] == as_steps(self.steps)
         if self.status != "failed":
             assert data["texts"] == {step: text for step, text in self.kept.items() if text}
             assert data["text"] == self.kept.get(self.last, "")
@@ -471,7 +471,7 @@ class TopicMachine(RuleBasedStateMachine):
         assert not (news and id(state) in self.told), "a state was told twice"
         if news:
             self.told.add(id(state))
-            running = {step for step, status in state.steps.items() if status == "running"}
+            running = {step for step, status in statuses(state.steps) if status == "running"}
             assert fields_of_steps(self.server, self.run) <= (set() if state.terminal else running)
         self.listen()
 
@@ -485,7 +485,7 @@ class TopicMachine(RuleBasedStateMachine):
                     self.told.add(id(state))
                     said = snapshot(self.reader, self.run)
                     self.client.status, self.client.progress = said["status"], said["progress"]
-                    self.client.state(state.steps, over=state.terminal)
+                    self.client.state(dict(statuses(state.steps)), over=state.terminal)
         self.listen()
 
     def forget(self, _: st.DataObject) -> None:

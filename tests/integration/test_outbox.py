@@ -73,13 +73,14 @@ def test_what_a_browser_writes_is_told_to_its_user_and_administrators(stack: Sta
         lead = browser.add("leads", name="Ada")
         assert own.next() == {
             "type": "lead_created",
-            "data": {"lead_id": lead, "user_id": str(user.user_id), "created_at": ANY_TIME},
+            "data": {"id": lead, "lead_id": lead, "user_id": str(user.user_id), "created_at": ANY_TIME},
         }
         talk = browser.add("conversations", title="Hello")
         message = browser.add("messages", conversation_id=talk, role="user", content="Hello")
         assert own.next() == {
             "type": "message_created",
             "data": {
+                "id": message,
                 "conversation_id": talk,
                 "message_id": message,
                 "user_id": str(user.user_id),
@@ -90,6 +91,7 @@ def test_what_a_browser_writes_is_told_to_its_user_and_administrators(stack: Sta
         assert own.next() == {
             "type": "conversation_deleted",
             "data": {
+                "id": talk,
                 "conversation_id": talk,
                 "user_id": str(user.user_id),
                 "deleted_at": "2026-01-31T12:00:00Z",
@@ -141,7 +143,9 @@ def test_what_the_backend_writes_is_told(web: Api, db: psycopg.Connection) -> No
         ]
         assert told[1]["data"]["analysis_id"] == str(lead)
         assert noted["type"] == "notification_created"
-        assert {**noted["data"], "notification_id": None, "created_at": None} == {
+        assert noted["data"]["id"] == noted["data"]["notification_id"]
+        assert {**noted["data"], "id": None, "notification_id": None, "created_at": None} == {
+            "id": None,
             "notification_id": None,
             "user_id": str(user.user_id),
             "notification_type": "hello",

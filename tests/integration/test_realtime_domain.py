@@ -90,7 +90,8 @@ def test_an_event_reaches_its_owner_and_administrators_with_the_fields_of_the_sp
         told = owner.next()
         heard = [admin.next() for _ in range(3)]
 
-        assert told == {"type": kind, "data": {**SPEC[kind], "user_id": str(user)}}
+        row = domain.TYPES[kind].row
+        assert told == {"type": kind, "data": {**SPEC[kind], "id": SPEC[kind][row], "user_id": str(user)}}
         assert heard[0] == told
         assert [one["data"]["user_id"] for one in heard] == [str(user), None, str(chief)]
         assert [client.quiet() for client in (owner, admin, stranger, elsewhere)] == [[], [], [], []]

@@ -1,11 +1,17 @@
 """Runs of workflows for tests of events: what the database says of them, and what their workers stream."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
 from pixelbloom.events.topics import run_topic
 from pixelbloom.events.types import GENERATIONS, TERMINAL, RunDelta, RunUpdate
+
+
+def as_steps(statuses: Mapping[str, str]) -> list[dict[str, str]]:
+    """Steps as events have them."""
+    return [{"key": key, "status": status} for key, status in statuses.items()]
 
 
 class SomeWorkflow:
@@ -46,7 +52,7 @@ class SomeWorkflow:
                 status=self.status,
                 step=next(iter(steps), None),
                 progress=self.progress,
-                steps=dict(self.steps),
+                steps=as_steps(self.steps),
                 **fixed,
             )
         )
