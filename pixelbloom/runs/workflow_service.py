@@ -64,6 +64,7 @@ class Workflow:
         """The version as `GET /api/agents/workflows/{workflow_id}` shows it."""
         steps = self.stored.get("steps", [])
         return {
+            "id": self.workflow_id,
             "workflow_id": self.workflow_id,
             "version": self.version,
             "description": self.description,

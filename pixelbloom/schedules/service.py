@@ -94,6 +94,7 @@ class Schedule:
         except cron.NeverComes:
             later = []
         return {
+            "id": str(self.id),
             "schedule_id": str(self.id),
             "kind": self.kind,
             **work,

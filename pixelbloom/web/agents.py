@@ -86,7 +86,12 @@ def show_agent(path: AgentPath) -> dict[str, Any]:
 
 
 def _rendered(accepted: Accepted) -> dict[str, Any]:
-    answer: dict[str, Any] = {"request_id": str(accepted.id), "status": str(accepted.status), "error": accepted.error}
+    answer: dict[str, Any] = {
+        "id": str(accepted.id),
+        "request_id": str(accepted.id),
+        "status": str(accepted.status),
+        "error": accepted.error,
+    }
     if accepted.status == "completed":
         answer["result"] = accepted.result
     return answer
@@ -94,6 +99,7 @@ def _rendered(accepted: Accepted) -> dict[str, Any]:
 
 def _shown(agent: Agent[Any, Any]) -> dict[str, Any]:
     return {
+        "id": agent.agent_type,
         "agent_type": agent.agent_type,
         "title": agent.title,
         "description": agent.description,

@@ -25,6 +25,7 @@ _RUN_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"
 _USER_ID = "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"
 
 QUESTION: dict[str, Any] = {
+    "id": _RUN_ID,
     "message_id": _RUN_ID,
     "conversation_id": _ID,
     "user_id": _USER_ID,
@@ -36,6 +37,7 @@ QUESTION: dict[str, Any] = {
 }
 REPLY: dict[str, Any] = {
     **QUESTION,
+    "id": "9d6e2f6c-0c55-4d0f-93fe-2c6b1f0a7d21",
     "message_id": "9d6e2f6c-0c55-4d0f-93fe-2c6b1f0a7d21",
     "role": "assistant",
     "content": "A landing page takes about two weeks.",
@@ -50,6 +52,7 @@ REPLY: dict[str, Any] = {
     "created_at": "2026-01-31T12:00:03.480000Z",
 }
 CONVERSATION: dict[str, Any] = {
+    "id": _ID,
     "conversation_id": _ID,
     "user_id": _USER_ID,
     "visitor_id": None,
@@ -65,6 +68,7 @@ CONVERSATION: dict[str, Any] = {
 WITH_MESSAGES: dict[str, Any] = {**CONVERSATION, "messages": [QUESTION, REPLY], "messages_cursor": None}
 ANSWERED: dict[str, Any] = {
     "conversation_id": _ID,
+    "id": _RUN_ID,
     "message_id": _RUN_ID,
     "request_id": _RUN_ID,
     "status": "completed",
@@ -72,6 +76,7 @@ ANSWERED: dict[str, Any] = {
     "error": None,
 }
 SESSION: dict[str, Any] = {
+    "id": "b4a1f3d2-7c0e-4a4b-9a5d-2f1e0c9b8a77",
     "session_id": "b4a1f3d2-7c0e-4a4b-9a5d-2f1e0c9b8a77",
     "token": "eyJhbGciOiJIUzI1NiJ9...",
     "expires_at": "2026-02-01T12:00:00.000000Z",
@@ -129,6 +134,7 @@ class MessageRequest(Shape):
 class MessageBody(Shape):
     """A message."""
 
+    id: Uuid
     message_id: Uuid
     conversation_id: Uuid
     user_id: Uuid | None = Field(description="Whose conversation it is.")
@@ -149,6 +155,7 @@ class MessagePage(Shape):
 class ConversationBody(Shape):
     """A conversation."""
 
+    id: Uuid
     conversation_id: Uuid
     user_id: Uuid | None
     visitor_id: Uuid | None = Field(description="The session of the visitor who holds it; null for users'.")
@@ -181,6 +188,7 @@ class ConversationsPage(Shape):
 class MessageAnswer(Shape):
     """The message was kept, and chat_agent runs."""
 
+    id: Uuid
     conversation_id: Uuid
     message_id: Uuid
     request_id: Uuid = Field(description="The run, as GET /api/agents/runs/{request_id} and the topics name it.")
@@ -219,6 +227,7 @@ class ConversationPath(Shape):
 class SessionBody(Shape):
     """A visitor's session."""
 
+    id: Uuid
     session_id: Uuid
     token: str = Field(description="Send it as `Authorization: Bearer`.")
     expires_at: Time

@@ -223,6 +223,7 @@ def _answered(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict
     return {
         "conversation_id": conversation_id,
         # The database keeps a question under the id of its run.
+        "id": str(accepted.id),
         "message_id": str(accepted.id),
         "request_id": str(accepted.id),
         "status": str(accepted.status),
@@ -264,6 +265,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 def _message(row: dict[str, Any]) -> dict[str, Any]:
     return {
+        "id": row["id"],
         "message_id": row["id"],
         "conversation_id": row["conversation_id"],
         "user_id": row["user_id"],

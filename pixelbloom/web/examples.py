@@ -6,7 +6,7 @@ _RUN_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"
 _USER_ID = "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"
 _STARTED, _FINISHED = "2026-01-31T12:00:00.120000Z", "2026-01-31T12:00:03.480000Z"
 
-QUEUED: dict[str, Any] = {"request_id": _RUN_ID, "status": "queued", "error": None}
+QUEUED: dict[str, Any] = {"id": _RUN_ID, "request_id": _RUN_ID, "status": "queued", "error": None}
 
 RUN: dict[str, Any] = {
     "id": _RUN_ID,
@@ -64,12 +64,14 @@ RETRY: dict[str, Any] = {"agent_type": "chat_agent", "created_after": "2026-01-3
 RETRIED: dict[str, Any] = {"retried": 1, "run_ids": [_RUN_ID], "more": False}
 
 REPLAYED: dict[str, Any] = {
+    "id": "9d0f4c2a-3f57-4d0e-8a0e-6c1b2a4f5e70",
     "request_id": "9d0f4c2a-3f57-4d0e-8a0e-6c1b2a4f5e70",
     "status": "queued",
     "replay_of": _RUN_ID,
 }
 
 AGENT: dict[str, Any] = {
+    "id": "chat_agent",
     "agent_type": "chat_agent",
     "title": "Chat",
     "description": "Answers a visitor's question.",

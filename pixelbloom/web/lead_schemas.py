@@ -11,6 +11,7 @@ from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.schemas import Changes, JsonObject, Metadata, Moment, Shape, Time, UserId, Uuid, read_limit
 
 LEAD: dict[str, Any] = {
+    "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
     "lead_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
     "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
     "name": "Ada Mills",
@@ -105,6 +106,7 @@ class LeadChanges(LeadFields, Changes):
 class LeadBody(Shape):
     """A lead."""
 
+    id: Uuid
     lead_id: Uuid
     user_id: Uuid | None
     name: str

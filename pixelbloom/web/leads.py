@@ -144,7 +144,12 @@ def analyze_lead(path: LeadPath) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
     )
-    answer: dict[str, Any] = {"request_id": str(accepted.id), "status": str(accepted.status), "error": accepted.error}
+    answer: dict[str, Any] = {
+        "id": str(accepted.id),
+        "request_id": str(accepted.id),
+        "status": str(accepted.status),
+        "error": accepted.error,
+    }
     if accepted.status == "completed":
         answer["result"] = accepted.result
     response = jsonify(answer)

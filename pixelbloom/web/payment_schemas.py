@@ -19,6 +19,7 @@ WANTED: dict[str, Any] = {
 }
 PORTAL: dict[str, Any] = {"url": "https://billing.stripe.com/p/session/test_a1b2c3"}
 SUBSCRIPTION: dict[str, Any] = {
+    "id": "2d7e9c1a-4b3f-4e5d-8c6b-7a8f9e0d1c2b",
     "subscription_id": "2d7e9c1a-4b3f-4e5d-8c6b-7a8f9e0d1c2b",
     "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
     "package_id": "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d",
@@ -137,6 +138,7 @@ class ChangeRequest(Shape):
 class SubscriptionBody(Shape):
     """A user's subscription."""
 
+    id: Uuid
     subscription_id: Uuid
     user_id: Uuid | None
     package_id: Uuid | None

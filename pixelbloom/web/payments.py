@@ -157,7 +157,9 @@ def _current(subscription_id: UUID | None = None) -> dict[str, Any]:
     found = services().payments.current(user_id, subscription_id) if user_id is not None else None
     if found is None:
         raise NotFound(_NO_SUBSCRIPTION)
-    return {name: found[name] for name in payment_schemas.SUBSCRIPTION}
+    return {name: found[name] for name in payment_schemas.SUBSCRIPTION if name != "id"} | {
+        "id": found["subscription_id"],
+    }
 
 
 def _running() -> dict[str, Any]:

@@ -27,6 +27,7 @@ PACKAGE: dict[str, Any] = {
     "updated_at": _AT,
 }
 CAMPAIGN: dict[str, Any] = {
+    "id": _CAMPAIGN,
     "campaign_id": _CAMPAIGN,
     "code": "WELCOME20",
     "description": None,
@@ -47,6 +48,7 @@ CAMPAIGN: dict[str, Any] = {
     "updated_at": _AT,
 }
 REDEMPTION: dict[str, Any] = {
+    "id": "9c8b7a6f-5e4d-4c3b-8a29-1f0e9d8c7b6a",
     "redemption_id": "9c8b7a6f-5e4d-4c3b-8a29-1f0e9d8c7b6a",
     "campaign_id": _CAMPAIGN,
     "package_id": _ID,
@@ -186,6 +188,7 @@ class CampaignRequest(CampaignFields):
 class CampaignTerms(Shape):
     """A campaign."""
 
+    id: Uuid
     campaign_id: Uuid
     code: str
     description: str | None
@@ -216,6 +219,7 @@ class CampaignPage(Shape):
 class RedemptionBody(Shape):
     """A use of a code."""
 
+    id: Uuid
     redemption_id: Uuid
     campaign_id: Uuid
     package_id: Uuid | None

@@ -11,6 +11,7 @@ from pixelbloom.web.schemas import Shape, Uuid, read_limit, read_uuid
 _ID = "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d"
 
 PACKAGE: dict[str, Any] = {
+    "id": _ID,
     "package_id": _ID,
     "name": "Growth",
     "description": None,
@@ -48,6 +49,7 @@ Money = Annotated[float, Field(ge=0, description="In major units of the currency
 class PackageBody(Shape):
     """Something that can be bought."""
 
+    id: Uuid
     package_id: Uuid
     name: str
     description: str | None

@@ -193,6 +193,7 @@ class RetryResponse(Shape):
 class ReplayResponse(Shape):
     """The new run."""
 
+    id: Uuid
     request_id: Uuid
     status: RunStatusName
     replay_of: Uuid

@@ -110,7 +110,12 @@ def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
     """Creates a new run of the same agent with the same input, for the same user."""
     run = visible_run(path.request_id, "agent")
     accepted = replayed(run)
-    return {"request_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
+    return {
+        "id": str(accepted.id),
+        "request_id": str(accepted.id),
+        "status": str(accepted.status),
+        "replay_of": str(run.id),
+    }, 201
 
 
 @runs.post(

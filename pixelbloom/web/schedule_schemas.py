@@ -14,6 +14,7 @@ WANTED: dict[str, Any] = {
     "timezone": "Europe/Vienna",
 }
 KEPT: dict[str, Any] = {
+    "id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
     "schedule_id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
     "kind": "workflow",
     **WANTED,
@@ -27,6 +28,7 @@ KEPT: dict[str, Any] = {
     "created_at": "2026-01-31T12:00:00.004000Z",
 }
 DELIVERY: dict[str, Any] = {
+    "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
     "delivery_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
     "run_id": "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01",
     "url": "https://example.com/hooks",
@@ -62,6 +64,7 @@ class ScheduleRequest(Shape):
 class ScheduleBody(Shape):
     """A schedule."""
 
+    id: Uuid
     schedule_id: Uuid
     kind: Literal["agent", "workflow"]
     agent_type: str = Field(default="", description="Only of an agent's.")
@@ -113,6 +116,7 @@ class Attempt(Shape):
 class DeliveryBody(Shape):
     """A delivery of a webhook."""
 
+    id: Uuid
     delivery_id: Uuid
     run_id: Uuid
     url: str

@@ -195,6 +195,7 @@ class InvokeRequest(SubmissionTerms):
 class InvokeResponse(Shape):
     """The accepted run."""
 
+    id: Uuid
     request_id: Uuid
     status: RunStatusName
     result: JsonObject = Field(default={}, description="Only where status is completed.")
@@ -210,6 +211,7 @@ class AgentPath(Shape):
 class AgentBody(Shape):
     """An agent, and how to call it."""
 
+    id: str
     agent_type: str
     title: str
     description: str

@@ -45,6 +45,7 @@ def begin_session() -> tuple[dict[str, Any], int]:
     token, visitor = parts.visitors.begin()
     log.info("visitor_session_begun", visitor_id=str(visitor.visitor_id))
     return {
+        "id": str(visitor.visitor_id),
         "session_id": str(visitor.visitor_id),
         "token": token,
         "expires_at": iso(visitor.expires_at),

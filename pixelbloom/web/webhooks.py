@@ -111,6 +111,7 @@ def _found(delivery_id: UUID) -> dict[str, Any]:
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     pending = row["status"] == "pending"
     return {
+        "id": row["id"],
         "delivery_id": row["id"],
         "run_id": row["run_id"],
         "url": row["url"],

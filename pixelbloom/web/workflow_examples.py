@@ -9,7 +9,7 @@ _INPUTS = {"name": "Ada Mills", "company": "Northwind", "message": "We need a ne
 
 EXECUTE: dict[str, Any] = {"workflow_id": "lead_intake", "inputs": _INPUTS, "async": True}
 
-EXECUTED: dict[str, Any] = {"workflow_run_id": _RUN_ID, "status": "queued", "error": None}
+EXECUTED: dict[str, Any] = {"id": _RUN_ID, "workflow_run_id": _RUN_ID, "status": "queued", "error": None}
 
 RUN_OF_WORKFLOW: dict[str, Any] = {
     **{name: value for name, value in RUN.items() if name not in ("request_id", "agent_type", "input", "result")},
@@ -33,6 +33,7 @@ RETRY: dict[str, Any] = {"workflow_id": "lead_intake"}
 RETRIED: dict[str, Any] = {"retried": 1, "run_ids": [_RUN_ID], "more": False}
 
 REPLAYED: dict[str, Any] = {
+    "id": "0f6d0a3a-54d6-4be7-8a7e-2f4f4c0f2a10",
     "workflow_run_id": "0f6d0a3a-54d6-4be7-8a7e-2f4f4c0f2a10",
     "status": "queued",
     "replay_of": _RUN_ID,
@@ -69,6 +70,7 @@ DEFINITION: dict[str, Any] = {
 }
 
 WORKFLOW: dict[str, Any] = {
+    "id": DEFINITION["workflow_id"],
     **DEFINITION,
     "version": 1,
     "inputs": None,

@@ -148,7 +148,12 @@ def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
     """Creates a new run of the same version with the same inputs, for the same user."""
     run = visible_run(path.workflow_run_id, _KIND)
     accepted = replayed(run)
-    return {"workflow_run_id": str(accepted.id), "status": str(accepted.status), "replay_of": str(run.id)}, 201
+    return {
+        "id": str(accepted.id),
+        "workflow_run_id": str(accepted.id),
+        "status": str(accepted.status),
+        "replay_of": str(run.id),
+    }, 201
 
 
 @workflow_runs.post(
@@ -210,6 +215,7 @@ def _decide(path: StepPath, body: DecisionRequest, *, approved: bool) -> dict[st
 
 def _rendered(accepted: Accepted) -> dict[str, Any]:
     answer: dict[str, Any] = {
+        "id": str(accepted.id),
         "workflow_run_id": str(accepted.id),
         "status": str(accepted.status),
         "error": accepted.error,

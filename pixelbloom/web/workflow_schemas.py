@@ -45,6 +45,7 @@ class ExecuteRequest(SubmissionTerms):
 class ExecuteResponse(Shape):
     """The accepted run of a workflow."""
 
+    id: Uuid
     workflow_run_id: Uuid
     status: RunStatusName
     outputs: JsonObject = Field(default={}, description="By step key; only where status is completed.")
@@ -115,6 +116,7 @@ class WorkflowRetryRequest(RunsWanted):
 class WorkflowReplayResponse(Shape):
     """The new run."""
 
+    id: Uuid
     workflow_run_id: Uuid
     status: RunStatusName
     replay_of: Uuid
@@ -190,6 +192,7 @@ class Edge(Shape):
 class WorkflowBody(Shape):
     """One version of a workflow."""
 
+    id: str
     workflow_id: str
     version: int
     description: str

@@ -189,7 +189,7 @@ def test_the_curl_of_the_spec_is_watched_to_its_end(base: str, secret: str, call
         while (update := flat.wait(type="workflow_status_update"))["data"]["status"] != "completed":
             pass
     assert set(update["data"]) == {
-        *("workflow_run_id", "workflow_id", "user_id", "status", "step", "progress", "updated_at"),
+        *("id", "workflow_run_id", "workflow_id", "user_id", "status", "step", "progress", "updated_at"),
     }
     assert (update["data"]["workflow_run_id"], update["data"]["user_id"]) == (run["request_id"], caller.sub)
 

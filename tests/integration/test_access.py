@@ -1,5 +1,6 @@
 """One rule for all resources: administrators and services see everybody's rows, users their own."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,9 @@ def add_rows(db: psycopg.Connection, user_id: UUID | None) -> Rows:
         insert(db, table, {"id": row_id, "user_id": user_id, **columns})
         return row_id
 
-    run = {"caller": "service", "lane": "x", "input": '{"a": 1}'}
+    run: dict[str, Any] = {"caller": "service", "lane": "x", "input": '{"a": 1}'}
+    # Longer than the API shows it.
+    run["progress"] = 1 / 3
     run_id = add("run", "runs", kind="agent", agent_type="chat_agent", **run)
     add("workflow run", "runs", kind="workflow", workflow_id=WORKFLOW, workflow_version=1, **run)
     waiting = {"kind": "approval", "status": "waiting", "deadline_at": "2090-01-01", "input": "{}"}
@@ -129,6 +132,22 @@ def sees_all(request: pytest.FixtureRequest, web: Api, db: psycopg.Connection) -
     db.execute("delete from user_profiles where user_id = %s", (caller.user_id,))
 
 
+def check_shape(value: Any, where: str) -> None:
+    """Times end in Z, `progress` has at most four decimals, `steps` are an ordered list of objects with a key."""
+    if isinstance(value, list):
+        for part in value:
+            check_shape(part, where)
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            if name.endswith("_at") and part is not None:
+                assert part.endswith("Z"), (where, name, part)
+            elif name == "progress":
+                assert part == round(part, 4), (where, part)
+            elif name == "steps":
+                assert all(step["key"] and step["status"] for step in part), (where, part)
+            check_shape(part, f"{where}.{name}")
+
+
 def of(path: str, owners: list[Rows]) -> list[str]:
     kind, _ = LISTS[path]
     return [rows.ids[kind] for rows in owners if kind in rows.ids]
@@ -187,6 +206,36 @@ def test_figures_follow_the_same_rule(path: str, name: str, web: Api, everybody:
     assert read(sees_all) >= 3
     assert read(sees_all, user_id=other.user_id) == read(user) == 1
     is_error(user.get(path, params={"user_id": str(other.user_id)}), 403, "FORBIDDEN")
+
+
+def test_lists_and_rows_have_an_id_beside_the_name_of_the_spec(web: Api, everybody: list[Rows]) -> None:
+    admin = web.as_user(admin=True)
+    for path, (_, name) in LISTS.items():
+        for rows in everybody:
+            if rows.user_id is not None:
+                for item in admin.get(path, params={"user_id": str(rows.user_id)}).json()["items"]:
+                    # An approval is a step, with an id of its own; all others are named by theirs.
+                    assert item["id"] == item[name] or path == "/api/agents/approvals"
+                    check_shape(item, path)
+    for path, kind in SINGLE.items():
+        for rows in everybody:
+            if kind in rows.ids:
+                found = admin.get(path.format(rows.ids[kind])).json()
+                assert "items" in found or found["id"] == rows.ids[kind]
+                check_shape(found, path)
+
+
+def test_the_document_names_an_id_wherever_it_names_that_of_the_object(web: Api) -> None:
+    shapes = web.get("/api/openapi.json").json()["components"]["schemas"]
+    own = {
+        *("request_id", "workflow_run_id", "lead_id", "conversation_id", "message_id", "notification_id"),
+        *("schedule_id", "delivery_id", "subscription_id", "package_id", "campaign_id", "broadcast_id", "session_id"),
+        *("redemption_id", "workflow_id", "agent_type"),
+    }
+    # These are requests, or figures about another object.
+    others = re.compile("Request$|^Invoke(?!Response)|Revenue$|^Agent(Figures|Summary|Trend)|^Quote")
+    first = {name: next(iter(shape.get("properties", {})), "") for name, shape in shapes.items()}
+    assert {name for name, field in first.items() if field in own and not others.search(name)} == set()
 
 
 def test_every_list_is_held_to_the_rule(web: Api) -> None:

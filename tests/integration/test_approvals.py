@@ -6,8 +6,11 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from websockets.sync.client import connect
 
 from tests.integration.http import Api, is_error
+from tests.integration.test_access import check_shape
+from tests.servers.web import SECONDS, Client
 from tests.stack import Stack, stop_all
 from tests.waiting import until
 
@@ -109,6 +112,35 @@ def test_administrators_and_services_list_all_that_they_may_decide(web: Api, wor
     for each in (run_id, other_run_id, nobodys_run_id):
         web.as_service().request("POST", f"/api/agents/workflows/runs/{each}/cancel")
     assert listed(admin, user_id=user.user_id) == []
+
+
+def test_the_events_of_a_run_have_the_steps_in_order_and_the_message_of_the_one_that_waits(
+    web: Api, workflow_id: str
+) -> None:
+    user = web.as_user()
+    assert user.token is not None
+    run_id = begin(user, workflow_id)
+    socket_url = f"{web.url.replace('http', 'ws', 1)}/api/ws/workflows?token={user.token}"
+    with Client(connect(socket_url, open_timeout=SECONDS)) as client, Client(connect(socket_url)) as flat:
+        client.send(type="subscribe", topic=f"workflow_run:{run_id}")
+        snapshot = client.until(type="event")[-1]["data"]
+        steps = {step["key"]: step for step in snapshot["steps"]}
+        assert list(steps) == ["first", "second", "chief"]
+        assert steps["second"] == {"key": "second", "status": "pending"}
+        shown = user.get(f"/api/agents/workflows/runs/{run_id}").json()["steps"]
+        for key, index in (("first", 0), ("chief", 2)):
+            asked = {name: shown[index][name] for name in ("message", "approvers", "deadline_at")}
+            assert steps[key] == {"key": key, "status": "waiting", **asked}
+        assert snapshot["message"] == steps[snapshot["step"]]["message"]
+
+        decide(user, listed(user)[0])
+        told = flat.until(type="workflow_status_update", message="Really?")[-1]["data"]
+        assert (told["id"], told["step"], told["message"]) == (run_id, "second", "Really?")
+        web.as_service().request("POST", f"/api/agents/workflows/runs/{run_id}/cancel")
+        last = client.until(status="cancelled")
+    for frame in [snapshot, told, *(frame["data"] for frame in last if frame["type"] == "event")]:
+        check_shape(frame, "event")
+        assert frame["id"] == run_id
 
 
 def test_pages_show_each_step_once(web: Api, workflow_id: str, db: psycopg.Connection) -> None:

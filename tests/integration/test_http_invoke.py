@@ -38,7 +38,8 @@ def test_an_accepted_request_is_a_committed_queued_run(user: Api, db: psycopg.Co
 
     assert response.status_code == 200
     body = response.json()
-    assert body == {"request_id": body["request_id"], "status": "queued", "error": None}
+    run_id = body["request_id"]
+    assert body == {"id": run_id, "request_id": run_id, "status": "queued", "error": None}
     row = db.execute(
         "select user_id, agent_type, metadata, correlation_id from public.runs where id = %s", [body["request_id"]]
     ).fetchone()

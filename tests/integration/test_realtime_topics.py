@@ -154,6 +154,7 @@ def test_the_snapshot_of_a_run_in_progress_has_its_state_and_its_text_so_far(web
     assert snapshot["snapshot"] is True
     assert (snapshot["seq"], snapshot["channel"], snapshot["topic"]) == (2, "workflows", run.topic)
     assert snapshot["data"] == {
+        "id": str(run.id),
         "status": "running",
         "progress": 0.4,
         "step": "lead_agent",
