@@ -152,6 +152,25 @@ class Step:
 
 
 @dataclass(frozen=True)
+class RunOwner:
+    """Whose a run is: the user it is for, and the caller who submitted it (see `Principal.caller`)."""
+
+    kind: str
+    user_id: UUID | None
+    caller: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        return cls(row["kind"], UUID(row["user_id"]) if row["user_id"] else None, row["caller"])
+
+    @property
+    def visitor_id(self) -> UUID | None:
+        """The session of the visitor who submitted it."""
+        kind, _, number = self.caller.partition(":")
+        return UUID(number) if kind == "visitor" else None
+
+
+@dataclass(frozen=True)
 class Run:
     """A run as it was read from the database."""
 

@@ -13,7 +13,7 @@ from pixelbloom.agents import registry
 from pixelbloom.errors import Conflict, InvalidInput, Unavailable
 from pixelbloom.events.types import RunUpdate
 from pixelbloom.runs.plan import agent_step
-from pixelbloom.runs.run import Priority, Run, RunStatus, iso, parse_time
+from pixelbloom.runs.run import Priority, Run, RunOwner, RunStatus, iso, parse_time
 from pixelbloom.store.runs import Detail, RunStore
 
 MAX_PAGE = 200
@@ -182,6 +182,11 @@ class RunService:
     def get(self, run_id: UUID) -> Run:
         """One run with its steps. Raises NotFound."""
         return Run.from_row(self._store.get(run_id))
+
+    def find_owner(self, run_id: UUID) -> RunOwner | None:
+        """Whose run it is, read without the run's large parts; None where there is no such run."""
+        rows = self._store.find([run_id], columns="id,kind,user_id,caller")
+        return RunOwner.from_row(rows[0]) if rows else None
 
     def find_update(self, run_id: UUID) -> RunUpdate | None:
         """The run's present state as the events tell it, or None where there is no such run."""

@@ -24,6 +24,7 @@ from pixelbloom.web.pricing import pricing
 from pixelbloom.web.pricing_admin import pricing_admin
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.revenue_analytics import revenue_analytics
+from pixelbloom.web.run_events import run_events
 from pixelbloom.web.runs import runs
 from pixelbloom.web.schedules import schedules
 from pixelbloom.web.stripe_webhook import stripe_webhook
@@ -69,7 +70,7 @@ def described() -> openapi.Api:
     app.url_map.converters["run"] = RunName
     app.url_map.converters["workflow"] = WorkflowName
     for blueprint in (  # in the order of the docs page
-        *(agents, runs, workflows, workflow_runs, approvals, schedules, webhooks),
+        *(agents, runs, workflows, workflow_runs, run_events, approvals, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
         *(me, leads, conversations, visitors, notifications),
         *(pricing, pricing_admin, payments, payment_events, stripe_webhook),

@@ -63,6 +63,7 @@ class _Library:
 
         self.processes = gauge("pixelbloom_web_processes", "Web processes that these numbers add up")
         self.open = gauge("pixelbloom_sockets_open", "WebSockets that are open", ["channel"])
+        self.streams = gauge("pixelbloom_event_streams_open", "Streams of server-sent events that are open")
         self.subscriptions = gauge("pixelbloom_socket_subscriptions", "Topics that sockets hold, by kind", ["kind"])
         self.queue_bytes = gauge("pixelbloom_socket_queue_bytes", "Bytes that wait for slow clients to read them")
         self.connections = gauge("pixelbloom_http_connections", "Connections of HTTP that are open")
@@ -145,6 +146,7 @@ class Metrics:
         library.processes.set(1)
         for channel, open_ in stats.sockets.items():
             library.open.labels(channel).set(open_)
+        library.streams.set(stats.streams)
         for kind, held in stats.subscriptions.items():
             library.subscriptions.labels(kind).set(held)
         library.queue_bytes.set(stats.queue_bytes)

@@ -247,6 +247,40 @@ def test_the_documented_client_tells_the_whole_story_over_a_restart_of_the_serve
     assert story["text"].strip() == story["end"]["result"]["reply"].strip()
 
 
+def test_the_documented_event_source_resumes_over_a_restart_and_stops_at_the_end(
+    page: Page, user: Api, server: StartedProcess
+) -> None:
+    text = (Path(ROOT) / "docs" / "realtime.md").read_text()
+    example = next(block for block in re.findall(r"```js\n(.*?)```", text, re.DOTALL) if "EventSource" in block)
+    run_id = user.invoke({"agent_type": "chat_agent", "input": {"message": "How much is a website?"}}).json()[
+        "request_id"
+    ]
+    names(page, user, address=f"{user.url}/api/agents/runs/{run_id}/events")
+    page.evaluate(
+        "() => {"
+        + example
+        + """
+          window.story = { text: "", seqs: [], snapshots: 0, end: null };
+          window.source = follow(address, jwt, ({ data, seq, snapshot }) => {
+            if (snapshot) { story.text = data.text ?? ""; story.snapshots++; story.seqs = []; }
+            if (data.reset) story.text = "";
+            story.text += data.delta ?? "";
+            story.seqs.push(seq);
+            if (data.status === "completed") story.end = data;
+          });
+        }"""
+    )
+    page.wait_for_function("story.text.length > 20", timeout=WAIT)
+    os.kill(server.pid, signal.SIGHUP)
+    page.wait_for_function("story.end", timeout=WAIT)
+    page.wait_for_function("source.readyState === EventSource.CLOSED", timeout=WAIT)
+    story = page.evaluate("story")
+
+    assert story["snapshots"] == 1
+    assert story["seqs"] == list(range(story["seqs"][0], story["seqs"][0] + len(story["seqs"])))
+    assert story["text"].strip() == story["end"]["result"]["reply"].strip()
+
+
 def test_an_expired_token_ends_the_socket_with_the_code_that_says_so(page: Page, user: Api, stack: Stack) -> None:
     token = mint_user(stack.settings, uuid4(), expires_in=2)
     url = f"{user.url.replace('http', 'ws')}/api/ws/notifications?token={token}"

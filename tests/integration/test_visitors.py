@@ -18,9 +18,11 @@ from tests.stack import Stack, stop_all
 SESSIONS = "/api/visitors/sessions"
 LIMITS = {"VISITOR_SESSION_LIMIT": "3/hour", "VISITOR_LEAD_LIMIT": "2/hour", "VISITOR_MESSAGE_LIMIT": "9/minute;4/day"}
 OPEN = {
+    "GET /api/me",
     "POST /api/visitors/sessions",
     "POST /api/leads",
     "POST /api/conversations",
+    "GET /api/agents/runs/{request_id}/events",
     "GET /api/conversations/{conversation_id}",
     "GET /api/conversations/{conversation_id}/messages",
     "POST /api/conversations/{conversation_id}/messages",

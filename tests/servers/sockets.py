@@ -24,7 +24,7 @@ from flask import Flask, Response, request
 from pixelbloom.analytics.ranges import Range
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.config import load
-from pixelbloom.errors import Unavailable
+from pixelbloom.errors import PixelBloomError, Unavailable
 from pixelbloom.events.types import RunUpdate
 from pixelbloom.web import metrics
 from pixelbloom.web.realtime import register_realtime
@@ -33,6 +33,7 @@ from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.notifications import NotificationSource
 from pixelbloom.web.realtime.sources import RunSource
+from pixelbloom.web.realtime.streams import position
 from tests.waiting import repeat_until
 
 #: What `/readyz` would say of the parts that are not here.
@@ -93,6 +94,7 @@ def create_app() -> Flask:
         return {
             "process": os.getpid(),
             "sockets": hub.stats.open,
+            "streams": hub.stats.streams,
             "closes": {str(code): n for code, n in hub.stats.closes.items() if n},
             "queued": sum(connection.queued_bytes for connection in realtime.registry._open),
             "topics": len(hub._members),
@@ -102,6 +104,16 @@ def create_app() -> Flask:
             "files": psutil.Process().num_fds(),
             "memory": psutil.Process().memory_info().rss,
         }
+
+    @app.get("/events/<run_id>")
+    def events(run_id: str) -> Response:
+        caller = TokenVerifier(settings).verify(request.args["token"])
+        seen = position(request.headers.get("Last-Event-ID"))
+        return realtime.streams.follow(UUID(run_id), caller, seen, request, request.remote_addr or "")
+
+    @app.errorhandler(PixelBloomError)
+    def failed(error: PixelBloomError) -> tuple[str, int]:
+        return error.message, {"RATE_LIMITED": 429, "NOT_FOUND": 404, "UNAVAILABLE": 503}.get(error.code, 400)
 
     @app.get("/metrics")
     def scrape() -> Response:

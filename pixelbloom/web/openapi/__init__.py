@@ -2,7 +2,7 @@
 
 from pixelbloom.web.openapi.application import Api, make
 from pixelbloom.web.openapi.pages import DOCS_URL, DOCUMENT_URL, register_docs
-from pixelbloom.web.openapi.parameters import IDEMPOTENCY_KEY, IF_MATCH, PREFER, SUBMISSION, headers
+from pixelbloom.web.openapi.parameters import IDEMPOTENCY_KEY, IF_MATCH, LAST_EVENT_ID, PREFER, SUBMISSION, headers
 from pixelbloom.web.openapi.responses import failures, nothing, success, text
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "DOCUMENT_URL",
     "IDEMPOTENCY_KEY",
     "IF_MATCH",
+    "LAST_EVENT_ID",
     "PREFER",
     "SECURITY",
     "SUBMISSION",

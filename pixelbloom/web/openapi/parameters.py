@@ -28,6 +28,14 @@ IDEMPOTENCY_KEY: dict[str, Any] = {
     "and returns what the first one made.",
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
 }
+LAST_EVENT_ID: dict[str, Any] = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "required": False,
+    "description": "The `id` of the last event that was received: the stream goes on after it. EventSource sends it.",
+    "schema": {"type": "string", "pattern": "^[0-9A-Za-z_-]{1,64}:[0-9]{1,15}$"},
+    "example": "k3f9:7",
+}
 #: Of every request that makes a run.
 SUBMISSION = (PREFER, IDEMPOTENCY_KEY)
 #: Where they wait for `document.complete`: the library forgets parameters beside those of a path or query.

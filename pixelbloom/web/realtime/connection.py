@@ -3,7 +3,6 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,8 +19,10 @@ from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.members import Subscription
 from pixelbloom.web.realtime.own_feed import OwnFeed
 from pixelbloom.web.realtime.protocol import BadFrame, error
+from pixelbloom.web.realtime.role_refresh import with_role
 from pixelbloom.web.realtime.socket import GOING_AWAY, POLICY, Socket
 from pixelbloom.web.realtime.sources import Sources
+from pixelbloom.web.realtime.stats import Stats
 
 log = structlog.get_logger(__name__)
 
@@ -112,6 +113,16 @@ class Connection:
         """The caller may not be here (any more)."""
         self._say(error("UNAUTHORIZED", message))
         self.close(POLICY, message)
+
+    @property
+    def places(self) -> dict[str, int]:
+        """How many sockets and streams the caller may hold, by its name. Services are not limited."""
+        caller = self.principal
+        return {} if caller.kind == "service" else {caller.caller: self._limits.sockets_per_user}
+
+    def count(self, stats: Stats, number: int) -> None:
+        """Add to the number of open sockets."""
+        stats.sockets[self.channel] += number
 
     @property
     def closing(self) -> bool:
@@ -263,15 +274,15 @@ class Connection:
             self._apply_role()
 
     def set_profile_role(self, admin: bool) -> None:
-        """Take the role that `user_profiles` has now. A token that claims to be an administrator's is one anyhow."""
+        """Take the role that `user_profiles` has now."""
         with self.hub.turn():
             if self._socket is None:
                 self._early_role = admin
                 return
-            caller = self.principal
-            if caller.admin == admin or caller.own_only or (caller.admin and not caller.admin_by_profile):
+            changed = with_role(self.principal, admin)
+            if changed is None:
                 return
-            self.principal = replace(caller, admin=admin, admin_by_profile=admin)
+            self.principal = changed
         self._apply_role()
 
     def _apply_role(self) -> None:

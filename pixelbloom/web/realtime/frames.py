@@ -39,11 +39,25 @@ class Frame:
     covers it and that topic's position. Other frames have seq 0.
     """
 
-    __slots__ = ("body", "cover", "cover_epoch", "cover_seq", "epoch", "kind", "sent_ms", "seq", "topic", "wire")
+    __slots__ = (
+        "body",
+        "cover",
+        "cover_epoch",
+        "cover_seq",
+        "epoch",
+        "event",
+        "kind",
+        "sent_ms",
+        "seq",
+        "topic",
+        "wire",
+    )
 
     def __init__(self, body: bytes, *, topic: str = "", epoch: str = "", seq: int = 0, kind: str = "") -> None:
         self.body = body
         self.wire = encode(body)
+        #: The same for event streams, once one needs it.
+        self.event: bytes | None = None
         self.topic = topic
         self.epoch = epoch
         self.seq = seq

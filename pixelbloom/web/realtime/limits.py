@@ -20,8 +20,15 @@ class Limits:
     frames_per_second: float = 50.0
     frames_at_once: int = 200
     subscriptions: int = 100
+    #: Sockets and event streams together, as `sockets`, which is of the whole process.
     sockets_per_user: int = 100
     sockets: int = 12_000
+    #: Event streams of one visitor, of the visitors of one address, and of all visitors.
+    streams_per_visitor: int = 10
+    visitor_streams_per_address: int = 50
+    visitor_streams: int = 2_000
+    #: Between two comments on an event stream.
+    comment_seconds: float = 15.0
     ping_seconds: float = 25.0
     pong_seconds: float = 20.0
     #: How long the peer has to answer our close frame.

@@ -3,8 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pixelbloom.auth.principal import Principal
 from pixelbloom.events.reader import FeedPosition, Snapshot
 from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime.frames import Frame
@@ -14,6 +15,18 @@ from pixelbloom.web.realtime.sources import Found, Stream
 
 if TYPE_CHECKING:
     from pixelbloom.web.realtime.connection import Connection
+
+
+class Receiver(Protocol):
+    """A socket or event stream that follows topics."""
+
+    principal: Principal
+
+    def push(self, frame: Frame) -> None:
+        """Queue a frame. With the hub's lock."""
+
+    def drop(self, subscription: "Subscription") -> None:
+        """What it followed is gone, or is the caller's no more. With the hub's lock."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +49,7 @@ class Fetched:
 class Subscription(Member):
     """One topic of one socket, in the envelope form."""
 
-    def __init__(self, hub: Hub, topic: Topic, stream: Stream, connection: "Connection") -> None:
+    def __init__(self, hub: Hub, topic: Topic, stream: Stream, connection: Receiver) -> None:
         super().__init__(hub, stream.name)
         self.topic = topic
         self.begun = False

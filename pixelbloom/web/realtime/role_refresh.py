@@ -3,18 +3,35 @@
 import threading
 import time
 from collections.abc import Set
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import Protocol
 from uuid import UUID
 
 import structlog
 
+from pixelbloom.auth.principal import Principal
 from pixelbloom.auth.roles import Roles
 from pixelbloom.errors import PixelBloomError
 
-if TYPE_CHECKING:
-    from pixelbloom.web.realtime.connection import Connection
-
 log = structlog.get_logger(__name__)
+
+
+class Follower(Protocol):
+    """A socket or event stream that is open."""
+
+    principal: Principal
+
+    def set_profile_role(self, admin: bool) -> None:
+        """Take the role that `user_profiles` has now."""
+
+
+def with_role(caller: Principal, admin: bool) -> Principal | None:
+    """The caller with the role that `user_profiles` has; None where that changes nothing.
+
+    A token that claims to be an administrator's is one anyhow.
+    """
+    unchanged = caller.admin == admin or caller.own_only or (caller.admin and not caller.admin_by_profile)
+    return None if unchanged or caller.kind != "user" else replace(caller, admin=admin, admin_by_profile=admin)
 
 
 class RoleRefresher:
@@ -23,7 +40,7 @@ class RoleRefresher:
     While the database is unreachable the roles stay as they are.
     """
 
-    def __init__(self, connections: "Set[Connection]", roles: Roles) -> None:
+    def __init__(self, connections: Set[Follower], roles: Roles) -> None:
         self._connections = connections
         self._roles = roles
         self._thread: threading.Thread | None = None
@@ -46,7 +63,7 @@ class RoleRefresher:
         self._thread = None
 
     def _refresh(self) -> None:
-        users: dict[UUID, list[Connection]] = {}
+        users: dict[UUID, list[Follower]] = {}
         for connection in list(self._connections):
             user_id = connection.principal.user_id
             if user_id is not None:

@@ -22,6 +22,7 @@ from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.protocol import error
 from pixelbloom.web.realtime.registry import Registry
+from pixelbloom.web.realtime.run_streams import RunStreams, give_up
 from pixelbloom.web.realtime.socket import ABNORMAL, COME_BACK, POLICY, RESTART, Socket
 from pixelbloom.web.realtime.sources import Sources
 
@@ -59,6 +60,7 @@ class Realtime:
         self._verify = verify
         self._limits = limits
         self._sources = sources
+        self.streams = RunStreams(hub, self.registry, sources["workflow_run"], limits)
 
     def open(self, channel: str, asked: Request) -> Opening:
         """Look at an upgrade before it is accepted, and follow the caller's feed, so that what the client does next is
@@ -181,3 +183,4 @@ def add_routes(app: Flask, realtime: Realtime) -> None:
     for channel in CHANNELS:
         upgrade.add_socket(app, sockets, f"/{channel}", lambda accepted: realtime.take_over(g.opening, accepted))
     app.register_blueprint(sockets)
+    app.teardown_request(give_up)

@@ -43,6 +43,7 @@ class Stats:
         "received",
         "relay",
         "sockets",
+        "streams",
         "subscriptions",
         "waits",
     )
@@ -50,6 +51,8 @@ class Stats:
     def __init__(self) -> None:
         #: Open now, by channel.
         self.sockets = Counter(dict.fromkeys((ANALYTICS, NOTIFICATIONS, WORKFLOWS), 0))
+        #: Event streams that are open now.
+        self.streams = 0
         #: Held now, by kind of topic.
         self.subscriptions = Counter(dict.fromkeys((*KINDS, *KINDS_WITH_ID), 0))
         #: Messages from Redis that somebody here follows, by the kind in their header.
