@@ -10,7 +10,7 @@ from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position, search_grams
 
 COLUMNS = (
-    "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,source,status,score,analysis,"
+    "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,notes,assigned_to,source,status,score,analysis,"
     "analysis_id,analyzed_at,metadata,version,visitor_id,created_at,updated_at"
 )
 

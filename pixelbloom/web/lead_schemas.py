@@ -23,6 +23,8 @@ LEAD: dict[str, Any] = {
     "currency": "usd",
     "timeline": "within 2 months",
     "message": "We need a new website with a blog.",
+    "notes": None,
+    "assigned_to": None,
     "source": "website",
     "status": "new",
     "score": None,
@@ -77,6 +79,8 @@ class LeadFields(Shape):
     currency: str = Field("usd", pattern="^[a-z]{3}$")
     timeline: text(200) = None  # type: ignore[valid-type]
     message: text(10_000) = None  # type: ignore[valid-type]
+    notes: text(10_000) = Field(None, description="Of those who work on it; not for visitors.")  # type: ignore[valid-type]
+    assigned_to: UserId = Field(None, description="The user who works on it; not for visitors.")
     metadata: Metadata = Field(default={})
 
 
@@ -118,6 +122,8 @@ class LeadBody(Shape):
     currency: str
     timeline: str | None
     message: str | None
+    notes: str | None
+    assigned_to: Uuid | None = Field(description="The user who works on it.")
     source: str
     status: Status
     score: int | None = Field(description="0 to 100, by lead_agent; null before.")

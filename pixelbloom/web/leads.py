@@ -6,7 +6,7 @@ from uuid import UUID
 from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import NotFound
+from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.runs.run import iso, parse_time
 from pixelbloom.runs.service import Submission, read_cursor, write_cursor
 from pixelbloom.web import counting, examples
@@ -47,6 +47,8 @@ def add_lead(body: LeadRequest) -> Response:
     """Stores a lead and publishes `lead_created`. Visitors may, within VISITOR_LEAD_LIMIT; such a lead has no owner,
     and they cannot read it again.
     """
+    if principal().kind == "visitor" and (body.notes is not None or body.assigned_to is not None):
+        raise Forbidden("A visitor may not set notes or assigned_to; leave them out.")
     row = body.model_dump(mode="json", exclude={"user_id"})
     row["user_id"] = text_or_none(services().access.new_owner(principal(), body.user_id))
     row["visitor_id"] = text_or_none(principal().visitor_id)

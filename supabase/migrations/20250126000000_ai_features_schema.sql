@@ -16,6 +16,9 @@ create table public.leads (
     currency text not null default 'usd' check (currency ~ '^[a-z]{3}$'),
     timeline text check (char_length(timeline) <= 200),
     message text check (char_length(message) <= 10000),
+    -- What the people who work on it write down, and which user that is.
+    notes text check (char_length(notes) <= 10000),
+    assigned_to uuid,
     source text not null default 'api' check (char_length(source) <= 100),
     status text not null default 'new'
     check (status in ('new', 'contacted', 'qualified', 'unqualified', 'converted', 'lost')),
@@ -159,10 +162,12 @@ public.service_recommendations, public.generated_content from public, anon, auth
 -- What an agent found out about a lead (score, analysis) is not the browser's to write.
 grant select, delete on public.leads to authenticated;
 grant insert (
-    id, user_id, name, email, phone, company, industry, budget, currency, timeline, message, source, metadata
+    id, user_id, name, email, phone, company, industry, budget, currency, timeline, message, notes,
+    assigned_to, source, metadata
 ) on public.leads to authenticated;
 grant update (
-    name, email, phone, company, industry, budget, currency, timeline, message, source, status, metadata, deleted_at
+    name, email, phone, company, industry, budget, currency, timeline, message, notes, assigned_to, source, status,
+    metadata, deleted_at
 ) on public.leads to authenticated;
 grant select, delete on public.conversations to authenticated;
 grant insert (id, user_id, lead_id, title, metadata) on public.conversations to authenticated;

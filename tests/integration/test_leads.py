@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -207,3 +207,39 @@ def test_recommendations_and_texts_are_kept_for_their_user(user: Api, db: psycop
         [text["request_id"], user.user_id],
     ).fetchall()
     assert stored == [("content_agent", text["result"]["title"], text["result"])]
+
+
+def test_notes_and_the_user_who_works_on_a_lead_are_set_changed_and_cleared(web: Api) -> None:
+    user, colleague = web.as_user(), str(uuid4())
+    added = user.request("POST", "/api/leads", json={"name": "Ada", "notes": "Met at a fair", "assigned_to": colleague})
+    assert added.status_code == 201, added.text
+    lead = added.json()
+    assert (lead["notes"], lead["assigned_to"]) == ("Met at a fair", colleague)
+    path = f"/api/leads/{lead['lead_id']}"
+
+    # Whom a lead is assigned to does not decide who sees it.
+    is_error(web.as_user(UUID(colleague)).get(path), 404, "NOT_FOUND")
+    changed = user.request("PATCH", path, json={"notes": "Call on Monday"}).json()
+    assert (changed["notes"], changed["assigned_to"]) == ("Call on Monday", colleague)
+    cleared = user.request("PATCH", path, json={"notes": None, "assigned_to": None}).json()
+    assert (cleared["notes"], cleared["assigned_to"]) == (None, None)
+    [listed] = user.get("/api/leads").json()["items"]
+    assert (listed["notes"], listed["assigned_to"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("assigned_to", "somebody"), ("assigned_to", 7), ("notes", ""), ("notes", "x" * 10_001)]
+)
+def test_notes_and_assigned_to_are_validated(field: str, value: Any, web: Api) -> None:
+    refused = is_error(
+        web.as_user().request("POST", "/api/leads", json={"name": "Ada", field: value}), 400, "BAD_REQUEST"
+    )
+    assert [fault["field"] for fault in refused["details"]] == [field]
+
+
+@pytest.mark.parametrize("extra", [{"notes": "x"}, {"assigned_to": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"}], ids=str)
+def test_a_visitor_sets_neither_notes_nor_assigned_to(extra: dict[str, str], web: Api) -> None:
+    session = web.request("POST", "/api/visitors/sessions").json()
+    visitor = web.with_token(session["token"])
+    is_error(visitor.request("POST", "/api/leads", json={"name": "Ada", **extra}), 403, "FORBIDDEN")
+    assert visitor.request("POST", "/api/leads", json={"name": "Ada"}).status_code == 201
