@@ -46,8 +46,13 @@ class StartedProcess:
     @property
     def url(self) -> str:
         """The address of web or flower."""
-        assert self._port is not None, "only web and flower have an address"
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """The port of web or flower."""
+        assert self._port is not None, "only web and flower have a port"
+        return self._port
 
     @property
     def output(self) -> str:
@@ -130,10 +135,13 @@ class Stack:
         finally:
             self._values = before
 
-    def start(self, role: str, env: Mapping[str, str] | None = None) -> StartedProcess:
-        """Start web, agents, events, maintenance, beat or flower, and wait until it answers."""
+    def start(self, role: str, env: Mapping[str, str] | None = None, port: int | None = None) -> StartedProcess:
+        """Start web, agents, events, maintenance, beat or flower, and wait until it answers.
+
+        `port` is that of web or flower; a free one where none is named.
+        """
         assert role in ROLES
-        port = free_port() if role in ("web", "flower") else None
+        port = (port or free_port()) if role in ("web", "flower") else None
         number = next(self._numbers)
         values = {**self.env, **({"PORT": str(port)} if role == "web" else {}), **(env or {})}
         of_role = command(role, values, flower_port=port or 5555, cwd=self.home.root)

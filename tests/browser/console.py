@@ -4,7 +4,7 @@ import fcntl
 import json
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -60,6 +60,8 @@ class Console:
     browser: Browser
     model: OllamaServer
     processes: list[StartedProcess]
+    #: What its processes were started with, beyond the stack's own.
+    env: dict[str, str] = field(default_factory=dict)
     opened: list[Page] = field(default_factory=list)
     #: Of all pages: addresses outside of ours and Supabase's, and messages of the browser that name an error.
     foreign: list[str] = field(default_factory=list)
@@ -72,6 +74,16 @@ class Console:
     @property
     def url(self) -> str:
         return self.web.url
+
+    def kill_web(self) -> Callable[[], None]:
+        """Kill the web process. Returns what starts it again at the same address."""
+        port = self.web.port
+        self.web.kill()
+
+        def start() -> None:
+            self.processes[-1] = self.stack.start("web", env=self.env, port=port)
+
+        return start
 
     def api(self, user_id: UUID | None = None, **options: object) -> Api:
         """The API as the user of a page sees it."""
@@ -155,7 +167,7 @@ def started_console(stack: Stack, browser: Browser, **env: str) -> Iterator[Cons
             **env,
         }
         started = [stack.start(role, env=values) for role in ("agents", "events", "maintenance", "beat", "web")]
-        console = Console(stack, browser, model, started)
+        console = Console(stack, browser, model, started, values)
         try:
             yield console
         finally:

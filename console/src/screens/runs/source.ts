@@ -1,0 +1,67 @@
+import { type AgentRunItem, api, ask, type paths, type WorkflowRunItem } from '../../api'
+import { merged, type Source } from './merged'
+
+/** A run in the list, of either kind. */
+export type RunItem = AgentRunItem | WorkflowRunItem
+
+export const FILTERS = ['status', 'of', 'user', 'range', 'from', 'to', 'code'] as const
+export type RunFilters = Record<(typeof FILTERS)[number], string>
+
+export const STATUSES = ['queued', 'running', 'completed', 'failed', 'cancelled'] as const
+/** Codes that a run may end with; any other can be written into the address. */
+export const ERROR_CODES = [
+  'CANCELLED',
+  'INTERNAL',
+  'MODELS_UNAVAILABLE',
+  'PROVIDER_ERROR',
+  'REJECTED',
+  'STEP_FAILED',
+  'TIMEOUT',
+  'TOO_MANY_INTERRUPTIONS',
+]
+
+const HOUR = 3_600_000
+export const RANGES: Record<string, { label: string; ms: number }> = {
+  '1h': { label: 'Last hour', ms: HOUR },
+  '24h': { label: 'Last 24 hours', ms: 24 * HOUR },
+  '7d': { label: 'Last 7 days', ms: 7 * 24 * HOUR },
+  '30d': { label: 'Last 30 days', ms: 30 * 24 * HOUR },
+}
+
+/** The API's filter for the filters in the address. `of` is `agent`, `workflow`, `agent:<type>` or `workflow:<id>`. */
+export function queryOf(filters: RunFilters, now = Date.now()) {
+  const range = RANGES[filters.range]
+  const custom = filters.range === 'custom'
+  return {
+    status: (filters.status || undefined) as RunItem['status'] | undefined,
+    error_code: filters.code || undefined,
+    user_id: filters.user || undefined,
+    created_after: range ? new Date(now - range.ms).toISOString() : custom ? moment(filters.from) : undefined,
+    created_before: custom ? moment(filters.to) : undefined,
+  }
+}
+
+/** Of a local time such as `2026-01-31T12:00`. */
+function moment(text: string): string | undefined {
+  const at = new Date(text)
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString()
+}
+
+type AgentType = NonNullable<paths['/api/agents/runs']['get']['parameters']['query']>['agent_type']
+
+export function readRuns(filters: RunFilters): Source<RunItem> {
+  const common = queryOf(filters)
+  const [kind, name] = filters.of.split(':')
+  const agents: Source<RunItem> = (cursor, signal) =>
+    ask(
+      api.GET('/api/agents/runs', { params: { query: { ...common, agent_type: name as AgentType, cursor } }, signal }),
+    )
+  const workflows: Source<RunItem> = (cursor, signal) =>
+    ask(api.GET('/api/agents/workflows/runs', { params: { query: { ...common, workflow_id: name, cursor } }, signal }))
+  return merged(kind === 'agent' ? [agents] : kind === 'workflow' ? [workflows] : [agents, workflows])
+}
+
+/** What a run is a run of. */
+export function nameOf(run: RunItem): string {
+  return run.kind === 'agent' ? run.agent_type : run.workflow_id
+}
