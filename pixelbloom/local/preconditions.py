@@ -4,6 +4,7 @@ import contextlib
 import socket
 
 import jwt
+from pydantic import SecretStr
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import ConfigurationError
@@ -60,6 +61,12 @@ def _check_local_key(settings: Settings, name: str) -> None:
         f"{name.upper()} is set, SUPABASE_URL is not, and it is not signed with SUPABASE_JWT_SECRET: "
         "set SUPABASE_URL to the project it belongs to, or leave all three unset"
     )
+
+
+def plain(settings: Settings, name: str) -> str:
+    """The text of a setting that is set, secret or not."""
+    value = getattr(settings, name.lower())
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
 def given(settings: Settings, name: str) -> str | None:

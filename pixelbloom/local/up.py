@@ -19,7 +19,7 @@ from pixelbloom.local.child import Child
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
-from pixelbloom.local.preconditions import check_given, check_ports, given
+from pixelbloom.local.preconditions import check_given, check_ports, given, plain
 from pixelbloom.local.probes import Beat, answers, flower_knows, pongs
 from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
@@ -34,6 +34,13 @@ READY_SECONDS = 90.0
 FLOWER_SECONDS = 120.0
 FLOWER_PAUSE_SECONDS = 0.5
 TOKEN_SECONDS = 24 * 3600
+#: Settings that only the environment of `up` may have, for the commands that print or check them (`env`, `doctor`).
+GIVEN = (
+    *("API_URL", "OLLAMA_HOST", "OLLAMA_MODEL", "HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "HUGGINGFACE_MODEL"),
+    "REDIS_URL",
+)
+#: Of the local Supabase. SUPABASE_JWT_SECRET may have been given, and the keys follow from it.
+PROJECT_KEYS = ["API_JWT_SECRET", "SUPABASE_JWT_SECRET", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY"]
 EXAMPLE = '{"agent_type": "lead_agent", "input": {"query": "Find top prospects in SaaS"}}'
 
 
@@ -229,13 +236,17 @@ class Running:
         )
         if "HUGGINGFACE_MODEL" in self._env:
             names += ["PIXELBLOOM_MODEL", "HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "HUGGINGFACE_MODEL"]
+        settings = self._settings
+        shown = {name: plain(settings, name) for name in GIVEN if name.lower() in settings.model_fields_set}
         names += ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
         if self._settings.supabase_url is not None:
             names += [
                 "API_JWT_SECRET",
                 "FLOWER_BASIC_AUTH",
             ]  # beside another Supabase, the home's own keys are not read
-        return {name: self._env[name] for name in names if name in self._env}
+        else:
+            names += PROJECT_KEYS
+        return {**shown, **{name: self._env[name] for name in names if name in self._env}}
 
     def _settings_of_processes(self) -> Settings:
         values: dict[str, Any] = {name.lower(): value for name, value in self._env.items()}
