@@ -10,6 +10,7 @@ from pydantic import ValidationError
 import pixelbloom
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.faults import sentence
+from pixelbloom.web.openapi import guides
 from pixelbloom.web.openapi.document import complete
 from pixelbloom.web.queries import DeclaredQueries
 from pixelbloom.web.schemas import ErrorBody
@@ -19,8 +20,16 @@ _DESCRIPTION = """Agents that run in the background: submit, then poll, wait or 
 Every response has an `X-Request-ID`: the one that was sent where it is valid, else a new one. Times are in UTC.
 A field of a request that is not required takes null, which means the same as leaving it out; in an update (PATCH), null
 clears a field whose value may be null.
+
+[The sockets and their events](/api/docs/events) ([AsyncAPI](/api/asyncapi.json)). Guides: {guides}.
 """
-_BEARER = "A JSON Web Token, sent as `Authorization: Bearer <token>`."
+_BEARER = """A JSON Web Token, sent as `Authorization: Bearer <token>`.
+
+- A signed-in user: the `access_token` of the session, `(await supabase.auth.getSession()).data.session.access_token`.
+- On the local stack also: `pixelbloom token --sub <user id>`, for an administrator with `--role admin`.
+- A service: `{"role": "service", "exp": ...}` signed with API_JWT_SECRET; locally `pixelbloom token --service`.
+- A website's visitor: `POST /api/visitors/sessions`.
+"""
 #: What begins a sentence where the field's bare name would not.
 _NAMES = {"cursor": "The cursor"}
 
@@ -46,7 +55,11 @@ def make(**options: Any) -> Api:
     """An application with this API's title and rules of validation."""
     return Api(
         "pixelbloom.web",
-        info=Info(title="PixelBloom", version=pixelbloom.__version__, description=_DESCRIPTION),
+        info=Info(
+            title="PixelBloom",
+            version=pixelbloom.__version__,
+            description=_DESCRIPTION.replace("{guides}", guides.links()),
+        ),
         servers=[Server(url="/", description="Where this document comes from.")],
         security_schemes={
             "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _BEARER}
