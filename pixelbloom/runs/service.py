@@ -17,6 +17,8 @@ from pixelbloom.runs.run import Priority, Run, RunOwner, RunStatus, iso, parse_t
 from pixelbloom.store.runs import Detail, RunStore
 
 MAX_PAGE = 200
+#: Failed runs that are grouped at once.
+MAX_FAILURES = 10_000
 #: Every text of this form is a cursor, so that the API's description can say what it takes.
 CURSOR_PATTERN = "^[0-9]{16}[0-9a-f]{32}$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -224,6 +226,17 @@ class RunService:
         `owner` None means everybody's. Those that only an administrator decides are left out unless `admin`.
         """
         return self._store.approvals(owner, admin=admin, limit=limit, after=after)
+
+    def failures(
+        self, owner: UUID | None, *, created_after: datetime | None, created_before: datetime | None
+    ) -> dict[str, Any]:
+        """Failed runs grouped by agent or workflow and by error code, the largest group first.
+
+        `owner` None means everybody's. The newest MAX_FAILURES are counted; `more` says that there are further ones.
+        """
+        return self._store.failures(
+            owner, created_after=created_after, created_before=created_before, most=MAX_FAILURES
+        )
 
     def newest_ids(self, wanted: RunFilter, *, limit: int) -> tuple[list[UUID], bool]:
         """The ids of the newest runs, and whether there are more."""

@@ -162,6 +162,11 @@ class WorkflowService:
         self._add(definition, created_by=created_by, seed=False)
         return self.find(definition.workflow_id)
 
+    @staticmethod
+    def check(body: Mapping[str, Any]) -> None:
+        """Check a definition without storing it. Raises InvalidInput, which names the place of each fault."""
+        read_definition(body)
+
     def retire(self, workflow_id: str) -> None:
         """Allow no new runs of it; those that are there go on. Raises NotFound."""
         self._seed()

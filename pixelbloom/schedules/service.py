@@ -55,6 +55,7 @@ class Schedule:
     metadata: Mapping[str, Any]
     cron: str
     timezone: str
+    active: bool
     next_run_at: str
     last_run_at: datetime | None
     last_run_id: str | None
@@ -73,6 +74,7 @@ class Schedule:
             metadata=row["metadata"],
             cron=row["cron"],
             timezone=row["timezone"],
+            active=row["active"],
             next_run_at=row["next_run_at"],
             last_run_at=parse_time(row["last_run_at"]),
             last_run_id=row["last_run_id"],
@@ -87,12 +89,7 @@ class Schedule:
             if self.kind == "agent"
             else {"workflow_id": self.target, "inputs": dict(self.input)}
         )
-        following = parse_time(self.next_run_at)
-        assert following is not None
-        try:
-            later = cron.next_times(self.cron, self.timezone, following, SHOWN_TIMES - 1)
-        except cron.NeverComes:
-            later = []
+        coming = self._coming() if self.active else []
         return {
             "id": str(self.id),
             "schedule_id": str(self.id),
@@ -102,13 +99,23 @@ class Schedule:
             "metadata": dict(self.metadata),
             "cron": self.cron,
             "timezone": self.timezone,
-            "next_run_at": iso(following),
-            "next_runs": [iso(moment) for moment in (following, *later)],
+            "active": self.active,
+            "next_run_at": iso(coming[0]) if coming else None,
+            "next_runs": [iso(moment) for moment in coming],
             "last_run_at": iso(self.last_run_at),
             "last_run_id": self.last_run_id,
             "last_error": self.last_error,
             "created_at": iso(self.created_at),
         }
+
+    def _coming(self) -> list[datetime]:
+        following = parse_time(self.next_run_at)
+        assert following is not None
+        try:
+            later = cron.next_times(self.cron, self.timezone, following, SHOWN_TIMES - 1)
+        except cron.NeverComes:
+            later = []
+        return [following, *later]
 
 
 @dataclass(frozen=True)
@@ -172,6 +179,24 @@ class ScheduleService:
     def get(self, schedule_id: UUID) -> Schedule:
         """One schedule. Raises NotFound."""
         row = self._store.find(schedule_id)
+        if row is None:
+            raise NotFound("There is no such schedule.")
+        return Schedule.from_row(row)
+
+    def set_active(self, schedule: Schedule, *, active: bool) -> Schedule:
+        """Pause a schedule, or resume it: it goes on at its next time from now, whatever it missed.
+
+        Raises NotFound where it was removed meanwhile, and Conflict where its next time cannot be determined any more.
+        """
+        following = self._clock()
+        if active:
+            try:
+                [following] = cron.next_times(schedule.cron, schedule.timezone, following, 1)
+            except cron.NeverComes as fault:
+                raise Conflict(
+                    f"Its next time cannot be determined ({fault}); delete the schedule and create another."
+                ) from fault
+        row = self._store.set_active(schedule.id, active=active, following=following)
         if row is None:
             raise NotFound("There is no such schedule.")
         return Schedule.from_row(row)

@@ -225,6 +225,26 @@ class RunStore:
         )
         return found
 
+    def failures(
+        self,
+        owner: UUID | None,
+        *,
+        created_after: datetime | None,
+        created_before: datetime | None,
+        most: int,
+    ) -> JsonObject:
+        """Failed runs by what failed and why, over the newest `most`. Returns {"items", "counted", "more"}."""
+        found: JsonObject = self._gateway.rpc(
+            "count_failures",
+            {
+                "p_user_id": str(owner) if owner else None,
+                "p_after": created_after.isoformat() if created_after else None,
+                "p_before": created_before.isoformat() if created_before else None,
+                "p_most": most,
+            },
+        )
+        return found
+
     def ids(
         self,
         *,

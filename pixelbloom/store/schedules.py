@@ -57,6 +57,14 @@ class ScheduleStore:
         )
         return done
 
+    def set_active(self, schedule_id: UUID, *, active: bool, following: datetime) -> dict[str, Any] | None:
+        """Pause it, or resume it at `following`. Returns the schedule, None where there is none."""
+        row: dict[str, Any] | None = self._gateway.rpc(
+            "set_schedule_active",
+            {"p_id": str(schedule_id), "p_active": active, "p_next": following.isoformat()},
+        )
+        return row
+
     def find(self, schedule_id: UUID) -> dict[str, Any] | None:
         """One schedule."""
         rows = self._gateway.select(

@@ -14,6 +14,7 @@ from pixelbloom.web.analytics import analytics
 from pixelbloom.web.approvals import approvals
 from pixelbloom.web.body import StrictRequest
 from pixelbloom.web.conversations import conversations
+from pixelbloom.web.failures import failures
 from pixelbloom.web.health import health
 from pixelbloom.web.leads import leads
 from pixelbloom.web.me import me
@@ -37,13 +38,13 @@ from pixelbloom.web.workflows import workflows
 class AgentName(BaseConverter):
     """The name of an agent in a path; the fixed addresses beside it are none."""
 
-    regex = "(?!(?:approvals|invoke|runs|schedules|webhooks|workflows)$)[^/]{1,100}"
+    regex = "(?!(?:approvals|failures|invoke|runs|schedules|webhooks|workflows)$)[^/]{1,100}"
 
 
 class WorkflowName(BaseConverter):
     """A workflow's name in a path; the fixed addresses beside it are none."""
 
-    regex = "(?!(?:execute|runs)$)[^/]+"
+    regex = "(?!(?:execute|runs|validate)$)[^/]+"
 
 
 class NotificationName(BaseConverter):
@@ -70,7 +71,7 @@ def described() -> openapi.Api:
     app.url_map.converters["run"] = RunName
     app.url_map.converters["workflow"] = WorkflowName
     for blueprint in (  # in the order of the docs page
-        *(agents, runs, workflows, workflow_runs, run_events, approvals, schedules, webhooks),
+        *(agents, runs, workflows, workflow_runs, run_events, approvals, failures, schedules, webhooks),
         *(analytics, revenue_analytics, agent_analytics),
         *(me, leads, conversations, visitors, notifications),
         *(pricing, pricing_admin, payments, payment_events, stripe_webhook),

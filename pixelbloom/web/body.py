@@ -24,6 +24,7 @@ BODY_BYTES = {
     "agents.invoke": MAX_BODY_BYTES,
     "workflow_runs.execute": MAX_BODY_BYTES,
     "workflows.add_workflow": MAX_BODY_BYTES,
+    "workflows.validate_workflow": MAX_BODY_BYTES,
     "schedules.add_schedule": MAX_BODY_BYTES,
     "stripe_webhook.receive_event": 256 * 1024,
     "pricing.quote_package": 8 * 1024,

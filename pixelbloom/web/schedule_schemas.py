@@ -20,6 +20,7 @@ KEPT: dict[str, Any] = {
     **WANTED,
     "user_id": None,
     "metadata": {},
+    "active": True,
     "next_run_at": "2026-02-02T06:30:00Z",
     "next_runs": ["2026-02-02T06:30:00Z", "2026-02-09T06:30:00Z"],
     "last_run_at": None,
@@ -75,12 +76,21 @@ class ScheduleBody(Shape):
     metadata: JsonObject
     cron: str
     timezone: str
-    next_run_at: Time
-    next_runs: list[Time] = Field(description="The next five times.")
+    active: bool = Field(description="False while it is paused.")
+    next_run_at: Time | None = Field(description="Null while it is paused.")
+    next_runs: list[Time] = Field(description="The next five times; empty while it is paused.")
     last_run_at: Time | None = Field(description="The time that it last fired for.")
     last_run_id: Uuid | None
     last_error: str | None = Field(description="Why it last started no run.")
     created_at: Time
+
+
+class ScheduleChange(Shape):
+    """Whether the schedule starts runs."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": {"active": False}})  # type: ignore[typeddict-unknown-key]
+
+    active: bool = Field(strict=True, description="False pauses it. True resumes it at its next time from now.")
 
 
 class SchedulePage(Shape):

@@ -11,7 +11,14 @@ from pixelbloom.web import schedule_schemas as examples
 from pixelbloom.web.caller import listed_owner, may_see, own_or_scoped, principal
 from pixelbloom.web.known import known_agent
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
-from pixelbloom.web.schedule_schemas import PageQuery, ScheduleBody, SchedulePage, SchedulePath, ScheduleRequest
+from pixelbloom.web.schedule_schemas import (
+    PageQuery,
+    ScheduleBody,
+    ScheduleChange,
+    SchedulePage,
+    SchedulePath,
+    ScheduleRequest,
+)
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
 
@@ -88,6 +95,17 @@ def list_schedules(query: PageQuery) -> dict[str, Any]:
 def show_schedule(path: SchedulePath) -> dict[str, Any]:
     """Returns the schedule with its next times and its last run."""
     return _theirs(path.schedule_id).to_public()
+
+
+@schedules.patch(
+    "/<schedule_id>",
+    summary="Update a schedule",
+    operation_id="updateSchedule",
+    responses={**success(ScheduleBody, examples.KEPT), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+)
+def update_schedule(path: SchedulePath, body: ScheduleChange) -> dict[str, Any]:
+    """Pauses the schedule, or resumes it. Times that passed while it was paused start no runs."""
+    return services().schedules.set_active(_theirs(path.schedule_id), active=body.active).to_public()
 
 
 @schedules.delete(

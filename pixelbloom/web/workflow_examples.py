@@ -54,6 +54,11 @@ APPROVAL: dict[str, Any] = {
 
 DECISION: dict[str, Any] = {"comment": "Looks good; go ahead."}
 
+VALIDATED: dict[str, Any] = {
+    "valid": False,
+    "details": [{"field": "steps.1.needs.0", "message": "names no step: qualify_lead"}],
+}
+
 DEFINITION: dict[str, Any] = {
     "workflow_id": "greet_lead",
     "description": "Qualifies a lead and drafts a reply to the good ones.",

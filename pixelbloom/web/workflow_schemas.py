@@ -180,6 +180,28 @@ class WorkflowRequest(Shape):
     steps: list[Any] = Field(min_length=1, max_length=100)
 
 
+class ValidationRequest(Shape):
+    """A definition to check."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": {"definition": examples.DEFINITION}})  # type: ignore[typeddict-unknown-key]
+
+    definition: JsonObject = Field(description="As `POST /api/agents/workflows` takes it.")
+
+
+class DefinitionFault(Shape):
+    """A fault of a definition."""
+
+    field: str = Field(description="Its place, such as `steps.0.agent`.")
+    message: str
+
+
+class ValidationBody(Shape):
+    """Whether a definition would be accepted."""
+
+    valid: bool
+    details: list[DefinitionFault] = Field(description="What is invalid, 20 at most; empty where it is valid.")
+
+
 class Edge(Shape):
     """A step that waits for another."""
 

@@ -5,11 +5,14 @@ from typing import Any
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.errors import InvalidInput
 from pixelbloom.web import workflow_examples as examples
 from pixelbloom.web.caller import own_or_scoped, principal, require_admin
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.services import services
 from pixelbloom.web.workflow_schemas import (
+    ValidationBody,
+    ValidationRequest,
     VersionsQuery,
     WorkflowBody,
     WorkflowPage,
@@ -94,6 +97,21 @@ def add_workflow(body: WorkflowRequest) -> tuple[dict[str, Any], int]:
     """For administrators and services. Runs in progress continue with the version that they began with."""
     given = body.model_dump(exclude_unset=True)
     return services().workflows.add(given, created_by=principal().caller).to_public(), 201
+
+
+@workflows.post(
+    "/validate",
+    summary="Validate a workflow definition",
+    operation_id="validateWorkflow",
+    responses={**success(ValidationBody, examples.VALIDATED), **failures(400, 401, 403, 413, 500, 503)},
+)
+def validate_workflow(body: ValidationRequest) -> dict[str, Any]:
+    """For administrators and services. Checks a definition as creating a version does, and creates none."""
+    try:
+        services().workflows.check(body.definition)
+    except InvalidInput as error:
+        return {"valid": False, "details": [{"field": one.field, "message": one.message} for one in error.details]}
+    return {"valid": True, "details": []}
 
 
 @workflows.delete(

@@ -204,6 +204,85 @@ as $$
     inner join public.runs as r on r.id = w.run_id
 $$;
 
+-- The newest p_most failed runs of a user, or with null of everybody, grouped by what failed and why, the largest group
+-- first. Returns {"items", "counted", "more"}; each item has the newest run's id, time and error.
+create function public.count_failures(
+    p_user_id uuid, p_after timestamptz, p_before timestamptz, p_most integer
+) returns jsonb
+language sql stable
+set search_path = ''
+as $$
+    with failed as (
+        (
+            select id, kind, agent_type, workflow_id, error_code, created_at
+            from public.runs
+            where
+                status = 'failed'
+                and user_id = p_user_id
+                and created_at > coalesce(p_after, '-infinity')
+                and created_at < coalesce(p_before, 'infinity')
+            order by created_at desc, id desc
+            limit p_most + 1
+        )
+        union all
+        -- Each branch has an index of its own, and the one that is not meant reads nothing.
+        (
+            select id, kind, agent_type, workflow_id, error_code, created_at
+            from public.runs
+            where
+                status = 'failed'
+                and p_user_id is null
+                and created_at > coalesce(p_after, '-infinity')
+                and created_at < coalesce(p_before, 'infinity')
+            order by created_at desc, id desc
+            limit p_most + 1
+        )
+    ),
+
+    counted as (
+        select * from failed
+        order by created_at desc, id desc
+        limit p_most
+    ),
+
+    grouped as (
+        select
+            kind,
+            agent_type,
+            workflow_id,
+            error_code,
+            count(*) as runs,
+            min(created_at) as first_at,
+            max(created_at) as last_at,
+            (array_agg(id order by created_at desc, id desc))[1] as last_run_id
+        from counted
+        group by kind, agent_type, workflow_id, error_code
+        order by runs desc, last_at desc
+        limit 200
+    )
+
+    select jsonb_build_object(
+        'items', coalesce((
+            select jsonb_agg(jsonb_build_object(
+                'id', md5(concat_ws(':', g.kind, g.agent_type, g.workflow_id, g.error_code))::uuid,
+                'kind', g.kind,
+                'agent_type', g.agent_type,
+                'workflow_id', g.workflow_id,
+                'error_code', g.error_code,
+                'count', g.runs,
+                'first_at', public.iso_utc(g.first_at),
+                'last_at', public.iso_utc(g.last_at),
+                'last_run_id', g.last_run_id,
+                'last_error', r.error
+            ) order by g.runs desc, g.last_at desc)
+            from grouped as g
+            inner join public.runs as r on r.id = g.last_run_id
+        ), '[]'),
+        'counted', (select count(*) from counted),
+        'more', (select count(*) > p_most from failed)
+    )
+$$;
+
 -- Remove runs that ended before a moment, oldest first; their steps go with them.
 create function public.purge_runs(p_before timestamptz, p_limit integer) returns integer
 language plpgsql
@@ -228,6 +307,7 @@ public.cancel_run(uuid, integer),
 public.retry_runs(jsonb, integer),
 public.decide_step(uuid, text, boolean, text, text, integer),
 public.list_approvals(uuid, boolean, integer, timestamptz, uuid),
+public.count_failures(uuid, timestamptz, timestamptz, integer),
 public.purge_runs(timestamptz, integer)
 from public, anon, authenticated;
 
@@ -236,5 +316,6 @@ public.cancel_run(uuid, integer),
 public.retry_runs(jsonb, integer),
 public.decide_step(uuid, text, boolean, text, text, integer),
 public.list_approvals(uuid, boolean, integer, timestamptz, uuid),
+public.count_failures(uuid, timestamptz, timestamptz, integer),
 public.purge_runs(timestamptz, integer)
 to service_role;

@@ -44,14 +44,34 @@ begin
 end
 $$;
 
+-- Pause or resume a schedule, which then goes on at p_next. Where it is so already, nothing changes. Returns the
+-- schedule, null where there is none.
+create function public.set_schedule_active(p_id uuid, p_active boolean, p_next timestamptz) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    s public.schedules;
+begin
+    update public.schedules set
+        active = p_active,
+        next_run_at = case when p_active then p_next else next_run_at end
+    where id = p_id and active <> p_active;
+    select * into s from public.schedules where id = p_id;
+    return case when found then to_jsonb(s) end;
+end
+$$;
+
 create index schedules_counted on public.schedules (coalesce(user_id::text, caller));
 
 revoke execute on function
 public.add_schedule(jsonb, integer),
-public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text)
+public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text),
+public.set_schedule_active(uuid, boolean, timestamptz)
 from public, anon, authenticated;
 
 grant execute on function
 public.add_schedule(jsonb, integer),
-public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text)
+public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text),
+public.set_schedule_active(uuid, boolean, timestamptz)
 to service_role;

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from pixelbloom.errors import InvalidInput
+from pixelbloom.errors import Conflict, InvalidInput, NotFound
 from pixelbloom.runs.service import RunService
 from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.schedules import cron
@@ -206,6 +206,52 @@ def test_what_cannot_be_scheduled_is_refused(user: Api, change: dict[str, Any], 
     error = is_error(user.request("POST", PATH, json=body), status, code)
     if field:
         assert field in [fault["field"] for fault in error["details"]]
+
+
+def test_a_paused_schedule_starts_nothing_and_goes_on_from_the_time_it_is_resumed(
+    gateway: Gateway, db: psycopg.Connection
+) -> None:
+    began = datetime(2030, 5, 1, 12, 1, tzinfo=UTC)
+    service = service_at(gateway, began)
+    schedule = service.add(wanted())
+    paused = service.set_active(schedule, active=False)
+    assert not paused.active
+    assert (paused.to_public()["next_run_at"], paused.to_public()["next_runs"]) == (None, [])
+    assert service_at(gateway, began + timedelta(hours=1)).fire_due() == 0
+
+    later = service_at(gateway, began + timedelta(hours=2))
+    resumed = later.set_active(paused, active=True)
+    assert resumed.to_public()["next_run_at"] == "2030-05-01T14:05:00Z"
+    assert later.fire_due() == 0
+    again = service_at(gateway, began + timedelta(hours=2, minutes=1)).set_active(resumed, active=True)
+    assert again.next_run_at == resumed.next_run_at
+    assert service_at(gateway, began + timedelta(hours=2, minutes=4)).fire_due() == 1
+    assert len(runs_of(db, schedule.id)) == 1
+
+
+def test_a_schedule_whose_zone_is_no_longer_known_is_not_resumed(gateway: Gateway, db: psycopg.Connection) -> None:
+    service = service_at(gateway, datetime(2030, 5, 1, 12, 1, tzinfo=UTC))
+    schedule = service.set_active(service.add(wanted()), active=False)
+    db.execute("update public.schedules set timezone = 'Mars/Olympus' where id = %s", [schedule.id])
+    with pytest.raises(Conflict, match="next time cannot be determined"):
+        service.set_active(service.get(schedule.id), active=True)
+    service.remove(schedule)
+    with pytest.raises(NotFound):
+        service.set_active(schedule, active=True)
+
+
+def test_a_schedule_is_paused_and_resumed_by_its_owner_alone(user: Api, web: Api) -> None:
+    path = f"{PATH}/{user.request('POST', PATH, json=CHAT).json()['schedule_id']}"
+    paused = user.request("PATCH", path, json={"active": False})
+    assert paused.status_code == 200, paused.text
+    assert paused.json() == user.get(path).json()
+    assert (paused.json()["active"], paused.json()["next_run_at"]) == (False, None)
+    is_error(web.as_user().request("PATCH", path, json={"active": True}), 404, "NOT_FOUND")
+    for body in ({}, {"active": "yes"}, {"active": True, "cron": "* * * * *"}):
+        is_error(user.request("PATCH", path, json=body), 400, "BAD_REQUEST")
+    resumed = web.as_service().request("PATCH", path, json={"active": True}).json()
+    assert resumed["active"]
+    assert resumed["next_runs"][0] == resumed["next_run_at"]
 
 
 def test_another_users_schedule_is_not_there(user: Api, web: Api) -> None:

@@ -456,6 +456,30 @@ def test_a_bad_definition_is_refused_with_its_places(service: Api) -> None:
     assert "cycle" in error["error"]
 
 
+def test_a_definition_is_checked_without_creating_a_version(service: Api, user: Api) -> None:
+    def checked(definition: Any, api: Api = service) -> Any:
+        return api.request("POST", "/api/agents/workflows/validate", json={"definition": definition})
+
+    name = f"checked_{next(_numbers)}"
+    good = {"workflow_id": name, "steps": [chat("a"), chat("b", "a")]}
+    assert checked(good).json() == {"valid": True, "details": []}
+    is_error(service.get(f"/api/agents/workflows/{name}"), 404, "NOT_FOUND")
+    bad = {"workflow_id": "No Name", "steps": [chat("a", "c"), {"key": "b", "agent": "nobody", "input": {}}], "x": 1}
+    response = checked(bad)
+    assert response.status_code == 200
+    refused = is_error(
+        service.request("POST", "/api/agents/workflows", json={**good, "steps": bad["steps"]}), 400, "BAD_REQUEST"
+    )
+    assert not response.json()["valid"]
+    assert {"workflow_id", "x"} <= {fault["field"] for fault in response.json()["details"]}
+    only_steps = checked({**good, "steps": bad["steps"]}).json()["details"]
+    assert only_steps == refused["details"]
+    assert [fault["field"] for fault in only_steps] == ["steps.0.needs.0", "steps.1.agent"]
+    assert checked({}).json()["details"][0]["field"] == "steps"
+    is_error(checked([]), 400, "BAD_REQUEST")
+    is_error(checked(good, user), 403, "FORBIDDEN")
+
+
 def test_the_list_of_workflows_goes_on_at_its_cursor(user: Api) -> None:
     names: list[str] = []
     cursor = ""
