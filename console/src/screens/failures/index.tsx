@@ -1,26 +1,26 @@
-import { type AgentRunItem, api, ask } from '../../api'
-import { Age, Heading, humanize, PagedTable, usePages } from '../../ui'
+import { seesAll } from '../../auth/session'
+import { Heading, Tabs, useFilters } from '../../ui'
+import { DeadLetter } from './dead-letter'
+import { Deliveries } from './deliveries'
+import { StripeEvents } from './stripe-events'
+import './failures.css'
 
+/** What went wrong, and doing it again: failed runs in groups, webhook deliveries, and Stripe's events. */
 export default function Failures() {
-  const pages = usePages<AgentRunItem>(
-    (cursor, signal) => ask(api.GET('/api/agents/runs', { params: { query: { cursor, status: 'failed' } }, signal })),
-    [],
-  )
+  const [{ tab }, setFilters] = useFilters(['tab', 'status', 'group'])
+  const tabs = [
+    { name: 'runs', label: 'Failed runs', content: () => <DeadLetter /> },
+    { name: 'webhooks', label: 'Webhook deliveries', content: () => <Deliveries /> },
+    ...(seesAll.value ? [{ name: 'stripe', label: 'Stripe events', content: () => <StripeEvents /> }] : []),
+  ]
   return (
     <>
-      <Heading title="Failures" />
-      <PagedTable
-        label="Failed runs"
-        pages={pages}
-        empty="Nothing has failed"
-        rowKey={(run) => run.request_id}
-        href={(run) => `/runs/${run.request_id}`}
-        columns={[
-          { name: 'Code', cell: (run) => <code>{run.error_code}</code> },
-          { name: 'Agent', cell: (run) => humanize(run.agent_type) },
-          { name: 'Error', kind: 'wide', cell: (run) => run.error },
-          { name: 'Created', cell: (run) => <Age time={run.created_at} /> },
-        ]}
+      <Heading title="Failures" lead="What went wrong, and another attempt at it." />
+      <Tabs
+        label="Failures"
+        tabs={tabs}
+        chosen={tab || 'runs'}
+        onChoose={(name) => setFilters({ tab: name === 'runs' ? '' : name, status: '', group: '' })}
       />
     </>
   )
