@@ -132,6 +132,7 @@ class Settings(BaseSettings):
     visitor_session_limit: RateLimit = "20/hour"
     visitor_lead_limit: RateLimit = "5/hour"
     visitor_message_limit: RateLimit = "10/minute;100/day"
+    checkout_rate_limit: RateLimit = "20/hour"
     connections_per_address: int = Field(500, ge=0, le=100_000)
     trusted_proxies: int = Field(0, ge=0, le=10)
 

@@ -48,11 +48,14 @@ class Order:
     cancel_url: str
     metadata: Mapping[str, str]
     campaign_code: str | None
+    #: Whether prices that belong to no package are not for this buyer.
+    packages_only: bool = field(default=False, compare=False)
 
     @property
     def digest(self) -> str:
         """The same for the very same request, in hexadecimal."""
-        said = {name: value for name, value in asdict(self).items() if name not in ("key", "stripe_customer")}
+        left_out = ("key", "stripe_customer", "packages_only")
+        said = {name: value for name, value in asdict(self).items() if name not in left_out}
         return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
@@ -79,7 +82,7 @@ class Checkouts:
         made = self._pricing.find_checkout(order.key, order.digest)
         if made is not None:
             return _made(made)
-        offer, _, mode = self._offer(order.wanted, self._settings.stripe_mode)
+        offer, _, mode = self._offer(order.wanted, self._settings.stripe_mode, packages_only=order.packages_only)
         if order.campaign_code is not None and offer.package is None:
             raise invalid("campaign_code", "needs a package; name its package_id in metadata")
         request_id = uuid4()
@@ -158,9 +161,13 @@ class Checkouts:
         row = self._pricing.package_of(price_id)
         return Package.from_row(row) if row else None
 
-    def _offer(self, wanted: Wanted, default_mode: Mode | None) -> tuple[Offer, StripePrice, Mode]:
+    def _offer(
+        self, wanted: Wanted, default_mode: Mode | None, *, packages_only: bool = False
+    ) -> tuple[Offer, StripePrice, Mode]:
         settings = self._settings
         offer = choose(wanted, self, default=settings.stripe_price_id, extra=settings.stripe_extra_price_ids)
+        if packages_only and offer.package is None:
+            raise invalid("price_id", "is not on sale without an account; GET /api/pricing/packages lists what is")
         try:
             price = self._stripe.price(offer.price_id)
         except NotFound:

@@ -106,6 +106,10 @@ class PaymentStore:
         )
         return found
 
+    def claim(self, user_id: UUID) -> int:
+        """Give a user the purchases that were made with its verified address; returns how many it got."""
+        return int(self._gateway.rpc("claim_purchases", {"p_user_id": str(user_id)}))
+
     def known(self, subscription_ids: list[str]) -> dict[str, dict[str, Any]]:
         """What we know of these subscriptions of Stripe, by id."""
         rows = self._gateway.select(

@@ -40,6 +40,25 @@ def own_or_scoped(resource: str) -> Callable[[], None]:
     return check
 
 
+def own_or_scoped_or_nobody(resource: str) -> Callable[[], None]:
+    """The same, where visitors' tokens open it too, and, while VISITORS are let in, no token is needed.
+
+    Then `g.principal` is None. A token that is sent must verify all the same.
+    """
+    named = own_or_scoped(resource)
+
+    def check() -> None:
+        header = request.headers.get("Authorization")
+        if header is None and services().settings.visitors:
+            g.principal = None
+            return
+        g.principal = services().visitors.read(bearer_token(header))
+        if g.principal is None:
+            named()
+
+    return check
+
+
 def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
     """The same, but for a blueprint where these operations are open to visitors' tokens too."""
 
@@ -74,6 +93,8 @@ def _verified(token: str) -> Principal:
     found = services().verifier.verify(token)
     if request.blueprint in _FOR_NAMED_USERS:
         refuse_anonymous(found)
+    if services().settings.stripe_webhook_secret:
+        services().claims.saw(found)
     return found
 
 

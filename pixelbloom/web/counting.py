@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import g, request
 
+from pixelbloom.addresses import visitor_address
 from pixelbloom.web.caller import caller_or_address, principal
 from pixelbloom.web.searches import nothing
 from pixelbloom.web.services import services
@@ -23,6 +24,17 @@ def count_first(count: Callable[[], None], *operations: str) -> Callable[[], Non
 def submission() -> None:
     """Count against RUN_RATE_LIMIT. Raises RateLimited."""
     services().submission_limit.count(principal())
+
+
+def checkout() -> None:
+    """Count against RUN_RATE_LIMIT, or without an account the address against CHECKOUT_RATE_LIMIT.
+
+    Raises RateLimited, and Unavailable for an address nobody can count.
+    """
+    if g.principal is None or principal().kind == "visitor":
+        services().checkout_limit.count(f"address:{visitor_address(request.remote_addr)}")
+    else:
+        submission()
 
 
 def quote() -> None:

@@ -75,7 +75,9 @@ class CheckoutRequest(Shape):
     )
     success_url: Url | None = Field(None, description="STRIPE_SUCCESS_URL where it is left out.")
     cancel_url: Url | None = Field(None, description="STRIPE_CANCEL_URL where it is left out.")
-    customer_email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = None
+    customer_email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = Field(
+        None, description="The buyer's address; required without an account."
+    )
     metadata: dict[Key, Text] = Field(
         default={}, max_length=30, description="`package_id` names the package that is bought."
     )

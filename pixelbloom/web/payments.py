@@ -1,21 +1,23 @@
 """`/api/payments`: buying, and one's own subscription."""
 
 import hashlib
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID, uuid4
 
-from flask import request
+from flask import g, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, NotFound
+from pixelbloom.auth.principal import Principal
+from pixelbloom.errors import Conflict, NotFound, Unauthenticated
 from pixelbloom.payments import facts
 from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web import counting, origins, payment_schemas
-from pixelbloom.web.caller import own_or_scoped, principal, scoped
-from pixelbloom.web.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
+from pixelbloom.web.caller import caller_or_address, own_or_scoped_or_nobody, principal, scoped
+from pixelbloom.web.openapi import IDEMPOTENCY_KEY, OPTIONAL_SECURITY, SECURITY, failures, headers, success
 from pixelbloom.web.payment_schemas import (
     CancelRequest,
     ChangeRequest,
@@ -40,15 +42,17 @@ payments = APIBlueprint(
 
 @payments.before_request
 def guard() -> None:
-    """Anybody may buy: with a scope that is not empty, for oneself. The rest is for tokens that name payments."""
+    """Anybody may buy, also without a token; a scope must not be empty. The rest is for tokens that name payments."""
     if request.endpoint == f"{payments.name}.{create_checkout_session.__name__}":
-        own_or_scoped("payments")()
+        own_or_scoped_or_nobody("payments")()
     else:
         scoped("payments")()
 
 
-payments.before_request(counting.count_first(counting.submission, "create_checkout_session"))
+payments.before_request(counting.count_first(counting.checkout, "create_checkout_session"))
 
+#: What Stripe and our rows take as an address, in ASCII.
+_ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,3}")
 _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout-session begins one."
 
 
@@ -56,6 +60,7 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
     "/create-checkout-session",
     summary="Create a checkout session",
     operation_id="createCheckoutSession",
+    security=OPTIONAL_SECURITY,
     responses={
         **success(CheckoutBody, payment_schemas.CHECKOUT, status=201),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
@@ -63,17 +68,25 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
     openapi_extensions=headers(IDEMPOTENCY_KEY),
 )
 def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]:
-    """A checkout session of Stripe; send the browser to its `url`. When it is paid, the subscription is there."""
-    settings, user_id = services().settings, services().access.acting_for(principal(), body.user_id)
+    """A checkout session of Stripe; send the browser to its `url`. When it is paid, the subscription is there.
+
+    Without a token, or with a visitor's, packages are for sale, `customer_email` is required, and an address may begin
+    CHECKOUT_RATE_LIMIT checkouts. The purchase belongs to the account with that verified address; where there is none,
+    that account gets it when it first signs in.
+    """
+    settings, caller = services().settings, g.principal
+    user_id = _user(caller, body.user_id)
+    has_account = caller is not None and caller.kind != "visitor"
+    buyer = caller.caller if has_account else _buyer(body.customer_email)
     key, given = str(uuid4()), idempotency_key()
     if given is not None:
-        key = hashlib.sha256(f"{principal().caller}:{given}".encode()).hexdigest()
+        key = hashlib.sha256(f"{buyer}:{given}".encode()).hexdigest()
     success_url = _allowed("success_url", body.success_url, settings.stripe_success_url)
     cancel_url = _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url)
     wanted = Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id")
     if body.campaign_code is not None:
         # Codes cannot be guessed here either: trials count together with the quotes'.
-        services().quote_limit.count(f"user:{user_id}" if user_id else principal().caller)
+        services().quote_limit.count(f"user:{user_id}" if user_id else caller_or_address())
     services().stripe.ready()
     known = services().payments.current(user_id) if user_id is not None else None
     order = Order(
@@ -86,6 +99,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
         cancel_url=cancel_url,
         metadata=body.metadata,
         campaign_code=body.campaign_code,
+        packages_only=not has_account,
     )
     return services().checkouts.begin(order), 201
 
@@ -155,6 +169,8 @@ def change_subscription(body: ChangeRequest) -> dict[str, Any]:
 def _current(subscription_id: UUID | None = None) -> dict[str, Any]:
     user_id = principal().user_id
     found = services().payments.current(user_id, subscription_id) if user_id is not None else None
+    if found is None and user_id is not None and services().claims.claim(user_id):
+        found = services().payments.current(user_id, subscription_id)
     if found is None:
         raise NotFound(_NO_SUBSCRIPTION)
     return {name: found[name] for name in payment_schemas.SUBSCRIPTION if name != "id"} | {
@@ -177,6 +193,24 @@ def _after(found: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     services().payments.apply(f"answered:{at}", facts.answered(answer, at))
     services().send_task("pixelbloom.relay_outbox")
     return _current(UUID(found["subscription_id"]))
+
+
+def _user(caller: Principal | None, user_id: UUID | None) -> UUID | None:
+    """The user who buys; None where nobody is named. Raises Unauthenticated and Forbidden."""
+    if caller is not None:
+        return services().access.acting_for(caller, user_id)
+    if user_id is not None:
+        raise Unauthenticated("Send a token in the header Authorization: Bearer <token>, or leave user_id out.")
+    return None
+
+
+def _buyer(email: str | None) -> str:
+    """The name of a buyer without an account, for idempotency keys. Raises InvalidInput."""
+    if email is None:
+        raise invalid("customer_email", "is required without an account; name your address, or sign in")
+    if not _ADDRESS.fullmatch(email):
+        raise invalid("customer_email", "must be an e-mail address like you@example.com")
+    return f"{caller_or_address()}:email:{email.lower()}"
 
 
 def _package_id(metadata: Mapping[str, str]) -> UUID | None:

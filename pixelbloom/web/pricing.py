@@ -11,7 +11,7 @@ from pixelbloom.payments.campaigns import WHY_NOT
 from pixelbloom.store.pages import Rows
 from pixelbloom.web import counting, pricing_schemas
 from pixelbloom.web.caller import authenticate_if_named
-from pixelbloom.web.openapi import failures, success
+from pixelbloom.web.openapi import OPTIONAL_SECURITY, failures, success
 from pixelbloom.web.pair_cursors import read_position_cursor, write_position_cursor
 from pixelbloom.web.pricing_schemas import PackageList, PackagesQuery, QuoteBody, QuoteRequest
 from pixelbloom.web.services import services
@@ -25,8 +25,6 @@ pricing = APIBlueprint(
 pricing.before_request(authenticate_if_named)
 pricing.before_request(counting.count_first(counting.quote, "quote_package"))
 
-#: A token may be sent.
-NOT_REQUIRED: list[dict[str, list[str]]] = [{}, {"bearer": []}]
 #: Browsers and proxies may keep the packages for so many seconds.
 KEEP_SECONDS = 60
 
@@ -35,7 +33,7 @@ KEEP_SECONDS = 60
     "/packages",
     summary="List packages",
     operation_id="listPackages",
-    security=NOT_REQUIRED,
+    security=OPTIONAL_SECURITY,
     responses={
         **success(PackageList, {"items": [pricing_schemas.PACKAGE], "next_cursor": None}),
         **failures(400, 401, 500, 503),
@@ -52,7 +50,7 @@ def list_packages(query: PackagesQuery) -> Response:
     "/quote",
     summary="Quote a package",
     operation_id="quotePackage",
-    security=NOT_REQUIRED,
+    security=OPTIONAL_SECURITY,
     responses={
         **success(QuoteBody, pricing_schemas.QUOTE),
         **failures(400, 401, 404, 413, 429, 500, 503),

@@ -12,6 +12,7 @@ from pixelbloom.auth.visitors import VisitorTokens
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher, publisher_redis
 from pixelbloom.payments.checkout import Checkouts
+from pixelbloom.payments.claims import Claims
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.queue import app as celery
 from pixelbloom.runs.control import RunControl
@@ -59,6 +60,7 @@ class Services:
     submission_limit: SubmissionLimit
     visitor_limits: VisitorLimits
     quote_limit: RateLimit
+    checkout_limit: RateLimit
     analytics: AnalyticsStore
     leads: LeadRows
     conversations: ConversationStore
@@ -66,6 +68,7 @@ class Services:
     payments: PaymentStore
     stripe: StripeGateway
     checkouts: Checkouts
+    claims: Claims
     send_task: Callable[..., None]
     notifications: NotificationStore
     broadcasts: BroadcastStore
@@ -86,7 +89,7 @@ def build(settings: Settings) -> Services:
     publish = dispatcher.publish
     runs = RunService(store, publish, model_timeout=settings.model_timeout)
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=settings.model_timeout)
-    pricing, stripe = PricingStore(gateway), StripeGateway(settings)
+    pricing, payments, stripe = PricingStore(gateway), PaymentStore(gateway), StripeGateway(settings)
     hub = Hub(settings.require("redis_url"))
     roles = Roles(profiles.admins_among, seconds=settings.role_seconds)
     return Services(
@@ -105,13 +108,15 @@ def build(settings: Settings) -> Services:
             settings.visitor_session_limit, settings.visitor_lead_limit, settings.visitor_message_limit, redis
         ),
         quote_limit=RateLimit(settings.quote_rate_limit, redis, "quotes"),
+        checkout_limit=RateLimit(settings.checkout_rate_limit, redis, "checkouts", strict=True),
         analytics=AnalyticsStore(gateway),
         leads=LeadRows(gateway),
         conversations=ConversationStore(gateway),
         pricing=pricing,
-        payments=PaymentStore(gateway),
+        payments=payments,
         stripe=stripe,
         checkouts=Checkouts(settings, pricing, stripe),
+        claims=Claims(payments.claim, lambda: dispatcher.send("pixelbloom.relay_outbox")),
         send_task=dispatcher.send,
         notifications=NotificationStore(gateway),
         broadcasts=BroadcastStore(gateway),

@@ -35,8 +35,9 @@ visitors = APIBlueprint(
     },
 )
 def begin_session() -> tuple[dict[str, Any], int]:
-    """Returns a token for 24 hours, without signing in. With it a visitor may create leads and chat, and nothing else:
-    `POST /api/leads`, `POST /api/conversations`, and the messages of those conversations.
+    """Returns a token for 24 hours, without signing in. With it a visitor may create leads, chat and buy, and nothing
+    else: `POST /api/leads`, `POST /api/conversations`, the messages of those conversations, and
+    `POST /api/payments/create-checkout-session`.
     """
     parts = services()
     if not parts.settings.visitors:

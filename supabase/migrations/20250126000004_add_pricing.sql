@@ -227,6 +227,43 @@ as $$
     ) as q
 $$;
 
+-- The e-mail address of an account, in small letters, where the account is known to read it: an unverified address, and
+-- one that an identity provider asserts (SSO), could be anybody's. Only ASCII letters are folded: another letter is
+-- another mailbox.
+create function public.verified_email(p_user_id uuid) returns text
+language sql stable security definer
+set search_path = ''
+as $$
+    select lower(u.email collate "C") from auth.users as u
+    where
+        u.id = p_user_id and u.email_confirmed_at is not null and u.deleted_at is null
+        and not u.is_anonymous and not u.is_sso_user
+$$;
+
+-- The account of an address, by the same rule.
+create function public.verified_user(p_email text) returns uuid
+language sql stable security definer
+set search_path = ''
+as $$
+    select u.id from auth.users as u
+    where
+        lower(u.email collate "C") = lower(p_email collate "C") and public.verified_email(u.id) is not null
+    order by u.id limit 1
+$$;
+
+-- The names under which the uses of one customer are counted: an account's id, and `email:` with its address, which
+-- may have bought before it signed in.
+create function public.customer_names(p_customer text) returns text[]
+language sql stable
+set search_path = ''
+as $$
+    select case
+        when p_customer like 'email:%'
+            then array[p_customer, public.verified_user(substr(p_customer, 7))::text]
+        else array[p_customer, 'email:' || public.verified_email(p_customer::uuid)]
+    end
+$$;
+
 -- What a package costs now, with a code where one is given, and why that does not apply. Null without such a package.
 -- `p_customer` is whose uses are counted against the campaign's limit a user.
 create function public.quote_package(
@@ -247,7 +284,9 @@ begin
     select * into c from public.pricing_campaigns where lower(code) = lower(p_code);
     -- An open use is replaced by the next checkout, so it does not count.
     select count(*) into v_used from public.campaign_redemptions as r
-    where r.campaign_id = c.id and r.customer = p_customer and r.released_at is null and r.completed_at is not null;
+    where
+        r.campaign_id = c.id and r.customer = any(public.customer_names(p_customer))
+        and r.released_at is null and r.completed_at is not null;
     return public.quote_json(p, p_code, c, public.campaign_refusal(c, p, p_at, v_used));
 end
 $$;
@@ -303,7 +342,9 @@ begin
         and (
             c.max_uses_per_user is null or c.max_uses_per_user > (
                 select count(*) from public.campaign_redemptions as x
-                where x.campaign_id = c.id and x.customer = r.customer and x.released_at is null
+                where
+                    x.campaign_id = c.id and x.customer = any(public.customer_names(r.customer))
+                    and x.released_at is null
             )
         );
     if found then
@@ -354,6 +395,7 @@ declare
     v_made jsonb;
     v_refusal text;
     v_used integer;
+    v_customers text[] := public.customer_names(p_customer);
 begin
     perform pg_advisory_xact_lock(hashtextextended('checkout:' || p_request_key, 0));
     v_made := public.find_checkout(p_request_key, p_request_hash);
@@ -391,8 +433,11 @@ begin
             if v_refusal is null or v_refusal = 'used_up' then
                 select * into o from public.campaign_redemptions as x
                 where
-                    x.campaign_id = c.id and x.customer = p_customer
+                    x.campaign_id = c.id
+                    -- Who only names an address does not end the checkout of its account.
+                    and (x.customer = p_customer or (p_user_id is not null and x.customer = any(v_customers)))
                     and x.released_at is null and x.completed_at is null
+                limit 1
                 for update;
                 if o.stripe_session_id is not null then
                     return jsonb_build_object(
@@ -404,7 +449,7 @@ begin
                     select * into c from public.pricing_campaigns where id = c.id;
                 end if;
                 select count(*) into v_used from public.campaign_redemptions as x
-                where x.campaign_id = c.id and x.customer = p_customer and x.released_at is null;
+                where x.campaign_id = c.id and x.customer = any(v_customers) and x.released_at is null;
                 v_refusal := public.campaign_refusal(c, p, clock_timestamp(), v_used);
             end if;
             if v_refusal is not null then
@@ -497,6 +542,9 @@ public.charge_digits(text),
 public.money_text(numeric, text),
 public.campaign_refusal(public.pricing_campaigns, public.pricing_packages, timestamptz, integer),
 public.quote_json(public.pricing_packages, text, public.pricing_campaigns, text),
+public.verified_email(uuid),
+public.verified_user(text),
+public.customer_names(text),
 public.quote_package(uuid, text, text, timestamptz),
 public.release_campaign(text),
 public.settle_redemption(text, text),
@@ -512,6 +560,9 @@ public.charge_digits(text),
 public.money_text(numeric, text),
 public.campaign_refusal(public.pricing_campaigns, public.pricing_packages, timestamptz, integer),
 public.quote_json(public.pricing_packages, text, public.pricing_campaigns, text),
+public.verified_email(uuid),
+public.verified_user(text),
+public.customer_names(text),
 public.quote_package(uuid, text, text, timestamptz),
 public.release_campaign(text),
 public.settle_redemption(text, text),

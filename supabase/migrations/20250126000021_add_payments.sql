@@ -48,6 +48,8 @@ create index stripe_objects_subject on public.stripe_objects (subject, kind) whe
 create index stripe_objects_payment on public.stripe_objects ((body ->> 'payment_intent'), kind);
 create index stripe_objects_redemption on public.stripe_objects ((body -> 'metadata' ->> 'redemption_key'));
 create index stripe_objects_invoice on public.stripe_objects ((body ->> 'invoice'), kind);
+create index stripe_objects_email on public.stripe_objects (lower((body ->> 'email') collate "C"))
+where kind = 'checkout';
 create index stripe_objects_charge on public.stripe_objects ((body ->> 'charge'), kind);
 
 alter table public.stripe_objects enable row level security;
@@ -214,15 +216,16 @@ begin
 end
 $$;
 
--- Whose a checkout is: as it was named, else as its metadata say, else by the address of its customer.
+-- The owner of a checkout: as it was named, else as its metadata say, else the account whose verified address is its
+-- customer's.
 create function public.checkout_user(p_checkout jsonb) returns uuid
-language sql stable security definer
+language sql stable
 set search_path = ''
 as $$
     select coalesce(
         public.uuid_or_null(p_checkout ->> 'user'),
         public.uuid_or_null(p_checkout -> 'metadata' ->> 'user_id'),
-        (select u.id from auth.users as u where lower(u.email) = lower(p_checkout ->> 'email') order by u.id limit 1)
+        public.verified_user(p_checkout ->> 'email')
     )
 $$;
 
@@ -494,7 +497,8 @@ begin
         public.moment(s ->> 'period_end')
     )
     on conflict (stripe_checkout_session_id) do update set
-        user_id = coalesce(excluded.user_id, u.user_id),
+        -- It stays with its owner, whoever has the address later.
+        user_id = coalesce(u.user_id, excluded.user_id),
         package_id = excluded.package_id,
         campaign_id = excluded.campaign_id,
         status = excluded.status,
@@ -521,7 +525,7 @@ begin
         u.billed_from, u.amount_paid, u.paid_at, u.stripe_customer_id, u.stripe_price_id,
         u.cancel_at_period_end, u.cancel_at, u.current_period_end
     ) is distinct from (
-        coalesce(excluded.user_id, u.user_id), excluded.package_id, excluded.campaign_id, excluded.status,
+        coalesce(u.user_id, excluded.user_id), excluded.package_id, excluded.campaign_id, excluded.status,
         excluded.start_date, excluded.end_date, excluded.currency, excluded.original_price,
         excluded.discount_amount, excluded.final_price, excluded.billing_interval, excluded.billing_interval_count,
         excluded.items_monthly, excluded.billed_from, excluded.amount_paid, excluded.paid_at,
@@ -868,6 +872,40 @@ begin
 end
 $$;
 
+-- Give an account the purchases that were made with its verified address and have no owner, at most a hundred at once.
+-- Their invoices, refunds and notifications follow. Returns how many it got.
+create function public.claim_purchases(p_user_id uuid) returns integer
+language plpgsql
+set search_path = ''
+as $$
+declare
+    v_email text := public.verified_email(p_user_id);
+    v_subject text;
+    v_id uuid;
+    v_claimed integer := 0;
+begin
+    if v_email is null then
+        return 0;
+    end if;
+    for v_subject in
+        select o.subject
+        from public.stripe_objects as o
+        inner join public.user_subscriptions as u on o.id = u.stripe_checkout_session_id
+        where
+            o.kind = 'checkout' and lower((o.body ->> 'email') collate "C") = v_email
+            and o.subject is not null and u.user_id is null
+        order by o.subject limit 100
+    loop
+        perform pg_advisory_xact_lock(hashtextextended('stripe:' || v_subject, 0));
+        v_id := public.derive_payments(v_subject);
+        if exists (select 1 from public.user_subscriptions as u where u.id = v_id and u.user_id = p_user_id) then
+            v_claimed := v_claimed + 1;
+        end if;
+    end loop;
+    return v_claimed;
+end
+$$;
+
 -- A user's newest purchase that is not over, else the newest of all; or the one of this id.
 create function public.current_subscription(p_user_id uuid, p_id uuid default null) returns jsonb
 language sql stable
@@ -922,6 +960,7 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
+public.claim_purchases(uuid),
 public.current_subscription(uuid, uuid)
 from public, anon, authenticated;
 
@@ -947,5 +986,6 @@ public.notify_payments(text, uuid),
 public.derive_payments(text),
 public.subject_of_charge(jsonb),
 public.apply_stripe_fact(text, jsonb, bigint),
+public.claim_purchases(uuid),
 public.current_subscription(uuid, uuid)
 to service_role;

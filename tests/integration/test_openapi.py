@@ -21,6 +21,7 @@ PUBLIC = {
     "GET /api/pricing/packages",
     "POST /api/pricing/quote",
     "POST /api/payments/webhook",
+    "POST /api/payments/create-checkout-session",
 }
 
 

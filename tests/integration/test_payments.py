@@ -630,7 +630,7 @@ def test_a_checkout_of_somebody_unknown_is_money_of_nobody_until_their_address_i
     assert posted(web, events[0]).status_code == 200
     stack.wait_for(lambda: one(db, find.format("status"), history.subscription_id) == "active")
     assert one(db, find.format("user_id"), history.subscription_id) is None
-    db.execute("insert into auth.users (id, email) values (%s, %s)", [known, email.upper()])
+    db.execute("insert into auth.users (id, email, email_confirmed_at) values (%s, %s, now())", [known, email.upper()])
     assert posted(web, {**events[1], "created": events[1]["created"] + 1}).status_code == 200
     stack.wait_for(lambda: one(db, find.format("user_id"), history.subscription_id) == known)
 

@@ -18,7 +18,7 @@ from tests.servers.web import SECONDS, Client
 from tests.stack import Stack
 
 #: These need no token, or none with a scope.
-UNSCOPED = {*PUBLIC, "GET /healthz", "GET /readyz", "GET /api/me"}
+UNSCOPED = {*PUBLIC - {"POST /api/payments/create-checkout-session"}, "GET /healthz", "GET /readyz", "GET /api/me"}
 #: Own ones need no scope of their own, but one that is not empty.
 OWN = re.compile("/api/agents|/api/payments/create-checkout-session")
 REFUSAL = "scope does not name"

@@ -20,6 +20,7 @@ LIMITS = {"VISITOR_SESSION_LIMIT": "3/hour", "VISITOR_LEAD_LIMIT": "2/hour", "VI
 OPEN = {
     "GET /api/me",
     "POST /api/visitors/sessions",
+    "POST /api/payments/create-checkout-session",
     "POST /api/leads",
     "POST /api/conversations",
     "GET /api/agents/runs/{request_id}/events",

@@ -11,6 +11,7 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "IF_MATCH",
     "LAST_EVENT_ID",
+    "OPTIONAL_SECURITY",
     "PREFER",
     "SECURITY",
     "SUBMISSION",
@@ -26,3 +27,5 @@ __all__ = [
 
 #: Of every operation that needs a token.
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+#: Of one that takes a token, and needs none.
+OPTIONAL_SECURITY: list[dict[str, list[str]]] = [{}, *SECURITY]
