@@ -115,6 +115,8 @@ class Page:
 
     items: tuple[Run, ...]
     next_cursor: str | None
+    #: The number of all, where it was asked for.
+    total: int | None = None
 
 
 class RunService:
@@ -200,9 +202,18 @@ class RunService:
         rows = self._store.find(run_ids, columns="id,status")
         return {UUID(row["id"]) for row in rows if RunStatus(row["status"]).terminal}
 
-    def page(self, wanted: RunFilter, *, limit: int, cursor: str | None, details: Collection[Detail] = ()) -> Page:
+    def page(
+        self,
+        wanted: RunFilter,
+        *,
+        limit: int,
+        cursor: str | None,
+        details: Collection[Detail] = (),
+        total: bool = False,
+    ) -> Page:
         """Runs, newest first, each with the `details` only. Fewer than `limit` where the page would be too large.
 
+        With `total` all that fit are counted too.
         Raises InvalidInput for a cursor that we did not give.
         """
         rows = self._store.page(
@@ -212,10 +223,12 @@ class RunService:
             created_before=wanted.created_before,
             before=read_cursor(cursor) if cursor else None,
             details=details,
+            total=total,
         )
         return Page(
             items=tuple(Run.from_row(row) for row in rows.items),
             next_cursor=write_cursor(rows.items[-1]) if rows.more else None,
+            total=rows.total,
         )
 
     def approvals(

@@ -8,7 +8,7 @@ from supabase import Client
 
 from pixelbloom.agents.conversations import Turn
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position, search_grams
+from pixelbloom.store.pages import Filtered, Rows, Slices, containing, newest_first, position, search_grams
 
 COLUMNS = "id,user_id,visitor_id,lead_id,title,status,metadata,version,last_message_at,created_at,updated_at"
 MESSAGE_COLUMNS = "id,conversation_id,user_id,role,content,run_id,metadata,created_at"
@@ -69,13 +69,17 @@ class ConversationStore:
         between: tuple[str | None, str | None],
         words: str | None,
         before: tuple[str, str] | None,
+        total: bool = False,
     ) -> Rows:
-        """Newest first. `filters` are columns and values; `words` stand in the title."""
+        """Newest first. `filters` are columns and values; `words` stand in the title.
+
+        With `total` the number of all that fit is counted too.
+        """
         after, until = between
         grams = search_grams(self._gateway, words) if words is not None else ""
 
-        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
-            rows = client.table("conversations").select(COLUMNS).is_("deleted_at", "null")
+        def narrow(rows: Any) -> Any:
+            rows = rows.is_("deleted_at", "null")
             for column, value in filters.items():
                 rows = rows.eq(column, value)
             if after is not None:
@@ -84,12 +88,16 @@ class ConversationStore:
                 rows = rows.lt("created_at", until)
             if words is not None:
                 rows = rows.filter("title", "ilike", containing(words)).filter("search_grams", "cs", grams)
-            return newest_first(rows, count, last)
+            return rows
 
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
-            return self._gateway.select(lambda client: query(client, count, last), name="conversations.page")
+            return self._gateway.select(
+                lambda client: newest_first(narrow(client.table("conversations").select(COLUMNS)), count, last),
+                name="conversations.page",
+            )
 
-        return Slices(read, position).page(limit, before)
+        page = Slices(read, position).page(limit, before)
+        return Filtered(self._gateway, "conversations", narrow).counted(page, wanted=total)
 
     def change(self, conversation_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Answers the row as it is now; None where there is none of that version any more."""

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from supabase import Client
-
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import Rows, Slices, containing, newest_first, position, search_grams
+from pixelbloom.store.pages import Filtered, Rows, Slices, containing, newest_first, position, search_grams
 
 COLUMNS = (
     "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,notes,assigned_to,source,status,score,analysis,"
@@ -45,14 +43,18 @@ class LeadRows:
         between: tuple[str | None, str | None],
         words: str | None,
         before: tuple[str, str] | None,
+        total: bool = False,
     ) -> Rows:
-        """Newest first. `filters` are columns and values; `words` stand in the name, company, email or message."""
+        """Newest first. `filters` are columns and values; `words` stand in the name, company, email or message.
+
+        With `total` the number of all that fit is counted too.
+        """
         least, most = scores
         after, until = between
         grams = search_grams(self._gateway, words) if words is not None else ""
 
-        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
-            rows = client.table("leads").select(COLUMNS).is_("deleted_at", "null")
+        def narrow(rows: Any) -> Any:
+            rows = rows.is_("deleted_at", "null")
             for column, value in filters.items():
                 rows = rows.eq(column, value)
             if least is not None:
@@ -65,12 +67,16 @@ class LeadRows:
                 rows = rows.lt("created_at", until)
             if words is not None:
                 rows = rows.filter("search_text", "ilike", containing(words)).filter("search_grams", "cs", grams)
-            return newest_first(rows, count, last)
+            return rows
 
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
-            return self._gateway.select(lambda client: query(client, count, last), name="leads.page")
+            return self._gateway.select(
+                lambda client: newest_first(narrow(client.table("leads").select(COLUMNS)), count, last),
+                name="leads.page",
+            )
 
-        return Slices(read, position).page(limit, before)
+        page = Slices(read, position).page(limit, before)
+        return Filtered(self._gateway, "leads", narrow).counted(page, wanted=total)
 
     def change(self, lead_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Answers the row as it is now; None where there is none of that version any more."""

@@ -1,12 +1,12 @@
 """What users should know."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import Rows, Slices, position
+from pixelbloom.store.pages import Filtered, Rows, Slices, instant, position
 
 
 class NotificationStore:
@@ -25,13 +25,28 @@ class NotificationStore:
         return answer
 
     def page(
-        self, user_id: UUID | None, *, limit: int, unread_only: bool, kind: str | None, before: tuple[str, str] | None
+        self,
+        user_id: UUID | None,
+        *,
+        limit: int,
+        unread_only: bool,
+        kind: str | None,
+        before: tuple[str, str] | None,
+        total: bool = False,
     ) -> tuple[Rows, int | None]:
         """The page, newest first, from after the (created_at, id) of `before` on, and the user's number of unread ones.
 
-        Without a user everybody's, and no number.
+        Without a user everybody's, and no number of unread ones. With `total` all that fit are counted too.
         """
         unread: int | None = None
+
+        def narrow(rows: Any) -> Any:
+            rows = rows.or_(f"expires_at.is.null,expires_at.gt.{instant(datetime.now(UTC))}")
+            if user_id is not None:
+                rows = rows.eq("user_id", str(user_id))
+            if unread_only:
+                rows = rows.is_("read", "false")
+            return rows.eq("notification_type", kind) if kind is not None else rows
 
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
             nonlocal unread
@@ -51,8 +66,8 @@ class NotificationStore:
             items: list[dict[str, Any]] = answer["items"]
             return items
 
-        rows = Slices(read, position).page(limit, before)
-        return rows, unread
+        page = Slices(read, position).page(limit, before)
+        return Filtered(self._gateway, "notifications", narrow).counted(page, wanted=total), unread
 
     def count_unread(self, user_id: UUID) -> int:
         return int(self._gateway.rpc("count_unread", {"p_user_id": str(user_id)}))

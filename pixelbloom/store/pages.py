@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
-from pixelbloom.store.gateway import Gateway
+from postgrest import CountMethod
+
+from pixelbloom.store.gateway import Gateway, again
 
 #: Bytes of JSON from which on rows go to the next page; a single larger row is a page of its own.
 PAGE_BYTES = 4 * 1024 * 1024
@@ -18,10 +20,11 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a page, and whether there are more after them."""
+    """The rows of a page, whether there are more after them, and where it was asked for the number of all."""
 
     items: list[dict[str, Any]]
     more: bool
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,27 @@ class Slices(Generic[P]):
             if len(found) < wanted:
                 return Rows(items, more=False)
             after = self.position(found[-1])
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """The rows of a table that a list shows: `narrow` adds the filters to a query."""
+
+    gateway: Gateway
+    table: str
+    narrow: Callable[[Any], Any]
+
+    def counted(self, rows: Rows, *, wanted: bool) -> Rows:
+        """The page with the number of all rows of the list, where it is wanted. Raises Unavailable."""
+        if not wanted:
+            return rows
+        found = self.gateway.send(
+            lambda client: again(
+                lambda: self.narrow(client.table(self.table).select("id", count=CountMethod.exact, head=True)).execute()
+            ),
+            name=f"{self.table}.count",
+        )
+        return replace(rows, total=int(found.count))
 
 
 def weight(row: Mapping[str, Any]) -> int:

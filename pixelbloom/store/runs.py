@@ -9,7 +9,7 @@ from uuid import UUID
 from pixelbloom.errors import NotFound
 from pixelbloom.store.gateway import Gateway
 from pixelbloom.store.grouping import GroupCommit
-from pixelbloom.store.pages import SLICE_ROWS, Rows, Slices, newest_first, position
+from pixelbloom.store.pages import SLICE_ROWS, Filtered, Rows, Slices, newest_first, position
 
 JsonObject = dict[str, Any]
 
@@ -184,29 +184,27 @@ class RunStore:
         created_before: datetime | None,
         before: tuple[str, str] | None,
         details: Collection[Detail] = (),
+        total: bool = False,
     ) -> Rows:
         """Newest first, at most `limit`, from after the (created_at, id) of `before` on; without the items of maps.
 
-        Large columns are read only for `details`.
+        Large columns are read only for `details`. With `total` the number of all that fit is counted too.
         """
         select = _listed_columns(details)
+
+        def narrow(rows: Any) -> Any:
+            return _narrowed(rows, filters, created_after, created_before)
 
         def read(count: int, after: tuple[str, str] | None) -> list[JsonObject]:
             return self._gateway.select(
                 lambda client: newest_first(
-                    _narrowed(
-                        client.table("runs").select(select).is_("run_steps.parent", "null"),
-                        filters,
-                        created_after,
-                        created_before,
-                    ),
-                    count,
-                    after,
+                    narrow(client.table("runs").select(select).is_("run_steps.parent", "null")), count, after
                 ),
                 name="runs.page",
             )
 
-        return Slices(read, position, DETAILED_SLICE_ROWS if details else SLICE_ROWS).page(limit, before)
+        page = Slices(read, position, DETAILED_SLICE_ROWS if details else SLICE_ROWS).page(limit, before)
+        return Filtered(self._gateway, "runs", narrow).counted(page, wanted=total)
 
     def approvals(
         self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None

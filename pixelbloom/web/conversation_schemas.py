@@ -9,6 +9,8 @@ from pixelbloom.agents.described import VISIBLE_TEXT
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.schemas import (
     Changes,
+    Counted,
+    CountQuery,
     JsonObject,
     Metadata,
     Moment,
@@ -178,7 +180,7 @@ class ConversationWithMessages(ConversationBody):
     messages_cursor: str | None = Field(description="For the messages before these; null where there are none.")
 
 
-class ConversationsPage(Shape):
+class ConversationsPage(Counted):
     """Conversations, newest first."""
 
     items: list[ConversationBody]
@@ -197,7 +199,7 @@ class MessageAnswer(Shape):
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
-class ConversationsQuery(Shape):
+class ConversationsQuery(CountQuery):
     """Which conversations to list."""
 
     user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")

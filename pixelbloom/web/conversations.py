@@ -28,7 +28,7 @@ from pixelbloom.web.conversation_schemas import (
 )
 from pixelbloom.web.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
 from pixelbloom.web.preferences import wait_seconds
-from pixelbloom.web.schemas import SubmissionTerms, text_or_none, uuid_or_none
+from pixelbloom.web.schemas import SubmissionTerms, text_or_none, uuid_or_none, with_total
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
 from pixelbloom.web.versions import changed, versioned
@@ -99,8 +99,9 @@ def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
         between=(iso(query.created_after), iso(query.created_before)),
         words=query.q,
         before=read_cursor(query.cursor) if query.cursor else None,
+        total=query.count == "exact",
     )
-    return {"items": [_shown(row) for row in rows.items], "next_cursor": _next(rows)}
+    return with_total({"items": [_shown(row) for row in rows.items], "next_cursor": _next(rows)}, rows.total)
 
 
 @conversations.get(

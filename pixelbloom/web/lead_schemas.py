@@ -8,7 +8,19 @@ from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pixelbloom.agents.described import EMAIL
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
-from pixelbloom.web.schemas import Changes, JsonObject, Metadata, Moment, Shape, Time, UserId, Uuid, read_limit
+from pixelbloom.web.schemas import (
+    Changes,
+    Counted,
+    CountQuery,
+    JsonObject,
+    Metadata,
+    Moment,
+    Shape,
+    Time,
+    UserId,
+    Uuid,
+    read_limit,
+)
 
 LEAD: dict[str, Any] = {
     "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
@@ -136,7 +148,7 @@ class LeadBody(Shape):
     updated_at: Time
 
 
-class LeadPage(Shape):
+class LeadPage(Counted):
     """Leads, newest first."""
 
     items: list[LeadBody]
@@ -150,7 +162,7 @@ Bound = Annotated[
 ]
 
 
-class LeadsQuery(Shape):
+class LeadsQuery(CountQuery):
     """Which leads to list."""
 
     user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")

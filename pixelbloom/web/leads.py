@@ -15,7 +15,7 @@ from pixelbloom.web.caller import authenticate_or_visitor, listed_owner, may_see
 from pixelbloom.web.lead_schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
 from pixelbloom.web.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
 from pixelbloom.web.preferences import wait_seconds
-from pixelbloom.web.schemas import InvokeResponse, SubmissionTerms, text_or_none, uuid_or_none
+from pixelbloom.web.schemas import InvokeResponse, SubmissionTerms, text_or_none, uuid_or_none, with_total
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
 from pixelbloom.web.versions import changed, versioned
@@ -76,11 +76,13 @@ def list_leads(query: LeadsQuery) -> dict[str, Any]:
         between=(iso(query.created_after), iso(query.created_before)),
         words=query.q,
         before=read_cursor(query.cursor) if query.cursor else None,
+        total=query.count == "exact",
     )
-    return {
+    body = {
         "items": [_shown(row) for row in rows.items],
         "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
     }
+    return with_total(body, rows.total)
 
 
 @leads.get(

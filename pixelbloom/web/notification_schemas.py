@@ -7,7 +7,18 @@ from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSch
 
 from pixelbloom.agents.described import NOT_NULL
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
-from pixelbloom.web.schemas import Flag, JsonObject, Shape, Time, UserId, Uuid, read_limit, read_uuid
+from pixelbloom.web.schemas import (
+    Counted,
+    CountQuery,
+    Flag,
+    JsonObject,
+    Shape,
+    Time,
+    UserId,
+    Uuid,
+    read_limit,
+    read_uuid,
+)
 
 NOTIFICATION: dict[str, Any] = {
     "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
@@ -65,7 +76,7 @@ class NotificationBody(Shape):
     metadata: JsonObject
 
 
-class NotificationPage(Shape):
+class NotificationPage(Counted):
     """Notifications, newest first."""
 
     items: list[NotificationBody]
@@ -73,7 +84,7 @@ class NotificationPage(Shape):
     unread_count: int | None = Field(description="Of all of one user's, not of this page; null for everybody's.")
 
 
-class NotificationsQuery(Shape):
+class NotificationsQuery(CountQuery):
     """Which to list."""
 
     user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")

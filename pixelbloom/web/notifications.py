@@ -26,7 +26,7 @@ from pixelbloom.web.notification_schemas import (
     UnreadQuery,
 )
 from pixelbloom.web.openapi import SECURITY, failures, nothing, success
-from pixelbloom.web.schemas import uuid_or_none
+from pixelbloom.web.schemas import uuid_or_none, with_total
 from pixelbloom.web.services import services
 
 notifications = APIBlueprint(
@@ -69,12 +69,14 @@ def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
         unread_only=query.unread_only,
         kind=query.notification_type,
         before=read_cursor(query.cursor) if query.cursor else None,
+        total=query.count == "exact",
     )
-    return {
+    body = {
         "items": rows.items,
         "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
         "unread_count": unread,
     }
+    return with_total(body, rows.total)
 
 
 @notifications.get(

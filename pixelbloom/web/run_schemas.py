@@ -10,6 +10,8 @@ from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.store.runs import Detail
 from pixelbloom.web import examples
 from pixelbloom.web.schemas import (
+    Counted,
+    CountQuery,
     JsonObject,
     Moment,
     RunStatusName,
@@ -114,7 +116,7 @@ class ListedRun(AgentRunState):
     steps: list[ListedStep]
 
 
-class RunPage(Shape):
+class RunPage(Counted):
     """Runs, newest first."""
 
     items: list[ListedRun]
@@ -151,7 +153,7 @@ def field_names(names: Iterable[str]) -> Any:
     ]
 
 
-class RunQuery(RunsWanted):
+class RunQuery(RunsWanted, CountQuery):
     """Which runs to list."""
 
     status: RunStatusName | None = Field(None, description="Only runs in this state.")

@@ -21,6 +21,7 @@ from pixelbloom.web.run_schemas import (
     RunPath,
     RunQuery,
 )
+from pixelbloom.web.schemas import with_total
 from pixelbloom.web.services import services
 
 runs = APIBlueprint(
@@ -60,8 +61,10 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
         limit=query.limit,
         cursor=query.cursor,
         details=details,
+        total=query.count == "exact",
     )
-    return {"items": [run.to_listed(details) for run in page.items], "next_cursor": page.next_cursor}
+    items = [run.to_listed(details) for run in page.items]
+    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
 
 
 @runs.get(

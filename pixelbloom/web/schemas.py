@@ -221,6 +221,25 @@ class AgentBody(Shape):
     output_schema: JsonObject = Field(description="JSON Schema of `result`.")
 
 
+class CountQuery(Shape):
+    """What every list takes that can be counted."""
+
+    count: Literal["exact"] | None = Field(
+        None, description="`exact`: the response has `total`, the number of all that fit the filters."
+    )
+
+
+class Counted(Shape):
+    """A list that can be counted."""
+
+    total: int | None = Field(None, description="With `count=exact`: how many there are on all pages.")
+
+
+def with_total(body: dict[str, Any], total: int | None) -> dict[str, Any]:
+    """The body of a list, with its total where it was asked for."""
+    return body if total is None else {**body, "total": total}
+
+
 class AgentList(Shape):
     """All agents, by name."""
 

@@ -16,6 +16,7 @@ from pixelbloom.web.openapi import SECURITY, SUBMISSION, failures, headers, succ
 from pixelbloom.web.preferences import wait_seconds
 from pixelbloom.web.run_lookup import replayed, retried, time_filters, visible_run, wanted_details
 from pixelbloom.web.run_schemas import RetryResponse
+from pixelbloom.web.schemas import with_total
 from pixelbloom.web.services import services
 from pixelbloom.web.submitting import submitted, terms
 from pixelbloom.web.workflow_schemas import (
@@ -98,8 +99,10 @@ def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
         limit=query.limit,
         cursor=query.cursor,
         details=details,
+        total=query.count == "exact",
     )
-    return {"items": [run.to_listed(details) for run in page.items], "next_cursor": page.next_cursor}
+    items = [run.to_listed(details) for run in page.items]
+    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
 
 
 @workflow_runs.get(

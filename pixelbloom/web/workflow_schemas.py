@@ -10,6 +10,8 @@ from pixelbloom.store.runs import Detail
 from pixelbloom.web import workflow_examples as examples
 from pixelbloom.web.run_schemas import ListedStep, RunState, RunsWanted, StepBody, field_names
 from pixelbloom.web.schemas import (
+    Counted,
+    CountQuery,
     JsonObject,
     RunStatusName,
     Shape,
@@ -77,7 +79,7 @@ class ListedWorkflowRun(WorkflowRunState):
     steps: list[ListedStep]
 
 
-class WorkflowRunPage(Shape):
+class WorkflowRunPage(Counted):
     """Runs of workflows, newest first."""
 
     items: list[ListedWorkflowRun]
@@ -88,7 +90,7 @@ class WorkflowRunPage(Shape):
 WORKFLOW_RUN_FIELDS = {"inputs": Detail.INPUT, "outputs": Detail.RESULT, "steps.output": Detail.STEP_OUTPUTS}
 
 
-class WorkflowRunQuery(RunsWanted):
+class WorkflowRunQuery(RunsWanted, CountQuery):
     """Which runs to list."""
 
     status: RunStatusName | None = Field(None, description="Only runs in this state.")
