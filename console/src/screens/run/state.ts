@@ -26,7 +26,7 @@ export function withStates(run: AnyRun, view: RunView): AnyRun {
   } as AnyRun
 }
 
-/** By step key. Maps' running items are among them. */
+/** By step key. */
 function statesOf(steps: unknown[]): Map<string, string> {
   return new Map((steps as { key: string; status: string }[]).map(({ key, status }) => [key, status]))
 }

@@ -30,9 +30,24 @@ const RULES = {
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
 }
 
+/** Of headings: below those of the card they stand in, and none leaves a level out. */
+const TOP_LEVEL = 3
+
+/** The HTML of a Markdown text as it is written, before it is made safe. */
+export function rawHtml(text: string): string {
+  const tokens = marked.lexer(text)
+  let above = TOP_LEVEL - 1
+  marked.walkTokens(tokens, (token) => {
+    if (token.type !== 'heading') return
+    token.depth = Math.min(token.depth + TOP_LEVEL - 1, above + 1, 6)
+    above = token.depth
+  })
+  return marked.parser(tokens)
+}
+
 /** The HTML of a Markdown text, safe to insert. */
 export function safeHtml(text: string): string {
-  return DOMPurify.sanitize(marked.parse(text, { async: false }), RULES)
+  return DOMPurify.sanitize(rawHtml(text), RULES)
 }
 
 export default function Markdown({ text }: { text: string }) {
