@@ -105,6 +105,15 @@ describe('the validator', () => {
     expect([at('email', 'a@b.c'), at('email', 'ab.c'), at('unknown', '')]).toEqual([0, 1, 0])
   })
 
+  test('what says only which fields go together is left to the API', () => {
+    const together: Schema = {
+      properties: { query: { type: 'string' } },
+      anyOf: [{ required: ['query'], properties: { name: { type: 'null' } } }, { required: ['name'] }],
+    }
+    expect(validate({}, together)).toEqual([])
+    expect(validate({ query: 1 }, together)).toEqual([{ place: 'query', message: 'must be text' }])
+  })
+
   test('a pattern or a reference that cannot be read is passed', () => {
     expect(validate('x', { type: 'string', pattern: '(' })).toEqual([])
     expect(validate('x', { $ref: 'https://example.com/schema' })).toEqual([])

@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import mimetypes
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -62,8 +61,35 @@ class File:
         return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
 
 
-def load(folder: Path) -> Mapping[str, File]:
-    """The built files by their path below `folder`; none where nothing was built."""
+class Files:
+    """The built files, by their path below a folder; none where nothing was built.
+
+    They are read again when the console was built anew. Those of the build before remain, for pages that are open.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._built_at = 0
+        self._found: dict[str, File] = {}
+
+    def get(self, name: str) -> File | None:
+        """The file of this name."""
+        return self._found.get(name)
+
+    def index(self) -> File | None:
+        """The page, of the newest build."""
+        try:
+            built_at = (self._folder / INDEX).stat().st_mtime_ns
+        except OSError:
+            return self._found.get(INDEX)
+        if built_at != self._built_at:
+            self._found |= load(self._folder)
+            self._built_at = built_at
+        return self._found.get(INDEX)
+
+
+def load(folder: Path) -> dict[str, File]:
+    """The files below `folder`, but for hidden ones."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
@@ -76,11 +102,12 @@ def register(app: Flask, settings: Settings, folder: Path = BUILT) -> None:
     """Serve the console, unless PIXELBLOOM_CONSOLE is off."""
     if settings.pixelbloom_console == "off":
         return
-    files = load(folder)
+    files = Files(folder)
+    files.index()
     console = Blueprint("console", __name__)
 
     def page(**_: str) -> Response:
-        index = files.get(INDEX)
+        index = files.index()
         response = _sent(index) if index is not None else Response(_NOT_BUILT, 503, mimetype="text/html")
         response.headers["Cache-Control"] = "no-cache"
         response.headers["Content-Security-Policy"] = policy(settings, request.host)

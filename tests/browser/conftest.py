@@ -80,4 +80,5 @@ def console(_console: Console) -> Iterator[Console]:
     try:
         _console.check()
     finally:
+        _console.model.reset()
         _console.close_pages()

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.local.supabase import demo
@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 #: Of an expectation, in milliseconds: much longer than anything takes on a busy machine.
 WAIT = 60_000
+expect.set_options(timeout=WAIT)
 SESSION_SECONDS = 3600
 #: A session as the console stores it, unless the page has one already.
 SIGNED_IN = "sessionStorage.getItem('pixelbloom.session') ?? sessionStorage.setItem('pixelbloom.session', %s)"

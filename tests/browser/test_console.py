@@ -17,7 +17,7 @@ SCREENS = (
 
 
 def heading(page: Page) -> None:
-    expect(page.locator("main h1").first).to_be_visible(timeout=WAIT)
+    expect(page.locator("main#main h1").first).to_be_visible(timeout=WAIT)
 
 
 def axe(page: Page) -> list[str]:
@@ -79,7 +79,7 @@ def test_a_token_that_is_refused_asks_again_over_the_page_as_it_is(console: Cons
     page.reload()
     dialog = page.get_by_role("dialog", name="Your session has expired")
     expect(dialog).to_be_visible(timeout=WAIT)
-    expect(page.locator("main h1")).to_have_text("Leads")
+    expect(page.locator("main#main h1")).to_have_text("Leads")
     dialog.get_by_role("button", name="Continue as demo user").click()
     expect(dialog).to_have_count(0, timeout=WAIT)
     expect(page.locator("main").get_by_role("alert")).to_have_count(0)
@@ -122,7 +122,7 @@ def test_the_keyboard_reaches_the_content_and_the_menu_of_a_phone(console: Conso
     phone.get_by_role("button", name="Menu", exact=True).press("Enter")
     expect(menu).to_be_visible()
     menu.get_by_role("link", name="Leads").click()
-    expect(phone.locator("main h1")).to_have_text("Leads", timeout=WAIT)
+    expect(phone.locator("main#main h1")).to_have_text("Leads", timeout=WAIT)
     expect(menu).not_to_be_visible()
 
 

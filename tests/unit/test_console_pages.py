@@ -1,6 +1,7 @@
 """The console's files as the web tier serves them, and what its page may connect to."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,19 @@ def test_the_configuration_holds_nothing_secret(built: Path) -> None:
         "publishable_key": "the-publishable-key",
         "demo_accounts": [],
     }
+
+
+def test_a_new_build_is_served_at_once_and_the_files_of_open_pages_remain(built: Path) -> None:
+    page = client(built)
+    before = page.get("/").headers["ETag"]
+    (built / "assets" / "index-abc.js").rename(built / "assets" / "index-def.js")
+    (built / "index.html").write_text("<!doctype html><title>The next</title>")
+    os.utime(built / "index.html", ns=(0, 1))
+    assert "The next" in page.get("/", headers={"If-None-Match": before}).text
+    for name in ("index-abc.js", "index-def.js"):
+        assert page.get(f"/assets/{name}").data == SCRIPT
+    (built / "index.html").unlink()
+    assert "The next" in page.get("/").text
 
 
 def test_off_there_is_no_console(built: Path) -> None:

@@ -13,8 +13,8 @@ interface Place {
   path: string
   name: string
   icon: IconName
-  /** For administrators and services alone. */
-  operators?: boolean
+  /** Shown to those who have this permission. */
+  needs?: string
 }
 
 type Module = Promise<{ default: ComponentType<ScreenProps> }>
@@ -53,24 +53,24 @@ export const PLACES: { name: string; places: Place[] }[] = [
       { path: '/', name: 'Home', icon: 'home' },
       { path: '/playground', name: 'Playground', icon: 'play' },
       { path: '/runs', name: 'Runs', icon: 'runs' },
-      { path: '/approvals', name: 'Approvals', icon: 'approve' },
+      { path: '/approvals', name: 'Approvals', icon: 'approve', needs: 'approvals:write' },
     ],
   },
   {
     name: 'Automation',
     places: [
       { path: '/workflows', name: 'Workflows', icon: 'workflow' },
-      { path: '/schedules', name: 'Schedules', icon: 'clock' },
+      { path: '/schedules', name: 'Schedules', icon: 'clock', needs: 'schedules:write' },
       { path: '/failures', name: 'Failures', icon: 'alert' },
     ],
   },
   {
     name: 'Business',
     places: [
-      { path: '/dashboard', name: 'Dashboard', icon: 'chart' },
-      { path: '/leads', name: 'Leads', icon: 'lead' },
-      { path: '/conversations', name: 'Conversations', icon: 'chat' },
-      { path: '/billing', name: 'Billing', icon: 'card' },
+      { path: '/dashboard', name: 'Dashboard', icon: 'chart', needs: 'analytics:read' },
+      { path: '/leads', name: 'Leads', icon: 'lead', needs: 'leads:read' },
+      { path: '/conversations', name: 'Conversations', icon: 'chat', needs: 'conversations:read' },
+      { path: '/billing', name: 'Billing', icon: 'card', needs: 'payments:read' },
     ],
   },
 ]

@@ -2,6 +2,7 @@ import { signal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { Link, useLocation } from 'wouter-preact'
+import { caller, can } from '../auth/caller'
 import { me, seesAll } from '../auth/session'
 import { Icon } from '../ui'
 import { AccountMenu } from './account'
@@ -33,7 +34,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
             <h2>{group.name}</h2>
             <ul>
               {group.places
-                .filter((place) => !place.operators || seesAll.value)
+                .filter((place) => !place.needs || caller.value === null || can(place.needs))
                 .map((place) => (
                   <li key={place.path}>
                     <Link href={place.path} class="nav-link" aria-current={isAt(path, place.path) ? 'page' : undefined}>

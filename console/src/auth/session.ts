@@ -21,16 +21,16 @@ export const signedIn = computed(() => session.value !== null)
 /** The signed-in user as the token describes it; the API decides what it may do. */
 export const me = computed<Me>(() => {
   const claims = session.value ? claimsOf(session.value.access_token) : null
-  const role = claims?.app_metadata?.role ?? claims?.role
+  const role = confirmedRole.value ?? claims?.app_metadata?.role ?? claims?.role?.replace('service_role', 'service')
   return {
     user_id: claims?.sub ?? null,
-    admin: confirmedAdmin.value ?? role === 'admin',
-    service: claims?.role === 'service' || claims?.role === 'service_role',
+    admin: role === 'admin',
+    service: role === 'service',
     email: session.value?.email ?? claims?.email ?? null,
   }
 })
-/** What the API says about the role, once it has been asked; `user_profiles` may name administrators too. */
-export const confirmedAdmin = signal<boolean | null>(null)
+/** What the API says about the role, once it has been asked: `user_profiles` may name administrators too. */
+export const confirmedRole = signal<string | null>(null)
 /** Administrators and services see everybody's rows and the screens of operation. */
 export const seesAll = computed(() => me.value.admin || me.value.service)
 
@@ -40,7 +40,7 @@ const renewed = new Set<(token: string) => void>()
 
 /** Sign in, or sign in again in the dialog: what waits for a token goes on. */
 export function begin(found: Session): void {
-  if (me.value.user_id !== claimsOf(found.access_token)?.sub) confirmedAdmin.value = null
+  if (me.value.user_id !== claimsOf(found.access_token)?.sub) confirmedRole.value = null
   store(found)
   asksAgain.value = false
   const resume = waiting
@@ -61,7 +61,7 @@ export function sessionOfToken(text: string): Session {
 export function signOut(): void {
   const before = session.value
   store(null)
-  confirmedAdmin.value = null
+  confirmedRole.value = null
   asksAgain.value = false
   waiting = []
   if (before) void endSession(before)

@@ -22,7 +22,7 @@ export type Field = Common &
     | { kind: 'json' }
   )
 
-const LONG_TEXT = 300
+const LONG_TEXT = 400
 const DEEPEST = 6
 const INPUTS: Record<string, 'email' | 'url' | 'date'> = { email: 'email', uri: 'url', date: 'date' }
 
@@ -46,7 +46,7 @@ export function fieldOf(given: Schema, root: Schema = given, name = '', required
       return {
         ...common,
         kind: 'text',
-        long: (schema.maxLength ?? (schema.format ? 0 : LONG_TEXT)) > LONG_TEXT,
+        long: (schema.maxLength ?? 0) > LONG_TEXT,
         input: INPUTS[schema.format ?? ''] ?? 'text',
       }
     case 'integer':

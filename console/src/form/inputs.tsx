@@ -61,7 +61,7 @@ function ObjectInput(props: Of<'object'>) {
   return (
     <fieldset>
       <legend>{field.label}</legend>
-      {field.hint && <p class="hint">{field.hint}</p>}
+      {field.hint && <Hint text={field.hint} />}
       <Faults of={faults} place={place} />
       <ObjectFields {...props} />
       {!field.required && (
@@ -82,7 +82,7 @@ function ListInput({ field, value, onChange, place, faults }: Of<'list'>) {
       <legend>
         {field.label} {!field.required && <span class="optional">(optional)</span>}
       </legend>
-      {field.hint && <p class="hint quiet">{field.hint}</p>}
+      {field.hint && <Hint text={field.hint} />}
       <Faults of={faults} place={place} />
       <div class="form-group">
         {items.map((item, index) => (
@@ -134,7 +134,7 @@ function BooleanInput({ field, value, onChange, place, faults }: Of<'boolean'>) 
         />
         <label for={id}>{field.label}</label>
       </div>
-      {field.hint && <span class="hint">{field.hint}</span>}
+      {field.hint && <Hint text={field.hint} />}
       <Faults of={faults} place={place} />
     </div>
   )
@@ -150,16 +150,12 @@ function SimpleInput({ field, value, onChange, place, faults }: Props) {
     'aria-required': field.required,
   }
   return (
-    <div class="field">
+    <div class={(field.kind === 'text' && field.long) || field.kind === 'json' ? 'field long' : 'field'}>
       <label for={id}>
         {field.label} {!field.required && <span class="optional">(optional)</span>}
       </label>
       <Control field={field} value={value} onChange={onChange} common={common} />
-      {field.hint && (
-        <span class="hint" id={`${id}h`}>
-          {field.hint}
-        </span>
-      )}
+      {field.hint && <Hint text={field.hint} id={`${id}h`} />}
       <Faults of={faults} place={place} id={`${id}f`} />
     </div>
   )
@@ -271,6 +267,15 @@ function Faults({ of, place, id }: { of: Fault[]; place: string; id?: string }) 
   return (
     <span class="fault" id={id} role="alert">
       {own.map(({ message }) => message.charAt(0).toUpperCase() + message.slice(1)).join('. ')}
+    </span>
+  )
+}
+
+/** Names in backticks are code. */
+function Hint({ text, id }: { text: string; id?: string }) {
+  return (
+    <span class="hint" id={id}>
+      {text.split('`').map((part, index) => (index % 2 ? <code key={index}>{part}</code> : part))}
     </span>
   )
 }

@@ -15,6 +15,7 @@ const FORMATS: Record<string, [RegExp, string]> = {
   email: [/^[^@\s]+@[^@\s]+$/, 'must be an e-mail address'],
   uri: [/^[a-z][a-z0-9+.-]*:\S+$/i, 'must be an address such as https://example.com'],
 }
+const KINDS = ['type', 'enum', 'const', 'anyOf', 'oneOf', 'allOf'] as const
 const ARTICLES: Record<string, string> = {
   string: 'text',
   number: 'a number',
@@ -76,6 +77,8 @@ function checkAny(
   faults: Fault[],
   depth: number,
 ): void {
+  // Choices without a kind of their own say which fields go together: the API says that in better words.
+  if (choices.every((choice) => !choice.$ref && KINDS.every((key) => choice[key] === undefined))) return
   let best: Fault[] | undefined
   for (const choice of choices) {
     const inner: Fault[] = []

@@ -18,7 +18,7 @@ export interface GraphProps {
 }
 
 const HEIGHT = 52
-const WIDTHS = { letter: 7.2, least: 110, most: 240, around: 34 }
+const WIDTHS = { letter: 8, least: 110, most: 240, around: 34 }
 
 /** A directed graph from top to bottom. Each node can be reached with Tab and chosen with Enter. */
 export default function Graph({ label, nodes, edges, selected, onSelect }: GraphProps) {

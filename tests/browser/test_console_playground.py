@@ -1,0 +1,118 @@
+"""The playground: an agent's form, its answer while it is written, its result, and a conversation."""
+
+import json
+from uuid import uuid4
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.console import PHONE, WAIT, Console
+from tests.browser.test_console import axe
+from tests.servers.script import Script
+
+ANSWER = "A landing page takes two weeks, a shop takes eight. " * 12
+
+
+def paused(console: Console, answer: str = ANSWER) -> None:
+    """Let the model write slowly enough for its text to be seen half way."""
+    console.model.play(Script(text=answer, delay=0.1))
+
+
+def test_a_form_leads_to_an_answer_that_streams_and_a_result_in_both_forms(console: Console) -> None:
+    page = console.signed_in("/playground")
+    page.get_by_role("link", name="Chat assistant").click()
+    page.get_by_role("tab", name="Single message").click()
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_role("button", name="Run", exact=True).click()
+    message = page.get_by_role("textbox", name="Message")
+    expect(message).to_have_attribute("aria-invalid", "true")
+    message.fill("How long does a landing page take?")
+    paused(console)
+    page.get_by_role("button", name="Run", exact=True).click()
+    stream = page.get_by_role("log", name="Answer while it is written")
+    expect(stream).to_contain_text("A landing page takes two weeks", timeout=WAIT)
+    expect(page.get_by_role("tab", name="Answer")).to_have_count(0)
+    expect(page.get_by_role("tab", name="Answer")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("tabpanel").get_by_text("a shop takes eight").last).to_be_visible()
+    page.get_by_role("tab", name="JSON").click()
+    expect(page.get_by_role("region", name="Result", exact=True).last).to_contain_text('reply: "A landing page')
+
+
+def test_faults_that_only_the_api_knows_are_shown(console: Console) -> None:
+    page = console.signed_in("/playground/lead_agent")
+    page.get_by_role("button", name="Clear").click()
+    page.get_by_label("Lead id").fill(str(uuid4()))
+    page.get_by_label("Query").fill("both at once")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(page.locator("form .fault").first).to_be_visible(timeout=WAIT)
+
+
+def test_the_same_input_can_be_given_as_json_and_the_history_brings_it_back(console: Console) -> None:
+    page = console.signed_in("/playground/lead_agent")
+    page.get_by_role("button", name="Example 1").click()
+    page.get_by_role("button", name="Edit as JSON").click()
+    editor = page.get_by_label("Input as JSON")
+    assert json.loads(editor.input_value())["company"] == "Northwind"
+    editor.fill('{"company": "Southwind", "budget": -5}')
+    expect(page.get_by_text("must be at least 0")).to_be_visible(timeout=WAIT)
+    editor.fill('{"company": "Southwind", "budget": 20000}')
+    page.get_by_role("button", name="Run", exact=True).click()
+    entry = page.get_by_role("button", name="Southwind")
+    expect(entry).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="Example 2").click()
+    page.reload()
+    entry.click()
+    expect(page.get_by_label("Company")).to_have_value("Southwind")
+    expect(page.get_by_role("tab", name="Answer")).to_be_visible(timeout=WAIT)
+
+
+def test_a_run_that_was_left_and_opened_again_shows_its_whole_text(console: Console) -> None:
+    page = console.signed_in("/playground/content_agent")
+    page.get_by_label("Topic").fill("Landing pages")
+    paused(console, ANSWER * 3)
+    page.get_by_role("button", name="Run", exact=True).click()
+    stream = page.get_by_role("log", name="Answer while it is written")
+    expect(stream).to_contain_text("a shop takes eight. A landing page takes", timeout=WAIT)
+    page.reload()
+    expect(stream).to_contain_text("A landing page takes two weeks, a shop", timeout=WAIT)
+    assert stream.inner_text().startswith("A landing page takes two weeks, a shop takes eight.")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text("Cancelled").first).to_be_visible(timeout=WAIT)
+
+
+def test_a_conversation_streams_its_replies_and_keeps_what_was_said(console: Console) -> None:
+    user_id = uuid4()
+    page = console.signed_in("/playground/chat_agent", user_id)
+    log = page.get_by_role("log", name="Conversation")
+
+    def say(text: str, answer: str) -> None:
+        paused(console, answer)
+        page.get_by_label("Message").fill(text)
+        page.get_by_label("Message").press("Enter")
+        expect(log.get_by_text(text)).to_be_visible(timeout=WAIT)
+        expect(log).to_have_attribute("aria-busy", "true")
+        expect(log).to_have_attribute("aria-busy", "false", timeout=WAIT)
+        expect(log.get_by_text(answer[:20]).last).to_be_visible(timeout=WAIT)
+
+    say("How long does it take?", "Two weeks, as a rule. " * 5)
+    say("And a shop?", "Eight weeks, as a rule. " * 5)
+    api = console.api(user_id)
+    found = api.get("/api/conversations").json()["items"]
+    assert [one["title"] for one in found] == ["How long does it take?"]
+    stored = api.get(f"/api/conversations/{found[0]['conversation_id']}/messages").json()["items"]
+    messages = [(one["role"], one["content"].strip()[:12]) for one in stored]
+    assert messages == [
+        ("assistant", "Eight weeks,"),
+        ("user", "And a shop?"),
+        ("assistant", "Two weeks, a"),
+        ("user", "How long doe"),
+    ]
+
+
+def test_every_agents_form_fits_a_phone_and_has_no_violation_of_axe(console: Console) -> None:
+    page: Page = console.signed_in("/playground", viewport=PHONE)
+    agents = console.api().get("/api/agents").json()["items"]
+    for agent in agents:
+        page.goto(f"{console.url}/playground/{agent['agent_type']}")
+        expect(page.get_by_role("heading", level=1, name=agent["title"])).to_be_visible(timeout=WAIT)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], agent["agent_type"]
+        assert axe(page) == [], agent["agent_type"]
