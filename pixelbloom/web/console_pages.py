@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, Response, jsonify, request
 from werkzeug.exceptions import NotFound
 
 from pixelbloom.config import Settings
-from pixelbloom.web import demo_accounts
+from pixelbloom.web import console_status, demo_accounts
 
 BUILT = Path(__file__).with_name("console")
 INDEX = "index.html"
@@ -135,6 +135,7 @@ def register(app: Flask, settings: Settings, folder: Path = BUILT) -> None:
         return jsonify(public_config(settings))
 
     demo_accounts.register(console, settings)
+    console_status.register(console, settings)
     app.register_blueprint(console)
 
 

@@ -37,3 +37,11 @@ export async function ask<T>(pending: Promise<Answer<T>>): Promise<T> {
   if (!response.ok) throw ApiError.of(response, error)
   return data as T
 }
+
+/** JSON of an address that the API's document does not describe: the console's own. */
+export async function askPath<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await signedFetch(new Request(`${location.origin}${path}`, { signal: signal ?? null }))
+  const body = await response.json().catch(() => null)
+  if (!response.ok) throw ApiError.of(response, body)
+  return body as T
+}

@@ -1,4 +1,4 @@
-export { api, ask } from './client'
+export { api, ask, askPath } from './client'
 export { apiUrl, config, socketUrl } from './config'
 export { ApiError, asApiError, type FieldFault } from './errors'
 export type { components, paths } from './schema'

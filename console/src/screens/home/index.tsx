@@ -1,25 +1,29 @@
-import { Link } from 'wouter-preact'
-import { api, ask } from '../../api'
-import { Card, Heading, Loaded, useResource } from '../../ui'
+import { caller, can } from '../../auth/caller'
+import { me } from '../../auth/session'
+import { Heading } from '../../ui'
+import { Activity } from './activity'
+import { Health } from './health'
+import { Lines } from './lines'
+import { TryAgent } from './try-agent'
+import { WaitingApprovals } from './waiting-approvals'
+import './home.css'
 
 export default function Home() {
-  const agents = useResource((signal) => ask(api.GET('/api/agents', { signal })), [])
+  const name = me.value.email?.split('@')[0]
   return (
     <>
-      <Heading title="Home" />
-      <Card title="Try an agent">
-        <Loaded of={agents}>
-          {({ items }) => (
-            <ul>
-              {items.map((agent) => (
-                <li key={agent.agent_type}>
-                  <Link href={`/playground/${agent.agent_type}`}>{agent.title}</Link>: {agent.description}
-                </li>
-              ))}
-            </ul>
-          )}
-        </Loaded>
-      </Card>
+      <Heading title="Home" lead={name ? `Signed in as ${name}.` : undefined} />
+      <div class="split home">
+        <div class="stack">
+          <TryAgent />
+          <Activity />
+          <Lines />
+        </div>
+        <div class="stack">
+          <Health />
+          {(caller.value === null || can('approvals:write')) && <WaitingApprovals />}
+        </div>
+      </div>
     </>
   )
 }

@@ -4,9 +4,9 @@ import { type Agent, api, ask } from '../../api'
 import { type Schema, SchemaForm } from '../../form'
 import { Chat } from '../../live/chat'
 import { curl } from '../../live/curl'
+import { RunResult } from '../../live/result'
 import { Age, Button, Card, CopyButton, Heading, humanize, SelectFilter, Tabs } from '../../ui'
 import { history, remember } from './history'
-import { RunResult } from './result'
 
 const STARTERS = [
   'How much is a small online shop?',

@@ -1,6 +1,7 @@
 import { Link } from 'wouter-preact'
-import { api, ask } from '../../api'
-import { liveText, useLiveRun } from '../../live/run'
+import { api, ask } from '../api'
+import { liveText, useLiveRun } from './run'
+import './result.css'
 import {
   ActionButton,
   Badge,
@@ -15,7 +16,7 @@ import {
   Tabs,
   useNow,
   useResource,
-} from '../../ui'
+} from '../ui'
 
 /** A run that is watched: its text while it is written, then its result. */
 export function RunResult({ id, prose }: { id: string | null; prose: boolean }) {

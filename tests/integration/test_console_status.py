@@ -1,0 +1,56 @@
+"""What the console's first screen shows of the model providers and of Stripe."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.integration.http import Api
+from tests.servers.huggingface import HuggingFaceServer
+from tests.servers.ollama import OllamaServer
+from tests.stack import Stack
+
+
+@contextmanager
+def web(stack: Stack, **env: str) -> Iterator[Api]:
+    process = stack.start("web", env=env)
+    try:
+        yield Api(process.url, None, stack.settings)
+    finally:
+        process.stop()
+
+
+def test_without_a_provider_the_rules_answer_and_nobody_unknown_is_told(stack: Stack) -> None:
+    with web(stack) as api:
+        assert api.get("/console/status").status_code == 401
+        found = api.as_user().get("/console/status").json()
+    assert found == {
+        "models": {
+            "ollama": {"status": "unavailable", "detail": "it is unreachable"},
+            "huggingface": {"status": "off", "detail": "HUGGINGFACE_API_KEY is not set"},
+        },
+        "answering": "fallback",
+        "stripe": "off",
+    }
+
+
+@pytest.mark.parametrize(("key", "mode"), [("sk_test_x", "test"), ("rk_live_x", "live")])
+def test_the_first_provider_that_can_be_used_answers(stack: Stack, key: str, mode: str) -> None:
+    with (
+        OllamaServer() as ollama,
+        HuggingFaceServer() as huggingface,
+        web(
+            stack,
+            OLLAMA_HOST=ollama.url,
+            HUGGINGFACE_API_KEY="hf_x",
+            HUGGINGFACE_BASE_URL=f"{huggingface.url}/v1",
+            STRIPE_API_KEY=key,
+        ) as api,
+    ):
+        answer = api.as_user().get("/console/status")
+    found = answer.json()
+    assert found["models"]["ollama"] == {"status": "ok", "detail": "version 0.12.3, 4 models"}
+    assert found["models"]["huggingface"]["status"] in ("ok", "warning")
+    assert (found["answering"], found["stripe"]) == ("ollama", mode)
+    for secret in (ollama.url, huggingface.url, key, "hf_x"):
+        assert secret not in answer.text
