@@ -24,7 +24,7 @@ from pixelbloom.queue import broker_address
 from tests.waiting import SECONDS, background, until
 
 #: A loaded machine starts a process slowly; nothing waits this long otherwise.
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 
 
 class StartedProcess:
