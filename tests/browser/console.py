@@ -5,6 +5,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -28,6 +29,8 @@ expect.set_options(timeout=WAIT)
 SESSION_SECONDS = 3600
 #: A session as the console stores it, unless the page has one already.
 SIGNED_IN = "sessionStorage.getItem('pixelbloom.session') ?? sessionStorage.setItem('pixelbloom.session', %s)"
+#: The web process is the last one.
+ROLES = ("agents", "events", "maintenance", "beat", "web")
 VIOLATIONS = """
     window.violations = [];
     addEventListener('securitypolicyviolation', e => violations.push([e.violatedDirective, e.blockedURI]));
@@ -168,7 +171,8 @@ def started_console(stack: Stack, browser: Browser, **env: str) -> Iterator[Cons
             "PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file),
             **env,
         }
-        started = [stack.start(role, env=values) for role in ("agents", "events", "maintenance", "beat", "web")]
+        with ThreadPoolExecutor() as pool:
+            started = list(pool.map(lambda role: stack.start(role, env=values), ROLES))
         console = Console(stack, browser, model, started, values)
         try:
             yield console
