@@ -12,6 +12,7 @@ from tests.browser.console import DESKTOP, PHONE, ROOT, WAIT, Console, axe_scrip
 
 SCREENS = (
     *("/", "/playground", "/runs", "/approvals", "/workflows", "/schedules", "/failures", "/dashboard"),
+    *("/workflows/lead_intake", "/workflows/lead_intake/edit", "/failures?tab=webhooks", "/failures?tab=stripe"),
     *("/leads", "/conversations", "/notifications", "/billing"),
 )
 
