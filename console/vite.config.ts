@@ -11,7 +11,23 @@ export default defineConfig({
     target: 'es2022',
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { checks: { pluginTimings: false } },
+    cssCodeSplit: false,
+    rolldownOptions: {
+      checks: { pluginTimings: false },
+      output: {
+        // Few chunks: code that looks alike compresses well together. What is heavy stays apart.
+        codeSplitting: {
+          groups: [
+            {
+              name: 'app',
+              test: /console\/src\/(?!screens|live|ui\/heavy)|node_modules\/(preact|@preact|wouter|regexparam|use-sync)/,
+              priority: 2,
+            },
+            { name: 'screens', test: /console\/src\/(screens|live)/, priority: 1 },
+          ],
+        },
+      },
+    },
   },
   server: {
     port: 5173,
