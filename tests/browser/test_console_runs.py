@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -11,7 +12,8 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.config import DEVELOPMENT_USER
-from tests.browser.console import WAIT, Console, started_console
+from tests.browser.console import PHONE, WAIT, Console, started_console
+from tests.browser.test_console import axe, heading
 from tests.integration.http import Api
 from tests.servers.script import Script
 from tests.stack import Stack
@@ -191,6 +193,22 @@ def test_an_approval_appears_and_is_approved_with_a_comment(console: Console) ->
     assert run["outputs"]["decide"]["comment"] == "Yes, on Monday."
 
 
+def test_a_workflow_is_watched_step_by_step_and_approved_on_its_own_page(console: Console) -> None:
+    user_id = uuid4()
+    console.model.play(replace(SLOW, hang_after=None))
+    page = console.signed_in(f"/runs/{review(console.api(user_id), 'roses')}", user_id)
+    streams(page)
+    expect(badge(page, "Waiting for approval")).to_be_visible(timeout=WAIT)
+    page.get_by_role("tab", name="Graph").click()
+    expect(page.get_by_role("button", name="decide, approval, waiting")).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="draft, content agent, completed").press("Enter")
+    expect(page.get_by_role("region", name="Output of draft")).to_be_visible()
+    page.get_by_label("Comment").fill("Good.")
+    page.get_by_role("button", name="Approve").click()
+    expect(badge(page, "Completed")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("button", name="note, chat agent, completed")).to_be_visible()
+
+
 def test_only_an_administrator_decides_what_is_reserved_and_a_rejection_fails_the_run(console: Console) -> None:
     user_id = uuid4()
     run_id = review(console.api(user_id), "thistles", "console_admin_review")
@@ -292,3 +310,27 @@ def test_pages_of_both_kinds_are_one_list(console: Console) -> None:
     links = page.locator("tbody tr a")
     shown = [str(link.get_attribute("href")).rsplit("/", 1)[1] for link in links.all()]
     assert shown == list(reversed(made))
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_run_fits_a_phone_and_has_no_violation_of_axe(console: Console, dark: bool) -> None:
+    user_id = uuid4()
+    api = console.api(user_id)
+    text = "# Title\n\nA text. <img src=https://elsewhere.example/x onerror=injected=1>\n\n- one\n\n### Deep"
+    console.model.play(Script(text=text, delay=0))
+    run_id = review(api, "daisies")
+    until(lambda: api.get("/api/agents/approvals").json()["items"])
+    page = console.signed_in(f"/runs/{run_id}", user_id, viewport=PHONE, dark=dark)
+    expect(badge(page, "Waiting for approval")).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="draft", exact=False).first.click()
+    output = page.get_by_role("region", name="Output of draft")
+    expect(output.get_by_role("heading", name="Title", level=3)).to_be_visible(timeout=WAIT)
+    expect(output.locator("img")).to_have_count(0)
+    assert page.evaluate("window.injected") is None
+    for path in (f"/runs/{run_id}", f"/runs/{run_id}?view=graph", "/approvals", "/runs?range=custom"):
+        if not page.url.endswith(path):
+            page.goto(console.url + path)
+            heading(page)
+            expect(page.get_by_label("Loading")).to_have_count(0, timeout=WAIT)
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], path
+        assert axe(page) == [], path
