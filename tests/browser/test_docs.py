@@ -41,3 +41,27 @@ def test_it_renders_without_a_violation_of_its_policy(web: StartedProcess, page:
     page.evaluate(INJECT)
     assert page.evaluate("window.injected") is None
     assert page.evaluate("violations.length") == 1
+
+
+def test_the_page_keeps_the_token_over_a_reload_and_filters(web: StartedProcess, page: Page) -> None:
+    page.goto(f"{web.url}/api/docs")
+    page.locator(".btn.authorize").first.click(timeout=60_000)
+    page.locator(".modal-ux input").first.fill("my.own.token")
+    page.locator(".modal-ux .btn.authorize").click()
+    page.locator(".modal-ux .btn-done").click()
+    page.reload()
+    filter_box = page.locator(".operation-filter-input")
+    expect(filter_box).to_be_visible(timeout=60_000)
+    assert "my.own.token" in page.evaluate("localStorage.authorized")
+    filter_box.fill("Schedules")
+    expect(page.locator("#operations-Schedules-createSchedule")).to_be_visible()
+    expect(page.locator("#operations-Agents-invokeAgent")).to_have_count(0)
+
+
+def test_the_page_of_events_and_a_guide_render_without_a_violation(web: StartedProcess, page: Page) -> None:
+    page.add_init_script(VIOLATIONS)
+    for path in ("/api/docs/events", "/api/docs/guides/realtime"):
+        page.goto(f"{web.url}{path}")
+        expect(page.locator("h1").first).to_be_visible()
+        assert page.evaluate("getComputedStyle(document.querySelector('nav a')).marginRight") == "16px"
+        assert page.evaluate("violations") == []

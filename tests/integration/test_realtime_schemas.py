@@ -14,7 +14,7 @@ from tests.stack import Stack, stop_all
 
 @pytest.fixture(scope="module")
 def web(stack: Stack) -> Iterator[Api]:
-    started = [stack.start(role) for role in ("web", "agents")]
+    started = [stack.start(role) for role in ("web", "agents", "events", "maintenance", "beat")]
     yield Api(started[0].url, None, stack.settings)
     stop_all(started)
 
@@ -59,3 +59,31 @@ def test_frames_of_the_workflows_channel_fit(web: Api, document: dict[str, Any])
     assert check(document, "workflows", frames) == {
         *("Subscribed", "RunEvent", "Pong", "Error", "Authenticated", "Unsubscribed", "WorkflowStatusUpdate"),
     }
+
+
+def test_frames_of_the_notifications_channel_fit(web: Api, document: dict[str, Any]) -> None:
+    user = web.as_user()
+    address = f"{web.url.replace('http', 'ws')}/api/ws/notifications?token={user.token}"
+    with Client(dial(address)) as watching, Client(dial(address)) as flat:
+        watching.send(type="subscribe", topic=f"user:{user.user_id}")
+        frames = [*watching.until(type="subscribed"), watching.next()]
+        news = {"notification_type": "news", "title": "T", "message": "m", "user_id": str(user.user_id)}
+        assert web.as_service().request("POST", "/api/notifications", json=news).status_code == 201
+        frames += [watching.next(), *flat.until(type="notification_created")]
+
+    assert check(document, "notifications", frames) == {"Subscribed", "NotificationEvent", "NotificationCreated"}
+
+
+def test_frames_of_the_analytics_channel_fit(web: Api, document: dict[str, Any]) -> None:
+    user = web.as_user()
+    address = f"{web.url.replace('http', 'ws')}/api/ws/analytics?token={user.token}"
+    frames: list[dict[str, Any]] = []
+    with Client(dial(address)) as client:
+        for topic in ("lead_trends", "conversation_trends", "kpis"):
+            client.send(type="subscribe", topic=topic)
+            frames += [*client.until(type="subscribed", topic=topic), client.next()]
+        assert user.request("POST", "/api/leads", json={"name": "Ada"}).status_code == 201
+        frames += client.until(type="lead_created")
+        frames += client.until(type="event", topic="kpis")
+
+    assert check(document, "analytics", frames) == {"Subscribed", "TrendEvent", "KpisEvent", "LeadCreated"}
