@@ -3,6 +3,7 @@
 import http.client
 import itertools
 import shutil
+import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from tests.waiting import SECONDS, background, until
 
 #: A loaded machine starts a process slowly; nothing waits this long otherwise.
 READY_SECONDS = 180.0
+PONG_SECONDS = 5.0
 
 
 class StartedProcess:
@@ -210,5 +212,6 @@ def _answers(port: int) -> bool:
 
 
 def _pongs(app: Celery, name: str) -> bool:
-    answers = app.control.ping(timeout=0.5)
-    return any(node.startswith(name) for answer in answers for node in answer)
+    """Whether this worker answers. The wait ends with its answer, and is long enough for a loaded machine."""
+    node = f"{name}{socket.gethostname()}"
+    return bool(app.control.ping(destination=[node], timeout=PONG_SECONDS, limit=1))
