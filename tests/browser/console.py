@@ -171,11 +171,12 @@ def started_console(stack: Stack, browser: Browser, **env: str) -> Iterator[Cons
             "PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file),
             **env,
         }
+        # The threads stay: the kernel ends a process of ours with the thread that started it.
         with ThreadPoolExecutor() as pool:
             started = list(pool.map(lambda role: stack.start(role, env=values), ROLES))
-        console = Console(stack, browser, model, started, values)
-        try:
-            yield console
-        finally:
-            console.close_pages()
-            stop_all(console.processes)
+            console = Console(stack, browser, model, started, values)
+            try:
+                yield console
+            finally:
+                console.close_pages()
+                stop_all(console.processes)

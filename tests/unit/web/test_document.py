@@ -27,7 +27,7 @@ OPERATIONS = [operation for operation in operations(APP) if operation.path in DO
 VERBS = {
     *("create", "list", "get", "update", "delete", "cancel", "retry", "replay"),
     *("invoke", "execute", "approve", "reject", "retire", "analyze", "send", "receive", "redeliver", "release"),
-    *("mark", "count", "quote", "check", "stream"),
+    *("mark", "count", "quote", "check", "stream", "validate"),
 }
 #: Figures are named by what they show, and are got.
 NOUN_FORMS = re.compile(r"^getAnalyticsOverview|^get\w+(Summary|Trends|Metrics|ByPackage|LifetimeValue)$")
