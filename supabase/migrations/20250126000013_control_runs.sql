@@ -195,7 +195,7 @@ as $$
         'workflow_version', r.workflow_version,
         'user_id', r.user_id,
         'key', w.key,
-        'message', coalesce(w.input ->> 'message', ''),
+        'message', left(coalesce(w.input ->> 'message', ''), 2000),
         'approvers', coalesce(w.input ->> 'approvers', 'owner'),
         'requested_at', public.iso_utc(w.deadline_at - make_interval(secs => w.timeout_seconds)),
         'deadline_at', public.iso_utc(w.deadline_at)
@@ -273,7 +273,7 @@ as $$
                 'first_at', public.iso_utc(g.first_at),
                 'last_at', public.iso_utc(g.last_at),
                 'last_run_id', g.last_run_id,
-                'last_error', r.error
+                'last_error', left(r.error, 2000)
             ) order by g.runs desc, g.last_at desc)
             from grouped as g
             inner join public.runs as r on r.id = g.last_run_id

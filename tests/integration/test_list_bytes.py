@@ -135,9 +135,11 @@ IDS = (
     "package_id",
     "campaign_id",
 )
-#: Lists of one page, and what bounds them.
+#: Lists whose pages are small whatever is stored, and what bounds them.
 ONE_PAGE = {
     "/api/agents": "the agents of this version",
+    "/api/agents/approvals": "a message is cut to 2,000 characters",
+    "/api/agents/failures": "200 groups, each with one error of at most 2,000 characters",
 }
 
 
