@@ -34,7 +34,7 @@ def test_a_form_leads_to_an_answer_that_streams_and_a_result_in_both_forms(conso
     expect(page.get_by_role("tab", name="Answer")).to_be_visible(timeout=WAIT)
     expect(page.get_by_role("tabpanel").get_by_text("a shop takes eight").last).to_be_visible()
     page.get_by_role("tab", name="JSON").click()
-    expect(page.get_by_role("region", name="Result", exact=True).last).to_contain_text('reply: "A landing page')
+    expect(page.get_by_role("group", name="Result", exact=True).last).to_contain_text('reply: "A landing page')
 
 
 def test_faults_that_only_the_api_knows_are_shown(console: Console) -> None:

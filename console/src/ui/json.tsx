@@ -8,12 +8,12 @@ const OPEN_ITEMS = 30
 /** JSON to look through: objects and lists fold, and the whole can be copied. */
 export function JsonView({ value, label = 'JSON' }: { value: unknown; label?: string }) {
   return (
-    <section class="json" aria-label={label}>
+    <div class="json" role="group" aria-label={label}>
       <CopyButton text={() => JSON.stringify(value, null, 2)} />
       <div class="json-body">
         <Node value={value} depth={0} />
       </div>
-    </section>
+    </div>
   )
 }
 

@@ -50,7 +50,7 @@ export default function Graph({ label, nodes, edges, selected, onSelect }: Graph
               key={node.id}
               class={`graph-node ${node.status ?? ''} ${selected === node.id ? 'selected' : ''}`}
               transform={`translate(${at.x - at.width / 2} ${at.y - HEIGHT / 2})`}
-              tabIndex={0}
+              tabindex={0}
               role="button"
               aria-pressed={selected === node.id}
               aria-label={[node.label, node.note, node.status].filter(Boolean).join(', ')}
