@@ -212,7 +212,7 @@ def test_a_webhook_is_delivered_again(console: Console, add_failed: Callable[...
     attempts = page.get_by_role("dialog", name="Attempts")
     expect(attempts.get_by_role("table")).to_contain_text(error, timeout=WAIT)
     attempts.get_by_role("button", name="Close").click()
-    page.get_by_role("button", name="Send run.failed to").click()
+    page.get_by_role("button", name="Send again: run.failed to").click()
     expect(page.get_by_text("Sent again", exact=True)).to_be_visible(timeout=WAIT)
     [found] = console.api(user_id).get("/api/agents/webhooks").json()["items"]
     assert (found["delivery_id"], found["finished_at"]) != (delivery_id, "2026-01-01T00:00:00.000000Z")

@@ -128,7 +128,7 @@ export function DeadLetter() {
                         <Button
                           small
                           aria-expanded={open?.id === group.id}
-                          aria-label={`Runs of ${targetOf(group)}, ${group.error_code}`}
+                          aria-label={`${open?.id === group.id ? 'Hide' : 'Show'} runs of ${targetOf(group)}, ${group.error_code}`}
                           onClick={() => setFilters({ group: open?.id === group.id ? '' : group.id })}
                         >
                           {open?.id === group.id ? 'Hide runs' : 'Show runs'}

@@ -124,7 +124,7 @@ export function Deliveries() {
                 <ActionButton
                   small
                   icon="send"
-                  aria-label={`Send ${delivery.event} to ${delivery.url} again`}
+                  aria-label={`Send again: ${delivery.event} to ${delivery.url}`}
                   action={async () => {
                     await redeliver(delivery.delivery_id)
                     toast('Sent again', 'good')

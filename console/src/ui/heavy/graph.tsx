@@ -68,7 +68,8 @@ export default function Graph({ label, nodes, edges, selected, onSelect }: Graph
               </text>
               {node.note && (
                 <text class="graph-note" x="30" y="39">
-                  {shortened(node.note, at.width)}
+                  {/* The space parts both texts for those who hear them. */}
+                  {` ${shortened(node.note, at.width)}`}
                 </text>
               )}
             </g>
