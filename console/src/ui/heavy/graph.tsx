@@ -18,7 +18,7 @@ export interface GraphProps {
 }
 
 const HEIGHT = 52
-const WIDTHS = { letter: 8, least: 110, most: 240, around: 34 }
+const WIDTHS = { letter: 8, noteLetter: 7.2, least: 110, most: 320, around: 34 }
 
 /** A directed graph from top to bottom. Each node can be reached with Tab and chosen with Enter. */
 export default function Graph({ label, nodes, edges, selected, onSelect }: GraphProps) {
@@ -64,12 +64,12 @@ export default function Graph({ label, nodes, edges, selected, onSelect }: Graph
               <rect width={at.width} height={HEIGHT} rx="10" />
               <circle cx="16" cy={HEIGHT / 2} r="5" />
               <text x="30" y={node.note ? 22 : 31}>
-                {shortened(node.label, at.width)}
+                {shortened(node.label, at.width, WIDTHS.letter)}
               </text>
               {node.note && (
                 <text class="graph-note" x="30" y="39">
                   {/* The space parts both texts for those who hear them. */}
-                  {` ${shortened(node.note, at.width)}`}
+                  {` ${shortened(node.note, at.width, WIDTHS.noteLetter)}`}
                 </text>
               )}
             </g>
@@ -116,11 +116,11 @@ function curve(points: { x: number; y: number }[]): string {
 }
 
 function widthOf({ label, note }: GraphNode): number {
-  const letters = Math.max(label.length, (note?.length ?? 0) * 0.9)
-  return Math.min(WIDTHS.most, Math.max(WIDTHS.least, letters * WIDTHS.letter + WIDTHS.around + 10))
+  const text = Math.max(label.length * WIDTHS.letter, (note?.length ?? 0) * WIDTHS.noteLetter)
+  return Math.min(WIDTHS.most, Math.max(WIDTHS.least, text + WIDTHS.around + 10))
 }
 
-function shortened(text: string, width: number): string {
-  const room = Math.floor((width - WIDTHS.around) / WIDTHS.letter)
+function shortened(text: string, width: number, letter: number): string {
+  const room = Math.floor((width - WIDTHS.around) / letter)
   return text.length > room ? `${text.slice(0, Math.max(1, room - 1))}…` : text
 }
