@@ -17,7 +17,7 @@ from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web import counting, origins, payment_schemas
 from pixelbloom.web.caller import caller_or_address, own_or_scoped_or_nobody, principal, scoped
-from pixelbloom.web.openapi import IDEMPOTENCY_KEY, OPTIONAL_SECURITY, SECURITY, failures, headers, success
+from pixelbloom.web.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
 from pixelbloom.web.payment_schemas import (
     CancelRequest,
     ChangeRequest,
@@ -60,7 +60,7 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
     "/create-checkout-session",
     summary="Create a checkout session",
     operation_id="createCheckoutSession",
-    security=OPTIONAL_SECURITY,
+    security=[{}],  # or the blueprint's
     responses={
         **success(CheckoutBody, payment_schemas.CHECKOUT, status=201),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
