@@ -1,6 +1,5 @@
 """Query parameters that an operation does not declare are refused and named, as unknown fields of bodies are."""
 
-import re
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -8,11 +7,11 @@ from typing import Any
 from flask import Request
 
 from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.web.openapi.document import documented_path
 
 #: Longest name that an error repeats, and the number of names.
 MAX_NAME = 100
 MAX_NAMES = 20
-_CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 
 
 class DeclaredQueries:
@@ -35,7 +34,7 @@ class DeclaredQueries:
         if not request.query_string or request.url_rule is None:
             return
         method = "get" if request.method == "HEAD" else request.method.lower()
-        declared = self._names.get((_CONVERTER.sub(r"{\1}", request.url_rule.rule), method))
+        declared = self._names.get((documented_path(request.url_rule.rule), method))
         if declared is None:
             return
         unknown = [name[:MAX_NAME] for name in request.args if name not in declared][:MAX_NAMES]

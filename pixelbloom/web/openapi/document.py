@@ -17,8 +17,13 @@ from pixelbloom.web.openapi.parameters import EXTENSION
 from pixelbloom.web.openapi.responses import SCHEMA
 from pixelbloom.web.schemas import InvokeRequest
 
-_CONVERTER = re.compile(r"<(?:[^<:]+:)?([^>]+)>")
+_CONVERTER = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
 _METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def documented_path(rule: str) -> str:
+    """A rule of Flask's as the document has it: `/leads/<uuid:id>` is `/leads/{id}`."""
+    return _CONVERTER.sub(r"{\1}", rule)
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ def operations(app: Flask) -> Iterator[Operation]:
         for method in _METHODS:
             if method.upper() in (rule.methods or ()):
                 view = inspect.unwrap(app.view_functions[rule.endpoint])
-                yield Operation(_CONVERTER.sub(r"{\1}", rule.rule), method, view)
+                yield Operation(documented_path(rule.rule), method, view)
 
 
 def complete(document: dict[str, Any], app: Flask) -> None:

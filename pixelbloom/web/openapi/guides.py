@@ -1,6 +1,7 @@
 """The pages of docs/, where the server runs from a checkout. An installed wheel does not have them."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -10,7 +11,6 @@ import pixelbloom
 FOLDER = Path(pixelbloom.__file__).parents[1] / "docs"
 GUIDES_URL = "/api/docs/guides"
 _NAME = re.compile(r"[a-z][a-z-]{0,40}")
-_HEADING = re.compile(r"<h([1-4])>(?=(.*?)</h\1>)")
 _LINK = re.compile(r'href="([a-z-]+)\.md(#[^"]*)?"')
 
 
@@ -28,11 +28,14 @@ def html(name: str) -> str | None:
     """A guide as HTML, without scripts or styles of its own; None where there is none of that name."""
     if name not in names():
         return None
-    text = MarkdownIt("commonmark", {"html": False}).enable("table").render((FOLDER / f"{name}.md").read_text())
-    text = _HEADING.sub(lambda found: f'<h{found[1]} id="{_slug(found[2])}">', text)
-    return _LINK.sub(rf'href="{GUIDES_URL}/\1\2"', text)
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse((FOLDER / f"{name}.md").read_text())
+    for opening, content in pairwise(tokens):
+        if opening.type == "heading_open":
+            opening.attrSet("id", _slug("".join(part.content for part in content.children or ())))
+    return _LINK.sub(rf'href="{GUIDES_URL}/\1\2"', markdown.renderer.render(tokens, markdown.options, {}))
 
 
 def _slug(heading: str) -> str:
     """The name of a heading in links, as forges make it."""
-    return re.sub(r"[^\w-]", "", re.sub(r"<[^>]*>", "", heading).lower().replace(" ", "-"))
+    return re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
