@@ -1,5 +1,6 @@
-"""The time zones that there are."""
+"""The time zones that there are, and times in UTC."""
 
+from datetime import UTC, datetime
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -13,3 +14,8 @@ _NO_PLACES = frozenset({"Factory", "localtime"})
 def known() -> frozenset[str]:
     """Their names."""
     return frozenset(available_timezones()) - _NO_PLACES
+
+
+def iso_utc(moment: datetime) -> str:
+    """A moment as ISO 8601 in UTC with `Z`."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")

@@ -1,7 +1,7 @@
 """`pixelbloom runs`: show, watch and list."""
 
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from pixelbloom.cli.invoke import ApiUrl, TokenOption
 from pixelbloom.cli.output import literal, reported, result, say
 from pixelbloom.cli.watch import watch_run
 from pixelbloom.errors import InvalidInput
+from pixelbloom.zones import iso_utc
 
 #: As the API has them.
 LIMIT, MAX_LIMIT = 50, 200
@@ -151,6 +152,6 @@ def _moment(text: str | None, option: str) -> str | None:
     if text is None:
         return None
     try:
-        return datetime.fromisoformat(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return iso_utc(datetime.fromisoformat(text))
     except (ValueError, OverflowError, OSError):
         raise InvalidInput(f"{option} {text!r} is not a time; write it like 2026-01-31T09:00:00Z") from None

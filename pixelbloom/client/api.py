@@ -112,8 +112,7 @@ class ApiClient:
         Filters: `status`, `agent_type`, `created_after`, `created_before` (ISO 8601). Large fields are there only where
         `fields` names them, separated by commas: `input`, `result`, `steps.output`.
         """
-        params = {"limit": limit, "cursor": cursor, **filters}
-        return self._call("GET", "/api/agents/runs", params={k: v for k, v in params.items() if v is not None})
+        return self.get("/api/agents/runs", limit=limit, cursor=cursor, **filters)
 
     def each_run(self, **filters: str | None) -> Iterator[dict[str, Any]]:
         """Every run that fits, newest first, page after page."""
@@ -121,8 +120,7 @@ class ApiClient:
 
     def workflows(self, *, limit: int = 200, cursor: str | None = None) -> dict[str, Any]:
         """What workflows there are: one page of `items`, by name, and `next_cursor`."""
-        params = {"limit": limit, "cursor": cursor}
-        return self._call("GET", "/api/agents/workflows", params={k: v for k, v in params.items() if v is not None})
+        return self.get("/api/agents/workflows", limit=limit, cursor=cursor)
 
     def workflow(self, workflow_id: str, *, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
         """One workflow's newest version, with a page of its `versions`; `versions_cursor` leads to earlier ones."""

@@ -1,20 +1,16 @@
 """What happens to leads, conversations, subscriptions and notifications, as the spec's events tell it."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, user_topic
+from pixelbloom.zones import iso_utc
 
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-Moment = Annotated[datetime, PlainSerializer(_iso)]
+Moment = Annotated[datetime, PlainSerializer(iso_utc)]
 Severity = Literal["info", "success", "warning", "error"]
 
 

@@ -63,13 +63,9 @@ def _check_local_key(settings: Settings, name: str) -> None:
     )
 
 
-def plain(settings: Settings, name: str) -> str:
-    """The text of a setting that is set, secret or not."""
-    value = getattr(settings, name.lower())
-    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)
-
-
 def given(settings: Settings, name: str) -> str | None:
     """The text of a setting, a secret one too; None where it is not set."""
     value = getattr(settings, name.lower())
-    return value.get_secret_value() if value else None
+    if not value:
+        return None
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else value)

@@ -19,7 +19,7 @@ from pixelbloom.local.child import Child
 from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
-from pixelbloom.local.preconditions import check_given, check_ports, given, plain
+from pixelbloom.local.preconditions import check_given, check_ports, given
 from pixelbloom.local.probes import Beat, answers, flower_knows, pongs
 from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
@@ -237,7 +237,11 @@ class Running:
         if "HUGGINGFACE_MODEL" in self._env:
             names += ["PIXELBLOOM_MODEL", "HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "HUGGINGFACE_MODEL"]
         settings = self._settings
-        shown = {name: plain(settings, name) for name in GIVEN if name.lower() in settings.model_fields_set}
+        shown = {
+            name: value
+            for name in GIVEN
+            if name.lower() in settings.model_fields_set and (value := given(settings, name))
+        }
         names += ["PORT", "FLOWER_PORT", "SUPABASE_URL", "SUPABASE_REST_URL", "DATABASE_URL", "REDIS_URL"]
         if self._settings.supabase_url is not None:
             names += [

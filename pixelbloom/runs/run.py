@@ -8,6 +8,7 @@ from typing import Any, Self
 from uuid import UUID
 
 from pixelbloom.store.runs import Detail
+from pixelbloom.zones import iso_utc
 
 
 class RunStatus(StrEnum):
@@ -44,6 +45,10 @@ class Priority(StrEnum):
 BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
 
 
+#: Of a run that does not exist, and of one that is another's: the two look the same.
+NO_SUCH_RUN = "There is no such run, or it is not yours."
+
+
 def parse_time(value: str | None) -> datetime | None:
     """A time of the database, in UTC."""
     return datetime.fromisoformat(value).astimezone(UTC) if value else None
@@ -51,7 +56,7 @@ def parse_time(value: str | None) -> datetime | None:
 
 def iso(value: datetime | None) -> str | None:
     """ISO 8601 in UTC with `Z`, as everywhere in the API."""
-    return value.astimezone(UTC).isoformat().replace("+00:00", "Z") if value else None
+    return iso_utc(value) if value else None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from pixelbloom.events.types import RunUpdate
 from pixelbloom.runs.plan import agent_step
 from pixelbloom.runs.run import Priority, Run, RunOwner, RunStatus, iso, parse_time
 from pixelbloom.store.runs import Detail, RunStore
+from pixelbloom.zones import iso_utc
 
 MAX_PAGE = 200
 #: Failed runs that are grouped at once.
@@ -266,12 +267,21 @@ def write_cursor(row: Mapping[str, Any]) -> str:
     """Where a page ended, opaque to the caller: microseconds since the epoch, then the run's id."""
     moment = parse_time(row["created_at"])
     assert moment is not None
-    return f"{(moment - _EPOCH) // timedelta(microseconds=1):016d}{UUID(row['id']).hex}"
+    return f"{cursor_time(moment)}{UUID(row['id']).hex}"
 
 
 def read_cursor(cursor: str) -> tuple[str, str]:
     """The (created_at, id) that a cursor stands for. Raises InvalidInput."""
     if not re.fullmatch(CURSOR_PATTERN, cursor):
         raise InvalidInput("The cursor is not one that we gave; leave it out to start from the newest.")
-    moment = _EPOCH + timedelta(microseconds=int(cursor[:16]))
-    return moment.isoformat().replace("+00:00", "Z"), str(UUID(cursor[16:]))
+    return read_cursor_time(cursor), str(UUID(cursor[16:]))
+
+
+def cursor_time(moment: datetime) -> str:
+    """A moment at the beginning of a cursor: 16 digits, the microseconds since the epoch."""
+    return f"{(moment - _EPOCH) // timedelta(microseconds=1):016d}"
+
+
+def read_cursor_time(cursor: str) -> str:
+    """The moment at the beginning of a cursor, as ISO 8601 in UTC."""
+    return iso_utc(_EPOCH + timedelta(microseconds=int(cursor[:16])))

@@ -6,7 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pages import Filtered, Rows, Slices, instant, position
+from pixelbloom.store.pages import Filtered, Rows, Slices, position
+from pixelbloom.zones import iso_utc
 
 
 class NotificationStore:
@@ -41,7 +42,7 @@ class NotificationStore:
         unread: int | None = None
 
         def narrow(rows: Any) -> Any:
-            rows = rows.or_(f"expires_at.is.null,expires_at.gt.{instant(datetime.now(UTC))}")
+            rows = rows.or_(f"expires_at.is.null,expires_at.gt.{iso_utc(datetime.now(UTC))}")
             if user_id is not None:
                 rows = rows.eq("user_id", str(user_id))
             if unread_only:

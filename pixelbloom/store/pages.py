@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from postgrest import CountMethod
 
 from pixelbloom.store.gateway import Gateway, again
+from pixelbloom.zones import iso_utc
 
 #: Bytes of JSON from which on rows go to the next page; a single larger row is a page of its own.
 PAGE_BYTES = 4 * 1024 * 1024
@@ -81,12 +82,7 @@ def weight(row: Mapping[str, Any]) -> int:
 
 def position(row: Mapping[str, Any], by: str = "created_at") -> tuple[str, str]:
     """Where a row stands among the newest first: its time, with a `Z` for addresses, and its id."""
-    return instant(datetime.fromisoformat(row[by])), row["id"]
-
-
-def instant(moment: datetime) -> str:
-    """A moment in UTC as addresses can hold it."""
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return iso_utc(datetime.fromisoformat(row[by])), row["id"]
 
 
 def newest_first(rows: Any, limit: int, before: tuple[str, str] | None, by: str = "created_at") -> Any:

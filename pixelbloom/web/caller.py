@@ -80,7 +80,12 @@ def authenticate_if_named() -> None:
 def caller_or_address() -> str:
     """Whom to count: the caller, or the network address of one who sent no token."""
     found: Principal | None = g.principal
-    return found.caller if found is not None else f"address:{visitor_address(request.remote_addr)}"
+    return found.caller if found is not None else address()
+
+
+def address() -> str:
+    """The network address of the request, by the name under which it is counted."""
+    return f"address:{visitor_address(request.remote_addr)}"
 
 
 def refuse_anonymous(caller: Principal) -> None:

@@ -5,8 +5,7 @@ from typing import Any
 
 from flask import g, request
 
-from pixelbloom.addresses import visitor_address
-from pixelbloom.web.caller import caller_or_address, principal
+from pixelbloom.web.caller import address, caller_or_address, principal
 from pixelbloom.web.searches import nothing
 from pixelbloom.web.services import services
 
@@ -32,7 +31,7 @@ def checkout() -> None:
     Raises RateLimited, and Unavailable for an address nobody can count.
     """
     if g.principal is None or principal().kind == "visitor":
-        services().checkout_limit.count(f"address:{visitor_address(request.remote_addr)}")
+        services().checkout_limit.count(address())
     else:
         submission()
 

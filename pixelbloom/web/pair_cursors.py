@@ -1,17 +1,16 @@
 """Cursors of lists that are ordered by a number or a time, and then by a text."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from pixelbloom.errors import InvalidInput
-from pixelbloom.store.pages import instant
+from pixelbloom.runs.service import cursor_time, read_cursor_time
 
 #: Every text of this form is a cursor, so that the API's description can say what it takes.
 PAIR_PATTERN = "^[0-9]{16}([0-9a-f]{2}){1,1200}$"
 #: Added to a package's position, which may be negative.
 _ABOVE = 2**31
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def write_position_cursor(row: dict[str, Any]) -> str:
@@ -21,24 +20,24 @@ def write_position_cursor(row: dict[str, Any]) -> str:
 
 def read_position_cursor(cursor: str) -> tuple[int, str]:
     """Return the position and the name that a cursor stands for. Raises InvalidInput."""
-    number, text = _read(cursor)
-    return min(number, 2 * _ABOVE - 1) - _ABOVE, text
+    text = _text(cursor)
+    return min(int(cursor[:16]), 2 * _ABOVE - 1) - _ABOVE, text
 
 
 def write_received_cursor(row: dict[str, Any]) -> str:
     """Return where a page of events ended: the time of receipt, in microseconds since the epoch, and an id."""
-    moment = datetime.fromisoformat(row["received_at"])
-    return f"{(moment - _EPOCH) // timedelta(microseconds=1):016d}{row['id'].encode().hex()}"
+    return f"{cursor_time(datetime.fromisoformat(row['received_at']))}{row['id'].encode().hex()}"
 
 
 def read_received_cursor(cursor: str) -> tuple[str, str]:
     """Return the (received_at, id) that a cursor stands for. Raises InvalidInput."""
-    number, text = _read(cursor)
-    return instant(_EPOCH + timedelta(microseconds=number)), text
+    text = _text(cursor)
+    return read_cursor_time(cursor), text
 
 
-def _read(cursor: str) -> tuple[int, str]:
+def _text(cursor: str) -> str:
+    """What follows the number. Raises InvalidInput where the cursor is none of ours."""
     if not re.fullmatch(PAIR_PATTERN, cursor):
         raise InvalidInput("The cursor has an invalid format; use `next_cursor`, or leave it out to start anew.")
     # What no text can be in the database stands for the nearest one that can.
-    return int(cursor[:16]), bytes.fromhex(cursor[16:]).decode(errors="replace").replace("\0", "")
+    return bytes.fromhex(cursor[16:]).decode(errors="replace").replace("\0", "")

@@ -9,11 +9,11 @@ from pydantic import Field
 from pixelbloom.addresses import visitor_address
 from pixelbloom.auth import scopes
 from pixelbloom.errors import NotFound
+from pixelbloom.runs.run import NO_SUCH_RUN
 from pixelbloom.web import openapi
 from pixelbloom.web.caller import bearer_token, principal, refuse_anonymous
 from pixelbloom.web.openapi import SECURITY, failures, nothing, text
 from pixelbloom.web.realtime.routes import Realtime
-from pixelbloom.web.realtime.run_streams import NO_SUCH_RUN
 from pixelbloom.web.realtime.streams import LAST_EVENT_ID, MIMETYPE, position
 from pixelbloom.web.run_schemas import RunPath
 from pixelbloom.web.schemas import Shape, uuid_or_none

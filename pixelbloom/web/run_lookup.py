@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from pixelbloom.errors import NotFound
-from pixelbloom.runs.run import Run, RunStatus
+from pixelbloom.runs.run import NO_SUCH_RUN, Run, RunStatus
 from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.store.runs import Detail
 from pixelbloom.web import request_id
@@ -14,20 +14,18 @@ from pixelbloom.web.run_schemas import RunsWanted
 from pixelbloom.web.schemas import uuid_or_none
 from pixelbloom.web.services import services
 
-_NO_SUCH_RUN = "There is no such run, or it is not yours."
-
 
 def visible_run(text: str, kind: str) -> Run:
     """Return the run of that kind by its id in a path, if the caller may see it. Raises NotFound."""
     run_id = uuid_or_none(text)
     if run_id is None:
-        raise NotFound(_NO_SUCH_RUN)
+        raise NotFound(NO_SUCH_RUN)
     try:
         run = services().runs.get(run_id)
     except NotFound:
-        raise NotFound(_NO_SUCH_RUN) from None
+        raise NotFound(NO_SUCH_RUN) from None
     if run.kind != kind or not may_see(run.user_id):
-        raise NotFound(_NO_SUCH_RUN)
+        raise NotFound(NO_SUCH_RUN)
     return run
 
 

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from pixelbloom.local.supabase import passwords
 from pixelbloom.local.supabase.errors import AuthError, invalid_credentials, validation_failed
+from pixelbloom.zones import iso_utc
 
 Connection = psycopg.Connection[DictRow]
 
@@ -231,4 +232,4 @@ def _verified(user_id: UUID, email: str | None) -> dict[str, Any]:
 
 
 def _time(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return None if moment is None else iso_utc(moment)

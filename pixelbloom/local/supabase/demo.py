@@ -30,6 +30,11 @@ class Demo:
     variable: str
     role: str | None = None
 
+    @property
+    def email_variable(self) -> str:
+        """The name of its address in the home's file."""
+        return self.variable.replace("PASSWORD", "EMAIL")
+
 
 DEMOS = (
     Demo("user", DEVELOPMENT_USER, "user@pixelbloom.test", "USER_PASSWORD"),
@@ -63,19 +68,16 @@ def ensure(home: Home, database_url: str) -> Sequence[Login]:
     values = {demo.variable: secrets.token_urlsafe(PASSWORD_BYTES) for demo in DEMOS} | stored
     if values != stored:
         envfile.write(home.accounts_file, values)
-    logins = []
+    logins, emails = [], {}
     with psycopg.connect(database_url, row_factory=dict_row) as db:
         for demo in DEMOS:
             login = _ensured(db, demo, values[demo.variable], new=demo.variable not in stored)
-            logins += [login] if login is not None else []
-    emails = {_email_variable(login.kind): login.email for login in logins}
+            if login is not None:
+                logins.append(login)
+                emails[demo.email_variable] = login.email
     if not emails.items() <= values.items():
         envfile.write(home.accounts_file, values | emails)
     return logins
-
-
-def _email_variable(kind: str) -> str:
-    return next(demo.variable for demo in DEMOS if demo.kind == kind).replace("PASSWORD", "EMAIL")
 
 
 def _ensured(db: accounts.Connection, demo: Demo, password: str, *, new: bool) -> Login | None:

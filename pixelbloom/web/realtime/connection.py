@@ -3,7 +3,6 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -23,6 +22,7 @@ from pixelbloom.web.realtime.role_refresh import with_role
 from pixelbloom.web.realtime.socket import GOING_AWAY, POLICY, Socket
 from pixelbloom.web.realtime.sources import Sources
 from pixelbloom.web.realtime.stats import Stats
+from pixelbloom.zones import iso_utc
 
 log = structlog.get_logger(__name__)
 
@@ -268,8 +268,7 @@ class Connection:
             changed = self.principal.admin != principal.admin
             self.principal = principal
         self._expires_at = principal.expires_at.timestamp()
-        expires = datetime.fromtimestamp(self._expires_at, UTC).isoformat().replace("+00:00", "Z")
-        self._say({"type": "authenticated", "expires_at": expires})
+        self._say({"type": "authenticated", "expires_at": iso_utc(principal.expires_at)})
         if changed:
             self._apply_role()
 

@@ -10,6 +10,7 @@ from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import NotFound, Unavailable
 from pixelbloom.events.reader import Recovered, Snapshot
 from pixelbloom.events.topics import Topic, run_topic
+from pixelbloom.runs.run import NO_SUCH_RUN
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.members import Fetched, Subscription
@@ -22,8 +23,6 @@ from pixelbloom.web.realtime.streams import (
     EventStream,
     StreamResponse,
 )
-
-NO_SUCH_RUN = "There is no such run, or it is not yours."
 
 
 @dataclass

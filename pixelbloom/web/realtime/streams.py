@@ -15,6 +15,7 @@ from flask import Response
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.runs.run import NO_SUCH_RUN
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
@@ -178,7 +179,7 @@ class EventStream(Writer):
 
     def drop(self, subscription: Subscription) -> None:  # noqa: ARG002
         """The run is gone, or is the caller's no more."""
-        self._refuse("NOT_FOUND", "There is no such run, or it is not yours.")
+        self._refuse("NOT_FOUND", NO_SUCH_RUN)
 
     # Writing and reading
 
