@@ -10,8 +10,11 @@ export interface LiveRun {
   ended: boolean
 }
 
-/** A run as it happens: exact while it streams, after a reconnect, and when it is opened late. Null follows none. */
-export function useLiveRun(id: string | null): LiveRun {
+/**
+ * A run as it happens: exact while it streams, after a reconnect, and when it is opened late. Null follows none; another
+ * `round` follows it anew.
+ */
+export function useLiveRun(id: string | null, round = 0): LiveRun {
   const [view, setView] = useState<RunView | undefined>(undefined)
   const [error, setError] = useState<ApiError | undefined>(undefined)
   useEffect(() => {
@@ -38,7 +41,7 @@ export function useLiveRun(id: string | null): LiveRun {
       cancelAnimationFrame(frame)
       leave()
     }
-  }, [id])
+  }, [id, round])
   return { view, error, ended: view !== undefined && TERMINAL.has(view.status) }
 }
 

@@ -79,29 +79,21 @@ export function formatAge(time: string | number | Date | null | undefined, now: 
   return MISSING
 }
 
+type Time = string | number | Date | null | undefined
+
 /** Date and time to the second with the zone, in the reader's zone unless another is named. */
-export function formatExact(
-  time: string | number | Date | null | undefined,
-  locale?: string,
-  timeZone?: string,
-): string {
-  const at = asTime(time)
-  if (at === null) return MISSING
-  return new Intl.DateTimeFormat(locale, {
-    dateStyle: 'medium',
-    timeStyle: 'long',
-    ...(timeZone ? { timeZone } : {}),
-  }).format(at)
+export function formatExact(time: Time, locale?: string, timeZone?: string): string {
+  return formatTime(time, { dateStyle: 'medium', timeStyle: 'long' }, locale, timeZone)
 }
 
-export function formatDate(
-  time: string | number | Date | null | undefined,
-  locale?: string,
-  timeZone?: string,
-): string {
+export function formatDate(time: Time, locale?: string, timeZone?: string): string {
+  return formatTime(time, { dateStyle: 'medium' }, locale, timeZone)
+}
+
+function formatTime(time: Time, style: Intl.DateTimeFormatOptions, locale?: string, timeZone?: string): string {
   const at = asTime(time)
   if (at === null) return MISSING
-  return new Intl.DateTimeFormat(locale, { dateStyle: 'medium', ...(timeZone ? { timeZone } : {}) }).format(at)
+  return new Intl.DateTimeFormat(locale, { ...style, ...(timeZone ? { timeZone } : {}) }).format(at)
 }
 
 /** Milliseconds between two times of the API; to `now` where the second is missing, null where the first is. */
@@ -117,7 +109,7 @@ export function humanize(code: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1)
 }
 
-function asTime(time: string | number | Date | null | undefined): number | null {
+function asTime(time: Time): number | null {
   if (time === null || time === undefined || time === '') return null
   const at = time instanceof Date ? time.getTime() : new Date(time).getTime()
   return Number.isNaN(at) ? null : at

@@ -1,6 +1,7 @@
 export * from './basics'
 export * from './dialog'
 export * from './filters'
+export { FlatTable } from './flat-table'
 export * from './format'
 export * from './heavy'
 export { Icon, type IconName } from './icons'

@@ -1,4 +1,5 @@
 import { Badge } from './basics'
+import { FlatTable } from './flat-table'
 import { formatNumber, humanize } from './format'
 import { Markdown } from './heavy'
 
@@ -46,31 +47,12 @@ function List({ items, depth }: { items: unknown[]; depth: number }) {
       </ol>
     )
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and must do so by keyboard
-    <div class="rendered-table" tabIndex={0} role="group" aria-label="Table">
-      <table>
-        <thead>
-          <tr>
-            {names.map((name) => (
-              <th key={name} scope="col">
-                {humanize(name)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row, index) => (
-            <tr key={index}>
-              {names.map((name) => (
-                <td key={name} class={typeof row[name] === 'number' ? 'number' : undefined}>
-                  <Named name={name} value={row[name]} depth={depth + 1} />
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <FlatTable
+      label="Table"
+      class="rendered-table"
+      rows={rows}
+      cell={(name, value) => <Named name={name} value={value} depth={depth + 1} />}
+    />
   )
 }
 

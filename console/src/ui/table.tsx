@@ -128,23 +128,30 @@ interface PagedProps<T> extends Omit<TableProps<T>, 'rows'> {
 
 /** A table of a list of the API, with its empty, loading and error states, and a button for the next page. */
 export function PagedTable<T>({ pages, empty, ...table }: PagedProps<T>) {
-  const { items, error, loading, more, loadMore, reload } = pages
+  const { items, error, reload } = pages
   if (items === undefined) return error ? <ErrorState error={error} retry={reload} /> : <Loading rows={6} />
   if (items.length === 0) return <>{typeof empty === 'string' ? <Empty title={empty} /> : empty}</>
   return (
     <>
       <Table {...table} rows={items} />
-      <div class="paging">
-        <span class="quiet" aria-live="polite">
-          {items.length} shown{more ? '' : ', all there are'}
-        </span>
-        {error && <span class="fault">{error.message}</span>}
-        {more && (
-          <Button busy={loading} onClick={loadMore}>
-            Show more
-          </Button>
-        )}
-      </div>
+      <Paging pages={pages} />
     </>
+  )
+}
+
+/** Below a list that has rows: how many are shown, and a button for the next page. */
+export function Paging<T>({ pages: { items, error, loading, more, loadMore } }: { pages: Pages<T> }) {
+  return (
+    <div class="paging">
+      <span class="quiet" aria-live="polite">
+        {items?.length} shown{more ? '' : ', all there are'}
+      </span>
+      {error && <span class="fault">{error.message}</span>}
+      {more && (
+        <Button busy={loading} onClick={loadMore}>
+          Show more
+        </Button>
+      )}
+    </div>
   )
 }

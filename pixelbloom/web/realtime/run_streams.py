@@ -10,6 +10,7 @@ from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import NotFound, Unavailable
 from pixelbloom.events.reader import Recovered, Snapshot
 from pixelbloom.events.topics import Topic, run_topic
+from pixelbloom.events.types import TERMINAL
 from pixelbloom.runs.run import NO_SUCH_RUN
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
@@ -17,7 +18,6 @@ from pixelbloom.web.realtime.members import Fetched, Subscription
 from pixelbloom.web.realtime.registry import Registry
 from pixelbloom.web.realtime.sources import Found, Source, Stream
 from pixelbloom.web.realtime.streams import (
-    ENDS,
     HEADERS,
     MIMETYPE,
     EventStream,
@@ -104,7 +104,7 @@ class RunStreams:
         if present is None or not isinstance(present.found, Snapshot):
             return False
         status = orjson.loads(present.found.frame)["data"]["status"]
-        return present.found.epoch == fetched.found.epoch and present.found.seq == since and status in ENDS
+        return present.found.epoch == fetched.found.epoch and present.found.seq == since and status in TERMINAL
 
     def _places(self, caller: Principal, address: str) -> dict[str, int]:
         """How many each of them may hold, by the names under which they are counted."""

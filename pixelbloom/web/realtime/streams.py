@@ -15,6 +15,7 @@ from flask import Response
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.events.types import TERMINAL
 from pixelbloom.runs.run import NO_SUCH_RUN
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
@@ -27,8 +28,6 @@ from pixelbloom.web.realtime.writer import Writer
 
 MIMETYPE = "text/event-stream"
 LAST_EVENT_ID = "Last-Event-ID"
-#: Of a run that has ended.
-ENDS = frozenset({"completed", "failed", "cancelled"})
 COMMENT = b":\n\n"
 #: Without a length, the response ends with its connection. nginx passes it on at once.
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
@@ -61,8 +60,8 @@ def encode(frame: Frame) -> bytes:
 def ends_run(frame: Frame) -> bool:
     """Whether the run has ended with this frame."""
     if frame.kind == "snapshot":
-        return orjson.loads(frame.body)["data"]["status"] in ENDS
-    return frame.kind in ENDS
+        return orjson.loads(frame.body)["data"]["status"] in TERMINAL
+    return frame.kind in TERMINAL
 
 
 class EventStream(Writer):

@@ -2,7 +2,7 @@ import { useState } from 'preact/hooks'
 import { Link } from 'wouter-preact'
 import { api, ask, type components } from '../../api'
 import { seesAll } from '../../auth/session'
-import { Age, Button, Card, Empty, ErrorState, Heading, humanize, Id, Loading, usePages } from '../../ui'
+import { Age, Card, Empty, ErrorState, Heading, humanize, Id, Loading, Paging, usePages } from '../../ui'
 import { useRunChanges } from '../runs/live'
 import { Before } from './before'
 import { Decision } from './decision'
@@ -14,7 +14,7 @@ export default function Approvals() {
   const read = (cursor: string | undefined, signal: AbortSignal) =>
     ask(api.GET('/api/agents/approvals', { params: { query: { cursor } }, signal }))
   const pages = usePages<Approval>(read, [])
-  const { items, error, loading, more, loadMore, reload } = pages
+  const { items, error, more, reload } = pages
   const gone = (id: string) => pages.update((all) => all.filter((one) => one.id !== id))
 
   useRunChanges(async () => {
@@ -63,15 +63,7 @@ export default function Approvals() {
           ))}
         </ul>
       )}
-      {more && (
-        <div class="paging">
-          <span class="quiet">{items?.length} shown</span>
-          {error && <span class="fault">{error.message}</span>}
-          <Button busy={loading} onClick={loadMore}>
-            Show more
-          </Button>
-        </div>
-      )}
+      {more && <Paging pages={pages} />}
     </>
   )
 }

@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks'
 import { api, ask, type components } from '../../api'
-import { follow, listen } from '../../auth/sockets'
-import { applyRunEvent, emptyRun, type RunEvent, type RunView, TERMINAL } from '../../client'
+import { listen } from '../../auth/sockets'
+import { emptyRun, type RunView, TERMINAL } from '../../client'
+import { useLiveRun } from '../../live/run'
 import { type Resource, useResource } from '../../ui'
 
 export type Conversation = components['schemas']['ConversationWithMessages']
@@ -92,20 +93,12 @@ export function useTranscript(id: string): Transcribed {
 
 /** Follows the run of a reply: its words as they come, also where it is opened late. */
 function useReply(request: string | null, onEnd: () => Promise<void>): { view: RunView; restart: () => void } {
-  const [view, setView] = useState(emptyRun)
   const [round, setRound] = useState(0)
+  const { view = emptyRun() } = useLiveRun(request, round)
+  const completed = view.status === 'completed'
   useEffect(() => {
-    if (request === null) return undefined
-    let now = emptyRun()
-    setView(now)
-    return follow<RunEvent>('workflows', `workflow_run:${request}`, {
-      onEvent: (frame) => {
-        now = applyRunEvent(now, frame)
-        if (now.status === 'completed') void onEnd().catch(() => undefined)
-        setView(now)
-      },
-    })
-  }, [request, round])
+    if (completed) void onEnd().catch(() => undefined)
+  }, [completed, request])
   return { view, restart: () => setRound((before) => before + 1) }
 }
 

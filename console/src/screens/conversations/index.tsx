@@ -15,7 +15,8 @@ import {
   useFilters,
   usePages,
 } from '../../ui'
-import { daysAgo, useFresh } from '../leads/fresh'
+import { DaysFilter, daysAgo } from '../leads/days'
+import { useFresh } from '../leads/fresh'
 
 const NAMES = ['q', 'status', 'days'] as const
 const STATUSES = ['active', 'closed'] as const
@@ -80,18 +81,7 @@ export default function Conversations() {
           ]}
           onChange={(status) => set({ status })}
         />
-        <SelectFilter
-          label="Began"
-          any="At any time"
-          value={filters.days}
-          options={[
-            ['1', 'In the last day'],
-            ['7', 'In the last 7 days'],
-            ['30', 'In the last 30 days'],
-            ['90', 'In the last 90 days'],
-          ]}
-          onChange={(days) => set({ days })}
-        />
+        <DaysFilter label="Began" value={filters.days} onChange={(days) => set({ days })} />
       </Filters>
       <PagedTable
         label="Conversations"

@@ -41,8 +41,3 @@ export function useFresh({ events, added, shown, page, reload }: Options) {
   }
   return { count, show }
 }
-
-/** The moment so many days ago; of what is no number, none. */
-export function daysAgo(days: string): string | undefined {
-  return Number(days) > 0 ? new Date(Date.now() - Number(days) * 86_400_000).toISOString() : undefined
-}

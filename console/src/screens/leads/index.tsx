@@ -16,7 +16,8 @@ import {
   useFilters,
   usePages,
 } from '../../ui'
-import { daysAgo, useFresh } from './fresh'
+import { DaysFilter, daysAgo } from './days'
+import { useFresh } from './fresh'
 import { NewLead } from './new-lead'
 import { Score, STATUSES } from './score'
 
@@ -102,18 +103,7 @@ export default function Leads() {
           value={filters.source}
           onChange={(source) => set({ source: source.trim() })}
         />
-        <SelectFilter
-          label="Added"
-          any="At any time"
-          value={filters.days}
-          options={[
-            ['1', 'In the last day'],
-            ['7', 'In the last 7 days'],
-            ['30', 'In the last 30 days'],
-            ['90', 'In the last 90 days'],
-          ]}
-          onChange={(days) => set({ days })}
-        />
+        <DaysFilter label="Added" value={filters.days} onChange={(days) => set({ days })} />
       </Filters>
       <PagedTable
         label="Leads"

@@ -10,6 +10,7 @@ import {
   Heading,
   humanize,
   Loading,
+  Paging,
   SelectFilter,
   toast,
   useFilters,
@@ -151,7 +152,7 @@ function Listed({
   onRead: (ids: string[]) => Promise<void>
   onRemove: (id: string) => Promise<void>
 }) {
-  const { items, error, loading, more, loadMore, reload } = pages
+  const { items, error, reload } = pages
   if (items === undefined) return error ? <ErrorState error={error} retry={reload} /> : <Loading rows={6} />
   if (items.length === 0) {
     return (
@@ -167,17 +168,7 @@ function Listed({
           <Notice key={one.id} of={one} own={one.user_id === own} onRead={onRead} onRemove={onRemove} />
         ))}
       </ul>
-      <div class="paging">
-        <span class="quiet" aria-live="polite">
-          {items.length} shown{more ? '' : ', all there are'}
-        </span>
-        {error && <span class="fault">{error.message}</span>}
-        {more && (
-          <Button busy={loading} onClick={loadMore}>
-            Show more
-          </Button>
-        )}
-      </div>
+      <Paging pages={pages} />
     </>
   )
 }

@@ -1,8 +1,9 @@
 import { useState } from 'preact/hooks'
 import { useLocation } from 'wouter-preact'
 import { api, apiUrl, ask } from '../../api'
+import { TERMINAL } from '../../client'
 import { ActionButton, Button, Confirm, CopyButton, toast } from '../../ui'
-import { type AnyRun, curlOf, ENDED } from './state'
+import { type AnyRun, curlOf } from './state'
 
 export function cancelRun(run: AnyRun): Promise<AnyRun> {
   return run.kind === 'agent'
@@ -43,7 +44,7 @@ export async function replayRun(run: AnyRun): Promise<string> {
 export function RunActions({ run, replace }: { run: AnyRun; replace: (run: AnyRun) => void }) {
   const [, navigate] = useLocation()
   const [asking, setAsking] = useState(false)
-  const ended = ENDED.has(run.status)
+  const ended = TERMINAL.has(run.status)
   const retryable = run.status === 'failed' || run.status === 'cancelled'
   return (
     <>

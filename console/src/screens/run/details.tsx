@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import { Link } from 'wouter-preact'
+import { TERMINAL } from '../../client'
 import { Age, between, Card, Duration, Facts, formatNumber, Id, JsonView, useNow } from '../../ui'
-import { type AnyRun, ENDED, tokensOf } from './state'
+import { type AnyRun, tokensOf } from './state'
 import { answeredBy } from './step'
 
 /** The figures of a run, and its ids to copy. */
@@ -15,7 +16,7 @@ export function Details({ run }: { run: AnyRun }) {
     ['Tokens', tokens ? formatNumber(tokens) : '–'],
     ['Attempts', run.retries ? `${run.attempts}, after ${run.retries} retries` : String(run.attempts)],
     ['Created', <Age key="created" time={run.created_at} />],
-    [ENDED.has(run.status) ? 'Ended' : 'Started', <Age key="at" time={run.finished_at ?? run.started_at} />],
+    [TERMINAL.has(run.status) ? 'Ended' : 'Started', <Age key="at" time={run.finished_at ?? run.started_at} />],
   ]
   if (run.run_at && run.status === 'queued') items.push(['Starts', <Age key="starts" time={run.run_at} />])
   items.push(['Run', <Id key="run" value={run.id} />])

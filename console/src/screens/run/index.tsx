@@ -2,13 +2,14 @@ import { useState } from 'preact/hooks'
 import { Link } from 'wouter-preact'
 import { api, ask } from '../../api'
 import type { ScreenProps } from '../../app/routes'
+import { TERMINAL } from '../../client'
 import { Badge, Card, Heading, humanize, JsonView, Loaded, useResource } from '../../ui'
 import { Decision } from '../approvals/decision'
 import { RunActions } from './actions'
 import { Details } from './details'
 import { LiveText } from './live-text'
 import { Output } from './output'
-import { type AnyRun, ENDED, nameOf, stepOfInterest } from './state'
+import { type AnyRun, nameOf, stepOfInterest } from './state'
 import { Attempts, StepDetail } from './step'
 import { Steps } from './steps'
 import { type LiveRun, useRun } from './use-run'
@@ -86,7 +87,7 @@ function Lead({ run }: { run: AnyRun }) {
 }
 
 function Progress({ run }: { run: AnyRun }) {
-  if (ENDED.has(run.status)) return null
+  if (TERMINAL.has(run.status)) return null
   const percent = Math.round(run.progress * 100)
   return (
     <div

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { CopyButton, Facts, formatNumber, humanize, JsonView, Markdown } from '../../ui'
+import { CopyButton, Facts, FlatTable, formatNumber, humanize, JsonView, Markdown } from '../../ui'
 import './run.css'
 
 /** What an agent made: prose as text, short values as facts, the rest as JSON; or all of it raw. */
@@ -90,7 +90,12 @@ function Rendered({ value, label }: { value: Record<string, unknown>; label: str
       ))}
       {of('table').map(([name, rows]) => (
         <Part key={name} name={name}>
-          <Rows rows={rows as Record<string, unknown>[]} label={humanize(name)} />
+          <FlatTable
+            label={humanize(name)}
+            class="rows"
+            rows={rows as Record<string, unknown>[]}
+            cell={(_, value) => shortly(value)}
+          />
         </Part>
       ))}
       {of('json').map(([name, part]) => (
@@ -113,37 +118,6 @@ function Part({ name, children }: { name: string; children: ComponentChildren })
 
 function ShortFacts({ entries }: { entries: [string, unknown][] }) {
   return <Facts items={entries.map(([name, part]) => [humanize(name), shortly(part)])} />
-}
-
-function Rows({ rows, label }: { rows: Record<string, unknown>[]; label: string }) {
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))]
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and must do so by keyboard
-    <div class="rows" tabIndex={0} role="group" aria-label={label}>
-      <table aria-label={label}>
-        <thead>
-          <tr>
-            {names.map((name) => (
-              <th key={name} scope="col">
-                {humanize(name)}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map((row, index) => (
-            <tr key={index}>
-              {names.map((name) => (
-                <td key={name} class={typeof row[name] === 'number' ? 'number' : undefined}>
-                  {shortly(row[name])}
-                </td>
-              ))}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  )
 }
 
 function shortly(value: unknown): string {

@@ -1,11 +1,11 @@
 import type { AgentRun, components, WorkflowRun } from '../../api'
-import type { RunView } from '../../client'
+import { type RunView, TERMINAL } from '../../client'
+import { curl } from '../../live/curl'
 import type { Bar } from '../../ui'
 
 export type AnyRun = AgentRun | WorkflowRun
 export type Step = components['schemas']['StepBody']
 
-export const ENDED = new Set(['completed', 'failed', 'cancelled'])
 const STEP_ENDED = new Set(['completed', 'failed', 'skipped', 'cancelled'])
 
 /** The run with the states that events brought after it was read. */
@@ -20,8 +20,8 @@ export function withStates(run: AnyRun, view: RunView): AnyRun {
     status: view.status as AnyRun['status'],
     progress: view.progress,
     step: view.step ?? run.step,
-    error: ENDED.has(view.status) ? view.error : null,
-    error_code: ENDED.has(view.status) ? view.errorCode : null,
+    error: TERMINAL.has(view.status) ? view.error : null,
+    error_code: TERMINAL.has(view.status) ? view.errorCode : null,
     steps,
   } as AnyRun
 }
@@ -69,7 +69,7 @@ export function barsOf(run: AnyRun, now: number): Bar[] {
     const ready =
       needs.length === 0 ? at(run.created_at) : needs.includes(null) ? null : Math.max(...(needs as number[]))
     const parts: NonNullable<Bar['parts']> = []
-    const over = ENDED.has(run.status) || STEP_ENDED.has(step.status)
+    const over = TERMINAL.has(run.status) || STEP_ENDED.has(step.status)
     const waitEnd = start ?? (over ? null : now)
     if (ready !== null && waitEnd !== null && waitEnd > ready)
       parts.push({ kind: 'wait', start: ready, end: waitEnd, title: 'Waited for a worker' })
@@ -111,14 +111,5 @@ export function curlOf(run: AnyRun, url: string): string {
     run.kind === 'agent'
       ? ['/api/agents/invoke', { agent_type: run.agent_type, input: run.input }]
       : ['/api/agents/workflows/execute', { workflow_id: run.workflow_id, inputs: run.inputs, async: true }]
-  return [
-    `curl -X POST ${quoted(url + path)}`,
-    '-H "Authorization: Bearer $TOKEN"',
-    "-H 'Content-Type: application/json'",
-    `-d ${quoted(JSON.stringify(body))}`,
-  ].join(' \\\n  ')
-}
-
-function quoted(text: string): string {
-  return `'${text.replace(/'/g, "'\\''")}'`
+  return curl('POST', path, body, url)
 }

@@ -1,5 +1,6 @@
+import { TERMINAL } from '../../client'
 import { Card, Graph, Tabs, Timeline, useFilters, useNow } from '../../ui'
-import { type AnyRun, barsOf, ENDED } from './state'
+import { type AnyRun, barsOf } from './state'
 
 interface Props {
   run: AnyRun
@@ -10,7 +11,7 @@ interface Props {
 /** The steps of a workflow, as bars over time and as a graph. */
 export function Steps({ run, selected, onSelect }: Props) {
   const [{ view }, setFilters] = useFilters(['view'] as const)
-  const now = useNow(1000, !ENDED.has(run.status))
+  const now = useNow(1000, !TERMINAL.has(run.status))
   const chosen = selected === undefined ? {} : { selected }
   const timeline = () => (
     <Timeline label="Steps over time" bars={barsOf(run, now)} now={now} onSelect={onSelect} {...chosen} />
