@@ -193,19 +193,22 @@ export function Heading({
   )
 }
 
+/** A titled part of a screen; `label` names it for screen readers where several have the same title. */
 export function Card({
   title,
+  label = title,
   children,
   actions,
   class: more,
 }: {
   title?: string
+  label?: string | undefined
   children: ComponentChildren
   actions?: ComponentChildren
   class?: string
 }) {
   return (
-    <section class={`card ${more ?? ''}`} aria-label={title}>
+    <section class={`card ${more ?? ''}`} aria-label={label}>
       {title && (
         <div class="card-head">
           <h2>{title}</h2>

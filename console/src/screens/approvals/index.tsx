@@ -70,9 +70,11 @@ export default function Approvals() {
 
 function Waiting({ approval, onGone }: { approval: Approval; onGone: () => void }) {
   const [open, setOpen] = useState(false)
+  const title = `${humanize(approval.workflow_id)}: ${humanize(approval.key).toLowerCase()}`
   return (
     <Card
-      title={`${humanize(approval.workflow_id)}: ${humanize(approval.key).toLowerCase()}`}
+      title={title}
+      label={`${title}, run ${approval.workflow_run_id.slice(0, 8)}`}
       actions={
         <span class="quiet small">
           asked <Age time={approval.requested_at} />
