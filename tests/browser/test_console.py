@@ -87,7 +87,6 @@ def test_a_token_that_is_refused_asks_again_over_the_page_as_it_is(console: Cons
     assert page.url == f"{console.url}/leads"
 
 
-@pytest.mark.xfail(reason="not seen to pass on every screen yet: see CHANGELOG, Known gaps", strict=False)
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_every_screen_fits_and_has_no_violation_of_axe(console: Console, size: dict[str, int], dark: bool) -> None:
@@ -108,7 +107,6 @@ def test_the_sign_in_page_fits_and_has_no_violation_of_axe(console: Console) -> 
     assert axe(page) == []
 
 
-@pytest.mark.xfail(reason="not seen to pass on every screen yet: see CHANGELOG, Known gaps", strict=False)
 def test_the_keyboard_reaches_the_content_and_the_menu_of_a_phone(console: Console) -> None:
     page = console.signed_in("/runs")
     heading(page)

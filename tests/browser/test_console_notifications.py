@@ -58,7 +58,6 @@ def test_the_page_is_live_and_marks_as_read(console: Console) -> None:
     assert console.api(user_id).get("/api/notifications").json()["unread_count"] == 0
 
 
-@pytest.mark.xfail(reason="not seen to pass on every screen yet: see CHANGELOG, Known gaps", strict=False)
 def test_an_administrator_notifies_a_user_who_sees_it_at_once(console: Console) -> None:
     user_id = uuid4()
     user = console.signed_in("/notifications", user_id)

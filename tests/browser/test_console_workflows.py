@@ -107,7 +107,6 @@ def test_a_fault_is_shown_at_its_place_and_a_version_created(console: Console) -
     assert (stored["version"], [one["needs"] for one in stored["steps"]]) == (1, [[], ["first"]])
 
 
-@pytest.mark.xfail(reason="not seen to pass on every screen yet: see CHANGELOG, Known gaps", strict=False)
 def test_a_second_version_begins_with_the_first_whose_text_is_no_json_on_the_way(console: Console) -> None:
     name = defined(console)
     page = console.signed_in(f"/workflows/{name}/edit", admin=True)
@@ -237,7 +236,6 @@ def test_an_administrator_replays_an_event_of_stripe(console: Console) -> None:
         db.execute("delete from stripe_events where id = %s", (event_id,))
 
 
-@pytest.mark.xfail(reason="not seen to pass on every screen yet: see CHANGELOG, Known gaps", strict=False)
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_the_screens_fit_with_rows_in_them(
     console: Console, add_failed: Callable[..., str], size: dict[str, int]

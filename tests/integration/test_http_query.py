@@ -10,7 +10,7 @@ import pytest
 from tests.integration.http import Api, is_error
 from tests.stack import Stack
 
-#: Those that nobody needs a token for.
+#: Operations that need no token.
 PUBLIC = {
     "GET /healthz",
     "GET /readyz",
@@ -18,6 +18,7 @@ PUBLIC = {
     "GET /api/pricing/packages",
     "POST /api/pricing/quote",
     "POST /api/payments/webhook",
+    "POST /api/payments/create-checkout-session",
 }
 
 
