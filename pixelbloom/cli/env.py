@@ -62,7 +62,9 @@ def local_keys(settings: Settings, *, secrets: bool) -> dict[str, str]:
     from pixelbloom.local.secrets import api_keys
 
     stack = envfile.read(settings.pixelbloom_home / STACK_FILE)
-    if settings.supabase_jwt_secret is None or stack.get("SUPABASE_URL") != settings.supabase_url:
+    # The stack's file has the secret only of the Supabase that the stack started itself.
+    local = "SUPABASE_JWT_SECRET" in stack and stack.get("SUPABASE_URL") == settings.supabase_url
+    if settings.supabase_jwt_secret is None or not local:
         return {}
     keys = api_keys(settings.supabase_jwt_secret.get_secret_value())
     return keys if secrets else {name: key for name, key in keys.items() if name != "SUPABASE_SECRET_KEY"}

@@ -37,7 +37,7 @@ TOKEN_SECONDS = 24 * 3600
 #: Settings that only the environment of `up` may have, for the commands that print or check them (`env`, `doctor`).
 GIVEN = (
     *("API_URL", "OLLAMA_HOST", "OLLAMA_MODEL", "HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "HUGGINGFACE_MODEL"),
-    "REDIS_URL",
+    *("REDIS_URL", "SUPABASE_URL", "SUPABASE_ANON_KEY"),
 )
 #: Of the local Supabase. SUPABASE_JWT_SECRET may have been given, and the keys follow from it.
 PROJECT_KEYS = ["API_JWT_SECRET", "SUPABASE_JWT_SECRET", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY"]

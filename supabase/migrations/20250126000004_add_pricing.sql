@@ -240,14 +240,15 @@ as $$
         and not u.is_anonymous and not u.is_sso_user
 $$;
 
--- The account of an address, by the same rule.
+-- The account of an address, by the same rule. Supabase Auth stores addresses in lower case and has an index of them.
 create function public.verified_user(p_email text) returns uuid
 language sql stable security definer
 set search_path = ''
 as $$
     select u.id from auth.users as u
     where
-        lower(u.email collate "C") = lower(p_email collate "C") and public.verified_email(u.id) is not null
+        u.email = lower(p_email collate "C") collate "default"
+        and not u.is_sso_user and public.verified_email(u.id) is not null
     order by u.id limit 1
 $$;
 

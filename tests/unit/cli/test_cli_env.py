@@ -44,3 +44,29 @@ def test_what_only_the_stack_was_given_is_printed(tmp_path: Path, monkeypatch: p
     assert printed["VITE_SUPABASE_URL"] == "http://127.0.0.1:1"
     assert printed["SUPABASE_JWT_SECRET"] == SECRET
     assert printed["VITE_SUPABASE_PUBLISHABLE_KEY"] == keys["SUPABASE_ANON_KEY"]
+
+
+def test_a_supabase_that_only_the_stack_was_given_is_printed_without_keys_made_from_its_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("SUPABASE_URL", "SUPABASE_ANON_KEY", "SUPABASE_JWT_SECRET", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIXELBLOOM_HOME", str(tmp_path / "home"))
+    with monkeypatch.context() as given:
+        given.setenv("SUPABASE_URL", "http://127.0.0.1:4")
+        given.setenv("SUPABASE_ANON_KEY", "a public key")
+        given.setenv("SUPABASE_SERVICE_ROLE_KEY", SECRET)
+        home = Home.at(tmp_path / "home")
+        with contextlib.closing(Output(home.logs)) as output:
+            stack = Running(load(home_files=False), home, output, StopRequest())
+            stack._env = {"REDIS_URL": "redis://127.0.0.1:2/0", "API_JWT_SECRET": SECRET}
+            envfile.write(home.stack_file, stack._stack_env())
+    monkeypatch.setenv("SUPABASE_JWT_SECRET", SECRET)
+
+    printed = env.lines(load(), secrets=True)
+
+    assert printed["SUPABASE_URL"] == printed["VITE_SUPABASE_URL"] == "http://127.0.0.1:4"
+    assert printed["VITE_SUPABASE_PUBLISHABLE_KEY"] == "a public key"
+    assert "SUPABASE_SERVICE_ROLE_KEY" not in home.stack_file.read_text()
+    assert env.local_keys(load(), secrets=True) == {}
