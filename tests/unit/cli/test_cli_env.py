@@ -55,8 +55,8 @@ def test_a_supabase_that_only_the_stack_was_given_is_printed_without_keys_made_f
     monkeypatch.setenv("PIXELBLOOM_HOME", str(tmp_path / "home"))
     with monkeypatch.context() as given:
         given.setenv("SUPABASE_URL", "http://127.0.0.1:4")
-        given.setenv("SUPABASE_ANON_KEY", "a public key")
-        given.setenv("SUPABASE_SERVICE_ROLE_KEY", SECRET)
+        given.setenv("SUPABASE_ANON_KEY", "public-key")
+        given.setenv("SUPABASE_SERVICE_ROLE_KEY", "service-role-key")
         home = Home.at(tmp_path / "home")
         with contextlib.closing(Output(home.logs)) as output:
             stack = Running(load(home_files=False), home, output, StopRequest())
@@ -67,6 +67,6 @@ def test_a_supabase_that_only_the_stack_was_given_is_printed_without_keys_made_f
     printed = env.lines(load(), secrets=True)
 
     assert printed["SUPABASE_URL"] == printed["VITE_SUPABASE_URL"] == "http://127.0.0.1:4"
-    assert printed["VITE_SUPABASE_PUBLISHABLE_KEY"] == "a public key"
+    assert printed["VITE_SUPABASE_PUBLISHABLE_KEY"] == "public-key"
     assert "SUPABASE_SERVICE_ROLE_KEY" not in home.stack_file.read_text()
     assert env.local_keys(load(), secrets=True) == {}
