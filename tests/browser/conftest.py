@@ -1,7 +1,6 @@
 """A real Chromium, and pages of real origins."""
 
 import os
-import shutil
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -10,11 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser.chromium import launched, program
 from tests.browser.console import Console, started_console
 from tests.stack import Stack
-
-#: Resolves to loopback in this browser, and is no origin that the API allows.
-FOREIGN = "elsewhere.example"
 
 
 class _Blank(BaseHTTPRequestHandler):
@@ -32,17 +29,14 @@ class _Blank(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
+    path = program()
+    if path is None:
         reason = "no Chromium on this machine: install Debian's package chromium"
         if os.environ.get("CI"):
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program,
-            args=["--no-sandbox", "--disable-dev-shm-usage", f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1"],
-        )
+        browser = launched(playwright, path)
         yield browser
         browser.close()
 

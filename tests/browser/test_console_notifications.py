@@ -2,7 +2,6 @@
 
 from uuid import UUID, uuid4
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser.console import PHONE, WAIT, Console

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.local.roles import ROOT
-from tests.browser.conftest import FOREIGN
+from tests.browser.chromium import FOREIGN
 from tests.integration.http import CHAT, Api
 from tests.servers.ollama import OllamaServer
 from tests.stack import Stack, StartedProcess, stop_all

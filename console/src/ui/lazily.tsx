@@ -13,7 +13,9 @@ export function lazily<P extends object>(
     const [failed, setFailed] = useState(false)
     useEffect(() => {
       let current = true
-      if (!loaded) {
+      // Another place may have loaded it since this one was first rendered.
+      if (loaded) setShown(() => loaded)
+      else
         load().then(
           (module) => {
             loaded = module.default
@@ -21,7 +23,6 @@ export function lazily<P extends object>(
           },
           () => current && setFailed(true),
         )
-      }
       return () => {
         current = false
       }
