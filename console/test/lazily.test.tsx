@@ -25,7 +25,7 @@ test('a part that was rendered while another one loads it is shown too', async (
 })
 
 test('a part that cannot be loaded says so', async () => {
-  const Lazy = lazily(() => Promise.reject(new Error('gone')), Waiting)
+  const Lazy = lazily<object>(() => Promise.reject(new Error('gone')), Waiting)
   const one = place()
   await act(async () => render(<Lazy />, one))
   await act(() => new Promise((resolve) => setTimeout(resolve, 0)))
