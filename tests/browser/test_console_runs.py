@@ -271,6 +271,14 @@ def test_the_list_is_live_filtered_by_its_address_and_used_by_keyboard(console: 
     expect(page.locator("tbody tr").filter(has_text="Waiting for approval")).to_have_count(1, timeout=WAIT)
     expect(page.locator("tbody tr")).to_have_count(2)
 
+    page.get_by_label("Text").fill("Lilies")
+    expect(page.locator("tbody tr")).to_have_count(1, timeout=WAIT)
+    expect(page.locator("tbody tr")).to_contain_text("Console review")
+    page.get_by_label("Text").fill("nothing like this")
+    expect(page.get_by_role("heading", name="No run matches")).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("tbody tr")).to_have_count(2, timeout=WAIT)
+
     page.get_by_label("Agent or workflow").select_option("workflow:console_review")
     expect(page.locator("tbody tr")).to_have_count(1, timeout=WAIT)
     page.get_by_label("Status").select_option("running")

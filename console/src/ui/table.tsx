@@ -130,7 +130,13 @@ interface PagedProps<T> extends Omit<TableProps<T>, 'rows'> {
 export function PagedTable<T>({ pages, empty, ...table }: PagedProps<T>) {
   const { items, error, reload } = pages
   if (items === undefined) return error ? <ErrorState error={error} retry={reload} /> : <Loading rows={6} />
-  if (items.length === 0) return <>{typeof empty === 'string' ? <Empty title={empty} /> : empty}</>
+  if (items.length === 0)
+    return (
+      <>
+        {typeof empty === 'string' ? <Empty title={empty} /> : empty}
+        {pages.more && <Paging pages={pages} />}
+      </>
+    )
   return (
     <>
       <Table {...table} rows={items} />

@@ -6,7 +6,7 @@ import { Filters, humanize, SelectFilter, TextFilter, useResource } from '../../
 import { ERROR_CODES, RANGES, type RunFilters, STATUSES } from './source'
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
-const NONE: RunFilters = { status: '', of: '', user: '', range: '', from: '', to: '', code: '' }
+const NONE: RunFilters = { status: '', of: '', user: '', range: '', from: '', to: '', code: '', text: '' }
 
 interface Props {
   filters: RunFilters
@@ -30,6 +30,12 @@ export function RunFilterBar({ filters, set, titles }: Props) {
   return (
     <Filters onClear={used ? () => set(NONE) : undefined}>
       <OpenById />
+      <TextFilter
+        label="Text"
+        placeholder="In inputs and errors"
+        value={filters.text}
+        onChange={(text) => set({ text })}
+      />
       <SelectFilter
         label="Status"
         any="Any status"

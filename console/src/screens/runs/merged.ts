@@ -49,6 +49,7 @@ export function newestFirst(one: Dated, other: Dated): number {
 /** The list after its first page was read again: what is older than that page stays. */
 export function refreshed<T extends Dated>(items: T[], first: Page<T>): T[] {
   const last = first.items[first.items.length - 1]
-  if (!first.next_cursor || !last) return first.items
+  if (!first.next_cursor) return first.items
+  if (!last) return items
   return [...first.items, ...items.filter((row) => newestFirst(row, last) > 0)]
 }

@@ -1,10 +1,11 @@
 import { type AgentRunItem, api, ask, type paths, type WorkflowRunItem } from '../../api'
+import { matching } from './matching'
 import { merged, type Source } from './merged'
 
 /** A run in the list, of either kind. */
 export type RunItem = AgentRunItem | WorkflowRunItem
 
-export const FILTERS = ['status', 'of', 'user', 'range', 'from', 'to', 'code'] as const
+export const FILTERS = ['status', 'of', 'user', 'range', 'from', 'to', 'code', 'text'] as const
 export type RunFilters = Record<(typeof FILTERS)[number], string>
 
 export const STATUSES = ['queued', 'running', 'completed', 'failed', 'cancelled'] as const
@@ -50,15 +51,26 @@ function moment(text: string): string | undefined {
 type AgentType = NonNullable<paths['/api/agents/runs']['get']['parameters']['query']>['agent_type']
 
 export function readRuns(filters: RunFilters): Source<RunItem> {
-  const common = queryOf(filters)
+  const words = filters.text.toLowerCase().split(/\s+/).filter(Boolean)
+  const page = words.length > 0 ? { limit: 200 } : {}
+  const common = { ...queryOf(filters), ...page }
   const [kind, name] = filters.of.split(':')
-  const agents: Source<RunItem> = (cursor, signal) =>
-    ask(
-      api.GET('/api/agents/runs', { params: { query: { ...common, agent_type: name as AgentType, cursor } }, signal }),
-    )
-  const workflows: Source<RunItem> = (cursor, signal) =>
-    ask(api.GET('/api/agents/workflows/runs', { params: { query: { ...common, workflow_id: name, cursor } }, signal }))
-  return merged(kind === 'agent' ? [agents] : kind === 'workflow' ? [workflows] : [agents, workflows])
+  const agents: Source<RunItem> = (cursor, signal) => {
+    const query = { ...common, agent_type: name as AgentType, cursor, fields: words.length > 0 ? 'input' : undefined }
+    return ask(api.GET('/api/agents/runs', { params: { query }, signal }))
+  }
+  const workflows: Source<RunItem> = (cursor, signal) => {
+    const query = { ...common, workflow_id: name, cursor, fields: words.length > 0 ? 'inputs' : undefined }
+    return ask(api.GET('/api/agents/workflows/runs', { params: { query }, signal }))
+  }
+  const runs = merged(kind === 'agent' ? [agents] : kind === 'workflow' ? [workflows] : [agents, workflows])
+  return words.length > 0 ? matching(runs, (run) => words.every((word) => textOf(run).includes(word))) : runs
+}
+
+/** What the text filter finds a run by: its name, input, error and current step. */
+export function textOf(run: RunItem): string {
+  const input = run.kind === 'agent' ? run.input : run.inputs
+  return [nameOf(run), run.step, run.error_code, run.error, JSON.stringify(input)].join(' ').toLowerCase()
 }
 
 /** What a run is a run of. */
