@@ -110,11 +110,12 @@ def test_the_sign_in_page_fits_and_has_no_violation_of_axe(console: Console) -> 
 def test_the_keyboard_reaches_the_content_and_the_menu_of_a_phone(console: Console) -> None:
     page = console.signed_in("/runs")
     heading(page)
-    page.evaluate("document.activeElement.blur()")
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
+    page.get_by_role("navigation", name="Main").get_by_role("link", name="Leads").click()
+    expect(page.get_by_role("heading", level=1, name="Leads")).to_be_focused(timeout=WAIT)
 
     phone = console.signed_in("/runs", viewport=PHONE)
     heading(phone)

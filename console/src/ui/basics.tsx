@@ -165,7 +165,10 @@ export function Code({ text, label }: { text: string; label?: string }) {
   )
 }
 
-/** The heading of a screen, with what can be done there. It takes the focus when the screen is opened. */
+/** Whether this page has shown a screen before: on the first one, Tab begins at the link to the content. */
+let opened = false
+
+/** The heading of a screen, with what can be done there. It takes the focus when one screen follows another. */
 export function Heading({
   title,
   children,
@@ -179,7 +182,10 @@ export function Heading({
   useEffect(() => {
     document.title = `${title} · PixelBloom`
   }, [title])
-  useEffect(() => ref.current?.focus({ preventScroll: true }), [])
+  useEffect(() => {
+    if (opened) ref.current?.focus({ preventScroll: true })
+    opened = true
+  }, [])
   return (
     <header class="heading">
       <div>
