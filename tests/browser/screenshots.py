@@ -52,6 +52,7 @@ def main() -> None:
     with started_stack("pb-screenshots-") as stack, sync_playwright() as playwright:
         browser = launched(playwright, program())
         with started_console(stack, browser, MODEL_TIMEOUT="600") as console:
+            stack.start("webhooks", env=console.env)
             seed(stack)
             with work(console) as screens:
                 for name, path in screens.items():

@@ -30,13 +30,13 @@ def test_a_reply_streams_into_the_transcript(console: Console) -> None:
     said = page.get_by_role("list", name="Transcript").get_by_role("listitem")
     say(page, QUESTION)
     expect(said.first).to_contain_text(QUESTION, timeout=WAIT)
-    writing = page.locator(".bubble[aria-busy=true]")
+    writing = page.locator(".said-text[aria-busy=true]")
     expect(writing).to_contain_text(re.compile(r"\w+ \w+"), timeout=WAIT)
     begun = writing.inner_text().strip(".…")
     # Opened late, on another page, the reply is there from its beginning.
     other = console.signed_in(page.url.replace(console.url, ""), user_id)
     for one in (page, other):
-        expect(one.locator(".bubble[aria-busy=true]")).to_have_count(0, timeout=WAIT)
+        expect(one.locator(".said-text[aria-busy=true]")).to_have_count(0, timeout=WAIT)
         reply = one.get_by_role("list", name="Transcript").locator(".said.assistant")
         expect(reply).to_have_count(1, timeout=WAIT)
         expect(reply.get_by_role("link", name="Run")).to_be_visible(timeout=WAIT)

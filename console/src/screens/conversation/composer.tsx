@@ -36,14 +36,14 @@ export function Composer({
   }
   return (
     <form
-      class="composer"
+      class="talk-composer"
       onSubmit={(event) => {
         event.preventDefault()
         void send()
       }}
     >
       {suggestions.length > 0 && !text && !busy && (
-        <div class="suggestions">
+        <div class="talk-suggestions">
           {suggestions.map((one) => (
             <Button key={one} small onClick={() => void send(one)}>
               {one}

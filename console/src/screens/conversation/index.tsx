@@ -52,7 +52,7 @@ function Shown({ of, transcript }: { of: Conversation; transcript: Transcribed }
           Delete
         </Button>
       </Heading>
-      <Card class="chat">
+      <Card class="talk">
         <Transcript of={transcript} />
         {of.status === 'closed' ? (
           <p class="quiet chat-note">This conversation is closed; open it again to say something.</p>

@@ -58,7 +58,7 @@ function Said({ message }: { message: Message }) {
         </span>
         {needs_human && <Badge status="warning" label="Needs a human" />}
       </div>
-      <div class="bubble">
+      <div class="said-text">
         {message.role === 'assistant' ? (
           <Markdown text={message.content} />
         ) : (
@@ -97,7 +97,7 @@ function Reply({ of, text }: { of: Transcribed; text: string }) {
         )}
       </div>
       {(text || !failed) && (
-        <div class="bubble" aria-live="polite" aria-busy={of.waiting}>
+        <div class="said-text" aria-live="polite" aria-busy={of.waiting}>
           <div class="plain-text">{text || '…'}</div>
         </div>
       )}

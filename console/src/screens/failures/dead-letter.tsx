@@ -72,7 +72,7 @@ export function DeadLetter() {
           <TextFilter
             label="User id"
             value={filters.user}
-            placeholder="everybody's"
+            placeholder="Of everybody"
             onChange={(value) => setFilters({ user: value.trim() })}
           />
         )}

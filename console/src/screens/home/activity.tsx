@@ -29,7 +29,7 @@ export function Activity() {
           const failures = failed.reduce((sum, one) => sum + one, 0)
           return (
             <>
-              <div class="figures">
+              <div class="activity-figures">
                 <Figure
                   name="Runs a minute"
                   value={formatCompact(total / times.length)}

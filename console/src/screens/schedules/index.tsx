@@ -53,7 +53,7 @@ export default function Schedules() {
             label="User id"
             value={filters.user}
             onChange={(value) => setFilters({ user: value.trim() })}
-            placeholder="everybody's"
+            placeholder="Of everybody"
           />
         </Filters>
       )}
