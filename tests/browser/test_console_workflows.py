@@ -115,7 +115,7 @@ def test_a_second_version_begins_with_the_first_whose_text_is_no_json_on_the_way
     before = area.input_value()
     written(page, before.replace('"steps"', "steps"))
     faults = page.get_by_role("list", name="Faults")
-    expect(faults).to_contain_text(re.compile("^Line [0-9]+column [0-9]+: "), timeout=WAIT)
+    expect(faults).to_contain_text(re.compile("^Line [0-9]+ column [0-9]+: "), timeout=WAIT)
 
     page.reload()
     expect(page.get_by_text("This is your unfinished draft.")).to_be_visible(timeout=WAIT)
