@@ -18,7 +18,7 @@ NODE := $(abspath $(BIN))/node
 NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help run console model test screenshots bench chaos attack check format lock clean
+.PHONY: help run console model test screenshots fuzz bench chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -36,6 +36,9 @@ test: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE) $(VENV)/.conso
 screenshots: $(VENV)/.dev $(CONSOLE)  ## save pictures of all screens of the console in screenshots/
 	$(BIN)/python -m tests.browser.screenshots screenshots
 	cp screenshots/workflow-run.png screenshots/dashboard-dark.png docs/images/
+
+fuzz: $(VENV)/.dev  ## ask every endpoint for what it does not expect, 100 times each (20 minutes)
+	PIXELBLOOM_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/integration/test_openapi.py -k schemathesis
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
 	$(BIN)/python -m tests.acceptance.chaos $(CHAOS_ARGS)

@@ -1,6 +1,7 @@
 """The stand-in as an HTTP server: the API, its pages, and `/_control` for tests and the curious."""
 
 import json
+import socket
 import threading
 import time
 from base64 import b64encode
@@ -32,7 +33,8 @@ class _Quiet(WSGIRequestHandler):
 class StripeServer:
     """Serves on loopback from its start to its stop; in a thread of its own where it is used as a context.
 
-    `faults` are what the next requests to the API meet: {"status"}, {"seconds"} of silence, or {"drop": true}.
+    `faults` are what the next requests to the API meet: {"status"}, {"seconds"} of silence, {"drop": true} before
+    anything is done, or {"lose": true} after it was done.
     """
 
     def __init__(
@@ -128,10 +130,10 @@ class StripeServer:
         if self.faults:
             fault = self.faults.popleft()
             time.sleep(fault.get("seconds", 0))
-            if fault.get("drop"):
-                raise ConnectionAbortedError
             if fault.get("lose"):
                 self._answered(path, request)
+            if fault.get("drop") or fault.get("lose"):
+                request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
                 raise ConnectionAbortedError
             if "answer" in fault:
                 return _json(fault["answer"], 200)
