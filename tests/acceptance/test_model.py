@@ -73,7 +73,7 @@ def test_a_chat_streams_real_tokens_into_its_result(stack: RunningStack) -> None
     assert run["result"]["reply"].startswith(pieces[0].text.strip()[:5])
 
 
-@pytest.mark.parametrize("agent_type", ["ecommerce_agent", "analytics_agent"])
+@pytest.mark.parametrize("agent_type", ["ecommerce_agent", "web_development_agent"])
 def test_a_structured_agent_gets_json_that_fits(stack: RunningStack, agent_type: str) -> None:
     # A model this small goes wrong now and then, some times in a row too: the rules answer then.
     for _ in range(6):

@@ -1,7 +1,10 @@
 """The console's frame: signing in, its screens on all sizes, and what it may not do."""
 
+import json
 import re
+from collections.abc import Iterator
 
+import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -9,6 +12,7 @@ from pixelbloom.auth.mint import mint_user
 from pixelbloom.config import DEVELOPMENT_USER
 from pixelbloom.local.supabase import demo
 from tests.browser.console import DESKTOP, PHONE, ROOT, WAIT, Console, axe_script, build
+from tests.stack import Stack
 
 SCREENS = (
     *("/", "/playground", "/runs", "/approvals", "/workflows", "/schedules", "/failures", "/dashboard"),
@@ -87,9 +91,23 @@ def test_a_token_that_is_refused_asks_again_over_the_page_as_it_is(console: Cons
     assert page.url == f"{console.url}/leads"
 
 
+@pytest.fixture(scope="module")
+def wide_package(stack: Stack) -> Iterator[None]:
+    """A package on sale whose texts cannot be broken at a blank."""
+    with psycopg.connect(stack.database_url, autocommit=True) as db:
+        row = db.execute(
+            "insert into pricing_packages (name, price, currency, features) values (%s, 123456789.12, 'usd', %s) returning id",
+            ["Wide" * 25, json.dumps(["feature" * 15])],
+        ).fetchone()
+        yield
+        db.execute("delete from pricing_packages where id = %s", row)
+
+
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_screen_fits_and_has_no_violation_of_axe(console: Console, size: dict[str, int], dark: bool) -> None:
+def test_every_screen_fits_and_has_no_violation_of_axe(
+    console: Console, wide_package: None, size: dict[str, int], dark: bool
+) -> None:
     page = console.signed_in("/", admin=True, viewport=size, dark=dark)
     for path in SCREENS:
         page.goto(console.url + path)
