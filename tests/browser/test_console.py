@@ -96,7 +96,8 @@ def wide_package(stack: Stack) -> Iterator[None]:
     """A package on sale whose texts cannot be broken at a blank."""
     with psycopg.connect(stack.database_url, autocommit=True) as db:
         row = db.execute(
-            "insert into pricing_packages (name, price, currency, features) values (%s, 123456789.12, 'usd', %s) returning id",
+            "insert into pricing_packages (name, price, currency, features) values (%s, 123456789.12, 'usd', %s)"
+            " returning id",
             ["Wide" * 25, json.dumps(["feature" * 15])],
         ).fetchone()
         yield
