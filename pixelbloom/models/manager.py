@@ -41,9 +41,6 @@ T = TypeVar("T")
 #: Characters of one answer; max_tokens bounds it long before.
 MAX_REPLY_CHARS = 200_000
 
-#: How often one provider is asked for an answer that must be JSON, or for prose where reasoning used up the tokens.
-ASKS = 2
-
 #: How much more room an answer gets that was cut off.
 MORE_ROOM = 4
 
@@ -140,6 +137,7 @@ class ModelManager:
         read: Callable[[str], T],
         end: float,
     ) -> tuple[T, ModelReply]:
+        # Twice at most, for an answer that must be JSON, or for prose where reasoning used up the tokens.
         for last in (False, True):
             control.check()
             output.begin(lane.provider.name)

@@ -145,6 +145,25 @@ def test_a_restart_that_names_nobody_is_published_without_a_name(server, publish
     assert snapshot_text(server, run) == "Hello"
 
 
+def test_only_the_restart_for_another_provider_names_it(server, publisher):
+    run = SomeRun()
+    publisher.run_update(run.state("running"))
+    with streaming(publisher, run) as stream:
+        stream.token("half an answ")
+        until(lambda: len(deltas(server, run)) == 1)
+        stream.restart("huggingface")
+        stream.token("The user ")
+        until(lambda: len(deltas(server, run)) == 2)
+        stream.token("greets me.")
+        until(lambda: len(deltas(server, run)) == 3)
+        stream.restart()
+        stream.token("Hello")
+
+    found = [(delta.get("reset", False), delta.get("retrying_with")) for delta in deltas(server, run)]
+    assert found == [(False, None), (True, "huggingface"), (False, None), (True, None)]
+    assert snapshot_text(server, run) == "Hello"
+
+
 def test_the_text_of_an_earlier_attempt_is_discarded_as_soon_as_the_next_begins(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))

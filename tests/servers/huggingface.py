@@ -58,15 +58,15 @@ class HuggingFaceHandler(ModelHandler):
             call = {"index": 0, "id": "1", "type": "function", "function": {"name": "search", "arguments": "{}"}}
             delta = {"role": "assistant", "content": None, "tool_calls": [call]}
             self.event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        if script.function_call:
+            delta = {"role": "assistant", "content": None, "function_call": {"name": "search", "arguments": "{}"}}
+            self.event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         for piece in self.paced(pieces, script):
             if piece is None:
                 self.event({"error": {"message": "overloaded"}} if script.error_after is not None else None)
                 self.end_stream()
                 return
-            content = (
-                [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": piece}] if script.parts else piece
-            )
-            delta = {"role": "assistant", "content": content}
+            delta = {"role": "assistant", "content": parts_of(piece) if script.parts else piece}
             self.event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
         if not script.unfinished:
             self.event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": script.ended}]})
@@ -76,13 +76,29 @@ class HuggingFaceHandler(ModelHandler):
                 "completion_tokens": len(pieces),
                 "total_tokens": prompt + len(pieces),
             }
-            self.event({**head, "choices": [], "usage": usage})
-            self.send_chunk("data: [DONE]\n\n")
+            empty = {"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}
+            self.event({**head, "choices": [empty] if script.parts else [], "usage": usage})
+            if script.done:
+                self.send_chunk("data: [DONE]\n\n")
         self.end_stream()
 
     def event(self, document: Any) -> None:
         """One event; None is one that is no JSON."""
         self.send_chunk(f"data: {'<html>' if document is None else json.dumps(document)}\n\n")
+
+
+def parts_of(piece: str) -> list[Any]:
+    """The piece, each letter in a part of another form, among parts that are no text."""
+    first, second, third, rest = piece[:1], piece[1:2], piece[2:3], piece[3:]
+    return [
+        {"type": "thinking", "thinking": "hm"},
+        {"type": "text", "text": first},
+        {"type": "reasoning", "text": "hm"},
+        {"type": "output_text", "text": second},
+        {"text": third},
+        None,
+        rest,
+    ]
 
 
 class HuggingFaceServer(ModelServer):

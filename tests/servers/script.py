@@ -32,7 +32,9 @@ class Script:
     ended: str = "stop"  # done_reason, finish_reason
     thinking: Sequence[str] = ()  # sent before the answer as reasoning, in the provider's own field
     tool_calls: bool = False  # call a tool that nobody offered
-    parts: bool = False  # HuggingFace: each piece as a list of parts
+    function_call: bool = False  # HuggingFace: call it in the older form
+    parts: bool = False  # HuggingFace: each piece as a list of parts of all forms, and an empty choice with the usage
+    done: bool = True  # HuggingFace: end with [DONE]
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "Script":

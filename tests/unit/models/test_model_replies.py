@@ -109,6 +109,19 @@ def test_thinking_without_end_is_asked_for_no_third_time(world, provider, contro
     assert stream.text == ""
 
 
+def test_reasoning_counts_as_a_part_of_an_endless_answer(world, control, stream):
+    world.ollama.play(Script(pieces=["<think>", *["x" * 50_000] * 8]))
+
+    assert world.manager().generate(REQUEST, control, stream).provider == "huggingface"
+    assert "too long" in (world.calls[0].error or "")
+
+
+def test_what_could_have_begun_a_tag_at_the_end_is_shown(world, provider, control, stream):
+    provider.play(Script(pieces=["At most ", "1 <"]))
+
+    assert world.manager().generate(REQUEST, control, stream).text == stream.text == "At most 1 <"
+
+
 # Cut off
 
 
@@ -157,8 +170,20 @@ def test_json_that_was_cut_off_is_asked_for_again_with_room(world, provider, con
 def test_json_that_is_whole_before_the_cut_is_taken(world, provider, control, stream):
     provider.play(Script(text='{"word": "fine", "points": 7} I chose this bec', ended="length"))
 
-    assert world.manager().generate_json(REQUEST, Verdict, control, stream)[0].points == 7
+    verdict, reply = world.manager().generate_json(REQUEST, Verdict, control, stream)
+
+    assert (verdict.points, reply.truncated) == (7, False)
     assert len(provider.requests) == 1
+    assert world.outcomes[-1] == (reply.provider, "ok")
+
+
+def test_json_that_a_filter_stopped_is_asked_for_again_without_more_room(world, control, stream):
+    world.ollama.stop()
+    world.huggingface.play(Script(text='{"word": "fine", "poi', ended="content_filter"), GOOD)
+
+    assert world.manager().generate_json(REQUEST, Verdict, control, stream)[0].points == 7
+    assert asked(world.huggingface, 1) == 99
+    assert "cannot be used" in world.huggingface.requests[1]["body"]["messages"][-1]["content"]
 
 
 def test_room_is_bounded_by_the_window(world, control, stream):
@@ -167,7 +192,15 @@ def test_room_is_bounded_by_the_window(world, control, stream):
 
     world.manager().generate(request, control, stream)
 
-    assert 2048 < asked(world.ollama, 1) < 8192 - 17_000 // 5
+    assert asked(world.ollama, 1) == 8192 - world.calls[0].prompt_tokens > 2048
+
+
+def test_a_window_without_more_room_leads_to_the_next_provider_at_once(world, control, stream):
+    request = ModelRequest("a", (Message("user", "x" * 17_000),), "llama3.1:8b", max_tokens=4096)
+    world.ollama.play(Script(pieces=["<think>"], ended="length"))
+
+    assert world.manager().generate(request, control, stream).provider == "huggingface"
+    assert len(world.ollama.requests) == 1
 
 
 # Other forms
@@ -180,10 +213,48 @@ def test_a_content_of_parts_is_the_text_in_them(world, control, stream):
     assert world.manager().generate(REQUEST, control, stream).text == stream.text == "Hello."
 
 
+@pytest.mark.parametrize("done", [True, False], ids=["done", "no-done"])
+def test_why_an_answer_ended_holds_whatever_follows_it(world, control, stream, done):
+    world.ollama.stop()
+    world.huggingface.play(Script(pieces=["Hello. ", "A small"], parts=True, ended="length", done=done))
+
+    reply = world.manager().generate(REQUEST, control, stream)
+
+    assert (reply.text, reply.truncated) == ("Hello. A small", True)
+
+
 def test_halves_of_an_emoji_in_two_chunks_become_one(world, provider, control, stream):
     provider.play(Script(pieces=["Hi \ud83d", "\ude00!"]))
 
     assert world.manager().generate(REQUEST, control, stream).text == stream.text == "Hi 😀!"
+
+
+def test_half_an_emoji_of_what_broke_off_is_no_part_of_the_next_answer(world, control, stream):
+    world.ollama.play(Script(pieces=["Hi \ud83d", "\ude00!"], break_after=1))
+    world.huggingface.play(Script(pieces=["Hello."]))
+
+    assert world.manager().generate(REQUEST, control, stream).text == stream.text == "Hello."
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        Script(pieces=[""], tool_calls=True),
+        Script(pieces=["I look ", "it up."], tool_calls=True),
+        Script(pieces=["I look ", "it up."], function_call=True),
+    ],
+    ids=["alone", "with-text", "older-form"],
+)
+def test_a_call_of_a_tool_at_huggingface_is_an_invalid_answer(world, control, stream, script):
+    world.ollama.stop()
+    world.huggingface.play(script)
+
+    with pytest.raises(ModelsUnavailable):
+        world.manager().generate(REQUEST, control, stream)
+
+    assert stream.text == ""
+    assert world.outcomes[-1] == ("huggingface", "invalid")
+    assert "tool" in (world.calls[-1].error or "")
 
 
 @pytest.mark.parametrize("pieces", [[""], ["I look it up."]], ids=["alone", "with-text"])
@@ -201,6 +272,7 @@ def test_a_call_of_a_tool_in_place_of_json_is_asked_about_again(world, provider,
     provider.play(Script(pieces=[""], tool_calls=True), GOOD)
 
     assert world.manager().generate_json(REQUEST, Verdict, control, stream)[0].points == 7
+    assert "tool" in provider.requests[1]["body"]["messages"][-1]["content"]
 
 
 # Discarded

@@ -25,6 +25,7 @@ REPLIES = [
     ("</think>Hello.", "Hello."),
     ("<think", ""),
     ("Hello.<think", "Hello."),
+    ("Hello.</THINK", "Hello."),
     ("1 < 2, a <b>bold</b> <thinker> and a <tag", "1 < 2, a <b>bold</b> <thinker> and a <tag"),
     ("a <", "a <"),
     ("a </", "a </"),
@@ -82,6 +83,12 @@ def test_what_was_shown_before_a_lone_end_of_reasoning_is_discarded():
     text, stream = read(["The user ", "greets me.", "</thi", "nk>", "\n", "Hello."])
 
     assert (text, stream.text, stream.restarts, stream.retrying_with) == ("Hello.", "Hello.", 1, [None])
+
+
+def test_a_second_lone_end_in_the_same_piece_does_not_bring_back_what_was_shown():
+    text, stream = read(["The user ", "greets me.</think></think>Hello."])
+
+    assert (text, stream.text, stream.restarts) == ("Hello.", "Hello.", 1)
 
 
 def test_nothing_is_discarded_where_nothing_was_shown():
