@@ -116,6 +116,7 @@ class Settings(BaseSettings):
     run_rate_limit: RateLimit = "6000/minute"
     waits_per_user: int = Field(50, ge=0, le=10_000)
     searches_per_user: int = Field(4, ge=1, le=1_000)
+    search_queue_seconds: float = Field(5, ge=0, le=60)
     figures_per_user: int = Field(20, ge=1, le=10_000)
     waits_per_process: int = Field(1_000, ge=0, le=100_000)
     webhook_secret: WebhookSecrets = ()

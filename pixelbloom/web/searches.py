@@ -6,19 +6,20 @@ from threading import BoundedSemaphore
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import RateLimited
 
-#: How long a further one waits for its turn.
-QUEUE_SECONDS = 5.0
-
 
 class Searches:
-    """The searches of one process. Those of services are not bounded: they act for many."""
+    """The searches of one process. Those of services are not bounded: they act for many.
 
-    def __init__(self, per_user: int) -> None:
+    A further one of the same user waits for its turn, `queue_seconds` at most.
+    """
+
+    def __init__(self, per_user: int, queue_seconds: float) -> None:
         self._per_user = per_user
+        self._queue_seconds = queue_seconds
         self._slots: dict[str, tuple[BoundedSemaphore, list[None]]] = {}
 
     def enter(self, caller: Principal) -> Callable[[], None]:
-        """Wait for a slot of the caller's. Returns what gives it back. Raises RateLimited after QUEUE_SECONDS."""
+        """Wait for a slot of the caller's. Returns what gives it back. Raises RateLimited where none came free in time."""
         if caller.kind == "service":
             return nothing
         name = caller.caller
@@ -30,7 +31,7 @@ class Searches:
             if not users:
                 self._slots.pop(name, None)
 
-        if not slots.acquire(timeout=QUEUE_SECONDS):
+        if not slots.acquire(timeout=self._queue_seconds):
             leave()
             raise RateLimited(
                 f"You have {self._per_user} searches or figures under way; wait for them, then try again.", 1.0

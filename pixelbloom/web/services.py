@@ -122,7 +122,7 @@ def build(settings: Settings) -> Services:
         broadcasts=BroadcastStore(gateway),
         hub=hub,
         waiter=EndWaiter(hub.listen, runs.ended),
-        searches=Searches(settings.searches_per_user),
+        searches=Searches(settings.searches_per_user, settings.search_queue_seconds),
         waits=Waits(settings.waits_per_user, settings.waits_per_process, hub.stats),
         readiness=Readiness(probes(profiles, redis, celery, PeriodicTaskStore(gateway))),
     )
