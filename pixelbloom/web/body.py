@@ -90,14 +90,18 @@ def reading_in_time(environ: Mapping[str, Any], limit: int) -> Iterator[None]:
         if "gunicorn.socket" not in environ:
             yield
             return
-        declared = environ.get("CONTENT_LENGTH") or ""
-        length = min(int(declared), limit) if declared.isdecimal() else limit
-        with Reading(min(GRACE_SECONDS + length / LEAST_BYTES_PER_SECOND, READ_SECONDS), BodyTooSlow()):
+        with Reading(time_for(environ.get("CONTENT_LENGTH") or "", limit), BodyTooSlow()):
             yield
     except BodyTooSlow:
         raise InvalidInput("The body came too slowly; send it at once, over a faster connection.") from None
     except ParseException:
         raise InvalidInput("The body's chunked encoding is broken.") from None
+
+
+def time_for(declared: str, limit: int) -> float:
+    """Seconds in which a body of at most `limit` bytes must arrive, by the length that its client declared."""
+    length = min(int(declared), limit) if declared.isdecimal() else limit
+    return min(GRACE_SECONDS + length / LEAST_BYTES_PER_SECOND, READ_SECONDS)
 
 
 def body_was_read(body: Any) -> bool:

@@ -19,7 +19,7 @@ class Searches:
         self._slots: dict[str, tuple[BoundedSemaphore, list[None]]] = {}
 
     def enter(self, caller: Principal) -> Callable[[], None]:
-        """Wait for a slot of the caller's. Returns what gives it back. Raises RateLimited where none came free in time."""
+        """Wait for a slot of the caller. Returns what gives it back. Raises RateLimited where none came in time."""
         if caller.kind == "service":
             return nothing
         name = caller.caller

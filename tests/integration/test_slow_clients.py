@@ -1,6 +1,7 @@
 """Clients that send slowly, or not at all: bounded in time and number, and nobody else waits for them."""
 
 import contextlib
+import http.client
 import select
 import socket
 import time
@@ -42,9 +43,9 @@ def web(stack: Any) -> Iterator[Api]:
         yield Api(handle.url, None, stack.settings)
 
 
-def connected(url: str, data: bytes) -> socket.socket:
+def connected(url: str, data: bytes, source: str = "127.0.0.1") -> socket.socket:
     parts = urlsplit(url)
-    connection = socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0), 30, source_address=(source, 0))
     connection.sendall(data)
     return connection
 
@@ -182,6 +183,43 @@ def test_many_slow_clients_are_no_more_than_the_bound(
         stack.wait_for(lambda: clients_of(process, handle.url) <= most + 2)  # those refused last may still be read
         closing.close()
         stack.wait_for(lambda: number(web, "pixelbloom_http_connections") == 1)
+
+
+def test_a_new_connection_takes_the_place_of_the_oldest_of_its_address(stack: Any) -> None:
+    with served(stack, CONNECTIONS_PER_ADDRESS="4") as handle, ExitStack() as closing:
+
+        def opened(source: str) -> socket.socket:
+            """A connection that waits for its next request."""
+            connection = closing.enter_context(connected(handle.url, SLOW["idle"], source))
+            assert answered(connection)
+            return connection
+
+        neighbour = opened("127.0.0.2")
+        first, second, *others = [opened("127.0.0.1") for _ in range(4)]
+        others.append(opened("127.0.0.1"))
+        assert received(first) == b""
+        others.append(opened("127.0.0.1"))
+        assert received(second) == b""
+
+        for connection in (neighbour, *others):
+            connection.sendall(SLOW["idle"])
+            assert answered(connection)
+
+
+def answered(connection: socket.socket) -> bool:
+    """Read the whole response to a request for /healthz."""
+    with http.client.HTTPResponse(connection) as response:
+        response.begin()
+        response.read()
+    return response.status == 200
+
+
+def test_behind_a_proxy_connections_of_one_address_are_not_bounded(stack: Any) -> None:
+    with served(stack, CONNECTIONS_PER_ADDRESS="4", TRUSTED_PROXIES="1") as handle, ExitStack() as closing:
+        web = Api(handle.url, None, stack.settings)
+        for _ in range(12):
+            closing.enter_context(connected(handle.url, SLOW["heads"]))
+        stack.wait_for(lambda: number(web, "pixelbloom_http_connections") == 12 + 1)
 
 
 def test_an_address_whose_connections_all_work_is_refused(stack: Any) -> None:

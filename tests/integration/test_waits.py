@@ -104,12 +104,15 @@ def test_a_user_past_the_bound_gets_the_present_state_at_once(web: Api, stack: A
     assert "Preference-Applied" not in refused.headers
     assert granted.headers["Preference-Applied"] == "wait=1"
     stack.wait_for(lambda: waits(web) == 0, seconds=20)
+    # The slots of the waits that have ended are the user's again.
+    assert user.invoke(Prefer="wait=1").headers["Preference-Applied"] == "wait=1"
 
 
 def test_waits_leave_connections_to_other_requests(web: Api, stack: Any) -> None:
     with ExitStack() as closing:
-        for _ in range(BY_PROCESS):
-            closing.enter_context(sent(web.as_user(), *INVOKE))
+        # Most of them are of a service, which the bound of a user does not hold for.
+        for caller in [web.as_service()] * (BY_USER + 1) + [web.as_user() for _ in range(BY_PROCESS - BY_USER - 1)]:
+            closing.enter_context(sent(caller, *INVOKE))
         stack.wait_for(lambda: waits(web) == BY_PROCESS)
 
         for caller in (web.as_user(), web.as_service()):

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from pixelbloom.errors import InvalidInput
 from pixelbloom.web import body
-from pixelbloom.web.body import MAX_BODY_BYTES, MAX_DEPTH, MAX_VALUES, SMALL_BYTES, parse_object
+from pixelbloom.web.body import (
+    MAX_BODY_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    SMALL_BYTES,
+    USUAL_BODY_BYTES,
+    parse_object,
+    time_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -175,3 +183,22 @@ def test_what_is_read_is_what_was_written_whatever_the_size(value: dict[str, obj
 
     assert parse_object(raw) == value
     assert parse_object(raw + PADDING) == value
+
+
+@pytest.mark.parametrize(
+    ("declared", "limit", "seconds"),
+    [
+        ("0", USUAL_BODY_BYTES, 10),
+        ("200", USUAL_BODY_BYTES, 10),
+        ("65536", USUAL_BODY_BYTES, 12),
+        ("", USUAL_BODY_BYTES, 12),
+        ("9" * 30, USUAL_BODY_BYTES, 12),
+        ("²", USUAL_BODY_BYTES, 12),
+        ("327680", MAX_BODY_BYTES, 20),
+        ("1048576", MAX_BODY_BYTES, 30),
+        ("", MAX_BODY_BYTES, 30),
+    ],
+    ids=["none", "few", "usual", "chunked", "false", "no-number", "more", "largest", "chunked-largest"],
+)
+def test_a_body_has_the_time_of_its_bytes_at_the_least_rate(declared: str, limit: int, seconds: int) -> None:
+    assert round(time_for(declared, limit)) == seconds
