@@ -2,8 +2,9 @@
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -20,6 +21,8 @@ from tests.stack import Stack
 THREADS = 8
 #: Of eight threads: the steps that wait in the broker so that no thread waits for its next one.
 MARGIN = 2
+#: Of runs, each smaller than the one before: an order by id is none by age.
+IDS = count(uuid4().int, -1)
 
 
 @pytest.fixture
@@ -43,11 +46,12 @@ def store(stack: Stack, clean: psycopg.Connection) -> Iterator[RunStore]:
 
 
 class Workers:
-    """Eight threads that take messages in the order in which they were published. `begun` names their lanes."""
+    """Eight threads that take messages in the order in which they were published. `begun` names the lanes of `runs`."""
 
     def __init__(self, store: RunStore, lanes: dict[str, str]) -> None:
         self.queue: deque[str] = deque()
         self.running: deque[tuple[str, int]] = deque()
+        self.runs: list[str] = []
         self.begun: list[str] = []
         self._store = store
         self._lanes = lanes
@@ -57,6 +61,7 @@ class Workers:
         while self.queue and len(self.running) < THREADS:
             run_id = self.queue.popleft()
             self.running.append((run_id, claim(self._store, UUID(run_id))["token"]))
+            self.runs.append(run_id)
             self.begun.append(self._lanes[run_id])
 
     def finish_one(self) -> None:
@@ -67,6 +72,7 @@ class Workers:
 def crowd(store: RunStore, workers: Workers, lanes: dict[str, str], lane: str, number: int, **more: Any) -> None:
     for _ in range(number):
         run = a_run(lane=lane, **more)
+        run["id"] = str(UUID(int=next(IDS)))
         lanes[run["id"]] = lane
         workers.publish(store.create(run)["publish"])
 
@@ -85,9 +91,11 @@ def test_another_users_single_run_begins_at_once_though_one_user_has_400(
 ) -> None:
     with OllamaServer() as model:
         model.always(Script(hang=True))
-        running.start("agents", env={"AGENT_CONCURRENCY": str(THREADS), "OLLAMA_HOST": model.url})
+        # However long 400 requests take on a loaded machine, the first eight steps go on until the model is stopped.
+        patient = {"MODEL_TIMEOUT": "3600", "LEASE_SECONDS": "600"}
+        running.start("agents", env={"AGENT_CONCURRENCY": str(THREADS), "OLLAMA_HOST": model.url, **patient})
         running.wait_for(lambda: clean.execute("select sum(slots) from public.agent_workers").fetchone() == (THREADS,))
-        web = Api(running.start("web", env={"RUN_RATE_LIMIT": "off"}).url, None, running.settings)
+        web = Api(running.start("web", env={"RUN_RATE_LIMIT": "off", **patient}).url, None, running.settings)
         one, other = web.as_user(), web.as_user()
         for _ in range(400):
             assert one.invoke(CHAT).status_code == 200
@@ -161,6 +169,22 @@ def test_each_end_admits_the_next_wherever_it_waits_and_all_ends(store: RunStore
     assert len(workers.begun) == 70
 
 
+def test_of_one_user_and_of_users_with_the_same_share_the_oldest_goes_first(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    lanes: dict[str, str] = {}
+    workers = Workers(store, lanes)
+    crowd(store, workers, lanes, "one", THREADS + MARGIN + 5)
+    while workers.running:
+        workers.finish_one()
+    for lane, number in (("full", THREADS + MARGIN), ("b", 1), ("a", 1), ("b", 1), ("a", 1)):
+        crowd(store, workers, lanes, lane, number)
+    while workers.running:
+        workers.finish_one()
+
+    assert workers.runs == list(lanes)
+
+
 def test_a_user_with_nothing_to_do_leaves_the_room_to_others(store: RunStore, clean: psycopg.Connection) -> None:
     lanes: dict[str, str] = {}
     workers = Workers(store, lanes)
@@ -194,6 +218,8 @@ def test_more_workers_take_more_and_one_that_ends_or_falls_silent_does_not_count
     store.report_worker("second", 0)
     clean.execute("update public.agent_workers set seen_at = now() - interval '31 seconds'")
     assert clean.execute("select public.admission_capacity()").fetchone() == (None,)
+    store.report_worker("worker", THREADS)
+    assert clean.execute("select public.admission_capacity()").fetchone() == (THREADS + MARGIN,)
 
 
 def test_before_any_worker_has_reported_the_users_limit_alone_holds(store: RunStore, clean: psycopg.Connection) -> None:

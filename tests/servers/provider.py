@@ -209,9 +209,9 @@ class ModelServer(ThreadingHTTPServer):
             self.requests.append({"path": path, "body": body, "headers": headers})
 
     def wait(self, seconds: float | None) -> None:
-        """Wait so long, or (None) until the server stops, a minute at most."""
+        """Wait so long, or (None) until the server stops, ten minutes at most."""
         if seconds is None or seconds > 0:
-            self._closing.wait(60 if seconds is None else seconds)
+            self._closing.wait(600 if seconds is None else seconds)
 
 
 def serve(server_type: type[ModelServer], arguments: list[str], **more: Any) -> None:
