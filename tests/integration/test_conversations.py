@@ -360,3 +360,47 @@ def test_a_run_past_the_quota_takes_no_other_with_it_that_is_stored_in_the_same_
         codes = [pool.submit(say, api, one) for pair in others for api, one in (pair, (user, full))]
 
     assert [code.result() for code in codes] == [201, 409] * 8
+
+
+@pytest.mark.usefixtures("three_messages")
+def test_exactly_at_the_quota_of_messages_no_workflow_is_accepted(user: Api, web: Api, db: psycopg.Connection) -> None:
+    conversation = begun(user)
+    name = f"talk_{uuid4().hex[:8]}"
+    ask = {"conversation_id": "inputs.id", "message": "'Hello'"}
+    definition = {"workflow_id": name, "steps": [{"key": "one", "agent": "chat_agent", "input": ask}]}
+    assert web.as_service().request("POST", "/api/agents/workflows", json=definition).status_code == 201
+    for _ in range(3):
+        db.execute(
+            "insert into public.messages (user_id, conversation_id, role, content) values (%s, %s, 'user', 'Hello')",
+            [user.user_id, conversation["conversation_id"]],
+        )
+
+    execution = {"workflow_id": name, "inputs": {"id": conversation["conversation_id"]}}
+    is_error(user.request("POST", "/api/agents/workflows/execute", json=execution), 409, "CONFLICT")
+
+
+@pytest.mark.usefixtures("three_messages")
+def test_the_items_of_a_map_that_was_accepted_are_not_refused(user: Api, web: Api) -> None:
+    conversation = begun(user)
+    name = f"talk_{uuid4().hex[:8]}"
+    ask = {"conversation_id": "inputs.id", "message": "'Hello'"}
+    each = {"key": "each", "agent": "chat_agent", "kind": "map", "over": "`[1, 2]`", "max_parallel": 1, "input": ask}
+    steps = [
+        {"key": "one", "agent": "chat_agent", "input": ask},
+        {"key": "two", "agent": "chat_agent", "input": ask, "needs": ["one"]},
+        {**each, "needs": ["two"]},
+    ]
+    definition = {"workflow_id": name, "steps": steps}
+    added = web.as_service().request("POST", "/api/agents/workflows", json=definition)
+    assert added.status_code == 201, added.text
+
+    run = user.request(
+        "POST",
+        "/api/agents/workflows/execute",
+        json={"workflow_id": name, "inputs": {"id": conversation["conversation_id"]}},
+        headers={"Prefer": "wait=60"},
+    )
+
+    # Past the quota of three when the map begins.
+    assert run.json()["status"] == "completed", run.text
+    assert len(read(user, conversation)["messages"]) == 8

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -10,6 +11,7 @@ import pytest
 from pixelbloom.events import domain
 from pixelbloom.events.domain import DomainEvent
 from pixelbloom.events.publisher import Publisher
+from pixelbloom.web.realtime.figures import COMPUTERS, FIRST_AT_ONCE
 from tests.servers.redis import OwnRedis
 from tests.servers.web import Client, Web, token
 from tests.waiting import until
@@ -220,6 +222,58 @@ def until_computed(web: Web, line: str, times: int) -> None:
     until(lambda: computed(web).count(line) >= times, saw=lambda: computed(web))
 
 
+def following(web: Web, who: UUID | None, topic: str, day: int) -> Client:
+    """A client that has asked for the figures from this day of January on."""
+    client = web.connect(who, "analytics")
+    client.send(type="subscribe", topic=topic, params={"start_date": f"2026-01-{day:02}", "end_date": "2026-02-01"})
+    return client
+
+
+@contextmanager
+def held(web: Web) -> Iterator[None]:
+    """What is computed takes until the end of the block."""
+    path = web.folder / "held"
+    path.touch()
+    try:
+        yield
+    finally:
+        path.unlink()
+
+
+def test_the_first_figures_of_one_user_are_computed_two_at_a_time(web):
+    figures_are(web, [])
+    one, other = uuid4(), uuid4()
+    with ExitStack() as closing:
+        with held(web):
+            clients = [closing.enter_context(following(web, one, "kpis", day)) for day in range(1, 7)]
+            until_computed(web, f"{one} daily", FIRST_AT_ONCE)
+            clients.append(closing.enter_context(following(web, other, "kpis", 1)))
+            until_computed(web, f"{other} daily", 1)
+            assert computed(web).count(f"{one} daily") == FIRST_AT_ONCE
+        for client in clients:
+            client.until(type="subscribed")
+    web.settled(sockets=0, members=0)
+
+
+def test_the_changed_figures_of_one_user_are_computed_before_the_rest_of_anothers_many(web, publisher):
+    figures_are(web, [])
+    one, other = uuid4(), uuid4()
+    with ExitStack() as closing:
+        for who, day in [*((one, day) for day in range(1, 20)), (other, 1)]:
+            client = closing.enter_context(following(web, who, "lead_trends", day))
+            client.until(type="subscribed")
+        before = len(computed(web))
+        with held(web):
+            publisher.domain_events([event("lead_created", one)])
+            until(lambda: len(computed(web)) == before + COMPUTERS, saw=lambda: computed(web))
+            publisher.domain_events([event("lead_created", other)])
+            client.until(type="lead_created")
+        until(lambda: f"{other} daily" in computed(web)[before:], saw=lambda: computed(web)[before:])
+
+        assert computed(web)[before:].index(f"{other} daily") < 2 * COMPUTERS
+    web.settled(sockets=0, members=0)
+
+
 def test_a_user_follows_so_many_different_figures_on_all_sockets_together(web, publisher):
     figures_are(web, [])
     user, other = uuid4(), uuid4()
@@ -227,9 +281,8 @@ def test_a_user_follows_so_many_different_figures_on_all_sockets_together(web, p
     clients = []
 
     def follow(who, topic, day):
-        client = web.connect(who, "analytics")
+        client = following(web, who, topic, day)
         clients.append(client)
-        client.send(type="subscribe", topic=topic, params={"start_date": f"2026-01-{day:02}", "end_date": "2026-02-01"})
         while (frame := client.next())["type"] not in ("subscribed", "error"):
             pass
         return client, frame
@@ -245,6 +298,7 @@ def test_a_user_follows_so_many_different_figures_on_all_sockets_together(web, p
     followed[4][0].send(type="unsubscribe", topic=topics[1])
     followed[4][0].until(type="unsubscribed")
     assert follow(user, "kpis", 20)[1]["type"] == "subscribed"
+    assert {follow(None, topics[number % 3], 1 + number // 3)[1]["type"] for number in range(21)} == {"subscribed"}
     assert refused.quiet() == []
     for client in clients:
         client.connection.close()

@@ -134,6 +134,12 @@ def test_many_rows_in_one_statement_count_as_many(db: psycopg.Connection, user: 
     db.execute("insert into public.leads (user_id, name) select %s, 'Ada' from generate_series(1, 3)", [user])
 
 
+def test_seeds_and_restores_of_the_owner_are_not_refused(db: psycopg.Connection, user: UUID) -> None:
+    db.execute("update public.row_quotas set rows_per_user = 3 where table_name = 'leads'")
+
+    db.execute("insert into public.leads (user_id, name) select %s, 'Ada' from generate_series(1, 4)", [user])
+
+
 def of(table: str, query: Any) -> sql.Composed:
     return sql.SQL(query).format(sql.Identifier(table))
 

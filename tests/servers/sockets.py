@@ -68,6 +68,8 @@ def create_app() -> Flask:
     def compute(scope: UUID | None, range_: Range) -> Any:
         with (folder / "computed").open("a") as computed:
             computed.write(f"{scope or 'all'} {range_.aggregation}\n")
+        for _ in repeat_until(lambda: not (folder / "held").exists()):
+            time.sleep(0.02)
         if not (folder / "figures").exists():
             raise Unavailable("The database does not answer; try again shortly.")
         return json.loads((folder / "figures").read_text())
