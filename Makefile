@@ -10,7 +10,7 @@ CHAOS_ARGS ?= --seeds 20
 BENCH_ARGS ?=
 
 # Sources of the console; what is generated is not among them. Built files go into the package.
-CONSOLE := pixelbloom/web/console/index.html
+CONSOLE := pixelbloom/web/console/static/index.html
 CONSOLE_SCHEMA := console/src/api/schema.d.ts
 CONSOLE_SOURCES := $(shell find console -name node_modules -prune -o -type f ! -path $(CONSOLE_SCHEMA) ! -name '*.md' -print)
 CONSOLE_BUILT_FROM := $(filter console/src/% console/public/% console/index.html console/vite.config.ts,$(CONSOLE_SOURCES))

@@ -2,9 +2,9 @@
 
 from kombu.entity import Exchange, Queue
 
+from pixelbloom.celery_app import broker_address, broker_tls
 from pixelbloom.config import settings
-from pixelbloom.queue import broker_address, broker_tls
-from pixelbloom.runs.run import BROKER_PRIORITY
+from pixelbloom.runs.model import BROKER_PRIORITY
 
 #: Longer than the longest step, or a running step's message is delivered again and again.
 VISIBILITY_TIMEOUT_SECONDS = 2 * 3600

@@ -5,7 +5,7 @@ from gevent import monkey
 monkey.patch_all()  # before anything imports ssl or opens a socket
 
 from pixelbloom.startup import BACKEND, allow_open_files, required_settings  # noqa: E402
-from pixelbloom.web import metrics_folder  # noqa: E402
+from pixelbloom.web.operations import metrics_folder  # noqa: E402
 
 settings = required_settings(*BACKEND)  # here, so that nothing is started when one is missing
 metrics_folder.make()

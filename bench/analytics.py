@@ -12,12 +12,12 @@ import httpx
 import psycopg
 
 from pixelbloom.analytics.ranges import Range
+from pixelbloom.analytics.store import AnalyticsStore
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.config import DEVELOPMENT_USER
-from pixelbloom.seed import fill
-from pixelbloom.seed.plan import Plan
-from pixelbloom.store.analytics import AnalyticsStore
-from pixelbloom.store.gateway import Gateway
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.local.seed import fill
+from pixelbloom.local.seed.plan import Plan
 from tests.stack import Stack
 
 ROWS = {"leads": 200_000, "messages": 1_000_000, "subscriptions": 50_000}

@@ -6,7 +6,7 @@ const API = process.env.API_URL ?? 'http://127.0.0.1:8000'
 export default defineConfig({
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
-    outDir: fileURLToPath(new URL('../pixelbloom/web/console', import.meta.url)),
+    outDir: fileURLToPath(new URL('../pixelbloom/web/console/static', import.meta.url)),
     emptyOutDir: true,
     target: 'es2022',
     assetsInlineLimit: 0,

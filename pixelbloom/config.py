@@ -19,7 +19,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from pixelbloom.addresses import redis_url
+from pixelbloom.core.addresses import redis_url
+from pixelbloom.core.textfile import EnvFiles, NotText
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.setting_types import (
     Certificates,
@@ -39,7 +40,6 @@ from pixelbloom.setting_types import (
     SigningSecret,
     WebhookSecrets,
 )
-from pixelbloom.textfile import EnvFiles, NotText
 
 #: Written by the local stack into its home; the settings of a running one, and the secrets it keeps.
 STACK_FILE = "stack.env"

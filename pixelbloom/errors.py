@@ -1,4 +1,4 @@
-"""The one tree of errors. It knows no HTTP: `pixelbloom.web.errors` maps it to a status, once.
+"""The one tree of errors. It knows no HTTP: `pixelbloom.web.http.errors` maps it to a status, once.
 
 A message is a sentence for the caller that says what to do; it never carries a key, SQL or another user's data.
 """
@@ -131,3 +131,9 @@ class ModelsUnavailable(PixelBloomError):
     """No model provider could answer; the agent uses its rule-based fallback."""
 
     code = "MODELS_UNAVAILABLE"
+
+
+class StackError(PixelBloomError):
+    """A part of the local stack cannot start or stay up; the message says which, and what to do."""
+
+    code = "UNAVAILABLE"

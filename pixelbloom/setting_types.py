@@ -11,7 +11,7 @@ from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import NoDecode
 
-from pixelbloom.addresses import libpq_url, ollama_url
+from pixelbloom.core.addresses import libpq_url, ollama_url
 
 
 def _parts(url: str) -> SplitResult:

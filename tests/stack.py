@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from celery import Celery
 
+from pixelbloom.celery_app import broker_address
 from pixelbloom.config import Settings
 from pixelbloom.local import secrets
 from pixelbloom.local.child import Child, Command
@@ -21,7 +22,6 @@ from pixelbloom.local.postgrest import free_port
 from pixelbloom.local.roles import ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.wait import until as until_ready
-from pixelbloom.queue import broker_address
 from tests.waiting import SECONDS, background, until
 
 #: A loaded machine starts a process slowly; nothing waits this long otherwise.

@@ -3,8 +3,8 @@
 They do without the tasks' modules, and without all that those need.
 """
 
+from pixelbloom.celery_app import app
 from pixelbloom.logs import configure_celery
-from pixelbloom.queue import app
 from pixelbloom.startup import required_settings
 
 required_settings("redis_url")

@@ -5,8 +5,8 @@ from typing import Any
 from celery import Celery
 from celery.signals import celeryd_init, setup_logging
 
+from pixelbloom.celery_app import app
 from pixelbloom.logs import configure_celery
-from pixelbloom.queue import app
 from pixelbloom.startup import BACKEND, required_settings
 from workers.broker import shorten
 from workers.watchdog import watch

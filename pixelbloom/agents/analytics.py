@@ -8,12 +8,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from pixelbloom.absent import NullIsAbsent
 from pixelbloom.agents.base import StructuredAgent
-from pixelbloom.agents.described import DescribedAs, iso_date
 from pixelbloom.agents.fields import NUMBER, AgentInput, AgentOutput, Brief, Draft, DraftLines, DraftText, Label
-from pixelbloom.agents.statistics import Trend, correlation, fit, outliers, trend
-from pixelbloom.agents.words import listing, plural
+from pixelbloom.agents.knowledge.described import DescribedAs, iso_date
+from pixelbloom.agents.knowledge.statistics import Trend, correlation, fit, outliers, trend
+from pixelbloom.agents.knowledge.words import listing, plural
+from pixelbloom.core.absent import NullIsAbsent
 from pixelbloom.models.catalog import GENERAL
 
 Value = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False), NUMBER]

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ValidationError
 from pixelbloom.agents.context import AgentContext, AgentOutcome
 from pixelbloom.agents.fields import AgentInput, AgentOutput, ProseOutput
 from pixelbloom.agents.fields import Draft as DraftModel
-from pixelbloom.agents.material import material, system
+from pixelbloom.agents.knowledge.material import material, system
+from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import FieldError, InvalidInput, ModelsUnavailable
-from pixelbloom.faults import sentence
 from pixelbloom.models.request import Message, ModelReply, ModelRequest
 from pixelbloom.models.text import clean, clean_text
 

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pixelbloom.agents.base import StructuredAgent
-from pixelbloom.agents.colour import WHITE, Colour, apart
 from pixelbloom.agents.fields import (
     AgentInput,
     AgentOutput,
@@ -16,7 +15,8 @@ from pixelbloom.agents.fields import (
     Label,
     Line,
 )
-from pixelbloom.agents.words import listing
+from pixelbloom.agents.knowledge.colour import WHITE, Colour, apart
+from pixelbloom.agents.knowledge.words import listing
 from pixelbloom.models.catalog import WRITER
 
 Tone = Literal["trustworthy", "playful", "premium", "bold", "calm", "natural", "technical"]

@@ -5,16 +5,16 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from pixelbloom.absent import NullIsAbsent
-from pixelbloom.agents.amounts import sums
 from pixelbloom.agents.base import ProseAgent
 from pixelbloom.agents.context import AgentContext
-from pixelbloom.agents.described import DescribedAs, text_pattern
 from pixelbloom.agents.fields import AgentInput, ProseOutput
-from pixelbloom.agents.intents import Intent, intent_of
-from pixelbloom.agents.material import system
-from pixelbloom.agents.services import SERVICES, Service, ServiceKey, mentioned
-from pixelbloom.agents.words import listing
+from pixelbloom.agents.knowledge.amounts import sums
+from pixelbloom.agents.knowledge.described import DescribedAs, text_pattern
+from pixelbloom.agents.knowledge.intents import Intent, intent_of
+from pixelbloom.agents.knowledge.material import system
+from pixelbloom.agents.knowledge.services import SERVICES, Service, ServiceKey, mentioned
+from pixelbloom.agents.knowledge.words import listing
+from pixelbloom.core.absent import NullIsAbsent
 from pixelbloom.errors import StepRejected
 from pixelbloom.models.catalog import GENERAL
 from pixelbloom.models.request import Message

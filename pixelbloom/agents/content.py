@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from pixelbloom.agents.base import ProseAgent
 from pixelbloom.agents.fields import NUMBER, AgentInput, Brief, Label, Line, ProseOutput
-from pixelbloom.agents.material import material, system
-from pixelbloom.agents.words import count, listing, words
+from pixelbloom.agents.knowledge.material import material, system
+from pixelbloom.agents.knowledge.words import count, listing, words
 from pixelbloom.models.catalog import WRITER
 from pixelbloom.models.request import Message
 from pixelbloom.models.text import shorten

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
-from pixelbloom.agents.conversations import ConversationReader
-from pixelbloom.agents.leads import LeadReader
+from pixelbloom.agents.conversation_reader import ConversationReader
+from pixelbloom.agents.lead_reader import LeadReader
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import TokenStream

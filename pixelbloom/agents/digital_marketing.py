@@ -19,7 +19,7 @@ from pixelbloom.agents.fields import (
     Money,
     PositiveAmount,
 )
-from pixelbloom.agents.words import listing
+from pixelbloom.agents.knowledge.words import listing
 from pixelbloom.models.catalog import WRITER
 
 Channel = Literal["search_ads", "social_ads", "seo", "content", "email", "display"]

@@ -6,9 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pixelbloom.absent import NullIsAbsent
 from pixelbloom.agents.base import StructuredAgent
-from pixelbloom.agents.described import given
 from pixelbloom.agents.fields import (
     NUMBER,
     AgentInput,
@@ -22,7 +20,9 @@ from pixelbloom.agents.fields import (
     Label,
     Money,
 )
-from pixelbloom.agents.words import listing
+from pixelbloom.agents.knowledge.described import given
+from pixelbloom.agents.knowledge.words import listing
+from pixelbloom.core.absent import NullIsAbsent
 from pixelbloom.models.catalog import GENERAL
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000), NUMBER]

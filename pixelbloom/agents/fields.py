@@ -19,9 +19,9 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pixelbloom.absent import NullIsAbsent
-from pixelbloom.agents.amounts import as_amount
-from pixelbloom.agents.described import InputJsonSchema, amount_text, number
+from pixelbloom.agents.knowledge.amounts import as_amount
+from pixelbloom.agents.knowledge.described import InputJsonSchema, amount_text, number
+from pixelbloom.core.absent import NullIsAbsent
 from pixelbloom.models.text import shorten
 
 

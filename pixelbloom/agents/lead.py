@@ -16,10 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from pixelbloom.agents.amounts import leading
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.agents.context import AgentContext
-from pixelbloom.agents.described import EMAIL, given
 from pixelbloom.agents.fields import (
     NUMBER,
     AgentInput,
@@ -33,9 +31,11 @@ from pixelbloom.agents.fields import (
     Line,
     Money,
 )
-from pixelbloom.agents.leads import LeadRecord
-from pixelbloom.agents.scoring import Facts, Score, Tier, score, tier
-from pixelbloom.agents.words import any_of, keywords, listing, plural
+from pixelbloom.agents.knowledge.amounts import leading
+from pixelbloom.agents.knowledge.described import EMAIL, given
+from pixelbloom.agents.knowledge.scoring import Facts, Score, Tier, score, tier
+from pixelbloom.agents.knowledge.words import any_of, keywords, listing, plural
+from pixelbloom.agents.lead_reader import LeadRecord
 from pixelbloom.errors import StepRejected
 from pixelbloom.models.catalog import GENERAL
 

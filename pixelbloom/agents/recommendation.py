@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from pixelbloom.agents.base import StructuredAgent
-from pixelbloom.agents.described import given
 from pixelbloom.agents.fields import (
     AgentInput,
     AgentOutput,
@@ -19,8 +18,9 @@ from pixelbloom.agents.fields import (
     Label,
     Money,
 )
-from pixelbloom.agents.services import BY_KEY, SERVICES, Goal, Service, ServiceKey, mentioned
-from pixelbloom.agents.words import any_of, listing
+from pixelbloom.agents.knowledge.described import given
+from pixelbloom.agents.knowledge.services import BY_KEY, SERVICES, Goal, Service, ServiceKey, mentioned
+from pixelbloom.agents.knowledge.words import any_of, listing
 from pixelbloom.models.catalog import GENERAL
 
 #: How people name the goals.

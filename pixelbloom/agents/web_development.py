@@ -19,7 +19,7 @@ from pixelbloom.agents.fields import (
     PositiveAmount,
     amount_schema,
 )
-from pixelbloom.agents.words import any_of, listing, plural
+from pixelbloom.agents.knowledge.words import any_of, listing, plural
 from pixelbloom.models.catalog import CODER
 
 ProjectType = Literal["landing_page", "website", "shop", "web_app", "portal", "api"]

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, WithJsonSchema, field_validator
 
-from pixelbloom import zones
+from pixelbloom.core import time_zones as zones
 
 Aggregation = Literal["daily", "weekly", "monthly"]
 

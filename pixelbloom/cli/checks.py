@@ -11,11 +11,11 @@ import httpx
 import psycopg
 import redis
 
-from pixelbloom import periodic
-from pixelbloom.addresses import is_loopback
 from pixelbloom.cli.connect import api_address
 from pixelbloom.config import Settings
+from pixelbloom.core.addresses import is_loopback
 from pixelbloom.models.health import huggingface_status, ollama_status
+from pixelbloom.periodic import verdict as periodic
 
 #: Seconds for one question.
 TIMEOUT = 3.0
@@ -200,7 +200,7 @@ def workers(settings: Settings) -> Finding:
         return down("no broker to ask them through", "set REDIS_URL first")
     from celery import Celery
 
-    from pixelbloom.queue import broker_address
+    from pixelbloom.celery_app import broker_address
 
     # Not the process's own app: that one takes the settings that were read first, wherever that was.
     app = Celery(broker=broker_address(settings.redis_url), set_as_current=False)

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pixelbloom.core.textfile import NotText, decoded
 from pixelbloom.errors import InvalidInput
-from pixelbloom.textfile import NotText, decoded
 
 
 def read_text(path: Path, name: str) -> str:

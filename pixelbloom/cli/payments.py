@@ -30,8 +30,8 @@ def events(
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
 ) -> None:
     """Print the newest events as JSON. Needs SUPABASE_SERVICE_ROLE_KEY, as a running local stack has it."""
-    from pixelbloom.store.gateway import Gateway
-    from pixelbloom.store.payments import PaymentStore
+    from pixelbloom.database.gateway import Gateway
+    from pixelbloom.payments.store import PaymentStore
 
     result(PaymentStore(Gateway(load())).events(limit=limit, status=status).items)
 
@@ -66,8 +66,8 @@ def replay(
     failed: Annotated[bool, typer.Option("--failed", help="All of the dead letter, the newest 200.")] = False,
 ) -> None:
     """Let events be processed again: within seconds, by a worker. Prints their ids as JSON."""
-    from pixelbloom.store.gateway import Gateway
-    from pixelbloom.store.payments import PaymentStore
+    from pixelbloom.database.gateway import Gateway
+    from pixelbloom.payments.store import PaymentStore
 
     if bool(event_ids) == failed:
         raise InvalidInput("name events by their ids, or pass --failed")

@@ -12,8 +12,8 @@ from pixelbloom.cli.connect import connect, parse_uuid
 from pixelbloom.cli.invoke import ApiUrl, TokenOption
 from pixelbloom.cli.output import literal, reported, result, say
 from pixelbloom.cli.watch import watch_run
+from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.errors import InvalidInput
-from pixelbloom.zones import iso_utc
 
 #: As the API has them.
 LIMIT, MAX_LIMIT = 50, 200

@@ -28,10 +28,10 @@ def seed(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Fill DATABASE_URL with a demo agency. Safe to repeat: what is there is left alone."""
-    from pixelbloom.local import migrations
+    from pixelbloom.database import migrations
+    from pixelbloom.local.seed import fill
+    from pixelbloom.local.seed.plan import Plan
     from pixelbloom.local.supabase import demo
-    from pixelbloom.seed import fill
-    from pixelbloom.seed.plan import Plan
 
     if number < 0:
         raise InvalidInput(f"--seed {number} is not a number from 0 on")

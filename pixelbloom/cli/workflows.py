@@ -15,8 +15,8 @@ from pixelbloom.cli.invoke import ApiUrl, TokenOption, read_input
 from pixelbloom.cli.output import USAGE, fail, literal, reported, result, say
 from pixelbloom.cli.watch import watch_run
 from pixelbloom.errors import InvalidInput
-from pixelbloom.runs.workflows.graph import edges, order
-from pixelbloom.runs.workflows.reading import read_definition
+from pixelbloom.workflows.graph import edges, order
+from pixelbloom.workflows.reading import read_definition
 
 Name = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its name, like lead_intake; with @2 that version.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's workflow_run_id.")]

@@ -8,9 +8,9 @@ from uuid import UUID
 import requests
 from requests.auth import AuthBase
 
-from pixelbloom.addresses import is_loopback
 from pixelbloom.client.errors import ApiError
 from pixelbloom.client.token import Token, read
+from pixelbloom.core.addresses import is_loopback
 from pixelbloom.errors import ConfigurationError, FieldError, Unavailable
 
 #: Seconds to connect, and seconds without a byte of the answer.

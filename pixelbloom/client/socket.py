@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 import websocket
 from websocket import ABNF
 
-from pixelbloom.addresses import is_loopback
 from pixelbloom.client import frames
 from pixelbloom.client.api import check_base_url
 from pixelbloom.client.backoff import Backoff
 from pixelbloom.client.cursor import Cursor
 from pixelbloom.client.errors import SocketRejected
 from pixelbloom.client.token import Token, read, seconds_left
+from pixelbloom.core.addresses import is_loopback
 from pixelbloom.errors import Unavailable
 
 CONNECT_SECONDS = 10.0

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, user_topic
-from pixelbloom.zones import iso_utc
 
 Moment = Annotated[datetime, PlainSerializer(iso_utc)]
 Severity = Literal["info", "success", "warning", "error"]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from pixelbloom.errors import StackError
 from pixelbloom.local.child import LAUNCHER
-from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-from pixelbloom.local.errors import StackError
+from pixelbloom.errors import StackError
 
 PACKAGE = Path(__file__).with_name("npm")
 POSTGREST_VERSION = "12.0.2"

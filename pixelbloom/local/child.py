@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from pixelbloom.local.errors import StackError
+from pixelbloom.errors import StackError
 from pixelbloom.local.identity import Identity
 from pixelbloom.local.leftovers import end_group
 from pixelbloom.local.output import Output

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pixelbloom.textfile import env_values
+from pixelbloom.core.textfile import env_values
 
 
 def read(path: Path) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pixelbloom.config import SECRETS_FILE, STACK_FILE
-from pixelbloom.local.errors import StackError
+from pixelbloom.errors import StackError
 
 #: A unix socket's path ends at about 107 bytes; the longest name put behind the folder is `/pg/.s.PGSQL.5432.lock`.
 LONGEST_SOCKET_FOLDER = 80

@@ -15,9 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pixelbloom.config import Settings
-from pixelbloom.errors import ConfigurationError
+from pixelbloom.errors import ConfigurationError, StackError
 from pixelbloom.local.child import Command
-from pixelbloom.local.errors import StackError
 from pixelbloom.local.roles import ROOT
 from pixelbloom.models.health import ollama_status
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psycopg
 
+from pixelbloom.errors import StackError
 from pixelbloom.local import account, binaries, leftovers
 from pixelbloom.local.child import Command
-from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 
 MAJOR_VERSION = "18"

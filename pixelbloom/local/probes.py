@@ -7,11 +7,11 @@ import socket
 
 from celery import Celery
 
-from pixelbloom import periodic
 from pixelbloom.config import Settings
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import PixelBloomError
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.periodic import PeriodicTaskStore
+from pixelbloom.periodic import verdict as periodic
+from pixelbloom.periodic.store import PeriodicTaskStore
 
 PING_SECONDS = 0.1
 

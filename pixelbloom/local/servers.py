@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import psycopg
 
-from pixelbloom.local import binaries, migrations
+from pixelbloom.database import migrations
+from pixelbloom.errors import StackError
+from pixelbloom.local import binaries
 from pixelbloom.local.child import Child, Command
-from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.postgres import Postgres

@@ -12,11 +12,13 @@ from typing import Any
 import psycopg
 
 from pixelbloom.auth.mint import mint_service, mint_user
+from pixelbloom.celery_app import broker_address
 from pixelbloom.config import DEVELOPMENT_USER, Settings, load
-from pixelbloom.local import envfile, leftovers, lock, migrations, secrets
+from pixelbloom.database import migrations
+from pixelbloom.errors import StackError
+from pixelbloom.local import envfile, leftovers, lock, secrets
 from pixelbloom.local import model as local_model
 from pixelbloom.local.child import Child
-from pixelbloom.local.errors import StackError
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.preconditions import check_given, check_ports, given
@@ -27,7 +29,6 @@ from pixelbloom.local.stripe import launch as local_stripe
 from pixelbloom.local.supabase import demo
 from pixelbloom.local.supervisor import Stopped, StopRequest, Supervisor, stop_together
 from pixelbloom.local.wait import until
-from pixelbloom.queue import broker_address
 
 READY_SECONDS = 90.0
 #: Flower asks the workers for a second; on a loaded machine they need some more of them.

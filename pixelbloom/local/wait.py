@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
+from pixelbloom.errors import StackError
 from pixelbloom.local.child import Child
-from pixelbloom.local.errors import StackError
 
 STEP_SECONDS = 0.05
 

@@ -16,8 +16,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from pixelbloom.config import Settings
+from pixelbloom.models.abortable_connection import Line
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
-from pixelbloom.models.line import Line
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
 from pixelbloom.models.request import Cut, ModelRequest, ProviderName, Usage
 from pixelbloom.models.sse import data_lines

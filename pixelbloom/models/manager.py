@@ -11,11 +11,11 @@ from pydantic import BaseModel
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import ModelsUnavailable, StepError, StepTimeout
+from pixelbloom.models.abortable_connection import Line
 from pixelbloom.models.breaker import Breaker
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.failures import CircuitOpen, CutReply, InvalidReply, ProviderFailure, ProviderTimeout
 from pixelbloom.models.huggingface import HuggingFace
-from pixelbloom.models.line import Line
 from pixelbloom.models.ollama import Ollama
 from pixelbloom.models.output import Output
 from pixelbloom.models.prompt import CONTEXT_TOKENS, bounded

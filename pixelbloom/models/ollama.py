@@ -10,9 +10,9 @@ import ollama
 import structlog
 
 from pixelbloom.config import Settings
+from pixelbloom.models.abortable_connection import Line
 from pixelbloom.models.catalog import DEFAULT
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
-from pixelbloom.models.line import Line
 from pixelbloom.models.prompt import CONTEXT_TOKENS
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
 from pixelbloom.models.request import ModelRequest, ProviderName, Usage

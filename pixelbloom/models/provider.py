@@ -3,7 +3,7 @@
 from collections.abc import Generator
 from typing import Protocol
 
-from pixelbloom.models.line import Line
+from pixelbloom.models.abortable_connection import Line
 from pixelbloom.models.request import ModelRequest, ProviderName, Usage
 
 #: Seconds to get a connection; a provider that is up accepts at once.

@@ -24,7 +24,7 @@ from pixelbloom.payments.selling import (
     difference_of,
     invalid,
 )
-from pixelbloom.store.pricing import PricingStore
+from pixelbloom.pricing.store import PricingStore
 
 log = structlog.get_logger(__name__)
 

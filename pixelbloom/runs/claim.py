@@ -7,8 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from pixelbloom.agents.context import AgentOutcome
+from pixelbloom.database.group_commit import storable_size
 from pixelbloom.errors import StepRejected
-from pixelbloom.store.grouping import storable_size
 
 MAX_OUTPUT_BYTES = 512 * 1024
 MAX_ITEMS_BYTES = 2 * 1024 * 1024
@@ -16,6 +16,13 @@ MAX_BACKOFF_SECONDS = 3600.0
 
 #: What `finish_steps` takes of one step.
 Ending = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The input of a step's agent, rendered from what is known when the step is claimed."""
+
+    input: dict[str, Any]
 
 
 @dataclass(frozen=True)

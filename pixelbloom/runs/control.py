@@ -1,15 +1,14 @@
 """What people do to a run that is there: stop it, let it go on, run it again, decide where it waits for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from pixelbloom.errors import Conflict, NotFound
-from pixelbloom.runs.run import Priority, Run, Step
+from pixelbloom.runs.model import Priority, Run, Step
 from pixelbloom.runs.service import Accepted, RunService, Terms
-from pixelbloom.runs.workflow_service import WorkflowService
-from pixelbloom.store.runs import RunStore
+from pixelbloom.runs.store import RunStore
 
 MAX_RETRIED = 200
 
@@ -22,15 +21,19 @@ class Retried:
     skipped: int
 
 
+class Repeats(Protocol):
+    """What makes a run anew from the source of an earlier one: the service of agents' runs, or that of workflows."""
+
+    def again(self, source: Mapping[str, Any], terms: Terms) -> Accepted: ...
+
+
 class RunControl:
     """Changes runs. Whether the caller may is decided before. Every method may raise Unavailable.
 
     `publish` hands on admitted steps, the runs' updates, and the run that workers shall stop.
     """
 
-    def __init__(
-        self, store: RunStore, runs: RunService, workflows: WorkflowService, publish: Callable[..., None]
-    ) -> None:
+    def __init__(self, store: RunStore, runs: RunService, workflows: Repeats, publish: Callable[..., None]) -> None:
         self._store = store
         self._runs = runs
         self._workflows = workflows

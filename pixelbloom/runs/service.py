@@ -10,12 +10,12 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pixelbloom.agents import registry
+from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.errors import Conflict, InvalidInput, Unavailable
 from pixelbloom.events.types import RunUpdate
-from pixelbloom.runs.plan import agent_step
-from pixelbloom.runs.run import Priority, Run, RunOwner, RunStatus, iso, parse_time
-from pixelbloom.store.runs import Detail, RunStore
-from pixelbloom.zones import iso_utc
+from pixelbloom.runs.model import Priority, Run, RunOwner, RunStatus, iso, parse_time
+from pixelbloom.runs.planner import agent_step
+from pixelbloom.runs.store import Detail, RunStore
 
 MAX_PAGE = 200
 #: Failed runs that are grouped at once.

@@ -13,7 +13,7 @@ from uuid import UUID
 import structlog
 
 from pixelbloom.errors import PixelBloomError
-from pixelbloom.runs.run import RunStatus
+from pixelbloom.runs.model import RunStatus
 
 log = structlog.get_logger(__name__)
 

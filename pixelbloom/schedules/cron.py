@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-from pixelbloom import zones
+from pixelbloom.core import time_zones as zones
 from pixelbloom.errors import FieldError, InvalidInput
 
 

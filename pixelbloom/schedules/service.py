@@ -10,12 +10,12 @@ import structlog
 
 from pixelbloom.agents import registry
 from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable
-from pixelbloom.runs.run import Priority, iso, parse_time
+from pixelbloom.runs.model import Priority, iso, parse_time
 from pixelbloom.runs.service import Accepted, RunService, Submission, read_cursor, write_cursor
-from pixelbloom.runs.workflow_service import WorkflowService, WorkflowSubmission
-from pixelbloom.runs.workflows.inputs import check_inputs
 from pixelbloom.schedules import cron
-from pixelbloom.store.schedules import ScheduleStore
+from pixelbloom.schedules.store import ScheduleStore
+from pixelbloom.workflows.inputs import check_inputs
+from pixelbloom.workflows.service import WorkflowService, WorkflowSubmission
 
 log = structlog.get_logger(__name__)
 

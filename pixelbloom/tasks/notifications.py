@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from pixelbloom.queue import app
+from pixelbloom.celery_app import app
 from pixelbloom.tasks.services import services
 
 log = structlog.get_logger(__name__)

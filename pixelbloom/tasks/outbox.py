@@ -5,9 +5,9 @@ from typing import Any
 
 import structlog
 
+from pixelbloom.celery_app import app
 from pixelbloom.events import domain
 from pixelbloom.events.domain import DomainEvent
-from pixelbloom.queue import app
 from pixelbloom.tasks.services import services
 
 log = structlog.get_logger(__name__)

@@ -8,11 +8,11 @@ from typing import Any
 
 import structlog
 
+from pixelbloom.celery_app import app
 from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited, Unavailable
-from pixelbloom.payments import facts
-from pixelbloom.payments.facts import Fact
+from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments.stripe_state import Fact
 from pixelbloom.payments.values import MalformedObject
-from pixelbloom.queue import app
 from pixelbloom.runs.claim import backoff
 from pixelbloom.tasks.services import services
 

@@ -11,8 +11,8 @@ import structlog
 from celery import Task
 from celery.signals import task_success
 
+from pixelbloom.celery_app import app
 from pixelbloom.errors import PixelBloomError
-from pixelbloom.queue import app
 from pixelbloom.tasks.notifications import purge_notifications
 from pixelbloom.tasks.payments import reconcile_subscriptions, release_lost_uses
 from pixelbloom.tasks.services import services

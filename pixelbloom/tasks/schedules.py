@@ -1,6 +1,6 @@
 """Starting runs by the clock."""
 
-from pixelbloom.queue import app
+from pixelbloom.celery_app import app
 from pixelbloom.tasks.services import services
 
 

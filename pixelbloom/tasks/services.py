@@ -9,35 +9,36 @@ from uuid import UUID
 import redis
 import structlog
 
-from pixelbloom.agents.conversations import ConversationReader
-from pixelbloom.agents.leads import LeadReader
+from pixelbloom.agents.conversation_reader import ConversationReader
+from pixelbloom.agents.lead_reader import LeadReader
+from pixelbloom.celery_app import app
 from pixelbloom.config import Settings, settings
+from pixelbloom.conversations.store import ScopedConversations
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.events.outbox import OutboxStore
 from pixelbloom.events.publisher import Publisher, publisher_redis
+from pixelbloom.leads.scoped import ScopedLeads
 from pixelbloom.models.manager import ModelManager
+from pixelbloom.models.metrics_store import ModelMetricStore
 from pixelbloom.models.request import ModelCall
+from pixelbloom.notifications.store import BroadcastStore, NotificationStore
 from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.gateway import StripeGateway
-from pixelbloom.queue import app
-from pixelbloom.runs.dispatch import Dispatcher
-from pixelbloom.runs.execute import StepExecutor
+from pixelbloom.payments.store import PaymentStore
+from pixelbloom.periodic.store import PeriodicTaskStore
+from pixelbloom.pricing.store import PricingStore
+from pixelbloom.runs.dispatcher import Dispatcher
+from pixelbloom.runs.executor import StepExecutor
 from pixelbloom.runs.leases import LeaseKeeper
 from pixelbloom.runs.service import RunService
-from pixelbloom.runs.workflow_service import WorkflowService
+from pixelbloom.runs.store import RunStore
 from pixelbloom.schedules.service import ScheduleService
-from pixelbloom.store.conversations import ScopedConversations
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.leads import ScopedLeads
-from pixelbloom.store.metrics import ModelMetricStore
-from pixelbloom.store.notifications import BroadcastStore, NotificationStore
-from pixelbloom.store.outbox import OutboxStore
-from pixelbloom.store.payments import PaymentStore
-from pixelbloom.store.periodic import PeriodicTaskStore
-from pixelbloom.store.pricing import PricingStore
-from pixelbloom.store.runs import RunStore
-from pixelbloom.store.schedules import ScheduleStore
-from pixelbloom.store.webhooks import WebhookStore
-from pixelbloom.store.workflows import WorkflowStore
+from pixelbloom.schedules.store import ScheduleStore
 from pixelbloom.webhooks.sender import Sender
+from pixelbloom.webhooks.store import WebhookStore
+from pixelbloom.workflows.rendering import render
+from pixelbloom.workflows.service import WorkflowService
+from pixelbloom.workflows.store import WorkflowStore
 
 log = structlog.get_logger(__name__)
 
@@ -111,6 +112,7 @@ def build() -> Services:
             dispatcher=dispatcher,
             leases=leases,
             models=ModelManager(config, record),
+            render=render,
             leads_of=leads_of,
             conversations_of=conversations_of,
             worker=worker,

@@ -9,8 +9,8 @@ from celery.exceptions import Ignore
 from celery.signals import before_task_publish
 from celery.worker.control import control_command
 
-from pixelbloom.queue import app
-from pixelbloom.runs.plan import PUBLISHED_AT, STEP_TASK
+from pixelbloom.celery_app import app
+from pixelbloom.runs.planner import PUBLISHED_AT, STEP_TASK
 from pixelbloom.tasks.services import services
 
 #: After these, the chain of a linear stretch goes on to its next step.

@@ -7,9 +7,9 @@ from typing import Any
 import redis
 import structlog
 
-from pixelbloom.queue import app
-from pixelbloom.runs.plan import AGENTS_QUEUE, PUBLISHED_AT
-from pixelbloom.runs.run import BROKER_PRIORITY, Priority
+from pixelbloom.celery_app import app
+from pixelbloom.runs.model import BROKER_PRIORITY, Priority
+from pixelbloom.runs.planner import AGENTS_QUEUE, PUBLISHED_AT
 from pixelbloom.tasks.services import services
 
 log = structlog.get_logger(__name__)

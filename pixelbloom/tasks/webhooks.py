@@ -4,9 +4,9 @@ from uuid import UUID
 
 import structlog
 
+from pixelbloom.celery_app import app
 from pixelbloom.errors import NotFound, PixelBloomError
-from pixelbloom.queue import app
-from pixelbloom.runs.run import Run
+from pixelbloom.runs.model import Run
 from pixelbloom.tasks.services import services
 from pixelbloom.webhooks.sender import Outcome, payload
 

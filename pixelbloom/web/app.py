@@ -7,32 +7,36 @@ from werkzeug.routing import BaseConverter
 from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
-from pixelbloom.web import compression, console_pages, cors, errors, metrics, openapi, request_id, services, topics
-from pixelbloom.web.agent_analytics import agent_analytics
-from pixelbloom.web.agents import agents
-from pixelbloom.web.analytics import analytics
-from pixelbloom.web.approvals import approvals
-from pixelbloom.web.body import StrictRequest
-from pixelbloom.web.conversations import conversations
-from pixelbloom.web.failures import failures
-from pixelbloom.web.health import health
-from pixelbloom.web.leads import leads
-from pixelbloom.web.me import me
-from pixelbloom.web.notifications import notifications
-from pixelbloom.web.payment_events import payment_events
-from pixelbloom.web.payments import payments
-from pixelbloom.web.pricing import pricing
-from pixelbloom.web.pricing_admin import pricing_admin
-from pixelbloom.web.realtime import register_realtime
-from pixelbloom.web.revenue_analytics import revenue_analytics
-from pixelbloom.web.run_events import run_events
-from pixelbloom.web.runs import runs
-from pixelbloom.web.schedules import schedules
-from pixelbloom.web.stripe_webhook import stripe_webhook
-from pixelbloom.web.visitors import visitors
-from pixelbloom.web.webhooks import webhooks
-from pixelbloom.web.workflow_runs import workflow_runs
-from pixelbloom.web.workflows import workflows
+from pixelbloom.web import services
+from pixelbloom.web.agents.routes import agents
+from pixelbloom.web.analytics.agent_routes import agent_analytics
+from pixelbloom.web.analytics.revenue_routes import revenue_analytics
+from pixelbloom.web.analytics.routes import analytics
+from pixelbloom.web.console import pages as console_pages
+from pixelbloom.web.conversations.routes import conversations
+from pixelbloom.web.conversations.visitors import visitors
+from pixelbloom.web.http import compression, cors, errors, openapi, request_id
+from pixelbloom.web.http.body import StrictRequest
+from pixelbloom.web.leads.routes import leads
+from pixelbloom.web.me.routes import me
+from pixelbloom.web.notifications.routes import notifications
+from pixelbloom.web.operations import metrics
+from pixelbloom.web.operations.health import health
+from pixelbloom.web.payments.events import payment_events
+from pixelbloom.web.payments.routes import payments
+from pixelbloom.web.payments.stripe_webhook import stripe_webhook
+from pixelbloom.web.pricing.admin_routes import pricing_admin
+from pixelbloom.web.pricing.routes import pricing
+from pixelbloom.web.realtime import register_realtime, topics
+from pixelbloom.web.realtime.asyncapi import asyncapi
+from pixelbloom.web.runs.approvals import approvals
+from pixelbloom.web.runs.events import run_events
+from pixelbloom.web.runs.failures import failures
+from pixelbloom.web.runs.routes import runs
+from pixelbloom.web.schedules.routes import schedules
+from pixelbloom.web.webhooks.routes import webhooks
+from pixelbloom.web.workflows.routes import workflows
+from pixelbloom.web.workflows.run_routes import workflow_runs
 
 
 class AgentName(BaseConverter):
@@ -98,7 +102,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)
-    openapi.register_docs(app)
+    openapi.register_docs(app, asyncapi)
     console_pages.register(app, settings)
     register_realtime(
         app,

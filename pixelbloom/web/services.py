@@ -5,40 +5,40 @@ from dataclasses import dataclass
 
 from flask import Flask, current_app
 
+from pixelbloom.analytics.store import AnalyticsStore
 from pixelbloom.auth.access import Access
+from pixelbloom.auth.profiles_store import ProfileStore
 from pixelbloom.auth.roles import Roles
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.auth.visitors import VisitorTokens
+from pixelbloom.celery_app import app as celery
 from pixelbloom.config import Settings
+from pixelbloom.conversations.store import ConversationStore
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.publisher import Publisher, publisher_redis
+from pixelbloom.leads.store import LeadRows
+from pixelbloom.notifications.store import BroadcastStore, NotificationStore
 from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.claims import Claims
 from pixelbloom.payments.gateway import StripeGateway
-from pixelbloom.queue import app as celery
+from pixelbloom.payments.store import PaymentStore
+from pixelbloom.periodic.store import PeriodicTaskStore
+from pixelbloom.pricing.store import PricingStore
 from pixelbloom.runs.control import RunControl
-from pixelbloom.runs.dispatch import Dispatcher
+from pixelbloom.runs.dispatcher import Dispatcher
 from pixelbloom.runs.service import RunService
+from pixelbloom.runs.store import RunStore
 from pixelbloom.runs.waiting import EndWaiter
-from pixelbloom.runs.workflow_service import WorkflowService
 from pixelbloom.schedules.service import ScheduleService
-from pixelbloom.store.analytics import AnalyticsStore
-from pixelbloom.store.conversations import ConversationStore
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.lead_rows import LeadRows
-from pixelbloom.store.notifications import BroadcastStore, NotificationStore
-from pixelbloom.store.payments import PaymentStore
-from pixelbloom.store.periodic import PeriodicTaskStore
-from pixelbloom.store.pricing import PricingStore
-from pixelbloom.store.profiles import ProfileStore
-from pixelbloom.store.runs import RunStore
-from pixelbloom.store.schedules import ScheduleStore
-from pixelbloom.store.webhooks import WebhookStore
-from pixelbloom.store.workflows import WorkflowStore
-from pixelbloom.web.limits import RateLimit, SubmissionLimit, VisitorLimits
-from pixelbloom.web.readiness import Readiness, probes
+from pixelbloom.schedules.store import ScheduleStore
+from pixelbloom.web.http.limits import RateLimit, SubmissionLimit, VisitorLimits
+from pixelbloom.web.http.searches import Searches
+from pixelbloom.web.operations.readiness import Readiness, probes
 from pixelbloom.web.realtime.hub import Hub
-from pixelbloom.web.searches import Searches
-from pixelbloom.web.waits import Waits
+from pixelbloom.web.runs.waits import Waits
+from pixelbloom.webhooks.store import WebhookStore
+from pixelbloom.workflows.service import WorkflowService
+from pixelbloom.workflows.store import WorkflowStore
 
 KEY = "pixelbloom"
 

@@ -15,14 +15,15 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.ggevent import GeventWorker
 
 from pixelbloom import logs
-from pixelbloom.addresses import visitor_address
 from pixelbloom.config import settings
-from pixelbloom.web import metrics, waits
-from pixelbloom.web.body import body_was_read
-from pixelbloom.web.connections import Reading, connections
-from pixelbloom.web.errors import body
+from pixelbloom.core.addresses import visitor_address
+from pixelbloom.web.http.body import body_was_read
+from pixelbloom.web.http.connections import Reading, connections
+from pixelbloom.web.http.errors import body
+from pixelbloom.web.http.request_id import HEADER, choose
+from pixelbloom.web.operations import metrics
 from pixelbloom.web.realtime import drain
-from pixelbloom.web.request_id import HEADER, choose
+from pixelbloom.web.runs import waits
 
 log = structlog.get_logger("pixelbloom.web.access")
 

@@ -5,7 +5,7 @@ create table public.workflows (
     workflow_id text not null check (workflow_id ~ '^[a-z][a-z0-9_]{0,99}$'),
     version integer not null check (version > 0),
     description text not null default '' check (char_length(description) <= 2000),
-    -- The whole definition, as `pixelbloom.runs.workflows` reads it.
+    -- The whole definition, as `pixelbloom.workflows` reads it.
     definition jsonb not null check (jsonb_typeof(definition) = 'object'),
     created_by text not null default 'system' check (char_length(created_by) <= 100),
     created_at timestamptz not null default now(),

@@ -29,7 +29,7 @@ create index stripe_events_subject on public.stripe_events (subject) where subje
 create index stripe_events_unlinked on public.stripe_events ((payload ->> 'id')) where subject is null;
 create index stripe_events_newest on public.stripe_events (received_at desc, id desc);
 
--- The newest state of an object of Stripe, reduced to what rows are derived from (`pixelbloom.payments.facts`).
+-- The newest state of an object of Stripe, reduced to what rows are derived from (`pixelbloom.payments.stripe_state`).
 create table public.stripe_objects (
     id text primary key check (char_length(id) <= 255),
     kind text not null check (kind in ('checkout', 'subscription', 'invoice', 'charge', 'refund', 'dispute')),

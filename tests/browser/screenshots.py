@@ -13,8 +13,8 @@ import psycopg
 from playwright.sync_api import Page, expect, sync_playwright
 
 from pixelbloom.config import DEVELOPMENT_USER
-from pixelbloom.seed import fill
-from pixelbloom.seed.plan import Plan
+from pixelbloom.local.seed import fill
+from pixelbloom.local.seed.plan import Plan
 from tests.browser.chromium import launched, program
 from tests.browser.console import DESKTOP, PHONE, WAIT, Console, started_console
 from tests.integration.http import Api

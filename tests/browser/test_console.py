@@ -178,7 +178,7 @@ def test_inline_code_does_not_run(console: Console) -> None:
 def test_what_the_browser_loads_is_ours_alone() -> None:
     """No address of another server stands in the built files, but for namespaces and links of libraries."""
     build()
-    built = ROOT / "pixelbloom" / "web" / "console"
+    built = ROOT / "pixelbloom" / "web" / "console" / "static"
     page = (built / "index.html").read_text()
     assert re.findall(r"(?:src|href)=\"(?!/assets/)[^\"]*\"", page) == []
     assert "<style" not in page

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.runs import RunStore
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.runs.store import RunStore
 from tests.integration.http import CHAT, Api
 from tests.integration.test_run_store import a_run, claim, ending, submit
 from tests.servers.ollama import OllamaServer

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from pixelbloom.web.compression import LEAST_BYTES
+from pixelbloom.web.http.compression import LEAST_BYTES
 from tests.integration.http import Api
 from tests.stack import Stack
 

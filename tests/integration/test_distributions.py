@@ -25,9 +25,9 @@ def made(kind: str, source: Path, folder: Path) -> Path:
 
 def test_both_hold_the_built_console_and_the_wheel_of_the_source_is_the_same(tmp_path: Path) -> None:
     build()
-    console = ROOT / "pixelbloom" / "web" / "console"
+    console = ROOT / "pixelbloom" / "web" / "console" / "static"
     wanted = {path.relative_to(ROOT).as_posix() for path in console.rglob("*") if path.is_file()}
-    assert "pixelbloom/web/console/index.html" in wanted
+    assert "pixelbloom/web/console/static/index.html" in wanted
 
     copy = tmp_path / "copy"
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from pixelbloom.store.pages import PAGE_BYTES
+from pixelbloom.database.pagination import PAGE_BYTES
 from tests.integration.http import Api, is_error
 from tests.stack import Stack, started_stack
 

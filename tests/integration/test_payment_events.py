@@ -13,13 +13,13 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
-from pixelbloom.payments import facts
+from pixelbloom.payments import stripe_state as facts
 from pixelbloom.payments.gateway import StripeGateway
+from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.values import MalformedObject
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.payments import PaymentStore
 from pixelbloom.tasks.payments import MAX_ATTEMPTS
 from tests.servers.stripe import History
 from tests.stack import Stack

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.payments.money import major_units
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.payments import PaymentStore
+from pixelbloom.payments.store import PaymentStore
 from tests.integration.figures import asked
 from tests.integration.test_payment_orders import CURRENCIES, INTERVALS, PLAYS, STYLES, deliver
 from tests.servers.stripe import Event, History, Purchase

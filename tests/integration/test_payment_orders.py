@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import Unavailable
-from pixelbloom.payments import facts
+from pixelbloom.payments import stripe_state as facts
 from pixelbloom.payments.money import currency_digits
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.payments import PaymentStore
+from pixelbloom.payments.store import PaymentStore
 from tests.servers.stripe import Event, History
 from tests.stack import Stack
 

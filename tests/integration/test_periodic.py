@@ -15,8 +15,8 @@ import pytest
 from redis import Redis
 
 from pixelbloom.config import Settings
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.periodic import PeriodicTaskStore
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.periodic.store import PeriodicTaskStore
 from tests.stack import Stack
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import pytest
 import redis as redis_client
 from celery import Celery
 
-from pixelbloom.queue import broker_address
-from pixelbloom.runs.plan import STEP_TASK, canvas
-from pixelbloom.runs.run import BROKER_PRIORITY, Priority
+from pixelbloom.celery_app import broker_address
+from pixelbloom.runs.model import BROKER_PRIORITY, Priority
+from pixelbloom.runs.planner import STEP_TASK, canvas
 from pixelbloom.tasks.sweep import broker_list
 from tests.stack import Stack
 

@@ -11,7 +11,7 @@ from websockets.sync.client import connect
 
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher
-from pixelbloom.web.origins import allows
+from pixelbloom.web.http.origins import allows
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import SECRET, Client, Web, token

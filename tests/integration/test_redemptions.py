@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pricing import PricingStore
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.pricing.store import PricingStore
 from tests.integration.test_pricing import campaign, package, uses
 from tests.stack import Stack
 

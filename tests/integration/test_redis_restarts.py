@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from celery import Celery
 
+from pixelbloom.celery_app import broker_address
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.client import connect
 from pixelbloom.local.roles import WORKERS
-from pixelbloom.queue import broker_address
-from pixelbloom.runs.dispatch import Dispatcher
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.runs import RunStore
+from pixelbloom.runs.dispatcher import Dispatcher
+from pixelbloom.runs.store import RunStore
 from tests.servers.ollama import OllamaServer
 from tests.servers.redis import OwnRedis
 from tests.servers.workers import WorkerProcess

@@ -14,11 +14,11 @@ import redis
 from celery import Celery
 from flower.utils.broker import Broker
 
+from pixelbloom.celery_app import broker_address, broker_tls
 from pixelbloom.cli.checks import State, redis_server, workers
 from pixelbloom.config import Settings
 from pixelbloom.events.client import connect
-from pixelbloom.queue import broker_address, broker_tls
-from pixelbloom.web.realtime.link import RedisLink
+from pixelbloom.web.realtime.redis_connection import RedisLink
 from pixelbloom.web.realtime.stats import Stats
 from tests.servers.redis import OwnRedis
 from tests.servers.tls import Authority, TlsProxy

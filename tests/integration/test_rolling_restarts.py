@@ -11,12 +11,12 @@ import pytest
 from celery import Celery
 from redis import Redis
 
+from pixelbloom.celery_app import broker_address
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.reader import Recovered, TopicReader
 from pixelbloom.events.topics import Topic, run_topic
-from pixelbloom.queue import broker_address
-from pixelbloom.runs.dispatch import Dispatcher
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.runs import RunStore
+from pixelbloom.runs.dispatcher import Dispatcher
+from pixelbloom.runs.store import RunStore
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import PROSE, Script
 from tests.servers.workers import WorkerProcess

@@ -10,10 +10,10 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from pixelbloom.database.gateway import Gateway, RejectedData
+from pixelbloom.database.group_commit import GroupCommit
 from pixelbloom.errors import InvalidInput, NotFound, Unavailable
-from pixelbloom.store.gateway import Gateway, RejectedData
-from pixelbloom.store.grouping import GroupCommit
-from pixelbloom.store.runs import RunStore
+from pixelbloom.runs.store import RunStore
 from tests.stack import Stack
 
 LEASE_SECONDS = 15.0

@@ -11,16 +11,16 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import InvalidInput
-from pixelbloom.runs.run import iso
+from pixelbloom.runs.model import iso
 from pixelbloom.runs.service import RunService
-from pixelbloom.runs.workflow_service import WorkflowService
+from pixelbloom.runs.store import RunStore
 from pixelbloom.schedules import cron
 from pixelbloom.schedules.service import ScheduleService, Wanted
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.runs import RunStore
-from pixelbloom.store.schedules import ScheduleStore
-from pixelbloom.store.workflows import WorkflowStore
+from pixelbloom.schedules.store import ScheduleStore
+from pixelbloom.workflows.service import WorkflowService
+from pixelbloom.workflows.store import WorkflowStore
 from tests.stack import Stack
 
 

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from pixelbloom.store.pages import containing
+from pixelbloom.database.pagination import containing
 from tests.integration.http import Api
 from tests.stack import Stack
 

@@ -14,10 +14,10 @@ from psycopg import sql
 from typer.testing import CliRunner, Result
 
 from pixelbloom.cli import seed
+from pixelbloom.database import migrations
 from pixelbloom.errors import ConfigurationError
-from pixelbloom.local import migrations
-from pixelbloom.seed import fill
-from pixelbloom.seed.plan import Plan
+from pixelbloom.local.seed import fill
+from pixelbloom.local.seed.plan import Plan
 from tests.stack import Stack
 
 OWNER = UUID("6f0a9f5e-3b1d-4c52-9d0e-0d5b7c1a2e11")

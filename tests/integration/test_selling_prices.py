@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import Conflict, InvalidInput, NotFound
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
 from pixelbloom.payments.checkout import Checkouts, Order
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.selling import Wanted
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.pricing import PricingStore
+from pixelbloom.pricing.store import PricingStore
 from tests.integration.test_pricing import added
 from tests.stack import Stack
 

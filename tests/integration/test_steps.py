@@ -9,11 +9,11 @@ import pytest
 import requests
 from celery import Celery
 
-from pixelbloom.queue import broker_address
-from pixelbloom.runs.dispatch import Dispatcher
-from pixelbloom.runs.run import Run
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.runs import RunStore
+from pixelbloom.celery_app import broker_address
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.runs.dispatcher import Dispatcher
+from pixelbloom.runs.model import Run
+from pixelbloom.runs.store import RunStore
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
 from tests.stack import Stack, StartedProcess, stop_all

@@ -11,6 +11,7 @@ import pytest
 from werkzeug.test import Client
 
 from pixelbloom.auth.mint import mint_user
+from pixelbloom.database.gateway import Gateway as StoreGateway
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.local import secrets
 from pixelbloom.local.supabase.api_keys import ApiKeys
@@ -18,7 +19,6 @@ from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.gateway import Gateway
 from pixelbloom.local.supabase.limits import Rates
 from pixelbloom.local.supabase.tokens import AccessTokens
-from pixelbloom.store.gateway import Gateway as StoreGateway
 from tests.stack import Stack
 
 ORIGIN = {"Origin": "http://localhost:5173"}

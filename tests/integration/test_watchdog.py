@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
+from pixelbloom.celery_app import broker_address
 from pixelbloom.config import Settings
-from pixelbloom.queue import broker_address
 from tests.servers.redis import OwnRedis
 from tests.waiting import SECONDS, until
 

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from celery import Celery
 
-from pixelbloom.queue import broker_address
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.webhooks import WebhookStore
+from pixelbloom.celery_app import broker_address
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.webhooks.store import WebhookStore
 from tests.integration.http import CHAT, Api
 from tests.servers.receiver import Receiver, Reply
 from tests.stack import Stack

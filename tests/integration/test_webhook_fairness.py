@@ -9,9 +9,9 @@ import psycopg
 import pytest
 from celery import Celery
 
-from pixelbloom.queue import broker_address
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.webhooks import BREAKER_FAILURES, HOST_LIMIT, USER_LIMIT, WebhookStore
+from pixelbloom.celery_app import broker_address
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.webhooks.store import BREAKER_FAILURES, HOST_LIMIT, USER_LIMIT, WebhookStore
 from tests.integration.http import CHAT, Api
 from tests.integration.test_webhook_attempts import ending, listed
 from tests.servers.receiver import Receiver, Reply

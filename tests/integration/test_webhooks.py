@@ -17,13 +17,13 @@ import psycopg
 import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import InvalidInput
-from pixelbloom.store.gateway import Gateway
-from pixelbloom.store.webhooks import WebhookStore
 from pixelbloom.webhooks import sender as sending
 from pixelbloom.webhooks.address import AddressRefused, check_url, public, resolve
 from pixelbloom.webhooks.secrets import own_secret
 from pixelbloom.webhooks.sender import Sender, payload
+from pixelbloom.webhooks.store import WebhookStore
 from tests.integration.http import Api, is_error
 from tests.stack import Stack, stop_all
 from tests.waiting import until

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from pixelbloom.local import migrations
-from pixelbloom.local.errors import StackError
+from pixelbloom.database import migrations
+from pixelbloom.errors import StackError
 from tests.stack import Stack
 
 Dump = list[tuple[object, ...]]

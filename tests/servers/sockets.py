@@ -26,7 +26,7 @@ from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.config import load
 from pixelbloom.errors import PixelBloomError, Unavailable
 from pixelbloom.events.types import RunUpdate
-from pixelbloom.web import metrics
+from pixelbloom.web.operations import metrics
 from pixelbloom.web.realtime import register_realtime
 from pixelbloom.web.realtime.figures import FiguresSource
 from pixelbloom.web.realtime.hub import Hub

@@ -7,8 +7,8 @@ from uuid import uuid4
 import pytest
 
 from pixelbloom.agents.context import AgentContext
-from pixelbloom.agents.conversations import ConversationReader, NoConversations
-from pixelbloom.agents.leads import LeadReader, NoLeads
+from pixelbloom.agents.conversation_reader import ConversationReader, NoConversations
+from pixelbloom.agents.lead_reader import LeadReader, NoLeads
 from pixelbloom.config import Settings
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.manager import ModelManager

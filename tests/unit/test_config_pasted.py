@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from pixelbloom.addresses import is_loopback, visitor_address
 from pixelbloom.config import Settings, load
+from pixelbloom.core.addresses import is_loopback, visitor_address
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.local import envfile
 

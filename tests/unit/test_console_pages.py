@@ -9,7 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from pixelbloom.config import Settings
-from pixelbloom.web import console_pages, errors, request_id
+from pixelbloom.web.console import pages as console_pages
+from pixelbloom.web.http import errors, request_id
 
 SCRIPT = b"console.log(1)\n" * 100
 

@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, Validati
 from pydantic_core import _pydantic_core
 
 from pixelbloom.agents import registry
+from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import InvalidInput
-from pixelbloom.faults import sentence
 
 
 def refuse(_: int) -> int:

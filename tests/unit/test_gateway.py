@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from pixelbloom.config import Settings
+from pixelbloom.database.gateway import Gateway, RejectedData, StoreError
 from pixelbloom.errors import Conflict, Unavailable
-from pixelbloom.store.gateway import Gateway, RejectedData, StoreError
 
 
 class Server(http.server.ThreadingHTTPServer):

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelbloom.store.pages import PAGE_BYTES, SLICE_ROWS, Rows, Slices, weight
+from pixelbloom.database.pagination import PAGE_BYTES, SLICE_ROWS, Rows, Slices, weight
 
 
 class Table:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pixelbloom.payments import facts
+from pixelbloom.payments import stripe_state as facts
 from pixelbloom.payments.values import MalformedObject
 from tests.servers.stripe import History
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelbloom.payments import facts
+from pixelbloom.payments import stripe_state as facts
 from pixelbloom.payments.money import (
     THREE_DECIMAL,
     WHOLE_HUNDREDTHS,

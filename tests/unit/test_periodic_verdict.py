@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixelbloom.periodic import OVERDUE_SECONDS, WATCHED, judge
+from pixelbloom.periodic.verdict import OVERDUE_SECONDS, WATCHED, judge
 
 FRESH = dict.fromkeys(WATCHED, 1.0)
 OLD = OVERDUE_SECONDS + 1

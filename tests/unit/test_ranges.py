@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from pixelbloom.analytics.ranges import MAX_DAYS, Range
-from pixelbloom.faults import sentence
+from pixelbloom.core.validation_messages import sentence
 
 NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
 

@@ -10,9 +10,9 @@ import psycopg
 from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
+from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.local.supabase import passwords
 from pixelbloom.local.supabase.errors import AuthError, invalid_credentials, validation_failed
-from pixelbloom.zones import iso_utc
 
 Connection = psycopg.Connection[DictRow]
 

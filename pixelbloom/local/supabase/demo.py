@@ -8,8 +8,8 @@ from uuid import UUID
 import psycopg
 from psycopg.rows import dict_row
 
-from pixelbloom.addresses import libpq_url
 from pixelbloom.config import DEVELOPMENT_USER, Settings
+from pixelbloom.core.addresses import libpq_url
 from pixelbloom.local import envfile
 from pixelbloom.local.home import Home
 from pixelbloom.local.postgres import Postgres

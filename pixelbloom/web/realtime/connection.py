@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from pixelbloom.auth.principal import Principal
+from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime import protocol
@@ -15,14 +16,13 @@ from pixelbloom.web.realtime.admission import admitted
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
-from pixelbloom.web.realtime.members import Subscription
 from pixelbloom.web.realtime.own_feed import OwnFeed
 from pixelbloom.web.realtime.protocol import BadFrame, error
 from pixelbloom.web.realtime.role_refresh import with_role
-from pixelbloom.web.realtime.socket import GOING_AWAY, POLICY, Socket
 from pixelbloom.web.realtime.sources import Sources
 from pixelbloom.web.realtime.stats import Stats
-from pixelbloom.zones import iso_utc
+from pixelbloom.web.realtime.subscriptions import Subscription
+from pixelbloom.web.realtime.websocket import GOING_AWAY, POLICY, Socket
 
 log = structlog.get_logger(__name__)
 

@@ -18,14 +18,14 @@ from pydantic import ConfigDict, ValidationError
 
 from pixelbloom.analytics.ranges import Range
 from pixelbloom.auth.principal import Principal
+from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited
 from pixelbloom.events.publisher import dumps
 from pixelbloom.events.reader import Recovered, Snapshot, snapshot_frame
 from pixelbloom.events.topics import ANALYTICS, Topic, admins_feed, figures, user_feed
-from pixelbloom.faults import sentence
 from pixelbloom.web.realtime.hub import Hub
-from pixelbloom.web.realtime.members import FeedWatch
 from pixelbloom.web.realtime.sources import Found
+from pixelbloom.web.realtime.subscriptions import FeedWatch
 from pixelbloom.web.realtime.turns import fair
 
 log = structlog.get_logger(__name__)

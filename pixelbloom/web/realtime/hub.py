@@ -16,7 +16,7 @@ from pixelbloom.events.publisher import Publisher
 from pixelbloom.events.reader import Snapshot, TopicReader
 from pixelbloom.events.topics import Keys, Topic
 from pixelbloom.web.realtime.frames import Frame
-from pixelbloom.web.realtime.link import RedisLink
+from pixelbloom.web.realtime.redis_connection import RedisLink
 from pixelbloom.web.realtime.stats import Stats
 
 log = structlog.get_logger(__name__)

@@ -6,10 +6,10 @@ from pydantic import Field, create_model
 
 from pixelbloom.events import domain
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
-from pixelbloom.web.analytics_schemas import Figure, MoneyFigure, Point
-from pixelbloom.web.notification_schemas import NotificationBody
+from pixelbloom.web.analytics.schemas import Figure, MoneyFigure, Point
+from pixelbloom.web.http.schemas import JsonObject, RunStatusName, Shape, Time, Uuid
+from pixelbloom.web.notifications.schemas import NotificationBody
 from pixelbloom.web.realtime.protocol import MAX_EPOCH, MAX_SEQ, MAX_TOKEN, MAX_TOPIC
-from pixelbloom.web.schemas import JsonObject, RunStatusName, Shape, Time, Uuid
 
 Channel = Literal["analytics", "notifications", "workflows"]
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pixelbloom.auth.principal import Principal
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, admins_feed, user_feed
 from pixelbloom.web.realtime.hub import Hub
-from pixelbloom.web.realtime.members import FlatFeed
+from pixelbloom.web.realtime.subscriptions import FlatFeed
 
 if TYPE_CHECKING:
     from pixelbloom.web.realtime.connection import Connection

@@ -11,8 +11,8 @@ from pixelbloom.auth.roles import Roles
 from pixelbloom.errors import RateLimited, Unavailable
 from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.role_refresh import Follower, RoleRefresher
-from pixelbloom.web.realtime.socket import RESTART
 from pixelbloom.web.realtime.stats import Stats
+from pixelbloom.web.realtime.websocket import RESTART
 
 log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from pixelbloom.auth.roles import Roles
 from pixelbloom.config import Settings
 from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
-from pixelbloom.web.origins import allows
+from pixelbloom.web.http.origins import allows
 from pixelbloom.web.realtime import upgrade
 from pixelbloom.web.realtime.admission import admitted
 from pixelbloom.web.realtime.connection import Connection
@@ -23,8 +23,8 @@ from pixelbloom.web.realtime.limits import Limits
 from pixelbloom.web.realtime.protocol import error
 from pixelbloom.web.realtime.registry import Registry
 from pixelbloom.web.realtime.run_streams import RunStreams, give_up
-from pixelbloom.web.realtime.socket import ABNORMAL, COME_BACK, POLICY, RESTART, Socket
 from pixelbloom.web.realtime.sources import Sources
+from pixelbloom.web.realtime.websocket import ABNORMAL, COME_BACK, POLICY, RESTART, Socket
 
 log = structlog.get_logger(__name__)
 

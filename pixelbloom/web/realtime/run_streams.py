@@ -11,10 +11,9 @@ from pixelbloom.errors import NotFound, Unavailable
 from pixelbloom.events.reader import Recovered, Snapshot
 from pixelbloom.events.topics import Topic, run_topic
 from pixelbloom.events.types import TERMINAL
-from pixelbloom.runs.run import NO_SUCH_RUN
+from pixelbloom.runs.model import NO_SUCH_RUN
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
-from pixelbloom.web.realtime.members import Fetched, Subscription
 from pixelbloom.web.realtime.registry import Registry
 from pixelbloom.web.realtime.sources import Found, Source, Stream
 from pixelbloom.web.realtime.streams import (
@@ -23,6 +22,7 @@ from pixelbloom.web.realtime.streams import (
     EventStream,
     StreamResponse,
 )
+from pixelbloom.web.realtime.subscriptions import Fetched, Subscription
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""What the sockets of a process count as they work: plain numbers, read by `pixelbloom.web.metrics` once a second.
+"""What the sockets of a process count as they work: plain numbers, which the metrics endpoint reads once a second.
 
 Nothing here waits or locks: all greenlets of a process share one thread, and none gives way in the middle of an
 addition.

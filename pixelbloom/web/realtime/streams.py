@@ -16,14 +16,14 @@ from flask import Response
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.events.types import TERMINAL
-from pixelbloom.runs.run import NO_SUCH_RUN
+from pixelbloom.runs.model import NO_SUCH_RUN
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
-from pixelbloom.web.realtime.members import Fetched, Subscription
 from pixelbloom.web.realtime.protocol import MAX_SEQ, error
 from pixelbloom.web.realtime.role_refresh import with_role
 from pixelbloom.web.realtime.stats import Stats
+from pixelbloom.web.realtime.subscriptions import Fetched, Subscription
 from pixelbloom.web.realtime.writer import Writer
 
 MIMETYPE = "text/event-stream"

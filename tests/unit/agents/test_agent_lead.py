@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.agents import registry
-from pixelbloom.agents.leads import LeadRecord
-from pixelbloom.agents.scoring import Facts, score
-from pixelbloom.agents.timelines import weeks
+from pixelbloom.agents.knowledge.scoring import Facts, score
+from pixelbloom.agents.knowledge.timelines import weeks
+from pixelbloom.agents.lead_reader import LeadRecord
 from pixelbloom.errors import InvalidInput, StepRejected
 from tests.servers.script import Script
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.agents import registry
-from pixelbloom.agents.amounts import sums
-from pixelbloom.agents.colour import Colour, apart
-from pixelbloom.agents.statistics import correlation, outliers, trend
-from pixelbloom.agents.timelines import weeks
-from pixelbloom.agents.words import count, keywords
+from pixelbloom.agents.knowledge.amounts import sums
+from pixelbloom.agents.knowledge.colour import Colour, apart
+from pixelbloom.agents.knowledge.statistics import correlation, outliers, trend
+from pixelbloom.agents.knowledge.timelines import weeks
+from pixelbloom.agents.knowledge.words import count, keywords
 from pixelbloom.errors import InvalidInput
 from pixelbloom.models.text import shorten
 from tests.servers.script import Script

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pixelbloom.agents.amounts import as_amount, sums
 from pixelbloom.agents.fields import AgentInput, Amount, PositiveAmount
+from pixelbloom.agents.knowledge.amounts import as_amount, sums
+from pixelbloom.agents.knowledge.scoring import Facts, score
 from pixelbloom.agents.lead import LeadAgent
-from pixelbloom.agents.scoring import Facts, score
 from pixelbloom.errors import InvalidInput
-from pixelbloom.runs.workflows.builtin import builtin
-from pixelbloom.runs.workflows.inputs import check_inputs
+from pixelbloom.workflows.builtin import builtin
+from pixelbloom.workflows.inputs import check_inputs
 
 BUILT_IN = {definition.workflow_id: definition for definition in builtin()}
 

@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.errors import StepCancelled, StepTimeout
+from pixelbloom.models.abortable_connection import Line
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.failures import InvalidReply, ProviderTimeout
-from pixelbloom.models.line import Line
 from pixelbloom.models.prompt import bounded
 from pixelbloom.models.request import Message
 from pixelbloom.models.schema import wire_schema

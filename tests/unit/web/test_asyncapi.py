@@ -11,8 +11,8 @@ import pytest
 
 import pixelbloom
 from pixelbloom.events import domain
-from pixelbloom.web.openapi.asyncapi import asyncapi
 from pixelbloom.web.realtime import protocol
+from pixelbloom.web.realtime.asyncapi import asyncapi
 from tests import frontend
 
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(asyncapi()))

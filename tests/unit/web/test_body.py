@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.errors import InvalidInput
-from pixelbloom.web import body
-from pixelbloom.web.body import (
+from pixelbloom.web.http import body
+from pixelbloom.web.http.body import (
     MAX_BODY_BYTES,
     MAX_DEPTH,
     MAX_VALUES,

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pixelbloom.web import openapi
 from pixelbloom.web.app import described
-from pixelbloom.web.openapi.document import Operation, operations
+from pixelbloom.web.http import openapi
+from pixelbloom.web.http.openapi.document import Operation, operations
 
 APP = described()
 DOCUMENT: dict[str, Any] = APP.api_doc

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from pixelbloom.web.app import described
-from pixelbloom.web.openapi import register_docs
-from pixelbloom.web.openapi.asyncapi import asyncapi
+from pixelbloom.web.http.openapi import register_docs
+from pixelbloom.web.realtime.asyncapi import asyncapi
 
 PAGES = ["/api/docs/events", "/api/docs/guides/realtime", "/api/docs/guides/api"]
 

@@ -9,15 +9,15 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, ValidationError
 
-from pixelbloom.absent import NullIsAbsent
 from pixelbloom.agents import registry
 from pixelbloom.agents.analytics import Point, Series
 from pixelbloom.agents.base import Agent
 from pixelbloom.agents.chat import ChatTurn
 from pixelbloom.agents.ecommerce import Product
+from pixelbloom.core.absent import NullIsAbsent
 from pixelbloom.web.app import described
-from pixelbloom.web.lead_schemas import LeadChanges
-from pixelbloom.web.openapi.document import Operation, operations
+from pixelbloom.web.http.openapi.document import Operation, operations
+from pixelbloom.web.leads.schemas import LeadChanges
 
 APP = described()
 DOCUMENT: dict[str, Any] = json.loads(json.dumps(APP.api_doc))

@@ -2,7 +2,7 @@
 
 import threading
 
-from pixelbloom.web.readiness import Answer, Probe, Readiness
+from pixelbloom.web.operations.readiness import Answer, Probe, Readiness
 
 
 def fails() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixelbloom.web.request_id import choose
+from pixelbloom.web.http.request_id import choose
 
 
 @pytest.mark.parametrize("offered", ["a", "req-1", "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01", "A.b_c:d/e+f=", "x" * 128])

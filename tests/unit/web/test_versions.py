@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from pixelbloom.errors import Conflict, InvalidInput
-from pixelbloom.web.versions import changed
+from pixelbloom.web.http.versions import changed
 
 
 def ask(header: str | None) -> object:

@@ -5,8 +5,8 @@ from typing import Any
 from uuid import uuid4
 
 from pixelbloom.runs.claim import Claim
-from pixelbloom.runs.workflows.definition import Step
-from pixelbloom.runs.workflows.expressions import uses
+from pixelbloom.workflows.definition import Step
+from pixelbloom.workflows.expressions import uses
 
 
 def claim(step: Step, inputs: Any, steps: Mapping[str, Any]) -> Claim:

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import Agent, ProseAgent, StructuredAgent
-from pixelbloom.agents.described import amount_text
+from pixelbloom.agents.knowledge.described import amount_text
 from pixelbloom.errors import InvalidInput
 from pixelbloom.models.text import clean_text
-from pixelbloom.runs.rendering import Rendered, render
-from pixelbloom.runs.workflows.builtin import builtin
-from pixelbloom.runs.workflows.definition import ApprovalStep, Definition
-from pixelbloom.runs.workflows.graph import order
-from pixelbloom.runs.workflows.inputs import check_inputs
+from pixelbloom.workflows.builtin import builtin
+from pixelbloom.workflows.definition import ApprovalStep, Definition
+from pixelbloom.workflows.graph import order
+from pixelbloom.workflows.inputs import check_inputs
+from pixelbloom.workflows.rendering import Rendered, render
 from tests.unit.workflows.claims import claim
 
 BUILT_IN = {definition.workflow_id: definition for definition in builtin()}

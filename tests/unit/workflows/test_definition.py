@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.errors import InvalidInput
-from pixelbloom.runs.workflows.builtin import builtin
-from pixelbloom.runs.workflows.definition import Definition, MapStep
-from pixelbloom.runs.workflows.expressions import uses
-from pixelbloom.runs.workflows.graph import edges, order, successors
-from pixelbloom.runs.workflows.inputs import check_inputs
-from pixelbloom.runs.workflows.reading import read_definition
+from pixelbloom.workflows.builtin import builtin
+from pixelbloom.workflows.definition import Definition, MapStep
+from pixelbloom.workflows.expressions import uses
+from pixelbloom.workflows.graph import edges, order, successors
+from pixelbloom.workflows.inputs import check_inputs
+from pixelbloom.workflows.reading import read_definition
 
 
 def chat(key: str, *needs: str, **more: Any) -> dict[str, Any]:

@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from pixelbloom.runs.workflows.builtin import builtin
-from pixelbloom.runs.workflows.inputs import check_inputs
-from pixelbloom.runs.workflows.reading import read_definition
+from pixelbloom.workflows.builtin import builtin
+from pixelbloom.workflows.inputs import check_inputs
+from pixelbloom.workflows.reading import read_definition
 
 PAGE = (Path(__file__).parents[3] / "docs" / "workflows.md").read_text("utf-8")
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.errors import StepRejected
-from pixelbloom.runs.rendering import render as rendered
-from pixelbloom.runs.workflows.expressions import ExpressionFault, evaluate, holds, render
-from pixelbloom.runs.workflows.reading import read_definition
+from pixelbloom.workflows.expressions import ExpressionFault, evaluate, holds, render
+from pixelbloom.workflows.reading import read_definition
+from pixelbloom.workflows.rendering import render as rendered
 from tests.unit.workflows.claims import claim
 
 CONTEXT = {"inputs": {"name": "Ada", "n": 3, "words": ["a", "b"]}, "outputs": {"a": None}, "steps": {}}

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.errors import InvalidInput
-from pixelbloom.runs.workflows.definition import AgentStep
-from pixelbloom.runs.workflows.expressions import ExpressionFault, evaluate, names, uses
-from pixelbloom.runs.workflows.reading import read_definition
+from pixelbloom.workflows.definition import AgentStep
+from pixelbloom.workflows.expressions import ExpressionFault, evaluate, names, uses
+from pixelbloom.workflows.reading import read_definition
 
 
 def three(when: str) -> dict[str, Any]:

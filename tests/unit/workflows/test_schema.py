@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from pixelbloom.errors import InvalidInput
-from pixelbloom.runs.workflows.definition import Definition
-from pixelbloom.runs.workflows.inputs import check_inputs
-from pixelbloom.runs.workflows.reading import read_definition
+from pixelbloom.workflows.definition import Definition
+from pixelbloom.workflows.inputs import check_inputs
+from pixelbloom.workflows.reading import read_definition
 
 
 def workflow(schema: dict[str, Any]) -> Definition:

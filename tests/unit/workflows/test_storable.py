@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from pixelbloom.errors import InvalidInput, StepRejected
-from pixelbloom.runs.workflows.expressions import MAX_OUTPUT, render
-from pixelbloom.runs.workflows.inputs import check_inputs
-from pixelbloom.runs.workflows.reading import read_definition
+from pixelbloom.workflows.expressions import MAX_OUTPUT, render
+from pixelbloom.workflows.inputs import check_inputs
+from pixelbloom.workflows.reading import read_definition
 
 NUL, HALF = "\x00", "\ud800"
 

@@ -1,0 +1,133 @@
+"""Figures computed in Postgres. A `user_id` of None means everybody's."""
+
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.analytics.ranges import Range
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.database.pagination import Rows, Slices, position
+
+Figures = dict[str, Any]
+Series = list[dict[str, Any]]
+#: (created_at, id) of the last row that was seen.
+Before = tuple[str, str] | None
+
+
+class AnalyticsStore:
+    """Every method may raise Unavailable. A range that moves on with the days is resolved at the call.
+
+    Trends are {"date", "value"} a period, oldest first; lists are newest first.
+    """
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def overview(self, user_id: UUID | None, range_: Range) -> Figures:
+        """`total_leads`, `active_conversations`, `conversion_rate` and `total_revenue`, each with its change."""
+        return self._figures("analytics_overview", user_id, range_)
+
+    def lead_trends(self, user_id: UUID | None, range_: Range) -> Series:
+        """Leads by when they were made."""
+        return self._series("lead_trends", user_id, range_)
+
+    def conversation_trends(self, user_id: UUID | None, range_: Range) -> Series:
+        """Conversations by when they began."""
+        return self._series("conversation_trends", user_id, range_)
+
+    def subscription_trends(self, user_id: UUID | None, range_: Range) -> Series:
+        """Subscriptions at the end of each period, and those that `started` and `ended` in it."""
+        return self._series("subscription_trends", user_id, range_)
+
+    def agent_trends(self, user_id: UUID | None, range_: Range, agent_type: str | None) -> Series:
+        """What one agent did, or all of them, and how it ended."""
+        return self._series("agent_trends", user_id, range_, p_agent_type=agent_type)
+
+    def lead_summary(self, user_id: UUID | None, range_: Range) -> Figures:
+        """Leads by status and source."""
+        return self._figures("lead_summary", user_id, range_)
+
+    def conversation_summary(self, user_id: UUID | None, range_: Range) -> Figures:
+        """Conversations and their messages."""
+        return self._figures("conversation_summary", user_id, range_)
+
+    def recommendation_summary(self, user_id: UUID | None, range_: Range) -> Figures:
+        """Services that were recommended."""
+        return self._figures("recommendation_summary", user_id, range_)
+
+    def revenue_summary(self, user_id: UUID | None, range_: Range) -> Figures:
+        """Revenue, recurring revenue and churn."""
+        return self._figures("revenue_summary", user_id, range_)
+
+    def revenue_by_package(self, user_id: UUID | None, range_: Range) -> Series:
+        """Revenue and subscriptions by package and currency."""
+        found: Series = self._ask("revenue_by_package", user_id, range_)
+        return found
+
+    def customer_ltv(self, user_id: UUID | None, range_: Range) -> Figures:
+        """What customers have paid in all."""
+        return self._figures("customer_ltv", user_id, range_)
+
+    def agent_summary(self, user_id: UUID | None, range_: Range) -> Figures:
+        """What each agent did, how it ended and how long it took."""
+        return self._figures("agent_summary", user_id, range_)
+
+    def model_summary(self, user_id: UUID | None, range_: Range) -> Figures:
+        """Calls to model providers."""
+        return self._figures("model_summary", user_id, range_, p_aggregation=range_.aggregation)
+
+    def conversations(
+        self, user_id: UUID | None, range_: Range, *, status: str | None, limit: int, before: Before
+    ) -> Series:
+        """Conversations that began in the range."""
+        return self._list("conversation_list", user_id, range_, limit, before, p_status=status)
+
+    def subscriptions(
+        self, user_id: UUID | None, range_: Range, *, status: str | None, limit: int, before: Before
+    ) -> Series:
+        """Subscriptions that began in the range, known to cursors by when."""
+        return self._list("subscription_list", user_id, range_, limit, before, p_status=status)
+
+    def agent_logs(
+        self,
+        user_id: UUID | None,
+        range_: Range,
+        *,
+        agent_type: str | None,
+        level: str | None,
+        limit: int,
+        before: Before,
+    ) -> Rows:
+        """What agents reported in the range."""
+
+        def read(count: int, last: Before) -> Series:
+            return self._list("agent_log_list", user_id, range_, count, last, p_agent_type=agent_type, p_level=level)
+
+        return Slices(read, position).page(limit, before)
+
+    def _figures(self, function: str, user_id: UUID | None, range_: Range, **more: Any) -> Figures:
+        found: Figures = self._ask(function, user_id, range_, **more)
+        return found
+
+    def _series(self, function: str, user_id: UUID | None, range_: Range, **more: Any) -> Series:
+        found: Series = self._ask(function, user_id, range_, p_aggregation=range_.aggregation, **more)
+        return found
+
+    def _list(
+        self, function: str, user_id: UUID | None, range_: Range, limit: int, before: Before, **filters: Any
+    ) -> Series:
+        at, row_id = before or (None, None)
+        found: Series = self._ask(function, user_id, range_, p_limit=limit, p_before=at, p_before_id=row_id, **filters)
+        return found
+
+    def _ask(self, function: str, user_id: UUID | None, range_: Range, **more: Any) -> Any:
+        start, end = range_.resolve().days
+        return self._gateway.rpc(
+            function,
+            {
+                "p_user_id": str(user_id) if user_id else None,
+                "p_start": start.isoformat(),
+                "p_end": end.isoformat(),
+                "p_zone": range_.time_zone,
+                **more,
+            },
+        )

@@ -1,0 +1,24 @@
+"""Who is an administrator, by `user_profiles`."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from pixelbloom.database.gateway import Gateway
+
+
+class ProfileStore:
+    """Profiles of users."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def admins_among(self, user_ids: Collection[UUID]) -> set[UUID]:
+        """Return those whom `user_profiles` makes administrators, with one query. Raises Unavailable."""
+        found = self._gateway.rpc("admins_among", {"p_users": [str(user_id) for user_id in user_ids]})
+        return {UUID(user_id) for user_id in found}
+
+    def check(self) -> None:
+        """Whether the database answers. Raises Unavailable or ConfigurationError."""
+        self._gateway.select(
+            lambda client: client.table("user_profiles").select("user_id").limit(1), name="profiles.check"
+        )

@@ -1,0 +1,1 @@
+"""What every part may use: time zones, texts, addresses, messages of validation."""

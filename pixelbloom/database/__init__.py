@@ -1,0 +1,1 @@
+"""The gateway to Supabase, group commit, pages of rows, and migrations."""

@@ -1,0 +1,135 @@
+"""Group commit: writes that come while one is in flight leave together as the next.
+
+No timer and no added delay: an idle process sends each write at once, alone.
+"""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any, Generic, TypeVar
+
+from pixelbloom.database.gateway import RejectedData, StoreError
+from pixelbloom.errors import InvalidInput
+
+MAX_ITEMS = 50
+MAX_BYTES = 4 * 1024 * 1024
+
+
+R = TypeVar("R")
+
+
+class GroupCommit(Generic[R]):
+    """Sends items in bulks through `send`, which answers one result an item, in order.
+
+    The thread that finds nothing in flight becomes the sender, of its own item and of those that gather meanwhile.
+    A bulk that the database refuses is halved until the item at fault stands alone, so that one caller's
+    fault stays theirs.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Sequence[dict[str, Any]]], Sequence[R]],
+        *,
+        max_items: int = MAX_ITEMS,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
+        self._send = send
+        self._max_items = max_items
+        self._max_bytes = max_bytes
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[dict[str, Any], int, Future[R]]] = deque()
+        self._sending = False
+
+    def submit(self, item: dict[str, Any]) -> R:
+        """Send an item and wait for its result.
+
+        Raises InvalidInput for an item that JSON or Postgres cannot hold, and whatever `send` raises.
+        """
+        size = storable_size(item)
+        future: Future[R] = Future()
+        with self._lock:
+            self._waiting.append((item, size, future))
+            lead = not self._sending
+            self._sending = True
+        if lead:
+            self._drain(until=future)
+        return future.result()
+
+    def _drain(self, until: Future[R]) -> None:
+        """Send bulks until our own item is answered, then hand the lead to a waiting thread's item, if any."""
+        while True:
+            bulk = self._take()
+            if not bulk:
+                return
+            self._send_bulk([item for item, _, _ in bulk], [future for _, _, future in bulk])
+            if until.done():
+                with self._lock:
+                    if not self._waiting:
+                        self._sending = False
+                        return
+                # Somebody must go on. A thread of its own keeps this caller's answer from waiting for others'.
+                threading.Thread(target=self._drain_rest, name="group-commit", daemon=True).start()
+                return
+
+    def _drain_rest(self) -> None:
+        while bulk := self._take():
+            self._send_bulk([item for item, _, _ in bulk], [future for _, _, future in bulk])
+
+    def _take(self) -> list[tuple[dict[str, Any], int, Future[R]]]:
+        bulk: list[tuple[dict[str, Any], int, Future[R]]] = []
+        total = 0
+        with self._lock:
+            while self._waiting and len(bulk) < self._max_items:
+                size = self._waiting[0][1]
+                if bulk and total + size > self._max_bytes:
+                    break
+                total += size
+                bulk.append(self._waiting.popleft())
+            if not bulk:
+                self._sending = False
+        return bulk
+
+    def _send_bulk(self, items: list[dict[str, Any]], futures: list[Future[R]]) -> None:
+        try:
+            results = self._send(items)
+            if len(results) != len(items):
+                raise StoreError(f"{len(items)} items were sent and {len(results)} results came back")
+        except RejectedData as error:
+            if len(items) == 1:
+                futures[0].set_exception(error)
+                return
+            half = len(items) // 2
+            self._send_bulk(items[:half], futures[:half])
+            self._send_bulk(items[half:], futures[half:])
+        except BaseException as error:  # every waiting caller must hear of it, whatever it is
+            for future in futures:
+                future.set_exception(error)
+        else:
+            for future, result in zip(futures, results, strict=True):
+                future.set_result(result)
+
+
+def storable_size(item: dict[str, Any]) -> int:
+    """The item's size in bytes as JSON. Raises InvalidInput where JSON or Postgres cannot hold it."""
+    try:
+        encoded = json.dumps(item, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInput("The input has text that is not valid Unicode, or values that JSON cannot hold.") from error
+    if b"\\u0000" in encoded and has_nul(item):
+        raise InvalidInput("The input has a NUL character, which cannot be stored; remove it.")
+    return len(encoded)
+
+
+def has_nul(value: object) -> bool:
+    """Whether a NUL character stands anywhere in a JSON value."""
+    match value:
+        case str():
+            return "\x00" in value
+        case dict():
+            return any("\x00" in key or has_nul(item) for key, item in value.items())
+        case list() | tuple():
+            return any(has_nul(item) for item in value)
+        case _:
+            return False

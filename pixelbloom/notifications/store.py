@@ -1,0 +1,140 @@
+"""What users should know."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.core.time_zones import iso_utc
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.database.pagination import Filtered, Rows, Slices, position
+
+
+class NotificationStore:
+    """Notifications, each of one user. Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
+        """The newest unread as `items`, the number of all as `unread_count`, and as `untold` the ids of those whose
+        event may not be published yet.
+        """
+        answer: dict[str, Any] = self._gateway.rpc(
+            "unread_notifications", {"p_user_id": str(user_id), "p_limit": limit}
+        )
+        return answer
+
+    def page(
+        self,
+        user_id: UUID | None,
+        *,
+        limit: int,
+        unread_only: bool,
+        kind: str | None,
+        before: tuple[str, str] | None,
+        total: bool = False,
+    ) -> tuple[Rows, int | None]:
+        """The page, newest first, from after the (created_at, id) of `before` on, and the user's number of unread ones.
+
+        Without a user everybody's, and no number of unread ones. With `total` all that fit are counted too.
+        """
+        unread: int | None = None
+
+        def narrow(rows: Any) -> Any:
+            rows = rows.or_(f"expires_at.is.null,expires_at.gt.{iso_utc(datetime.now(UTC))}")
+            if user_id is not None:
+                rows = rows.eq("user_id", str(user_id))
+            if unread_only:
+                rows = rows.is_("read", "false")
+            return rows.eq("notification_type", kind) if kind is not None else rows
+
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            nonlocal unread
+            at, row_id = last or (None, None)
+            answer: dict[str, Any] = self._gateway.rpc(
+                "list_notifications",
+                {
+                    "p_user_id": str(user_id) if user_id else None,
+                    "p_limit": count,
+                    "p_unread_only": unread_only,
+                    "p_type": kind,
+                    "p_before": at,
+                    "p_before_id": row_id,
+                },
+            )
+            unread = answer["unread_count"]
+            items: list[dict[str, Any]] = answer["items"]
+            return items
+
+        page = Slices(read, position).page(limit, before)
+        return Filtered(self._gateway, "notifications", narrow).counted(page, wanted=total), unread
+
+    def count_unread(self, user_id: UUID) -> int:
+        return int(self._gateway.rpc("count_unread", {"p_user_id": str(user_id)}))
+
+    def find(self, user_id: UUID | None, notification_id: UUID) -> dict[str, Any] | None:
+        """One of the user's own; without a user one of anybody's."""
+        found: dict[str, Any] | None = self._gateway.rpc(
+            "find_notification", {"p_user_id": str(user_id) if user_id else None, "p_id": str(notification_id)}
+        )
+        return found
+
+    def mark_read(self, user_id: UUID, notification_ids: Sequence[UUID] | None) -> dict[str, Any]:
+        """Some of the user's own, or all. Answers {"marked", "unread_count"}."""
+        ids = None if notification_ids is None else [str(one) for one in notification_ids]
+        answer: dict[str, Any] = self._gateway.rpc("mark_notifications_read", {"p_user_id": str(user_id), "p_ids": ids})
+        return answer
+
+    def remove(self, user_id: UUID | None, notification_id: UUID) -> bool:
+        """Remove one of the user's own, or without a user one of anybody's. Returns whether there was one."""
+        named = {"p_user_id": str(user_id) if user_id else None, "p_id": str(notification_id)}
+        return bool(self._gateway.rpc("remove_notification", named))
+
+    def purge(self, read_before: datetime, limit: int) -> int:
+        """Remove expired ones, and those read before that moment; at most so many. Answers how many."""
+        return int(
+            self._gateway.rpc("purge_notifications", {"p_read_before": read_before.isoformat(), "p_limit": limit})
+        )
+
+
+class BroadcastStore:
+    """Notifications to many users. Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def add(
+        self, notification: Mapping[str, Any], user_ids: Sequence[UUID] | None, created_by: UUID | None
+    ) -> dict[str, Any]:
+        """Keep one to be sent; None means all users. Answers its row."""
+        row = {
+            "notification": dict(notification),
+            "user_ids": None if user_ids is None else [str(one) for one in user_ids],
+            "created_by": str(created_by) if created_by else None,
+        }
+        answer: Any = self._gateway.send(
+            lambda client: client.table("broadcasts").insert(row).execute(), name="broadcasts.add"
+        )
+        kept: dict[str, Any] = answer.data[0]
+        return kept
+
+    def find(self, broadcast_id: UUID) -> dict[str, Any] | None:
+        rows = self._gateway.select(
+            lambda client: client.table("broadcasts").select("*").eq("id", str(broadcast_id)), name="broadcasts.find"
+        )
+        return rows[0] if rows else None
+
+    def open(self, limit: int) -> list[UUID]:
+        """Those that are not sent yet, oldest first."""
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("broadcasts").select("id").eq("status", "sending").order("created_at").limit(limit)
+            ),
+            name="broadcasts.open",
+        )
+        return [UUID(row["id"]) for row in rows]
+
+    def send(self, broadcast_id: UUID, limit: int) -> bool:
+        """Send the next batch. Answers whether there is more."""
+        return bool(self._gateway.rpc("send_broadcast", {"p_id": str(broadcast_id), "p_limit": limit})["left"])

@@ -1,0 +1,1 @@
+"""What runs at intervals, and whether it did."""

@@ -1,0 +1,1 @@
+"""Packages, campaigns and quotes."""

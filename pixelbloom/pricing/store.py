@@ -1,0 +1,240 @@
+"""Packages, and what they cost with a campaign's code."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from supabase import Client
+
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.database.pagination import Rows, Slices, newest_first, position, quoted
+
+COLUMNS = "id,name,description,price,currency,billing_interval,features,position"
+
+
+class PricingStore:
+    """Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def packages(self, *, limit: int, after: tuple[int, str] | None) -> Rows:
+        """Those that can be bought, as they are shown: by position and name, from after those of `after` on."""
+        return self._packages(
+            lambda client: client.table("pricing_packages").select(COLUMNS).eq("active", True), limit, after
+        )
+
+    def catalogue(self, *, limit: int, after: tuple[int, str] | None) -> Rows:
+        """All packages, retired ones too, in the order in which they are shown."""
+        return self._packages(lambda client: client.table("pricing_packages").select("*"), limit, after)
+
+    def _packages(self, rows: Callable[[Client], Any], limit: int, after: tuple[int, str] | None) -> Rows:
+        def query(client: Client, count: int, last: tuple[int, str] | None) -> Any:
+            found = rows(client)
+            if last is not None:
+                at, name = last
+                found = found.or_(f"position.gt.{at},and(position.eq.{at},name.gt.{quoted(name)})")
+            return found.order("position").order("name").limit(count)
+
+        def read(count: int, last: tuple[int, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="pricing.packages")
+
+        return Slices(read, lambda row: (int(row["position"]), str(row["name"]))).page(limit, after)
+
+    def known_packages(self, package_ids: Sequence[str]) -> set[str]:
+        """Return those of the ids that are a package's, a retired one's too."""
+        if not package_ids:
+            return set()
+        rows = self._gateway.select(
+            lambda client: client.table("pricing_packages").select("id").in_("id", package_ids).limit(len(package_ids)),
+            name="pricing.known_packages",
+        )
+        return {row["id"] for row in rows}
+
+    def add_package(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the package as it is stored. Raises Conflict where its name or price id is another's."""
+        return self._add("pricing_packages", row)
+
+    def change_package(self, package_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the package as it is now; None where it has another version. Raises Conflict."""
+        return self._change("pricing_packages", package_id, version, changes)
+
+    def campaigns(self, *, limit: int, before: tuple[str, str] | None) -> Rows:
+        """Campaigns, newest first, from after the (created_at, id) of `before` on."""
+
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(
+                lambda client: newest_first(client.table("pricing_campaigns").select("*"), count, last),
+                name="pricing.campaigns",
+            )
+
+        return Slices(read, position).page(limit, before)
+
+    def add_campaign(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the campaign as it is stored. Raises Conflict where its code is another's."""
+        return self._add("pricing_campaigns", row)
+
+    def change_campaign(self, campaign_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the campaign as it is now; None where it has another version."""
+        return self._change("pricing_campaigns", campaign_id, version, changes)
+
+    def redemptions(
+        self, *, campaign_id: UUID | None, state: str | None, limit: int, before: tuple[str, str] | None
+    ) -> Rows:
+        """Uses of codes, newest first; `state` is open, completed or released."""
+
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
+            rows = client.table("campaign_redemptions").select("*")
+            if campaign_id is not None:
+                rows = rows.eq("campaign_id", str(campaign_id))
+            match state:
+                case "open":
+                    rows = rows.is_("completed_at", "null").is_("released_at", "null")
+                case "completed":
+                    rows = rows.not_.is_("completed_at", "null").is_("released_at", "null")
+                case "released":
+                    rows = rows.not_.is_("released_at", "null")
+            return newest_first(rows, count, last)
+
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="pricing.redemptions")
+
+        return Slices(read, position).page(limit, before)
+
+    def overdue_redemptions(self, before: datetime, limit: int) -> list[dict[str, Any]]:
+        """Return open uses whose checkouts expired before this moment, the oldest first."""
+        return self._gateway.select(
+            lambda client: (
+                client.table("campaign_redemptions")
+                .select("id,redemption_key,stripe_session_id")
+                .is_("completed_at", "null")
+                .is_("released_at", "null")
+                .lt("expires_at", before.isoformat())
+                .order("expires_at")
+                .limit(limit)
+            ),
+            name="pricing.overdue_redemptions",
+        )
+
+    def redemption(self, redemption_id: UUID) -> dict[str, Any] | None:
+        """Return a use of a code."""
+        rows = self._gateway.select(
+            lambda client: client.table("campaign_redemptions").select("*").eq("id", str(redemption_id)).limit(1),
+            name="pricing.redemption",
+        )
+        return rows[0] if rows else None
+
+    def _add(self, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        answer: Any = self._gateway.send(
+            lambda client: client.table(table).insert(dict(row)).execute(), name=f"{table}.add"
+        )
+        added: dict[str, Any] = answer.data[0]
+        return added
+
+    def _change(self, table: str, row_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+        answer: Any = self._gateway.send(
+            lambda client: (
+                client.table(table).update(dict(changes)).eq("id", str(row_id)).eq("version", version).execute()
+            ),
+            name=f"{table}.change",
+        )
+        rows: list[dict[str, Any]] = answer.data
+        return rows[0] if rows else None
+
+    def package(self, package_id: UUID) -> dict[str, Any] | None:
+        """Return a package, a retired one too."""
+        return self._package("id", str(package_id))
+
+    def package_of(self, price_id: str) -> dict[str, Any] | None:
+        """Return the package that has this price at Stripe, a retired one too."""
+        return self._package("stripe_price_id", price_id)
+
+    def _package(self, column: str, value: str) -> dict[str, Any] | None:
+        rows = self._gateway.select(
+            lambda client: client.table("pricing_packages").select("*").eq(column, value).limit(1),
+            name="pricing.package",
+        )
+        return rows[0] if rows else None
+
+    def campaign(self, campaign_id: UUID) -> dict[str, Any] | None:
+        """Return a campaign."""
+        rows = self._gateway.select(
+            lambda client: client.table("pricing_campaigns").select("*").eq("id", str(campaign_id)).limit(1),
+            name="pricing.campaign",
+        )
+        return rows[0] if rows else None
+
+    def campaign_of(self, subscription_id: UUID) -> dict[str, Any] | None:
+        """Return the campaign with which a subscription was bought, if any."""
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("user_subscriptions")
+                .select("pricing_campaigns(*)")
+                .eq("id", str(subscription_id))
+                .limit(1)
+            ),
+            name="pricing.campaign_of",
+        )
+        return rows[0]["pricing_campaigns"] if rows else None
+
+    def quote(self, package_id: UUID, code: str | None, customer: str | None = None) -> dict[str, Any] | None:
+        """The price now, also for a customer who may have used the code; None where there is no such package."""
+        found: dict[str, Any] | None = self._gateway.rpc(
+            "quote_package", {"p_package_id": str(package_id), "p_code": code, "p_customer": customer}
+        )
+        return found
+
+    def find_checkout(self, key: str, digest: str) -> dict[str, Any] | None:
+        """What the request of this key made: {"state": made or conflict, "id", "url"}; None where nothing was made."""
+        found: dict[str, Any] | None = self._gateway.rpc(
+            "find_checkout", {"p_request_key": key, "p_request_hash": digest}
+        )
+        return found
+
+    def begin_checkout(
+        self,
+        *,
+        key: str,
+        digest: str,
+        request_id: UUID,
+        package_id: UUID | None,
+        code: str | None,
+        user_id: UUID | None,
+        customer: str | None,
+    ) -> dict[str, Any]:
+        """Begin an attempt, and take one use of the code where it applies; see the SQL function for its states."""
+        begun: dict[str, Any] = self._gateway.rpc(
+            "begin_checkout",
+            {
+                "p_request_key": key,
+                "p_request_hash": digest,
+                "p_request_id": str(request_id),
+                "p_package_id": str(package_id) if package_id else None,
+                "p_code": code,
+                "p_user_id": str(user_id) if user_id else None,
+                "p_customer": customer,
+            },
+        )
+        return begun
+
+    def finish_checkout(self, key: str, attempt: int, session_id: str, url: str) -> bool:
+        """Record the session of an attempt. False where it does not hold any more and must be ended."""
+        return bool(
+            self._gateway.rpc(
+                "finish_checkout",
+                {"p_request_key": key, "p_attempt": attempt, "p_session_id": session_id, "p_url": url},
+            )
+        )
+
+    def fail_checkout(self, key: str, attempt: int, request_id: UUID) -> bool:
+        """Record that an attempt made nothing. Returns whether a use was given back, which this request had taken."""
+        return bool(
+            self._gateway.rpc(
+                "fail_checkout", {"p_request_key": key, "p_attempt": attempt, "p_request_id": str(request_id)}
+            )
+        )
+
+    def settle_redemption(self, key: str, state: str) -> None:
+        """Record how the checkout of a use stands: expired, failed, paid or open (paid later)."""
+        self._gateway.rpc("settle_redemption", {"p_key": key, "p_state": state})

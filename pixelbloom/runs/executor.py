@@ -1,0 +1,165 @@
+"""Executes one step: claim it, run its agent under the lease, tell the progress, record the end.
+
+There is one execution path, for the steps of workflows and for single agents.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+from uuid import UUID, uuid4
+
+import structlog
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+
+from pixelbloom.agents import registry
+from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.conversation_reader import ConversationReader
+from pixelbloom.agents.lead_reader import LeadReader
+from pixelbloom.errors import InvalidInput, PixelBloomError, StepError, Unavailable
+from pixelbloom.events.emitter import TokenEmitter
+from pixelbloom.events.publisher import Publisher
+from pixelbloom.events.types import RunUpdate
+from pixelbloom.models.control import CallControl
+from pixelbloom.models.manager import ModelManager
+from pixelbloom.runs.claim import Claim, Ending, Rendered
+from pixelbloom.runs.dispatcher import Dispatcher
+from pixelbloom.runs.leases import Lease, LeaseKeeper, WorkerStopping
+from pixelbloom.runs.store import RunStore
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+#: How long a worker holds on to a step, or to its result, while the database is away.
+PATIENCE_SECONDS = 300.0
+
+
+class StepExecutor:
+    """What a worker does with a message that names a step."""
+
+    def __init__(
+        self,
+        *,
+        store: RunStore,
+        publisher: Publisher,
+        dispatcher: Dispatcher,
+        leases: LeaseKeeper,
+        models: ModelManager,
+        render: Callable[[Claim], Rendered | Ending],
+        leads_of: Callable[[UUID | None], LeadReader],
+        conversations_of: Callable[[UUID | None], ConversationReader],
+        worker: str,
+    ) -> None:
+        self._store = store
+        self._publisher = publisher
+        self._dispatcher = dispatcher
+        self._leases = leases
+        self._models = models
+        self._render = render
+        self._leads_of = leads_of
+        self._conversations_of = conversations_of
+        self._worker = worker
+
+    def run(self, run_id: UUID, key: str) -> str:
+        """Execute the step if it is still to be done.
+
+        Answers what the step became ("completed", "skipped", "waiting", "expanded", "failed", "continued", "retried",
+        "handed_back", "cancelled"), or why this call did nothing ("done", "over", "leased", "not_ready", "gone",
+        "already", "stale").
+        Raises Unavailable when the database stays away; the sweep then finds the step.
+        """
+        word = uuid4().hex
+        answer = patiently(lambda: self._store.claim(run_id, key, self._worker, word))
+        if answer["outcome"] != "claimed":
+            return str(answer["outcome"])
+        claim = Claim.from_answer(run_id, key, answer)
+        with structlog.contextvars.bound_contextvars(request_id=claim.correlation_id):
+            log.info("step_started", agent_type=claim.agent_type, attempt=claim.attempt)
+            self._tell(claim.update)
+            return self._finish(claim, self._attempt(claim))
+
+    def _attempt(self, claim: Claim) -> Ending:
+        """Try once; answers what to record."""
+        try:
+            rendered = self._render(claim)
+            return rendered if isinstance(rendered, dict) else self._run_agent(claim, rendered.input)
+        except WorkerStopping as error:
+            return claim.handed_back(error.message, error.code)
+        except StepError as error:
+            return claim.failed(error.message, error.code, retryable=error.retryable)
+        except InvalidInput as error:
+            return claim.failed(error.message, error.code, retryable=False)
+        except PixelBloomError as error:
+            return claim.failed(error.message, error.code, retryable=True)
+        except Exception:
+            log.exception("step_crashed", agent_type=claim.agent_type)
+            return claim.failed("The agent failed unexpectedly; it is tried again.", "INTERNAL", retryable=True)
+
+    def _run_agent(self, claim: Claim, input: dict[str, Any]) -> Ending:
+        assert claim.agent_type is not None
+        agent = registry.get(claim.agent_type)
+        control = CallControl(claim.timeout_seconds)
+        with (
+            self._leases.hold(Lease(claim.run_id, claim.key, claim.token, control)),
+            TokenEmitter(
+                self._publisher,
+                run_id=claim.run_id,
+                step=claim.key,
+                execution=claim.token,
+                rev=claim.update["rev"],
+                progress_of=lambda tokens: claim.progress + claim.share * min(0.95, 0.05 + tokens / agent.max_tokens),
+            ) as stream,
+        ):
+            context = AgentContext(
+                run_id=claim.run_id,
+                step=claim.key,
+                attempt=claim.attempt,
+                user_id=claim.user_id,
+                models=self._models,
+                control=control,
+                stream=stream,
+                leads=self._leads_of(claim.user_id),
+                conversations=self._conversations_of(claim.user_id),
+            )
+            try:
+                outcome = agent.run(input, context)
+            except Exception:
+                control.check()  # where it was ended from outside, that is the reason, whatever the agent made of it
+                raise
+        return claim.completed(outcome, input)
+
+    def _finish(self, claim: Claim, ending: Ending) -> str:
+        where = {"run_id": str(claim.run_id), "key": claim.key, "token": claim.token}
+        try:
+            answer = patiently(lambda: self._store.finish({**where, **ending}))
+        except InvalidInput as error:
+            ending = claim.failed("The step's result cannot be stored.", error.code, retryable=True)
+            answer = patiently(lambda: self._store.finish({**where, **ending}))
+        self._dispatcher.publish(answer["publish"])
+        if answer["outcome"] != "recorded":
+            log.warning("step_lost", outcome=answer["outcome"], attempt=claim.attempt)
+            return str(answer["outcome"])
+        self._tell(answer["update"])
+        status, became = answer["update"]["status"], answer["became"]
+        if ending["what"] == "handed_back":
+            log.info("step_handed_back", became=became, run_status=status)
+        elif ending["what"] != "failed":
+            log.info("step_ended", what=became, provider=ending.get("provider"), run_status=status)
+        else:
+            log.warning("step_failed", code=ending["error_code"], reason=ending["error"], run_status=status)
+        return str(became)
+
+    def _tell(self, update: dict[str, Any]) -> None:
+        """Publish at once; where Redis does not answer, the outbox row tells it later."""
+        try:
+            self._publisher.run_update(RunUpdate.from_payload(update))
+        except Exception as error:
+            log.warning("update_left_to_outbox", reason=type(error).__name__)
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Call, and again while the database is away. Safe because every transition may be repeated."""
+    return Retrying(
+        retry=retry_if_exception_type(Unavailable),
+        wait=wait_exponential_jitter(initial=0.2, max=5.0),
+        stop=stop_after_delay(PATIENCE_SECONDS),
+        reraise=True,
+    )(call)

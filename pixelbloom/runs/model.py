@@ -1,0 +1,331 @@
+"""A run and its steps as values, and as the API tells them."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Self
+from uuid import UUID
+
+from pixelbloom.core.time_zones import iso_utc
+from pixelbloom.runs.store import Detail
+
+
+class RunStatus(StrEnum):
+    """Where a run stands. The last three are for good."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+
+
+class Priority(StrEnum):
+    """Which runs go first: those that a person waits for, then the others."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+    @property
+    def number(self) -> int:
+        """As the database orders by it: the larger first."""
+        return 0 if self is Priority.INTERACTIVE else -1
+
+    @classmethod
+    def of(cls, number: int) -> "Priority":
+        return cls.INTERACTIVE if number >= 0 else cls.BATCH
+
+
+#: The same for the broker: of kombu's lists in Redis, 0 goes first.
+BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
+
+
+#: Of a run that does not exist, and of one that is another's: the two look the same.
+NO_SUCH_RUN = "There is no such run, or it is not yours."
+
+
+def parse_time(value: str | None) -> datetime | None:
+    """A time of the database, in UTC."""
+    return datetime.fromisoformat(value).astimezone(UTC) if value else None
+
+
+def iso(value: datetime | None) -> str | None:
+    """ISO 8601 in UTC with `Z`, as everywhere in the API."""
+    return iso_utc(value) if value else None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a run; an agent run has one. The items of a map are steps too, kept under it."""
+
+    key: str
+    kind: str
+    agent_type: str | None
+    parent: str | None
+    needs: tuple[str, ...]
+    status: str
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline_at: datetime | None
+    provider: str | None
+    model: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    output: Any
+    error: str | None
+    error_code: str | None
+    errors: tuple[Mapping[str, Any], ...]
+    #: Of an approval that was asked for: what it says, and who may decide.
+    message: str | None
+    approvers: str | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        return cls(
+            key=row["key"],
+            kind=row["kind"],
+            agent_type=row["agent_type"],
+            parent=row["parent"],
+            needs=tuple(row["needs"]),
+            status=row["status"],
+            attempt=row["attempt"],
+            started_at=parse_time(row["started_at"]),
+            finished_at=parse_time(row["finished_at"]),
+            deadline_at=parse_time(row["deadline_at"]),
+            provider=row["provider"],
+            model=row["model"],
+            prompt_tokens=row["prompt_tokens"],
+            completion_tokens=row["completion_tokens"],
+            output=row.get("output"),
+            error=row["error"],
+            error_code=row["error_code"],
+            errors=tuple(row["errors"]),
+            message=row["message"] if row["kind"] == "approval" else None,
+            approvers=row["approvers"] if row["kind"] == "approval" else None,
+        )
+
+    @property
+    def duration_ms(self) -> int | None:
+        """Milliseconds from the first start to the end, where both are known."""
+        if self.started_at is None or self.finished_at is None:
+            return None
+        return round((self.finished_at - self.started_at).total_seconds() * 1000)
+
+    def to_public(self, items: Sequence["Step"] = ()) -> dict[str, Any]:
+        """The step as `GET /api/agents/runs/{request_id}` shows it; a map with its items."""
+        shown = {
+            "key": self.key,
+            "kind": self.kind,
+            "agent_type": self.agent_type,
+            "needs": list(self.needs),
+            "status": self.status,
+            "attempt": self.attempt,
+            "started_at": iso(self.started_at),
+            "finished_at": iso(self.finished_at),
+            "duration_ms": self.duration_ms,
+            "provider": self.provider,
+            "model": self.model,
+            "tokens": self.prompt_tokens + self.completion_tokens,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "output": self.output,
+            "error": self.error,
+            "error_code": self.error_code,
+            "errors": [dict(error) for error in self.errors],
+        }
+        if self.kind == "approval":
+            shown |= {"message": self.message, "approvers": self.approvers, "deadline_at": iso(self.deadline_at)}
+        if self.kind == "map":
+            shown["items"] = [item.to_public() for item in items]
+        return shown
+
+    def to_state(self, items: Sequence["Step"]) -> dict[str, Any]:
+        """The step as events show it; a map with those of its items that run."""
+        state: dict[str, Any] = {"key": self.key, "status": self.status}
+        if self.status == "waiting":
+            asked = {"message": self.message or "", "approvers": self.approvers or "owner"}
+            state |= {**asked, "deadline_at": iso(self.deadline_at)}
+        elif self.kind == "map":
+            state["items"] = [{"key": item.key, "status": item.status} for item in items if item.status == "running"]
+        return state
+
+
+@dataclass(frozen=True)
+class RunOwner:
+    """Whose a run is: the user it is for, and the caller who submitted it (see `Principal.caller`)."""
+
+    kind: str
+    user_id: UUID | None
+    caller: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        return cls(row["kind"], UUID(row["user_id"]) if row["user_id"] else None, row["caller"])
+
+    @property
+    def visitor_id(self) -> UUID | None:
+        """The session of the visitor who submitted it."""
+        kind, _, number = self.caller.partition(":")
+        return UUID(number) if kind == "visitor" else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it was read from the database."""
+
+    id: UUID
+    kind: str
+    agent_type: str | None
+    workflow_id: str | None
+    workflow_version: int | None
+    user_id: UUID | None
+    status: RunStatus
+    rev: int
+    progress: float
+    step: str | None
+    result: Any
+    error: str | None
+    error_code: str | None
+    metadata: Mapping[str, Any]
+    provider: str | None
+    model: str | None
+    attempts: int
+    retries: int
+    replay_of: UUID | None
+    webhook_url: str | None
+    correlation_id: str | None
+    run_at: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    updated_at: datetime
+    steps: tuple[Step, ...]
+    input: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Self:
+        created, updated = parse_time(row["created_at"]), parse_time(row["updated_at"])
+        assert created is not None
+        assert updated is not None
+        return cls(
+            id=UUID(row["id"]),
+            kind=row["kind"],
+            agent_type=row["agent_type"],
+            workflow_id=row["workflow_id"],
+            workflow_version=row["workflow_version"],
+            user_id=UUID(row["user_id"]) if row["user_id"] else None,
+            status=RunStatus(row["status"]),
+            rev=row["rev"],
+            progress=round(row["progress"], 4),
+            step=row["step"],
+            result=row.get("result"),
+            error=row["error"],
+            error_code=row["error_code"],
+            metadata=row["metadata"],
+            provider=row["provider"],
+            model=row["model"],
+            attempts=row["attempts"],
+            retries=row["retries"],
+            replay_of=UUID(row["replay_of"]) if row["replay_of"] else None,
+            webhook_url=row["webhook_url"],
+            correlation_id=row["correlation_id"],
+            run_at=parse_time(row["run_at"]),
+            created_at=created,
+            started_at=parse_time(row["started_at"]),
+            finished_at=parse_time(row["finished_at"]),
+            updated_at=updated,
+            steps=tuple(
+                Step.from_row(step) for step in sorted(row["run_steps"], key=lambda s: (s["position"], s["key"]))
+            ),
+            input=row.get("input"),
+        )
+
+    def to_listed(self, details: Collection[Detail]) -> dict[str, Any]:
+        """The run as a list shows it: without its large parts, except for `details`."""
+        agent = self.kind == "agent"
+        shown = self.to_public()
+        if Detail.RESULT not in details:
+            del shown["result" if agent else "outputs"]
+        if Detail.INPUT not in details:
+            del shown["input" if agent else "inputs"]
+        for step in shown["steps"]:
+            step.pop("items", None)
+            if Detail.STEP_OUTPUTS not in details:
+                del step["output"]
+        return shown
+
+    def to_public(self) -> dict[str, Any]:
+        """The run as the API shows it (`GET /api/agents/runs/{request_id}`)."""
+        if self.kind == "agent":
+            named: dict[str, Any] = {
+                "request_id": str(self.id),
+                "agent_type": self.agent_type,
+                "input": dict(self.input or {}),
+                "result": self.result,
+            }
+        else:
+            named = {
+                "workflow_run_id": str(self.id),
+                "workflow_id": self.workflow_id,
+                "workflow_version": self.workflow_version,
+                "inputs": dict(self.input or {}),
+                "outputs": self.result,
+            }
+        return {
+            "id": str(self.id),
+            **named,
+            "kind": self.kind,
+            "user_id": str(self.user_id) if self.user_id else None,
+            "status": str(self.status),
+            "progress": self.progress,
+            "step": self.step,
+            "error": self.error,
+            "error_code": self.error_code,
+            "metadata": dict(self.metadata),
+            "provider": self.provider,
+            "model": self.model,
+            "attempts": self.attempts,
+            "retries": self.retries,
+            "replay_of": str(self.replay_of) if self.replay_of else None,
+            "correlation_id": self.correlation_id,
+            "run_at": iso(self.run_at),
+            "created_at": iso(self.created_at),
+            "started_at": iso(self.started_at),
+            "finished_at": iso(self.finished_at),
+            "steps": [step.to_public(self.items(step.key)) for step in self.steps if step.parent is None],
+        }
+
+    def items(self, key: str) -> list[Step]:
+        """The items of a map, in order."""
+        return [step for step in self.steps if step.parent == key]
+
+    def _states(self) -> list[dict[str, Any]]:
+        """The steps as the SQL function `run_update` has them."""
+        return [step.to_state(self.items(step.key)) for step in self.steps if step.parent is None]
+
+    def to_update(self) -> dict[str, Any]:
+        """The run's state in the form that the outbox keeps and the publisher tells."""
+        return {
+            "run_id": str(self.id),
+            "kind": self.kind,
+            "workflow_id": self.workflow_id or self.agent_type,
+            "user_id": str(self.user_id) if self.user_id else None,
+            "rev": self.rev,
+            "status": str(self.status),
+            "step": self.step,
+            "progress": self.progress,
+            "updated_at": iso(self.updated_at),
+            "result": self.result,
+            "error": self.error,
+            "error_code": self.error_code,
+            "provider": self.provider,
+            "model": self.model,
+            "attempts": self.attempts,
+            "steps": self._states() if self.kind == "workflow" else None,
+        }

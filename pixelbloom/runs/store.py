@@ -1,0 +1,289 @@
+"""Runs and their steps: each transition is one SQL function, the hot ones in group commits."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.database.group_commit import GroupCommit
+from pixelbloom.database.pagination import SLICE_ROWS, Filtered, Rows, Slices, newest_first, position
+from pixelbloom.errors import NotFound
+
+JsonObject = dict[str, Any]
+
+#: A run without what may be large.
+LIGHT_COLUMNS = (
+    "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,rev,progress,step,error,error_code,"
+    "metadata,provider,model,attempts,retries,replay_of,webhook_url,run_at,created_at,started_at,finished_at,updated_at,"
+    "correlation_id"
+)
+LIGHT_STEP_COLUMNS = (
+    "key,kind,agent_type,parent,needs,position,status,attempt,started_at,finished_at,deadline_at,provider,model,"
+    "prompt_tokens,completion_tokens,error,error_code,errors,message:input->>message,"
+    "approvers:input->>approvers"
+)
+#: A run as it is polled; the steps come with it in one request.
+RUN_COLUMNS = f"{LIGHT_COLUMNS},result"
+STEP_COLUMNS = f"{LIGHT_STEP_COLUMNS},output"
+#: The same with what it works on, as it is shown.
+SHOWN_COLUMNS = f"{RUN_COLUMNS},input,run_steps({STEP_COLUMNS})"
+#: Rows that are read at once where details come with them.
+DETAILED_SLICE_ROWS = 5
+#: What a run was made from, for making another of it.
+SOURCE_COLUMNS = f"{RUN_COLUMNS},input,priority"
+
+
+class Detail(StrEnum):
+    """A large part of a run, which a list has only where it was asked for."""
+
+    INPUT = "input"
+    RESULT = "result"
+    STEP_OUTPUTS = "step_outputs"
+
+
+class RunStore:
+    """Runs in Postgres. Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway, *, lane_limit: int, lease_seconds: float) -> None:
+        self._gateway = gateway
+        self._lane_limit = lane_limit
+        self._lease_seconds = lease_seconds
+        self._creating: GroupCommit[JsonObject] = GroupCommit(self._create)
+        self._claiming: GroupCommit[JsonObject] = GroupCommit(self._claim)
+        self._finishing: GroupCommit[JsonObject] = GroupCommit(self._finish)
+
+    # Submit
+
+    def create(self, run: JsonObject) -> JsonObject:
+        """Insert a run with its steps. Answers {"id", "created", "conflict", "status", ..., "publish", "updates"}."""
+        return self._creating.submit(run)
+
+    def _create(self, runs: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        answer = self._gateway.rpc("create_runs", {"p_runs": list(runs), "p_lane_limit": self._lane_limit})
+        return shared(answer["runs"], publish=answer["publish"], updates=answer["updates"])
+
+    # Execute
+
+    def claim(self, run_id: UUID, key: str, worker: str, claim: str) -> JsonObject:
+        """Take a step under a lease. Answers {"outcome": "claimed" | "done" | "leased" | "not_ready" | "gone", ...}.
+
+        `claim` is one word for one attempt to take it: repeated with the same word, the call answers the same.
+        """
+        return self._claiming.submit({"run_id": str(run_id), "key": key, "worker": worker, "claim": claim})
+
+    def _claim(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        answer: list[JsonObject] = self._gateway.rpc(
+            "claim_steps",
+            {"p_items": list(items), "p_worker": items[0]["worker"], "p_lease_seconds": self._lease_seconds},
+        )
+        return answer
+
+    def finish(self, item: JsonObject) -> JsonObject:
+        """Record how a step ended. Answers {"outcome": "recorded" | "already" | "stale", "update", "publish"}."""
+        return self._finishing.submit(item)
+
+    def _finish(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        answer = self._gateway.rpc("finish_steps", {"p_items": list(items), "p_lane_limit": self._lane_limit})
+        return shared(answer["items"], publish=answer["publish"])
+
+    def renew(self, leases: Sequence[JsonObject]) -> Sequence[JsonObject]:
+        """Keep leases alive. Answers {"held", "cancel"} a lease, in order."""
+        answer: list[JsonObject] = self._gateway.rpc(
+            "renew_leases", {"p_items": list(leases), "p_lease_seconds": self._lease_seconds}
+        )
+        return answer
+
+    def report_worker(self, worker: str, slots: int) -> None:
+        """Say that an agents worker runs and executes so many steps at once; 0 says that it ends."""
+        self._gateway.rpc("report_worker", {"p_worker": worker, "p_slots": slots})
+
+    def sweep(self, *, interval_seconds: float, lost_before: Mapping[int, datetime], limit: int) -> JsonObject:
+        """Put right what dead processes left. Answers {"skipped": true} where another sweep is on.
+
+        `lost_before` says for each priority before when a step must have been published to be lost.
+        """
+        answer: JsonObject = self._gateway.rpc(
+            "sweep_runs",
+            {
+                "p_interval_seconds": interval_seconds,
+                "p_lease_seconds": self._lease_seconds,
+                "p_lost_before": {str(priority): moment.isoformat() for priority, moment in lost_before.items()},
+                "p_lane_limit": self._lane_limit,
+                "p_limit": limit,
+            },
+        )
+        return answer
+
+    # Control
+
+    def cancel(self, run_id: UUID) -> JsonObject:
+        """Ask a run to stop. Answers {"outcome": "cancelled" | "requested" | "finished" | "gone", "status", ...}."""
+        answer: JsonObject = self._gateway.rpc(
+            "cancel_run", {"p_run_id": str(run_id), "p_lane_limit": self._lane_limit}
+        )
+        return answer
+
+    def retry(self, run_ids: Sequence[UUID]) -> JsonObject:
+        """Let ended runs go on. Answers {"items": [{"outcome": "retried" | "not_failed" | "gone", ...}], "publish"}."""
+        answer: JsonObject = self._gateway.rpc(
+            "retry_runs", {"p_items": [{"run_id": str(i)} for i in run_ids], "p_lane_limit": self._lane_limit}
+        )
+        return answer
+
+    def decide(self, run_id: UUID, key: str, *, approved: bool, comment: str | None, by: str) -> JsonObject:
+        """Decide a waiting step. Answers {"outcome": "decided" | "already" | "not_waiting" | "gone", "status", ...}."""
+        answer: JsonObject = self._gateway.rpc(
+            "decide_step",
+            {
+                "p_run_id": str(run_id),
+                "p_key": key,
+                "p_approved": approved,
+                "p_comment": comment,
+                "p_by": by,
+                "p_lane_limit": self._lane_limit,
+            },
+        )
+        return answer
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Remove at most `limit` runs that ended before then. Answers how many."""
+        gone: int = self._gateway.rpc("purge_runs", {"p_before": before.isoformat(), "p_limit": limit})
+        return gone
+
+    # Read
+
+    def get(self, run_id: UUID) -> JsonObject:
+        """The run's row with its input and its steps. Raises NotFound."""
+        rows = self.find([run_id], columns=SHOWN_COLUMNS)
+        if not rows:
+            raise NotFound("There is no such run.")
+        return rows[0]
+
+    def find(self, run_ids: Sequence[UUID], *, columns: str | None = None) -> list[JsonObject]:
+        """The rows of those runs that exist, in one request."""
+        select = columns or f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})"
+        return self._gateway.select(
+            lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]), name="runs.find"
+        )
+
+    def source(self, run_id: UUID) -> JsonObject:
+        """What the run was made from. Raises NotFound."""
+        rows = self.find([run_id], columns=SOURCE_COLUMNS)
+        if not rows:
+            raise NotFound("There is no such run.")
+        return rows[0]
+
+    def page(
+        self,
+        *,
+        limit: int,
+        filters: Mapping[str, str],
+        created_after: datetime | None,
+        created_before: datetime | None,
+        before: tuple[str, str] | None,
+        details: Collection[Detail] = (),
+        total: bool = False,
+    ) -> Rows:
+        """Newest first, at most `limit`, from after the (created_at, id) of `before` on; without the items of maps.
+
+        Large columns are read only for `details`. With `total` the number of all that fit is counted too.
+        """
+        select = _listed_columns(details)
+
+        def narrow(rows: Any) -> Any:
+            return _narrowed(rows, filters, created_after, created_before)
+
+        def read(count: int, after: tuple[str, str] | None) -> list[JsonObject]:
+            return self._gateway.select(
+                lambda client: newest_first(
+                    narrow(client.table("runs").select(select).is_("run_steps.parent", "null")), count, after
+                ),
+                name="runs.page",
+            )
+
+        page = Slices(read, position, DETAILED_SLICE_ROWS if details else SLICE_ROWS).page(limit, before)
+        return Filtered(self._gateway, "runs", narrow).counted(page, wanted=total)
+
+    def approvals(
+        self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None
+    ) -> list[JsonObject]:
+        """Waiting steps of the owner's runs, or of everybody's, the earliest deadline first, at most `limit`."""
+        deadline, row_id = after or (None, None)
+        found: list[JsonObject] = self._gateway.rpc(
+            "list_approvals",
+            {
+                "p_user_id": str(owner) if owner else None,
+                "p_admin": admin,
+                "p_limit": limit,
+                "p_after": deadline,
+                "p_after_id": row_id,
+            },
+        )
+        return found
+
+    def failures(
+        self,
+        owner: UUID | None,
+        *,
+        created_after: datetime | None,
+        created_before: datetime | None,
+        most: int,
+    ) -> JsonObject:
+        """Failed runs by what failed and why, over the newest `most`. Returns {"items", "counted", "more"}."""
+        found: JsonObject = self._gateway.rpc(
+            "count_failures",
+            {
+                "p_user_id": str(owner) if owner else None,
+                "p_after": created_after.isoformat() if created_after else None,
+                "p_before": created_before.isoformat() if created_before else None,
+                "p_most": most,
+            },
+        )
+        return found
+
+    def ids(
+        self,
+        *,
+        limit: int,
+        filters: Mapping[str, str],
+        created_after: datetime | None,
+        created_before: datetime | None,
+    ) -> list[UUID]:
+        """The ids of the newest runs, at most `limit`."""
+        rows = self._gateway.select(
+            lambda client: newest_first(
+                _narrowed(client.table("runs").select("id"), filters, created_after, created_before), limit, None
+            ),
+            name="runs.ids",
+        )
+        return [UUID(row["id"]) for row in rows]
+
+
+def _listed_columns(details: Collection[Detail]) -> str:
+    columns, steps = LIGHT_COLUMNS, LIGHT_STEP_COLUMNS
+    if Detail.INPUT in details:
+        columns += ",input"
+    if Detail.RESULT in details:
+        columns += ",result"
+    if Detail.STEP_OUTPUTS in details:
+        steps += ",output"
+    return f"{columns},run_steps({steps})"
+
+
+def _narrowed(
+    rows: Any, filters: Mapping[str, str], created_after: datetime | None, created_before: datetime | None
+) -> Any:
+    for column, value in filters.items():
+        rows = rows.eq(column, value)
+    if created_after:
+        rows = rows.gt("created_at", created_after.isoformat())
+    if created_before:
+        rows = rows.lt("created_at", created_before.isoformat())
+    return rows
+
+
+def shared(items: Sequence[JsonObject], **common: Any) -> list[JsonObject]:
+    """Each item with what its whole bulk returned; only the first carries it, so that it is acted on once."""
+    return [{**item, **(common if n == 0 else {name: [] for name in common})} for n, item in enumerate(items)]

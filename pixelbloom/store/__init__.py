@@ -1,1 +1,0 @@
-"""The only code that talks to Supabase; one module a resource."""

@@ -1,0 +1,96 @@
+"""`/api/analytics/agents` and `/models`: how agents and models do, for administrators."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.runs.service import write_cursor
+from pixelbloom.web.agents.known import known_agent
+from pixelbloom.web.analytics import examples
+from pixelbloom.web.analytics.pages import before, figures, guard, ranged
+from pixelbloom.web.analytics.schemas import (
+    AgentLogsQuery,
+    AgentSummaryBody,
+    AgentTrendBody,
+    AgentTrendsQuery,
+    LogPage,
+    ModelMetricsBody,
+    RangeQuery,
+)
+from pixelbloom.web.http import counting
+from pixelbloom.web.http.caller import require_admin
+from pixelbloom.web.http.openapi import SECURITY, failures, success
+
+agent_analytics = APIBlueprint(
+    "agent_analytics",
+    __name__,
+    url_prefix="/api/analytics",
+    abp_tags=[Tag(name="Analytics", description="Figures of leads, conversations, revenue, agents and models.")],
+    abp_security=SECURITY,
+)
+agent_analytics.before_request(guard)
+agent_analytics.before_request(lambda: require_admin("see the figures of agents and models"))
+counting.bound_searches(agent_analytics)
+
+
+@agent_analytics.get(
+    "/agents/summary",
+    summary="Agent summary",
+    operation_id="getAgentSummary",
+    responses={**success(AgentSummaryBody, examples.AGENTS), **failures(400, 401, 403, 429, 500, 503)},
+)
+def agent_summary(query: RangeQuery) -> dict[str, Any]:
+    """For administrators. Returns executions of each agent in runs created in the range: outcomes and durations."""
+    query = query.resolve()
+    return ranged(query, figures().agent_summary(query.user_id, query))
+
+
+@agent_analytics.get(
+    "/agents/trends",
+    summary="Agent trends",
+    operation_id="getAgentTrends",
+    responses={**success(AgentTrendBody, examples.AGENT_TREND), **failures(400, 401, 403, 429, 500, 503)},
+)
+def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
+    """For administrators. Returns the number of executions by the period in which their run was created."""
+    query = query.resolve()
+    agent_type = known_agent(query.agent_type) if query.agent_type is not None else None
+    return ranged(query, {"data": figures().agent_trends(query.user_id, query, agent_type)})
+
+
+@agent_analytics.get(
+    "/agents/logs",
+    summary="List agent logs",
+    operation_id="listAgentLogs",
+    responses={
+        **success(LogPage, {"items": [examples.LOG], "next_cursor": None}),
+        **failures(400, 401, 403, 429, 500, 503),
+    },
+)
+def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
+    """For administrators. Returns how executions and their attempts ended, newest first."""
+    query = query.resolve()
+    rows = figures().agent_logs(
+        query.user_id,
+        query,
+        agent_type=known_agent(query.agent_type) if query.agent_type is not None else None,
+        level=query.level,
+        limit=query.limit,
+        before=before(query),
+    )
+    return {
+        "items": rows.items,
+        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
+    }
+
+
+@agent_analytics.get(
+    "/models/metrics",
+    summary="Model metrics",
+    operation_id="getModelMetrics",
+    responses={**success(ModelMetricsBody, examples.MODELS), **failures(400, 401, 403, 429, 500, 503)},
+)
+def model_metrics(query: RangeQuery) -> dict[str, Any]:
+    """For administrators. Returns calls to model providers: outcomes, durations and tokens."""
+    query = query.resolve()
+    return ranged(query, figures().model_summary(query.user_id, query))

@@ -1,0 +1,34 @@
+"""What the answers about figures have in common."""
+
+from typing import Any
+
+from pixelbloom.analytics.store import AnalyticsStore, Before, Series
+from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web.analytics.schemas import PageOfRangeQuery, RangeQuery
+from pixelbloom.web.http.caller import scoped
+from pixelbloom.web.services import services
+
+#: Before each request: a token, whose scope, where it has one, has analytics.
+guard = scoped("analytics")
+
+
+def figures() -> AnalyticsStore:
+    return services().analytics
+
+
+def ranged(query: RangeQuery, found: dict[str, Any]) -> dict[str, Any]:
+    """Figures with the days that they are about; the query is one that was resolved."""
+    return {"range": query.to_public(), **found}
+
+
+def before(query: PageOfRangeQuery) -> Before:
+    """Where the page begins."""
+    return read_cursor(query.cursor) if query.cursor else None
+
+
+def page(query: PageOfRangeQuery, rows: Series, by: str = "created_at") -> dict[str, Any]:
+    """A page of rows, of which one more than asked for was read; they are in the order of the time `by`."""
+    items = rows[: query.limit]
+    more = len(rows) > query.limit
+    cursor = write_cursor({"created_at": items[-1][by], "id": items[-1]["id"]}) if more else None
+    return {"items": items, "next_cursor": cursor}

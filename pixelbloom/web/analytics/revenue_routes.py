@@ -1,0 +1,96 @@
+"""`/api/analytics/revenue`: money and subscriptions in figures."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.web.analytics import examples
+from pixelbloom.web.analytics.pages import before, figures, guard, page, ranged
+from pixelbloom.web.analytics.schemas import (
+    CustomerValueBody,
+    PackagesBody,
+    RangeQuery,
+    RevenueSummaryBody,
+    SubscriptionPage,
+    SubscriptionsQuery,
+    SubscriptionTrendBody,
+)
+from pixelbloom.web.http import counting
+from pixelbloom.web.http.caller import listed_owner
+from pixelbloom.web.http.openapi import SECURITY, failures, success
+
+revenue_analytics = APIBlueprint(
+    "revenue_analytics",
+    __name__,
+    url_prefix="/api/analytics/revenue",
+    abp_tags=[Tag(name="Analytics", description="Figures of leads, conversations, revenue, agents and models.")],
+    abp_security=SECURITY,
+)
+revenue_analytics.before_request(guard)
+counting.bound_searches(revenue_analytics)
+
+
+@revenue_analytics.get(
+    "/summary",
+    summary="Revenue summary",
+    operation_id="getRevenueSummary",
+    responses={**success(RevenueSummaryBody, examples.REVENUE), **failures(400, 401, 403, 429, 500, 503)},
+)
+def revenue_summary(query: RangeQuery) -> dict[str, Any]:
+    """Returns revenue, recurring revenue (MRR, ARR) at the end of the range, and churn."""
+    query = query.resolve()
+    return ranged(query, figures().revenue_summary(listed_owner(query.user_id), query))
+
+
+@revenue_analytics.get(
+    "/by-package",
+    summary="Revenue by package",
+    operation_id="getRevenueByPackage",
+    responses={**success(PackagesBody, examples.PACKAGES), **failures(400, 401, 403, 429, 500, 503)},
+)
+def revenue_by_package(query: RangeQuery) -> dict[str, Any]:
+    """Returns the revenue of the range and the subscriptions at its end, by package and currency."""
+    query = query.resolve()
+    return ranged(query, {"data": figures().revenue_by_package(listed_owner(query.user_id), query)})
+
+
+@revenue_analytics.get(
+    "/subscription-trends",
+    summary="Subscription trends",
+    operation_id="getSubscriptionTrends",
+    responses={**success(SubscriptionTrendBody, examples.SUBSCRIPTION_TREND), **failures(400, 401, 403, 429, 500, 503)},
+)
+def subscription_trends(query: RangeQuery) -> dict[str, Any]:
+    """Returns the number of subscriptions at the end of each period, and of those that started and ended in it."""
+    query = query.resolve()
+    return ranged(query, {"data": figures().subscription_trends(listed_owner(query.user_id), query)})
+
+
+@revenue_analytics.get(
+    "/customer-ltv",
+    summary="Customer lifetime value",
+    operation_id="getCustomerLifetimeValue",
+    responses={**success(CustomerValueBody, examples.CUSTOMERS), **failures(400, 401, 403, 429, 500, 503)},
+)
+def customer_ltv(query: RangeQuery) -> dict[str, Any]:
+    """Returns what customers of the range have paid in all until its end: averages, and those who paid most."""
+    query = query.resolve()
+    return ranged(query, figures().customer_ltv(listed_owner(query.user_id), query))
+
+
+@revenue_analytics.get(
+    "/subscriptions/list",
+    summary="List subscriptions of a date range",
+    operation_id="listAnalyticsSubscriptions",
+    responses={
+        **success(SubscriptionPage, {"items": [examples.SUBSCRIPTION], "next_cursor": None}),
+        **failures(400, 401, 403, 429, 500, 503),
+    },
+)
+def subscription_list(query: SubscriptionsQuery) -> dict[str, Any]:
+    """Returns subscriptions and purchases that began in the range, newest first."""
+    query = query.resolve()
+    rows = figures().subscriptions(
+        listed_owner(query.user_id), query, status=query.status, limit=query.limit + 1, before=before(query)
+    )
+    return page(query, rows, by="start_date")

@@ -1,0 +1,1 @@
+"""The web console: its pages, status and demo accounts."""

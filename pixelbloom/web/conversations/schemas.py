@@ -1,0 +1,235 @@
+"""The shapes of requests and answers about conversations, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from pixelbloom.agents.chat import MAX_SAID
+from pixelbloom.agents.knowledge.described import VISIBLE_TEXT
+from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.web.http.schemas import (
+    Changes,
+    Counted,
+    CountQuery,
+    JsonObject,
+    Metadata,
+    Moment,
+    RunStatusName,
+    Shape,
+    Time,
+    UserId,
+    Uuid,
+    read_limit,
+)
+
+_ID = "3f0c8a52-94d1-4f0e-8f6e-1d2b7a9c4e11"
+_RUN_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"
+_USER_ID = "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"
+
+QUESTION: dict[str, Any] = {
+    "id": _RUN_ID,
+    "message_id": _RUN_ID,
+    "conversation_id": _ID,
+    "user_id": _USER_ID,
+    "role": "user",
+    "content": "How long does a landing page take?",
+    "request_id": _RUN_ID,
+    "metadata": {},
+    "created_at": "2026-01-31T12:00:00.004000Z",
+}
+REPLY: dict[str, Any] = {
+    **QUESTION,
+    "id": "9d6e2f6c-0c55-4d0f-93fe-2c6b1f0a7d21",
+    "message_id": "9d6e2f6c-0c55-4d0f-93fe-2c6b1f0a7d21",
+    "role": "assistant",
+    "content": "A landing page takes about two weeks.",
+    "metadata": {
+        "intent": "timeline",
+        "services": ["web_development"],
+        "suggested_questions": ["What does a landing page cost?"],
+        "needs_human": False,
+        "provider": "ollama",
+        "model": "llama3.1:8b",
+    },
+    "created_at": "2026-01-31T12:00:03.480000Z",
+}
+CONVERSATION: dict[str, Any] = {
+    "id": _ID,
+    "conversation_id": _ID,
+    "user_id": _USER_ID,
+    "visitor_id": None,
+    "lead_id": None,
+    "title": "A landing page",
+    "status": "active",
+    "metadata": {},
+    "version": 1,
+    "last_message_at": "2026-01-31T12:00:03.480000Z",
+    "created_at": "2026-01-31T12:00:00.001000Z",
+    "updated_at": "2026-01-31T12:00:00.001000Z",
+}
+WITH_MESSAGES: dict[str, Any] = {**CONVERSATION, "messages": [QUESTION, REPLY], "messages_cursor": None}
+ANSWERED: dict[str, Any] = {
+    "conversation_id": _ID,
+    "id": _RUN_ID,
+    "message_id": _RUN_ID,
+    "request_id": _RUN_ID,
+    "status": "completed",
+    "reply": REPLY,
+    "error": None,
+}
+SESSION: dict[str, Any] = {
+    "id": "b4a1f3d2-7c0e-4a4b-9a5d-2f1e0c9b8a77",
+    "session_id": "b4a1f3d2-7c0e-4a4b-9a5d-2f1e0c9b8a77",
+    "token": "eyJhbGciOiJIUzI1NiJ9...",
+    "expires_at": "2026-02-01T12:00:00.000000Z",
+}
+
+Status = Literal["active", "closed"]
+_STORABLE = r"^[^\x00]*$"
+Title = Annotated[str, Field(min_length=1, max_length=200, pattern=_STORABLE)] | None
+
+
+class ConversationRequest(Shape):
+    """A new conversation."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"title": "A landing page"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    title: Title = None
+    lead_id: UserId = Field(None, description="The lead that it is about: one of the same owner.")
+    metadata: Metadata = Field(default={})
+    user_id: UserId = Field(None, description="Whose it is; for services and administrators. Others' are their own.")
+
+
+class ConversationChanges(Changes):
+    """What shall be otherwise; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"status": "closed"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    title: Title = None
+    status: Status = "active"
+    metadata: Metadata = Field(default={})
+
+
+class MessageRequest(Shape):
+    """What the user says."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"content": "How long does a landing page take?"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    content: str = Field(
+        min_length=1,
+        max_length=MAX_SAID,
+        pattern=VISIBLE_TEXT,
+        description="Text, and not only spaces.",
+    )
+    metadata: JsonObject = Field(default={}, description="Stored with the run.")
+
+
+class MessageBody(Shape):
+    """A message."""
+
+    id: Uuid
+    message_id: Uuid
+    conversation_id: Uuid
+    user_id: Uuid | None = Field(description="Whose conversation it is.")
+    role: Literal["user", "assistant", "system"]
+    content: str
+    request_id: Uuid | None = Field(description="The run that it was said to, or that said it.")
+    metadata: JsonObject = Field(description="Of a reply: what chat_agent found out, who answered.")
+    created_at: Time
+
+
+class MessagePage(Shape):
+    """Messages, newest first."""
+
+    items: list[MessageBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for earlier ones; null on the last page.")
+
+
+class ConversationBody(Shape):
+    """A conversation."""
+
+    id: Uuid
+    conversation_id: Uuid
+    user_id: Uuid | None
+    visitor_id: Uuid | None = Field(description="The session of the visitor who holds it; null for users'.")
+    lead_id: Uuid | None
+    title: str | None
+    status: Status
+    metadata: JsonObject
+    version: int = Field(description="Grows with each change, not with messages; also the ETag.")
+    last_message_at: Time | None
+    created_at: Time
+    updated_at: Time
+
+
+class ConversationWithMessages(ConversationBody):
+    """A conversation, and what was said last."""
+
+    messages: list[MessageBody] = Field(
+        description="The newest, oldest first: 50, or fewer where these are larger than 4 MiB."
+    )
+    messages_cursor: str | None = Field(description="For the messages before these; null where there are none.")
+
+
+class ConversationsPage(Counted):
+    """Conversations, newest first."""
+
+    items: list[ConversationBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class MessageAnswer(Shape):
+    """The message was kept, and chat_agent runs."""
+
+    id: Uuid
+    conversation_id: Uuid
+    message_id: Uuid
+    request_id: Uuid = Field(description="The run, as GET /api/agents/runs/{request_id} and the topics name it.")
+    status: RunStatusName
+    reply: MessageBody | None = Field(description="Where it was waited for, and the run is completed.")
+    error: str | None = Field(description="Why the run failed; null otherwise.")
+
+
+class ConversationsQuery(CountQuery):
+    """Which conversations to list."""
+
+    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
+    status: Status | None = None
+    lead_id: UserId = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    q: str | None = Field(None, min_length=1, max_length=200, pattern=_STORABLE, description="Stands in the title.")
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+
+class MessagesQuery(Shape):
+    """Which messages to list."""
+
+    created_after: Moment | None = Field(None, description="Only later ones: what came since you looked.")
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor` or `messages_cursor`.")
+
+
+class ConversationPath(Shape):
+    """A conversation's address."""
+
+    conversation_id: str = Field(json_schema_extra={"format": "uuid"}, description="As POST answered it.")
+
+
+class SessionBody(Shape):
+    """A visitor's session."""
+
+    id: Uuid
+    session_id: Uuid
+    token: str = Field(description="Send it as `Authorization: Bearer`.")
+    expires_at: Time

@@ -1,0 +1,1 @@
+"""What all resources share; it imports none of them."""

@@ -1,0 +1,271 @@
+"""JSON bodies, read strictly: what is kept must be storable, and must mean the same to every reader."""
+
+import gc
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import orjson
+from flask import Request
+from gunicorn.http.body import ChunkedReader, LengthReader
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.web.http.connections import Reading
+
+MAX_BODY_BYTES = 1024 * 1024
+#: What most operations take, and those that take more or less.
+USUAL_BODY_BYTES = 64 * 1024
+BODY_BYTES = {
+    "agents.invoke": MAX_BODY_BYTES,
+    "workflow_runs.execute": MAX_BODY_BYTES,
+    "workflows.add_workflow": MAX_BODY_BYTES,
+    "workflows.validate_workflow": MAX_BODY_BYTES,
+    "schedules.add_schedule": MAX_BODY_BYTES,
+    "stripe_webhook.receive_event": 256 * 1024,
+    "pricing.quote_package": 8 * 1024,
+}
+MAX_DEPTH = 64
+#: Numbers, texts, lists ... of a body. A mebibyte has room for 500,000, which take seconds to validate and store.
+MAX_VALUES = 20_000
+#: Of that many bytes or fewer even the worst costs little.
+SMALL_BYTES = 8 * 1024
+#: A body must arrive within GRACE_SECONDS and its time at the least rate, READ_SECONDS at most.
+READ_SECONDS = 30.0
+GRACE_SECONDS = 10.0
+LEAST_BYTES_PER_SECOND = 32 * 1024
+#: Longest path of a field that an error names.
+_MAX_PATH = 200
+_LARGEST = int(1.7e308)
+_CONSTANT = re.compile(r"NaN|-?Infinity")
+
+
+class BodyTooSlow(Exception):
+    """A body did not come in its time."""
+
+
+class StrictRequest(Request):
+    """A request whose `get_json` answers an object or raises InvalidInput, whatever `silent` says."""
+
+    @property
+    def body_limit(self) -> int:
+        """The largest body, in bytes, that the operation takes."""
+        return BODY_BYTES.get(self.endpoint or "", USUAL_BODY_BYTES)
+
+    @property  # type: ignore[misc]
+    def max_content_length(self) -> int:  # type: ignore[override]
+        """What werkzeug reads: one byte more, since it cuts a chunked body at its limit silently."""
+        return self.body_limit + 1
+
+    def get_raw(self) -> bytes:
+        """The body, read in time. Raises InvalidInput and RequestEntityTooLarge."""
+        limit = self.body_limit
+        with reading_in_time(self.environ, limit):
+            raw = self.get_data(cache=True)
+        if len(raw) > limit:
+            raise RequestEntityTooLarge
+        return raw
+
+    def get_json(self, force: bool = False, silent: bool = False, cache: bool = True) -> Any:  # noqa: ARG002
+        if self.mimetype != "application/json":
+            raise InvalidInput("Send the body as JSON, with the header Content-Type: application/json.")
+        if self.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+            raise InvalidInput("Send the body in UTF-8; leave the charset out of Content-Type.")
+        if self.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
+        return parse_object(self.get_raw())
+
+
+@contextmanager
+def reading_in_time(environ: Mapping[str, Any], limit: int) -> Iterator[None]:
+    """Give a body of at most `limit` bytes so much time in all as its length asks for at the least rate.
+
+    Raises InvalidInput for one that comes too slowly, or whose chunks are malformed.
+    """
+    try:
+        if "gunicorn.socket" not in environ:
+            yield
+            return
+        with Reading(time_for(environ.get("CONTENT_LENGTH") or "", limit), BodyTooSlow()):
+            yield
+    except BodyTooSlow:
+        raise InvalidInput("The body came too slowly; send it at once, over a faster connection.") from None
+    except ParseException:
+        raise InvalidInput("The body's chunked encoding is broken.") from None
+
+
+def time_for(declared: str, limit: int) -> float:
+    """Seconds in which a body of at most `limit` bytes must arrive, by the length that its client declared."""
+    length = min(int(declared), limit) if declared.isdecimal() else limit
+    return min(GRACE_SECONDS + length / LEAST_BYTES_PER_SECOND, READ_SECONDS)
+
+
+def body_was_read(body: Any) -> bool:
+    """Whether gunicorn's `wsgi.input` has been read to its end. What came with the head is read here and now."""
+    reader = getattr(body, "reader", None)
+    if getattr(body, "failed", False):
+        return False
+    if isinstance(reader, LengthReader):
+        if 0 < reader.length <= len(reader.unreader.buf.getvalue()):
+            reader.read(reader.length)
+        return bool(reader.length == 0)
+    return not isinstance(reader, ChunkedReader) or reader.parser is None
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in these bytes. Raises InvalidInput, which says what is wrong with them."""
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        raise InvalidInput("The body is not valid UTF-8.") from None
+    if len(raw) > SMALL_BYTES:
+        _check_cost(raw)
+    try:
+        value = json.loads(
+            text,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+            parse_int=_bounded,
+            object_pairs_hook=_unique,
+        )
+    except RecursionError:
+        raise _too_deep() from None
+    except json.JSONDecodeError as error:
+        what = error.msg.removesuffix(" at").removesuffix(" starting").rstrip(": ")
+        raise InvalidInput(
+            f"The body is not valid JSON: {what} at line {error.lineno}, column {error.colno}."
+        ) from None
+    if not isinstance(value, dict):
+        raise InvalidInput("The body must be a JSON object.")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
+        _check_depth(value)
+    if b"\\u" in raw:
+        _check_text(value)
+    return value
+
+
+def _check_cost(raw: bytes) -> None:
+    """Refuse what would be expensive to read, before anything is done for each of its values in Python."""
+    collecting = gc.isenabled()
+    # Looking for cycles among half a million new lists costs ten times as much as making them.
+    gc.disable()
+    try:
+        fault = _cost(raw)  # returned, not raised: a traceback would hold the values
+    finally:
+        if collecting:
+            gc.enable()
+    if fault is not None:
+        raise fault
+
+
+def _cost(raw: bytes) -> InvalidInput | None:
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        if "depth" in error.msg:
+            raise _too_deep() from None
+        if "surrogate" in error.msg:
+            raise InvalidInput("The body has half of a surrogate pair, which is no character; remove it.") from None
+        name = _CONSTANT.match(error.doc, error.pos)
+        if name is not None:
+            _refuse_constant(name[0])
+        if "infinity" in error.msg:
+            raise _too_large() from None
+        raise InvalidInput(
+            f"The body is not valid JSON: {error.msg.partition(':')[0]} at line {error.lineno}, column {error.colno}."
+        ) from None
+    return _costly(value)
+
+
+def _costly(value: Any) -> InvalidInput | None:
+    level, depth, values = [value] if isinstance(value, dict | list) else [], 0, 1
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            return _too_deep()
+        inner: list[Any] = []
+        for item in level:
+            values += len(item)
+            if values > MAX_VALUES:
+                return InvalidInput(f"The body has more than {MAX_VALUES} values; send less at once.")
+            children = item.values() if isinstance(item, dict) else item
+            inner += [child for child in children if isinstance(child, dict | list)]
+        level = inner
+    return None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise InvalidInput(f"The body has {name}, which is not JSON; use null or a finite number.")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _too_large()
+    return number
+
+
+def _bounded(text: str) -> int:
+    number = int(text) if len(text) < 400 else _LARGEST + 1
+    if abs(number) > _LARGEST:
+        raise _too_large()
+    return number
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise InvalidInput("An object in the body has the same key twice; keep one of them.")
+    return found
+
+
+def _too_large() -> InvalidInput:
+    return InvalidInput("The body has a number that is too large; keep it below 1.7e308.")
+
+
+def _too_deep() -> InvalidInput:
+    return InvalidInput(f"The body is nested too deeply; at most {MAX_DEPTH} levels are taken.")
+
+
+def _children(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield str(index), item
+
+
+def _check_depth(value: Any) -> None:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        level = [child for item in level for _, child in _children(item) if isinstance(child, dict | list)]
+
+
+def _check_text(value: Any) -> None:
+    waiting = [("", value)]
+    while waiting:
+        path, item = waiting.pop()
+        if isinstance(item, str):
+            _check_string(path, item)
+        for key, child in _children(item):
+            if isinstance(item, dict):
+                _check_string(path or "body", key)
+            waiting.append((f"{path}.{key}" if path else key, child))
+
+
+def _check_string(path: str, text: str) -> None:
+    if "\x00" in text:
+        fault = "has a NUL character, which cannot be stored"
+    elif any("\ud800" <= char <= "\udfff" for char in text):
+        fault = "has half of a surrogate pair, which is no character"
+    else:
+        return
+    path = path[:_MAX_PATH]
+    raise InvalidInput(f"{path} {fault}; remove it.", [FieldError(path, fault)])

@@ -1,0 +1,140 @@
+"""The verified caller of a request."""
+
+from collections.abc import Callable
+from uuid import UUID
+
+from flask import g, request
+
+from pixelbloom.auth import scopes
+from pixelbloom.auth.principal import Principal
+from pixelbloom.core.addresses import visitor_address
+from pixelbloom.errors import Forbidden, Unauthenticated
+from pixelbloom.web.services import services
+
+#: The blueprints that are closed to anonymous users.
+_FOR_NAMED_USERS = frozenset({"approvals", "workflows", "workflow_runs", "schedules", "webhooks"})
+
+
+def authenticate() -> None:
+    """Before a request of a guarded blueprint: verify its token, before its body is looked at."""
+    g.principal = _verified(bearer_token(request.headers.get("Authorization")))
+
+
+def scoped(resource: str, before: Callable[[], None] = authenticate) -> Callable[[], None]:
+    """The same, for a resource that a token's scope must name: `<resource>:read`, or `:write` to change it."""
+
+    def check() -> None:
+        before()
+        scopes.check(principal(), scopes.needed(resource, write=_changes()))
+
+    return check
+
+
+def own_or_scoped(resource: str) -> Callable[[], None]:
+    """The same, where the caller's own rows need no scope of their own."""
+
+    def check() -> None:
+        authenticate()
+        g.principal = scopes.narrowed(principal(), scopes.needed(resource, write=_changes()))
+
+    return check
+
+
+def own_or_scoped_or_nobody(resource: str) -> Callable[[], None]:
+    """The same, where visitors' tokens open it too, and, while VISITORS are let in, no token is needed.
+
+    Then `g.principal` is None. A token that is sent must verify all the same.
+    """
+    named = own_or_scoped(resource)
+
+    def check() -> None:
+        header = request.headers.get("Authorization")
+        if header is None and services().settings.visitors:
+            g.principal = None
+            return
+        g.principal = services().visitors.read(bearer_token(header))
+        if g.principal is None:
+            named()
+
+    return check
+
+
+def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
+    """The same, but for a blueprint where these operations are open to visitors' tokens too."""
+
+    def check() -> None:
+        token = bearer_token(request.headers.get("Authorization"))
+        open_to_visitors = (request.endpoint or "").rpartition(".")[2] in operations
+        visitor = services().visitors.read(token) if open_to_visitors else None
+        g.principal = visitor or _verified(token)
+
+    return check
+
+
+def authenticate_if_named() -> None:
+    """Before a request that nobody needs a token for: one that is sent must verify all the same."""
+    header = request.headers.get("Authorization")
+    g.principal = _verified(bearer_token(header)) if header is not None else None
+
+
+def caller_or_address() -> str:
+    """Whom to count: the caller, or the network address of one who sent no token."""
+    found: Principal | None = g.principal
+    return found.caller if found is not None else address()
+
+
+def address() -> str:
+    """The network address of the request, by the name under which it is counted."""
+    return f"address:{visitor_address(request.remote_addr)}"
+
+
+def refuse_anonymous(caller: Principal) -> None:
+    """Raise Forbidden for a user of Supabase's anonymous sign-in, where ANONYMOUS_USERS is limited."""
+    if caller.anonymous:
+        raise Forbidden("Anonymous users may not use schedules, workflows or webhooks; add an e-mail address first.")
+
+
+def _verified(token: str) -> Principal:
+    found = services().verifier.verify(token)
+    if request.blueprint in _FOR_NAMED_USERS:
+        refuse_anonymous(found)
+    if services().settings.stripe_webhook_secret:
+        services().claims.saw(found)
+    return found
+
+
+def _changes() -> bool:
+    return request.method not in ("GET", "HEAD")
+
+
+def principal() -> Principal:
+    """Who calls."""
+    found: Principal = g.principal
+    return found
+
+
+def listed_owner(user_id: UUID | None) -> UUID | None:
+    """Whose rows a list shows the caller who asks for this `user_id`; None means everybody's. Raises Forbidden."""
+    return services().access.listed_owner(principal(), user_id)
+
+
+def may_see(owner: UUID | str | None, visitor_id: UUID | str | None = None) -> bool:
+    """Whether the caller may see a row of this owner, or of this visitor's session."""
+    return services().access.may_see(principal(), _uuid(owner), _uuid(visitor_id))
+
+
+def require_admin(action: str) -> None:
+    """Raise Forbidden unless the caller is an administrator or a service; `action` completes "may ..."."""
+    services().access.require_admin(principal(), action)
+
+
+def _uuid(value: UUID | str | None) -> UUID | None:
+    return UUID(value) if isinstance(value, str) else value
+
+
+def bearer_token(header: str | None) -> str:
+    """The token of an Authorization header. Raises Unauthenticated where there is none."""
+    scheme, _, token = (header or "").strip().partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Send a token in the header Authorization: Bearer <token>.")
+    return token.strip()

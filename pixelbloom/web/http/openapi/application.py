@@ -1,0 +1,92 @@
+"""The Flask application whose routes describe themselves, and its rule for invalid input."""
+
+from typing import Any
+
+from flask import Response, request
+from flask.typing import ResponseReturnValue
+from flask_openapi3 import Info, OpenAPI, Server
+from pydantic import ValidationError
+
+import pixelbloom
+from pixelbloom.core.validation_messages import sentence
+from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.web.http.openapi import guides
+from pixelbloom.web.http.openapi.document import complete
+from pixelbloom.web.http.queries import DeclaredQueries
+from pixelbloom.web.http.schemas import ErrorBody
+
+_DESCRIPTION = """Agents that run in the background: submit, then poll, wait or watch over a WebSocket.
+
+Every response has an `X-Request-ID`: the one that was sent where it is valid, else a new one. Times are in UTC.
+A field of a request that is not required takes null, which means the same as leaving it out; in an update (PATCH), null
+clears a field whose value may be null.
+
+[The sockets and their events](/api/docs/events) ([AsyncAPI](/api/asyncapi.json)). Guides: {guides}.
+"""
+_BEARER = """A JSON Web Token, sent as `Authorization: Bearer <token>`.
+
+- A signed-in user: the `access_token` of the session, `(await supabase.auth.getSession()).data.session.access_token`.
+- On the local stack also: `pixelbloom token --sub <user id>`, for an administrator with `--role admin`.
+- A service: `{"role": "service", "exp": ...}` signed with API_JWT_SECRET; locally `pixelbloom token --service`.
+- A website's visitor: `POST /api/visitors/sessions`.
+"""
+#: What begins a sentence where the field's bare name would not.
+_NAMES = {"cursor": "The cursor"}
+
+
+class Api(OpenAPI):
+    """The application. Its document is made by `document.complete`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._queries = DeclaredQueries(self)
+
+    def dispatch_request(self) -> ResponseReturnValue:
+        """Call the view. What a blueprint does before its requests, such as verifying the token, has been done."""
+        self._queries.check(request)
+        return super().dispatch_request()
+
+    def generate_spec_json(self) -> None:
+        super().generate_spec_json()  # type: ignore[no-untyped-call]
+        complete(self.spec_json, self)
+
+
+def make(**options: Any) -> Api:
+    """An application with this API's title and rules of validation."""
+    return Api(
+        "pixelbloom.web",
+        info=Info(
+            title="PixelBloom",
+            version=pixelbloom.__version__,
+            description=_DESCRIPTION.replace("{guides}", guides.links()),
+        ),
+        servers=[Server(url="/", description="Where this document comes from.")],
+        security_schemes={
+            "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _BEARER}
+        },
+        validation_error_status=500,  # every operation declares one, so the library adds none of its own
+        validation_error_model=ErrorBody,
+        validation_error_callback=refuse,
+        doc_ui=False,
+        static_folder=None,
+        **options,
+    )
+
+
+def refuse(error: ValidationError) -> Response:
+    """What the library does with input that breaks a shape: our error, which names the fields."""
+    faults = [
+        FieldError(
+            ".".join(str(part)[:100] for part in fault["loc"]) or "body",
+            _message(fault),
+        )
+        for fault in error.errors(include_url=False, include_input=False)[:20]
+    ]
+    first = faults[0]
+    raise InvalidInput(f"{_NAMES.get(first.field, first.field)} {first.message}.", faults)
+
+
+def _message(fault: Any) -> str:
+    if fault["loc"] == ("cursor",):
+        return "is not one that we gave; leave it out to start from the newest"
+    return sentence(fault).encode(errors="replace").decode()

@@ -1,0 +1,185 @@
+"""The shapes of requests and answers about leads, as the OpenAPI document shows them."""
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from pixelbloom.agents.knowledge.described import EMAIL
+from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.web.http.schemas import (
+    Changes,
+    Counted,
+    CountQuery,
+    JsonObject,
+    Metadata,
+    Moment,
+    Shape,
+    Time,
+    UserId,
+    Uuid,
+    read_limit,
+)
+
+LEAD: dict[str, Any] = {
+    "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
+    "lead_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
+    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "name": "Ada Mills",
+    "email": "ada@northwind-saas.example",
+    "phone": None,
+    "company": "Northwind",
+    "industry": "SaaS",
+    "budget": 18000,
+    "currency": "usd",
+    "timeline": "within 2 months",
+    "message": "We need a new website with a blog.",
+    "notes": None,
+    "assigned_to": None,
+    "source": "website",
+    "status": "new",
+    "score": None,
+    "analysis": None,
+    "analysis_id": None,
+    "analyzed_at": None,
+    "metadata": {},
+    "version": 1,
+    "created_at": "2026-01-31T12:00:00.004000Z",
+    "updated_at": "2026-01-31T12:00:00.004000Z",
+}
+WANTED = {name: LEAD[name] for name in ("name", "email", "company", "industry", "budget", "timeline", "message")}
+
+Status = Literal["new", "contacted", "qualified", "unqualified", "converted", "lost"]
+_STORABLE = r"^[^\x00]*$"
+#: In major units, as numeric(16, 3) keeps it.
+MAX_BUDGET = 10_000_000_000
+
+
+def _amount(value: object) -> object:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise ValueError("must be a number")
+    return value
+
+
+def _score(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,3}", value):
+        raise ValueError("must be a whole number from 0 to 100")
+    return value
+
+
+def text(most: int, least: int = 1) -> Any:
+    """A text that can be stored, or null."""
+    return Annotated[str, Field(min_length=least, max_length=most, pattern=_STORABLE)] | None
+
+
+Budget = Annotated[
+    Annotated[Decimal, Field(ge=0, le=MAX_BUDGET)] | None,
+    BeforeValidator(_amount),
+    WithJsonSchema({"anyOf": [{"type": "number", "minimum": 0, "maximum": MAX_BUDGET}, {"type": "null"}]}),
+]
+
+
+class LeadFields(Shape):
+    """What people may say about a lead. Null means that it is not known."""
+
+    email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = None
+    phone: text(50) = None  # type: ignore[valid-type]
+    company: text(200) = None  # type: ignore[valid-type]
+    industry: text(100) = None  # type: ignore[valid-type]
+    budget: Budget = Field(None, description="In major units of the currency; cents are kept.")
+    currency: str = Field("usd", pattern="^[a-z]{3}$")
+    timeline: text(200) = None  # type: ignore[valid-type]
+    message: text(10_000) = None  # type: ignore[valid-type]
+    notes: text(10_000) = Field(None, description="Of those who work on it; not for visitors.")  # type: ignore[valid-type]
+    assigned_to: UserId = Field(None, description="The user who works on it; not for visitors.")
+    metadata: Metadata = Field(default={})
+
+
+class LeadRequest(LeadFields):
+    """A new lead."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": WANTED})  # type: ignore[typeddict-unknown-key]
+
+    name: str = Field(min_length=1, max_length=200, pattern=_STORABLE)
+    source: str = Field("api", min_length=1, max_length=100, pattern=_STORABLE)
+    user_id: UserId = Field(None, description="Whose it is; for services and administrators. Others' are their own.")
+
+
+class LeadChanges(LeadFields, Changes):
+    """What shall be otherwise; what is left out stays."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"status": "contacted"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    name: str = Field("", min_length=1, max_length=200, pattern=_STORABLE)
+    source: str = Field("", min_length=1, max_length=100, pattern=_STORABLE)
+    status: Status = "new"
+
+
+class LeadBody(Shape):
+    """A lead."""
+
+    id: Uuid
+    lead_id: Uuid
+    user_id: Uuid | None
+    name: str
+    email: str | None
+    phone: str | None
+    company: str | None
+    industry: str | None
+    budget: float | None
+    currency: str
+    timeline: str | None
+    message: str | None
+    notes: str | None
+    assigned_to: Uuid | None = Field(description="The user who works on it.")
+    source: str
+    status: Status
+    score: int | None = Field(description="0 to 100, by lead_agent; null before.")
+    analysis: JsonObject | None = Field(description="What lead_agent found.")
+    analysis_id: Uuid | None = Field(description="The run that found it.")
+    analyzed_at: Time | None
+    metadata: JsonObject
+    version: int = Field(description="Grows with each change; also the ETag.")
+    created_at: Time
+    updated_at: Time
+
+
+class LeadPage(Counted):
+    """Leads, newest first."""
+
+    items: list[LeadBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+Bound = Annotated[
+    Annotated[int, Field(ge=0, le=100)] | None,
+    BeforeValidator(_score),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 100}),
+]
+
+
+class LeadsQuery(CountQuery):
+    """Which leads to list."""
+
+    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
+    status: Status | None = None
+    source: str | None = Field(None, min_length=1, max_length=100, pattern=_STORABLE)
+    min_score: Bound = None
+    max_score: Bound = None
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    q: str | None = Field(
+        None, min_length=1, max_length=200, pattern=_STORABLE, description="Stands in name, company, email or message."
+    )
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+
+class LeadPath(Shape):
+    """A lead's address."""
+
+    lead_id: str = Field(json_schema_extra={"format": "uuid"}, description="As POST answered it.")

@@ -1,0 +1,204 @@
+"""`/api/notifications`: a user's own, and those that administrators send."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.auth import scopes
+from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.runs.model import iso, parse_time
+from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web.http.caller import authenticate, listed_owner, principal, require_admin
+from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
+from pixelbloom.web.http.schemas import uuid_or_none, with_total
+from pixelbloom.web.notifications import schemas as examples
+from pixelbloom.web.notifications.schemas import (
+    BroadcastBody,
+    BroadcastPath,
+    BroadcastRequest,
+    MarkedBody,
+    MarkRequest,
+    NotificationBody,
+    NotificationPage,
+    NotificationPath,
+    NotificationsQuery,
+    UnreadBody,
+    UnreadQuery,
+)
+from pixelbloom.web.services import services
+
+notifications = APIBlueprint(
+    "notifications",
+    __name__,
+    url_prefix="/api/notifications",
+    abp_tags=[Tag(name="Notifications", description="Notifications of users; live on /api/ws/notifications.")],
+    abp_security=SECURITY,
+)
+
+_NO_SUCH = "There is no such notification, or it is not yours."
+
+
+@notifications.before_request
+def guard() -> None:
+    """A token, whose scope, where it has one, has notifications: to read them is to mark and remove them too."""
+    authenticate()
+    writes = request.endpoint == f"{notifications.name}.{notify_users.__name__}"
+    scopes.check(principal(), scopes.needed("notifications", write=writes))
+    if writes:
+        require_admin("notify users")
+
+
+@notifications.get(
+    "",
+    summary="List notifications",
+    operation_id="listNotifications",
+    responses={
+        **success(NotificationPage, {"items": [examples.NOTIFICATION], "next_cursor": None, "unread_count": 1}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
+    """Your own, newest first, without those that have expired. Services and administrators see everybody's, or those of
+    `user_id`; `unread_count` is null where everybody's are listed.
+    """
+    rows, unread = services().notifications.page(
+        listed_owner(query.user_id),
+        limit=query.limit,
+        unread_only=query.unread_only,
+        kind=query.notification_type,
+        before=read_cursor(query.cursor) if query.cursor else None,
+        total=query.count == "exact",
+    )
+    body = {
+        "items": rows.items,
+        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
+        "unread_count": unread,
+    }
+    return with_total(body, rows.total)
+
+
+@notifications.get(
+    "/unread-count",
+    summary="Count unread notifications",
+    operation_id="countUnreadNotifications",
+    responses={**success(UnreadBody, {"unread_count": 3}), **failures(400, 401, 403, 500, 503)},
+)
+def unread_count(query: UnreadQuery) -> dict[str, Any]:
+    """Returns the number for a badge; the topic `user:<id>` begins with the same number. Services and administrators
+    may name a `user_id`; a service has to.
+    """
+    user_id = reader() if query.user_id is None else listed_owner(query.user_id)
+    assert user_id is not None
+    return {"unread_count": services().notifications.count_unread(user_id)}
+
+
+@notifications.get(
+    "/<notification:notification_id>",
+    summary="Get a notification",
+    operation_id="getNotification",
+    responses={**success(NotificationBody, examples.NOTIFICATION), **failures(401, 403, 404, 500, 503)},
+)
+def get_notification(path: NotificationPath) -> dict[str, Any]:
+    """Returns one of your own, or for services and administrators anybody's. This does not mark it as read."""
+    found = services().notifications.find(listed_owner(None), _id(path.notification_id))
+    if found is None:
+        raise NotFound(_NO_SUCH)
+    return found
+
+
+@notifications.post(
+    "/mark-read",
+    summary="Mark notifications as read",
+    operation_id="markNotificationsRead",
+    responses={**success(MarkedBody, {"marked": 1, "unread_count": 2}), **failures(400, 401, 403, 413, 500, 503)},
+)
+def mark_read(body: MarkRequest) -> dict[str, Any]:
+    """Marks those that are your own; others are skipped."""
+    return services().notifications.mark_read(reader(), body.notification_ids)
+
+
+@notifications.post(
+    "/mark-all-read",
+    summary="Mark all notifications as read",
+    operation_id="markAllNotificationsRead",
+    responses={**success(MarkedBody, {"marked": 3, "unread_count": 0}), **failures(401, 403, 500, 503)},
+)
+def mark_all_read() -> dict[str, Any]:
+    """Marks all your notifications that exist at this moment."""
+    return services().notifications.mark_read(reader(), None)
+
+
+@notifications.delete(
+    "/<notification:notification_id>",
+    summary="Delete a notification",
+    operation_id="deleteNotification",
+    responses={**nothing("It is gone."), **failures(401, 403, 404, 500, 503)},
+)
+def remove_notification(path: NotificationPath) -> tuple[str, int]:
+    """Deletes one of your own, or for services and administrators anybody's."""
+    if not services().notifications.remove(listed_owner(None), _id(path.notification_id)):
+        raise NotFound(_NO_SUCH)
+    return "", 204
+
+
+@notifications.post(
+    "",
+    summary="Send a notification",
+    operation_id="sendNotification",
+    responses={
+        **success(BroadcastBody, examples.BROADCAST, status=201),
+        **failures(400, 401, 403, 413, 500, 503),
+    },
+)
+def notify_users(body: BroadcastRequest) -> tuple[dict[str, Any], int]:
+    """For administrators and services: to one user, up to a thousand, or all users. Workers send it in batches; each
+    user gets it once.
+    """
+    row = services().broadcasts.add(body.notification, body.audience, principal().user_id)
+    return _shown(row), 201
+
+
+@notifications.get(
+    "/broadcasts/<broadcast_id>",
+    summary="Get a broadcast",
+    operation_id="getBroadcast",
+    responses={**success(BroadcastBody, examples.BROADCAST), **failures(401, 403, 404, 500, 503)},
+)
+def get_broadcast(path: BroadcastPath) -> dict[str, Any]:
+    """For administrators and services. Returns how many users a notification has reached."""
+    require_admin("see broadcasts")
+    broadcast_id = uuid_or_none(path.broadcast_id)
+    row = services().broadcasts.find(broadcast_id) if broadcast_id else None
+    if row is None:
+        raise NotFound("There is no such broadcast.")
+    return _shown(row)
+
+
+def reader() -> UUID:
+    """The user whose notifications are marked or counted: the caller, an administrator too. Raises Forbidden for
+    services.
+    """
+    user_id = principal().user_id
+    if user_id is None:
+        raise Forbidden("A service has no notifications of its own; use a user's token, or name a user_id to read.")
+    return user_id
+
+
+def _id(text: str) -> UUID:
+    found = uuid_or_none(text)
+    if found is None:
+        raise NotFound(_NO_SUCH)
+    return found
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "broadcast_id": row["id"],
+        "status": row["status"],
+        "sent": row["sent"],
+        "created_at": iso(parse_time(row["created_at"])),
+        "finished_at": iso(parse_time(row["finished_at"])),
+    }

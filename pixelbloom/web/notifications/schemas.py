@@ -1,0 +1,195 @@
+"""The shapes of requests and answers about notifications, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
+
+from pixelbloom.agents.knowledge.described import NOT_NULL
+from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.web.http.schemas import (
+    Counted,
+    CountQuery,
+    Flag,
+    JsonObject,
+    Shape,
+    Time,
+    UserId,
+    Uuid,
+    read_limit,
+    read_uuid,
+)
+
+NOTIFICATION: dict[str, Any] = {
+    "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
+    "notification_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
+    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "notification_type": "run_completed",
+    "severity": "success",
+    "title": "Lead agent is done",
+    "message": "The result is ready.",
+    "action_url": "/runs/5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01",
+    "created_at": "2026-01-31T12:00:03.480000Z",
+    "read": False,
+    "metadata": {"run_id": "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"},
+}
+WANTED: dict[str, Any] = {
+    "notification_type": "maintenance",
+    "severity": "warning",
+    "title": "Maintenance tonight",
+    "message": "We are away from 2 to 3 o'clock.",
+    "all_users": True,
+}
+BROADCAST: dict[str, Any] = {
+    "id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
+    "broadcast_id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
+    "status": "sending",
+    "sent": 0,
+    "created_at": "2026-01-31T12:00:03.480000Z",
+    "finished_at": None,
+}
+#: Notifications marked, or users told, in one call.
+MAX_IDS = 1_000
+
+Severity = Literal["info", "success", "warning", "error"]
+_IDS = {"type": "array", "minItems": 1, "maxItems": MAX_IDS, "items": {"type": "string", "format": "uuid"}}
+Ids = Annotated[
+    list[Annotated[UUID, BeforeValidator(read_uuid)]],
+    Field(min_length=1, max_length=MAX_IDS),
+    WithJsonSchema(_IDS),
+]
+
+
+class NotificationBody(Shape):
+    """A notification."""
+
+    id: Uuid
+    notification_id: Uuid
+    user_id: Uuid
+    notification_type: str
+    severity: Severity
+    title: str
+    message: str
+    action_url: str | None = Field(description="Where the page goes on.")
+    created_at: Time
+    read: bool
+    metadata: JsonObject
+
+
+class NotificationPage(Counted):
+    """Notifications, newest first."""
+
+    items: list[NotificationBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    unread_count: int | None = Field(description="Of all of one user's, not of this page; null for everybody's.")
+
+
+class NotificationsQuery(CountQuery):
+    """Which to list."""
+
+    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+    unread_only: Flag = Field(False, description="Only those not read yet.")
+    notification_type: str | None = Field(
+        None, min_length=1, max_length=100, pattern=r"^[^\x00]*$", description="Only those of this type."
+    )
+
+
+class NotificationPath(Shape):
+    """A notification's address."""
+
+    notification_id: str = Field(json_schema_extra={"format": "uuid"}, description="As the list has it.")
+
+
+class UnreadQuery(Shape):
+    """Whose to count."""
+
+    user_id: UserId = Field(None, description="Whose; for services and administrators. Your own where it is left out.")
+
+
+class UnreadBody(Shape):
+    """How many are not read."""
+
+    unread_count: int
+
+
+class MarkRequest(Shape):
+    """Which to mark as read."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"notification_ids": [NOTIFICATION["id"]]}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    notification_ids: Ids
+
+
+class MarkedBody(Shape):
+    """What came of marking."""
+
+    marked: int = Field(description="How many were not read before.")
+    unread_count: int = Field(description="How many are left.")
+
+
+_TEXT = r"^[^\x00]*$"
+
+
+class BroadcastRequest(Shape):
+    """What to tell, and whom: `user_id`, `user_ids` or `all_users`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": WANTED},  # type: ignore[typeddict-unknown-key]
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["user_id"], "properties": {"user_id": NOT_NULL}},
+                {"required": ["user_ids"], "properties": {"user_ids": NOT_NULL}},
+                {"required": ["all_users"], "properties": {"all_users": {"const": True}}},
+            ]
+        },
+    )
+
+    notification_type: str = Field(min_length=1, max_length=100, pattern=_TEXT)
+    severity: Severity = "info"
+    title: str = Field(min_length=1, max_length=200, pattern=_TEXT)
+    message: str = Field(max_length=4000, pattern=_TEXT)
+    action_url: str | None = Field(None, max_length=2000, pattern=r"^(/([!-.0-\[\]-~][!-~]*)?|https://[!-~]+)$")
+    metadata: JsonObject = Field(default={})
+    user_id: UserId = None
+    user_ids: Ids | None = None
+    all_users: StrictBool = False
+
+    @model_validator(mode="after")
+    def _somebody(self) -> "BroadcastRequest":
+        """As `oneOf` tells it in the schema."""
+        if (self.user_id is not None) + (self.user_ids is not None) + self.all_users != 1:
+            raise ValueError("must have one of `user_id`, `user_ids` and `all_users`")
+        return self
+
+    @property
+    def audience(self) -> list[UUID] | None:
+        """Whom; None means all."""
+        return [self.user_id] if self.user_id is not None else self.user_ids
+
+    @property
+    def notification(self) -> dict[str, Any]:
+        """What is told."""
+        return self.model_dump(mode="json", exclude={"user_id", "user_ids", "all_users"})
+
+
+class BroadcastBody(Shape):
+    """A notification on its way to many."""
+
+    id: Uuid
+    broadcast_id: Uuid
+    status: Literal["sending", "sent"]
+    sent: int = Field(description="Users that have it.")
+    created_at: Time
+    finished_at: Time | None
+
+
+class BroadcastPath(Shape):
+    """A broadcast's address."""
+
+    broadcast_id: str = Field(json_schema_extra={"format": "uuid"}, description="As POST answered it.")

@@ -1,0 +1,1 @@
+"""Payments over HTTP, and the webhook of Stripe."""

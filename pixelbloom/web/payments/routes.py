@@ -1,0 +1,235 @@
+"""`/api/payments`: buying, and one's own subscription."""
+
+import hashlib
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from flask import g, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.auth.principal import Principal
+from pixelbloom.errors import Conflict, NotFound, Unauthenticated
+from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments.checkout import Order
+from pixelbloom.payments.selling import Wanted, invalid
+from pixelbloom.web.http import counting, origins
+from pixelbloom.web.http.caller import caller_or_address, own_or_scoped_or_nobody, principal, scoped
+from pixelbloom.web.http.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
+from pixelbloom.web.http.schemas import uuid_or_none
+from pixelbloom.web.payments import schemas as payment_schemas
+from pixelbloom.web.payments.schemas import (
+    CancelRequest,
+    ChangeRequest,
+    CheckoutBody,
+    CheckoutRequest,
+    PortalBody,
+    PortalRequest,
+    SubscriptionBody,
+)
+from pixelbloom.web.runs.submission import idempotency_key
+from pixelbloom.web.services import services
+
+payments = APIBlueprint(
+    "payments",
+    __name__,
+    url_prefix="/api/payments",
+    abp_tags=[Tag(name="Payments", description="Stripe checkout, webhooks and subscriptions.")],
+    abp_security=SECURITY,
+)
+
+
+@payments.before_request
+def guard() -> None:
+    """Anybody may buy, also without a token; a scope must not be empty. The rest is for tokens that name payments."""
+    if request.endpoint == f"{payments.name}.{create_checkout_session.__name__}":
+        own_or_scoped_or_nobody("payments")()
+    else:
+        scoped("payments")()
+
+
+payments.before_request(counting.count_first(counting.checkout, "create_checkout_session"))
+
+#: What Stripe and our rows take as an address, in ASCII.
+_ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,3}")
+_NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout-session begins one."
+
+
+@payments.post(
+    "/create-checkout-session",
+    summary="Create a checkout session",
+    operation_id="createCheckoutSession",
+    security=[{}],  # or the blueprint's
+    responses={
+        **success(CheckoutBody, payment_schemas.CHECKOUT, status=201),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
+    },
+    openapi_extensions=headers(IDEMPOTENCY_KEY),
+)
+def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]:
+    """A checkout session of Stripe; send the browser to its `url`. When it is paid, the subscription is there.
+
+    Without a token, or with a visitor's, packages are for sale, `customer_email` is required, and an address may begin
+    CHECKOUT_RATE_LIMIT checkouts. The purchase belongs to the account with that verified address; where there is none,
+    that account gets it when it first signs in.
+    """
+    settings, caller = services().settings, g.principal
+    user_id = _user(caller, body.user_id)
+    has_account = caller is not None and caller.kind != "visitor"
+    buyer = caller.caller if has_account else _buyer(body.customer_email)
+    key, given = str(uuid4()), idempotency_key()
+    if given is not None:
+        key = hashlib.sha256(f"{buyer}:{given}".encode()).hexdigest()
+    success_url = _allowed("success_url", body.success_url, settings.stripe_success_url)
+    cancel_url = _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url)
+    wanted = Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id")
+    if body.campaign_code is not None:
+        # Codes cannot be guessed here either: trials count together with the quotes'.
+        services().quote_limit.count(f"user:{user_id}" if user_id else caller_or_address())
+    services().stripe.ready()
+    known = services().payments.current(user_id) if user_id is not None else None
+    order = Order(
+        wanted=wanted,
+        key=key,
+        user_id=user_id,
+        stripe_customer=known["stripe_customer_id"] if known else None,
+        customer_email=body.customer_email,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        metadata=body.metadata,
+        campaign_code=body.campaign_code,
+        packages_only=not has_account,
+    )
+    return services().checkouts.begin(order), 201
+
+
+@payments.post(
+    "/portal-session",
+    summary="Create a billing portal session",
+    operation_id="createPortalSession",
+    responses={
+        **success(PortalBody, payment_schemas.PORTAL, status=201),
+        **failures(400, 401, 403, 404, 413, 429, 500, 502, 503),
+    },
+)
+def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
+    """Returns the `url` of Stripe's own pages for cards and invoices; send the browser there."""
+    found = _current()
+    if found["stripe_customer_id"] is None:
+        raise NotFound(_NO_SUBSCRIPTION)
+    back = _allowed("return_url", body.return_url, services().settings.stripe_success_url)
+    return {"url": services().stripe.open_portal(found["stripe_customer_id"], back)}, 201
+
+
+@payments.get(
+    "/subscription",
+    summary="Get your subscription",
+    operation_id="getSubscription",
+    responses={**success(SubscriptionBody, payment_schemas.SUBSCRIPTION), **failures(401, 403, 404, 500, 503)},
+)
+def get_subscription() -> dict[str, Any]:
+    """Returns the newest that has not ended, else the newest of all."""
+    return _current()
+
+
+@payments.post(
+    "/subscription/cancel",
+    summary="Cancel your subscription",
+    operation_id="cancelSubscription",
+    responses={
+        **success(SubscriptionBody, payment_schemas.SUBSCRIPTION),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
+    },
+)
+def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
+    """At the end of the period that is paid for, or now. The response has it already; Stripe's event follows."""
+    found = _running()
+    return _after(found, services().stripe.cancel(found["stripe_subscription_id"], at_period_end=body.at_period_end))
+
+
+@payments.post(
+    "/subscription/change",
+    summary="Update your subscription",
+    operation_id="updateSubscription",
+    responses={
+        **success(SubscriptionBody, payment_schemas.SUBSCRIPTION),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
+    },
+)
+def change_subscription(body: ChangeRequest) -> dict[str, Any]:
+    """Changes it to another price: now, with the difference on the next invoice, or from the next period on."""
+    if body.price_id is None and body.package_id is None:
+        raise invalid("price_id", "or package_id is required")
+    found = _running()
+    wanted = Wanted(body.package_id, body.price_id, "subscription")
+    return _after(found, services().checkouts.change(found, wanted, at_period_end=body.at_period_end))
+
+
+def _current(subscription_id: UUID | None = None) -> dict[str, Any]:
+    user_id = principal().user_id
+    found = services().payments.current(user_id, subscription_id) if user_id is not None else None
+    if found is None and user_id is not None and services().claims.claim(user_id):
+        found = services().payments.current(user_id, subscription_id)
+    if found is None:
+        raise NotFound(_NO_SUBSCRIPTION)
+    return {name: found[name] for name in payment_schemas.SUBSCRIPTION if name != "id"} | {
+        "id": found["subscription_id"],
+    }
+
+
+def _running() -> dict[str, Any]:
+    found = _current()
+    if found["stripe_subscription_id"] is None:
+        raise NotFound(_NO_SUBSCRIPTION)
+    if found["status"] == "cancelled":
+        raise Conflict("The subscription has ended; begin a new one.")
+    return found
+
+
+def _after(found: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """What Stripe answered is taken in at once; its event says the same later."""
+    at = int(time.time())
+    services().payments.apply(f"answered:{at}", facts.answered(answer, at))
+    services().send_task("pixelbloom.relay_outbox")
+    return _current(UUID(found["subscription_id"]))
+
+
+def _user(caller: Principal | None, user_id: UUID | None) -> UUID | None:
+    """The user who buys; None where nobody is named. Raises Unauthenticated and Forbidden."""
+    if caller is not None:
+        return services().access.acting_for(caller, user_id)
+    if user_id is not None:
+        raise Unauthenticated("Send a token in the header Authorization: Bearer <token>, or leave user_id out.")
+    return None
+
+
+def _buyer(email: str | None) -> str:
+    """The name of a buyer without an account, for idempotency keys. Raises InvalidInput."""
+    if email is None:
+        raise invalid("customer_email", "is required without an account; name your address, or sign in")
+    if not _ADDRESS.fullmatch(email):
+        raise invalid("customer_email", "must be an e-mail address like you@example.com")
+    return f"{caller_or_address()}:email:{email.lower()}"
+
+
+def _package_id(metadata: Mapping[str, str]) -> UUID | None:
+    """Raises InvalidInput."""
+    text = metadata.get("package_id")
+    package_id = uuid_or_none(text)
+    if text is not None and package_id is None:
+        raise invalid("metadata.package_id", "must be a UUID")
+    return package_id
+
+
+def _allowed(field: str, url: str | None, default: str | None) -> str:
+    """Where a browser may be sent back to. Raises InvalidInput."""
+    url = url or default
+    if url is None:
+        raise invalid(
+            field, f"is required, as no STRIPE_{'SUCCESS_URL' if field == 'return_url' else field.upper()} is set"
+        )
+    if not origins.leads_home(services().settings, url):
+        raise invalid(field, "must lead to an origin of CORS_ORIGINS, STRIPE_SUCCESS_URL or STRIPE_CANCEL_URL")
+    return url

@@ -1,0 +1,213 @@
+"""The shapes of requests and answers about payments, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from pixelbloom.agents.knowledge.described import EMAIL
+from pixelbloom.web.http.pair_cursors import PAIR_PATTERN
+from pixelbloom.web.http.schemas import Shape, Time, UserId, Uuid, read_limit
+
+CHECKOUT: dict[str, Any] = {"id": "cs_test_a1b2c3", "url": "https://checkout.stripe.com/c/pay/cs_test_a1b2c3"}
+WANTED: dict[str, Any] = {
+    "price_id": "price_123",
+    "mode": "subscription",
+    "success_url": "https://app.example.com/payments/success",
+    "cancel_url": "https://app.example.com/payments/cancel",
+    "customer_email": "user@example.com",
+    "metadata": {"package_id": "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d"},
+}
+PORTAL: dict[str, Any] = {"url": "https://billing.stripe.com/p/session/test_a1b2c3"}
+SUBSCRIPTION: dict[str, Any] = {
+    "id": "2d7e9c1a-4b3f-4e5d-8c6b-7a8f9e0d1c2b",
+    "subscription_id": "2d7e9c1a-4b3f-4e5d-8c6b-7a8f9e0d1c2b",
+    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "package_id": "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d",
+    "plan": "Growth",
+    "status": "active",
+    "start_date": "2026-01-31T12:00:00.000000Z",
+    "end_date": None,
+    "current_period_end": "2026-02-28T12:00:00.000000Z",
+    "cancel_at_period_end": False,
+    "cancel_at": None,
+    "currency": "usd",
+    "original_price": 149,
+    "discount_amount": 29.8,
+    "final_price": 119.2,
+    "billing_interval": "month",
+    "billing_interval_count": 1,
+    "stripe_customer_id": "cus_a1b2c3",
+    "stripe_subscription_id": "sub_a1b2c3",
+    "stripe_price_id": "price_123",
+}
+EVENT: dict[str, Any] = {
+    "id": "evt_123",
+    "type": "invoice.paid",
+    "subject": "sub_a1b2c3",
+    "status": "failed",
+    "attempts": 12,
+    "error": "The object is not as Stripe writes invoice.paid.",
+    "occurred_at": "2026-01-31T12:00:00.000000Z",
+    "received_at": "2026-01-31T12:00:01.000000Z",
+    "processed_at": None,
+}
+RECEIVED: dict[str, Any] = {"received": True}
+
+_VISIBLE = r"^[!-~]+$"
+PriceId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE)]
+Url = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^https?://[!-~]+$")]
+Text = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]
+Key = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_-]+$")]
+
+
+class CheckoutRequest(Shape):
+    """What is to be bought; what is left out is as the deployment's settings say."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": WANTED})  # type: ignore[typeddict-unknown-key]
+
+    price_id: PriceId | None = Field(
+        None,
+        description="That of an active package, or one of STRIPE_EXTRA_PRICE_IDS; by default STRIPE_PRICE_ID.",
+    )
+    mode: Literal["subscription", "payment"] | None = Field(
+        None,
+        description="Must fit the price. Where it is left out, that of the package; without a package STRIPE_MODE.",
+    )
+    success_url: Url | None = Field(None, description="STRIPE_SUCCESS_URL where it is left out.")
+    cancel_url: Url | None = Field(None, description="STRIPE_CANCEL_URL where it is left out.")
+    customer_email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = Field(
+        None, description="The buyer's address; required without an account."
+    )
+    metadata: dict[Key, Text] = Field(
+        default={}, max_length=30, description="`package_id` names the package that is bought."
+    )
+    campaign_code: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00]*$")] | None = Field(
+        None, description="Of a campaign; one that does not apply is a 400 that says why."
+    )
+    user_id: UserId = Field(None, description="Who buys; for services. Users buy for themselves.")
+
+
+class CheckoutBody(Shape):
+    """The checkout session."""
+
+    id: str
+    url: str = Field(description="Where to send the browser.")
+
+
+class PortalRequest(Shape):
+    """Where the billing portal leads back to."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"return_url": "https://app.example.com/billing"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    return_url: Url | None = Field(None, description="STRIPE_SUCCESS_URL where it is left out.")
+
+
+class PortalBody(Shape):
+    """The billing portal."""
+
+    url: str = Field(description="Where to send the browser; it holds for some minutes.")
+
+
+class CancelRequest(Shape):
+    """When the subscription shall end."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"at_period_end": True}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    at_period_end: bool = Field(True, strict=True, description="With the period that is paid for, or now.")
+
+
+class ChangeRequest(Shape):
+    """To which price, and when."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"price_id": "price_456"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    price_id: PriceId | None = Field(None, description="The price of an active package, or one that the settings name.")
+    package_id: UserId = Field(None, description="An active package that has a price at Stripe.")
+    at_period_end: bool = Field(
+        False, strict=True, description="From the next period on, or now with the difference on the next invoice."
+    )
+
+
+class SubscriptionBody(Shape):
+    """A user's subscription."""
+
+    id: Uuid
+    subscription_id: Uuid
+    user_id: Uuid | None
+    package_id: Uuid | None
+    plan: str = Field(description="The package's name, or the price id where there is no package.")
+    status: Literal["incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled"]
+    start_date: Time
+    end_date: Time | None
+    current_period_end: Time | None
+    cancel_at_period_end: bool
+    cancel_at: Time | None = Field(description="When it will end, as far as that is known; null while it goes on.")
+    currency: str
+    original_price: float | None
+    discount_amount: float
+    final_price: float
+    billing_interval: Literal["once", "day", "week", "month", "year"]
+    billing_interval_count: int = Field(description="How many of these intervals a payment is for: 3 months.")
+    stripe_customer_id: str | None
+    stripe_subscription_id: str | None
+    stripe_price_id: str | None
+
+
+class ReceivedBody(Shape):
+    """The event is kept."""
+
+    received: bool
+
+
+EventStatus = Literal["received", "processed", "ignored", "failed"]
+
+
+class EventsQuery(Shape):
+    """Which events of Stripe."""
+
+    status: EventStatus | None = Field(None, description="`failed` is the dead letter.")
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
+
+
+class EventPath(Shape):
+    """An event's address."""
+
+    event_id: str = Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Stripe's id, evt_...")
+
+
+class EventBody(Shape):
+    """An event of Stripe, and what came of it."""
+
+    id: str
+    type: str
+    subject: str | None = Field(description="The subscription or checkout session that it is about, where known.")
+    status: EventStatus
+    attempts: int
+    error: str | None = Field(description="Why the last attempt failed.")
+    occurred_at: Time
+    received_at: Time
+    processed_at: Time | None
+
+
+class EventsBody(Shape):
+    """Events of Stripe, the newest first."""
+
+    items: list[EventBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class ReplayedBody(Shape):
+    """The event will be processed again."""
+
+    id: str
+    status_before: EventStatus

@@ -1,0 +1,1 @@
+"""Packages, quotes and their administration over HTTP."""

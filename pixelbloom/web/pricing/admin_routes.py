@@ -1,0 +1,299 @@
+"""`/api/pricing`: packages, campaigns and their uses, for administrators and services."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.database.pagination import Rows
+from pixelbloom.errors import Conflict, InvalidInput, NotFound
+from pixelbloom.payments.campaigns import check_campaign
+from pixelbloom.payments.selling import check_package
+from pixelbloom.runs.model import iso, parse_time
+from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web.http.caller import require_admin, scoped
+from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, failures, headers, success
+from pixelbloom.web.http.schemas import uuid_or_none
+from pixelbloom.web.http.versions import changed, versioned
+from pixelbloom.web.pricing import admin_schemas as shapes
+from pixelbloom.web.pricing.admin_schemas import (
+    CampaignChanges,
+    CampaignPage,
+    CampaignPath,
+    CampaignRequest,
+    CampaignsQuery,
+    CampaignTerms,
+    CatalogueList,
+    PackageChanges,
+    PackagePath,
+    PackageRequest,
+    PackageTerms,
+    RedemptionBody,
+    RedemptionPage,
+    RedemptionPath,
+    RedemptionsQuery,
+)
+from pixelbloom.web.pricing.routes import pricing, shelf
+from pixelbloom.web.pricing.schemas import PackagesQuery
+from pixelbloom.web.services import services
+
+pricing_admin = APIBlueprint(
+    "pricing_admin",
+    __name__,
+    url_prefix="/api/pricing",
+    abp_tags=[Tag(name="Pricing", description="Packages and campaigns.")],
+    abp_security=SECURITY,
+)
+_NO_PACKAGE = "There is no such package; GET /api/pricing/catalogue lists them."
+_NO_CAMPAIGN = "There is no such campaign; GET /api/pricing/campaigns lists them."
+_NO_REDEMPTION = "There is no such use of a code; GET /api/pricing/redemptions lists them."
+
+
+def guard() -> None:
+    """A token of an administrator or of a service, whose scope, where it has one, names payments."""
+    scoped("payments")()
+    require_admin("manage packages and campaigns")
+
+
+pricing_admin.before_request(guard)
+
+
+@pricing.before_request
+def guard_creation() -> None:
+    """Packages are listed for everybody, and created at the same address by administrators alone."""
+    if request.endpoint == f"{pricing.name}.{create_package.__name__}":
+        guard()
+
+
+@pricing_admin.get(
+    "/catalogue",
+    summary="List the catalogue",
+    operation_id="listCatalogue",
+    responses={
+        **success(CatalogueList, {"items": [shapes.PACKAGE], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
+    """Returns all packages, retired ones too, with their prices at Stripe, in the order in which they are shown."""
+    return shelf(query, services().pricing.catalogue, _package)
+
+
+@pricing.post(
+    "/packages",
+    summary="Create a package",
+    operation_id="createPackage",
+    security=SECURITY,
+    responses={**success(PackageTerms, shapes.PACKAGE, status=201), **failures(400, 401, 403, 409, 413, 500, 502, 503)},
+)
+def create_package(body: PackageRequest) -> Response:
+    """The package is on sale at once where it has a price at Stripe, which must agree with it."""
+    row = body.model_dump(mode="json")
+    _checked_package(row)
+    response = _answer(_unique(lambda: services().pricing.add_package(row), "name or stripe_price_id"), _package)
+    response.status_code = 201
+    return response
+
+
+@pricing_admin.get(
+    "/packages/<package_id>",
+    summary="Get a package",
+    operation_id="getPackage",
+    responses={**success(PackageTerms, shapes.PACKAGE, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
+)
+def get_package(path: PackagePath) -> Response:
+    """Returns the package, also a retired one."""
+    return _answer(_found_package(path.package_id), _package)
+
+
+@pricing_admin.patch(
+    "/packages/<package_id>",
+    summary="Update a package",
+    operation_id="updatePackage",
+    responses={**success(PackageTerms, shapes.PACKAGE), **failures(400, 401, 403, 404, 409, 413, 500, 502, 503)},
+    openapi_extensions=headers(IF_MATCH),
+)
+def change_package(path: PackagePath, body: PackageChanges) -> Response:
+    """Changes the fields that are given. `active` false retires the package: it is neither sold nor changed to, and
+    those who have it keep it. With `If-Match`, only where nobody has changed it since.
+    """
+    changes = body.model_dump(mode="json", exclude_unset=True)
+    row = _found_package(path.package_id)
+    _checked_package({**row, **changes})
+    change = services().pricing.change_package
+    return _answer(_unique(lambda: changed(row, changes, change), "name or stripe_price_id"), _package)
+
+
+@pricing_admin.get(
+    "/campaigns",
+    summary="List campaigns",
+    operation_id="listCampaigns",
+    responses={
+        **success(CampaignPage, {"items": [shapes.CAMPAIGN], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_campaigns(query: CampaignsQuery) -> dict[str, Any]:
+    """Returns all campaigns, retired ones too, newest first."""
+    rows = services().pricing.campaigns(limit=query.limit, before=read_cursor(query.cursor) if query.cursor else None)
+    return {"items": [_campaign(row) for row in rows.items], "next_cursor": _next(rows)}
+
+
+@pricing_admin.post(
+    "/campaigns",
+    summary="Create a campaign",
+    operation_id="createCampaign",
+    responses={**success(CampaignTerms, shapes.CAMPAIGN, status=201), **failures(400, 401, 403, 409, 413, 500, 503)},
+)
+def create_campaign(body: CampaignRequest) -> Response:
+    """The campaign's code can be used at once, or from `starts_at` on."""
+    row = body.model_dump(mode="json")
+    _checked_campaign({**row, "uses": 0})
+    response = _answer(_unique(lambda: services().pricing.add_campaign(row), "code"), _campaign)
+    response.status_code = 201
+    return response
+
+
+@pricing_admin.get(
+    "/campaigns/<campaign_id>",
+    summary="Get a campaign",
+    operation_id="getCampaign",
+    responses={**success(CampaignTerms, shapes.CAMPAIGN, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
+)
+def get_campaign(path: CampaignPath) -> Response:
+    """Returns the campaign; `uses` counts paid and open ones."""
+    return _answer(_found_campaign(path.campaign_id), _campaign)
+
+
+@pricing_admin.patch(
+    "/campaigns/<campaign_id>",
+    summary="Update a campaign",
+    operation_id="updateCampaign",
+    responses={**success(CampaignTerms, shapes.CAMPAIGN), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+    openapi_extensions=headers(IF_MATCH),
+)
+def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
+    """Changes the fields that are given; discounts that were granted keep their terms. `active` false retires the
+    campaign. With `If-Match`, only where nobody has changed it since.
+    """
+    changes = body.model_dump(mode="json", exclude_unset=True)
+    row = _found_campaign(path.campaign_id)
+    _checked_campaign({**row, **changes})
+    return _answer(changed(row, changes, services().pricing.change_campaign), _campaign)
+
+
+@pricing_admin.get(
+    "/redemptions",
+    summary="List redemptions",
+    operation_id="listRedemptions",
+    responses={
+        **success(RedemptionPage, {"items": [shapes.REDEMPTION], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
+    """Returns uses of campaign codes, newest first, of one campaign or of all; `state` narrows to those that are open,
+    completed or released.
+    """
+    find, before = services().pricing.redemptions, read_cursor(query.cursor) if query.cursor else None
+    rows = find(campaign_id=query.campaign_id, state=query.state, limit=query.limit, before=before)
+    return {"items": [_redemption(row) for row in rows.items], "next_cursor": _next(rows)}
+
+
+@pricing_admin.post(
+    "/redemptions/<redemption_id>/release",
+    summary="Release a redemption",
+    operation_id="releaseRedemption",
+    responses={**success(RedemptionBody, shapes.REDEMPTION), **failures(401, 403, 404, 409, 429, 500, 502, 503)},
+)
+def release_redemption(path: RedemptionPath) -> dict[str, Any]:
+    """Returns an open use of a campaign code. Its checkout is ended at Stripe first, so that nobody can pay it any
+    more; one that was paid meanwhile is completed.
+    """
+    row = _found_redemption(path.redemption_id)
+    if row["released_at"] is not None or row["completed_at"] is not None:
+        raise Conflict("Only an open use can be given back; this one is completed or was given back already.")
+    if row["stripe_session_id"] is not None:
+        services().stripe.ready()
+    services().checkouts.end_redemption(row["redemption_key"], row["stripe_session_id"])
+    return _redemption(_found_redemption(path.redemption_id))
+
+
+def _next(rows: Rows) -> str | None:
+    return write_cursor(rows.items[-1]) if rows.more else None
+
+
+def _found_package(text: str) -> dict[str, Any]:
+    return _found(text, services().pricing.package, _NO_PACKAGE)
+
+
+def _found_campaign(text: str) -> dict[str, Any]:
+    return _found(text, services().pricing.campaign, _NO_CAMPAIGN)
+
+
+def _found_redemption(text: str) -> dict[str, Any]:
+    return _found(text, services().pricing.redemption, _NO_REDEMPTION)
+
+
+def _found(text: str, find: Callable[[UUID], dict[str, Any] | None], message: str) -> dict[str, Any]:
+    """Raises NotFound."""
+    row_id = uuid_or_none(text)
+    row = find(row_id) if row_id else None
+    if row is None:
+        raise NotFound(message)
+    return row
+
+
+def _checked_package(row: dict[str, Any]) -> None:
+    """Raises InvalidInput."""
+    _refuse(check_package(row))
+    if services().settings.stripe_api_key is not None:
+        services().checkouts.check_package(row)
+
+
+def _checked_campaign(row: dict[str, Any]) -> None:
+    """Raises InvalidInput."""
+    _refuse(check_campaign(row, services().pricing.known_packages(row["package_ids"] or ())))
+
+
+def _refuse(faults: list[Any]) -> None:
+    if faults:
+        raise InvalidInput(f"{faults[0].field} {faults[0].message}.", faults)
+
+
+def _unique(act: Callable[[], dict[str, Any]], names: str) -> dict[str, Any]:
+    """Raises Conflict that says what is there already."""
+    try:
+        return act()
+    except Conflict as error:
+        raise (
+            Conflict(f"Another one has this {names}; choose another.") if "exists" in error.message else error
+        ) from None
+
+
+def _answer(row: dict[str, Any], show: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
+    return versioned(show(row), row["version"])
+
+
+def _package(row: dict[str, Any]) -> dict[str, Any]:
+    return {"package_id": row["id"], **_shown(row, shapes.PACKAGE, "package_id")}
+
+
+def _campaign(row: dict[str, Any]) -> dict[str, Any]:
+    return {"campaign_id": row["id"], **_shown(row, shapes.CAMPAIGN, "campaign_id")}
+
+
+def _redemption(row: dict[str, Any]) -> dict[str, Any]:
+    state = "released" if row["released_at"] else "completed" if row["completed_at"] else "open"
+    return {"redemption_id": row["id"], **_shown({**row, "state": state}, shapes.REDEMPTION, "redemption_id")}
+
+
+def _shown(row: dict[str, Any], example: dict[str, Any], named: str) -> dict[str, Any]:
+    """The row's columns of the example, its times in UTC."""
+    return {
+        name: iso(parse_time(row[name])) if name.endswith("_at") and row[name] is not None else row[name]
+        for name in example
+        if name != named
+    }

@@ -1,0 +1,277 @@
+"""The shapes of requests and responses of those who look after packages and campaigns."""
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from pixelbloom.runs.service import CURSOR_PATTERN
+from pixelbloom.web.http.schemas import Changes, Moment, Shape, Time, UserId, Uuid, read_count, read_limit, read_uuid
+from pixelbloom.web.pricing import schemas as pricing_schemas
+from pixelbloom.web.pricing.schemas import Duration, Interval, PackageBody
+
+_ID = pricing_schemas.PACKAGE["package_id"]
+_CAMPAIGN = "1f0e9d8c-7b6a-4c5d-9e4f-3a2b1c0d9e8f"
+_AT = "2026-01-31T12:00:00.000000Z"
+#: As numeric(16, 3) stores it.
+MAX_MONEY = 1_000_000_000_000
+
+PACKAGE: dict[str, Any] = {
+    **pricing_schemas.PACKAGE,
+    "stripe_price_id": "price_123",
+    "active": True,
+    "position": 1,
+    "version": 1,
+    "created_at": _AT,
+    "updated_at": _AT,
+}
+CAMPAIGN: dict[str, Any] = {
+    "id": _CAMPAIGN,
+    "campaign_id": _CAMPAIGN,
+    "code": "WELCOME20",
+    "description": None,
+    "discount_type": "percentage",
+    "discount_value": 20,
+    "currency": None,
+    "package_ids": [_ID],
+    "duration": "repeating",
+    "duration_months": 3,
+    "max_uses": 500,
+    "max_uses_per_user": 1,
+    "uses": 12,
+    "starts_at": None,
+    "ends_at": "2027-01-01T00:00:00.000000Z",
+    "active": True,
+    "version": 1,
+    "created_at": _AT,
+    "updated_at": _AT,
+}
+REDEMPTION: dict[str, Any] = {
+    "id": "9c8b7a6f-5e4d-4c3b-8a29-1f0e9d8c7b6a",
+    "redemption_id": "9c8b7a6f-5e4d-4c3b-8a29-1f0e9d8c7b6a",
+    "campaign_id": _CAMPAIGN,
+    "package_id": _ID,
+    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "state": "open",
+    "stripe_session_id": "cs_test_a1b2c3",
+    "created_at": _AT,
+    "expires_at": "2026-01-31T12:35:00.000000Z",
+    "completed_at": None,
+    "released_at": None,
+}
+_NEW_PACKAGE = {
+    name: PACKAGE[name] for name in ("name", "price", "currency", "billing_interval", "features", "stripe_price_id")
+}
+_NEW_CAMPAIGN = {
+    name: CAMPAIGN[name]
+    for name in ("code", "discount_type", "discount_value", "duration", "duration_months", "max_uses", "ends_at")
+}
+
+
+def _money(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    return Decimal(str(value))
+
+
+def _given(example: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(extra="forbid", openapi_extra={"example": example})  # type: ignore[typeddict-unknown-key]
+
+
+_NUMBER = WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": MAX_MONEY})
+_MORE = WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": MAX_MONEY})
+Price = Annotated[Decimal, BeforeValidator(_money), Field(ge=0, lt=MAX_MONEY), _NUMBER]
+Value = Annotated[Decimal, BeforeValidator(_money), Field(gt=0, lt=MAX_MONEY), _MORE]
+Name = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00]*$")]
+Currency = Annotated[str, Field(pattern=r"^[a-z]{3}$")]
+Feature = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
+PriceId = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[!-~]+$")]
+Code = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{3,50}$")]
+Package = Annotated[UUID, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+
+
+Description = Annotated[str, Field(max_length=4000, pattern=r"^[^\x00]*$")] | None
+CampaignText = Annotated[str, Field(max_length=1000, pattern=r"^[^\x00]*$")] | None
+Position = Annotated[int, Field(ge=-1_000_000, le=1_000_000), BeforeValidator(read_count)]
+Months = Annotated[int, Field(ge=1, le=120), BeforeValidator(read_count)]
+Uses = Annotated[int, Field(ge=1, le=2_000_000_000), BeforeValidator(read_count)]
+
+
+class PackageRequest(Shape):
+    """A package to create."""
+
+    model_config = _given(_NEW_PACKAGE)
+
+    name: Name
+    description: Description = None
+    price: Price = Field(description="In major units of the currency.")
+    currency: Currency = "usd"
+    billing_interval: Interval = "month"
+    features: list[Feature] = Field(default=[], max_length=50)
+    stripe_price_id: PriceId | None = Field(None, description="Without one it is shown, but not sold.")
+    position: Position = Field(0, description="The smallest is shown first.")
+    active: bool = Field(True, strict=True)
+
+
+class PackageChanges(Changes):
+    """What of a package changes."""
+
+    model_config = _given({"active": False})
+
+    name: Name = ""
+    description: Description = None
+    price: Price = Decimal(0)
+    currency: Currency = "usd"
+    billing_interval: Interval = "month"
+    features: list[Feature] = Field(default=[], max_length=50)
+    stripe_price_id: PriceId | None = None
+    position: Position = 0
+    active: bool = Field(True, strict=True, description="False retires it.")
+
+
+class PackageTerms(PackageBody):
+    """A package as those see it who look after it."""
+
+    stripe_price_id: str | None
+    active: bool
+    position: int
+    version: int
+    created_at: Time
+    updated_at: Time
+
+
+class CatalogueList(Shape):
+    """Packages, retired ones too."""
+
+    items: list[PackageTerms]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class CampaignFields(Shape):
+    """What may be said of a campaign."""
+
+    description: CampaignText = None
+    discount_type: Literal["percentage", "fixed"] = "percentage"
+    discount_value: Value = Field(Decimal(1), description="Percent, or major units of `currency`.")
+    currency: Currency | None = Field(None, description="Of a fixed discount.")
+    package_ids: Annotated[list[Package], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="Null for all packages."
+    )
+    duration: Duration = Field(
+        "once", description="How long a subscription has it: its first invoice, `duration_months`, or for ever."
+    )
+    duration_months: Months | None = Field(None, description="With `repeating` alone.")
+    max_uses: Uses | None = None
+    max_uses_per_user: Uses | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    active: bool = Field(True, strict=True, description="False retires it.")
+
+
+class CampaignChanges(CampaignFields, Changes):
+    """What of a campaign changes; null takes a limit or a date away."""
+
+    model_config = _given({"ends_at": "2027-01-01T00:00:00Z"})
+
+
+class CampaignRequest(CampaignFields):
+    """A campaign to create."""
+
+    model_config = _given(_NEW_CAMPAIGN)
+
+    code: Code = Field(description="Capital and small letters are the same.")
+    discount_type: Literal["percentage", "fixed"]
+    discount_value: Value = Field(description="Percent, or major units of `currency`.")
+
+
+class CampaignTerms(Shape):
+    """A campaign."""
+
+    id: Uuid
+    campaign_id: Uuid
+    code: str
+    description: str | None
+    discount_type: Literal["percentage", "fixed"]
+    discount_value: float
+    currency: str | None
+    package_ids: list[Uuid] | None
+    duration: Duration
+    duration_months: int | None
+    max_uses: int | None
+    max_uses_per_user: int | None
+    uses: int = Field(description="Paid and open ones.")
+    starts_at: Time | None
+    ends_at: Time | None
+    active: bool
+    version: int
+    created_at: Time
+    updated_at: Time
+
+
+class CampaignPage(Shape):
+    """Campaigns, newest first."""
+
+    items: list[CampaignTerms]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class RedemptionBody(Shape):
+    """A use of a code."""
+
+    id: Uuid
+    redemption_id: Uuid
+    campaign_id: Uuid
+    package_id: Uuid | None
+    user_id: Uuid | None
+    state: Literal["open", "completed", "released"]
+    stripe_session_id: str | None = Field(description="Its checkout; null where it is not known.")
+    created_at: Time
+    expires_at: Time = Field(description="When its checkout expires at Stripe.")
+    completed_at: Time | None
+    released_at: Time | None
+
+
+class RedemptionPage(Shape):
+    """Uses of codes, newest first."""
+
+    items: list[RedemptionBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class RedemptionsQuery(Shape):
+    """Which uses."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    campaign_id: UserId = None
+    state: Literal["open", "completed", "released"] | None = None
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+
+class CampaignsQuery(Shape):
+    """Which part of the campaigns."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(200, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+
+class PackagePath(Shape):
+    """A package by its id."""
+
+    package_id: str = Field(json_schema_extra={"format": "uuid"})
+
+
+class CampaignPath(Shape):
+    """A campaign by its id."""
+
+    campaign_id: str = Field(json_schema_extra={"format": "uuid"})
+
+
+class RedemptionPath(Shape):
+    """A use of a code by its id."""
+
+    redemption_id: str = Field(json_schema_extra={"format": "uuid"})

@@ -1,0 +1,136 @@
+"""The shapes of requests and answers about prices, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from pixelbloom.web.http.pair_cursors import PAIR_PATTERN
+from pixelbloom.web.http.schemas import Shape, Uuid, read_limit, read_uuid
+
+_ID = "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d"
+
+PACKAGE: dict[str, Any] = {
+    "id": _ID,
+    "package_id": _ID,
+    "name": "Growth",
+    "description": None,
+    "price": 149,
+    "currency": "usd",
+    "billing_interval": "month",
+    "features": ["Three websites", "All agents"],
+}
+QUOTE: dict[str, Any] = {
+    "package_id": _ID,
+    "name": "Growth",
+    "currency": "usd",
+    "billing_interval": "month",
+    "original_price": 149,
+    "discount_amount": 29.8,
+    "final_price": 119.2,
+    "campaign": {
+        "code": "WELCOME20",
+        "applies": True,
+        "reason": None,
+        "message": None,
+        "discount_type": "percentage",
+        "discount_value": 20,
+        "duration": "repeating",
+        "duration_months": 3,
+    },
+    "periods": [{"first": 1, "last": 3, "price": 119.2}, {"first": 4, "last": None, "price": 149}],
+}
+
+Interval = Literal["once", "month", "year"]
+Duration = Literal["once", "repeating", "forever"]
+Money = Annotated[float, Field(ge=0, description="In major units of the currency.")]
+
+
+class PackageBody(Shape):
+    """Something that can be bought."""
+
+    id: Uuid
+    package_id: Uuid
+    name: str
+    description: str | None
+    price: Money
+    currency: str = Field(description="ISO 4217, in small letters.")
+    billing_interval: Interval
+    features: list[Any]
+
+
+class PackageList(Shape):
+    """Packages, in the order in which they are to be shown."""
+
+    items: list[PackageBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class PackagesQuery(Shape):
+    """Which part of the packages."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(200, ge=1, le=200, description="How many at most.")
+    cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
+
+
+class QuoteRequest(Shape):
+    """What is to be bought, and with which code."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        openapi_extra={"example": {"package_id": _ID, "campaign_code": "WELCOME20"}},  # type: ignore[typeddict-unknown-key]
+    )
+
+    package_id: Annotated[UUID, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
+    campaign_code: str | None = Field(
+        None, min_length=1, max_length=50, pattern=r"^[^\x00]*$", description="Capital and small letters are the same."
+    )
+
+
+class CampaignBody(Shape):
+    """What became of the code."""
+
+    code: str
+    applies: bool
+    reason: (
+        Literal[
+            "unknown",
+            "inactive",
+            "not_started",
+            "expired",
+            "used_up",
+            "used_up_by_user",
+            "wrong_package",
+            "wrong_currency",
+        ]
+        | None
+    ) = Field(description="Why it does not apply; null where it does.")
+    message: str | None = Field(description="The reason in words.")
+    discount_type: Literal["percentage", "fixed"] | None
+    discount_value: float | None = Field(description="Percent, or major units of the currency.")
+    duration: Duration | None = Field(description="The first invoice, `duration_months`, or as long as it lasts.")
+    duration_months: int | None
+
+
+class PeriodBody(Shape):
+    """What some periods of a subscription cost."""
+
+    first: int = Field(description="The first of them; 1 is the one that is paid at the checkout.")
+    last: int | None = Field(description="The last of them; null where it goes on.")
+    price: Money
+
+
+class QuoteBody(Shape):
+    """What a package costs now."""
+
+    package_id: Uuid
+    name: str
+    currency: str
+    billing_interval: Interval
+    original_price: Money
+    discount_amount: Money
+    final_price: Money
+    campaign: CampaignBody | None = Field(description="Null where no code was given.")
+    periods: list[PeriodBody] = Field(description="What each period costs, as a discount may end.")

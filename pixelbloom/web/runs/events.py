@@ -1,0 +1,100 @@
+"""`/api/agents/.../events`: a run's events as server-sent events, while it runs."""
+
+from typing import Any
+
+from flask import Response, current_app, g, request
+from flask_openapi3 import APIBlueprint, Tag
+from pydantic import Field
+
+from pixelbloom.auth import scopes
+from pixelbloom.core.addresses import visitor_address
+from pixelbloom.errors import NotFound
+from pixelbloom.runs.model import NO_SUCH_RUN
+from pixelbloom.web.http import openapi
+from pixelbloom.web.http.caller import bearer_token, principal, refuse_anonymous
+from pixelbloom.web.http.openapi import SECURITY, failures, nothing, text
+from pixelbloom.web.http.schemas import Shape, uuid_or_none
+from pixelbloom.web.realtime.routes import Realtime
+from pixelbloom.web.realtime.streams import LAST_EVENT_ID, MIMETYPE, position
+from pixelbloom.web.runs.schemas import RunPath
+from pixelbloom.web.services import services
+from pixelbloom.web.workflows.schemas import WorkflowRunPath
+
+_EXAMPLE = (
+    'id: k3f9:8\nevent: event\ndata: {"type":"event","channel":"workflows","topic":"workflow_run:<id>",'
+    '"data":{"status":"running","progress":0.5,"step":"chat_agent","offset":6,"delta":", and on"},'
+    '"ts":"2026-01-31T12:00:00.000Z","seq":8}\n\n'
+)
+_OPTIONS: dict[str, Any] = {
+    "responses": {
+        **text("The events, until the run has ended.", {MIMETYPE: _EXAMPLE}),
+        **nothing("You have seen the last event of a run that has ended."),
+        **failures(400, 401, 403, 404, 429, 500, 503),
+    },
+    "openapi_extensions": openapi.headers(openapi.LAST_EVENT_ID),
+}
+
+run_events = APIBlueprint(
+    "run_events",
+    __name__,
+    url_prefix="/api/agents",
+    abp_tags=[Tag(name="Run events", description="The events of a run while it runs, over HTTP.")],
+    abp_security=SECURITY,
+)
+
+
+class StreamQuery(Shape):
+    """How EventSource, which sends no headers, says who it is."""
+
+    token: str | None = Field(None, max_length=16_384, description="In place of the header Authorization.")
+
+
+def _authenticate() -> None:
+    parts = services()
+    token = request.args.get("token") or bearer_token(request.headers.get("Authorization"))
+    of_workflow = (request.endpoint or "").endswith("workflow_run_events")
+    visitor = None if of_workflow else parts.visitors.read(token)
+    if visitor is not None:
+        g.principal = visitor
+        return
+    caller = parts.roles.resolve(parts.verifier.verify(token))
+    if of_workflow:
+        refuse_anonymous(caller)
+    g.principal = scopes.narrowed(caller, scopes.needed("runs", write=False))
+
+
+run_events.before_request(_authenticate)
+
+
+@run_events.get("/runs/<run:request_id>/events", summary="Stream a run's events", operation_id="streamRun", **_OPTIONS)
+def agent_run_events(path: RunPath, query: StreamQuery) -> Response:  # noqa: ARG001  (read before)
+    """Responds with a snapshot, then every event of the run, text deltas too, until the run has ended. With
+    `Last-Event-ID` it continues after that event. A comment comes every 15 seconds. Visitors may stream the runs of
+    their own messages.
+    """
+    return _followed(path.request_id, "agent")
+
+
+@run_events.get(
+    "/workflows/runs/<run:workflow_run_id>/events",
+    summary="Stream a workflow run's events",
+    operation_id="streamWorkflowRun",
+    **_OPTIONS,
+)
+def workflow_run_events(path: WorkflowRunPath, query: StreamQuery) -> Response:  # noqa: ARG001  (read before)
+    """Responds with a snapshot, then every event of the run, text deltas of its steps too, until the run has ended.
+    With `Last-Event-ID` it continues after that event. A comment comes every 15 seconds.
+    """
+    return _followed(path.workflow_run_id, "workflow")
+
+
+def _followed(text_id: str, kind: str) -> Response:
+    seen = position(request.headers.get(LAST_EVENT_ID))
+    run_id = uuid_or_none(text_id)
+    owner = services().runs.find_owner(run_id) if run_id is not None else None
+    if run_id is None or owner is None or owner.kind != kind:
+        raise NotFound(NO_SUCH_RUN)
+    if not services().access.may_see(principal(), owner.user_id, owner.visitor_id):
+        raise NotFound(NO_SUCH_RUN)
+    realtime: Realtime = current_app.extensions["realtime"]
+    return realtime.streams.follow(run_id, principal(), seen, request, visitor_address(request.remote_addr))

@@ -1,0 +1,51 @@
+"""The shapes of responses about failed runs, as the OpenAPI document shows them."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from pixelbloom.web.http.schemas import Moment, Shape, Time, UserId, Uuid
+
+GROUP: dict[str, Any] = {
+    "id": "6e0c5b3f-5d0f-7b60-6a57-2f4a8c1d9e10",
+    "kind": "agent",
+    "agent_type": "lead_agent",
+    "workflow_id": None,
+    "error_code": "TIMEOUT",
+    "count": 3,
+    "first_at": "2026-01-31T11:40:00.000000Z",
+    "last_at": "2026-01-31T12:00:00.000000Z",
+    "last_run_id": "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01",
+    "last_error": "The model did not respond within 60 s.",
+}
+
+
+class FailureGroup(Shape):
+    """Failed runs of one agent or workflow, with one error code."""
+
+    id: Uuid
+    kind: Literal["agent", "workflow"]
+    agent_type: str | None = Field(description="Only of an agent's runs.")
+    workflow_id: str | None = Field(description="Only of a workflow's runs.")
+    error_code: str | None
+    count: int
+    first_at: Time = Field(description="When the oldest of them was created.")
+    last_at: Time = Field(description="When the newest of them was created.")
+    last_run_id: Uuid = Field(description="The newest of them.")
+    last_error: str | None = Field(description="Why the newest of them failed.")
+
+
+class FailurePage(Shape):
+    """Groups of failed runs, the largest first, 200 at most."""
+
+    items: list[FailureGroup]
+    counted: int = Field(description="How many failed runs are grouped, 10,000 at most.")
+    more: bool = Field(description="Whether there are older ones beyond these.")
+
+
+class FailureQuery(Shape):
+    """Which failed runs to group."""
+
+    created_after: Moment | None = Field(None, description="Only runs made after this time.")
+    created_before: Moment | None = Field(None, description="Only runs made before this time.")
+    user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")

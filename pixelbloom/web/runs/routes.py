@@ -1,0 +1,137 @@
+"""`/api/agents/runs`: what became of the runs."""
+
+from typing import Any
+
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.runs.model import RunStatus
+from pixelbloom.runs.service import RunFilter
+from pixelbloom.web.agents.known import known_agent
+from pixelbloom.web.http import counting, examples
+from pixelbloom.web.http.caller import listed_owner, own_or_scoped
+from pixelbloom.web.http.openapi import SECURITY, failures, success
+from pixelbloom.web.http.schemas import with_total
+from pixelbloom.web.runs.lookup import replayed, retried, time_filters, visible_run, wanted_details
+from pixelbloom.web.runs.schemas import (
+    RUN_FIELDS,
+    ReplayResponse,
+    RetryRequest,
+    RetryResponse,
+    RunBody,
+    RunPage,
+    RunPath,
+    RunQuery,
+)
+from pixelbloom.web.services import services
+
+runs = APIBlueprint(
+    "runs",
+    __name__,
+    url_prefix="/api/agents/runs",
+    abp_tags=[Tag(name="Runs", description="Runs of agents: state, result, cancel, retry, replay.")],
+    abp_security=SECURITY,
+)
+runs.before_request(own_or_scoped("runs"))
+runs.before_request(counting.count_first(counting.submission, "replay_run", "retry_run", "retry_runs"))
+
+
+@runs.get(
+    "",
+    summary="List runs",
+    operation_id="listRuns",
+    responses={
+        **success(RunPage, {"items": [examples.LISTED_RUN], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_runs(query: RunQuery) -> dict[str, Any]:
+    """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
+    fields are left out unless `fields` names them.
+    """
+    if query.agent_type is not None:
+        known_agent(query.agent_type)
+    details = wanted_details(query.fields, RUN_FIELDS)
+    page = services().runs.page(
+        RunFilter(
+            owner=listed_owner(query.user_id),
+            status=RunStatus(query.status) if query.status else None,
+            agent_type=query.agent_type,
+            **time_filters(query),
+        ),
+        limit=query.limit,
+        cursor=query.cursor,
+        details=details,
+        total=query.count == "exact",
+    )
+    items = [run.to_listed(details) for run in page.items]
+    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
+
+
+@runs.get(
+    "/<run:request_id>",
+    summary="Get a run",
+    operation_id="getRun",
+    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 500, 503)},
+)
+def show_run(path: RunPath) -> dict[str, Any]:
+    """Returns the run's state, its result or error, and its steps."""
+    return visible_run(path.request_id, "agent").to_public()
+
+
+@runs.post(
+    "/<run:request_id>/cancel",
+    summary="Cancel a run",
+    operation_id="cancelRun",
+    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
+)
+def cancel_run(path: RunPath) -> dict[str, Any]:
+    """Cancels what has not begun at once; a running step stops within a second."""
+    return services().control.cancel(visible_run(path.request_id, "agent")).to_public()
+
+
+@runs.post(
+    "/<run:request_id>/retry",
+    summary="Retry a run",
+    operation_id="retryRun",
+    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
+)
+def retry_run(path: RunPath) -> dict[str, Any]:
+    """Continues a run that failed or was cancelled, with its attempts counted from the start."""
+    return services().control.retry(visible_run(path.request_id, "agent")).to_public()
+
+
+@runs.post(
+    "/<run:request_id>/replay",
+    summary="Replay a run",
+    operation_id="replayRun",
+    responses={
+        **success(ReplayResponse, examples.REPLAYED, status=201, description="New run accepted."),
+        **failures(401, 403, 404, 429, 500, 503),
+    },
+)
+def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
+    """Creates a new run of the same agent with the same input, for the same user."""
+    run = visible_run(path.request_id, "agent")
+    accepted = replayed(run)
+    return {
+        "id": str(accepted.id),
+        "request_id": str(accepted.id),
+        "status": str(accepted.status),
+        "replay_of": str(run.id),
+    }, 201
+
+
+@runs.post(
+    "/retry",
+    summary="Retry failed runs",
+    operation_id="retryRuns",
+    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
+)
+def retry_runs(body: RetryRequest) -> dict[str, Any]:
+    """Continues failed runs, newest first; runs that were retried meanwhile are skipped. Each counts against
+    RUN_RATE_LIMIT.
+    """
+    if body.agent_type is not None:
+        known_agent(body.agent_type)
+    wanted = RunFilter(owner=listed_owner(body.user_id), agent_type=body.agent_type, **time_filters(body))
+    return retried(wanted, body.limit)

@@ -1,0 +1,133 @@
+"""`/api/agents/schedules`: runs that start by the clock."""
+
+from typing import Any
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import FieldError, InvalidInput, NotFound
+from pixelbloom.schedules.service import Schedule, Wanted
+from pixelbloom.web.agents.known import known_agent
+from pixelbloom.web.http.caller import listed_owner, may_see, own_or_scoped, principal
+from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
+from pixelbloom.web.http.schemas import uuid_or_none
+from pixelbloom.web.schedules import schemas as examples
+from pixelbloom.web.schedules.schemas import (
+    PageQuery,
+    ScheduleBody,
+    ScheduleChange,
+    SchedulePage,
+    SchedulePath,
+    ScheduleRequest,
+)
+from pixelbloom.web.services import services
+
+schedules = APIBlueprint(
+    "schedules",
+    __name__,
+    url_prefix="/api/agents/schedules",
+    abp_tags=[Tag(name="Schedules", description="Runs that start at the times of a cron expression.")],
+    abp_security=SECURITY,
+)
+schedules.before_request(own_or_scoped("runs"))
+
+_NO_SUCH = "There is no such schedule, or it is not yours."
+
+
+@schedules.post(
+    "",
+    summary="Create a schedule",
+    operation_id="createSchedule",
+    responses={
+        **success(ScheduleBody, examples.KEPT, status=201, description="Schedule created."),
+        **failures(400, 401, 403, 404, 409, 413, 500, 503),
+    },
+)
+def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
+    """Schedules an agent (`agent_type`, `input`) or a workflow (`workflow_id`, `inputs`). Its runs have priority
+    `batch`.
+    """
+    of_agent = body.agent_type is not None
+    if of_agent == (body.workflow_id is not None):
+        fault = "or workflow_id is required, and not both"
+        raise InvalidInput("Name an agent_type or a workflow_id, and not both.", [FieldError("agent_type", fault)])
+    if (body.inputs if of_agent else body.input) is not None:
+        fault = "belongs to a workflow_id" if of_agent else "belongs to an agent_type"
+        raise InvalidInput(
+            "An agent takes input, a workflow takes inputs.", [FieldError("inputs" if of_agent else "input", fault)]
+        )
+    kept = services().schedules.add(
+        Wanted(
+            kind="agent" if of_agent else "workflow",
+            target=known_agent(body.agent_type) if body.agent_type is not None else body.workflow_id or "",
+            input=(body.input if of_agent else body.inputs) or {},
+            cron=body.cron,
+            timezone=body.timezone,
+            caller=principal().caller,
+            user_id=services().access.acting_for(principal(), body.user_id),
+            metadata=body.metadata,
+        )
+    )
+    return kept.to_public(), 201
+
+
+@schedules.get(
+    "",
+    summary="List schedules",
+    operation_id="listSchedules",
+    responses={
+        **success(SchedulePage, {"items": [examples.KEPT], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_schedules(query: PageQuery) -> dict[str, Any]:
+    """Returns your own, newest first. Services and administrators get everybody's, or those of `user_id`."""
+    page = services().schedules.page(owner=listed_owner(query.user_id), limit=query.limit, cursor=query.cursor)
+    return {"items": [schedule.to_public() for schedule in page.items], "next_cursor": page.next_cursor}
+
+
+@schedules.get(
+    "/<schedule_id>",
+    summary="Get a schedule",
+    operation_id="getSchedule",
+    responses={**success(ScheduleBody, examples.KEPT), **failures(401, 403, 404, 500, 503)},
+)
+def show_schedule(path: SchedulePath) -> dict[str, Any]:
+    """Returns the schedule with its next times and its last run."""
+    return _theirs(path.schedule_id).to_public()
+
+
+@schedules.patch(
+    "/<schedule_id>",
+    summary="Update a schedule",
+    operation_id="updateSchedule",
+    responses={**success(ScheduleBody, examples.KEPT), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+)
+def update_schedule(path: SchedulePath, body: ScheduleChange) -> dict[str, Any]:
+    """Pauses the schedule, or resumes it. Times that passed while it was paused start no runs."""
+    return services().schedules.set_active(_theirs(path.schedule_id), active=body.active).to_public()
+
+
+@schedules.delete(
+    "/<schedule_id>",
+    summary="Delete a schedule",
+    operation_id="deleteSchedule",
+    responses={**nothing("It starts no more runs."), **failures(401, 403, 404, 500, 503)},
+)
+def remove_schedule(path: SchedulePath) -> Response:
+    """The schedule starts no more runs; runs that it started continue."""
+    services().schedules.remove(_theirs(path.schedule_id))
+    return Response(status=204)
+
+
+def _theirs(text: str) -> Schedule:
+    schedule_id = uuid_or_none(text)
+    if schedule_id is None:
+        raise NotFound(_NO_SUCH)
+    try:
+        schedule = services().schedules.get(schedule_id)
+    except NotFound:
+        raise NotFound(_NO_SUCH) from None
+    if not may_see(schedule.user_id):
+        raise NotFound(_NO_SUCH)
+    return schedule

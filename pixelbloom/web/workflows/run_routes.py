@@ -1,0 +1,228 @@
+"""`/api/agents/workflows/execute` and `/runs`: running workflows, watching, steering and deciding."""
+
+from typing import Any
+
+from flask import Response, jsonify, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from pixelbloom.errors import Forbidden, NotFound
+from pixelbloom.runs.model import Run, RunStatus
+from pixelbloom.runs.service import Accepted, RunFilter
+from pixelbloom.web.http import counting
+from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal
+from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
+from pixelbloom.web.http.preferences import wait_seconds
+from pixelbloom.web.http.schemas import with_total
+from pixelbloom.web.runs.lookup import replayed, retried, time_filters, visible_run, wanted_details
+from pixelbloom.web.runs.schemas import RetryResponse
+from pixelbloom.web.runs.submission import submitted, terms
+from pixelbloom.web.services import services
+from pixelbloom.web.workflows import examples
+from pixelbloom.web.workflows.schemas import (
+    WORKFLOW_RUN_FIELDS,
+    DecisionRequest,
+    ExecuteRequest,
+    ExecuteResponse,
+    StepPath,
+    WorkflowReplayResponse,
+    WorkflowRetryRequest,
+    WorkflowRunBody,
+    WorkflowRunPage,
+    WorkflowRunPath,
+    WorkflowRunQuery,
+)
+from pixelbloom.workflows.service import WorkflowSubmission
+
+workflow_runs = APIBlueprint(
+    "workflow_runs",
+    __name__,
+    url_prefix="/api/agents/workflows",
+    abp_tags=[Tag(name="Workflow runs", description="Runs of workflows: execute, cancel, retry, replay, approve.")],
+    abp_security=SECURITY,
+)
+workflow_runs.before_request(own_or_scoped("runs"))
+workflow_runs.before_request(
+    counting.count_first(counting.submission, "execute", "replay_run", "retry_run", "retry_runs")
+)
+
+#: How long `execute` waits for the end where nothing is said.
+WAIT_SECONDS = 30
+_KIND = "workflow"
+
+
+@workflow_runs.post(
+    "/execute",
+    summary="Execute a workflow",
+    operation_id="executeWorkflow",
+    responses={
+        **success(ExecuteResponse, examples.EXECUTED, description="Run accepted.", headers=("Preference-Applied",)),
+        **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
+    },
+    openapi_extensions=headers(*SUBMISSION),
+)
+def execute(body: ExecuteRequest) -> Response:
+    """Accepts a run. With `async` the response comes at once, otherwise when the run has ended or the wait is over."""
+    wanted = WorkflowSubmission(workflow_id=body.workflow_id, inputs=body.inputs, **terms(body))
+    preferred = wait_seconds(request.headers.get("Prefer"))
+    seconds = preferred if body.in_background or preferred is not None else WAIT_SECONDS
+    accepted, waited = submitted(
+        lambda run_id: services().workflows.submit(wanted, run_id), seconds, workflow_id=wanted.workflow_id
+    )
+    response = jsonify(_rendered(accepted))
+    if waited and preferred is not None:
+        response.headers["Preference-Applied"] = f"wait={preferred}"
+    return response
+
+
+@workflow_runs.get(
+    "/runs",
+    summary="List workflow runs",
+    operation_id="listWorkflowRuns",
+    responses={
+        **success(WorkflowRunPage, {"items": [examples.LISTED_RUN_OF_WORKFLOW], "next_cursor": None}),
+        **failures(400, 401, 403, 500, 503),
+    },
+)
+def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
+    """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
+    fields are left out unless `fields` names them.
+    """
+    details = wanted_details(query.fields, WORKFLOW_RUN_FIELDS)
+    page = services().runs.page(
+        RunFilter(
+            owner=listed_owner(query.user_id),
+            kind=_KIND,
+            status=RunStatus(query.status) if query.status else None,
+            workflow_id=query.workflow_id,
+            **time_filters(query),
+        ),
+        limit=query.limit,
+        cursor=query.cursor,
+        details=details,
+        total=query.count == "exact",
+    )
+    items = [run.to_listed(details) for run in page.items]
+    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
+
+
+@workflow_runs.get(
+    "/runs/<run:workflow_run_id>",
+    summary="Get a workflow run",
+    operation_id="getWorkflowRun",
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 500, 503)},
+)
+def show_run(path: WorkflowRunPath) -> dict[str, Any]:
+    """Returns the run's state, its outputs or error, and each step with its times, attempts and output."""
+    return visible_run(path.workflow_run_id, _KIND).to_public()
+
+
+@workflow_runs.post(
+    "/runs/<run:workflow_run_id>/cancel",
+    summary="Cancel a workflow run",
+    operation_id="cancelWorkflowRun",
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
+)
+def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
+    """Cancels what has not begun at once; running steps stop within a second."""
+    return services().control.cancel(visible_run(path.workflow_run_id, _KIND)).to_public()
+
+
+@workflow_runs.post(
+    "/runs/<run:workflow_run_id>/retry",
+    summary="Retry a workflow run",
+    operation_id="retryWorkflowRun",
+    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
+)
+def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
+    """Continues the run from the steps that failed or were cancelled; completed steps are not repeated."""
+    return services().control.retry(visible_run(path.workflow_run_id, _KIND)).to_public()
+
+
+@workflow_runs.post(
+    "/runs/<run:workflow_run_id>/replay",
+    summary="Replay a workflow run",
+    operation_id="replayWorkflowRun",
+    responses={
+        **success(WorkflowReplayResponse, examples.REPLAYED, status=201, description="New run accepted."),
+        **failures(401, 403, 404, 429, 500, 503),
+    },
+)
+def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
+    """Creates a new run of the same version with the same inputs, for the same user."""
+    run = visible_run(path.workflow_run_id, _KIND)
+    accepted = replayed(run)
+    return {
+        "id": str(accepted.id),
+        "workflow_run_id": str(accepted.id),
+        "status": str(accepted.status),
+        "replay_of": str(run.id),
+    }, 201
+
+
+@workflow_runs.post(
+    "/runs/retry",
+    summary="Retry failed workflow runs",
+    operation_id="retryWorkflowRuns",
+    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
+)
+def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
+    """Continues failed runs, newest first; runs that were retried meanwhile are skipped. Each counts against
+    RUN_RATE_LIMIT.
+    """
+    wanted = RunFilter(owner=listed_owner(body.user_id), kind=_KIND, workflow_id=body.workflow_id, **time_filters(body))
+    return retried(wanted, body.limit)
+
+
+@workflow_runs.post(
+    "/runs/<run:workflow_run_id>/steps/<key>/approve",
+    summary="Approve a workflow step",
+    operation_id="approveWorkflowStep",
+    responses={
+        **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
+        **failures(400, 401, 403, 404, 409, 413, 500, 503),
+    },
+)
+def approve(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
+    """Approves a step that waits for a decision; the run continues."""
+    return _decide(path, body, approved=True)
+
+
+@workflow_runs.post(
+    "/runs/<run:workflow_run_id>/steps/<key>/reject",
+    summary="Reject a workflow step",
+    operation_id="rejectWorkflowStep",
+    responses={
+        **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
+        **failures(400, 401, 403, 404, 409, 413, 500, 503),
+    },
+)
+def reject(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
+    """Rejects a step that waits for a decision: the step fails, and with it the run, unless the step's `on_error` is
+    `continue`.
+    """
+    return _decide(path, body, approved=False)
+
+
+def _decide(path: StepPath, body: DecisionRequest, *, approved: bool) -> dict[str, Any]:
+    run, caller = visible_run(path.workflow_run_id, _KIND), principal()
+    step = next((step for step in run.steps if step.key == path.key and step.kind == "approval"), None)
+    if step is None:
+        raise NotFound("The run has no step of that key that waits for a decision.")
+    if step.approvers == "admin" and not services().access.is_admin(caller):
+        raise Forbidden("Only an administrator or a service may decide this step.")
+    decided: Run = services().control.decide(
+        run, step, approved=approved, comment=body.comment or None, by=caller.caller
+    )
+    return decided.to_public()
+
+
+def _rendered(accepted: Accepted) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "id": str(accepted.id),
+        "workflow_run_id": str(accepted.id),
+        "status": str(accepted.status),
+        "error": accepted.error,
+    }
+    if accepted.status == "completed":
+        answer["outputs"] = accepted.result
+    return answer

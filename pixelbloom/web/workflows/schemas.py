@@ -1,0 +1,262 @@
+"""The shapes of requests and answers about workflows, as the OpenAPI document shows them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from pixelbloom.agents.knowledge.described import text_pattern
+from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.runs.store import Detail
+from pixelbloom.web.http.schemas import (
+    Counted,
+    CountQuery,
+    JsonObject,
+    RunStatusName,
+    Shape,
+    SubmissionTerms,
+    Time,
+    Uuid,
+    read_count,
+    read_limit,
+)
+from pixelbloom.web.runs.schemas import ListedStep, RunState, RunsWanted, StepBody, field_names
+from pixelbloom.web.workflows import examples
+
+_NAME = "^[a-z][a-z0-9_]{0,99}$"
+
+
+class ExecuteRequest(SubmissionTerms):
+    """A workflow, and what it is to work on."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        populate_by_name=True,
+        openapi_extra={"example": examples.EXECUTE},  # type: ignore[typeddict-unknown-key]
+    )
+
+    workflow_id: str = Field(
+        pattern="^[a-z][a-z0-9_]{0,99}(@[1-9][0-9]{0,8})?$",
+        description="Its name; with `@` and a number that very version, else the newest.",
+    )
+    inputs: JsonObject = Field(default={}, description="What its `inputs` schema says.")
+    in_background: Annotated[bool, Field(strict=True)] = Field(
+        False, alias="async", description="True: answer at once. False: wait for the end, 30 s or as `Prefer` says."
+    )
+
+
+class ExecuteResponse(Shape):
+    """The accepted run of a workflow."""
+
+    id: Uuid
+    workflow_run_id: Uuid
+    status: RunStatusName
+    outputs: JsonObject = Field(default={}, description="By step key; only where status is completed.")
+    error: str | None = Field(description="Why the run failed; null otherwise.")
+
+
+class WorkflowRunState(RunState):
+    """What a run of a workflow has in lists as well."""
+
+    workflow_run_id: Uuid
+    kind: Literal["workflow"]
+    workflow_id: str
+    workflow_version: int
+
+
+class WorkflowRunBody(WorkflowRunState):
+    """A run of a workflow, as polled."""
+
+    inputs: JsonObject = Field(description="What the workflow works on.")
+    outputs: JsonObject | None = Field(description="By step key, once it is completed.")
+    steps: list[StepBody]
+
+
+class ListedWorkflowRun(WorkflowRunState):
+    """A run of a workflow in a list: its large parts only where `fields` names them."""
+
+    inputs: JsonObject = Field(default={}, description="Only where `fields` names `inputs`.")
+    outputs: JsonObject | None = Field(default=None, description="Only where `fields` names `outputs`.")
+    steps: list[ListedStep]
+
+
+class WorkflowRunPage(Counted):
+    """Runs of workflows, newest first."""
+
+    items: list[ListedWorkflowRun]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+#: What `fields` of a list of runs of workflows may name.
+WORKFLOW_RUN_FIELDS = {"inputs": Detail.INPUT, "outputs": Detail.RESULT, "steps.output": Detail.STEP_OUTPUTS}
+
+
+class WorkflowRunQuery(RunsWanted, CountQuery):
+    """Which runs to list."""
+
+    status: RunStatusName | None = Field(None, description="Only runs in this state.")
+    workflow_id: str | None = Field(None, pattern=_NAME, description="Only runs of this workflow.")
+    fields: field_names(WORKFLOW_RUN_FIELDS) = Field(  # type: ignore[valid-type]
+        None,
+        description="Large fields to show, separated by commas: `inputs`, `outputs`, `steps.output`. A page with them "
+        "has fewer than `limit` runs where these are larger than 4 MiB.",
+    )
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+
+class WorkflowRetryRequest(RunsWanted):
+    """Which failed runs shall go on."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
+
+    workflow_id: str | None = Field(None, pattern=_NAME, description="Only runs of this workflow.")
+    limit: Annotated[int, BeforeValidator(read_count)] = Field(
+        200, ge=1, le=200, description="How many at most, the newest first."
+    )
+
+
+class WorkflowReplayResponse(Shape):
+    """The new run."""
+
+    id: Uuid
+    workflow_run_id: Uuid
+    status: RunStatusName
+    replay_of: Uuid
+
+
+class DecisionRequest(Shape):
+    """What the person says who decides."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DECISION})  # type: ignore[typeddict-unknown-key]
+
+    comment: str = Field(
+        "",
+        max_length=2000,
+        json_schema_extra={"pattern": text_pattern(0)},
+        description="Stored with the decision; later steps can read it.",
+    )
+
+
+class ApprovalBody(Shape):
+    """A step of a workflow run that waits for a decision."""
+
+    id: Uuid
+    workflow_run_id: Uuid
+    workflow_id: str
+    workflow_version: int
+    user_id: Uuid | None = Field(description="The owner of the run.")
+    key: str = Field(description="The step's key.")
+    message: str = Field(description="What is to be decided.")
+    approvers: Literal["owner", "admin"]
+    requested_at: Time
+    deadline_at: Time = Field(description="The step fails where nobody has decided by then.")
+
+
+class ApprovalPage(Shape):
+    """Steps that wait for a decision, those with the earliest deadline first."""
+
+    items: list[ApprovalBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class WorkflowRunPath(Shape):
+    """The address of a run of a workflow."""
+
+    workflow_run_id: str = Field(json_schema_extra={"format": "uuid"}, description="As execute answered it.")
+
+
+class StepPath(WorkflowRunPath):
+    """The address of a step."""
+
+    key: str = Field(description="The step's key.")
+
+
+class WorkflowRequest(Shape):
+    """A new version of a workflow. `docs/workflows.md` says what its steps hold."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DEFINITION})  # type: ignore[typeddict-unknown-key]
+
+    workflow_id: str = Field(pattern=_NAME)
+    description: str = Field("", max_length=2000)
+    inputs: JsonObject | None = Field(None, description="The JSON Schema of what it takes.")
+    steps: list[Any] = Field(min_length=1, max_length=100)
+
+
+class ValidationRequest(Shape):
+    """A definition to check."""
+
+    model_config = ConfigDict(extra="forbid", openapi_extra={"example": {"definition": examples.DEFINITION}})  # type: ignore[typeddict-unknown-key]
+
+    definition: JsonObject = Field(description="As `POST /api/agents/workflows` takes it.")
+
+
+class DefinitionFault(Shape):
+    """A fault of a definition."""
+
+    field: str = Field(description="Its place, such as `steps.0.agent`.")
+    message: str
+
+
+class ValidationBody(Shape):
+    """Whether a definition would be accepted."""
+
+    valid: bool
+    details: list[DefinitionFault] = Field(description="What is invalid, 20 at most; empty where it is valid.")
+
+
+class Edge(Shape):
+    """A step that waits for another."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    start: str = Field(alias="from")
+    end: str = Field(alias="to")
+
+
+class WorkflowBody(Shape):
+    """One version of a workflow."""
+
+    id: str
+    workflow_id: str
+    version: int
+    description: str
+    inputs: JsonObject | None
+    steps: list[JsonObject]
+    graph: list[Edge]
+    created_by: Literal["system", "administrator"]
+    created_at: Time
+    retired_at: Time | None = Field(description="Since when it takes no new runs.")
+
+
+class WorkflowPage(Shape):
+    """The newest version of each workflow, by name."""
+
+    items: list[WorkflowBody]
+    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+
+
+class WorkflowVersions(WorkflowBody):
+    """The newest version, and a page of all versions."""
+
+    versions: list[WorkflowBody] = Field(description="The newest first; at most 4 MiB, at least one.")
+    versions_cursor: str | None = Field(description="Give it as `cursor` for earlier ones; null where there are none.")
+
+
+class VersionsQuery(Shape):
+    """Which part of a workflow's versions."""
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern="^[1-9][0-9]{0,8}$", description="From `versions_cursor`.")
+
+
+class WorkflowQuery(Shape):
+    """Which part of the list."""
+
+    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=_NAME, description="From `next_cursor`.")
+
+
+class WorkflowPath(Shape):
+    """A workflow's address."""
+
+    workflow_id: str = Field(description="Its name.")

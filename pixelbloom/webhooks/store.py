@@ -1,0 +1,89 @@
+"""Webhook deliveries: what is due, and what became of each."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from supabase import Client
+
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.database.pagination import Rows, Slices, newest_first, position
+
+COLUMNS = (
+    "id,run_id,user_id,url,event,status,attempts,next_attempt_at,last_status_code,last_error,outcomes,created_at,"
+    "finished_at"
+)
+#: Attempts of one user, and to one host, that are in flight at once.
+USER_LIMIT, HOST_LIMIT = 3, 6
+#: Attempts in a row without any answer after which a host is left alone, and for how many seconds; doubling.
+BREAKER_FAILURES, BREAKER_SECONDS = 5, 30.0
+
+
+class WebhookStore:
+    """Webhook deliveries in Postgres. Every method may raise Unavailable."""
+
+    def __init__(self, gateway: Gateway, *, user_limit: int = USER_LIMIT, host_limit: int = HOST_LIMIT) -> None:
+        self._gateway = gateway
+        self._limits = {"p_user_limit": user_limit, "p_host_limit": host_limit}
+
+    def take(self, limit: int, lease_seconds: float) -> list[dict[str, Any]]:
+        """Take due deliveries for a while and return their {"id", "token"}.
+
+        No user and no host has more of them in flight than its limit; hosts that do not answer are left alone.
+        """
+        rows: list[dict[str, Any]] = self._gateway.rpc(
+            "take_webhooks", {"p_limit": limit, "p_lease_seconds": lease_seconds, **self._limits}
+        )
+        return rows
+
+    def begin(self, delivery_id: UUID, token: int, lease_seconds: float) -> dict[str, Any] | None:
+        """Begin an attempt that was taken. Answers {"run_id", "url", "event", "attempts", "token"}.
+
+        It is finished with that token. None where the attempt was begun before, another one took its place, or the
+        delivery has ended.
+        """
+        begun: dict[str, Any] | None = self._gateway.rpc(
+            "begin_webhook", {"p_id": str(delivery_id), "p_token": token, "p_lease_seconds": lease_seconds}
+        )
+        return begun
+
+    def find(self, delivery_id: UUID) -> dict[str, Any] | None:
+        """One delivery."""
+        rows = self._gateway.select(
+            lambda client: client.table("webhook_deliveries").select(COLUMNS).eq("id", str(delivery_id)),
+            name="webhooks.find",
+        )
+        return rows[0] if rows else None
+
+    def finish(self, delivery_id: UUID, token: int, ending: Mapping[str, Any]) -> str | None:
+        """Record an attempt. Answers the delivery's status, None where another attempt took its place."""
+        status: str | None = self._gateway.rpc(
+            "finish_webhook",
+            {
+                "p_id": str(delivery_id),
+                "p_token": token,
+                "p_failures": BREAKER_FAILURES,
+                "p_open_seconds": BREAKER_SECONDS,
+                **{f"p_{name}": value for name, value in ending.items()},
+            },
+        )
+        return status
+
+    def redeliver(self, delivery_id: UUID) -> str | None:
+        """Try an ended one again. Answers its status before, None where there is no such delivery."""
+        status: str | None = self._gateway.rpc("redeliver_webhook", {"p_id": str(delivery_id)})
+        return status
+
+    def page(self, *, limit: int, filters: Mapping[str, str], before: tuple[str, str] | None) -> Rows:
+        """Newest first, at most `limit`, from after the (created_at, id) of `before` on."""
+
+        def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
+            rows = client.table("webhook_deliveries").select(COLUMNS)
+            for column, value in filters.items():
+                rows = rows.eq(column, value)
+            return newest_first(rows, count, last)
+
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self._gateway.select(lambda client: query(client, count, last), name="webhooks.page")
+
+        return Slices(read, position).page(limit, before)

@@ -1,0 +1,15 @@
+"""The workflows that PixelBloom brings, as JSON files beside this one."""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from pixelbloom.workflows.definition import Definition
+from pixelbloom.workflows.reading import read_definition
+
+
+@cache
+def builtin() -> tuple[Definition, ...]:
+    """Every built-in workflow, by name."""
+    found = (entry for entry in files(__package__).iterdir() if entry.name.endswith(".json"))
+    return tuple(read_definition(json.loads(entry.read_text("utf-8"))) for entry in sorted(found, key=lambda e: e.name))

@@ -1,0 +1,94 @@
+"""What a definition must hold beyond its shape."""
+
+from collections.abc import Iterator
+
+from pixelbloom.agents import registry
+from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.workflows.definition import ApprovalStep, Definition, MapStep, Step
+from pixelbloom.workflows.expressions import ExpressionFault, expressions, names
+from pixelbloom.workflows.graph import before, cycle
+from pixelbloom.workflows.schema import schema_faults
+
+ROOTS = frozenset({"inputs", "outputs", "steps"})
+ITEM_ROOTS = frozenset({"item", "index"})
+
+
+def faults_of(definition: Definition) -> Iterator[FieldError]:
+    """Every fault of a definition whose shape is right."""
+    if definition.inputs is not None:
+        yield from schema_faults(definition.inputs)
+    faulty = list(_graph(definition))
+    yield from faulty
+    reachable = {} if faulty else before(definition.steps)
+    for place, step in enumerate(definition.steps):
+        where = f"steps.{place}"
+        yield from _agent(step, where)
+        for field, expression in expressions(step):
+            known = ROOTS | ITEM_ROOTS if isinstance(step, MapStep) and field.startswith("input") else ROOTS
+            for message in _expression(expression, known, step, definition, reachable):
+                yield FieldError(f"{where}.{field}", message)
+
+
+def _graph(definition: Definition) -> Iterator[FieldError]:
+    keys = [step.key for step in definition.steps]
+    for place, step in enumerate(definition.steps):
+        if step.key in keys[:place]:
+            yield FieldError(f"steps.{place}.key", f"is the key of another step too: {step.key}")
+        for index, need in enumerate(step.needs):
+            if need not in keys:
+                yield FieldError(f"steps.{place}.needs.{index}", f"names no step: {need}")
+            elif need in step.needs[:index]:
+                yield FieldError(f"steps.{place}.needs.{index}", f"names {need} twice")
+    found = cycle({step.key: step.needs for step in definition.steps})
+    if found is not None:
+        place = keys.index(found[0])
+        yield FieldError(f"steps.{place}.needs", f"makes a cycle: {' needs '.join(found)}")
+
+
+def _agent(step: Step, where: str) -> Iterator[FieldError]:
+    if isinstance(step, ApprovalStep):
+        return
+    try:
+        agent = registry.get(step.agent)
+    except InvalidInput:
+        known = ", ".join(agent.agent_type for agent in registry.all())
+        yield FieldError(f"{where}.agent", f"is no agent; known are {known}")
+        return
+    if isinstance(step.input, dict):
+        fields = agent.input.model_fields
+        for name in step.input:
+            if name not in fields:
+                yield FieldError(
+                    f"{where}.input.{name[:100]}", f"is not a field of {step.agent}; it takes {', '.join(fields)}"
+                )
+        for name, field in fields.items():
+            if field.is_required() and name not in step.input:
+                yield FieldError(f"{where}.input", f"lacks {name}, which {step.agent} requires")
+
+
+def _expression(
+    expression: str, known: frozenset[str], step: Step, definition: Definition, reachable: dict[str, frozenset[str]]
+) -> Iterator[str]:
+    try:
+        read = names(expression)
+    except ExpressionFault as fault:
+        yield str(fault)
+        return
+    keys = {other.key for other in definition.steps}
+    for name, under in sorted(read, key=str):
+        if name == "@":
+            yield f"reads @, all that is known, at once; begin with one of {', '.join(sorted(known))}"
+        elif name not in known:
+            yield f"reads {name[:64]}, which is not known here; known are {', '.join(sorted(known))}"
+        elif name in ("outputs", "steps"):
+            if under is None:
+                one = step.needs[0] if step.needs else "qualify"
+                yield f"reads {name} as a whole; name the step, as in {name}.{one}"
+            elif under not in keys:
+                yield f"reads {name}.{under[:64]}, but there is no such step"
+            elif under == step.key:
+                yield f"reads {name}.{under}, the outcome of this very step, which is not known before it ends"
+            elif reachable and step.key in reachable[under]:
+                yield f"reads {name}.{under}, which begins after this step; take {step.key} out of the needs before it"
+            elif reachable and under not in reachable[step.key]:
+                yield f"reads {name}.{under}, which does not end before this step; add {under} to its needs"
