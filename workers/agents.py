@@ -9,7 +9,7 @@ from celery.signals import celeryd_init, worker_ready, worker_shutdown, worker_s
 
 from pixelbloom.runs.capacity import CapacityReporter
 from pixelbloom.startup import required_settings
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 from workers.role import role
 
 GRACE_SECONDS = 6.0
@@ -26,7 +26,7 @@ FLUSH_SECONDS = 5.0
 app = role("agents", concurrency=required_settings().agent_concurrency)
 app.user_options["worker"].add(GRACE)
 _grace = GRACE_SECONDS
-_capacity = CapacityReporter(lambda slots: services().runs.report_worker(services().worker, slots))
+_capacity = CapacityReporter(lambda slots: services().run_store.report_worker(services().worker, slots))
 
 
 @celeryd_init.connect

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from pixelbloom.celery_app import app
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
 

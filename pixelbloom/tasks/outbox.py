@@ -8,7 +8,7 @@ import structlog
 from pixelbloom.celery_app import app
 from pixelbloom.events import domain
 from pixelbloom.events.domain import DomainEvent
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
 

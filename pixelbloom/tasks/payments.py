@@ -14,7 +14,7 @@ from pixelbloom.payments import stripe_state as facts
 from pixelbloom.payments.stripe_state import Fact
 from pixelbloom.payments.values import MalformedObject
 from pixelbloom.runs.claim import backoff
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
 

@@ -13,9 +13,9 @@ from celery.signals import task_success
 
 from pixelbloom.celery_app import app
 from pixelbloom.errors import PixelBloomError
+from pixelbloom.tasks.container import services
 from pixelbloom.tasks.notifications import purge_notifications
 from pixelbloom.tasks.payments import reconcile_subscriptions, release_lost_uses
-from pixelbloom.tasks.services import services
 from pixelbloom.tasks.sweep import purge_runs
 
 log = structlog.get_logger(__name__)

@@ -1,7 +1,7 @@
 """Starting runs by the clock."""
 
 from pixelbloom.celery_app import app
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 
 
 @app.task(name="pixelbloom.fire_schedules")

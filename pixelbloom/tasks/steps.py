@@ -11,7 +11,7 @@ from celery.worker.control import control_command
 
 from pixelbloom.celery_app import app
 from pixelbloom.runs.planner import PUBLISHED_AT, STEP_TASK
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 
 #: After these, the chain of a linear stretch goes on to its next step.
 GO_ON = frozenset({"completed", "skipped", "done"})

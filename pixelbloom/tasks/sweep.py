@@ -10,7 +10,7 @@ import structlog
 from pixelbloom.celery_app import app
 from pixelbloom.runs.model import BROKER_PRIORITY, Priority
 from pixelbloom.runs.planner import AGENTS_QUEUE, PUBLISHED_AT
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ PURGE_BATCHES = 20
 def sweep_runs() -> dict[str, int]:
     """Take back expired leases, publish again what the broker lost, admit what is due."""
     parts = services()
-    found = parts.runs.sweep(interval_seconds=INTERVAL_SECONDS, lost_before=lost_before(parts.redis), limit=LIMIT)
+    found = parts.run_store.sweep(interval_seconds=INTERVAL_SECONDS, lost_before=lost_before(parts.redis), limit=LIMIT)
     if found["skipped"]:
         return {}
     parts.dispatcher.publish(found["publish"], found["updates"])
@@ -50,7 +50,7 @@ def purge_runs() -> int:
         return 0
     before, total = datetime.now(UTC) - timedelta(days=days), 0
     for _ in range(PURGE_BATCHES):
-        gone = parts.runs.purge(before, PURGE_BATCH)
+        gone = parts.run_store.purge(before, PURGE_BATCH)
         total += gone
         if gone < PURGE_BATCH:
             break

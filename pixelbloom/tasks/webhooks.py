@@ -7,7 +7,7 @@ import structlog
 from pixelbloom.celery_app import app
 from pixelbloom.errors import NotFound, PixelBloomError
 from pixelbloom.runs.model import Run
-from pixelbloom.tasks.services import services
+from pixelbloom.tasks.container import services
 from pixelbloom.webhooks.sender import Outcome, payload
 
 log = structlog.get_logger(__name__)
@@ -40,7 +40,7 @@ def send_webhook(delivery_id: str, token: int) -> str | None:
     if begun is None:
         return None
     try:
-        run = Run.from_row(parts.runs.get(UUID(begun["run_id"])))
+        run = Run.from_row(parts.run_store.get(UUID(begun["run_id"])))
     except NotFound:
         return None
     outcome: Outcome = parts.sender.send(

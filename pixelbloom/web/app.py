@@ -7,7 +7,7 @@ from werkzeug.routing import BaseConverter
 from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
-from pixelbloom.web import services
+from pixelbloom.web import container
 from pixelbloom.web.agents.routes import agents
 from pixelbloom.web.analytics.agent_routes import agent_analytics
 from pixelbloom.web.analytics.revenue_routes import revenue_analytics
@@ -95,8 +95,9 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
-    parts = services.build(settings)
-    services.install(app, parts)
+    parts = container.WebContainer(settings)
+    container.install(app, parts)
+    verifier = parts.verifier
     metrics.register(app, parts.hub.stats)  # first, so that it sees the whole of each request
     compression.register(app)  # next, so that it takes what the others have made
     request_id.register(app)
@@ -108,7 +109,7 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
         app,
         settings=settings,
         hub=parts.hub,
-        verify=lambda token: parts.roles.resolve(parts.verifier.verify(token)),
+        verify=lambda token: parts.roles.resolve(verifier.verify(token)),
         sources=topics.sources(parts),
         roles=parts.roles,
     )

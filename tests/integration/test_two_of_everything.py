@@ -82,10 +82,12 @@ def test_two_of_everything_do_nothing_twice(web: Api, stack: Stack, db: psycopg.
     until(lambda: len(receiver.requests) >= RUNS + 1)
 
     steps = db.execute(
-        "select status, attempt, publications, count(*) from public.run_steps where run_id = any(%s) group by 1, 2, 3",
-        [ids],
+        "select status, attempt, count(*) from public.run_steps where run_id = any(%s) group by 1, 2", [ids]
     ).fetchall()
-    assert steps == [("completed", 1, 1, RUNS + 30)]
+    assert steps == [("completed", 1, RUNS + 30)]
+    # A message that waited for long on a busy machine may be published again; no step is done again.
+    done = "select count(*) from public.agent_logs where event = 'step_completed' and run_id = any(%s)"
+    assert one(db, done, ids) == RUNS + 30
     assert len(receiver.requests) == RUNS + 1
     assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == RUNS + 1
     # Minutes may have passed meanwhile; each minute gives one run.

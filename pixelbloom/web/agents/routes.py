@@ -11,13 +11,13 @@ from pixelbloom.agents.base import Agent
 from pixelbloom.errors import InvalidInput, NotFound
 from pixelbloom.runs.service import Accepted, Submission
 from pixelbloom.web.agents.known import known_agent
+from pixelbloom.web.container import services
 from pixelbloom.web.http import counting, examples
 from pixelbloom.web.http.caller import own_or_scoped
 from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
 from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.schemas import AgentBody, AgentList, AgentPath, InvokeRequest, InvokeResponse
 from pixelbloom.web.runs.submission import submitted, terms
-from pixelbloom.web.services import services
 
 agents = APIBlueprint(
     "agents",

@@ -5,8 +5,8 @@ from typing import Any
 from pixelbloom.analytics.store import AnalyticsStore, Before, Series
 from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.web.analytics.schemas import PageOfRangeQuery, RangeQuery
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import scoped
-from pixelbloom.web.services import services
 
 #: Before each request: a token, whose scope, where it has one, has analytics.
 guard = scoped("analytics")

@@ -10,6 +10,7 @@ from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import Conflict, Forbidden, NotFound
 from pixelbloom.runs.model import iso, parse_time
 from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
+from pixelbloom.web.container import services
 from pixelbloom.web.conversations import schemas as shown_examples
 from pixelbloom.web.conversations.schemas import (
     ConversationBody,
@@ -31,7 +32,6 @@ from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.schemas import SubmissionTerms, text_or_none, uuid_or_none, with_total
 from pixelbloom.web.http.versions import changed, versioned
 from pixelbloom.web.runs.submission import submitted, terms
-from pixelbloom.web.services import services
 
 conversations = APIBlueprint(
     "conversations",

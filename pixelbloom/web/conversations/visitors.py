@@ -9,10 +9,10 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.core.addresses import visitor_address
 from pixelbloom.errors import Forbidden
 from pixelbloom.runs.model import iso
+from pixelbloom.web.container import services
 from pixelbloom.web.conversations import schemas as conversation_schemas
 from pixelbloom.web.conversations.schemas import SessionBody
 from pixelbloom.web.http.openapi import failures, success
-from pixelbloom.web.services import services
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from pixelbloom.auth import scopes
 from pixelbloom.auth.principal import Principal
 from pixelbloom.core.addresses import visitor_address
 from pixelbloom.errors import Forbidden, Unauthenticated
-from pixelbloom.web.services import services
+from pixelbloom.web.container import services
 
 #: The blueprints that are closed to anonymous users.
 _FOR_NAMED_USERS = frozenset({"approvals", "workflows", "workflow_runs", "schedules", "webhooks"})

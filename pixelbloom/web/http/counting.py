@@ -5,9 +5,9 @@ from typing import Any
 
 from flask import g, request
 
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import address, caller_or_address, principal
 from pixelbloom.web.http.searches import nothing
-from pixelbloom.web.services import services
 
 
 def count_first(count: Callable[[], None], *operations: str) -> Callable[[], None]:

@@ -9,6 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.runs.model import iso, parse_time
 from pixelbloom.runs.service import Submission, read_cursor, write_cursor
+from pixelbloom.web.container import services
 from pixelbloom.web.http import counting, examples
 from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
@@ -18,7 +19,6 @@ from pixelbloom.web.http.versions import changed, versioned
 from pixelbloom.web.leads import schemas as lead_examples
 from pixelbloom.web.leads.schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
 from pixelbloom.web.runs.submission import submitted, terms
-from pixelbloom.web.services import services
 
 leads = APIBlueprint(
     "leads",

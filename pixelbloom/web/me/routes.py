@@ -6,12 +6,12 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.runs.model import iso
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import authenticate_or_visitor, principal
 from pixelbloom.web.http.openapi import SECURITY, failures, success
 from pixelbloom.web.http.schemas import text_or_none
 from pixelbloom.web.me import schemas as me_schemas
 from pixelbloom.web.me.schemas import MeBody
-from pixelbloom.web.services import services
 
 me = APIBlueprint(
     "me",

@@ -10,6 +10,7 @@ from pixelbloom.auth import scopes
 from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.runs.model import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import authenticate, listed_owner, principal, require_admin
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.http.schemas import uuid_or_none, with_total
@@ -27,7 +28,6 @@ from pixelbloom.web.notifications.schemas import (
     UnreadBody,
     UnreadQuery,
 )
-from pixelbloom.web.services import services
 
 notifications = APIBlueprint(
     "notifications",

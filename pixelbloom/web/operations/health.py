@@ -4,9 +4,9 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.web.container import services
 from pixelbloom.web.http.openapi import failures, success
 from pixelbloom.web.http.schemas import HealthBody, ReadyBody
-from pixelbloom.web.services import services
 
 health = APIBlueprint(
     "health",

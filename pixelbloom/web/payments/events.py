@@ -6,12 +6,12 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import NotFound
 from pixelbloom.runs.model import iso, parse_time
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import require_admin, scoped
 from pixelbloom.web.http.openapi import SECURITY, failures, success
 from pixelbloom.web.http.pair_cursors import read_received_cursor, write_received_cursor
 from pixelbloom.web.payments import schemas as payment_schemas
 from pixelbloom.web.payments.schemas import EventPath, EventsBody, EventsQuery, ReplayedBody
-from pixelbloom.web.services import services
 
 payment_events = APIBlueprint(
     "payment_events",

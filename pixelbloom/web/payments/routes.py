@@ -15,6 +15,7 @@ from pixelbloom.errors import Conflict, NotFound, Unauthenticated
 from pixelbloom.payments import stripe_state as facts
 from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
+from pixelbloom.web.container import services
 from pixelbloom.web.http import counting, origins
 from pixelbloom.web.http.caller import caller_or_address, own_or_scoped_or_nobody, principal, scoped
 from pixelbloom.web.http.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
@@ -30,7 +31,6 @@ from pixelbloom.web.payments.schemas import (
     SubscriptionBody,
 )
 from pixelbloom.web.runs.submission import idempotency_key
-from pixelbloom.web.services import services
 
 payments = APIBlueprint(
     "payments",

@@ -10,11 +10,11 @@ from pixelbloom.errors import ConfigurationError
 from pixelbloom.payments import stripe_state as facts
 from pixelbloom.payments.signatures import verified
 from pixelbloom.payments.values import MalformedObject
+from pixelbloom.web.container import services
 from pixelbloom.web.http.body import StrictRequest
 from pixelbloom.web.http.openapi import failures, headers, success
 from pixelbloom.web.payments import schemas as payment_schemas
 from pixelbloom.web.payments.schemas import ReceivedBody
-from pixelbloom.web.services import services
 
 log = structlog.get_logger(__name__)
 

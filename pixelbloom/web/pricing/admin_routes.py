@@ -13,6 +13,7 @@ from pixelbloom.payments.campaigns import check_campaign
 from pixelbloom.payments.selling import check_package
 from pixelbloom.runs.model import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import require_admin, scoped
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, failures, headers, success
 from pixelbloom.web.http.schemas import uuid_or_none
@@ -37,7 +38,6 @@ from pixelbloom.web.pricing.admin_schemas import (
 )
 from pixelbloom.web.pricing.routes import pricing, shelf
 from pixelbloom.web.pricing.schemas import PackagesQuery
-from pixelbloom.web.services import services
 
 pricing_admin = APIBlueprint(
     "pricing_admin",

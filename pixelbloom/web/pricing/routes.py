@@ -9,13 +9,13 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import NotFound
 from pixelbloom.payments.campaigns import WHY_NOT
+from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import authenticate_if_named
 from pixelbloom.web.http.openapi import OPTIONAL_SECURITY, failures, success
 from pixelbloom.web.http.pair_cursors import read_position_cursor, write_position_cursor
 from pixelbloom.web.pricing import schemas as pricing_schemas
 from pixelbloom.web.pricing.schemas import PackageList, PackagesQuery, QuoteBody, QuoteRequest
-from pixelbloom.web.services import services
 
 pricing = APIBlueprint(
     "pricing",

@@ -1,12 +1,12 @@
 """What the sockets' topics are read from: Redis, and behind it the stores."""
 
+from pixelbloom.web.container import WebContainer
 from pixelbloom.web.realtime.figures import FiguresSource
 from pixelbloom.web.realtime.notifications import NotificationSource
 from pixelbloom.web.realtime.sources import RunSource, Sources
-from pixelbloom.web.services import Services
 
 
-def sources(parts: Services) -> Sources:
+def sources(parts: WebContainer) -> Sources:
     """The source of each kind of topic."""
     hub = parts.hub
     figures = FiguresSource(

@@ -5,10 +5,10 @@ from typing import Any
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal
 from pixelbloom.web.http.openapi import SECURITY, failures, success
 from pixelbloom.web.schedules.schemas import PageQuery
-from pixelbloom.web.services import services
 from pixelbloom.web.workflows import examples
 from pixelbloom.web.workflows.schemas import ApprovalPage
 

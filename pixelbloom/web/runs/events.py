@@ -10,6 +10,7 @@ from pixelbloom.auth import scopes
 from pixelbloom.core.addresses import visitor_address
 from pixelbloom.errors import NotFound
 from pixelbloom.runs.model import NO_SUCH_RUN
+from pixelbloom.web.container import services
 from pixelbloom.web.http import openapi
 from pixelbloom.web.http.caller import bearer_token, principal, refuse_anonymous
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, text
@@ -17,7 +18,6 @@ from pixelbloom.web.http.schemas import Shape, uuid_or_none
 from pixelbloom.web.realtime.routes import Realtime
 from pixelbloom.web.realtime.streams import LAST_EVENT_ID, MIMETYPE, position
 from pixelbloom.web.runs.schemas import RunPath
-from pixelbloom.web.services import services
 from pixelbloom.web.workflows.schemas import WorkflowRunPath
 
 _EXAMPLE = (

@@ -4,12 +4,12 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped
 from pixelbloom.web.http.openapi import SECURITY, success
 from pixelbloom.web.http.openapi import failures as responses_of_failure
 from pixelbloom.web.runs import failure_schemas
 from pixelbloom.web.runs.failure_schemas import FailurePage, FailureQuery
-from pixelbloom.web.services import services
 
 failures = APIBlueprint(
     "failures",

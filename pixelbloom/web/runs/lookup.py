@@ -8,11 +8,11 @@ from pixelbloom.errors import NotFound
 from pixelbloom.runs.model import NO_SUCH_RUN, Run, RunStatus
 from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.runs.store import Detail
+from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
 from pixelbloom.web.http.caller import may_see, principal
 from pixelbloom.web.http.schemas import uuid_or_none
 from pixelbloom.web.runs.schemas import RunsWanted
-from pixelbloom.web.services import services
 
 
 def visible_run(text: str, kind: str) -> Run:

@@ -7,6 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.runs.model import RunStatus
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.web.agents.known import known_agent
+from pixelbloom.web.container import services
 from pixelbloom.web.http import counting, examples
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped
 from pixelbloom.web.http.openapi import SECURITY, failures, success
@@ -22,7 +23,6 @@ from pixelbloom.web.runs.schemas import (
     RunPath,
     RunQuery,
 )
-from pixelbloom.web.services import services
 
 runs = APIBlueprint(
     "runs",

@@ -12,11 +12,11 @@ from flask import request
 from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
 from pixelbloom.runs.model import Priority
 from pixelbloom.runs.service import Accepted
+from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
 from pixelbloom.web.http.caller import principal, refuse_anonymous
 from pixelbloom.web.http.schemas import SubmissionTerms
 from pixelbloom.web.runs.waits import wait_while_connected
-from pixelbloom.web.services import services
 from pixelbloom.webhooks.address import check_url
 
 log = structlog.get_logger(__name__)

@@ -8,6 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import FieldError, InvalidInput, NotFound
 from pixelbloom.schedules.service import Schedule, Wanted
 from pixelbloom.web.agents.known import known_agent
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import listed_owner, may_see, own_or_scoped, principal
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
 from pixelbloom.web.http.schemas import uuid_or_none
@@ -20,7 +21,6 @@ from pixelbloom.web.schedules.schemas import (
     SchedulePath,
     ScheduleRequest,
 )
-from pixelbloom.web.services import services
 
 schedules = APIBlueprint(
     "schedules",

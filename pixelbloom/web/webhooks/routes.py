@@ -8,6 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import Conflict, Forbidden, NotFound, Unavailable
 from pixelbloom.runs.model import iso, parse_time
 from pixelbloom.runs.service import read_cursor, write_cursor
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import listed_owner, may_see, own_or_scoped, principal
 from pixelbloom.web.http.openapi import SECURITY, failures, success
 from pixelbloom.web.http.schemas import uuid_or_none
@@ -19,7 +20,6 @@ from pixelbloom.web.schedules.schemas import (
     DeliveryQuery,
     WebhookSecretBody,
 )
-from pixelbloom.web.services import services
 from pixelbloom.webhooks.secrets import own_secret
 
 webhooks = APIBlueprint(

@@ -6,9 +6,9 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import InvalidInput
+from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import own_or_scoped, principal, require_admin
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
-from pixelbloom.web.services import services
 from pixelbloom.web.workflows import examples
 from pixelbloom.web.workflows.schemas import (
     ValidationBody,

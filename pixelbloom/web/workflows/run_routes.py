@@ -8,6 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.runs.model import Run, RunStatus
 from pixelbloom.runs.service import Accepted, RunFilter
+from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal
 from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
@@ -16,7 +17,6 @@ from pixelbloom.web.http.schemas import with_total
 from pixelbloom.web.runs.lookup import replayed, retried, time_filters, visible_run, wanted_details
 from pixelbloom.web.runs.schemas import RetryResponse
 from pixelbloom.web.runs.submission import submitted, terms
-from pixelbloom.web.services import services
 from pixelbloom.web.workflows import examples
 from pixelbloom.web.workflows.schemas import (
     WORKFLOW_RUN_FIELDS,

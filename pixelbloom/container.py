@@ -1,0 +1,244 @@
+"""The parts of a process, each built when it is first used: the web tier and the workers share this one container.
+
+Nothing is connected when a part is built, so that a process starts while Redis or the database is away. Modules are
+imported with the part that needs them: a worker of one role does not load what the others need.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
+from threading import RLock
+from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from uuid import UUID
+
+import redis
+
+from pixelbloom.config import Settings
+from pixelbloom.database.gateway import Gateway
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from pixelbloom.agents.conversation_reader import ConversationReader
+    from pixelbloom.agents.lead_reader import LeadReader
+    from pixelbloom.events.outbox import OutboxStore
+    from pixelbloom.events.publisher import Publisher
+    from pixelbloom.models.request import ModelCall
+    from pixelbloom.notifications.store import BroadcastStore, NotificationStore
+    from pixelbloom.payments.checkout import Checkouts
+    from pixelbloom.payments.gateway import StripeGateway
+    from pixelbloom.payments.store import PaymentStore
+    from pixelbloom.periodic.store import PeriodicTaskStore
+    from pixelbloom.pricing.store import PricingStore
+    from pixelbloom.runs.dispatcher import Dispatcher
+    from pixelbloom.runs.executor import StepExecutor
+    from pixelbloom.runs.leases import LeaseKeeper
+    from pixelbloom.runs.service import RunService
+    from pixelbloom.runs.store import RunStore
+    from pixelbloom.schedules.service import ScheduleService
+    from pixelbloom.webhooks.sender import Sender
+    from pixelbloom.webhooks.store import WebhookStore
+    from pixelbloom.workflows.service import WorkflowService
+
+T = TypeVar("T")
+
+
+class part(cached_property[T]):
+    """A part that is built once, whichever thread asks for it first."""
+
+    @overload
+    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
+    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+        if instance is None:
+            return self
+        with instance.lock:
+            return super().__get__(instance, owner)
+
+
+class Container:
+    """The parts of one process, made from its settings."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.lock = RLock()
+
+    @part
+    def worker(self) -> str:
+        """The name under which this process takes leases."""
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    @part
+    def gateway(self) -> Gateway:
+        return Gateway(self.settings)
+
+    @part
+    def celery(self) -> "Celery":
+        from pixelbloom.celery_app import app
+
+        return app
+
+    @part
+    def redis(self) -> redis.Redis:
+        from pixelbloom.events.publisher import publisher_redis
+
+        return publisher_redis(self.settings)
+
+    @part
+    def publisher(self) -> "Publisher":
+        from pixelbloom.events.publisher import Publisher
+
+        return Publisher(self.redis)
+
+    @part
+    def outbox(self) -> "OutboxStore":
+        from pixelbloom.events.outbox import OutboxStore
+
+        return OutboxStore(self.gateway)
+
+    @part
+    def dispatcher(self) -> "Dispatcher":
+        from pixelbloom.runs.dispatcher import Dispatcher
+
+        return Dispatcher(self.celery, self.publisher.tell)
+
+    @part
+    def run_store(self) -> "RunStore":
+        from pixelbloom.runs.store import RunStore
+
+        settings = self.settings
+        return RunStore(self.gateway, lane_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds)
+
+    @part
+    def runs(self) -> "RunService":
+        from pixelbloom.runs.service import RunService
+
+        return RunService(self.run_store, self.dispatcher.publish, model_timeout=self.settings.model_timeout)
+
+    @part
+    def workflows(self) -> "WorkflowService":
+        from pixelbloom.workflows.service import WorkflowService
+        from pixelbloom.workflows.store import WorkflowStore
+
+        return WorkflowService(WorkflowStore(self.gateway), self.runs, model_timeout=self.settings.model_timeout)
+
+    @part
+    def schedules(self) -> "ScheduleService":
+        from pixelbloom.schedules.service import ScheduleService
+        from pixelbloom.schedules.store import ScheduleStore
+
+        return ScheduleService(ScheduleStore(self.gateway), self.runs, self.workflows)
+
+    @part
+    def periodic(self) -> "PeriodicTaskStore":
+        from pixelbloom.periodic.store import PeriodicTaskStore
+
+        return PeriodicTaskStore(self.gateway)
+
+    @part
+    def leases(self) -> "LeaseKeeper":
+        from pixelbloom.runs.leases import LeaseKeeper
+
+        return LeaseKeeper(self.run_store.renew)
+
+    @part
+    def executor(self) -> "StepExecutor":
+        from pixelbloom.models.manager import ModelManager
+        from pixelbloom.runs.executor import StepExecutor
+        from pixelbloom.workflows.rendering import render
+
+        return StepExecutor(
+            store=self.run_store,
+            publisher=self.publisher,
+            dispatcher=self.dispatcher,
+            leases=self.leases,
+            models=ModelManager(self.settings, self.model_calls),
+            render=render,
+            leads_of=self._leads_of,
+            conversations_of=self._conversations_of,
+            worker=self.worker,
+        )
+
+    @part
+    def model_calls(self) -> "Callable[[ModelCall], None]":
+        """What stores the figures of each call to a model."""
+        from pixelbloom.models.metrics_store import ModelMetricStore
+
+        metrics = ModelMetricStore(self.gateway)
+
+        def record(call: "ModelCall") -> None:
+            row = asdict(call)
+            row["run_id"] = str(call.run_id) if call.run_id else None
+            row["created_at"] = row.pop("at").isoformat()
+            metrics.add(row)
+
+        return record
+
+    @part
+    def webhooks(self) -> "WebhookStore":
+        from pixelbloom.webhooks.store import WebhookStore
+
+        settings = self.settings
+        return WebhookStore(
+            self.gateway,
+            user_limit=settings.webhook_user_concurrency,
+            host_limit=settings.webhook_host_concurrency,
+        )
+
+    @part
+    def sender(self) -> "Sender":
+        from pixelbloom.webhooks.sender import Sender
+
+        return Sender(
+            [secret.get_secret_value() for secret in self.settings.webhook_secret],
+            allow_private=self.settings.webhook_allow_private,
+        )
+
+    @part
+    def notifications(self) -> "NotificationStore":
+        from pixelbloom.notifications.store import NotificationStore
+
+        return NotificationStore(self.gateway)
+
+    @part
+    def broadcasts(self) -> "BroadcastStore":
+        from pixelbloom.notifications.store import BroadcastStore
+
+        return BroadcastStore(self.gateway)
+
+    @part
+    def pricing(self) -> "PricingStore":
+        from pixelbloom.pricing.store import PricingStore
+
+        return PricingStore(self.gateway)
+
+    @part
+    def payments(self) -> "PaymentStore":
+        from pixelbloom.payments.store import PaymentStore
+
+        return PaymentStore(self.gateway)
+
+    @part
+    def stripe(self) -> "StripeGateway":
+        from pixelbloom.payments.gateway import StripeGateway
+
+        return StripeGateway(self.settings)
+
+    @part
+    def checkouts(self) -> "Checkouts":
+        from pixelbloom.payments.checkout import Checkouts
+
+        return Checkouts(self.settings, self.pricing, self.stripe)
+
+    def _leads_of(self, user_id: UUID | None) -> "LeadReader":
+        from pixelbloom.leads.scoped import ScopedLeads
+
+        return ScopedLeads(self.gateway, user_id)
+
+    def _conversations_of(self, user_id: UUID | None) -> "ConversationReader":
+        from pixelbloom.conversations.store import ScopedConversations
+
+        return ScopedConversations(self.gateway, user_id)

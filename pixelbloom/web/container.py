@@ -1,0 +1,128 @@
+"""What the web tier works with, beyond what workers have too."""
+
+from collections.abc import Callable
+
+from flask import Flask, current_app
+
+from pixelbloom.analytics.store import AnalyticsStore
+from pixelbloom.auth.access import Access
+from pixelbloom.auth.profiles_store import ProfileStore
+from pixelbloom.auth.roles import Roles
+from pixelbloom.auth.tokens import TokenVerifier
+from pixelbloom.auth.visitors import VisitorTokens
+from pixelbloom.container import Container, part
+from pixelbloom.conversations.store import ConversationStore
+from pixelbloom.leads.store import LeadRows
+from pixelbloom.payments.claims import Claims
+from pixelbloom.runs.control import RunControl
+from pixelbloom.runs.waiting import EndWaiter
+from pixelbloom.web.http.limits import RateLimit, SubmissionLimit, VisitorLimits
+from pixelbloom.web.http.searches import Searches
+from pixelbloom.web.operations.readiness import Readiness, probes
+from pixelbloom.web.realtime.hub import Hub
+from pixelbloom.web.runs.waits import Waits
+
+KEY = "pixelbloom"
+
+
+class WebContainer(Container):
+    """The parts of one web process."""
+
+    @part
+    def verifier(self) -> TokenVerifier:
+        return TokenVerifier(self.settings)
+
+    @part
+    def visitors(self) -> VisitorTokens:
+        return VisitorTokens(self.settings)
+
+    @part
+    def profiles(self) -> ProfileStore:
+        return ProfileStore(self.gateway)
+
+    @part
+    def roles(self) -> Roles:
+        return Roles(self.profiles.admins_among, seconds=self.settings.role_seconds)
+
+    @part
+    def access(self) -> Access:
+        return Access(self.roles)
+
+    @part
+    def control(self) -> RunControl:
+        return RunControl(self.run_store, self.runs, self.workflows, self.dispatcher.publish)
+
+    @part
+    def submission_limit(self) -> SubmissionLimit:
+        settings = self.settings
+        return SubmissionLimit(settings.run_rate_limit, self.redis, anonymous=settings.visitor_message_limit)
+
+    @part
+    def visitor_limits(self) -> VisitorLimits:
+        settings = self.settings
+        limits = (settings.visitor_session_limit, settings.visitor_lead_limit, settings.visitor_message_limit)
+        return VisitorLimits(*limits, self.redis)
+
+    @part
+    def quote_limit(self) -> RateLimit:
+        return RateLimit(self.settings.quote_rate_limit, self.redis, "quotes")
+
+    @part
+    def checkout_limit(self) -> RateLimit:
+        return RateLimit(self.settings.checkout_rate_limit, self.redis, "checkouts", strict=True)
+
+    @part
+    def analytics(self) -> AnalyticsStore:
+        return AnalyticsStore(self.gateway)
+
+    @part
+    def leads(self) -> LeadRows:
+        return LeadRows(self.gateway)
+
+    @part
+    def conversations(self) -> ConversationStore:
+        return ConversationStore(self.gateway)
+
+    @part
+    def claims(self) -> Claims:
+        return Claims(self.payments.claim, lambda: self.dispatcher.send("pixelbloom.relay_outbox"))
+
+    @part
+    def send_task(self) -> Callable[..., None]:
+        return self.dispatcher.send
+
+    @part
+    def hub(self) -> Hub:
+        return Hub(self.settings.require("redis_url"))
+
+    @part
+    def waiter(self) -> EndWaiter:
+        return EndWaiter(self.hub.listen, self.runs.ended)
+
+    @part
+    def waits(self) -> Waits:
+        return Waits(self.settings.waits_per_user, self.settings.waits_per_process, self.hub.stats)
+
+    @part
+    def searches(self) -> Searches:
+        return Searches(self.settings.searches_per_user)
+
+    @part
+    def readiness(self) -> Readiness:
+        return Readiness(probes(self.profiles, self.redis, self.celery, self.periodic))
+
+
+def install(app: Flask, parts: WebContainer) -> None:
+    """Store the parts with the application."""
+    app.extensions[KEY] = parts
+
+
+def of(app: Flask) -> WebContainer:
+    """The parts of this application."""
+    parts: WebContainer = app.extensions[KEY]
+    return parts
+
+
+def services() -> WebContainer:
+    """The parts of the application that handles the present request."""
+    return of(current_app)
