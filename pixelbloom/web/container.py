@@ -105,7 +105,7 @@ class WebContainer(Container):
 
     @part
     def searches(self) -> Searches:
-        return Searches(self.settings.searches_per_user)
+        return Searches(self.settings.searches_per_user, self.settings.search_queue_seconds)
 
     @part
     def readiness(self) -> Readiness:

@@ -9,7 +9,7 @@ import pytest
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import RateLimited
-from pixelbloom.web.searches import Searches
+from pixelbloom.web.http.searches import Searches
 from tests.waiting import SECONDS, until
 
 AT_ONCE = 2
