@@ -4,10 +4,10 @@ import select
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import inf
 from threading import Event
 from time import monotonic
 from typing import Any
-from weakref import WeakSet
 
 from gevent.monkey import get_original
 
@@ -23,7 +23,8 @@ _CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 #: gevent's own `poll` does not know POLLRDHUP; asked with a timeout of 0, the original never blocks.
 _poll = get_original("select", "poll")
 
-_running: "WeakSet[Waits]" = WeakSet()
+#: Waits that the connections of this process leave room for; unbounded before `bound_by` is called.
+_bound: float = inf
 
 
 class Waits:
@@ -34,17 +35,12 @@ class Waits:
         self._per_process = per_process
         self._stats = stats
         self._by_caller: Counter[str] = Counter()
-        _running.add(self)
-
-    def bound_by(self, connections: int) -> None:
-        """Never let waits occupy more than their share of so many connections."""
-        self._per_process = min(self._per_process, int(connections * CONNECTION_SHARE))
 
     @contextmanager
     def slot(self, caller: Principal) -> Iterator[bool]:
         """Yield whether the caller may wait; the slot is returned when the context ends."""
         name = caller.caller
-        allowed = self._stats.waits < self._per_process and (
+        allowed = self._stats.waits < min(self._per_process, _bound) and (
             caller.kind == "service" or self._by_caller[name] < self._per_user
         )
         if not allowed:
@@ -62,9 +58,9 @@ class Waits:
 
 
 def bound_by(connections: int) -> None:
-    """Apply the number of connections that this process accepts to its waits."""
-    for each in list(_running):
-        each.bound_by(connections)
+    """Never let waits occupy more than their share of the connections that this process accepts."""
+    global _bound
+    _bound = int(connections * CONNECTION_SHARE)
 
 
 def wait_while_connected(event: Event, seconds: float, environ: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ PAGES = ["/api/docs/events", "/api/docs/guides/realtime", "/api/docs/guides/api"
 @pytest.fixture(scope="module")
 def client():
     app = described()
-    register_docs(app)
+    register_docs(app, asyncapi)
     return app.test_client()
 
 
