@@ -8,7 +8,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from pixelbloom.web.connections import Reading, connections
+from pixelbloom.web.http.connections import Reading, connections
 from tests.waiting import SECONDS
 
 PER_ADDRESS = 2
