@@ -64,7 +64,7 @@ def update_package(
 
 @reported
 def retire_package(package_id: Id, token: TokenOption = None, api_url: ApiUrl = None) -> None:
-    """Sell a package no more; those who have it keep it."""
+    """Stop selling a package; those who have it retain it."""
     _update("packages", package_id, {"active": False}, token, api_url)
 
 

@@ -1,4 +1,4 @@
-"""The questions that `doctor` asks: one function a part, each answering with what was found and what to do."""
+"""The checks of `doctor`: one function a part, each returning what was found and what to do."""
 
 import ssl
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from pixelbloom.core.addresses import is_loopback
 from pixelbloom.models.health import huggingface_status, ollama_status
 from pixelbloom.periodic import verdict as periodic
 
-#: Seconds for one question.
+#: Seconds for one check.
 TIMEOUT = 3.0
-#: Workers answer when they get to it.
-WORKERS_ANSWER_SECONDS = 2.0
+#: Seconds for the workers to reply.
+WORKERS_REPLY_SECONDS = 2.0
 MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 QUEUES = ("agents", "events", "maintenance", "webhooks")
 START = "start the local stack with `make run`"
 
 
 class State(StrEnum):
-    """How a part is."""
+    """The state of a part."""
 
     OK = "ok"
     WARNING = "warning"
@@ -37,7 +37,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one part, and what to do where something is wrong. Holds no secret."""
+    """What was found about one part, and what to do about an error. Holds no secret."""
 
     state: State
     detail: str
@@ -70,7 +70,7 @@ def off(detail: str, advice: str | None = None) -> Finding:
 
 
 def shown(url: str) -> str:
-    """An address without what may be secret in it."""
+    """Return the address without user, password, query and fragment."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((parts.scheme, host, parts.path, "", ""))
@@ -121,10 +121,10 @@ def postgrest(settings: Settings) -> Finding:
             trust_env=False,
         )
     except (httpx.HTTPError, httpx.InvalidURL):
-        return down(f"no answer at {shown(url)}", f"check SUPABASE_URL, or {START}")
+        return down(f"unreachable at {shown(url)}", f"check SUPABASE_URL, or {START}")
     match response.status_code:
         case 200:
-            return ok(f"answers at {shown(url)}")
+            return ok(f"reachable at {shown(url)}")
         case 401 | 403:
             return down("it refuses the key", "set SUPABASE_SERVICE_ROLE_KEY to the service role key of this project")
         case 404:
@@ -132,7 +132,7 @@ def postgrest(settings: Settings) -> Finding:
         case 503:
             return down("it has no connection to the database", "start the database, or wait for its restart to end")
         case status:
-            return down(f"answered {status}", f"check that SUPABASE_URL ({shown(url)}) is that of the project")
+            return down(f"returned {status}", f"check that SUPABASE_URL ({shown(url)}) is that of the project")
 
 
 def supabase(settings: Settings) -> Finding:
@@ -150,18 +150,18 @@ def supabase(settings: Settings) -> Finding:
             trust_env=not local,
         )
     except (httpx.HTTPError, httpx.InvalidURL):
-        return warning(f"no answer at {address}: browsers cannot sign in", f"check SUPABASE_URL, or {START}")
+        return warning(f"unreachable at {address}: browsers cannot sign in", f"check SUPABASE_URL, or {START}")
     match response.status_code:
         case 200:
-            return ok(f"answers at {address}")
+            return ok(f"reachable at {address}")
         case 401 | 403:
             return warning("it refuses the key", "set SUPABASE_ANON_KEY to the anon key of this project")
         case status:
-            return warning(f"answered {status}", f"check that SUPABASE_URL ({address}) is that of the project")
+            return warning(f"returned {status}", f"check that SUPABASE_URL ({address}) is that of the project")
 
 
 def redis_server(settings: Settings) -> Finding:
-    """The broker, and where events are told."""
+    """The broker, and the channel of events."""
     if settings.redis_url is None:
         return down("REDIS_URL is not set", f"set REDIS_URL, or {START}")
     address = shown(settings.redis_url)
@@ -171,7 +171,7 @@ def redis_server(settings: Settings) -> Finding:
     except redis.AuthenticationError:
         return down(f"{address} refuses the password", "correct the password in REDIS_URL")
     except (redis.RedisError, OSError, ValueError) as error:
-        return _tls_failed(error, address) or down(f"no answer at {address}", f"check REDIS_URL, or {START}")
+        return _tls_failed(error, address) or down(f"unreachable at {address}", f"check REDIS_URL, or {START}")
     version = info.get("redis_version", "?")
     policy = info.get("maxmemory_policy", "noeviction")
     if info.get("maxmemory") and policy != "noeviction":
@@ -182,7 +182,7 @@ def redis_server(settings: Settings) -> Finding:
 
 
 def _tls_failed(error: BaseException | None, where: str) -> Finding | None:
-    """What TLS itself says of a failed connection; None where it did not fail for TLS."""
+    """Return the TLS error of a failed connection, or None if it failed for another reason."""
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     if error is None:
@@ -195,9 +195,9 @@ def _tls_failed(error: BaseException | None, where: str) -> Finding | None:
 
 
 def workers(settings: Settings) -> Finding:
-    """Somebody takes from each queue."""
+    """A worker takes from each queue."""
     if settings.redis_url is None:
-        return down("no broker to ask them through", "set REDIS_URL first")
+        return down("no broker to reach them through", "set REDIS_URL first")
     from celery import Celery
 
     from pixelbloom.celery_app import broker_address
@@ -208,21 +208,21 @@ def workers(settings: Settings) -> Finding:
     try:
         with app.connection_for_write(connect_timeout=TIMEOUT) as connection:
             connection.ensure_connection(max_retries=0, timeout=TIMEOUT)
-            inspect = app.control.inspect(timeout=WORKERS_ANSWER_SECONDS, connection=connection)
-            answers = inspect.active_queues() or {}
+            inspect = app.control.inspect(timeout=WORKERS_REPLY_SECONDS, connection=connection)
+            replies = inspect.active_queues() or {}
     except Exception as error:  # kombu lets each transport's own errors through
-        return _tls_failed(error, "the broker") or down("the broker does not take the question", "see redis")
-    served = {queue["name"] for queues in answers.values() for queue in queues}
+        return _tls_failed(error, "the broker") or down("the broker is unreachable", "see redis")
+    served = {queue["name"] for queues in replies.values() for queue in queues}
     silent = [queue for queue in QUEUES if queue not in served]
-    names = ", ".join(sorted(answers)) or "none"
+    names = ", ".join(sorted(replies)) or "none"
     if silent:
         starts = "; ".join(periodic.worker(queue) for queue in silent)
-        return down(f"answering: {names}; nobody takes from {', '.join(silent)}", f"start: {starts}")
-    return ok(f"answering: {names}")
+        return down(f"replying: {names}; no worker takes from {', '.join(silent)}", f"start: {starts}")
+    return ok(f"replying: {names}")
 
 
 def beat(settings: Settings) -> Finding:
-    """What repeats does repeat: the sweep, the schedules, the relay of events, the webhooks."""
+    """The periodic tasks run: the sweep, the schedules, the relay of events, the webhooks."""
     unknown = down("not known without the database", "see postgrest")
     if settings.supabase_service_role_key is None or not (settings.supabase_rest_url or settings.supabase_url):
         return unknown
@@ -253,9 +253,9 @@ def api(settings: Settings) -> Finding:
         response = httpx.get(f"{url}/readyz", timeout=TIMEOUT, trust_env=False)
         body = response.json()
     except (httpx.HTTPError, ValueError):
-        return warning(f"no answer at {url}", f"{START}, `gunicorn wsgi:app`, or set API_URL")
+        return warning(f"unreachable at {url}", f"{START}, `gunicorn wsgi:app`, or set API_URL")
     if response.status_code == 200:
-        return ok(f"answers at {url}")
+        return ok(f"reachable at {url}")
     checks = body.get("checks") if isinstance(body, dict) else None
     faulty = [
         name for name, check in (checks if isinstance(checks, dict) else {}).items() if check.get("status") != "ok"
@@ -264,32 +264,32 @@ def api(settings: Settings) -> Finding:
 
 
 def ollama(settings: Settings) -> Finding:
-    """The models here. Without them HuggingFace answers, or the rules."""
+    """The models here. Without them HuggingFace is used, or the rules."""
     status = ollama_status(settings)
     if status.ok:
         return ok(f"Ollama {status.version or ''} at {shown(settings.ollama_host)}, models: all that are wanted")
     advice = (status.advice or "").replace(settings.ollama_host, shown(settings.ollama_host))
-    fault, _, remedy = advice.partition(": ")
-    return warning(fault, remedy)
+    problem, _, remedy = advice.partition(": ")
+    return warning(problem, remedy)
 
 
 def huggingface(settings: Settings) -> Finding:
     """The second provider of models."""
     status = huggingface_status(settings)
     if not status.configured:
-        return off("HUGGINGFACE_API_KEY is not set; without Ollama agents answer by their rules")
+        return off("HUGGINGFACE_API_KEY is not set; without Ollama agents use their rules")
     if not status.ok:
-        fault, _, remedy = (status.advice or "it cannot be used").partition(": ")
-        return warning(fault, remedy or "check HUGGINGFACE_API_KEY and HUGGINGFACE_BASE_URL")
+        problem, _, remedy = (status.advice or "it cannot be used").partition(": ")
+        return warning(problem, remedy or "check HUGGINGFACE_API_KEY and HUGGINGFACE_BASE_URL")
     if settings.pixelbloom_model == "local" and is_loopback(urlsplit(settings.huggingface_base_url).hostname):
         return ok(f"a small model for demonstration, {settings.huggingface_model}")
-    return ok(f"answers, model {settings.huggingface_model}")
+    return ok(f"reachable, model {settings.huggingface_model}")
 
 
 def stripe(settings: Settings) -> Finding:
     """Payments."""
     if settings.stripe_api_key is None:
-        return off("STRIPE_API_KEY is not set; payments answer 503", "set it to a key from the Stripe dashboard")
+        return off("STRIPE_API_KEY is not set; payments return 503", "set it to a key from the Stripe dashboard")
     key = settings.stripe_api_key.get_secret_value()
     local = is_loopback(urlsplit(settings.stripe_api_base).hostname)
     try:
@@ -297,13 +297,13 @@ def stripe(settings: Settings) -> Finding:
             f"{settings.stripe_api_base}/v1/balance", auth=(key, ""), timeout=TIMEOUT, trust_env=not local
         )
     except (httpx.HTTPError, httpx.InvalidURL):
-        return warning(f"no answer at {shown(settings.stripe_api_base)}", "check the network and STRIPE_API_BASE")
+        return warning(f"unreachable at {shown(settings.stripe_api_base)}", "check the network and STRIPE_API_BASE")
     mode = "live" if "_live_" in key else "test" if "_test_" in key else "unknown"
     if response.status_code == 401:
         return warning("Stripe refuses the key", "set STRIPE_API_KEY to a key from the Stripe dashboard")
     # 403: a restricted key that may do other things than this.
     if response.status_code not in (200, 403):
-        return warning(f"Stripe answered {response.status_code}", "see https://status.stripe.com")
+        return warning(f"Stripe returned {response.status_code}", "see https://status.stripe.com")
     if not settings.stripe_webhook_secret:
         return warning(
             f"the key is taken ({mode} mode), STRIPE_WEBHOOK_SECRET is not set",

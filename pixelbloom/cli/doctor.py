@@ -1,4 +1,4 @@
-"""`pixelbloom doctor`: does each outside part answer, and what to do where it does not."""
+"""`pixelbloom doctor`: is each outside part reachable, and what to do if not."""
 
 import sys
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="JSON, for progr
 
 
 def examine(settings: Settings) -> list[dict[str, object]]:
-    """Ask all parts side by side; none can keep the others waiting."""
+    """Check all parts concurrently, so that none delays the others."""
     # Imported here, for the other commands start faster without every client library.
     from pixelbloom.cli.checks import CHECKS, Check, Finding, State
 

@@ -37,7 +37,7 @@ def read_object(text: str, name: str, *, hint: str = "", example: str = '{"query
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise InvalidInput(f"{name} has the key {key[:100]!r} twice in an object; keep one of them")
+                raise InvalidInput(f"{name} has the key {key[:100]!r} twice in an object; remove one of them")
             found[key] = value
         return found
 

@@ -33,7 +33,7 @@ def invoke(
     token: TokenOption = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Submit an agent run. Prints the API's answer, or with --watch the run's result, as JSON."""
+    """Submit an agent run. Prints the API's response, or with --watch the run's result, as JSON."""
     user = parse_uuid(user_id, "--user-id") if user_id is not None else None
     fields = read_input(input)
     with connect(api_url, token, user) as api:

@@ -22,5 +22,5 @@ def migrate() -> None:
         with migrations.connect(url) as connection:
             applied = migrations.migrate(connection, say=say)
     except psycopg.OperationalError as error:
-        raise Unavailable("DATABASE_URL: the database does not answer; start it, or correct the address") from error
+        raise Unavailable("DATABASE_URL: the database is unreachable; start it, or correct the address") from error
     say(f"{len(applied)} applied" if applied else "nothing to apply")

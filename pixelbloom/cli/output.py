@@ -18,7 +18,7 @@ P = ParamSpec("P")
 #: Exit codes. FAILED is a run that failed or a part that is down, UNREACHABLE an API that refused or was away.
 FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
-#: A model's text may hold escape sequences, which are no business of the reader's terminal.
+#: A model's text may hold escape sequences, which must not reach the reader's terminal.
 _CONTROLS = {code: None for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
@@ -74,7 +74,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         except (ConfigurationError, InvalidInput) as error:
             fail(error.message, USAGE)
         except (ApiError, SocketRejected) as error:
-            fail(_told(error), UNREACHABLE)
+            fail(_line(error), UNREACHABLE)
         except PixelBloomError as error:
             fail(error.message, UNREACHABLE)
         except KeyboardInterrupt:
@@ -87,9 +87,9 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
     return run
 
 
-def _told(error: ApiError | SocketRejected) -> str:
+def _line(error: ApiError | SocketRejected) -> str:
     if isinstance(error, SocketRejected):
         return error.message
-    faults = "".join(f"; {detail.field}: {unstopped(detail.message)}" for detail in error.details)
+    invalid = "".join(f"; {detail.field}: {unstopped(detail.message)}" for detail in error.details)
     found_by = f" (request {error.request_id})" if error.request_id and error.status >= 500 else ""
-    return f"{unstopped(error.message) if faults or found_by else error.message}{faults}{found_by}"
+    return f"{unstopped(error.message) if invalid or found_by else error.message}{invalid}{found_by}"

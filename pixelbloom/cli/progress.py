@@ -12,7 +12,7 @@ from pixelbloom.cli.output import err, printable, say, unstopped
 from pixelbloom.client import Lost, RunEnded, RunProgress, RunText
 from pixelbloom.client.watch import RunEvent
 
-#: Where a line of streamed text is broken, in a pipe.
+#: The width of a line of streamed text in a pipe.
 LINE = 100
 
 

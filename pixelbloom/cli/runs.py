@@ -22,7 +22,7 @@ WIDE = 110
 STATUSES = ("queued", "running", "completed", "failed", "cancelled")
 
 RunId = Annotated[str, typer.Argument(metavar="ID", help="The run's request_id.")]
-UserId = Annotated[str | None, typer.Option(help="Whose runs, where the token is made here.")]
+UserId = Annotated[str | None, typer.Option(help="The runs' owner, where the token is made here.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +68,7 @@ def retry(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_
 
 @reported
 def replay(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
-    """Run the same agent again with the same input. Prints the API's answer as JSON."""
+    """Run the same agent again with the same input. Prints the API's response as JSON."""
     with connect(api_url, token, _user(user_id)) as api:
         result(api.act(parse_uuid(run_id, "The run's id"), "replay"))
 

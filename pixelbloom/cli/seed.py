@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 @reported
 def seed(
     number: Annotated[int, typer.Option("--seed", help="The same number gives the same rows.")] = 1,
-    user_id: Annotated[str, typer.Option(help="Whose agency it is.")] = str(DEVELOPMENT_USER),
+    user_id: Annotated[str, typer.Option(help="The agency's owner.")] = str(DEVELOPMENT_USER),
     until: Annotated[str | None, typer.Option(help="The last day, like 2026-01-31; today in UTC.")] = None,
     at_scale: Annotated[bool, typer.Option("--scale", help="Many rows, to measure on.")] = False,
     leads: Annotated[int, typer.Option(min=1, help="With --scale: how many.")] = 200_000,
@@ -48,12 +48,14 @@ def seed(
             else:
                 added = fill.demo(connection, plan)
     except psycopg.errors.UndefinedTable:
-        raise InvalidInput("DATABASE_URL: the database has not our tables; run `pixelbloom migrate` first") from None
+        raise InvalidInput(
+            "DATABASE_URL: the database has no PixelBloom tables; run `pixelbloom migrate` first"
+        ) from None
     except psycopg.OperationalError as error:
-        raise Unavailable("DATABASE_URL: the database does not answer; start it, or correct the address") from error
+        raise Unavailable("DATABASE_URL: the database is unreachable; start it, or correct the address") from error
     result(added)
     say(
-        f"whose agency it is: {plan.owner}; administrators see the revenue of all its customers"
+        f"owner: {plan.owner}; administrators see the revenue of all its customers"
         if any(added.values())
         else "nothing to add"
     )

@@ -114,5 +114,5 @@ class StepTree:
             row.add_row(self._spinner, Text(name), Text(f"{written} characters" if written else "", style="dim"))
             return row
         mark, style = MARKS.get(status, ("·", "dim"))
-        told = f"  {ask(self._run_id, key)}" if status == "waiting" else ""
-        return Text(f"{mark} {name}{'' if status == 'completed' else f' {status}'}{told}", style=style)
+        hint = f"  {ask(self._run_id, key)}" if status == "waiting" else ""
+        return Text(f"{mark} {name}{'' if status == 'completed' else f' {status}'}{hint}", style=style)

@@ -37,7 +37,7 @@ def token(
         raise InvalidInput(f"--role {role!r} is not one of: user, admin")
     if service:
         if sub is not None or role is not None:
-            raise InvalidInput("--service makes a token of no user: leave out --sub and --role")
+            raise InvalidInput("--service makes a token of no user: omit --sub and --role")
         print(mint_service(load(), scopes=scopes, expires_in=seconds))
     elif user_id is None:
         raise InvalidInput("--sub is missing: pass the user's UUID, or --service for a service token")
@@ -57,6 +57,6 @@ def _scopes(text: str | None) -> list[str] | None:
     scopes = [part.strip() for part in text.split(",") if part.strip()]
     unknown = [scope for scope in scopes if scope not in SCOPES]
     if unknown or not scopes:
-        wrong = unknown[0] if unknown else text
-        raise InvalidInput(f"--scope {wrong!r} is not one of: {', '.join(SCOPES)}; separate several by commas")
+        invalid = unknown[0] if unknown else text
+        raise InvalidInput(f"--scope {invalid!r} is not one of: {', '.join(SCOPES)}; separate several by commas")
     return scopes

@@ -36,4 +36,4 @@ def _follow(api: ApiClient, run_id: UUID, workflow: bool) -> RunEnded:
             shown.show(event)
             if isinstance(event, RunEnded):
                 return event
-    raise AssertionError("a watcher that is not closed tells the end")
+    raise AssertionError("a watcher that is not closed yields the end")

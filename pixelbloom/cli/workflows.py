@@ -21,8 +21,8 @@ from pixelbloom.workflows.reading import read_definition
 Name = Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its name, like lead_intake; with @2 that version.")]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="The run's workflow_run_id.")]
 StepKey = Annotated[str, typer.Argument(metavar="STEP", help="The step's key.")]
-Comment = Annotated[str, typer.Option(help="Kept with the decision.")]
-UserId = Annotated[str | None, typer.Option(help="Whose runs, where the token is made here.")]
+Comment = Annotated[str, typer.Option(help="Stored with the decision.")]
+UserId = Annotated[str | None, typer.Option(help="The runs' owner, where the token is made here.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -121,15 +121,15 @@ def watch(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_
 def validate(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A definition as JSON.")],
 ) -> None:
-    """Check a definition without sending it anywhere: every fault by its place, one a line."""
+    """Check a definition without sending it anywhere: every error by its place, one a line."""
     body = read_object(read_text(file, str(file)), str(file), example='{"workflow_id": "...", "steps": [...]}')
     try:
         definition = read_definition(body)
     except InvalidInput as error:
-        for fault in error.details:
-            say(f"{fault.field}: {fault.message}")
-        fail(f"{file} is not right: {len(error.details)} faults", USAGE)
-    say(f"{definition.workflow_id} is right: {len(definition.steps)} steps, {len(edges(definition))} edges")
+        for detail in error.details:
+            say(f"{detail.field}: {detail.message}")
+        fail(f"{file} is invalid: {len(error.details)} errors", USAGE)
+    say(f"{definition.workflow_id} is valid: {len(definition.steps)} steps, {len(edges(definition))} edges")
     for step in order(definition.steps):
         needs = ", ".join(step.needs)
         say(f"  {step.key} <- {needs}" if needs else f"  {step.key}")
@@ -144,7 +144,7 @@ def approve(
     token: TokenOption = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Say yes where a run waits for it. Prints the run as JSON."""
+    """Approve a step that waits for a decision. Prints the run as JSON."""
     _decide(run_id, step, comment, user_id, token, api_url, approved=True)
 
 
@@ -157,7 +157,7 @@ def reject(
     token: TokenOption = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Say no where a run waits for a decision. Prints the run as JSON."""
+    """Reject a step that waits for a decision. Prints the run as JSON."""
     _decide(run_id, step, comment, user_id, token, api_url, approved=False)
 
 
@@ -175,7 +175,7 @@ def retry(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_
 
 @reported
 def replay(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
-    """Run the same version again with the same inputs. Prints the API's answer as JSON."""
+    """Run the same version again with the same inputs. Prints the API's response as JSON."""
     _act(run_id, "replay", user_id, token, api_url)
 
 

@@ -13,7 +13,7 @@ from pixelbloom.client.token import Token, read
 from pixelbloom.core.addresses import is_loopback
 from pixelbloom.errors import ConfigurationError, FieldError, Unavailable
 
-#: Seconds to connect, and seconds without a byte of the answer.
+#: Seconds to connect, and seconds without a byte of the response.
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 30.0
 
 
@@ -31,8 +31,8 @@ class _Bearer(AuthBase):
 class ApiClient:
     """Requests to one API in the name of one caller.
 
-    Every method raises ApiError where the API answers with an error, and Unavailable where it does not
-    answer. Not to be shared between threads, as requests' sessions are not.
+    Every method raises ApiError where the API returns an error, and Unavailable where it cannot be
+    reached. Not to be shared between threads, as requests' sessions are not.
     """
 
     def __init__(self, base_url: str, token: Token) -> None:
@@ -50,7 +50,7 @@ class ApiClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the open connections."""
         self._session.close()
 
     def invoke(
@@ -63,9 +63,9 @@ class ApiClient:
         idempotency_key: str | None = None,
         wait: int | None = None,
     ) -> dict[str, Any]:
-        """Submit an agent run; answers `request_id`, `status`, `result`, `error`.
+        """Submit an agent run. Returns `request_id`, `status`, `result`, `error`.
 
-        `wait` (1 to 60 s) holds the answer until the run ends or the time passes. The same `idempotency_key`,
+        `wait` (1 to 60 s) delays the response until the run ends or the time passes. The same `idempotency_key`,
         input and caller give the same run, so that a request may be sent again after Unavailable.
         """
         body: dict[str, Any] = {"agent_type": agent_type, "input": dict(input)}
@@ -81,11 +81,11 @@ class ApiClient:
         return self._call("POST", "/api/agents/invoke", json=body, headers=headers, extra_seconds=wait or 0)
 
     def get(self, path: str, **params: Any) -> dict[str, Any]:
-        """Any resource by its path; parameters that are None are left out."""
+        """Get any resource by its path. Parameters that are None are omitted."""
         return self._call("GET", path, params={k: v for k, v in params.items() if v is not None})
 
     def each(self, path: str, **params: Any) -> Iterator[dict[str, Any]]:
-        """Every item of a list, page after page."""
+        """Iterate over every item of a list, page after page."""
         cursor = None
         while True:
             page = self.get(path, **{"limit": 200, **params, "cursor": cursor})
@@ -103,11 +103,11 @@ class ApiClient:
         return self._call("PATCH", path, json=dict(changes))
 
     def run(self, request_id: UUID) -> dict[str, Any]:
-        """One run with its steps."""
+        """Get one run with its steps."""
         return self._call("GET", f"/api/agents/runs/{request_id}")
 
     def runs(self, *, limit: int | None = None, cursor: str | None = None, **filters: str | None) -> dict[str, Any]:
-        """One page of runs, newest first: `items` and `next_cursor`.
+        """Get one page of runs, newest first: `items` and `next_cursor`.
 
         Filters: `status`, `agent_type`, `created_after`, `created_before` (ISO 8601). Large fields are there only where
         `fields` names them, separated by commas: `input`, `result`, `steps.output`.
@@ -115,15 +115,15 @@ class ApiClient:
         return self.get("/api/agents/runs", limit=limit, cursor=cursor, **filters)
 
     def each_run(self, **filters: str | None) -> Iterator[dict[str, Any]]:
-        """Every run that fits, newest first, page after page."""
+        """Iterate over every run that matches, newest first, page after page."""
         return self.each("/api/agents/runs", **filters)
 
     def workflows(self, *, limit: int = 200, cursor: str | None = None) -> dict[str, Any]:
-        """What workflows there are: one page of `items`, by name, and `next_cursor`."""
+        """List the workflows: one page of `items`, by name, and `next_cursor`."""
         return self.get("/api/agents/workflows", limit=limit, cursor=cursor)
 
     def workflow(self, workflow_id: str, *, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
-        """One workflow's newest version, with a page of its `versions`; `versions_cursor` leads to earlier ones."""
+        """Get a workflow's newest version, with a page of its `versions`; `versions_cursor` leads to earlier ones."""
         return self.get(f"/api/agents/workflows/{quote(workflow_id, safe='')}", limit=limit, cursor=cursor)
 
     def execute(
@@ -134,7 +134,7 @@ class ApiClient:
         user_id: UUID | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
-        """Submit a run of a workflow, `name` or `name@version`; answers at once with `workflow_run_id` and `status`."""
+        """Submit a run of a workflow, `name` or `name@version`. Returns `workflow_run_id` and `status` at once."""
         body: dict[str, Any] = {"workflow_id": workflow_id, "inputs": dict(inputs), "async": True}
         if user_id is not None:
             body["user_id"] = str(user_id)
@@ -142,13 +142,13 @@ class ApiClient:
         return self._call("POST", "/api/agents/workflows/execute", json=body, headers=headers)
 
     def workflow_run(self, workflow_run_id: UUID) -> dict[str, Any]:
-        """One run of a workflow with its steps."""
+        """Get one run of a workflow with its steps."""
         return self._call("GET", f"/api/agents/workflows/runs/{workflow_run_id}")
 
     def workflow_runs(
         self, *, limit: int | None = None, cursor: str | None = None, **filters: str | None
     ) -> dict[str, Any]:
-        """One page of runs of workflows, newest first. Filters: `status`, `workflow_id`, `created_after` ...
+        """Get one page of runs of workflows, newest first. Filters: `status`, `workflow_id`, `created_after` ...
 
         Large fields are there only where `fields` names them, separated by commas: `inputs`, `outputs`, `steps.output`.
         """
@@ -164,17 +164,17 @@ class ApiClient:
         return self._call("POST", f"/api/agents/{where}/{run_id}/{action}")
 
     def decide(self, workflow_run_id: UUID, key: str, *, approved: bool, comment: str = "") -> dict[str, Any]:
-        """Say yes or no where a run waits for it."""
+        """Approve or reject a step that waits for a decision."""
         action = "approve" if approved else "reject"
         path = f"/api/agents/workflows/runs/{workflow_run_id}/steps/{quote(key, safe='')}/{action}"
         return self._call("POST", path, json={"comment": comment})
 
     def agents(self) -> dict[str, Any]:
-        """What agents there are."""
+        """List the agents."""
         return self._call("GET", "/api/agents")
 
     def agent(self, agent_type: str) -> dict[str, Any]:
-        """One agent with the JSON Schemas of its input and output."""
+        """Get one agent with the JSON Schemas of its input and output."""
         return self._call("GET", f"/api/agents/{quote(agent_type, safe='')}")
 
     def _call(
@@ -201,10 +201,10 @@ class ApiClient:
         except requests.exceptions.InvalidJSONError as error:
             raise ConfigurationError("The input has a number that JSON cannot carry (NaN or Infinity).") from error
         except requests.Timeout as error:
-            raise Unavailable(f"The API at {self.base_url} did not answer in time; try again.") from error
+            raise Unavailable(f"The API at {self.base_url} timed out; try again.") from error
         except requests.RequestException as error:
             raise Unavailable(
-                f"The API at {self.base_url} does not answer; is it running? (`make run` starts the local stack)"
+                f"The API at {self.base_url} is unreachable; is it running? (`make run` starts the local stack)"
             ) from error
         body = _json_object(response)
         if response.ok and not response.is_redirect and body is not None:
@@ -213,7 +213,7 @@ class ApiClient:
 
 
 def check_base_url(base_url: str) -> str:
-    """The API's address without a trailing slash. Raises ConfigurationError where it is none."""
+    """Return the API's address without a trailing slash. Raises ConfigurationError if it is invalid."""
     try:
         parts = urlsplit(base_url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
@@ -239,7 +239,7 @@ def _error(response: requests.Response, body: dict[str, Any] | None, base_url: s
     if body is None or not isinstance(body.get("error"), str):
         where = f" (it points to {response.headers['Location']})" if response.is_redirect else ""
         return ApiError(
-            f"{base_url} answered {status} and not as the PixelBloom API does{where}; check the address.",
+            f"{base_url} returned {status} and is not the PixelBloom API{where}; check the address.",
             status=status,
             code="UPSTREAM_ERROR",
             request_id=request_id,

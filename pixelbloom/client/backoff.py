@@ -3,7 +3,7 @@
 import random
 
 FIRST_SECONDS, MAX_SECONDS, FACTOR = 0.5, 20.0, 2.0
-#: The least part of the ceiling that jitter leaves.
+#: The smallest fraction of the ceiling after jitter.
 LEAST = 0.2
 
 
@@ -16,11 +16,11 @@ class Backoff:
         self._ceiling = first
 
     def next(self) -> float:
-        """Seconds to wait now."""
+        """Return the seconds to wait now."""
         ceiling = self._ceiling
         self._ceiling = min(self._maximum, ceiling * FACTOR)
         return ceiling * random.uniform(LEAST, 1.0)  # noqa: S311  (jitter, not a secret)
 
     def reset(self) -> None:
-        """Start from the first delay again: a connection held."""
+        """Start from the first delay again, after a stable connection."""
         self._ceiling = self._first

@@ -1,4 +1,4 @@
-"""Where a subscription stands: what to ask for when it is made anew, and which events are new."""
+"""The position of a subscription: what to request on a reconnect, and which events are new."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,7 +26,7 @@ class Cursor:
         self.epoch = epoch
 
     def request(self) -> dict[str, Any]:
-        """The frame that subscribes, or resumes where something was seen already."""
+        """Return the frame that subscribes, or resumes after the last event seen."""
         frame: dict[str, Any] = {"type": "subscribe", "topic": self.topic}
         if self._params is not None:
             frame["params"] = dict(self._params)
@@ -36,15 +36,15 @@ class Cursor:
                 frame["epoch"] = self.epoch
         return frame
 
-    def joined(self, answer: Subscribed) -> None:
-        """Take the server's answer. Unless it recovered, a snapshot follows and counts from anew."""
-        continues = answer.recovered and (self.epoch is None or answer.epoch in (None, self.epoch))
+    def joined(self, confirmation: Subscribed) -> None:
+        """Apply the server's confirmation. Unless it recovered, reset `seq`: a snapshot follows."""
+        continues = confirmation.recovered and (self.epoch is None or confirmation.epoch in (None, self.epoch))
         if not continues:
             self.seq = None
-        self.epoch = answer.epoch or self.epoch
+        self.epoch = confirmation.epoch or self.epoch
 
     def admit(self, event: TopicEvent) -> bool:
-        """Whether the event is new; if so it counts as seen."""
+        """Return whether the event is new, and record it as seen."""
         if event.seq is None:
             return True
         if self.seq is not None and event.seq <= self.seq:

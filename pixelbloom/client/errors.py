@@ -1,4 +1,4 @@
-"""What the client raises beside the errors that it shares with the rest."""
+"""Errors that only the client raises."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from pixelbloom.errors import FieldError, PixelBloomError
 
 
 class ApiError(PixelBloomError):
-    """The API answered with an error.
+    """The API returned an error.
 
-    `code` is the one of its body, `details` name the fields at fault, `retry_after` is in seconds where the
-    answer says it, `request_id` finds the request in the server's logs.
+    `code` is that of the body, `details` name the invalid fields, `retry_after` is in seconds where the
+    response has it, `request_id` finds the request in the server's logs.
     """
 
     def __init__(

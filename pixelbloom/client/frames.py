@@ -1,4 +1,4 @@
-"""The server's frames as values, and what else the iterators tell."""
+"""The server's frames as values, and the other events of the iterators."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Subscribed:
-    """A topic was joined. Not `recovered`: a snapshot follows and takes the place of what was seen before."""
+    """A topic was subscribed. Unless `recovered`, a snapshot follows and replaces what was seen before."""
 
     topic: str
     seq: int
@@ -17,7 +17,7 @@ class Subscribed:
 
 @dataclass(frozen=True)
 class Unsubscribed:
-    """A topic was left."""
+    """A topic was unsubscribed."""
 
     topic: str
 
@@ -44,7 +44,7 @@ class FlatEvent:
 
 @dataclass(frozen=True)
 class Problem:
-    """The server could not take a frame of ours; `topic` names the one that was meant, where it says."""
+    """The server rejected a frame of this client. `topic` names its topic, where the server says it."""
 
     code: str
     message: str
@@ -62,7 +62,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Pong:
-    """The answer to a ping."""
+    """The response to a ping."""
 
 
 Frame = Subscribed | Unsubscribed | TopicEvent | FlatEvent | Problem | Pong

@@ -21,24 +21,24 @@ from pixelbloom.core.addresses import is_loopback
 from pixelbloom.errors import Unavailable
 
 CONNECT_SECONDS = 10.0
-#: After so long without a frame the server is asked whether it is there, and after twice that it is not.
+#: Seconds without a frame before a ping is sent; after twice that the connection is lost.
 PING_SECONDS = 20.0
-#: A connection that held for so long was a good one: the next delay starts from the first again.
+#: A connection of at least this many seconds was stable: the next delay starts from the first again.
 STABLE_SECONDS = 10.0
-#: So long before a token expires a fresh one is sent, where the client was given a function for it.
+#: Seconds before a token expires at which a fresh one is sent, where the client has a function for it.
 RENEW_SECONDS = 30.0
 
-#: Protocol errors, and messages that the server will not take: the same frames would end the same way.
+#: Protocol errors and refused messages: the same frames would end the same way.
 _FINAL_CODES = frozenset({1002, 1003, 1007, 1008, 1009, 1010})
-#: Answers to the upgrade that may be others next time.
+#: Statuses of the upgrade that may change on the next attempt.
 _PASSING_STATUSES = frozenset({408, 425, 429})
-#: Errors about a topic that mean "not now".
+#: Errors about a topic that are temporary.
 _PASSING_PROBLEMS = frozenset({"UNAVAILABLE", "INTERNAL", "RATE_LIMITED"})
-_WORDS = {1001: "the server went away", 1012: "the server restarts", 1013: "the server could not keep up"}
+_CLOSE_REASONS = {1001: "the server went away", 1012: "the server restarts", 1013: "the server could not keep up"}
 
 
 class _Dropped(Exception):
-    """The connection is gone, and another one may do better."""
+    """The connection is lost, and a new one may succeed."""
 
     def __init__(self, reason: str, close_code: int | None = None) -> None:
         super().__init__(reason)
@@ -49,7 +49,7 @@ class _Dropped(Exception):
 class SocketClient:
     """A channel (`workflows`, `notifications`, `analytics`) of the API at `base_url`.
 
-    `events()` gives every event once and in order. It comes back by itself after a lost connection and after
+    `events()` yields every event once and in order. It reconnects by itself after a lost connection and after
     close codes like 1001, 1012 and 1013, and resumes each topic by its seq and epoch. It ends with
     SocketRejected on 1008 and other refusals, and with Unavailable after `give_up_after` seconds without a
     connection (None: never).
@@ -97,20 +97,20 @@ class SocketClient:
         since: int | None = None,
         epoch: str | None = None,
     ) -> None:
-        """Join a topic now, or when connected; `since` and `epoch` resume what an earlier client saw."""
+        """Subscribe to a topic now, or when connected; `since` and `epoch` resume what an earlier client saw."""
         cursor = Cursor(topic, params, since=since, epoch=epoch)
         with self._lock:
             self._cursors[topic] = cursor
             self._send(cursor.request())
 
     def unsubscribe(self, topic: str) -> None:
-        """Leave a topic."""
+        """Unsubscribe from a topic."""
         with self._lock:
             if self._cursors.pop(topic, None) is not None:
                 self._send({"type": "unsubscribe", "topic": topic})
 
     def position(self, topic: str) -> tuple[int | None, str | None]:
-        """The seq and epoch to resume a topic from: of the last event that `events()` gave out."""
+        """Return the seq and epoch to resume a topic from: those of the last event that `events()` yielded."""
         cursor = self._cursors.get(topic)
         return (None, None) if cursor is None else (cursor.seq, cursor.epoch)
 
@@ -122,7 +122,7 @@ class SocketClient:
                 self._socket.abort()
 
     def events(self) -> Iterator[frames.Event]:
-        """What the server tells, and `Lost` for each time the connection is lost."""
+        """Yield the server's events, and `Lost` each time the connection is lost."""
         lost_at = time.monotonic()
         while not self._closed.is_set():
             try:
@@ -161,10 +161,10 @@ class SocketClient:
             status = error.status_code
             if status < 400 or (status < 500 and status not in _PASSING_STATUSES):
                 raise SocketRejected(
-                    f"{self._url} answered {status} instead of opening a WebSocket; check the address and the token.",
+                    f"{self._url} returned {status} instead of opening a WebSocket; check the address and the token.",
                     close_code=None,
                 ) from None
-            raise _Dropped(f"the server answered {status}") from None
+            raise _Dropped(f"the server returned {status}") from None
         except (websocket.WebSocketException, OSError) as error:
             raise _Dropped(f"cannot connect{_why(error)}") from None
         with self._lock:
@@ -177,7 +177,7 @@ class SocketClient:
         return socket
 
     def _release(self, socket: websocket.WebSocket) -> None:
-        """Say goodbye where somebody still listens, and wait for no answer."""
+        """Send a close frame if connected, without waiting for a response."""
         with self._lock:
             self._socket = None
             if socket.connected:
@@ -186,7 +186,7 @@ class SocketClient:
             socket.shutdown()
 
     def _send(self, frame: Mapping[str, Any]) -> None:
-        """Send where connected; the lock is held. A broken connection shows at the next read."""
+        """Send where connected; the lock is held. A lost connection shows at the next read."""
         if self._socket is None:
             return
         try:
@@ -195,7 +195,7 @@ class SocketClient:
             self._socket.abort()
 
     def _read(self, socket: websocket.WebSocket) -> Iterator[frames.Event]:
-        heard_at, asked = time.monotonic(), False
+        received_at, asked = time.monotonic(), False
         renew_at = self._renewal()
         rejection = ""
         while True:
@@ -204,7 +204,7 @@ class SocketClient:
                 with self._lock:
                     self._send({"type": "auth", "token": read(self._token)})
                 renew_at = self._renewal()
-            due = heard_at + self._ping_seconds * (2 if asked else 1)
+            due = received_at + self._ping_seconds * (2 if asked else 1)
             if now >= due:
                 if asked:
                     raise _Dropped("the server is silent")
@@ -220,7 +220,7 @@ class SocketClient:
             except (websocket.WebSocketException, OSError, AttributeError) as error:
                 # AttributeError: another thread closed the socket between two looks at it.
                 raise _Dropped(f"the connection broke{_why(error)}") from None
-            heard_at, asked = time.monotonic(), False
+            received_at, asked = time.monotonic(), False
             if opcode == ABNF.OPCODE_CLOSE:
                 raise _ending(received.data, rejection)
             if opcode != ABNF.OPCODE_TEXT:
@@ -232,7 +232,7 @@ class SocketClient:
                 yield event
 
     def _take(self, data: bytes) -> frames.Event | None:
-        """The event of a text frame, where it is one to give out."""
+        """Return the event of a text frame, or None if it is not to be delivered."""
         try:
             frame = frames.parse(json.loads(data))
         except (ValueError, RecursionError):
@@ -242,7 +242,7 @@ class SocketClient:
             cursor = self._cursors.get(topic) if topic is not None else None
             match frame:
                 case frames.TopicEvent():
-                    # An event of a topic that was just left may still be under way.
+                    # An event of a topic just unsubscribed may still be in flight.
                     return frame if cursor is not None and cursor.admit(frame) else None
                 case frames.Subscribed():
                     if cursor is None:
@@ -257,7 +257,7 @@ class SocketClient:
         return frame
 
     def _renewal(self) -> float | None:
-        """When to send a fresh token, on the monotonic clock."""
+        """Return when to send a fresh token, in seconds of the monotonic clock."""
         if not callable(self._token):
             return None
         left = seconds_left(self._token())
@@ -266,11 +266,11 @@ class SocketClient:
 
 
 def _ending(payload: bytes, rejection: str) -> Exception:
-    """What a close frame means."""
+    """Return the exception for a close frame."""
     code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
     reason = payload[2:].decode(errors="replace") or rejection
     if code not in _FINAL_CODES:
-        return _Dropped(reason or _WORDS.get(code, f"the server closed with {code}"), code)
+        return _Dropped(reason or _CLOSE_REASONS.get(code, f"the server closed with {code}"), code)
     if code == 1008:
         words = "The server refuses this token for this channel; get a fresh one, or one with the scope needed"
     else:
@@ -280,5 +280,5 @@ def _ending(payload: bytes, rejection: str) -> Exception:
 
 
 def _why(error: Exception) -> str:
-    """The system's words for it, where it has some."""
+    """Return the system's description of the error, or an empty text."""
     return f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""

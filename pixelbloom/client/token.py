@@ -17,7 +17,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
 
 
 def read(token: Token) -> str:
-    """The token to send now, without blanks around it. Raises ConfigurationError, which never shows it."""
+    """Return the token to send now, without blanks around it. Raises ConfigurationError, which never shows it."""
     text = (token() if callable(token) else token).strip()
     if not _TOKEN.fullmatch(text):
         raise ConfigurationError(
@@ -27,7 +27,7 @@ def read(token: Token) -> str:
 
 
 def seconds_left(token: str) -> float | None:
-    """How long a JWT is still valid by its own word, or None where it does not say. Nothing is verified."""
+    """Return the seconds until a JWT expires by its own claim, or None without one. Nothing is verified."""
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))

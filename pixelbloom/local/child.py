@@ -1,4 +1,4 @@
-"""One process of the stack: started tied to our life, its output kept, stopped for certain."""
+"""One process of the stack: it ends with this process, its output is recorded, and it is always stopped."""
 
 import json
 import os
@@ -25,7 +25,7 @@ GRACE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `env` is added to ours; `before` runs ahead of each start, and may mend what would hinder it."""
+    """What to run. `env` is added to the environment; `before` runs ahead of each start, and may repair its state."""
 
     name: str
     argv: Sequence[str]

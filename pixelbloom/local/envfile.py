@@ -9,7 +9,7 @@ from pixelbloom.core.textfile import env_values
 
 
 def read(path: Path) -> dict[str, str]:
-    """The file's values; none where there is no file. Raises NotText, whose message names the file."""
+    """Return the file's values; none if there is no file. Raises NotText with a message that names the file."""
     if not path.exists():
         return {}
     return {name: value for name, value in env_values(path, interpolate=False).items() if value}

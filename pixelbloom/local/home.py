@@ -1,4 +1,4 @@
-"""Where a local stack keeps its things."""
+"""The folders and files of a local stack."""
 
 import hashlib
 import os
@@ -94,11 +94,11 @@ def _socket_folder(root: Path) -> Path:
             continue
         if Path(base).is_dir() and os.access(base, os.W_OK | os.X_OK):
             return Path(base).resolve() / name
-    raise StackError("TMPDIR: no folder that can be written and whose path is short enough for unix sockets")
+    raise StackError("TMPDIR: no writable folder with a path short enough for unix sockets")
 
 
 def _private(folder: Path) -> None:
-    """Make the folder ours alone. /tmp is everyone's: a folder somebody else laid there is not used."""
+    """Make the folder private to this user. In /tmp, a folder of another user is not used."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():

@@ -33,7 +33,7 @@ def end_recorded(records: Path) -> list[str]:
 
 
 def end(identity: Identity, polite: signal.Signals = signal.SIGTERM) -> None:
-    """End a process of ours and its group: politely first, then for certain."""
+    """End a process of this stack and its group: SIGTERM first, then SIGKILL."""
     with suppress(ProcessLookupError):
         os.kill(identity.pid, polite)
     _wait(identity, POLITE_SECONDS)
@@ -53,7 +53,7 @@ def end_group(leader: int) -> bool:
 
 
 def end_all_in(folder: Path, program: str) -> int:
-    """End every `program` whose working directory is `folder`: a server and its children. Returns how many."""
+    """End every `program` whose working directory is `folder`: a server and its children. Returns their number."""
     found = list(_working_in(folder, program))
     for identity in found:
         with suppress(ProcessLookupError):

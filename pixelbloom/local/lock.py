@@ -16,14 +16,14 @@ STOPPING = "stopping"
 
 
 class HomeLock:
-    """The lock while it is held. The system lets it go when its holder dies, however that happens."""
+    """A held lock. The system releases it when its holder dies."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
         self._write("running")
 
     def stopping(self) -> None:
-        """Tell a successor that it is worth waiting."""
+        """Record that the holder is stopping, so that a successor waits."""
         self._write(STOPPING)
 
     def _write(self, state: str) -> None:

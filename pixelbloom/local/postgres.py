@@ -86,7 +86,7 @@ class Postgres:
         self._clear_stale()
 
     def _create(self, who: account.Account) -> None:
-        """Make the cluster beside its place, then rename: an interrupted start leaves no half of one."""
+        """Make the cluster beside its place, then rename: an interrupted start leaves no partial cluster."""
         new = self.home.root / "postgres.new"
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)

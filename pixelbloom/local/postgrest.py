@@ -28,7 +28,7 @@ def free_port() -> int:
     raise OSError("no free port")
 
 
-def kept_port(home: Home, name: str = "postgrest") -> int:
+def stored_port(home: Home, name: str = "postgrest") -> int:
     """The port of the last start where it is still free: tokens and front ends name the address."""
     file = home.root / f"{name}.port"
     try:
@@ -58,7 +58,7 @@ class PostgREST:
         return Command("postgrest", [str(self.program)], env=self._environment())
 
     def ready(self) -> bool:
-        """Whether it answers, with its schema cache loaded."""
+        """Return whether it is reachable, with its schema cache loaded."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
         try:
             connection.request("HEAD", "/", headers={"Authorization": f"Bearer {self.anon_key}"})

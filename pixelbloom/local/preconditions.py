@@ -14,7 +14,7 @@ from pixelbloom.local import model as local_model
 def check_given(settings: Settings) -> None:
     """Raises ConfigurationError where a given Supabase lacks its key, or a key or an address its Supabase."""
     if settings.pixelbloom_stripe == "local" and settings.stripe_api_key is not None:
-        raise ConfigurationError("PIXELBLOOM_STRIPE is local and STRIPE_API_KEY is set: leave the one out or the other")
+        raise ConfigurationError("PIXELBLOOM_STRIPE is local and STRIPE_API_KEY is set: unset one of them")
     local_model.check(settings)
     if settings.supabase_url is not None:
         settings.require("supabase_service_role_key")

@@ -1,4 +1,4 @@
-"""Whether our own processes answer, asked while the stack starts."""
+"""Probes of the stack's processes, used while it starts."""
 
 import base64
 import http.client
@@ -17,7 +17,7 @@ PING_SECONDS = 0.1
 
 
 class Beat:
-    """Beat itself answers nothing: it runs where the tasks that it sends have finished lately."""
+    """Beat has no endpoint: it runs if the tasks that it sends have finished lately."""
 
     def __init__(self, settings: Settings) -> None:
         self._gateway = Gateway(settings)
@@ -30,8 +30,8 @@ class Beat:
             return False
 
 
-def answers(port: int, path: str) -> bool:
-    """Whether a page of ours answers 200."""
+def responds(port: int, path: str) -> bool:
+    """Return whether a page of this stack returns 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -56,10 +56,10 @@ def flower_knows(port: int, login: str) -> set[str]:
 
 
 def pongs(broker: str, name: str) -> bool:
-    """Whether a worker of this name answers."""
+    """Return whether a worker of this name replies."""
     app = Celery(broker=broker, set_as_current=False)
     with app.connection_for_write() as connection:
-        # Its close waits for a read that is under way: for a second, unless told otherwise.
+        # Its close waits for a read in progress: for a second, unless set otherwise.
         connection.transport.brpop_timeout = PING_SECONDS
-        # Asked by its name, it is waited for no longer than it takes to answer.
+        # Addressed by its name, the wait ends with its reply.
         return bool(app.control.ping([f"{name}@{socket.gethostname()}"], timeout=0.5, connection=connection))

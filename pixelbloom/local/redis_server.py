@@ -38,7 +38,7 @@ class RedisServer:
         return f"unix://{self.socket}?db=0"
 
     def command(self) -> Command:
-        """`said` gives the server's last words: they tell whether its data hindered it."""
+        """`said` returns the server's last output, which shows whether its data prevented the start."""
         options = {
             "port": "0",
             "unixsocket": str(self.socket),

@@ -1,4 +1,4 @@
-"""The secrets of a local stack: made once, kept in its home."""
+"""The secrets of a local stack: made once, stored in its home."""
 
 import base64
 import hashlib
@@ -17,19 +17,19 @@ TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 
 
 def ensure(path: Path) -> dict[str, str]:
-    """The secrets in the file; what is missing is made and kept. Each key belongs to the JWT secret beside it."""
-    kept = envfile.read(path)
-    values = dict(kept)
+    """Return the secrets in the file, made and stored where missing. Each key belongs to the JWT secret beside it."""
+    stored = envfile.read(path)
+    values = dict(stored)
     for name in ("API_JWT_SECRET", "SUPABASE_JWT_SECRET"):
         values.setdefault(name, secrets.token_urlsafe(SECRET_BYTES))
     values.setdefault("WEBHOOK_SECRET", f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
     values.setdefault("FLOWER_BASIC_AUTH", f"{FLOWER_USER}:{secrets.token_urlsafe(FLOWER_PASSWORD_BYTES)}")
-    if values["SUPABASE_JWT_SECRET"] != kept.get("SUPABASE_JWT_SECRET") or not {
+    if values["SUPABASE_JWT_SECRET"] != stored.get("SUPABASE_JWT_SECRET") or not {
         "SUPABASE_ANON_KEY",
         "SUPABASE_SERVICE_ROLE_KEY",
-    } <= set(kept):
+    } <= set(stored):
         values |= project_keys(values["SUPABASE_JWT_SECRET"])
-    if values != kept:
+    if values != stored:
         envfile.write(path, values)
     elif path.stat().st_mode & 0o077:
         path.chmod(0o600)

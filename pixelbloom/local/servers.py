@@ -12,7 +12,7 @@ from pixelbloom.local.child import Child, Command
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.postgres import Postgres
-from pixelbloom.local.postgrest import PostgREST, kept_port
+from pixelbloom.local.postgrest import PostgREST, stored_port
 from pixelbloom.local.redis_server import RedisServer
 from pixelbloom.local.supabase.launch import NAME as GATEWAY
 from pixelbloom.local.supabase.launch import LocalSupabase
@@ -62,10 +62,10 @@ class Servers:
             database = Postgres(self.home, durable=self.durable)
             self._start(database.command())
             self._front = PostgREST(
-                program, database, kept_port(self.home), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"]
+                program, database, stored_port(self.home), keys["SUPABASE_JWT_SECRET"], keys["SUPABASE_ANON_KEY"]
             )
             self._gateway = LocalSupabase(
-                kept_port(self.home, GATEWAY), self._front.url, database.url(), keys["SUPABASE_JWT_SECRET"]
+                stored_port(self.home, GATEWAY), self._front.url, database.url(), keys["SUPABASE_JWT_SECRET"]
             )
             self.env |= {
                 "SUPABASE_URL": self._gateway.url,

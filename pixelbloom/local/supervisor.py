@@ -1,4 +1,4 @@
-"""Keeps processes running: restarts with backoff what dies, and stops all of them for certain."""
+"""Supervises processes: restarts with backoff those that die, and stops all of them."""
 
 import signal
 import threading

@@ -22,7 +22,7 @@ from pixelbloom.local.child import Child
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.preconditions import check_given, check_ports, given
-from pixelbloom.local.probes import Beat, answers, flower_knows, pongs
+from pixelbloom.local.probes import Beat, flower_knows, pongs, responds
 from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.stripe import launch as local_stripe
@@ -46,10 +46,10 @@ EXAMPLE = '{"agent_type": "lead_agent", "input": {"query": "Find top prospects i
 
 
 def up(settings: Settings) -> None:
-    """Start everything, keep it running, and stop it all on Ctrl-C or SIGTERM.
+    """Start everything, supervise it, and stop it all on Ctrl-C or SIGTERM.
 
     `settings` are those of the environment and `.env` alone, without the files in the home. Raises
-    ConfigurationError or StackError, whose message names the variable or the part at fault.
+    ConfigurationError or StackError, with a message that names the variable or the failed part.
     """
     check_given(settings)
     stop = StopRequest()
@@ -90,7 +90,7 @@ class Running:
         self._logins: Sequence[demo.Login] = ()
 
     def start(self) -> None:
-        """Start the servers that were not given and our own processes, and wait until all answer."""
+        """Start the servers that were not given and our own processes, and wait until all are ready."""
         keys = self._keys()
         own_redis, own_database = self._settings.redis_url is None, self._settings.supabase_url is None
         parts = [
@@ -123,7 +123,7 @@ class Running:
         envfile.write(self._home.stack_file, {**self._stack_env(), "SUPERVISOR_PID": str(os.getpid())})
         for child in self._roles:
             until(self._ready(child.name), child, seconds=READY_SECONDS, pause=self._stop.pause)
-        threading.Thread(target=self._tell_flower, name="flower-refresh", daemon=True).start()
+        threading.Thread(target=self._refresh_flower, name="flower-refresh", daemon=True).start()
 
     def _start_shop(self) -> None:
         """The stand-in for Stripe, and the settings that lead to it."""
@@ -148,10 +148,10 @@ class Running:
             self._roles.append(child)
             child.start()
 
-    def _tell_flower(self) -> None:
+    def _refresh_flower(self) -> None:
         """Have Flower ask the workers until it knows all: it asks once by itself, which may have been before them.
 
-        More than once, for a question that comes while it still waits for answers is taken for the same one.
+        More than once: Flower merges a request with one that still waits for replies.
         """
         wanted = {f"{name}@{socket.gethostname()}" for name in WORKERS}
         deadline = time.monotonic() + FLOWER_SECONDS
@@ -192,12 +192,12 @@ class Running:
         ]
         table = "\n".join(f"  {name:<11}{where}" for name, where in rows)
         if mine.supabase_jwt_secret is not None:
-            whose, token = "of a user", mint_user(mine, DEVELOPMENT_USER, expires_in=TOKEN_SECONDS)
+            kind, token = "of a user", mint_user(mine, DEVELOPMENT_USER, expires_in=TOKEN_SECONDS)
         else:
-            whose, token = "of a service", mint_service(mine, expires_in=TOKEN_SECONDS)
+            kind, token = "of a service", mint_service(mine, expires_in=TOKEN_SECONDS)
         return (
             f"\nPixelBloom is ready after {time.monotonic() - self._began:.1f} s. Ctrl-C stops it.\n\n{table}\n\n"
-            f"A development token {whose}, for a day (`pixelbloom token` makes others):\n\n{token}\n\n"
+            f"A development token {kind}, for a day (`pixelbloom token` makes others):\n\n{token}\n\n"
             f"Try it:\n\ncurl -s {api}/api/agents/invoke -H 'Content-Type: application/json' \\\n"
             f"  -H 'Authorization: Bearer {token}' \\\n  -d '{EXAMPLE}'\n"
         )
@@ -208,13 +208,13 @@ class Running:
 
     def _keys(self) -> dict[str, str]:
         """The secrets that our processes get: those given, otherwise the home's own."""
-        kept = secrets.ensure(self._home.secrets_file)
-        supplied = {name: value for name in kept if (value := given(self._settings, name))}
+        stored = secrets.ensure(self._home.secrets_file)
+        supplied = {name: value for name in stored if (value := given(self._settings, name))}
         if self._settings.supabase_url is not None:
-            return {name: kept[name] for name in ("API_JWT_SECRET", "FLOWER_BASIC_AUTH")} | supplied
+            return {name: stored[name] for name in ("API_JWT_SECRET", "FLOWER_BASIC_AUTH")} | supplied
         if "SUPABASE_JWT_SECRET" in supplied:
-            kept |= secrets.project_keys(supplied["SUPABASE_JWT_SECRET"])
-        return kept | supplied
+            stored |= secrets.project_keys(supplied["SUPABASE_JWT_SECRET"])
+        return stored | supplied
 
     def _migrate_given(self) -> None:
         url = given(self._settings, "DATABASE_URL")
@@ -226,7 +226,7 @@ class Running:
                 migrations.migrate(connection, say=self._output.say)
         except psycopg.OperationalError:
             raise StackError(
-                "DATABASE_URL: the database does not answer; start it, correct the address, or leave it unset"
+                "DATABASE_URL: the database is unreachable; start it, correct the address, or unset it"
             ) from None
 
     def _stack_env(self) -> dict[str, str]:
@@ -259,13 +259,13 @@ class Running:
 
     def _ready(self, name: str) -> Callable[[], bool]:
         if name == "web":
-            return lambda: answers(self._settings.port, "/healthz")
+            return lambda: responds(self._settings.port, "/healthz")
         if name == "flower":
-            return lambda: answers(self._settings.flower_port, "/healthcheck")
+            return lambda: responds(self._settings.flower_port, "/healthcheck")
         if name == "stripe":
-            return lambda: answers(self._settings.stripe_port, "/done")
+            return lambda: responds(self._settings.stripe_port, "/done")
         if name == "model":
-            return lambda: answers(self._settings.model_port, "/health")
+            return lambda: responds(self._settings.model_port, "/health")
         if name in WORKERS:
             broker = broker_address(self._env.get("REDIS_URL") or str(self._settings.redis_url))
             return lambda: pongs(broker, name)

@@ -18,7 +18,7 @@ import pytest
 import redis
 import requests
 
-from pixelbloom.local.probes import answers
+from pixelbloom.local.probes import responds
 from pixelbloom.local.roles import ROOT, WORKERS
 from tests.acceptance.up import RunningStack, end, start_stack
 from tests.stack import Stack
@@ -137,7 +137,7 @@ def test_whatever_dies_is_started_again_and_said(up: RunningStack) -> None:
     up.kill_process("pixelbloom.local.supabase")
     gateway = urlsplit(up.settings.require("supabase_url")).port
     assert gateway is not None
-    up.wait_for(lambda: "supabase is running again" in up.output and answers(gateway, "/auth/v1/health"))
+    up.wait_for(lambda: "supabase is running again" in up.output and responds(gateway, "/auth/v1/health"))
     up.wait_for(lambda: run(up, "doctor").returncode == 0)
     run_id = invoke(up)
     up.wait_for(lambda: finished(up, run_id))

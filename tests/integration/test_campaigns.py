@@ -314,12 +314,12 @@ def test_what_stripe_refuses_gives_the_use_back_and_what_it_leaves_open_does_not
     body = order(packages, "small", code)
     good = [{"seconds": 0}]
     # The calls are: the price, the coupon, where it is missing its making, and the session.
-    shop.faults.extend([*good * 3, {"status": 429}])
+    shop.failures.extend([*good * 3, {"status": 429}])
     is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 429, "RATE_LIMITED")
     assert one(db, USES, code) == 0
-    shop.faults.extend([*good * 2, *[{"drop": True}] * 3])
+    shop.failures.extend([*good * 2, *[{"drop": True}] * 3])
     is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 503, "UNAVAILABLE")
-    shop.faults.clear()
+    shop.failures.clear()
     assert one(db, USES, code) == 1
     again = user.request("POST", CHECKOUT, json=body, headers=headers)
     assert again.status_code == 201, again.text
@@ -334,7 +334,7 @@ def test_a_repeat_after_a_lost_response_gives_the_session_that_was_made_and_a_la
         body = order(packages, "small", code)
         headers, made = {"Idempotency-Key": uuid4().hex}, set(shop.book.objects["checkout.session"])
         # The calls are: the price, the coupon, its making, and the session, which the library tries three times.
-        shop.faults.extend([*[{"seconds": 0}] * 3, *[{"lose": True}] * 3])
+        shop.failures.extend([*[{"seconds": 0}] * 3, *[{"lose": True}] * 3])
         is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 503, "UNAVAILABLE")
         [lost] = set(shop.book.objects["checkout.session"]) - made
         if late:

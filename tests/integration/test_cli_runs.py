@@ -290,7 +290,7 @@ def test_doctor_names_the_queues_that_nobody_takes_from(live: dict[str, str]) ->
         "ollama": "ok",
     }
     assert checks["workers"]["state"] == "down"
-    assert "nobody takes from events, maintenance" in checks["workers"]["detail"]
+    assert "no worker takes from events, maintenance" in checks["workers"]["detail"]
     assert result.returncode == 1
 
 

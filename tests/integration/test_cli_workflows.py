@@ -132,7 +132,7 @@ def test_a_file_is_checked_without_a_server(tmp_path: Path) -> None:
     step = {"key": "a", "agent": "chat_agent", "input": {"message": "inputs.message"}}
     right = validate(json.dumps({"workflow_id": "test", "steps": [step, {**step, "key": "b", "needs": ["a"]}]}))
     assert (right.returncode, right.stdout) == (0, "")
-    assert right.stderr.splitlines() == ["test is right: 2 steps, 1 edges", "  a", "  b <- a"]
+    assert right.stderr.splitlines() == ["test is valid: 2 steps, 1 edges", "  a", "  b <- a"]
     wrong = validate(json.dumps({"workflow_id": "test", "steps": [{**step, "needs": ["z"]}, {**step, "key": "A"}]}))
     assert wrong.returncode == 2
     assert "steps.1.key: must be a name in small letters" in wrong.stderr

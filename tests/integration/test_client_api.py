@@ -122,7 +122,7 @@ def test_a_number_that_json_has_not_is_refused_before_it_is_sent() -> None:
 
 
 def test_a_server_that_is_away_is_unavailable() -> None:
-    with ApiClient("http://127.0.0.1:9", "t") as api, pytest.raises(Unavailable, match="does not answer"):
+    with ApiClient("http://127.0.0.1:9", "t") as api, pytest.raises(Unavailable, match="is unreachable"):
         api.agents()
 
 

@@ -482,7 +482,7 @@ def test_a_run_that_does_not_exist_is_not_found() -> None:
         peer.wait_until_gone()
 
     watcher, server, _ = watch([refuse])
-    with server, watcher, pytest.raises(NotFound, match="There is no run"):
+    with server, watcher, pytest.raises(NotFound, match="was not found"):
         list(watcher)
 
 

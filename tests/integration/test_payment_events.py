@@ -63,7 +63,7 @@ def work(stack: Stack, shop: StripeServer) -> Iterator[Callable[[], int]]:
         return int(counted[1])
 
     yield process
-    shop.faults.clear()
+    shop.failures.clear()
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def gateway(stack: Stack, shop: StripeServer) -> Iterator[StripeGateway]:
     made = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
     yield made
     made.close()
-    shop.faults.clear()
+    shop.failures.clear()
 
 
 def refund(**changes: Any) -> Event:
@@ -131,8 +131,8 @@ def test_a_malformed_object_raises_our_error_wherever_stripe_returns_one(
     gateway: StripeGateway, shop: StripeServer, name: str
 ) -> None:
     for malformed in MALFORMED:
-        shop.faults.clear()
-        shop.faults.append({"answer": malformed})
+        shop.failures.clear()
+        shop.failures.append({"answer": malformed})
         try:
             found = calls()[name](gateway)
         except PixelBloomError:
@@ -147,8 +147,8 @@ def test_malformed_lists_raise_our_error_or_are_read(
     gateway: StripeGateway, shop: StripeServer, malformed: Any
 ) -> None:
     for name, ask in (("list", lambda: list(gateway.subscriptions())), ("of", lambda: gateway.invoice_of("pi_1"))):
-        shop.faults.clear()
-        shop.faults.extend([{"answer": malformed}] * 3)
+        shop.failures.clear()
+        shop.failures.extend([{"answer": malformed}] * 3)
         try:
             found = ask()
         except PixelBloomError:
@@ -157,7 +157,7 @@ def test_malformed_lists_raise_our_error_or_are_read(
 
 
 def test_a_list_that_does_not_go_on_ends(gateway: StripeGateway, shop: StripeServer) -> None:
-    shop.faults.extend([{"answer": {"data": [{"id": "sub_1"}], "has_more": True}}] * 5)
+    shop.failures.extend([{"answer": {"data": [{"id": "sub_1"}], "has_more": True}}] * 5)
     with pytest.raises(MalformedObject, match="does not go on"):
         list(gateway.subscriptions())
 
@@ -183,7 +183,7 @@ def test_a_malformed_invoice_of_a_refund_leads_to_the_dead_letter_and_stops_no_o
         store.record(event, facts.read(event))
     answers = [{"answer": {"data": [{"invoice": "in_1"}]}}, {"answer": invoice}]
     due_now(db, others[0], malformed, others[1])
-    shop.faults.extend(answers)
+    shop.failures.extend(answers)
 
     assert work() == 3
     assert [row(db, event)[0] for event in others] == ["ignored", "ignored"]
@@ -194,7 +194,7 @@ def test_a_malformed_invoice_of_a_refund_leads_to_the_dead_letter_and_stops_no_o
 
     due_now(db, malformed)
     db.execute("update stripe_events set attempts = %s where id = %s", [MAX_ATTEMPTS - 1, malformed["id"]])
-    shop.faults.extend(answers)
+    shop.failures.extend(answers)
     assert work() == 1
     assert row(db, malformed)[:2] == ("failed", MAX_ATTEMPTS)
 

@@ -250,12 +250,12 @@ def test_a_campaign_makes_it_cheaper_and_its_use_comes_back_where_nothing_is_bou
     assert "as often as it may be" in refused["error"]
     control(shop, "expire_session", session=session["id"])
     stack.wait_for(lambda: one(db, uses, code) == 0)
-    shop.faults.extend([{"status": 500}] * 3)
+    shop.failures.extend([{"status": 500}] * 3)
     assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 502
     assert one(db, uses, code) == 0
-    shop.faults.extend([{"drop": True}] * 3)
+    shop.failures.extend([{"drop": True}] * 3)
     assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 503
-    shop.faults.clear()
+    shop.failures.clear()
     assert one(db, uses, code) == 0  # nothing was asked of Stripe but the coupon
     found = bought(user, shop, stack, **body)
     assert (found["original_price"], found["discount_amount"], found["final_price"]) == (149, 29.8, 119.2)
@@ -275,7 +275,7 @@ def test_the_end_of_a_trial_names_what_will_be_due_with_the_discount(
     control(shop, "trial_will_end", subscription=subscription["id"])
     stack.wait_for(lambda: one(db, messages, user.user_id) == ["After it, 119.20 USD is due."])
     subscription["discounts"] = [{"coupon": {"percent_off": 50.0}}]
-    shop.faults.append({"status": 400})  # no preview; the subscription itself says it
+    shop.failures.append({"status": 400})  # no preview; the subscription itself says it
     control(shop, "trial_will_end", subscription=subscription["id"])
     both = {"After it, 119.20 USD is due.", "After it, 74.50 USD is due."}
     stack.wait_for(lambda: set(one(db, messages, user.user_id)) == both)
@@ -294,7 +294,7 @@ def test_the_end_of_a_trial_says_where_nothing_or_an_unknown_amount_is_due(
     stack.wait_for(lambda: one(db, messages, user.user_id) == [ends])
     subscription["cancel_at_period_end"] = False
     item["price"] = {**item["price"], "unit_amount": None, "unit_amount_decimal": None}
-    shop.faults.append({"status": 400})  # no preview either
+    shop.failures.append({"status": 400})  # no preview either
     control(shop, "trial_will_end", subscription=subscription["id"])
     unknown = "After it, the price of your subscription is due."
     stack.wait_for(lambda: set(one(db, messages, user.user_id)) == {ends, unknown})
@@ -422,12 +422,12 @@ def test_stripe_away_refusing_or_slow_is_told_in_our_words(user: Api, shop: Stri
         ([{"status": 429}], 429, "RATE_LIMITED"),
         ([{"status": 401}], 503, "UNAVAILABLE"),
     ):
-        shop.faults.extend(faults)
+        shop.failures.extend(faults)
         found = is_error(user.request("POST", CHECKOUT, json={"price_id": "price_growth"}), status, code)
         assert API_KEY not in found["error"]
-        shop.faults.clear()
+        shop.failures.clear()
     before = len(shop.book.objects["checkout.session"])
-    shop.faults.append({"status": 500})
+    shop.failures.append({"status": 500})
     checkout(user, price_id="price_growth")  # a single fault is tried again
     assert len(shop.book.objects["checkout.session"]) == before + 1
 
@@ -538,19 +538,19 @@ def test_an_event_that_cannot_be_processed_waits_and_can_be_replayed(
     }
     told_it = event("charge.refunded", data={"object": refund})
     db.execute("delete from stripe_events where status = 'failed'")  # those of other tests
-    shop.faults.extend([{"status": 500}] * 3)
+    shop.failures.extend([{"status": 500}] * 3)
     assert posted(web, told_it).status_code == 200
     find = "select {} from stripe_events where id = %s"
     stack.wait_for(lambda: one(db, find.format("error"), told_it["id"]) is not None)
-    shop.faults.clear()
+    shop.failures.clear()
     assert one(db, find.format("status"), told_it["id"]) == "received"
     assert one(db, find.format("next_attempt_at > now()"), told_it["id"])
     db.execute("update stripe_events set attempts = 11, next_attempt_at = now() where id = %s", [told_it["id"]])
-    shop.faults.extend([{"status": 500}] * 3)
+    shop.failures.extend([{"status": 500}] * 3)
     beat = stack.start("beat")
     try:
         stack.wait_for(lambda: one(db, find.format("status"), told_it["id"]) == "failed")
-        shop.faults.clear()
+        shop.failures.clear()
         listed = command(stack, "payments", "events", "--status", "failed")
         assert [row["id"] for row in json.loads(listed.stdout)] == [told_it["id"]]
         assert json.loads(command(stack, "payments", "replay", "--failed").stdout) == [told_it["id"]]
@@ -654,10 +654,10 @@ def test_stripe_that_hangs_is_not_waited_for_longer_than_said(
     monkeypatch.setattr(gateway_module, "TIMEOUT_SECONDS", 0.5)
     gateway = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
     before = len(shop.requests)
-    shop.faults.extend([{"seconds": 3}] * 3)
+    shop.failures.extend([{"seconds": 3}] * 3)
     with pytest.raises(Unavailable, match="Stripe does not answer"):
         gateway.subscription("sub_none")
-    stack.wait_for(lambda: not shop.faults)
+    stack.wait_for(lambda: not shop.failures)
 
     assert len(shop.requests) == before + 3
     with pytest.raises(NotFound):

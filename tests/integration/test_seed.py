@@ -214,6 +214,6 @@ def test_a_database_that_is_away_or_has_no_tables_is_told_of_in_words(
     away = command(monkeypatch, "postgresql://postgres@127.0.0.1:9/postgres", "--yes")
 
     assert bare.exit_code == 2
-    assert bare.stderr == "DATABASE_URL: the database has not our tables; run `pixelbloom migrate` first\n"
+    assert bare.stderr == "DATABASE_URL: the database has no PixelBloom tables; run `pixelbloom migrate` first\n"
     assert away.exit_code == 3
-    assert away.stderr == "DATABASE_URL: the database does not answer; start it, or correct the address\n"
+    assert away.stderr == "DATABASE_URL: the database is unreachable; start it, or correct the address\n"

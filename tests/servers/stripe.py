@@ -31,7 +31,7 @@ class Purchase:
         self.events: list[Event] = []
         self.book = Book(self.events.append)
         self.api = Api(self.book, lambda: "http://stripe.test")
-        self.api.answer("POST", "prices", {**PRICES[0], "currency": currency, "product_data": {"name": "x"}})
+        self.api.handle("POST", "prices", {**PRICES[0], "currency": currency, "product_data": {"name": "x"}})
         params = {
             "mode": "payment",
             "line_items": [{"price": PRICES[0]["id"], "quantity": "1"}],
@@ -39,7 +39,7 @@ class Purchase:
             "client_reference_id": str(user_id),
             "metadata": {"price_id": PRICES[0]["id"]},
         }
-        self.session = self.api.answer("POST", "checkout/sessions", params)
+        self.session = self.api.handle("POST", "checkout/sessions", params)
 
     def play(self, steps: Sequence[str]) -> None:
         """Let these happen, where they can."""
@@ -96,7 +96,7 @@ class History:
         self.subscription_id: str = self.session["subscription"]
 
     def ask(self, path: str, **params: Any) -> Any:
-        return self.api.answer("POST", path, params)
+        return self.api.handle("POST", path, params)
 
     def play(self, steps: Sequence[str]) -> None:
         """Let these happen, where they can."""

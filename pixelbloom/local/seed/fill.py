@@ -27,7 +27,7 @@ MOMENTS = {
 
 
 def demo(connection: psycopg.Connection, plan: Plan, now: datetime | None = None) -> dict[str, int]:
-    """Add the demo agency's rows that are not there yet. Answers how many, by table.
+    """Add the demo agency's rows that are not there yet. Returns their number by table.
 
     Rows of later than now are left out; the same call adds them when their time has come.
     """
@@ -61,7 +61,7 @@ def demo(connection: psycopg.Connection, plan: Plan, now: datetime | None = None
 def scale(
     connection: psycopg.Connection, plan: Plan, *, leads: int, messages: int, subscriptions: int
 ) -> dict[str, int]:
-    """Add many rows, made by the database itself. Answers how many, by table. Raises ConfigurationError."""
+    """Add many rows, made by the database itself. Returns their number by table. Raises ConfigurationError."""
     tables = (
         *("leads", "conversations", "messages", "user_subscriptions", "invoices", "refunds", "runs", "model_metrics"),
     )

@@ -11,7 +11,7 @@ from pixelbloom.local.stripe.demo import PRICES
 from pixelbloom.payments.money import major_units
 
 MONTH = timedelta(days=30)
-#: Customers from before the time that leads are told of.
+#: Customers from before the first leads.
 OLD_CUSTOMERS = 40
 CHURN_A_MONTH = 0.06
 #: Name and features; the prices are those of the stand-in for Stripe.

@@ -1,4 +1,4 @@
-"""The demo's leads, and what was said with them. What agents found and answered is what their own rules say."""
+"""The demo's leads, and what was said with them. What agents found and replied comes from their own rules."""
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -29,7 +29,7 @@ FATES = {
 
 @dataclass(frozen=True)
 class Work:
-    """An agent's work on a lead, as its run will tell it."""
+    """An agent's work on a lead, as its run records it."""
 
     agent_type: str
     at: datetime
@@ -46,7 +46,7 @@ class Person:
     works: tuple[Work, ...]
 
 
-def answer(agent_type: str, at: datetime, given: dict[str, Any]) -> Work:
+def run_agent(agent_type: str, at: datetime, given: dict[str, Any]) -> Work:
     """What the agent's rules say to an input."""
     agent = get(agent_type)
     output = agent.fallback(agent.input.model_validate(given))
@@ -86,10 +86,10 @@ def _person(plan: Plan, dice: Dice, at: datetime) -> Person:
         given["timeline"] = dice.choice(TIMELINES)
     if dice.happens(0.15):
         del given["company"], given["industry"]
-    analysed = answer("lead_agent", at + dice.within(timedelta(seconds=2), timedelta(seconds=30)), given)
+    analysed = run_agent("lead_agent", at + dice.within(timedelta(seconds=2), timedelta(seconds=30)), given)
     tier = analysed.output["tier"]
-    settled = plan.end - at > dice.within(timedelta(days=2), timedelta(days=14))
-    status = dice.one_of(FATES[tier]) if settled else dice.one_of({"new": 70, "contacted": 30})
+    decided = plan.end - at > dice.within(timedelta(days=2), timedelta(days=14))
+    status = dice.one_of(FATES[tier]) if decided else dice.one_of({"new": 70, "contacted": 30})
     row = {
         "id": dice.uuid(),
         "user_id": plan.owner,
@@ -105,7 +105,7 @@ def _person(plan: Plan, dice: Dice, at: datetime) -> Person:
     works = [analysed]
     if tier != "cold":
         wish = {"description": message, **({"budget": given["budget"]} if "budget" in given else {})}
-        works.append(answer("recommendation_agent", analysed.at + timedelta(seconds=20), wish))
+        works.append(run_agent("recommendation_agent", analysed.at + timedelta(seconds=20), wish))
     return Person(row, tier, tuple(works))
 
 
@@ -124,7 +124,7 @@ def talks(plan: Plan, found: list[Person]) -> tuple[list[Row], list[Row], list[W
         at = lead["created_at"] + dice.within(timedelta(minutes=1), timedelta(hours=3))
         begun, history = at, list[dict[str, str]]()
         for question in dice.sample(questions, dice.randint(1, len(questions))):
-            work = answer("chat_agent", at + timedelta(seconds=1), {"message": question, "history": history[-20:]})
+            work = run_agent("chat_agent", at + timedelta(seconds=1), {"message": question, "history": history[-20:]})
             works.append(work)
             said = (("user", question, at), ("assistant", work.output["reply"], at + timedelta(seconds=4)))
             for role, content, moment in said:

@@ -13,7 +13,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plan:
-    """`until` is the last day, in UTC; `owner` is whose agency it is."""
+    """`until` is the last day, in UTC; `owner` is the agency's owner."""
 
     number: int
     until: date

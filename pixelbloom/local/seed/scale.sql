@@ -26,7 +26,7 @@ insert into public.leads (
 )
 select
     md5('lead:' || f.seed || r.n)::uuid,
-    pg_temp.one_of_users(r.whose),
+    pg_temp.one_of_users(r.pick),
     'Lead ' || r.n,
     'Company ' || r.n % 20000,
     round((500 + 40000 * r.much)::numeric, 2),
@@ -42,7 +42,7 @@ cross join lateral (
     select
         n,
         f.until - random() * interval '365 days' as at,
-        random() as whose,
+        random() as pick,
         random() as much,
         random() as where_from,
         random() as how,
@@ -56,7 +56,7 @@ cross join lateral (
 create temporary table scale_conversations on commit drop as
 select
     md5('conversation:' || f.seed || r.n)::uuid as id,
-    pg_temp.one_of_users(r.whose) as user_id,
+    pg_temp.one_of_users(r.pick) as user_id,
     r.at,
     r.open,
     r.gone
@@ -65,7 +65,7 @@ cross join lateral (
     select
         n,
         f.until - random() * interval '365 days' as at,
-        random() as whose,
+        random() as pick,
         random() as open,
         random() as gone
     from generate_series(1, greatest(current_setting('seed.messages')::integer / 10, 1)) as n
@@ -115,7 +115,7 @@ create temporary table scale_subscriptions on commit drop as
 select
     r.*,
     md5('subscription:' || f.seed || r.n)::uuid as id,
-    pg_temp.one_of_users(r.whose) as user_id,
+    pg_temp.one_of_users(r.pick) as user_id,
     1 + floor(6 * r.which)::integer as package,
     case when r.stays < 0.6 then r.at + r.lasts * interval '720 days' end as gone_at
 from scale_facts as f
@@ -123,7 +123,7 @@ cross join lateral (
     select
         n,
         f.until - random() * interval '730 days' as at,
-        random() as whose,
+        random() as pick,
         random() as which,
         random() as stays,
         random() as lasts,
@@ -201,7 +201,7 @@ where i.status = 'refunded';
 create temporary table scale_runs on commit drop as
 select
     md5('run:' || f.seed || r.n)::uuid as id,
-    pg_temp.one_of_users(r.whose) as user_id,
+    pg_temp.one_of_users(r.pick) as user_id,
     (array[
         'lead_agent', 'chat_agent', 'recommendation_agent', 'content_agent', 'analytics_agent'
     ])[1 + floor(5 * r.which)::integer] as agent_type,
@@ -215,7 +215,7 @@ cross join lateral (
     select
         n,
         f.until - random() * interval '365 days' as at,
-        random() as whose,
+        random() as pick,
         random() as which,
         random() as well,
         random() as what,
@@ -239,7 +239,7 @@ select
     1,
     '{}',
     case when r.well then '{}'::jsonb end,
-    case when not r.well then 'No model answered in time.' end,
+    case when not r.well then 'The models timed out.' end,
     case when r.well then r.provider end,
     1,
     r.at,
@@ -262,7 +262,7 @@ select
     1,
     '{}',
     case when r.well then '{}'::jsonb end,
-    case when not r.well then 'No model answered in time.' end,
+    case when not r.well then 'The models timed out.' end,
     case when r.well then r.provider end,
     r.tokens,
     r.at,

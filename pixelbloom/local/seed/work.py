@@ -1,4 +1,4 @@
-"""The demo's runs: what the agents did, which model answered, how long it took."""
+"""The demo's runs: what the agents did, which model was used, how long it took."""
 
 from datetime import timedelta
 from typing import Any
@@ -95,7 +95,7 @@ def runs(plan: Plan, works: list[Work]) -> dict[str, list[Row]]:
 
 
 def notifications(plan: Plan, found: list[Person]) -> list[Row]:
-    """The owner hears of hot leads; those of the last days are unread."""
+    """Notify the owner of hot leads; those of the last days are unread."""
     dice = plan.dice("notifications")
     return [
         {

@@ -13,7 +13,7 @@ def main() -> None:
     parser = ArgumentParser(prog="python -m pixelbloom.local.stripe", description=__doc__)
     parser.add_argument("--port", type=int, default=12111)
     parser.add_argument("--webhook-url", help="where events are sent")
-    parser.add_argument("--state", type=Path, help="the file that keeps what it knows")
+    parser.add_argument("--state", type=Path, help="the file that stores its objects")
     options = parser.parse_args()
     server = StripeServer(
         port=options.port,

@@ -48,7 +48,7 @@ def _lists(value: Any) -> Any:
 
 
 class Api:
-    """Answers requests to `/v1/...`; `origin` is where its pages are."""
+    """Handles requests to `/v1/...`; `origin` is where its pages are."""
 
     def __init__(self, book: Book, origin: Callable[[], str]) -> None:
         self._book = book
@@ -61,8 +61,8 @@ class Api:
             ("invoice", "mark_uncollectible"): lambda item, _: book.give_up(item, void=False),
         }
 
-    def answer(self, method: str, path: str, params: Obj) -> Obj:
-        """The JSON of an answer. Raises Refused."""
+    def handle(self, method: str, path: str, params: Obj) -> Obj:
+        """Return the JSON of the response. Raises Refused."""
         if path == "invoices/create_preview" and method == "POST":
             wanted = _required(params, "subscription")
             return self._book.preview(self._book.get("subscription", wanted, "subscription"))
@@ -172,7 +172,7 @@ class Api:
             "currency": params.get("currency"),
             "duration": duration,
             "duration_in_months": None if months is None else _whole(months, "duration_in_months"),
-            # As the API has it: shown where it is expanded; kept here for what it is for.
+            # As the API has it: shown only where expanded; stored here for later use.
             "applies_to": applies_to,
             "name": params.get("name"),
             "valid": True,

@@ -33,13 +33,13 @@ _PREFIX = {
     "billing_portal.session": "bps",
     "event": "evt",
 }
-#: The version of the API whose shapes these are.
+#: The version of the API that has these shapes.
 API_VERSION = "2026-10-28.endive"
 _PERIODS = {"day": 86_400, "week": 604_800, "month": 2_592_000, "year": 31_536_000}
 
 
 class Refused(Exception):
-    """An error as Stripe answers it."""
+    """An error as Stripe returns it."""
 
     def __init__(
         self, message: str, *, status: int = 400, code: str | None = None, param: str | None = None, kind: str = ""
@@ -55,10 +55,10 @@ class Refused(Exception):
 
 
 class Book:
-    """All objects by kind and id, in the order in which they were made. `tell` hears of each event."""
+    """All objects by kind and id, in the order in which they were made. `publish` is called with each event."""
 
-    def __init__(self, tell: Callable[[Obj], None], path: Path | None = None) -> None:
-        self._tell = tell
+    def __init__(self, publish: Callable[[Obj], None], path: Path | None = None) -> None:
+        self._publish = publish
         self._path = path
         self.lock = threading.RLock()
         self.objects: dict[str, dict[str, Obj]] = {kind: {} for kind in KINDS}
@@ -66,7 +66,7 @@ class Book:
             self.objects |= json.loads(path.read_text())
 
     def save(self) -> None:
-        """Keep it all, so that a restart loses nothing."""
+        """Store all objects, so that a restart loses nothing."""
         if self._path is not None:
             new = self._path.with_suffix(".new")
             new.write_text(json.dumps(self.objects))
@@ -94,7 +94,7 @@ class Book:
         return found
 
     def emit(self, kind: str, item: Obj, previous: Obj | None = None) -> Obj:
-        """Tell what happened, with the object as it is now."""
+        """Publish an event with the object as it is now."""
         data: Obj = {"object": json.loads(json.dumps(item))}
         if previous is not None:
             data["previous_attributes"] = previous
@@ -108,7 +108,7 @@ class Book:
                 "request": {"id": None, "idempotency_key": None},
             },
         )
-        self._tell(event)
+        self._publish(event)
         return event
 
     # What happens
@@ -139,7 +139,7 @@ class Book:
             if subscription["trial_end"]:
                 session |= {"amount_total": 0, "amount_subtotal": 0, "payment_status": "no_payment_required"}
             self.emit("customer.subscription.created", subscription)
-            self.settle(invoice, paid=True)
+            self.finish_invoice(invoice, paid=True)
         else:
             session |= {"payment_intent": name("payment_intent"), "payment_status": "unpaid" if later else "paid"}
             if not later:
@@ -186,7 +186,7 @@ class Book:
         amount = self.due(subscription)
         invoice = self.bill(subscription, "subscription_cycle", amount)
         self._end_discounts(subscription)
-        self.settle(invoice, paid=paid)
+        self.finish_invoice(invoice, paid=paid)
         self._stand(subscription, "active" if paid else "past_due")
         return invoice
 
@@ -195,7 +195,7 @@ class Book:
         invoice = self.get("invoice", invoice_id)
         if invoice["status"] != "open":
             raise Refused("The invoice is not open.")
-        self.settle(invoice, paid=True)
+        self.finish_invoice(invoice, paid=True)
         self._stand(self.get("subscription", _subscription_of(invoice)), "active")
         return invoice
 
@@ -375,7 +375,7 @@ class Book:
             },
         )
 
-    def settle(self, invoice: Obj, *, paid: bool) -> None:
+    def finish_invoice(self, invoice: Obj, *, paid: bool) -> None:
         """Collect it, or fail to."""
         invoice["attempt_count"] += 1
         if not paid:

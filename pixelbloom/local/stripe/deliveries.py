@@ -22,7 +22,7 @@ class Deliveries:
         self.url = url
         self.secret = secret
         self.log: deque[dict[str, Any]] = deque(maxlen=1000)
-        self.held = False
+        self.paused = False
         self._waiting: deque[tuple[Obj, int]] = deque()
         self._wake = threading.Condition()
         self._stopped = False
@@ -35,10 +35,10 @@ class Deliveries:
             self._waiting.append((event, 0))
             self._wake.notify()
 
-    def hold(self, held: bool) -> None:
-        """Keep events back, or let them go."""
+    def hold(self, paused: bool) -> None:
+        """Hold events back, or release them."""
         with self._wake:
-            self.held = held
+            self.paused = paused
             self._wake.notify()
 
     def stop(self) -> None:
@@ -51,7 +51,7 @@ class Deliveries:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not self._stopped and (self.held or not self._waiting):
+                while not self._stopped and (self.paused or not self._waiting):
                     self._wake.wait()
                 if self._stopped:
                     return

@@ -13,7 +13,7 @@ from pixelbloom.local.stripe.server import API_KEY
 
 
 def command(settings: Settings, home: Home, env: Mapping[str, str]) -> Command:
-    """The stand-in, which tells the API of `env` what happens; what it knows is kept in the home."""
+    """The stand-in, which sends its events to the API of `env`; its objects are stored in the home."""
     webhook = f"http://127.0.0.1:{env['PORT']}/api/payments/webhook"
     argv = [sys.executable, "-m", "pixelbloom.local.stripe", "--port", str(settings.stripe_port)]
     argv += ["--webhook-url", webhook, "--state", str(home.stripe)]

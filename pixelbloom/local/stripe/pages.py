@@ -15,7 +15,7 @@ button {{ font: inherit; padding: .5rem 1rem; margin: .25rem .25rem .25rem 0; cu
 {content}</html>"""
 
 
-def checkout(book: Book, session: Obj, fault: str = "") -> str:
+def checkout(book: Book, session: Obj, error: str = "") -> str:
     """What is bought, and the ways to end it."""
     [line] = session["line_items"]
     price = book.get("price", line["price"])
@@ -30,7 +30,7 @@ def checkout(book: Book, session: Obj, fault: str = "") -> str:
         buttons.insert(1, ("async", "Pay by bank transfer, which takes days"))
     state = "" if session["status"] == "open" else f"<p>This checkout is {escape(session['status'])}.</p>"
     form = _form(buttons) if session["status"] == "open" else ""
-    alert = f'<p role="alert">{escape(fault)}</p>' if fault else ""
+    alert = f'<p role="alert">{escape(error)}</p>' if error else ""
     return _FRAME.format(title="Checkout", content=_table(rows) + alert + state + form)
 
 

@@ -33,7 +33,7 @@ class _Quiet(WSGIRequestHandler):
 class StripeServer:
     """Serves on loopback from its start to its stop; in a thread of its own where it is used as a context.
 
-    `faults` are what the next requests to the API meet: {"status"}, {"seconds"} of silence, {"drop": true} before
+    `failures` are those of the next requests to the API: {"status"}, {"seconds"} of silence, {"drop": true} before
     anything is done, or {"lose": true} after it was done.
     """
 
@@ -48,10 +48,10 @@ class StripeServer:
     ) -> None:
         self.deliveries = Deliveries(webhook_url, secret)
         self.book = Book(self.deliveries.send, state)
-        self.faults: deque[Obj] = deque()
+        self.failures: deque[Obj] = deque()
         self.requests: list[tuple[str, str]] = []
         self._key = api_key
-        self._answers: dict[str, tuple[str, int, str]] = {}
+        self._responses: dict[str, tuple[str, int, str]] = {}
         self._server = make_server("127.0.0.1", port, self._app, threaded=True, request_handler=_Quiet)
         self._api = Api(self.book, lambda: self.url)
 
@@ -72,15 +72,15 @@ class StripeServer:
                         "interval": price["interval"],
                         "interval_count": str(price.get("interval_count", 1)),
                     }
-                self._api.answer("POST", "prices", made)
+                self._api.handle("POST", "prices", made)
 
     def begin(self, params: Obj) -> Obj:
         """A checkout session, as the API makes one."""
-        return self._api.answer("POST", "checkout/sessions", params)
+        return self._api.handle("POST", "checkout/sessions", params)
 
     def open_portal(self, params: Obj) -> str:
         """The address of a billing page."""
-        return str(self._api.answer("POST", "billing_portal/sessions", params)["url"])
+        return str(self._api.handle("POST", "billing_portal/sessions", params)["url"])
 
     def serve(self) -> None:
         """Until it is stopped."""
@@ -120,29 +120,29 @@ class StripeServer:
             case ["done" | "cancelled" as page]:
                 return _html(pages.after(page))
             case ["_control", action]:
-                answer = self.control(action, request.get_json(silent=True) or {})
+                content = self.control(action, request.get_json(silent=True) or {})
                 self.book.save()
-                return _json(answer, 200)
+                return _json(content, 200)
         return Response("There is nothing here.", 404)
 
     def _ask(self, path: str, request: Request) -> Response:
         self.requests.append((request.method, path))
-        if self.faults:
-            fault = self.faults.popleft()
-            time.sleep(fault.get("seconds", 0))
-            if fault.get("lose"):
-                self._answered(path, request)
-            if fault.get("drop") or fault.get("lose"):
+        if self.failures:
+            failure = self.failures.popleft()
+            time.sleep(failure.get("seconds", 0))
+            if failure.get("lose"):
+                self._call(path, request)
+            if failure.get("drop") or failure.get("lose"):
                 request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
                 raise ConnectionAbortedError
-            if "answer" in fault:
-                return _json(fault["answer"], 200)
-            if "status" in fault:
-                kind = "rate_limit_error" if fault["status"] == 429 else "api_error"
-                raise Refused("The stand-in was told to refuse this.", status=fault["status"], kind=kind)
-        return self._answered(path, request)
+            if "answer" in failure:
+                return _json(failure["answer"], 200)
+            if "status" in failure:
+                kind = "rate_limit_error" if failure["status"] == 429 else "api_error"
+                raise Refused("The stand-in was set to refuse this.", status=failure["status"], kind=kind)
+        return self._call(path, request)
 
-    def _answered(self, path: str, request: Request) -> Response:
+    def _call(self, path: str, request: Request) -> Response:
         if request.headers.get("Authorization") not in (f"Bearer {self._key}", _basic(self._key)):
             raise Refused("Invalid API Key provided.", status=401, kind="invalid_request_error")
         params = nested(dict((request.form if request.method == "POST" else request.args).items()))
@@ -152,11 +152,11 @@ class StripeServer:
             return self._once(request, path, params)
 
     def _once(self, request: Request, path: str, params: Obj) -> Response:
-        """The same Idempotency-Key gives the same answer, errors of the request too."""
+        """The same Idempotency-Key gives the same response, errors of the request too."""
         key = request.headers.get("Idempotency-Key") if request.method == "POST" else None
         asked = json.dumps([path, params], sort_keys=True)
-        if key is not None and key in self._answers:
-            before, status, body = self._answers[key]
+        if key is not None and key in self._responses:
+            before, status, body = self._responses[key]
             if before != asked:
                 raise Refused(
                     "Keys for idempotent requests can only be used with the same parameters.", kind="idempotency_error"
@@ -165,13 +165,13 @@ class StripeServer:
             replayed.headers["Idempotent-Replayed"] = "true"
             return replayed
         try:
-            answer, status = self._api.answer(request.method, path, params), 200
+            content, status = self._api.handle(request.method, path, params), 200
         except Refused as refused:
-            answer, status = {"error": refused.body}, refused.status
+            content, status = {"error": refused.body}, refused.status
         self.book.save()
-        body = json.dumps(answer)
+        body = json.dumps(content)
         if key is not None:
-            self._answers[key] = (asked, status, body)
+            self._responses[key] = (asked, status, body)
         return Response(body, status, mimetype="application/json")
 
     def _checkout(self, session_id: str, request: Request) -> Response:
@@ -202,29 +202,29 @@ class StripeServer:
             self.book.save()
         return _html(pages.portal(self.book, session))
 
-    def control(self, action: str, told: Obj) -> Obj:
+    def control(self, action: str, params: Obj) -> Obj:
         """Let something happen. Raises Refused."""
         book = self.book
         actions: dict[str, Callable[[], Any]] = {
-            "pay_session": lambda: book.pay(told["session"], told.get("outcome", "paid")),
-            "expire_session": lambda: book.expire(book.get("checkout.session", told["session"])),
-            "renew": lambda: book.renew(told["subscription"], paid=told.get("outcome", "paid") == "paid"),
-            "pay_open_invoice": lambda: book.pay_open_invoice(told["invoice"]),
-            "pause": lambda: book.stand(told["subscription"], "paused"),
-            "resume": lambda: book.stand(told["subscription"], "resumed"),
-            "trial_will_end": lambda: book.stand(told["subscription"], "trial_will_end"),
-            "refund": lambda: book.refund(book.charge_of(told["of"]), told.get("amount")),
-            "fail_refund": lambda: book.fail_refund(book.get("refund", told["refund"])),
-            "void_invoice": lambda: book.give_up(book.get("invoice", told["invoice"]), void=True),
-            "give_up_invoice": lambda: book.give_up(book.get("invoice", told["invoice"]), void=False),
-            "dispute": lambda: book.dispute(book.charge_of(told["of"])),
+            "pay_session": lambda: book.pay(params["session"], params.get("outcome", "paid")),
+            "expire_session": lambda: book.expire(book.get("checkout.session", params["session"])),
+            "renew": lambda: book.renew(params["subscription"], paid=params.get("outcome", "paid") == "paid"),
+            "pay_open_invoice": lambda: book.pay_open_invoice(params["invoice"]),
+            "pause": lambda: book.stand(params["subscription"], "paused"),
+            "resume": lambda: book.stand(params["subscription"], "resumed"),
+            "trial_will_end": lambda: book.stand(params["subscription"], "trial_will_end"),
+            "refund": lambda: book.refund(book.charge_of(params["of"]), params.get("amount")),
+            "fail_refund": lambda: book.fail_refund(book.get("refund", params["refund"])),
+            "void_invoice": lambda: book.give_up(book.get("invoice", params["invoice"]), void=True),
+            "give_up_invoice": lambda: book.give_up(book.get("invoice", params["invoice"]), void=False),
+            "dispute": lambda: book.dispute(book.charge_of(params["of"])),
             "close_dispute": lambda: book.close_dispute(
-                book.get("dispute", told["dispute"]), won=told.get("outcome") == "won"
+                book.get("dispute", params["dispute"]), won=params.get("outcome") == "won"
             ),
-            "faults": lambda: self.faults.extend(told["next"]),
+            "faults": lambda: self.failures.extend(params["next"]),
             "hold": lambda: self.deliveries.hold(True),
             "release": lambda: self.deliveries.hold(False),
-            "redeliver": lambda: self.deliveries.send(book.get("event", told["event"])),
+            "redeliver": lambda: self.deliveries.send(book.get("event", params["event"])),
             "deliveries": lambda: {"deliveries": list(self.deliveries.log)},
             "objects": lambda: book.objects,
         }

@@ -44,17 +44,17 @@ class _Body(BaseModel):
 
 
 T = TypeVar("T")
-Answer = tuple[Any, int]
+Result = tuple[Any, int]
 
 
 class Auth:
-    """Answers the requests of `/auth/v1`. Users and sessions are in schema `auth` of the database at `database_url`."""
+    """Handles the requests of `/auth/v1`. Users and sessions are in schema `auth` of the database at `database_url`."""
 
     def __init__(self, database_url: str, tokens: AccessTokens, rates: Rates) -> None:
         self._database_url = database_url
         self._tokens = tokens
         self._limits = Limits(rates)
-        self._routes: dict[tuple[str, str], Callable[[Request], Answer]] = {
+        self._routes: dict[tuple[str, str], Callable[[Request], Result]] = {
             ("POST", "signup"): self._sign_up,
             ("POST", "token"): self._token,
             ("GET", "user"): self._user,
@@ -84,7 +84,7 @@ class Auth:
         response.headers["Access-Control-Expose-Headers"] = f"{VERSION_HEADER}, Retry-After"
         return response
 
-    def _route(self, request: Request, path: str) -> Answer:
+    def _route(self, request: Request, path: str) -> Result:
         found = self._routes.get((request.method, path))
         if found is None:
             known = sorted(method for method, name in self._routes if name == path)
@@ -104,7 +104,7 @@ class Auth:
         except RequestEntityTooLarge:
             raise AuthError(413, "request_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes") from None
 
-    def _sign_up(self, request: Request) -> Answer:
+    def _sign_up(self, request: Request) -> Result:
         body = _parsed(request)
         if body.phone:
             raise AuthError(400, "phone_provider_disabled", "Phone signups are disabled")
@@ -121,7 +121,7 @@ class Auth:
             request, "password", lambda db: accounts.create(db, address, password, body.data or {})
         ), 200
 
-    def _token(self, request: Request) -> Answer:
+    def _token(self, request: Request) -> Result:
         match request.args.get("grant_type"):
             case "password":
                 return self._by_password(request)
@@ -129,7 +129,7 @@ class Auth:
                 return self._by_refresh_token(request)
         raise AuthError(400, "invalid_credentials", "unsupported_grant_type")
 
-    def _by_password(self, request: Request) -> Answer:
+    def _by_password(self, request: Request) -> Result:
         self._limits.count("sign_in", _address(request))
         body = _parsed(request)
         if body.phone:
@@ -139,7 +139,7 @@ class Auth:
         email, password = body.email, body.password or ""
         return self._sign_in(request, "password", lambda db: accounts.with_password(db, email, password)), 200
 
-    def _by_refresh_token(self, request: Request) -> Answer:
+    def _by_refresh_token(self, request: Request) -> Result:
         self._limits.count("refresh", _address(request))
         token = _parsed(request).refresh_token
         if not token:
@@ -160,10 +160,10 @@ class Auth:
             raise AuthError(400, "refresh_token_already_used", "Invalid Refresh Token: Already Used")
         return granted, 200
 
-    def _user(self, request: Request) -> Answer:
+    def _user(self, request: Request) -> Result:
         return self._within(lambda db: self._caller(db, request)[0].shown()), 200
 
-    def _update_user(self, request: Request) -> Answer:
+    def _update_user(self, request: Request) -> Result:
         body = _parsed(request)
         if body.phone:
             raise AuthError(400, "phone_provider_disabled", "Phone numbers cannot be set: there is no SMS here")
@@ -179,7 +179,7 @@ class Auth:
 
         return self._within(update).shown(), 200
 
-    def _log_out(self, request: Request) -> Answer:
+    def _log_out(self, request: Request) -> Result:
         scope = request.args.get("scope", "global")
         if scope not in ("global", "local", "others"):
             raise validation_failed(f"Unsupported logout scope {scope!r}")

@@ -1,4 +1,4 @@
-"""Two accounts to sign in with: a user, whose agency `pixelbloom seed` makes, and an administrator."""
+"""Two accounts to sign in with: a user, who owns the agency of `pixelbloom seed`, and an administrator."""
 
 import secrets
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Login:
 
 
 def ensure_in(settings: Settings) -> Sequence[Login]:
-    """`ensure`, where DATABASE_URL is the embedded database of the home; no other gets accounts of ours."""
+    """`ensure`, where DATABASE_URL is the embedded database of the home; no other gets demo accounts."""
     if not settings.pixelbloom_home.exists():
         return ()
     home, url = Home.at(settings.pixelbloom_home), settings.require("database_url")

@@ -1,4 +1,4 @@
-"""What Supabase Auth answers where it refuses a request: the status, the code and the sentence."""
+"""The errors of Supabase Auth: the status, the code and the message."""
 
 from typing import Any
 

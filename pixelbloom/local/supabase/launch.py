@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from pixelbloom.local.child import Command
-from pixelbloom.local.probes import answers
+from pixelbloom.local.probes import responds
 from pixelbloom.local.roles import ROOT
 
 NAME = "supabase"
@@ -35,4 +35,4 @@ class LocalSupabase:
 
     def ready(self) -> bool:
         """Whether it accepts requests."""
-        return answers(self.port, "/auth/v1/health")
+        return responds(self.port, "/auth/v1/health")

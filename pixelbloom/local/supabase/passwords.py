@@ -22,7 +22,7 @@ def hashed(password: str) -> str:
 
 
 def matches(stored: str | None, password: str) -> bool:
-    """Whether `password` is the stored one. Takes as long where there is none: accounts cannot be told apart by it."""
+    """Whether `password` is the stored one. Takes as long where there is none, so that the time reveals no account."""
     try:
         return check_password_hash(stored or _nobodys(), password) and stored is not None
     except ValueError:

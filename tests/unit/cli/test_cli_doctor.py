@@ -88,7 +88,7 @@ def test_a_part_that_hangs_does_not_hang_it(cli: Cli) -> None:
         (200, "", "warning", "STRIPE_WEBHOOK_SECRET"),
         (403, "whsec_x", "ok", "test mode"),
         (401, "whsec_x", "warning", "refuses the key"),
-        (500, "whsec_x", "warning", "answered 500"),
+        (500, "whsec_x", "warning", "returned 500"),
     ],
 )
 def test_stripe_is_asked_whether_it_takes_the_key(cli: Cli, status: int, secret: str, state: str, words: str) -> None:
@@ -120,7 +120,7 @@ def test_stripe_is_asked_whether_it_takes_the_key(cli: Cli, status: int, secret:
 
 @pytest.mark.parametrize(
     ("status", "state", "words"),
-    [(200, "ok", "answers at"), (401, "warning", "refuses the key"), (502, "warning", "answered 502")],
+    [(200, "ok", "reachable at"), (401, "warning", "refuses the key"), (502, "warning", "returned 502")],
 )
 def test_the_gateway_of_browsers_is_asked_by_itself(cli: Cli, status: int, state: str, words: str) -> None:
     asked: list[tuple[str, str | None]] = []

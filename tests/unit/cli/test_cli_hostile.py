@@ -87,7 +87,7 @@ def test_requests_to_other_machines_go_through_it(proxy: Recorder) -> None:
 def test_sockets_to_this_machine_go_past_it_too(proxy: Recorder) -> None:
     with Recorder() as api:
         client = SocketClient(api.url, "workflows", "token", give_up_after=0)
-        with pytest.raises(SocketRejected, match="answered 200"):
+        with pytest.raises(SocketRejected, match="returned 200"):
             next(client.events())
         assert api.asked == ["/api/ws/workflows"]
     assert proxy.asked == []
@@ -119,13 +119,13 @@ def test_a_byte_order_mark_is_no_part_of_an_input(cli: Cli, encoding: str, sourc
         "invoke", "lead_agent", "--input", source,
         stdin=text.encode(encoding), SUPABASE_JWT_SECRET=SECRET, API_URL="http://127.0.0.1:9",
     )  # fmt: skip
-    assert "http://127.0.0.1:9 does not answer" in one_line(result)
+    assert "http://127.0.0.1:9 is unreachable" in one_line(result)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b'\xef\xbb\xbf{"steps": 1}', "is not right"),
+        (b'\xef\xbb\xbf{"steps": 1}', "is invalid"),
         (b'{"steps": [], "steps": []}', "has the key 'steps' twice in an object"),
         (b'{"name": "Andr\xe9"}', "is not UTF-8 text (line 1)"),
         (b"[1]", "is not a JSON object"),

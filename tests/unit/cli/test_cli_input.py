@@ -36,7 +36,7 @@ def test_an_api_that_is_away_is_said_with_its_address(cli: Cli, arguments: tuple
     result = cli(
         "invoke", "lead_agent", *arguments, stdin='{"a": 1}', SUPABASE_JWT_SECRET=SECRET, API_URL="http://127.0.0.1:9"
     )
-    assert "http://127.0.0.1:9 does not answer" in one_line(result)
+    assert "http://127.0.0.1:9 is unreachable" in one_line(result)
     assert result.exit_code == 3
 
 

@@ -90,9 +90,9 @@ def test_a_service_token_takes_scopes_and_an_end_too(cli: Cli) -> None:
         (("--sub", USER, "--scope", "analytics:read,runs:all"), "--scope 'runs:all' is not one of"),
         (("--sub", USER, "--scope", "analytics:read notifications:read"), "separate several by commas"),
         (("--service", "--sub", "me"), "'me' is not a UUID"),
-        (("--service", "--sub", USER), "leave out --sub and --role"),
-        (("--service", "--role", "user"), "leave out --sub and --role"),
-        (("--service", "--role", "admin"), "leave out --sub and --role"),
+        (("--service", "--sub", USER), "omit --sub and --role"),
+        (("--service", "--role", "user"), "omit --sub and --role"),
+        (("--service", "--role", "admin"), "omit --sub and --role"),
     ],
 )
 def test_a_wrong_option_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
