@@ -103,7 +103,7 @@ class Container:
     def dispatcher(self) -> "Dispatcher":
         from pixelbloom.runs.dispatcher import Dispatcher
 
-        return Dispatcher(self.celery, self.publisher.tell)
+        return Dispatcher(self.celery, self.publisher.publish_payloads)
 
     @part
     def run_store(self) -> "RunStore":

@@ -1,1 +1,1 @@
-"""What is told while things happen: the types of events, their topics, and the one publisher."""
+"""Event types, topics, and the one publisher."""

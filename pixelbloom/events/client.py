@@ -6,10 +6,10 @@ from redis.retry import Retry
 
 
 def connect(url: str, *, timeout_seconds: float = 2.0, connections: int = 64) -> redis.Redis:
-    """A client for `redis://`, `rediss://` or `unix:///path?db=0` that answers or raises within seconds.
+    """Return a client for `redis://`, `rediss://` or `unix:///path?db=0` that returns or raises within seconds.
 
-    A command is sent at most twice: once more for a connection that broke while it was idle. redis-py by
-    itself would send it up to eleven times, an EVAL too. What is sent must be safe to repeat.
+    A command is sent at most twice: once more when a connection broke while idle. By default redis-py
+    sends it up to eleven times, even an EVAL. Commands must be safe to repeat.
     """
     pool = redis.BlockingConnectionPool.from_url(
         url,

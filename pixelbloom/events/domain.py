@@ -1,4 +1,4 @@
-"""What happens to leads, conversations, subscriptions and notifications, as the spec's events tell it."""
+"""Domain events of leads, conversations, subscriptions and notifications, as the spec defines them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -15,32 +15,32 @@ Severity = Literal["info", "success", "warning", "error"]
 
 
 class DomainEvent(BaseModel):
-    """Something that happened to a row of a user's, or of nobody's. The fields are those of the flat form's `data`."""
+    """A change of a row, with or without an owner. The fields are those of the flat form's `data`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: ClassVar[str]
     channel: ClassVar[str] = ANALYTICS
-    #: The field that has the id of the row.
+    #: The field with the id of the row.
     row: ClassVar[str]
-    #: The fields that, with the type, name this happening among all.
+    #: The fields that, with the type, identify the event.
     identity: ClassVar[tuple[str, ...]]
 
     user_id: UUID | None
 
     @property
     def id(self) -> str:
-        """The same for the same happening, whoever tells it, so that it is told once."""
+        """The deduplication id: the same for the same change, whichever process publishes it."""
         return ":".join((self.type, *(str(getattr(self, name)) for name in self.identity)))
 
     @property
     def topic(self) -> str | None:
-        """The topic that tells it in the envelope form, where there is one."""
+        """The topic of the envelope form, or None."""
         return None
 
     @property
     def flat(self) -> dict[str, Any] | None:
-        """The `data` of the flat form, with the id of the row as `id` too; None for what no client is told."""
+        """The `data` of the flat form, plus the row's id as `id`; None if clients do not receive the event."""
         data = self.model_dump(mode="json")
         return {"id": data[self.row], **data}
 
@@ -74,7 +74,7 @@ class LeadAnalyzed(DomainEvent):
 
 
 class MessageCreated(DomainEvent):
-    """Somebody, or the assistant, said something in a conversation."""
+    """A user or the assistant added a message to a conversation."""
 
     type = "message_created"
     row = "message_id"
@@ -121,7 +121,7 @@ class SubscriptionUpdated(DomainEvent):
 
 
 class NotificationCreated(DomainEvent):
-    """A user has something new to know."""
+    """A notification was created for a user."""
 
     type = "notification_created"
     channel = NOTIFICATIONS
@@ -148,7 +148,7 @@ class NotificationCreated(DomainEvent):
 
 
 class DataChanged(DomainEvent):
-    """Rows changed in a way that the spec has no event for: figures that are followed live are computed anew."""
+    """Rows changed in a way that the spec has no event for: live figures are recomputed."""
 
     type = "data_changed"
     row = "row_id"
@@ -179,7 +179,7 @@ TYPES: Mapping[str, type[DomainEvent]] = {
 
 
 def read(kind: str, payload: Mapping[str, Any]) -> DomainEvent:
-    """The event that a row of the outbox holds. Raises ValueError for what is none."""
+    """Return the event of an outbox row. Raises ValueError if it is invalid."""
     if kind not in TYPES:
         raise ValueError(f"There is no event of type {kind}.")
     return TYPES[kind].model_validate(payload)

@@ -1,4 +1,4 @@
-"""Tokens of a running step on their way to those who watch, without holding up the step."""
+"""Streams the tokens of a running step to subscribers without blocking the step."""
 
 import os
 import threading
@@ -17,18 +17,17 @@ log = structlog.get_logger(__name__)
 
 #: At most 20 messages a second a run.
 INTERVAL_SECONDS = 0.05
-#: What waits while Redis is away; beyond it, the text since the last message is dropped.
+#: Characters buffered while Redis is unreachable; beyond it, the text since the last message is dropped.
 MAX_WAITING_CHARACTERS = 128 * 1024
 MAX_BATCH = 64
-#: How long Redis is left alone after a fault.
+#: Pause after a Redis error.
 RETRY_SECONDS = 0.5
 
 
 class DeltaSender:
-    """One thread a process that sends the text of all running steps, many in one round trip.
+    """One thread per process that sends the text of all running steps, many in one round trip.
 
-    So a slow Redis costs the steps nothing. The thread ends with the last open step, and starts again with
-    the next.
+    A slow Redis does not slow the steps. The thread ends with the last open step and starts again with the next.
     """
 
     def __init__(self, send: Callable[[Sequence[RunDelta]], list[bool]]) -> None:
@@ -40,7 +39,7 @@ class DeltaSender:
 
     @property
     def foreign(self) -> bool:
-        """Whether this is a copy that a fork left here."""
+        """Whether this object was inherited through a fork."""
         return self._pid != os.getpid()
 
     def add(self, emitter: "TokenEmitter") -> None:
@@ -53,7 +52,7 @@ class DeltaSender:
             self._changed.notify_all()
 
     def wake(self) -> None:
-        """There is something to send."""
+        """Signal that there is something to send."""
         with self._changed:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="deltas", daemon=True)
@@ -61,7 +60,7 @@ class DeltaSender:
             self._changed.notify_all()
 
     def sent(self, emitter: "TokenEmitter", timeout: float) -> None:
-        """Wait until nothing of the emitter is left, or the time is over."""
+        """Wait until the emitter is empty, for at most `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not emitter.waiting, timeout)
 
@@ -80,12 +79,12 @@ class DeltaSender:
                 time.sleep(RETRY_SECONDS)
 
     def _rest(self) -> float | None:
-        """Seconds until the next message may go; None where there is nothing to send."""
+        """Return the seconds until the next message may be sent, or None if there is none."""
         due = min((emitter.due for emitter in self._open if emitter.waiting), default=None)
         return None if due is None else due - time.monotonic()
 
     def _send_some(self, emitters: Sequence["TokenEmitter"]) -> bool:
-        """Send one message of each. Answers whether Redis took them."""
+        """Send one message of each. Return whether Redis accepted them."""
         batch = [(emitter, delta) for emitter in emitters if (delta := emitter.take()) is not None]
         try:
             self._send([delta for _, delta in batch])
@@ -100,13 +99,13 @@ class DeltaSender:
 
 
 class TokenEmitter:
-    """A `TokenStream` that tells a run's tokens as they come, put together to 20 messages a second.
+    """A `TokenStream` that publishes a run's tokens, batched to 20 messages a second.
 
-    `token` and `restart` only take note; sending is another thread's work, so a Redis that is slow or gone
-    neither fails nor delays the step. A message is sent again as it was until Redis has confirmed it, so that
-    a lost answer tells nothing twice. `execution` grows each time that the step begins anew, also where it goes on
-    with the same attempt after a restart of its worker. `progress_of` estimates the run's progress (0 to 1) from the
-    tokens of this execution so far, `rev` is the run's revision when the step was claimed.
+    `token` and `restart` only buffer; another thread sends, so a slow or unreachable Redis neither fails nor
+    delays the step. An unconfirmed message is sent again unchanged, so a lost response causes no duplicate.
+    `execution` grows each time the step starts, also when it resumes the same attempt after a worker restart.
+    `progress_of` estimates the run's progress (0 to 1) from the tokens of this execution so far; `rev` is the
+    run's revision when the step was claimed.
     """
 
     def __init__(
@@ -142,7 +141,7 @@ class TokenEmitter:
             self._sender.wake()
 
     def token(self, text: str) -> None:
-        """Some more text of the answer."""
+        """Add text of the model's reply."""
         if not text:
             return
         with self._lock:
@@ -158,7 +157,7 @@ class TokenEmitter:
             self._sender.wake()
 
     def restart(self, retrying_with: str | None = None) -> None:
-        """Discard what was streamed: `retrying_with`, a provider or `fallback`, is asked next; None: neither is."""
+        """Discard the streamed text. `retrying_with` is the provider tried next, `fallback`, or None."""
         with self._lock:
             self._retrying_with = retrying_with or ""
             self._reset_due = self._reset_due or self._offset > 0 or self._inflight is not None
@@ -170,7 +169,7 @@ class TokenEmitter:
         self._sender.wake()
 
     def close(self, timeout: float = 1.0) -> None:
-        """Send what is left, for at most `timeout` seconds, and drop the rest. Nothing is sent after this."""
+        """Send the buffered text for at most `timeout` seconds, then drop the rest. Nothing is sent afterwards."""
         self._hurry = True
         if self.waiting:
             self._sender.wake()
@@ -194,11 +193,11 @@ class TokenEmitter:
 
     @property
     def due(self) -> float:
-        """When the next message may go, by the monotonic clock."""
+        """The earliest monotonic time of the next message."""
         return 0.0 if self._hurry else self._last_sent + INTERVAL_SECONDS
 
     def take(self) -> RunDelta | None:
-        """The next message: the one that is not confirmed yet, or a new one."""
+        """Return the next message: the unconfirmed one, or a new one."""
         with self._lock:
             self._last_sent = time.monotonic()
             if self._inflight is not None and self._inflight.generation == self._generation:
@@ -224,7 +223,7 @@ class TokenEmitter:
             return self._inflight
 
     def done(self, delta: RunDelta) -> None:
-        """Redis has that message."""
+        """Mark a message as confirmed by Redis."""
         with self._lock:
             if self._inflight is delta:
                 self._inflight = None

@@ -1,4 +1,4 @@
-"""What is still to be published."""
+"""The outbox of events to publish."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,14 +7,14 @@ from pixelbloom.database.gateway import Gateway
 
 
 class OutboxStore:
-    """Events written with the change they tell of, until they are known to be published."""
+    """Events written in the transaction of their change, removed once published."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def take(self, owner: str, published: Sequence[int], *, limit: int, lease_seconds: float) -> list[dict[str, Any]]:
-        """Remove what was published and answer the next rows, oldest first; none while another relay has its turn."""
-        answer = self._gateway.rpc(
+        """Remove published rows and return the next ones, oldest first; none while another relay has the lease."""
+        result = self._gateway.rpc(
             "take_outbox",
             {
                 "p_owner": owner,
@@ -23,5 +23,5 @@ class OutboxStore:
                 "p_lease_seconds": lease_seconds,
             },
         )
-        rows: list[dict[str, Any]] = answer["rows"]
+        rows: list[dict[str, Any]] = result["rows"]
         return rows

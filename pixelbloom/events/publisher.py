@@ -23,21 +23,21 @@ from pixelbloom.events.types import RunDelta, RunUpdate
 if TYPE_CHECKING:
     from pixelbloom.events.emitter import DeltaSender
 
-#: How much of a run's text is kept for those who come later; what follows reaches only those who are there.
+#: Text of a run stored for later subscribers; text beyond it reaches only current subscribers.
 TEXT_BYTES = 256 * 1024
-#: How long it is remembered that an event was told.
-TOLD_SECONDS = 900
-#: Followed figures are computed anew once in this time at most, whichever process does it.
+#: How long the id of a published event is remembered.
+DEDUP_TTL_SECONDS = 900
+#: Minimum time between two computations of live figures, over all processes.
 FIGURES_MS = 1_000
 
 
 def publisher_redis(settings: Settings) -> redis.Redis:
-    """The client to publish with; it connects on first use. Raises ConfigurationError without REDIS_URL."""
+    """Return the publisher's client; it connects on first use. Raises ConfigurationError without REDIS_URL."""
     return connect(settings.require("redis_url"))
 
 
 def dumps(value: Any) -> str:
-    """JSON text of what may hold lone surrogates."""
+    """Return JSON of a value that may contain lone surrogates."""
     try:
         return orjson.dumps(value, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
     except (orjson.JSONEncodeError, UnicodeEncodeError):
@@ -45,7 +45,7 @@ def dumps(value: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """The text with whatever UTF-8 cannot carry replaced, character by character."""
+    """Return the text with each character that UTF-8 cannot encode replaced."""
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 
@@ -60,17 +60,16 @@ def _clean(value: Any) -> Any:
 
 
 def now() -> tuple[str, str]:
-    """This moment, as ISO 8601 in UTC with `Z` and as milliseconds since 1970."""
+    """Return the current time as ISO 8601 in UTC with `Z`, and as milliseconds since 1970."""
     moment = time.time()
     iso = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return iso, str(int(moment * 1000))
 
 
 class Publisher:
-    """Gives each event of a topic its number, keeps it for a while, and tells it.
+    """Numbers the events of each topic, stores them in the topic's history, and publishes them.
 
-    Every call may be repeated: what is not newer is dropped, so nothing is told twice.
-    Safe to share between threads and greenlets.
+    Every call is idempotent: events that are not newer are dropped. Safe to share between threads and greenlets.
     """
 
     def __init__(self, client: redis.Redis) -> None:
@@ -80,7 +79,7 @@ class Publisher:
         self._install = client.register_script(source("install"))
         self._event = client.register_script(source("event"))
         self._figures = client.register_script(source("figures"))
-        self._turn = client.register_script(source("turn"))
+        self._refresh_lock = client.register_script(source("turn"))
         self._lock = threading.Lock()
         self._deltas: DeltaSender | None = None
 
@@ -95,44 +94,45 @@ class Publisher:
             return self._deltas
 
     def run_update(self, update: RunUpdate) -> bool:
-        """Tell a run's state on its topic and to its user. False where it was known already.
+        """Publish a run's state to its topic and its user. Return False if it was published already.
 
-        Raises Unavailable where Redis does not answer; the outbox then tells it later.
+        Raises Unavailable if Redis is unreachable; the outbox then publishes it later.
         """
         return self.run_updates([update])[0]
 
     def run_updates(self, updates: Sequence[RunUpdate]) -> list[bool]:
-        """The same for many, in order and one round trip. Raises Unavailable where one was not taken."""
+        """Publish many states in order, in one round trip. Raises Unavailable if one was not accepted."""
         return self._call(self._state, [_state_call(update) for update in updates])
 
-    def tell(self, payloads: Sequence[Mapping[str, Any]]) -> None:
-        """Tell the states that these payloads of the database hold, in order. Raises Unavailable."""
+    def publish_payloads(self, payloads: Sequence[Mapping[str, Any]]) -> None:
+        """Publish the states in these payloads of the database, in order. Raises Unavailable."""
         self.run_updates([RunUpdate.from_payload(payload) for payload in payloads])
 
     def run_delta(self, delta: RunDelta) -> bool:
-        """Tell some more text. False where it was known already. Raises Unavailable."""
+        """Publish more text. Return False if it was published already. Raises Unavailable."""
         return self.run_deltas([delta])[0]
 
     def run_deltas(self, deltas: Sequence[RunDelta]) -> list[bool]:
-        """The same for many, in one round trip, in order. Raises Unavailable."""
+        """Publish many deltas in order, in one round trip. Raises Unavailable."""
         return self._call(self._delta, [_delta_call(delta) for delta in deltas])
 
     def install(self, update: RunUpdate) -> bool:
-        """Keep a state read from the database where Redis has none, and tell nobody. Raises Unavailable."""
+        """Store a state read from the database if Redis has none, without publishing it. Raises Unavailable."""
         keys = Keys.of(run_topic(update.run_id))
         args = [*common_args(), str(update.rev), *_state_args(update)]
         return self._call(self._install, [([keys.meta, keys.log, keys.text], args)])[0]
 
     def domain_events(self, events: Sequence[DomainEvent]) -> list[bool]:
-        """Tell what happened to its owner and to administrators, in order and one round trip.
+        """Publish events to their owners and to administrators, in order, in one round trip.
 
-        False where it was told before. Raises Unavailable where one was not taken.
+        Return False for each that was published already. Raises Unavailable if one was not accepted.
         """
         return self._call(self._event, [_event_call(event) for event in events])
 
     def figures(self, name: str, topic: Topic, data: Any, position: str, at: int) -> bool:
-        """Tell figures that were computed from what is known at `at` of `position`, where they differ from the last
-        ones. Raises Unavailable.
+        """Publish figures computed from the data at `at` of `position`, if they differ from the last ones.
+
+        Raises Unavailable.
         """
         keys = Keys.of(name)
         text = dumps(data)
@@ -141,17 +141,20 @@ class Publisher:
         args = [*common_args(), keys.channel, opening + text, middle, digest, position, str(at)]
         return self._call(self._figures, [([keys.meta, keys.log], args)])[0]
 
-    def turn(self, name: str, position: str, at: int) -> int:
-        """Whether this process shall compute figures anew: 1 now, 0 ask again soon, -1 no, they were computed from
-        what is known at `at` of `position` or later. Raises Unavailable.
+    def try_acquire_refresh(self, name: str, position: str, at: int) -> int:
+        """Return whether this process should recompute the figures: 1 yes, 0 ask again soon, -1 not needed.
+
+        -1 means they were computed from the data at `at` of `position` or later. Raises Unavailable.
         """
         keys = Keys.of(name)
         try:
             return int(
-                self._turn(keys=[keys.meta, keys.meta + ":turn"], args=[*common_args(), position, at, FIGURES_MS])
+                self._refresh_lock(
+                    keys=[keys.meta, keys.meta + ":turn"], args=[*common_args(), position, at, FIGURES_MS]
+                )
             )
         except redis.RedisError as error:
-            raise Unavailable(f"Redis does not answer ({type(error).__name__}).", 1) from error
+            raise Unavailable(f"Redis is unreachable ({type(error).__name__}).", 1) from error
 
     def _call(self, script: Script, calls: Sequence[tuple[list[str], list[str | bytes]]]) -> list[bool]:
         if not calls:
@@ -162,9 +165,9 @@ class Publisher:
             with self._redis.pipeline(transaction=False) as pipe:
                 for keys, args in calls:
                     script(keys=keys, args=args, client=pipe)
-                return [bool(answer) for answer in pipe.execute()]
+                return [bool(result) for result in pipe.execute()]
         except redis.RedisError as error:
-            raise Unavailable(f"Redis did not take the event ({type(error).__name__}).", 1) from error
+            raise Unavailable(f"Redis did not accept the event ({type(error).__name__}).", 1) from error
 
 
 def common_args() -> list[str | bytes]:
@@ -172,13 +175,13 @@ def common_args() -> list[str | bytes]:
     return [secrets.token_hex(4), milliseconds, str(HISTORY_LENGTH), str(HISTORY_SECONDS)]
 
 
-def told_key(event_id: str) -> str:
-    """Redis has this key while it is remembered that the event was told."""
+def dedup_key(event_id: str) -> str:
+    """Return the Redis key that marks an event as published."""
     return f"pb:told:{event_id}"
 
 
 def _event_call(event: DomainEvent) -> tuple[list[str], list[str | bytes]]:
-    names = [told_key(event.id)]
+    names = [dedup_key(event.id)]
     flat = event.flat
     topic, channel, opening, middle = event.topic, "", "", ""
     if topic is not None:
@@ -194,7 +197,7 @@ def _event_call(event: DomainEvent) -> tuple[list[str], list[str | bytes]]:
         names += [feed.meta, feed.log]
     args = [
         *common_args(),
-        str(TOLD_SECONDS),
+        str(DEDUP_TTL_SECONDS),
         event.type,
         "" if flat is None else f'{{"type":"{event.type}","data":{dumps(flat)}}}',
         topic or "",
@@ -207,14 +210,14 @@ def _event_call(event: DomainEvent) -> tuple[list[str], list[str | bytes]]:
 
 
 def _envelope(channel: str, topic: str) -> tuple[str, str]:
-    """What stands before the data, and between the data and the sequence number."""
+    """Return the JSON before the data, and between the data and the sequence number."""
     moment, _ = now()
     opening = f'{{"type":"event","channel":"{channel}","topic":"{topic}","data":'
     return opening, f',"ts":"{moment}","seq":'
 
 
 def _tail(rest: dict[str, Any]) -> str:
-    """A JSON object's members, to be put after others."""
+    """Return a JSON object's members, to append to others."""
     return "," + dumps(rest)[1:]
 
 

@@ -1,4 +1,4 @@
-"""Reading a topic as one who comes in the middle."""
+"""Reads topics for late subscribers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ import orjson
 import redis
 
 from pixelbloom.errors import Unavailable
-from pixelbloom.events.publisher import common_args, now, told_key
+from pixelbloom.events.publisher import common_args, dedup_key, now
 from pixelbloom.events.scripts import source
 from pixelbloom.events.topics import Keys, Topic
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """Every message after the one that was asked for."""
+    """Every message after the requested position."""
 
     epoch: str
     seq: int
@@ -25,7 +25,7 @@ class Recovered:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The whole present state at `seq`, as a finished frame."""
+    """The full state at `seq`, as an encoded frame."""
 
     epoch: str
     seq: int
@@ -35,7 +35,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class FeedPosition:
-    """Where a feed ends, and the messages that were asked for."""
+    """The end of a feed, and the requested messages."""
 
     epoch: str
     seq: int
@@ -44,14 +44,16 @@ class FeedPosition:
 
 @dataclass(frozen=True)
 class StreamPosition:
-    """Where a topic ends whose state is kept elsewhere. `messages` are those after what was asked for, or None where
-    the history does not reach back to it; `told` says of each event that was asked about whether it was told.
+    """The end of a topic that stores no state.
+
+    `messages` follow the requested position; None if the history does not reach back to it.
+    `published` has one flag per requested event.
     """
 
     epoch: str
     seq: int
     messages: Sequence[bytes] | None
-    told: Sequence[bool]
+    published: Sequence[bool]
 
 
 class TopicReader:
@@ -63,7 +65,7 @@ class TopicReader:
         self._stream = client.register_script(source("stream"))
 
     def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Recovered | Snapshot | None:
-        """What one who has all up to `since` of `epoch` needs; None where Redis does not know the state."""
+        """Return what a client needs that has everything up to `since` of `epoch`; None if Redis has no state."""
         keys = Keys.of(topic.name)
         answer = self._call(self._read, [keys.meta, keys.log, keys.text], since, epoch)
         if answer[0] == b"missing":
@@ -82,7 +84,7 @@ class TopicReader:
         return Snapshot(found, seq, owner, snapshot_frame(topic, data, seq))
 
     def feed(self, name: str, since: int | None = None, epoch: str | None = None) -> FeedPosition:
-        """The end of a user's feed; with `since`, the messages after it too."""
+        """Return the end of a user's feed; with `since`, also the messages after it."""
         keys = Keys.of(name)
         found, seq, messages = self._call(self._feed, [keys.meta, keys.log], since, epoch)
         return FeedPosition(found.decode(), int(seq), messages)
@@ -90,28 +92,32 @@ class TopicReader:
     def stream(
         self, name: str, since: int | None = None, epoch: str | None = None, events: Sequence[str] = ()
     ) -> StreamPosition:
-        """The end of a topic; with `since` the messages after it. `events` are ids of events asked about."""
+        """Return the end of a topic; with `since`, also the messages after it. `events` are ids to look up."""
         keys = Keys.of(name)
-        marks = [told_key(event) for event in events]
-        found, seq, recovered, messages, told = self._call(self._stream, [keys.meta, keys.log, *marks], since, epoch)
-        return StreamPosition(found.decode(), int(seq), messages if recovered else None, [bool(mark) for mark in told])
+        marks = [dedup_key(event) for event in events]
+        found, seq, recovered, messages, published = self._call(
+            self._stream, [keys.meta, keys.log, *marks], since, epoch
+        )
+        return StreamPosition(
+            found.decode(), int(seq), messages if recovered else None, [bool(mark) for mark in published]
+        )
 
     def _call(self, script: Any, keys: list[str], since: int | None, epoch: str | None) -> list[Any]:
         try:
             args = [*common_args(), "" if since is None else str(since), epoch or ""]
             return cast(list[Any], script(keys=keys, args=args))
         except redis.RedisError as error:
-            raise Unavailable(f"Redis does not answer ({type(error).__name__}); try again.", 1) from error
+            raise Unavailable(f"Redis is unreachable ({type(error).__name__}); try again.", 1) from error
 
 
 def _whereabouts(start: bytes, full: bytes) -> bytes:
-    """Says where the text is not whole: its beginning was lost, or it grew too long to keep."""
-    said = b"" if start in (b"0", b"") else b',"text_from":' + start
-    return said + (b',"text_truncated":true' if full == b"1" else b"")
+    """Return the members that mark incomplete text: its start was lost, or it grew too long to store."""
+    members = b"" if start in (b"0", b"") else b',"text_from":' + start
+    return members + (b',"text_truncated":true' if full == b"1" else b"")
 
 
 def snapshot_frame(topic: Topic, data: bytes, seq: int) -> bytes:
-    """An `event` that carries the whole state."""
+    """Return an `event` frame with the full state."""
     moment, _ = now()
     return (
         f'{{"type":"event","channel":"{topic.channel}","topic":"{topic.name}","snapshot":true,"data":'.encode()

@@ -1,18 +1,18 @@
-"""Names: topics as clients write them, and the Redis keys and channels behind them."""
+"""Names of topics, and their Redis keys and channels."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
 WORKFLOWS, NOTIFICATIONS, ANALYTICS = "workflows", "notifications", "analytics"
 
-#: Which topics a channel has. The ones with an id are written `kind:<uuid>`.
+#: The channel of each kind of topic. Those with an id are written `kind:<uuid>`.
 KINDS_WITH_ID = {"workflow_run": WORKFLOWS, "user": NOTIFICATIONS}
 KINDS = {"lead_trends": ANALYTICS, "conversation_trends": ANALYTICS, "kpis": ANALYTICS}
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic that exists as a name; whether its subject exists is another question."""
+    """A topic with a valid name; its subject may not exist."""
 
     channel: str
     kind: str
@@ -24,7 +24,7 @@ class Topic:
 
     @classmethod
     def parse(cls, name: str) -> "Topic | None":
-        """The topic of that name, or None where there is none."""
+        """Return the topic with that name, or None if the name is invalid."""
         kind, _, rest = name.partition(":")
         if kind in KINDS and not _:
             return cls(KINDS[kind], kind, None)
@@ -37,33 +37,33 @@ class Topic:
 
 
 def user_topic(user_id: UUID) -> str:
-    """The topic of a user's notifications."""
+    """Return the topic of a user's notifications."""
     return f"user:{user_id}"
 
 
 def run_topic(run_id: UUID) -> str:
-    """The topic of one run; agent runs have one too."""
+    """Return the topic of a run, of an agent or a workflow."""
     return f"workflow_run:{run_id}"
 
 
 def user_feed(user_id: UUID, channel: str) -> str:
-    """The feed that a user's own sockets on a channel are joined to; clients cannot name it."""
+    """Return the feed that the user's sockets on a channel join; clients cannot name it."""
     return f"user:{user_id}:{channel}"
 
 
 def admins_feed(channel: str) -> str:
-    """The feed of what happens to everybody's data, which administrators' sockets are joined to."""
+    """Return the feed of all users' data, which administrators' sockets join."""
     return f"admins:{channel}"
 
 
 def figures(kind: str, scope: UUID | None, digest: str) -> str:
-    """What carries the figures of one analytics topic about one user's data, or all, over one range of days."""
+    """Return the name of an analytics topic's figures for one user's data, or all, over one range of days."""
     return f"figures:{kind}:{scope or 'all'}:{digest}"
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Where a topic or feed lives in Redis: position and state, history, text, and pub/sub channel."""
+    """The Redis names of a topic or feed: position and state, history, text, and pub/sub channel."""
 
     meta: str
     log: str

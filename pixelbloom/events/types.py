@@ -1,21 +1,20 @@
-"""What the events of a run say, in both forms that the sockets speak."""
+"""The events of a run, in the envelope form and the flat form."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-#: A step's execution n (the token of its lease) streams as generation n * GENERATIONS, and the next number each time it
-#: begins anew.
+#: A step's execution n (the token of its lease) streams as generation n * GENERATIONS, plus one for each restart.
 GENERATIONS = 1_000
 TERMINAL = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(frozen=True)
 class RunUpdate:
-    """A run's whole state at one revision: what the SQL functions return and the outbox keeps.
+    """A run's full state at one revision, as the SQL functions return it and the outbox stores it.
 
-    `rev` grows with every transition, so of two updates of a run the newer one is known.
+    `rev` grows with every transition and orders the updates of a run.
     """
 
     run_id: UUID
@@ -33,13 +32,13 @@ class RunUpdate:
     provider: str | None = None
     model: str | None = None
     attempts: int = 0
-    #: Of a workflow: its steps in order, each with its key and status; one that waits for a decision also with its
-    #: message, approvers and deadline, a map also with the items that run now.
+    #: The steps of a workflow in order, each with its key and status. A waiting approval also has its message,
+    #: approvers and deadline; a map also its running items.
     steps: Sequence[Mapping[str, Any]] | None = None
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """Build from the database's JSON. Raises KeyError or ValueError for what is none."""
+        """Build from the database's JSON. Raises KeyError or ValueError if it is invalid."""
         user_id = payload["user_id"]
         return cls(
             run_id=UUID(str(payload["run_id"])),
@@ -67,19 +66,19 @@ class RunUpdate:
 
     @property
     def running(self) -> str:
-        """The steps of a workflow that run now, between spaces; empty for an agent's run."""
+        """The running steps of a workflow, surrounded by spaces; empty for an agent's run."""
         if self.steps is None:
             return ""
         return f" {' '.join(key for key, status in statuses(self.steps) if status == 'running')} "
 
     @property
     def message(self) -> str | None:
-        """What the step in hand asks, where it waits for a decision."""
+        """The question of the current step if it waits for a decision."""
         waiting = (step for step in self.steps or () if step["key"] == self.step and step["status"] == "waiting")
         return next((str(step.get("message") or "") for step in waiting), None)
 
     def state(self) -> dict[str, Any]:
-        """The `data` of the envelope form on `workflow_run:<id>`, less `status` and `progress`."""
+        """Return the `data` of the envelope form on `workflow_run:<id>`, without `status` and `progress`."""
         state: dict[str, Any] = {
             "id": str(self.run_id),
             "step": self.step or "",
@@ -100,7 +99,7 @@ class RunUpdate:
         return state
 
     def flat(self) -> dict[str, Any]:
-        """The `data` of the spec's `workflow_status_update`, less `status` and `progress`."""
+        """Return the `data` of the spec's `workflow_status_update`, without `status` and `progress`."""
         data = {
             "id": str(self.run_id),
             "workflow_run_id": str(self.run_id),
@@ -113,7 +112,7 @@ class RunUpdate:
 
 
 def statuses(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """The key and status of each step, and of the items that a map shows."""
+    """Yield the key and status of each step and of each listed map item."""
     for step in steps:
         yield str(step["key"]), str(step["status"])
         yield from statuses(step.get("items") or ())
@@ -121,13 +120,12 @@ def statuses(steps: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class RunDelta:
-    """Some more text of a running step. Steps that run side by side have each their own order.
+    """More text of a running step. Parallel steps are ordered independently.
 
-    `generation` grows when what was streamed before is discarded (for another try with `retrying_with`, where that
-    names a provider), `offset` counts this generation's characters
-    before this text. `rev` is the run's revision when the step was claimed: a state older than that is told no
-    more, and the text is not told where a state as new or newer has ended that attempt. It is 0 where it is not
-    known, which only the run of an agent may leave so.
+    `generation` grows when the streamed text is discarded (to retry with `retrying_with`, if it names a provider);
+    `offset` counts this generation's characters before this text. `rev` is the run's revision when the step was
+    claimed: older states are no longer published, and the text is dropped if a state as new or newer has ended
+    that attempt. 0 means unknown, allowed only for an agent's run.
     """
 
     run_id: UUID
@@ -142,5 +140,5 @@ class RunDelta:
 
     @property
     def again(self) -> bool:
-        """Whether the step was begun before."""
+        """Whether the step was started before."""
         return self.generation >= 2 * GENERATIONS

@@ -1,1 +1,1 @@
-"""What a run is: its states, how it is submitted, planned, executed and put right."""
+"""Runs: their states, submission, planning, execution and recovery."""

@@ -1,4 +1,4 @@
-"""A step in the hands of a worker, and the words in which its end is recorded."""
+"""A claimed step, and the records of how it ended."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -14,20 +14,20 @@ MAX_OUTPUT_BYTES = 512 * 1024
 MAX_ITEMS_BYTES = 2 * 1024 * 1024
 MAX_BACKOFF_SECONDS = 3600.0
 
-#: What `finish_steps` takes of one step.
+#: One item of `finish_steps`.
 Ending = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """The input of a step's agent, rendered from what is known when the step is claimed."""
+    """The input of a step's agent, rendered when the step is claimed."""
 
     input: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A step that this process holds. `spec` is a workflow's step as it was defined; an agent run has none."""
+    """A step claimed by this process. `spec` is the step's workflow definition; an agent run has none."""
 
     run_id: UUID
     key: str
@@ -47,28 +47,28 @@ class Claim:
     update: dict[str, Any]
 
     @classmethod
-    def from_answer(cls, run_id: UUID, key: str, answer: dict[str, Any]) -> "Claim":
+    def from_result(cls, run_id: UUID, key: str, result: dict[str, Any]) -> "Claim":
         return cls(
             run_id=run_id,
             key=key,
-            token=answer["token"],
-            attempt=answer["attempt"],
-            kind=answer["kind"],
-            agent_type=answer["agent_type"],
-            input=answer["input"],
-            spec=answer["spec"],
-            context=answer["context"],
-            timeout_seconds=answer["timeout_seconds"],
-            backoff_seconds=answer["backoff_seconds"],
-            user_id=UUID(answer["user_id"]) if answer["user_id"] else None,
-            correlation_id=answer["correlation_id"],
-            progress=answer["update"]["progress"],
-            share=answer["share"],
-            update=answer["update"],
+            token=result["token"],
+            attempt=result["attempt"],
+            kind=result["kind"],
+            agent_type=result["agent_type"],
+            input=result["input"],
+            spec=result["spec"],
+            context=result["context"],
+            timeout_seconds=result["timeout_seconds"],
+            backoff_seconds=result["backoff_seconds"],
+            user_id=UUID(result["user_id"]) if result["user_id"] else None,
+            correlation_id=result["correlation_id"],
+            progress=result["update"]["progress"],
+            share=result["share"],
+            update=result["update"],
         )
 
     def completed(self, outcome: AgentOutcome, input: Mapping[str, Any]) -> Ending:
-        """Its agent brought it to an end. Raises StepRejected for a result that is too large."""
+        """Record the agent's result. Raises StepRejected if it is too large."""
         ending = {
             "what": "completed",
             "input": input,
@@ -83,26 +83,26 @@ class Claim:
         return ending
 
     def skipped(self) -> Ending:
-        """Its condition does not hold."""
+        """Record that the step's condition is false."""
         return {"what": "skipped"}
 
     def waiting(self, message: str, approvers: str) -> Ending:
-        """It waits for a person."""
+        """Record that the step waits for a decision."""
         return {"what": "waiting", "input": {"message": message, "approvers": approvers}}
 
     def expanded(self, items: Sequence[Mapping[str, Any]]) -> Ending:
-        """It goes on as these items. Raises StepRejected where they are too large together."""
+        """Record that the step continues as these items. Raises StepRejected if they are too large together."""
         ending = {"what": "expanded", "items": list(items)}
         if storable_size(ending) > MAX_ITEMS_BYTES:
             raise StepRejected(f"The inputs of the map's items are larger than {MAX_ITEMS_BYTES // 1024} KiB together.")
         return ending
 
     def handed_back(self, message: str, code: str) -> Ending:
-        """This worker is being stopped: another one takes the step over, and no attempt is used up."""
+        """Record that this worker stops: another one takes over the step, and no attempt is used up."""
         return {"what": "handed_back", "error": message, "error_code": code}
 
     def failed(self, message: str, code: str, *, retryable: bool) -> Ending:
-        """The attempt brought no result."""
+        """Record that the attempt failed."""
         return {
             "what": "failed",
             "error": message,
@@ -113,6 +113,6 @@ class Claim:
 
 
 def backoff(first: float, attempt: int) -> float:
-    """Seconds to wait before the next attempt: doubling from `first`, bounded, with jitter."""
+    """Return the seconds to wait before the next attempt: doubling from `first`, bounded, with jitter."""
     ceiling = min(first * 2.0 ** min(attempt - 1, 30), MAX_BACKOFF_SECONDS)
     return ceiling * (0.5 + random.random() / 2)  # noqa: S311  (jitter, not a secret)

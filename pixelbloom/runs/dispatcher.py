@@ -1,7 +1,7 @@
-"""Hands admitted steps to the broker, off everybody's path.
+"""Sends admitted steps to the broker in a background thread.
 
-A step's commit is the promise; its message is only the transport. So a message that cannot be sent now is tried again
-here for as long as the process lives, and if it dies the sweep finds the step.
+A step is durable once committed; its message is only transport. A message that cannot be sent is retried while the
+process lives; if the process dies, the sweep finds the step.
 """
 
 import os
@@ -18,22 +18,22 @@ from pixelbloom.runs.planner import canvas
 
 log = structlog.get_logger(__name__)
 
-#: The remote control command of workers that stops a run's steps.
+#: The workers' remote control command that stops a run's steps.
 STOP_COMMAND = "stop_run"
-#: Messages kept while the broker is away; the sweep publishes what does not fit.
+#: Messages buffered while the broker is unreachable; the sweep publishes the rest.
 MAX_PENDING = 20_000
 MAX_BACKOFF_SECONDS = 5.0
 
 
 class Dispatcher:
-    """A background sender of the process.
+    """The background sender of the process.
 
-    `tell` publishes updates of runs; what it cannot publish is left to the outbox.
+    `publish_updates` publishes updates of runs; the outbox publishes those that fail.
     """
 
-    def __init__(self, app: Celery, tell: Callable[[Sequence[dict[str, Any]]], None]) -> None:
+    def __init__(self, app: Celery, publish_updates: Callable[[Sequence[dict[str, Any]]], None]) -> None:
         self._app = app
-        self._tell = tell
+        self._publish_updates = publish_updates
         self._pending: deque[Mapping[str, Any]] = deque()
         self._updates: list[dict[str, Any]] = []
         self._stops: list[str] = []
@@ -50,10 +50,10 @@ class Dispatcher:
         *,
         stop: UUID | None = None,
     ) -> None:
-        """Send these admitted steps, each with the stretch that follows it, soon; returns at once.
+        """Queue these admitted steps, each with the linear segment after it, and return at once.
 
-        The updates are told first, so that nobody hears of a run's start before its submission. `stop` is a cancelled
-        run: workers hear of it at once; where they do not, the renewal of their lease tells them.
+        Updates are published first, so that a run's submission precedes its start. `stop` is a cancelled run; workers
+        that miss its message learn of it when they renew their leases.
         """
         if not steps and not updates and stop is None:
             return
@@ -65,20 +65,20 @@ class Dispatcher:
             self._pending.extend(steps[: max(room, 0)])
             if len(steps) > room:
                 log.warning("dispatch_overflow", left_to_sweep=len(steps) - max(room, 0))
-            self._woken()
+            self._wake_sender()
 
     def send(self, task: str, *args: Any) -> None:
-        """Send another task by its name, soon; returns at once. What is lost with the process, beat finds."""
+        """Queue another task by its name and return at once. If the process dies, beat finds the lost task."""
         with self._wake:
             self._tasks.append((task, args))
-            self._woken()
+            self._wake_sender()
 
     def flush(self, timeout: float) -> bool:
-        """Wait until everything was sent, for at most `timeout` seconds. Returns whether it was."""
+        """Wait until everything was sent, for at most `timeout` seconds. Return whether it was."""
         with self._wake:
             return self._wake.wait_for(lambda: not self._busy, timeout)
 
-    def _woken(self) -> None:
+    def _wake_sender(self) -> None:
         self._busy = True
         if self._thread is None or self._pid != os.getpid():
             self._pid = os.getpid()
@@ -102,7 +102,7 @@ class Dispatcher:
                     for run_id in stops:
                         self._app.control.broadcast(STOP_COMMAND, arguments={"run_id": run_id})
                     if updates:
-                        self._tell_all(updates)
+                        self._send_updates(updates)
                     for step in steps:
                         canvas(self._app, step).apply_async(retry=False)
                         self._pending.popleft()
@@ -116,8 +116,8 @@ class Dispatcher:
                 threading.Event().wait(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
 
-    def _tell_all(self, updates: list[dict[str, Any]]) -> None:
+    def _send_updates(self, updates: list[dict[str, Any]]) -> None:
         try:
-            self._tell(updates)
+            self._publish_updates(updates)
         except Exception as error:
             log.warning("updates_left_to_outbox", count=len(updates), reason=type(error).__name__)

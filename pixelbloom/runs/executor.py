@@ -1,6 +1,6 @@
-"""Executes one step: claim it, run its agent under the lease, tell the progress, record the end.
+"""Executes one step: claim it, run its agent under the lease, publish progress, record the result.
 
-There is one execution path, for the steps of workflows and for single agents.
+There is one execution path for the steps of workflows and for single agents.
 """
 
 from collections.abc import Callable
@@ -28,12 +28,12 @@ from pixelbloom.runs.store import RunStore
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-#: How long a worker holds on to a step, or to its result, while the database is away.
+#: How long a worker retries to claim a step or to record its result while the database is unreachable.
 PATIENCE_SECONDS = 300.0
 
 
 class StepExecutor:
-    """What a worker does with a message that names a step."""
+    """Executes the step that a message names."""
 
     def __init__(
         self,
@@ -59,25 +59,25 @@ class StepExecutor:
         self._worker = worker
 
     def run(self, run_id: UUID, key: str) -> str:
-        """Execute the step if it is still to be done.
+        """Execute the step if it is still pending.
 
-        Answers what the step became ("completed", "skipped", "waiting", "expanded", "failed", "continued", "retried",
+        Return the step's outcome ("completed", "skipped", "waiting", "expanded", "failed", "continued", "retried",
         "handed_back", "cancelled"), or why this call did nothing ("done", "over", "leased", "not_ready", "gone",
         "already", "stale").
-        Raises Unavailable when the database stays away; the sweep then finds the step.
+        Raises Unavailable if the database stays unreachable; the sweep then finds the step.
         """
-        word = uuid4().hex
-        answer = patiently(lambda: self._store.claim(run_id, key, self._worker, word))
-        if answer["outcome"] != "claimed":
-            return str(answer["outcome"])
-        claim = Claim.from_answer(run_id, key, answer)
+        claim_id = uuid4().hex
+        result = retry_unavailable(lambda: self._store.claim(run_id, key, self._worker, claim_id))
+        if result["outcome"] != "claimed":
+            return str(result["outcome"])
+        claim = Claim.from_result(run_id, key, result)
         with structlog.contextvars.bound_contextvars(request_id=claim.correlation_id):
             log.info("step_started", agent_type=claim.agent_type, attempt=claim.attempt)
-            self._tell(claim.update)
+            self._publish(claim.update)
             return self._finish(claim, self._attempt(claim))
 
     def _attempt(self, claim: Claim) -> Ending:
-        """Try once; answers what to record."""
+        """Run the attempt and return the ending to record."""
         try:
             rendered = self._render(claim)
             return rendered if isinstance(rendered, dict) else self._run_agent(claim, rendered.input)
@@ -91,7 +91,7 @@ class StepExecutor:
             return claim.failed(error.message, error.code, retryable=True)
         except Exception:
             log.exception("step_crashed", agent_type=claim.agent_type)
-            return claim.failed("The agent failed unexpectedly; it is tried again.", "INTERNAL", retryable=True)
+            return claim.failed("The agent failed unexpectedly and is retried.", "INTERNAL", retryable=True)
 
     def _run_agent(self, claim: Claim, input: dict[str, Any]) -> Ending:
         assert claim.agent_type is not None
@@ -122,23 +122,23 @@ class StepExecutor:
             try:
                 outcome = agent.run(input, context)
             except Exception:
-                control.check()  # where it was ended from outside, that is the reason, whatever the agent made of it
+                control.check()  # a stop from outside is the reason, whatever error the agent raised
                 raise
         return claim.completed(outcome, input)
 
     def _finish(self, claim: Claim, ending: Ending) -> str:
         where = {"run_id": str(claim.run_id), "key": claim.key, "token": claim.token}
         try:
-            answer = patiently(lambda: self._store.finish({**where, **ending}))
+            result = retry_unavailable(lambda: self._store.finish({**where, **ending}))
         except InvalidInput as error:
             ending = claim.failed("The step's result cannot be stored.", error.code, retryable=True)
-            answer = patiently(lambda: self._store.finish({**where, **ending}))
-        self._dispatcher.publish(answer["publish"])
-        if answer["outcome"] != "recorded":
-            log.warning("step_lost", outcome=answer["outcome"], attempt=claim.attempt)
-            return str(answer["outcome"])
-        self._tell(answer["update"])
-        status, became = answer["update"]["status"], answer["became"]
+            result = retry_unavailable(lambda: self._store.finish({**where, **ending}))
+        self._dispatcher.publish(result["publish"])
+        if result["outcome"] != "recorded":
+            log.warning("step_lost", outcome=result["outcome"], attempt=claim.attempt)
+            return str(result["outcome"])
+        self._publish(result["update"])
+        status, became = result["update"]["status"], result["became"]
         if ending["what"] == "handed_back":
             log.info("step_handed_back", became=became, run_status=status)
         elif ending["what"] != "failed":
@@ -147,16 +147,16 @@ class StepExecutor:
             log.warning("step_failed", code=ending["error_code"], reason=ending["error"], run_status=status)
         return str(became)
 
-    def _tell(self, update: dict[str, Any]) -> None:
-        """Publish at once; where Redis does not answer, the outbox row tells it later."""
+    def _publish(self, update: dict[str, Any]) -> None:
+        """Publish at once; if Redis is unreachable, the outbox publishes it later."""
         try:
             self._publisher.run_update(RunUpdate.from_payload(update))
         except Exception as error:
             log.warning("update_left_to_outbox", reason=type(error).__name__)
 
 
-def patiently(call: Callable[[], T]) -> T:
-    """Call, and again while the database is away. Safe because every transition may be repeated."""
+def retry_unavailable(call: Callable[[], T]) -> T:
+    """Call, and retry while the database is unreachable. Safe because every transition is idempotent."""
     return Retrying(
         retry=retry_if_exception_type(Unavailable),
         wait=wait_exponential_jitter(initial=0.2, max=5.0),

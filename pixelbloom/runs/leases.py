@@ -1,7 +1,7 @@
-"""Keeps the leases of a worker process alive, and stops steps that must stop.
+"""Renews the leases of a worker process, and stops steps that must stop.
 
-One thread a process: it renews all leases in one call, learns of cancelled runs and lost leases from the answer, and
-wakes a step whose deadline passed. A blocked read ends because the step's control shuts its socket.
+One thread per process renews all leases in one call, learns of cancelled runs and lost leases from the result, and
+stops steps past their deadline. A blocked read ends because the step's control shuts its socket.
 """
 
 import threading
@@ -24,14 +24,14 @@ RENEW_SECONDS = 1.0
 
 
 class WorkerStopping(StepError):
-    """The worker is being stopped; another one takes the step over."""
+    """The worker is stopping; another one takes over the step."""
 
     code = "WORKER_STOPPING"
 
 
 @dataclass(frozen=True)
 class Lease:
-    """A step in this process's hands; `token` fences off whoever lost it."""
+    """The lease of a step; `token` is its fencing token."""
 
     run_id: UUID
     key: str
@@ -55,7 +55,7 @@ class LeaseKeeper:
 
     @contextmanager
     def hold(self, lease: Lease) -> Iterator[None]:
-        """Keep this lease alive while the body runs."""
+        """Renew this lease while the body runs."""
         with self._lock:
             self._leases.add(lease)
             self._held.set()
@@ -73,14 +73,14 @@ class LeaseKeeper:
                     self._held.clear()
 
     def cancel(self, run_id: UUID) -> int:
-        """Stop the steps of a cancelled run that are in hand here. Answers how many."""
-        mine = [lease for lease in self._snapshot() if lease.run_id == run_id]
-        for lease in mine:
+        """Stop this process's steps of a cancelled run. Return the number stopped."""
+        stopped = [lease for lease in self._snapshot() if lease.run_id == run_id]
+        for lease in stopped:
             lease.control.stop(StepCancelled("The run was cancelled."))
-        return len(mine)
+        return len(stopped)
 
     def stop_all(self) -> None:
-        """Make every step in hand, and each that begins from now on, give up, so that another worker can take it."""
+        """Stop all current steps and each later one, so that other workers can take them over."""
         self._stopping = True
         for lease in self._snapshot():
             _stop(lease)
@@ -106,19 +106,19 @@ class LeaseKeeper:
         if not leases:
             return
         try:
-            answers = self._renew([lease.item() for lease in leases])
+            results = self._renew([lease.item() for lease in leases])
         except PixelBloomError as error:
             log.warning("leases_not_renewed", count=len(leases), reason=error.message)
             return
         except Exception:
             log.exception("leases_not_renewed", count=len(leases))
             return
-        for lease, answer in zip(leases, answers, strict=True):
-            if answer["cancel"]:
+        for lease, result in zip(leases, results, strict=True):
+            if result["cancel"]:
                 lease.control.stop(StepCancelled("The run was cancelled."))
-            elif not answer["held"]:
+            elif not result["held"]:
                 lease.control.stop(StepCancelled("Another worker has this step now."))
 
 
 def _stop(lease: Lease) -> None:
-    lease.control.stop(WorkerStopping("The worker was stopped; the step goes to another one."))
+    lease.control.stop(WorkerStopping("The worker was stopped; another one takes over the step."))

@@ -1,4 +1,4 @@
-"""A run and its steps as values, and as the API tells them."""
+"""A run and its steps as values, and their form in the API."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from pixelbloom.runs.store import Detail
 
 
 class RunStatus(StrEnum):
-    """Where a run stands. The last three are for good."""
+    """The state of a run. The last three are terminal."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -26,14 +26,14 @@ class RunStatus(StrEnum):
 
 
 class Priority(StrEnum):
-    """Which runs go first: those that a person waits for, then the others."""
+    """Which runs start first: those that a person waits for, then the others."""
 
     INTERACTIVE = "interactive"
     BATCH = "batch"
 
     @property
     def number(self) -> int:
-        """As the database orders by it: the larger first."""
+        """The value that the database orders by, larger first."""
         return 0 if self is Priority.INTERACTIVE else -1
 
     @classmethod
@@ -41,27 +41,27 @@ class Priority(StrEnum):
         return cls.INTERACTIVE if number >= 0 else cls.BATCH
 
 
-#: The same for the broker: of kombu's lists in Redis, 0 goes first.
+#: The same for the broker: kombu's Redis transport takes 0 first.
 BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
 
 
-#: Of a run that does not exist, and of one that is another's: the two look the same.
+#: The message for a run that does not exist and for another user's, so that they look the same.
 NO_SUCH_RUN = "There is no such run, or it is not yours."
 
 
 def parse_time(value: str | None) -> datetime | None:
-    """A time of the database, in UTC."""
+    """Parse a time of the database; the result is in UTC."""
     return datetime.fromisoformat(value).astimezone(UTC) if value else None
 
 
 def iso(value: datetime | None) -> str | None:
-    """ISO 8601 in UTC with `Z`, as everywhere in the API."""
+    """Format as ISO 8601 in UTC with `Z`, as everywhere in the API."""
     return iso_utc(value) if value else None
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step of a run; an agent run has one. The items of a map are steps too, kept under it."""
+    """One step of a run; an agent run has one. The items of a map are steps with the map as `parent`."""
 
     key: str
     kind: str
@@ -81,7 +81,7 @@ class Step:
     error: str | None
     error_code: str | None
     errors: tuple[Mapping[str, Any], ...]
-    #: Of an approval that was asked for: what it says, and who may decide.
+    #: For an approval: the question, and who may decide.
     message: str | None
     approvers: str | None
 
@@ -112,13 +112,13 @@ class Step:
 
     @property
     def duration_ms(self) -> int | None:
-        """Milliseconds from the first start to the end, where both are known."""
+        """Milliseconds from the first start to the end, or None if one is unknown."""
         if self.started_at is None or self.finished_at is None:
             return None
         return round((self.finished_at - self.started_at).total_seconds() * 1000)
 
     def to_public(self, items: Sequence["Step"] = ()) -> dict[str, Any]:
-        """The step as `GET /api/agents/runs/{request_id}` shows it; a map with its items."""
+        """Return the step as in `GET /api/agents/runs/{request_id}`; a map with its items."""
         shown = {
             "key": self.key,
             "kind": self.kind,
@@ -146,7 +146,7 @@ class Step:
         return shown
 
     def to_state(self, items: Sequence["Step"]) -> dict[str, Any]:
-        """The step as events show it; a map with those of its items that run."""
+        """Return the step as in events; a map with its running items."""
         state: dict[str, Any] = {"key": self.key, "status": self.status}
         if self.status == "waiting":
             asked = {"message": self.message or "", "approvers": self.approvers or "owner"}
@@ -158,7 +158,7 @@ class Step:
 
 @dataclass(frozen=True)
 class RunOwner:
-    """Whose a run is: the user it is for, and the caller who submitted it (see `Principal.caller`)."""
+    """The owner of a run: the user it is for, and the caller who submitted it (see `Principal.caller`)."""
 
     kind: str
     user_id: UUID | None
@@ -170,14 +170,14 @@ class RunOwner:
 
     @property
     def visitor_id(self) -> UUID | None:
-        """The session of the visitor who submitted it."""
+        """The session id of the visitor who submitted it, or None."""
         kind, _, number = self.caller.partition(":")
         return UUID(number) if kind == "visitor" else None
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run as it was read from the database."""
+    """A run as read from the database."""
 
     id: UUID
     kind: str
@@ -247,7 +247,7 @@ class Run:
         )
 
     def to_listed(self, details: Collection[Detail]) -> dict[str, Any]:
-        """The run as a list shows it: without its large parts, except for `details`."""
+        """Return the run as in a list: without its large parts, except for `details`."""
         agent = self.kind == "agent"
         shown = self.to_public()
         if Detail.RESULT not in details:
@@ -261,7 +261,7 @@ class Run:
         return shown
 
     def to_public(self) -> dict[str, Any]:
-        """The run as the API shows it (`GET /api/agents/runs/{request_id}`)."""
+        """Return the run as in `GET /api/agents/runs/{request_id}`."""
         if self.kind == "agent":
             named: dict[str, Any] = {
                 "request_id": str(self.id),
@@ -302,15 +302,15 @@ class Run:
         }
 
     def items(self, key: str) -> list[Step]:
-        """The items of a map, in order."""
+        """Return the items of a map, in order."""
         return [step for step in self.steps if step.parent == key]
 
     def _states(self) -> list[dict[str, Any]]:
-        """The steps as the SQL function `run_update` has them."""
+        """Return the steps as the SQL function `run_update` does."""
         return [step.to_state(self.items(step.key)) for step in self.steps if step.parent is None]
 
     def to_update(self) -> dict[str, Any]:
-        """The run's state in the form that the outbox keeps and the publisher tells."""
+        """Return the run's state as the outbox stores it and the publisher publishes it."""
         return {
             "run_id": str(self.id),
             "kind": self.kind,

@@ -1,8 +1,8 @@
-"""How a run goes through Celery: the rows of its steps, and the canvas of what is ready.
+"""Plans a run in Celery: the rows of its steps, and the canvas of those that are ready.
 
-A stretch is a path of agent steps, each the only one that the next one needs and is needed by. It travels as one chain
-of messages; forks and joins are decided in Postgres, which says what became ready. New runs, recovery, retries and
-decisions all publish through `canvas`.
+A linear segment is a path of agent steps, each the only one that the next one needs and is needed by. It is sent as one
+chain of messages; forks and joins are decided in Postgres, which returns the steps that became ready. New runs,
+recovery, retries and decisions all publish through `canvas`.
 """
 
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ from pixelbloom.runs.model import BROKER_PRIORITY, Priority
 
 STEP_TASK = "pixelbloom.run_step"
 AGENTS_QUEUE = "agents"
-#: The header that tells when a message's step was published.
+#: The header with the time at which a message's step was published.
 PUBLISHED_AT = "published_at"
 
 
 def agent_step(agent: Agent[Any, Any], input: Mapping[str, Any], model_timeout: float) -> dict[str, Any]:
-    """The one step of an agent's run."""
+    """Return the row of an agent run's single step."""
     return {
         "key": agent.agent_type,
         "agent_type": agent.agent_type,
@@ -30,10 +30,10 @@ def agent_step(agent: Agent[Any, Any], input: Mapping[str, Any], model_timeout: 
 
 
 def canvas(app: Celery, publication: Mapping[str, Any]) -> Signature:
-    """The messages of a published step and of the stretch after it, as the database told them."""
+    """Return the messages of a published step and of the linear segment after it, as the database returned them."""
     priority = Priority.of(publication["priority"])
     first = _message(app, publication["run_id"], publication["key"], priority)
-    # The successors' header is set when they are sent, by the task before them.
+    # The preceding task sets the successors' header when it sends them.
     first.set(headers={PUBLISHED_AT: publication["published_at"]})
     rest = [_message(app, publication["run_id"], key, priority) for key in publication["chain"]]
     return chain(first, *rest, app=app) if rest else first

@@ -1,4 +1,4 @@
-"""Submitting, reading and listing runs: what the web tier calls."""
+"""Submits, reads and lists runs for the web tier."""
 
 import hashlib
 import json
@@ -18,16 +18,16 @@ from pixelbloom.runs.planner import agent_step
 from pixelbloom.runs.store import Detail, RunStore
 
 MAX_PAGE = 200
-#: Failed runs that are grouped at once.
+#: Failed runs grouped at once.
 MAX_FAILURES = 10_000
-#: Every text of this form is a cursor, so that the API's description can say what it takes.
+#: Every text of this form is a cursor; the API's description shows the pattern.
 CURSOR_PATTERN = "^[0-9]{16}[0-9a-f]{32}$"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Terms:
-    """How work is to be done, whatever it is. `run_at` is the earliest moment of its start."""
+    """The terms of a run, of any kind. `run_at` is the earliest start."""
 
     caller: str
     user_id: UUID | None
@@ -40,11 +40,11 @@ class Terms:
     replay_of: UUID | None = None
 
     def row(self) -> dict[str, Any]:
-        """The columns of a run that they fill."""
+        """Return the columns of a run that the terms set."""
         return {
             "user_id": str(self.user_id) if self.user_id else None,
             "caller": self.caller,
-            # All visitors share one, so that any number of them cannot crowd users out.
+            # All visitors share one queue, so that they cannot crowd out users.
             "lane": str(self.user_id) if self.user_id else self.caller.partition(":")[0],
             "priority": self.priority.number,
             "idempotency_key": self.idempotency_key,
@@ -56,9 +56,9 @@ class Terms:
         }
 
     def request_hash(self, *what: Any) -> str:
-        """Tells two requests under one idempotency key apart."""
+        """Return a hash that distinguishes requests with the same idempotency key."""
         body: list[Any] = [*what, str(self.user_id) if self.user_id else None, self.metadata]
-        # Left out where they say nothing, so that a key outlives the fields that came later.
+        # Defaults are left out, so that keys stay valid when fields are added.
         extras = [self.priority.value, iso(self.run_at), self.webhook_url]
         if extras != [Priority.INTERACTIVE.value, None, None]:
             body.append(extras)
@@ -67,7 +67,7 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Submission(Terms):
-    """An agent's work, checked by the web tier."""
+    """The input of an agent, checked by the web tier."""
 
     agent_type: str
     input: Mapping[str, Any]
@@ -75,7 +75,7 @@ class Submission(Terms):
 
 @dataclass(frozen=True)
 class Accepted:
-    """The run that answers a submission: a new one, or the one that the same key made before."""
+    """The run of a submission: a new one, or the earlier one of the same idempotency key."""
 
     id: UUID
     status: RunStatus
@@ -86,7 +86,7 @@ class Accepted:
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs to list. `owner` None means everybody's."""
+    """Selects the runs to list. `owner` None means all users."""
 
     owner: UUID | None
     status: RunStatus | None = None
@@ -98,7 +98,7 @@ class RunFilter:
     created_before: datetime | None = None
 
     def columns(self) -> dict[str, str]:
-        """The columns that must have a value."""
+        """Return the required values by column."""
         wanted = {
             "user_id": self.owner,
             "status": self.status,
@@ -112,19 +112,19 @@ class RunFilter:
 
 @dataclass(frozen=True)
 class Page:
-    """Some runs, newest first, and where to go on; no cursor means that there are no more."""
+    """A page of runs, newest first. `next_cursor` None means that it is the last page."""
 
     items: tuple[Run, ...]
     next_cursor: str | None
-    #: The number of all, where it was asked for.
+    #: The number of all matching runs, if requested.
     total: int | None = None
 
 
 class RunService:
-    """Runs as the web tier sees them.
+    """The runs of the web tier.
 
-    `publish` hands admitted steps and the runs' updates on, without waiting for the broker. `model_timeout` is
-    MODEL_TIMEOUT, in seconds: a step's deadline leaves each provider its turn.
+    `publish` queues admitted steps and the runs' updates without waiting for the broker. `model_timeout` is
+    MODEL_TIMEOUT, in seconds; a step's deadline allows each provider that long.
     """
 
     def __init__(
@@ -139,10 +139,10 @@ class RunService:
         self._model_timeout = model_timeout
 
     def submit(self, submission: Submission, run_id: UUID | None = None) -> Accepted:
-        """Keep the run (`POST /api/agents/invoke`); when this returns, it is a committed row.
+        """Store the run (`POST /api/agents/invoke`); when this returns, it is a committed row.
 
-        Raises InvalidInput for an unknown agent or input against its schema, Conflict for an idempotency key that
-        came with another body, and Unavailable, which names the run, when the database does not answer.
+        Raises InvalidInput for an unknown agent or input that does not match its schema, Conflict for an idempotency
+        key used with another body, and Unavailable, which names the run, if the database is unreachable.
         """
         agent = registry.get(submission.agent_type)
         checked = agent.validate(dict(submission.input))
@@ -159,47 +159,47 @@ class RunService:
         )
 
     def again(self, run: Mapping[str, Any], terms: Terms) -> Accepted:
-        """A new run of the same agent with the same input."""
+        """Submit a new run of the same agent with the same input."""
         return self.submit(Submission(agent_type=run["agent_type"], input=run["input"], **vars(terms)))
 
     def accept(self, row: Mapping[str, Any], run_id: UUID | None = None) -> Accepted:
-        """Keep a run of whatever kind, and hand on what may start. Raises Conflict and Unavailable, as `submit`."""
+        """Store a run of any kind and publish the steps that may start. Raises as `submit`."""
         run_id = run_id or uuid4()
         try:
-            answer = self._store.create({"id": str(run_id), **row})
+            result = self._store.create({"id": str(run_id), **row})
         except Unavailable as error:
             raise Unavailable(
                 f"The database did not confirm run {run_id}: ask for that run, or send the request again"
                 " with the same Idempotency-Key.",
                 error.retry_after,
             ) from error
-        self._publish(answer["publish"], answer["updates"])
-        if answer["conflict"] and not answer["created"]:
+        self._publish(result["publish"], result["updates"])
+        if result["conflict"] and not result["created"]:
             raise Conflict("This Idempotency-Key was used with another request; use a new key for a new request.")
         return Accepted(
-            id=UUID(answer["id"]),
-            status=RunStatus(answer["status"]),
-            result=answer["result"],
-            error=answer["error"],
-            created=answer["created"],
+            id=UUID(result["id"]),
+            status=RunStatus(result["status"]),
+            result=result["result"],
+            error=result["error"],
+            created=result["created"],
         )
 
     def get(self, run_id: UUID) -> Run:
-        """One run with its steps. Raises NotFound."""
+        """Return the run with its steps. Raises NotFound."""
         return Run.from_row(self._store.get(run_id))
 
     def find_owner(self, run_id: UUID) -> RunOwner | None:
-        """Whose run it is, read without the run's large parts; None where there is no such run."""
+        """Return the run's owner, read without its large parts, or None if there is no such run."""
         rows = self._store.find([run_id], columns="id,kind,user_id,caller")
         return RunOwner.from_row(rows[0]) if rows else None
 
     def find_update(self, run_id: UUID) -> RunUpdate | None:
-        """The run's present state as the events tell it, or None where there is no such run."""
+        """Return the run's current state as an event, or None if there is no such run."""
         rows = self._store.find([run_id])
         return RunUpdate.from_payload(Run.from_row(rows[0]).to_update()) if rows else None
 
     def ended(self, run_ids: list[UUID]) -> set[UUID]:
-        """Which of these runs have ended, in one request."""
+        """Return those of the runs that have ended, in one request."""
         rows = self._store.find(run_ids, columns="id,status")
         return {UUID(row["id"]) for row in rows if RunStatus(row["status"]).terminal}
 
@@ -235,25 +235,25 @@ class RunService:
     def approvals(
         self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None
     ) -> list[dict[str, Any]]:
-        """Steps that wait for a decision, the earliest deadline first, from after (deadline_at, id) on.
+        """Return steps that wait for a decision, the earliest deadline first, after (deadline_at, id).
 
-        `owner` None means everybody's. Those that only an administrator decides are left out unless `admin`.
+        `owner` None means all users. Steps that only an administrator may decide are included only if `admin`.
         """
         return self._store.approvals(owner, admin=admin, limit=limit, after=after)
 
     def failures(
         self, owner: UUID | None, *, created_after: datetime | None, created_before: datetime | None
     ) -> dict[str, Any]:
-        """Failed runs grouped by agent or workflow and by error code, the largest group first.
+        """Group failed runs by agent or workflow and by error code, the largest group first.
 
-        `owner` None means everybody's. The newest MAX_FAILURES are counted; `more` says that there are further ones.
+        `owner` None means all users. The newest MAX_FAILURES are counted; `more` is true if there are more.
         """
         return self._store.failures(
             owner, created_after=created_after, created_before=created_before, most=MAX_FAILURES
         )
 
     def newest_ids(self, wanted: RunFilter, *, limit: int) -> tuple[list[UUID], bool]:
-        """The ids of the newest runs, and whether there are more."""
+        """Return the ids of the newest runs, and whether there are more."""
         found = self._store.ids(
             limit=limit + 1,
             filters=wanted.columns(),
@@ -264,24 +264,24 @@ class RunService:
 
 
 def write_cursor(row: Mapping[str, Any]) -> str:
-    """Where a page ended, opaque to the caller: microseconds since the epoch, then the run's id."""
+    """Return the cursor after a row: microseconds since the epoch, then the run's id. Opaque to callers."""
     moment = parse_time(row["created_at"])
     assert moment is not None
     return f"{cursor_time(moment)}{UUID(row['id']).hex}"
 
 
 def read_cursor(cursor: str) -> tuple[str, str]:
-    """The (created_at, id) that a cursor stands for. Raises InvalidInput."""
+    """Return the (created_at, id) of a cursor. Raises InvalidInput."""
     if not re.fullmatch(CURSOR_PATTERN, cursor):
         raise InvalidInput("The cursor is not one that we gave; leave it out to start from the newest.")
     return read_cursor_time(cursor), str(UUID(cursor[16:]))
 
 
 def cursor_time(moment: datetime) -> str:
-    """A moment at the beginning of a cursor: 16 digits, the microseconds since the epoch."""
+    """Format a time as the start of a cursor: microseconds since the epoch in 16 digits."""
     return f"{(moment - _EPOCH) // timedelta(microseconds=1):016d}"
 
 
 def read_cursor_time(cursor: str) -> str:
-    """The moment at the beginning of a cursor, as ISO 8601 in UTC."""
+    """Return the time at the start of a cursor, as ISO 8601 in UTC."""
     return iso_utc(_EPOCH + timedelta(microseconds=int(cursor[:16])))

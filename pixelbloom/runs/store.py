@@ -1,4 +1,4 @@
-"""Runs and their steps: each transition is one SQL function, the hot ones in group commits."""
+"""Stores runs and their steps. Each transition is one SQL function; the hot ones use group commit."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from pixelbloom.errors import NotFound
 
 JsonObject = dict[str, Any]
 
-#: A run without what may be large.
+#: A run without its large columns.
 LIGHT_COLUMNS = (
     "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,rev,progress,step,error,error_code,"
     "metadata,provider,model,attempts,retries,replay_of,webhook_url,run_at,created_at,started_at,finished_at,updated_at,"
@@ -24,19 +24,19 @@ LIGHT_STEP_COLUMNS = (
     "prompt_tokens,completion_tokens,error,error_code,errors,message:input->>message,"
     "approvers:input->>approvers"
 )
-#: A run as it is polled; the steps come with it in one request.
+#: A run as it is polled, with its steps, in one request.
 RUN_COLUMNS = f"{LIGHT_COLUMNS},result"
 STEP_COLUMNS = f"{LIGHT_STEP_COLUMNS},output"
-#: The same with what it works on, as it is shown.
+#: The same with its input, as the API shows it.
 SHOWN_COLUMNS = f"{RUN_COLUMNS},input,run_steps({STEP_COLUMNS})"
-#: Rows that are read at once where details come with them.
+#: Rows read at once if they include details.
 DETAILED_SLICE_ROWS = 5
-#: What a run was made from, for making another of it.
+#: The columns to create another run from.
 SOURCE_COLUMNS = f"{RUN_COLUMNS},input,priority"
 
 
 class Detail(StrEnum):
-    """A large part of a run, which a list has only where it was asked for."""
+    """A large part of a run, which lists include only on request."""
 
     INPUT = "input"
     RESULT = "result"
@@ -57,54 +57,54 @@ class RunStore:
     # Submit
 
     def create(self, run: JsonObject) -> JsonObject:
-        """Insert a run with its steps. Answers {"id", "created", "conflict", "status", ..., "publish", "updates"}."""
+        """Insert a run with its steps. Return {"id", "created", "conflict", "status", ..., "publish", "updates"}."""
         return self._creating.submit(run)
 
     def _create(self, runs: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        answer = self._gateway.rpc("create_runs", {"p_runs": list(runs), "p_lane_limit": self._lane_limit})
-        return shared(answer["runs"], publish=answer["publish"], updates=answer["updates"])
+        result = self._gateway.rpc("create_runs", {"p_runs": list(runs), "p_lane_limit": self._lane_limit})
+        return shared(result["runs"], publish=result["publish"], updates=result["updates"])
 
     # Execute
 
     def claim(self, run_id: UUID, key: str, worker: str, claim: str) -> JsonObject:
-        """Take a step under a lease. Answers {"outcome": "claimed" | "done" | "leased" | "not_ready" | "gone", ...}.
+        """Claim a step under a lease. Return {"outcome": "claimed" | "done" | "leased" | "not_ready" | "gone", ...}.
 
-        `claim` is one word for one attempt to take it: repeated with the same word, the call answers the same.
+        `claim` is the claim id, one per attempt to claim: repeated with the same id, the call returns the same.
         """
         return self._claiming.submit({"run_id": str(run_id), "key": key, "worker": worker, "claim": claim})
 
     def _claim(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        answer: list[JsonObject] = self._gateway.rpc(
+        result: list[JsonObject] = self._gateway.rpc(
             "claim_steps",
             {"p_items": list(items), "p_worker": items[0]["worker"], "p_lease_seconds": self._lease_seconds},
         )
-        return answer
+        return result
 
     def finish(self, item: JsonObject) -> JsonObject:
-        """Record how a step ended. Answers {"outcome": "recorded" | "already" | "stale", "update", "publish"}."""
+        """Record how a step ended. Return {"outcome": "recorded" | "already" | "stale", "update", "publish"}."""
         return self._finishing.submit(item)
 
     def _finish(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        answer = self._gateway.rpc("finish_steps", {"p_items": list(items), "p_lane_limit": self._lane_limit})
-        return shared(answer["items"], publish=answer["publish"])
+        result = self._gateway.rpc("finish_steps", {"p_items": list(items), "p_lane_limit": self._lane_limit})
+        return shared(result["items"], publish=result["publish"])
 
     def renew(self, leases: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        """Keep leases alive. Answers {"held", "cancel"} a lease, in order."""
-        answer: list[JsonObject] = self._gateway.rpc(
+        """Renew leases. Return {"held", "cancel"} for each lease, in order."""
+        result: list[JsonObject] = self._gateway.rpc(
             "renew_leases", {"p_items": list(leases), "p_lease_seconds": self._lease_seconds}
         )
-        return answer
+        return result
 
     def report_worker(self, worker: str, slots: int) -> None:
-        """Say that an agents worker runs and executes so many steps at once; 0 says that it ends."""
+        """Report the number of steps that an agents worker executes at once; 0 means that it ends."""
         self._gateway.rpc("report_worker", {"p_worker": worker, "p_slots": slots})
 
     def sweep(self, *, interval_seconds: float, lost_before: Mapping[int, datetime], limit: int) -> JsonObject:
-        """Put right what dead processes left. Answers {"skipped": true} where another sweep is on.
+        """Recover the work of dead processes. Return {"skipped": true} if another sweep is running.
 
-        `lost_before` says for each priority before when a step must have been published to be lost.
+        `lost_before` maps each priority to a time; steps published before it count as lost.
         """
-        answer: JsonObject = self._gateway.rpc(
+        result: JsonObject = self._gateway.rpc(
             "sweep_runs",
             {
                 "p_interval_seconds": interval_seconds,
@@ -114,27 +114,27 @@ class RunStore:
                 "p_limit": limit,
             },
         )
-        return answer
+        return result
 
     # Control
 
     def cancel(self, run_id: UUID) -> JsonObject:
-        """Ask a run to stop. Answers {"outcome": "cancelled" | "requested" | "finished" | "gone", "status", ...}."""
-        answer: JsonObject = self._gateway.rpc(
+        """Ask a run to stop. Return {"outcome": "cancelled" | "requested" | "finished" | "gone", "status", ...}."""
+        result: JsonObject = self._gateway.rpc(
             "cancel_run", {"p_run_id": str(run_id), "p_lane_limit": self._lane_limit}
         )
-        return answer
+        return result
 
     def retry(self, run_ids: Sequence[UUID]) -> JsonObject:
-        """Let ended runs go on. Answers {"items": [{"outcome": "retried" | "not_failed" | "gone", ...}], "publish"}."""
-        answer: JsonObject = self._gateway.rpc(
+        """Retry ended runs. Return {"items": [{"outcome": "retried" | "not_failed" | "gone", ...}], "publish"}."""
+        result: JsonObject = self._gateway.rpc(
             "retry_runs", {"p_items": [{"run_id": str(i)} for i in run_ids], "p_lane_limit": self._lane_limit}
         )
-        return answer
+        return result
 
     def decide(self, run_id: UUID, key: str, *, approved: bool, comment: str | None, by: str) -> JsonObject:
-        """Decide a waiting step. Answers {"outcome": "decided" | "already" | "not_waiting" | "gone", "status", ...}."""
-        answer: JsonObject = self._gateway.rpc(
+        """Decide a waiting step. Return {"outcome": "decided" | "already" | "not_waiting" | "gone", "status", ...}."""
+        result: JsonObject = self._gateway.rpc(
             "decide_step",
             {
                 "p_run_id": str(run_id),
@@ -145,31 +145,31 @@ class RunStore:
                 "p_lane_limit": self._lane_limit,
             },
         )
-        return answer
+        return result
 
     def purge(self, before: datetime, limit: int) -> int:
-        """Remove at most `limit` runs that ended before then. Answers how many."""
-        gone: int = self._gateway.rpc("purge_runs", {"p_before": before.isoformat(), "p_limit": limit})
-        return gone
+        """Delete at most `limit` runs that ended before `before`. Return the number deleted."""
+        deleted: int = self._gateway.rpc("purge_runs", {"p_before": before.isoformat(), "p_limit": limit})
+        return deleted
 
     # Read
 
     def get(self, run_id: UUID) -> JsonObject:
-        """The run's row with its input and its steps. Raises NotFound."""
+        """Return the run's row with its input and its steps. Raises NotFound."""
         rows = self.find([run_id], columns=SHOWN_COLUMNS)
         if not rows:
             raise NotFound("There is no such run.")
         return rows[0]
 
     def find(self, run_ids: Sequence[UUID], *, columns: str | None = None) -> list[JsonObject]:
-        """The rows of those runs that exist, in one request."""
+        """Return the rows of the runs that exist, in one request."""
         select = columns or f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})"
         return self._gateway.select(
             lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]), name="runs.find"
         )
 
     def source(self, run_id: UUID) -> JsonObject:
-        """What the run was made from. Raises NotFound."""
+        """Return the columns to create another run from. Raises NotFound."""
         rows = self.find([run_id], columns=SOURCE_COLUMNS)
         if not rows:
             raise NotFound("There is no such run.")
@@ -186,9 +186,9 @@ class RunStore:
         details: Collection[Detail] = (),
         total: bool = False,
     ) -> Rows:
-        """Newest first, at most `limit`, from after the (created_at, id) of `before` on; without the items of maps.
+        """Return at most `limit` runs, newest first, after the (created_at, id) of `before`; without the items of maps.
 
-        Large columns are read only for `details`. With `total` the number of all that fit is counted too.
+        Large columns are read only for `details`. With `total`, all matching runs are counted too.
         """
         select = _listed_columns(details)
 
@@ -209,7 +209,7 @@ class RunStore:
     def approvals(
         self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None
     ) -> list[JsonObject]:
-        """Waiting steps of the owner's runs, or of everybody's, the earliest deadline first, at most `limit`."""
+        """Return at most `limit` waiting steps of the owner's runs, or of all, the earliest deadline first."""
         deadline, row_id = after or (None, None)
         found: list[JsonObject] = self._gateway.rpc(
             "list_approvals",
@@ -231,7 +231,7 @@ class RunStore:
         created_before: datetime | None,
         most: int,
     ) -> JsonObject:
-        """Failed runs by what failed and why, over the newest `most`. Returns {"items", "counted", "more"}."""
+        """Group the newest `most` failed runs by what failed and why. Return {"items", "counted", "more"}."""
         found: JsonObject = self._gateway.rpc(
             "count_failures",
             {
@@ -251,7 +251,7 @@ class RunStore:
         created_after: datetime | None,
         created_before: datetime | None,
     ) -> list[UUID]:
-        """The ids of the newest runs, at most `limit`."""
+        """Return the ids of the newest runs, at most `limit`."""
         rows = self._gateway.select(
             lambda client: newest_first(
                 _narrowed(client.table("runs").select("id"), filters, created_after, created_before), limit, None
@@ -285,5 +285,5 @@ def _narrowed(
 
 
 def shared(items: Sequence[JsonObject], **common: Any) -> list[JsonObject]:
-    """Each item with what its whole bulk returned; only the first carries it, so that it is acted on once."""
+    """Add the result of the whole bulk to the first item only, so that it is acted on once."""
     return [{**item, **(common if n == 0 else {name: [] for name in common})} for n, item in enumerate(items)]

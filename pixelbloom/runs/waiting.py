@@ -1,7 +1,7 @@
-"""Waiting for a run's end without polling and without holding a thread that others need.
+"""Waits for a run's end without polling and without occupying a pool thread.
 
-A waiter listens to the run's topic before the run is inserted, so that no end is missed. News may be lost (Redis
-restarts); so one slow read for all waiters of the process looks in Postgres from time to time.
+A waiter subscribes to the run's topic before the run is inserted, so that no end is missed. Events may be lost (Redis
+restarts), so one periodic read of Postgres serves all waiters of the process.
 """
 
 import threading
@@ -19,12 +19,12 @@ log = structlog.get_logger(__name__)
 
 SAFETY_READ_SECONDS = 3.0
 
-#: Calls back with each state event's data of a topic while the context is open.
+#: Calls back with the data of each state event of a topic while the context is open.
 Listen = Callable[[str, Callable[[Mapping[str, Any]], None]], AbstractContextManager[None]]
 
 
 class EndWaiter:
-    """Everybody in this process who waits for a run."""
+    """The waiters for runs in this process."""
 
     def __init__(self, listen: Listen, ended: Callable[[list[UUID]], set[UUID]]) -> None:
         self._listen = listen
@@ -36,7 +36,7 @@ class EndWaiter:
 
     @contextmanager
     def watch(self, run_id: UUID) -> Iterator[threading.Event]:
-        """An event that is set when the run has ended. Enter before the run is inserted."""
+        """Yield an event that is set when the run has ended. Enter before the run is inserted."""
         end = threading.Event()
 
         def on_state(data: Mapping[str, Any]) -> None:

@@ -33,7 +33,7 @@ def relay_outbox() -> int:
         rows = parts.outbox.take(parts.worker, published, limit=BATCH, lease_seconds=TURN_SECONDS)
         if not rows:
             return total
-        parts.publisher.tell([row["payload"] for row in rows if row["type"] == RUN])
+        parts.publisher.publish_payloads([row["payload"] for row in rows if row["type"] == RUN])
         parts.publisher.domain_events(_events([row for row in rows if row["type"] != RUN]))
         published = [row["id"] for row in rows]
         total += len(rows)

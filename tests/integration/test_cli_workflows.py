@@ -89,7 +89,7 @@ def test_a_run_that_waits_says_how_to_go_on_and_goes_on(live: dict[str, str]) ->
     assert json.loads(out)["approve"]["comment"] == "Go"
     again = run(live, "workflows", "reject", run_id, "approve")
     assert (again.returncode, again.stdout) == (3, "")
-    assert "waits for no decision" in again.stderr
+    assert "only a waiting step can be decided" in again.stderr
     replayed = run(live, "workflows", "replay", run_id)
     other = json.loads(replayed.stdout)["workflow_run_id"]
     assert json.loads(run(live, "workflows", "cancel", other).stdout)["workflow_run_id"] == other

@@ -280,7 +280,7 @@ def test_a_flat_event_has_the_fields_of_the_spec_and_an_id(publisher, reader):
 def test_telling_while_redis_is_away_raises_so_that_the_outbox_keeps_its_row():
     publisher = Publisher(connect("unix:///nowhere/at/all.sock?db=0"))
 
-    with pytest.raises(Unavailable, match="did not take"):
+    with pytest.raises(Unavailable, match="did not accept"):
         publisher.run_updates([SomeRun().state("queued"), SomeRun().state("queued")])
 
 

@@ -1,5 +1,5 @@
--- Tell some more text of a step of a run. KEYS: meta, log, text (a hash by step). Answers 1, or 0 where it was not newer.
--- Each step has its own order: generation, then offset. Steps of one run stream side by side.
+-- Publish more text of a step. KEYS: meta, log, text (a hash by step). Returns 1, or 0 if it was not newer.
+-- Each step has its own order: generation, then offset. Steps of one run stream in parallel.
 local channel, open, middle, rev, generation, offset, length, status, progress, tail, added, limit, step, again,
   retrying =
   ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12],
@@ -13,9 +13,9 @@ local known = redis.call('HMGET', meta, 'rev', 'floor', 'terminal', 'progress', 
 local known_rev, floor, ended = tonumber(known[1] or -1), tonumber(known[2] or -1), tonumber(known[8] or -1)
 local steps, stored, full = known[9], known[4], known[7]
 
--- Of an attempt that is over. `rev` is the run's revision at the step's claim, so it is over where the run ended at that
--- revision or later, where a state as new does not have the step running, and where the step was not running at that
--- revision or later before it came to run again. A step's other fields are gone by then.
+-- Drop text of an attempt that is over. `rev` is the run's revision at the step's claim. The attempt is over if the run
+-- ended at that revision or later, if a state as new does not list the step as running, or if the step was not running
+-- at that revision or later before it ran again. The step's other fields are deleted by then.
 if rev > 0 and rev <= ended then return 0 end
 if rev <= known_rev and (known[3] == '1' or steps and not listed(steps, step)) then return 0 end
 if rev <= tonumber(known[10] or -1) then return 0 end
@@ -24,7 +24,7 @@ local reset = ''
 local known_generation, known_offset = tonumber(known[5] or -1), tonumber(known[6] or 0)
 if generation < known_generation then return 0 end
 if generation > known_generation then
-  -- A workflow's step that was forgotten between its attempts may have streamed in an earlier one.
+  -- A workflow's step may have streamed in an earlier attempt, after which its fields were deleted.
   if known_offset > 0 or steps and not known[5] and again == '1' then reset = ',"reset":true' .. retrying end
   if length == 0 and reset == '' then return 0 end
   known_offset = 0
@@ -34,7 +34,7 @@ if generation > known_generation then
 elseif offset < known_offset or length == 0 then
   return 0
 end
--- Text was lost on the way here: what is kept begins after the hole.
+-- Text was lost before it arrived: the stored text starts after the gap.
 if offset > known_offset then
   full = false
   drop_text(meta, text, step)
@@ -42,8 +42,8 @@ if offset > known_offset then
   redis.call('HSET', meta, from_of, offset)
 end
 
--- The run goes on after its end and this is the first to say so: how, the database knows, where somebody asks before the
--- next state is told.
+-- The run was resumed and this is its first event: clear the old state. A reader before the next state is published
+-- gets it from the database.
 if known[3] == '1' then
   redis.call('HDEL', meta, 'rev', 'status', 'tail', 'terminal')
   stored = nil

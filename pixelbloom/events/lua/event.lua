@@ -1,5 +1,5 @@
--- Tell what happened, once. KEYS: a mark of the event, then meta and log of its topic where it has one, then meta and
--- log of each feed. Answers 1, or 0 where it was told before.
+-- Publish a domain event once. KEYS: the event's dedup key, then meta and log of its topic if it has one, then meta and
+-- log of each feed. Returns 1, or 0 if it was published before.
 local seconds, kind, flat, topic, channel, open, middle = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10], ARGV[11]
 
 if not redis.call('SET', KEYS[1], '1', 'NX', 'EX', seconds) then return 0 end

@@ -1,5 +1,5 @@
--- Read a user's feed. KEYS: meta, log. Without `since` answers its present end, {epoch, seq, {}}; with it, every message
--- after it, and all that there are where the epoch is another.
+-- Read a user's feed. KEYS: meta, log. Returns {epoch, seq, messages}: no messages without `since`, else those after it,
+-- or all of them if the epoch differs.
 local since, epoch = ARGV[5], ARGV[6]
 local present = epoch_of(KEYS[1], KEYS[2], nil)
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))

@@ -1,5 +1,5 @@
--- Tell figures that were computed from what was known at `at` of a position, where they differ from the last ones.
--- KEYS: meta, log. Answers whether they do.
+-- Publish figures computed from the data at `at` of a position, if they differ from the last ones.
+-- KEYS: meta, log. Returns 1 if they differ, else 0.
 local channel, before, middle, digest, position, at = ARGV[5], ARGV[6], ARGV[7], ARGV[8], ARGV[9], ARGV[10]
 epoch_of(KEYS[1], KEYS[2], nil)
 local known = redis.call('HGET', KEYS[1], 'digest')

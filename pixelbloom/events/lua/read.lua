@@ -1,7 +1,7 @@
--- Read a topic for one who has everything up to `since` of `epoch`. KEYS: meta, log, text.
--- Answers {"missing"} where the state is not known here, or {"recovered", epoch, seq, owner, {messages}}, or
--- {"snapshot", epoch, seq, owner, data, terminal, step, from, full, running, {step, text, ...}}; `step` streamed last and
--- `running` is empty but for a workflow.
+-- Read a topic for a client that has everything up to `since` of `epoch`. KEYS: meta, log, text.
+-- Returns {"missing"} if there is no state, or {"recovered", epoch, seq, owner, {messages}}, or
+-- {"snapshot", epoch, seq, owner, data, terminal, step, from, full, running, {step, text, ...}}; `step` streamed last,
+-- and `running` is empty for an agent's run.
 local since, epoch = ARGV[5], ARGV[6]
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'seq', 'rev', 'owner', 'status', 'progress', 'tail', 'terminal',
   'text_step', 'running')

@@ -1,5 +1,5 @@
--- Tell a run's state. KEYS: meta, log, text, and the user feed's meta and log where the run has a user.
--- Answers 1 where it was news to the topic or to the user's feed, 0 where it was not newer.
+-- Publish a run's state. KEYS: meta, log, text, and the user feed's meta and log if the run has a user.
+-- Returns 1 if it was new to the topic or to the user's feed, 0 if it was not newer.
 local channel, open, middle, rev, status, terminal, progress, tail, owner, running, feed, flat_open, flat_tail, topic,
   kind = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10], ARGV[11], ARGV[12], ARGV[13], ARGV[14],
   ARGV[15], ARGV[16], ARGV[17], ARGV[18], ARGV[19]

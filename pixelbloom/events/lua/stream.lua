@@ -1,5 +1,5 @@
--- Read a topic whose state is kept elsewhere, for one who has everything up to `since` of `epoch`. KEYS: meta, log, then
--- marks of events. Answers {epoch, seq, 1 where the history reaches back to `since`, {messages}, {1 for each mark}}.
+-- Read a topic that stores no state, for a client that has everything up to `since` of `epoch`. KEYS: meta, log, then
+-- dedup keys. Returns {epoch, seq, 1 if the history reaches back to `since`, {messages}, {1 for each existing key}}.
 local since, epoch = ARGV[5], ARGV[6]
 local present = epoch_of(KEYS[1], KEYS[2], nil)
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
@@ -16,6 +16,6 @@ if since ~= '' and (epoch == '' or epoch == present) and tonumber(since) <= seq 
   if #messages == seq - tonumber(since) then recovered = 1 else messages = {} end
 end
 
-local told = {}
-for n = 3, #KEYS do told[#told + 1] = redis.call('EXISTS', KEYS[n]) end
-return {present, seq, recovered, messages, told}
+local published = {}
+for n = 3, #KEYS do published[#published + 1] = redis.call('EXISTS', KEYS[n]) end
+return {present, seq, recovered, messages, published}

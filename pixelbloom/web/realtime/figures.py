@@ -254,7 +254,7 @@ class FiguresSource:
         """Compute them where it is this process's turn, and tell."""
         position, at = followed.position, followed.at
         try:
-            turn = self._hub.publisher.turn(followed.name, position, at)
+            turn = self._hub.publisher.try_acquire_refresh(followed.name, position, at)
             if turn > 0:
                 data = followed.compute()
                 self._hub.publisher.figures(followed.name, followed.topic, data, position, at)

@@ -51,7 +51,7 @@ class NotificationSource:
         after = self._reader.stream(
             topic.name, before.seq, before.epoch, [f"notification_created:{name}" for name in untold]
         )
-        coming = {name for name, told in zip(untold, after.told, strict=True) if not told}
+        coming = {name for name, told in zip(untold, after.published, strict=True) if not told}
         items = {item["id"]: item for item in unread["items"] if item["id"] not in coming}
         count = unread["unread_count"] - len(coming)
         for message in after.messages or ():
