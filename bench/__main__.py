@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from bench import realtime
 from bench.clients import Clients
-from bench.servers import Ours, Server, SocketIO, node
+from bench.servers import PixelBloom, Server, SocketIO, node
 from tests.stack import Stack
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ def say(text: str = "") -> None:
 
 
 def machine() -> str:
-    """What the figures were taken on."""
+    """Describe the machine of the figures."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     model = next(
         (line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine()
@@ -37,14 +37,14 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def row(name: str, ours: Sequence[float], theirs: Sequence[float], unit: str, *, digits: int = 0) -> None:
-    """Medians of the rounds, and how ours stands to theirs."""
-    a, b = median(ours), median(theirs)
+def row(name: str, own: Sequence[float], peers: Sequence[float], unit: str, *, digits: int = 0) -> None:
+    """Print the medians of both servers' rounds, and their ratio."""
+    a, b = median(own), median(peers)
     say(f"| {name} | {a:,.{digits}f} {unit} | {b:,.{digits}f} {unit} | {a / b:.2f} |")
 
 
 def rounds(servers: Sequence[Server], times: int, measure: Callable[[Server], T]) -> list[list[T]]:
-    """Each server's results, taken in turns."""
+    """Return each server's results, measured in turns."""
     found: list[list[T]] = [[] for _ in servers]
     for _ in range(times):
         for place, server in enumerate(servers):
@@ -62,17 +62,17 @@ def fan_outs(servers: Sequence[Server], times: int) -> None:
                 time.sleep(1)
                 return realtime.fan_out(server, clients, topic, events=events, at_once=at_once)
 
-        ours, theirs = rounds(servers, times, measure)
+        own, peers = rounds(servers, times, measure)
         row(
             f"fan-out to {realtime.FANOUT:,}, {name}: frames a second",
-            [s.rate for s in ours],
-            [s.rate for s in theirs],
+            [s.rate for s in own],
+            [s.rate for s in peers],
             "",
         )  # type: ignore[attr-defined]
         row(
             f"fan-out to {realtime.FANOUT:,}, {name}: CPU a frame",
-            [s.cpu for s in ours],
-            [s.cpu for s in theirs],
+            [s.cpu for s in own],
+            [s.cpu for s in peers],
             "µs",
             digits=1,
         )  # type: ignore[attr-defined]
@@ -93,12 +93,12 @@ def latencies(servers: Sequence[Server], times: int) -> None:
                 time.sleep(1)
                 return realtime.latency(server, clients, topics, a_second=a_second, seconds=5)
 
-        ours, theirs = rounds(servers, times, measure)
+        own, peers = rounds(servers, times, measure)
         for what, digits in (("p50", 2), ("p99", 2)):
             row(
                 f"{realtime.LATENCY:,} sockets, {a_second} events a second, {name}: {what}",
-                [getattr(one, what) for one in ours],
-                [getattr(one, what) for one in theirs],
+                [getattr(one, what) for one in own],
+                [getattr(one, what) for one in peers],
                 "ms",
                 digits=digits,
             )
@@ -112,14 +112,14 @@ def main() -> None:
         peers: list[SocketIO] = []
         try:
             stack.start_servers()
-            ours, peer = Ours(stack), SocketIO(stack)
+            own, peer = PixelBloom(stack), SocketIO(stack)
             peers.append(peer)
             say("| figure | PixelBloom | Socket.IO | ratio |\n| --- | ---: | ---: | ---: |")
-            fan_outs((ours, peer), times)
-            latencies((ours, peer), times)
+            fan_outs((own, peer), times)
+            latencies((own, peer), times)
             rested = SocketIO(stack)
             peers.append(rested)
-            own, other = realtime.idle(stack, Ours(stack)), realtime.idle(stack, rested)
+            own, other = realtime.idle(stack, PixelBloom(stack)), realtime.idle(stack, rested)
             row(f"{realtime.IDLE:,} idle sockets: memory a socket", [own.memory], [other.memory], "KB", digits=1)
             say(
                 f"GET /api/agents with no socket open: p50 {own.before[0]:.2f} ms, p99 {own.before[1]:.2f} ms; "

@@ -23,7 +23,7 @@ from tests.stack import Stack
 ROWS = {"leads": 200_000, "messages": 1_000_000, "subscriptions": 50_000}
 DAYS = 90
 TIMES = 15
-#: Of the issue: every address answers within it.
+#: The bound of the issue for every address, in milliseconds.
 BOUND_MS = 300
 ZONE = "Europe/Vienna"
 TODAY = datetime.now(UTC).date()
@@ -93,7 +93,7 @@ def indexes(db: psycopg.Connection) -> None:
 
 
 class Direct:
-    """Calls functions on a connection of its own, which tells at once what it used."""
+    """Calls functions on a connection of its own, whose statistics are visible at once."""
 
     def __init__(self, db: psycopg.Connection) -> None:
         self._db = db

@@ -44,7 +44,7 @@ class Attacks:
         self.health: list[float] = []
 
     def slow_clients(self) -> str:
-        """Connections without a byte, with half a head, with half a body, and with a wait whose client then goes."""
+        """Connections without a byte, with half a head, with half a body, and a wait of a client that then disconnects."""
         body = b'{"agent_type": "chat_agent", "input": {"message": "How long?"}}'
         token = self._api.as_user().token
         half = b"POST /api/pricing/quote HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -86,8 +86,8 @@ class Attacks:
         for reply in REPLIES:
             self._ollama.always(Script(text=reply))
             for agent, given in (("chat_agent", CHAT["input"]), ("content_agent", {"topic": "A bakery"})):
-                answer = user.invoke({"agent_type": agent, "input": given}, Prefer="wait=30")
-                ended[answer.json().get("status", str(answer.status_code))] += 1
+                response = user.invoke({"agent_type": agent, "input": given}, Prefer="wait=30")
+                ended[response.json().get("status", str(response.status_code))] += 1
             self._look()
         return ", ".join(f"{number} {status}" for status, number in sorted(ended.items()))
 

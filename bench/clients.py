@@ -34,17 +34,17 @@ class Clients:
     """Sockets of one server in a process of their own."""
 
     def __init__(self, port: int, sockets: Sequence["Plan"]) -> None:
-        ours, theirs = multiprocessing.get_context("spawn").Pipe()
-        self._pipe = ours
-        self._process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, port, list(sockets)))
+        own, other = multiprocessing.get_context("spawn").Pipe()
+        self._pipe = own
+        self._process = multiprocessing.get_context("spawn").Process(target=_serve, args=(other, port, list(sockets)))
         self._process.start()
 
     def ready(self) -> None:
         """Wait until all are connected and greeted."""
         assert self._pipe.poll(SECONDS * 3), "the clients do not connect"
-        answer = self._pipe.recv()
-        if answer is not None:
-            raise RuntimeError(answer)
+        failure = self._pipe.recv()
+        if failure is not None:
+            raise RuntimeError(failure)
 
     def expect(self, events: int, *, timed: bool = True) -> None:
         """Forget what came, and say so when this many events have come in all. Timing each costs the clients more."""
@@ -52,7 +52,7 @@ class Clients:
         assert self._pipe.recv() == "expecting"
 
     def arrived(self) -> "Arrived":
-        """Wait for them. Raises TimeoutError where they do not come."""
+        """Wait for them. Raises TimeoutError if they do not come."""
         if not self._pipe.poll(SECONDS):
             raise TimeoutError("the events do not come")
         arrived: Arrived = self._pipe.recv()
@@ -66,7 +66,7 @@ class Clients:
         self._process.join()
 
 
-#: The request's path and further headers, and what to say, each with a text that its answer has (an empty one: listen).
+#: The request's path and further headers, and what to say, each with a text that its response has (an empty one: listen).
 Plan = tuple[str, Sequence[str], Sequence[tuple[bytes, bytes]]]
 #: When the last came (monotonic nanoseconds), and how long each took (nanoseconds) where they are timed.
 Arrived = tuple[int, Sequence[int]]
@@ -123,8 +123,8 @@ def _open_all(port: int, plans: Sequence[Plan]) -> list[socket.socket]:
             for sock, (said, _) in waiting:
                 if said:
                     sock.sendall(masked(said))
-            for sock, (_, answer) in waiting:
-                rest[sock] = _until(sock, rest[sock], answer)
+            for sock, (_, wanted) in waiting:
+                rest[sock] = _until(sock, rest[sock], wanted)
         sockets += opened
     return sockets
 
@@ -147,7 +147,7 @@ def _connect(port: int, plan: Plan) -> socket.socket:
 
 
 def _until(sock: socket.socket, data: bytes, text: bytes) -> bytes:
-    """Read up to a text, and answer what stands behind it."""
+    """Read up to a text, and return what follows it."""
     while text not in data:
         more = sock.recv(65_536)
         if not more:

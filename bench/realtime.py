@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.clients import Clients
-from bench.servers import Ours, Server, SocketIO
+from bench.servers import PixelBloom, Server, SocketIO
 from pixelbloom.auth.mint import mint_service
 from tests.stack import Stack
 
@@ -77,26 +77,26 @@ def latency(server: Server, clients: Clients, topics: Sequence[str], *, a_second
 
 
 def api(stack: Stack, port: int, requests: int = 1_000) -> tuple[float, float]:
-    """p50 and p99 of `GET /api/agents` on a kept connection."""
+    """p50 and p99 of `GET /api/agents` on a persistent connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Authorization": f"Bearer {mint_service(stack.settings, expires_in=7200)}"}
     took = []
     for _ in range(requests):
         began = time.perf_counter()
         connection.request("GET", "/api/agents", headers=headers)
-        answer = connection.getresponse()
-        answer.read()
-        assert answer.status == 200, answer.status
+        response = connection.getresponse()
+        response.read()
+        assert response.status == 200, response.status
         took.append((time.perf_counter() - began) * 1e3)
     connection.close()
     cuts = statistics.quantiles(took, n=100)
     return cuts[49], cuts[98]
 
 
-def idle(stack: Stack, server: Ours | SocketIO) -> Idle:
+def idle(stack: Stack, server: PixelBloom | SocketIO) -> Idle:
     """Open all, let them rest for a while, and look at the process."""
-    ours = isinstance(server, Ours)
-    before = api(stack, server.port) if ours else (0.0, 0.0)
+    own = isinstance(server, PixelBloom)
+    before = api(stack, server.port) if own else (0.0, 0.0)
     base = server.process.memory_full_info().uss
     half = IDLE // 2
     with Clients(server.port, [server.idle() for _ in range(half)]) as one:
@@ -105,5 +105,5 @@ def idle(stack: Stack, server: Ours | SocketIO) -> Idle:
             two.ready()
             time.sleep(3)
             memory = (server.process.memory_full_info().uss - base) / IDLE / 1024
-            after = api(stack, server.port) if ours else (0.0, 0.0)
+            after = api(stack, server.port) if own else (0.0, 0.0)
     return Idle(memory, before, after)

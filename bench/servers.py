@@ -1,4 +1,4 @@
-"""The two servers that are compared: our web tier on the local stack, and Socket.IO on Node, on the same Redis."""
+"""The two servers that are compared: PixelBloom's web tier on the local stack, and Socket.IO on Node, on the same Redis."""
 
 import os
 import shutil
@@ -31,16 +31,16 @@ class Server(Protocol):
     process: psutil.Process
 
     def topic(self) -> str:
-        """A new topic."""
+        """Return a new topic."""
 
     def follower(self, topic: str) -> Plan:
-        """A client that follows it."""
+        """Return a client that follows it."""
 
     def publish(self, topic: str, events: int) -> None:
-        """So many events at once."""
+        """Publish this many events at once."""
 
 
-class Ours:
+class PixelBloom:
     """PixelBloom's web process, one as gunicorn.conf.py has it, and a run's topic with text as it comes."""
 
     name = "PixelBloom"
