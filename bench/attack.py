@@ -44,7 +44,7 @@ class Attacks:
         self.health: list[float] = []
 
     def slow_clients(self) -> str:
-        """Connections without a byte, with half a head, with half a body, and a wait of a client that then disconnects."""
+        """Connections without a byte, with half a head, with half a body, or with a wait that is abandoned."""
         body = b'{"agent_type": "chat_agent", "input": {"message": "How long?"}}'
         token = self._api.as_user().token
         half = b"POST /api/pricing/quote HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"

@@ -66,7 +66,7 @@ class Clients:
         self._process.join()
 
 
-#: The request's path and further headers, and what to say, each with a text that its response has (an empty one: listen).
+#: The request's path and further headers, and what to say, each with a text of its response (an empty one: listen).
 Plan = tuple[str, Sequence[str], Sequence[tuple[bytes, bytes]]]
 #: When the last came (monotonic nanoseconds), and how long each took (nanoseconds) where they are timed.
 Arrived = tuple[int, Sequence[int]]

@@ -1,4 +1,4 @@
-"""The two servers that are compared: PixelBloom's web tier on the local stack, and Socket.IO on Node, on the same Redis."""
+"""The compared servers: PixelBloom's web tier on the local stack, and Socket.IO on Node, on the same Redis."""
 
 import os
 import shutil
