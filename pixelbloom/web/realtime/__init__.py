@@ -1,6 +1,6 @@
-"""The realtime tier: three WebSocket channels over one hub a process.
+"""The realtime tier: three WebSocket channels over one hub per process.
 
-`register_realtime` mounts it, `drain` is for a process that stops.
+`register_realtime` mounts it, `drain` closes its sockets when the process stops.
 """
 
 from collections.abc import Callable
@@ -33,9 +33,9 @@ def register_realtime(
 ) -> "Realtime":
     """Mount the three sockets on the application.
 
-    `verify` says who a token stands for, or raises Unauthenticated; `sources` say what a topic's present state is.
-    `roles` is where open sockets look their users' roles up again; without it a role lasts as long as its token.
-    Connects nothing yet.
+    `verify` returns the principal of a token, or raises Unauthenticated. `sources` read the current state of topics.
+    `roles` refreshes the roles of open sockets' users; without it a role lasts as long as its token.
+    Opens no connection.
     """
     from pixelbloom.web.realtime.limits import Limits
     from pixelbloom.web.realtime.routes import Realtime, add_routes
@@ -49,6 +49,6 @@ def register_realtime(
 
 
 def drain(seconds: float = 10.0) -> None:
-    """Close every socket of this process with 1012, in batches; returns when they have ended or time is up."""
+    """Close every socket of this process with 1012, in batches. Returns when they have ended or time is up."""
     for realtime in list(_running):
         realtime.registry.drain(seconds)

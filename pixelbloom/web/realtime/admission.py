@@ -5,12 +5,15 @@ from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import Forbidden, Unauthenticated
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS
 
-#: The scope that a channel needs, where the token is limited to scopes at all.
+#: The scope that a channel requires of a token with scopes.
 SCOPES = {ANALYTICS: "analytics:read", NOTIFICATIONS: "notifications:read"}
 
 
 def admitted(channel: str, caller: Principal) -> Principal:
-    """The caller as the channel takes it: own runs need no scope of their own. Raises Unauthenticated."""
+    """Return the caller, limited to what its scopes allow on the channel. Raises Unauthenticated.
+
+    The workflows channel requires no scope; without `runs:read` the caller sees only own runs.
+    """
     try:
         if channel not in SCOPES:
             return scopes.narrowed(caller, "runs:read")

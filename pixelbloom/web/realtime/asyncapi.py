@@ -1,4 +1,4 @@
-"""The AsyncAPI 3 document of the three sockets, made of the models of their frames."""
+"""The AsyncAPI 3 document of the three sockets, generated from the models of their frames."""
 
 from functools import cache
 from typing import Any, get_args
@@ -16,9 +16,9 @@ _ABOUT = {
     NOTIFICATIONS: "Notifications as they come; the topic `user:<id>` begins with the unread ones.",
     WORKFLOWS: "Runs of agents and workflows as they happen, tokens included: topic `workflow_run:<id>`.",
 }
-_DESCRIPTION = """WebSockets of JSON texts. An event comes in the flat form without subscribing, or as `event` to those
-who subscribed to its topic. Close codes: 1008 no token, or an expired one; 1009 too large; 1012 the server restarts;
-1013 too slow or too fast, connect again with `since`; 1001 the peer stopped answering pings."""
+_DESCRIPTION = """WebSockets with JSON text frames. An event comes in the flat form without a subscription, or as
+`event` to subscribers of its topic. Close codes: 1008 missing or expired token; 1009 too large; 1012 the server
+restarts; 1013 too slow or too fast, reconnect with `since`; 1001 the peer stopped responding to pings."""
 
 
 _WHERE = "In the query parameter `token`, in `Authorization`, or in `Sec-WebSocket-Protocol`."
@@ -26,7 +26,7 @@ _WHERE = "In the query parameter `token`, in `Authorization`, or in `Sec-WebSock
 
 @cache
 def asyncapi() -> dict[str, Any]:
-    """The document."""
+    """Return the document."""
     models = [*((model, "validation") for model in FROM_CLIENT), *((model, "serialization") for model in FROM_SERVER)]
     _, schemas = models_json_schema(models, ref_template=_SCHEMA + "{model}")  # type: ignore[arg-type]
     return {
@@ -51,7 +51,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def _channel(name: str) -> dict[str, Any]:
-    token = {"type": "string", "description": "A JSON Web Token, where no header has it."}
+    token = {"type": "string", "description": "A JSON Web Token, if no header has it."}
     return {
         "address": f"/api/ws/{name}",
         "title": name.capitalize(),

@@ -1,7 +1,7 @@
-"""`lead_trends`, `conversation_trends` and `kpis`: figures that are computed anew when what they count changes.
+"""`lead_trends`, `conversation_trends` and `kpis`: figures that are recomputed when their data changes.
 
-Those who follow the same figures of the same days share one `Figures`: it hears of changes, computes once a second at
-most, among all web processes, and tells all through Redis.
+Subscribers of the same figures of the same days share one `Figures`: it is notified of changes, computes at most once
+a second among all web processes, and publishes the result through Redis.
 """
 
 import hashlib
@@ -30,10 +30,10 @@ from pixelbloom.web.realtime.turns import fair
 
 log = structlog.get_logger(__name__)
 
-#: Computes the figures of one user's data, or with None of everybody's. May raise Unavailable.
+#: Computes the figures of one user's data, or of everybody's for None. May raise Unavailable.
 Compute = Callable[[UUID | None, Range], Any]
 
-#: The events that change them: "data_changed" may be about anything.
+#: The events that change the figures: "data_changed" may be about anything.
 _LEADS = frozenset({"lead_created", "lead_analyzed", "data_changed"})
 _CONVERSATIONS = frozenset({"message_created", "conversation_deleted", "data_changed"})
 _SUBSCRIPTIONS = frozenset({"subscription_created", "subscription_updated"})
@@ -44,36 +44,36 @@ CHANGED_BY: Mapping[str, frozenset[str]] = {
 }
 
 SECOND = 1.0
-#: Figures up to today move on with the day; this often the date is looked at.
+#: Figures up to today change with the date; how often the date is checked.
 DATE_SECONDS = 30.0
 RETRY_SECONDS = (1.0, 30.0)
-#: Until it is asked again whose turn it is.
-TURN_SECONDS = 0.3
+#: Time until the next attempt to acquire a refresh.
+REFRESH_POLL_SECONDS = 0.3
 COMPUTERS = 4
-#: Different figures that one caller may follow in a process.
+#: The number of different figures one caller may follow in a process.
 FIGURES_PER_USER = 20
-#: First figures of one user, for new subscriptions, that are computed at once.
+#: The number of one user's new subscriptions that are computed at the same time.
 FIRST_AT_ONCE = 2
 
 
 class Params(Range):
-    """What a subscription to figures may ask for."""
+    """The parameters of a subscription to figures."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @classmethod
     def read(cls, params: Mapping[str, Any]) -> "Params":
-        """Raises InvalidInput for what is none."""
+        """Validate the parameters. Raises InvalidInput."""
         try:
             return cls.model_validate(params)
-        except ValidationError as fault:
-            first = fault.errors(include_url=False, include_input=False)[0]
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
             name = ".".join(str(part)[:100] for part in ("params", *first["loc"]))
             raise InvalidInput(f"{name} {sentence(first)}.") from None
 
 
 class Figures:
-    """The figures of one kind, scope and range: who computes them when."""
+    """The figures of one kind, scope and range, and when to compute them."""
 
     def __init__(
         self, topic: Topic, scope: UUID | None, params: Params, compute: Compute, gate: threading.BoundedSemaphore
@@ -85,7 +85,7 @@ class Figures:
         self.followers = 0
         self.due: float | None = None
         self.wait = RETRY_SECONDS[0]
-        #: Where the feed stood at the last change that was heard of.
+        #: The feed's position at the last known change.
         self.epoch, self.at = "", 0
         self._params = params
         self._compute = compute
@@ -96,18 +96,18 @@ class Figures:
 
     @property
     def position(self) -> str:
-        """What, beside `at`, tells whether figures are up to date."""
+        """Identifies, together with `at`, the data that figures reflect."""
         return f"{self.epoch} {self._days[0]} {self._days[1]}"
 
-    def changed(self, epoch: str, at: int) -> None:
-        """What they count has changed."""
+    def mark_changed(self, epoch: str, at: int) -> None:
+        """Record that the data has changed, and make the figures due."""
         self.epoch, self.at = epoch, at
         self._fresh = None
         if self.due is None:
             self.due = time.monotonic()
 
     def day_changed(self) -> bool:
-        """Whether they are about other days now."""
+        """Update the days of the range; return whether they changed."""
         days = self._params.resolve().days
         if days == self._days:
             return False
@@ -116,11 +116,11 @@ class Figures:
         return True
 
     def compute(self) -> Any:
-        """The figures of now."""
+        """Compute the current figures."""
         return self._compute(self.scope, self._params)
 
     def shared(self) -> Any:
-        """The figures, computed once for all who ask within a second in which nothing changes."""
+        """Return the figures, computed once for all callers within a second without changes."""
         with self._lock:
             fresh = self._fresh
             if fresh is None or time.monotonic() - fresh[0] > SECOND:
@@ -131,13 +131,13 @@ class Figures:
 
 
 class FiguresSource:
-    """All figures that this process's sockets follow."""
+    """All figures that the sockets of this process follow."""
 
     def __init__(self, hub: Hub, computed: Mapping[str, Compute], per_user: int = FIGURES_PER_USER) -> None:
         self._hub = hub
         self._computed = computed
         self._per_user = per_user
-        self._held: dict[str, Counter[str]] = {}
+        self._subscribed: dict[str, Counter[str]] = {}
         self._gates: dict[UUID | None, threading.BoundedSemaphore] = {}
         self._served: dict[UUID | None, float] = {}
         self._changed = threading.Condition()
@@ -146,24 +146,24 @@ class FiguresSource:
         self._thread: threading.Thread | None = None
 
     def open(self, topic: Topic, principal: Principal, params: Mapping[str, Any]) -> "FiguresStream":
-        """Raises InvalidInput for parameters that are no range of days, RateLimited for too many different ones."""
+        """Follow figures. Raises InvalidInput for an invalid range, RateLimited for too many different figures."""
         scope = None if principal.sees_all else principal.user_id
         read, start = Params.read(params), None
         with self._changed:
             gate = self._gates.get(scope) or threading.BoundedSemaphore(FIRST_AT_ONCE)
             made = Figures(topic, scope, read, self._computed[topic.kind], gate)
-            held = self._held.get(principal.caller, Counter())
-            if principal.kind != "service" and made.name not in held and len(held) >= self._per_user:
+            subscribed = self._subscribed.get(principal.caller, Counter())
+            if principal.kind != "service" and made.name not in subscribed and len(subscribed) >= self._per_user:
                 raise RateLimited(
                     f"You may follow {self._per_user} different figures at once; unsubscribe from one.", 1.0
                 )
-            held[made.name] += 1
-            self._held[principal.caller] = held
+            subscribed[made.name] += 1
+            self._subscribed[principal.caller] = subscribed
             self._gates[scope] = gate
             followed = self._followed.setdefault(made.name, made)
             followed.followers += 1
             if scope not in self._watches:
-                start = self._watches[scope] = FeedWatch(self._hub, _feed(scope), self._heard_of(scope))
+                start = self._watches[scope] = FeedWatch(self._hub, _feed(scope), self._on_change(scope))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="figures", daemon=True)
                 self._thread.start()
@@ -172,7 +172,7 @@ class FiguresSource:
         return FiguresStream(self, followed, principal.caller)
 
     def read(self, followed: Figures, since: int | None, epoch: str | None) -> Found:
-        """What came after `since`, or the figures of now."""
+        """Return the events after `since`, or the current figures."""
         owner = str(followed.scope or "")
         end = self._hub.reader.stream(followed.name, since, epoch)
         if end.messages is not None:
@@ -182,22 +182,22 @@ class FiguresSource:
         return Snapshot(end.epoch, end.seq, owner, snapshot_frame(followed.topic, data, end.seq))
 
     def _renew_if_changed(self, followed: Figures) -> None:
-        """While nobody followed, nobody computed."""
+        """Make the figures due: they were not computed while nobody followed them."""
         with self._changed:
             watch = self._watches.get(followed.scope)
             if watch is not None:
-                followed.changed(watch.epoch or "", watch.seq)
+                followed.mark_changed(watch.epoch or "", watch.seq)
                 self._changed.notify_all()
 
     def close(self, followed: Figures, caller: str) -> None:
-        """One follower less."""
+        """Remove one follower."""
         with self._changed:
-            held = self._held[caller]
-            held[followed.name] -= 1
-            if not held[followed.name]:
-                del held[followed.name]
-            if not held:
-                del self._held[caller]
+            subscribed = self._subscribed[caller]
+            subscribed[followed.name] -= 1
+            if not subscribed[followed.name]:
+                del subscribed[followed.name]
+            if not subscribed:
+                del self._subscribed[caller]
             followed.followers -= 1
             if followed.followers:
                 return
@@ -209,17 +209,17 @@ class FiguresSource:
             self._served.pop(followed.scope, None)
             self._changed.notify_all()
         if watch is not None:
-            self._hub.leave(watch)
+            self._hub.unsubscribe(watch)
 
-    def _heard_of(self, scope: UUID | None) -> Callable[[str, str, int], None]:
-        def heard(kind: str, epoch: str, at: int) -> None:
+    def _on_change(self, scope: UUID | None) -> Callable[[str, str, int], None]:
+        def on_event(kind: str, epoch: str, at: int) -> None:
             with self._changed:
                 for followed in self._followed.values():
                     if followed.scope == scope and kind in CHANGED_BY[followed.topic.kind]:
-                        followed.changed(epoch, at)
+                        followed.mark_changed(epoch, at)
                 self._changed.notify_all()
 
-        return heard
+        return on_event
 
     def _run(self) -> None:
         looked_at = time.monotonic()
@@ -248,17 +248,17 @@ class FiguresSource:
         with self._changed:
             for followed in self._followed.values():
                 if followed.day_changed():
-                    followed.changed(followed.epoch, followed.at)
+                    followed.mark_changed(followed.epoch, followed.at)
 
     def _renew(self, followed: Figures) -> None:
-        """Compute them where it is this process's turn, and tell."""
+        """Compute and publish the figures, if this process acquires the refresh."""
         position, at = followed.position, followed.at
         try:
-            turn = self._hub.publisher.try_acquire_refresh(followed.name, position, at)
-            if turn > 0:
+            acquired = self._hub.publisher.try_acquire_refresh(followed.name, position, at)
+            if acquired > 0:
                 data = followed.compute()
                 self._hub.publisher.figures(followed.name, followed.topic, data, position, at)
-            followed.wait, again = RETRY_SECONDS[0], TURN_SECONDS if turn == 0 else None
+            followed.wait, again = RETRY_SECONDS[0], REFRESH_POLL_SECONDS if acquired == 0 else None
         except Exception as error:
             if not isinstance(error, PixelBloomError):
                 log.exception("figures_failed", topic=followed.topic.name)
@@ -269,7 +269,7 @@ class FiguresSource:
 
 
 class FiguresStream:
-    """One subscription to them."""
+    """One subscription to figures."""
 
     def __init__(self, source: FiguresSource, followed: Figures, caller: str) -> None:
         self._source = source

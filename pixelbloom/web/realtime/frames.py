@@ -1,4 +1,4 @@
-"""Frames on their way to a socket: encoded once for all sockets that get them."""
+"""Outgoing frames, encoded once for all sockets."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ _TEXT, _CLOSE, _PONG = 0x81, 0x88, 0x8A
 
 
 def encode(payload: bytes, opcode: int = _TEXT) -> bytes:
-    """A whole WebSocket frame, as a server sends it: unmasked, not compressed."""
+    """Encode a complete server frame: unmasked, not compressed."""
     size = len(payload)
     if size < 126:
         return bytes((opcode, size)) + payload
@@ -20,12 +20,12 @@ def encode(payload: bytes, opcode: int = _TEXT) -> bytes:
 
 
 def pong(payload: bytes) -> bytes:
-    """The answer to a ping."""
+    """Encode the response to a ping."""
     return encode(payload, _PONG)
 
 
 def close(code: int, reason: str = "") -> bytes:
-    """A close frame; the reason is cut to what fits. 1005 and 1006 are never sent: no code goes instead."""
+    """Encode a close frame; the reason is truncated to fit. 1005 and 1006 must not be sent: the code is omitted."""
     if code in (1005, 1006):
         return encode(b"", _CLOSE)
     text = reason.encode()[:123].decode("utf-8", "ignore").encode()
@@ -33,7 +33,7 @@ def close(code: int, reason: str = "") -> bytes:
 
 
 class Frame:
-    """One JSON text to be sent, with what the sockets need to know of it without decoding it.
+    """One JSON text to be sent, with the metadata that sockets need without decoding it.
 
     A topic's event has `epoch`, `seq` and `kind` (the run's status, or "delta"). A flat event names the topic that
     covers it and that topic's position. Other frames have seq 0.
@@ -56,7 +56,7 @@ class Frame:
     def __init__(self, body: bytes, *, topic: str = "", epoch: str = "", seq: int = 0, kind: str = "") -> None:
         self.body = body
         self.wire = encode(body)
-        #: The same for event streams, once one needs it.
+        #: The encoding for event streams, created on first use.
         self.event: bytes | None = None
         self.topic = topic
         self.epoch = epoch
@@ -69,12 +69,12 @@ class Frame:
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> "Frame":
-        """A frame of our own making."""
+        """Encode a message of this process."""
         return cls(orjson.dumps(message))
 
     @classmethod
     def parse(cls, topic: str, message: bytes) -> "Frame":
-        """A message as the publisher wrote it (see lua/prelude.lua). Raises ValueError for what is none."""
+        """Parse a message of the publisher (see lua/prelude.lua). Raises ValueError if it is malformed."""
         header, _, body = message.partition(b"\n")
         epoch, seq, kind, sent, cover, cover_epoch, cover_seq = header.decode().split(" ")
         frame = cls(body, topic=topic, epoch=epoch, seq=int(seq), kind=kind)
@@ -85,9 +85,9 @@ class Frame:
 
 
 def merge_deltas(frames: Sequence[Frame]) -> list[Frame]:
-    """The same story in fewer bytes: deltas of a topic's step that follow one another become one.
+    """Merge consecutive deltas of a topic's step into one, to save bytes.
 
-    Its text is theirs put together, its `seq` the last one's. States and deltas of other steps stay in their place.
+    A merged delta has the concatenated text and the last `seq`. States and deltas of other steps keep their places.
     """
     merged: list[Frame] = []
     open_runs: dict[str, tuple[int, str, list[Frame]]] = {}
@@ -117,14 +117,14 @@ def _merge(run: Sequence[Frame]) -> Frame:
         return run[0]
     messages = [orjson.loads(frame.body) for frame in run]
     start = max((n for n, message in enumerate(messages) if message["data"].get("reset")), default=0)
-    kept = messages[start:]
-    data = {**kept[-1]["data"], "offset": kept[0]["data"]["offset"]}
-    data["delta"] = "".join(message["data"]["delta"] for message in kept)
+    rest = messages[start:]
+    data = {**rest[-1]["data"], "offset": rest[0]["data"]["offset"]}
+    data["delta"] = "".join(message["data"]["delta"] for message in rest)
     if start or messages[0]["data"].get("reset"):
         data["reset"] = True
-        data |= {name: kept[0]["data"][name] for name in ("retrying_with",) if name in kept[0]["data"]}
+        data |= {name: rest[0]["data"][name] for name in ("retrying_with",) if name in rest[0]["data"]}
     last = run[-1]
-    body = orjson.dumps({**kept[-1], "data": data})
+    body = orjson.dumps({**rest[-1], "data": data})
     frame = Frame(body, topic=last.topic, epoch=last.epoch, seq=last.seq, kind="delta")
     frame.sent_ms = last.sent_ms
     return frame

@@ -1,4 +1,4 @@
-"""The hub: what this process's sockets and waiters hold of the events in Redis."""
+"""The hub: distributes events from Redis to the sockets and waiters of this process."""
 
 import threading
 import time
@@ -22,27 +22,27 @@ from pixelbloom.web.realtime.stats import Stats
 log = structlog.get_logger(__name__)
 
 CONFIRM_SECONDS = 3.0
-#: How long a waiter of `listen` holds up its caller where Redis is away; it is joined when Redis is back.
+#: How long `listen` waits for an unreachable Redis. The listener is subscribed when Redis is back.
 LISTEN_SECONDS = 1.0
 REPAIRERS = 4
 REPAIR_BACKOFF_SECONDS = (0.2, 3.0)
-#: Messages that wait for a member to learn its position; with more, it reads the history again.
-HELD_MESSAGES = 2_000
-#: Sockets written to before others get a turn.
+#: Messages buffered until a member has a position; with more, it reads the history again.
+BUFFERED_MESSAGES = 2_000
+#: Sockets written to before other greenlets may run.
 FLUSH_AT_ONCE = 256
 
 
 class Outlet(Protocol):
-    """Something that gathers frames and writes them when told to."""
+    """Something that queues frames and writes them on `flush`."""
 
     def flush(self) -> None: ...
 
 
 class Member:
-    """One who follows one topic or feed: every message after its position, in order, once.
+    """A follower of one topic or feed: it gets every message after its position, in order, once.
 
-    While `held` is a list, messages wait there, until `apply` has told it a position. All methods but `fetch` are
-    called with the hub's lock.
+    While `buffered` is a list, messages wait there until `apply` sets a position. All methods but `fetch` are called
+    with the hub's lock.
     """
 
     def __init__(self, hub: "Hub", name: str) -> None:
@@ -50,35 +50,35 @@ class Member:
         self.name = name
         self.epoch: str | None = None
         self.seq = 0
-        #: When the message at `seq` was told, in milliseconds, by which it is known again; 0 where we did not see it.
-        self.mark = 0
-        self.held: list[Frame] | None = []
-        #: In the hands of one who has just joined it; the hub leaves it alone.
+        #: When the message at `seq` was published, in milliseconds; identifies it. 0 if it was not seen.
+        self.sent_ms = 0
+        self.buffered: list[Frame] | None = []
+        #: Still being subscribed by its creator; the hub does not repair it.
         self.pending = True
-        #: Redis was away meanwhile.
+        #: The connection to Redis was lost meanwhile.
         self.missed = False
         self.gone = False
 
     def offer(self, frame: Frame) -> None:
-        """Take the next message from Redis."""
-        if self.held is not None:
-            if len(self.held) == HELD_MESSAGES:
-                self.held.clear()
-            self.held.append(frame)
+        """Accept the next message from Redis."""
+        if self.buffered is not None:
+            if len(self.buffered) == BUFFERED_MESSAGES:
+                self.buffered.clear()
+            self.buffered.append(frame)
         elif frame.epoch == self.epoch and frame.seq == self.seq + 1:
-            self.seq, self.mark = frame.seq, frame.sent_ms
+            self.seq, self.sent_ms = frame.seq, frame.sent_ms
             self.deliver(frame)
         elif frame.epoch != self.epoch or frame.seq > self.seq:
-            self.held = [frame]
+            self.buffered = [frame]
             self.hub.repair(self)
 
-    def settle(self, epoch: str, seq: int, mark: int = 0) -> None:
-        """Everything up to here was delivered; go on with what waited."""
+    def resume_from(self, epoch: str, seq: int, sent_ms: int = 0) -> None:
+        """Set the position up to which everything was delivered, then deliver the buffered messages."""
         if (epoch, seq) != (self.epoch, self.seq):
-            self.epoch, self.seq, self.mark = epoch, seq, mark
-        held, self.held = self.held or [], None
+            self.epoch, self.seq, self.sent_ms = epoch, seq, sent_ms
+        buffered, self.buffered = self.buffered or [], None
         self.pending = False
-        for frame in held:
+        for frame in buffered:
             self.offer(frame)
         if self.missed:
             self.missed = False
@@ -86,29 +86,29 @@ class Member:
 
     @property
     def position(self) -> tuple[Any, ...]:
-        """Members of one topic in the same position can share what `fetch` reads."""
-        return (type(self), self.epoch, self.seq, self.mark)
+        """Members of a topic with equal positions share the result of one `fetch`."""
+        return (type(self), self.epoch, self.seq, self.sent_ms)
 
     def fetch(self) -> Any:
-        """Read what came after the position. Waits for Redis or the database; may raise PixelBloomError."""
+        """Read what was published after the position. Waits for Redis or the database. May raise PixelBloomError."""
         raise NotImplementedError
 
     def apply(self, found: Any) -> None:
-        """Deliver what was read, then settle."""
+        """Deliver what was read, then resume."""
         raise NotImplementedError
 
     def deliver(self, frame: Frame) -> None:
-        """Hand a message on, without waiting for anything."""
+        """Pass a message on. Must not block."""
         raise NotImplementedError
 
 
 class Listener(Member):
-    """Calls back with the `data` of each state event; it misses deltas, and states that newer ones replaced."""
+    """Calls back with the `data` of each state event; skips deltas, and states that newer ones replaced."""
 
     def __init__(self, hub: "Hub", name: str, callback: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__(hub, name)
         self._callback = callback
-        self.held = None
+        self.buffered = None
 
     def offer(self, frame: Frame) -> None:
         if frame.kind != "delta":
@@ -142,7 +142,7 @@ class Hub:
         self._lock = threading.RLock()
         self._members: dict[str, dict[Member, None]] = {}
         self._dirty: dict[Outlet, None] = {}
-        self._broken: deque[str] = deque()
+        self._to_repair: deque[str] = deque()
         self._repairers = 0
         self.stats = Stats()
         #: When the messages of the present batch were published.
@@ -157,47 +157,47 @@ class Hub:
 
     # Members
 
-    def join(self, member: Member, *, timeout: float = CONFIRM_SECONDS, stay: bool = False) -> bool:
-        """Follow the member's topic. True once Redis has confirmed it: nothing published later is missed.
+    def subscribe(self, member: Member, *, timeout: float = CONFIRM_SECONDS, stay: bool = False) -> bool:
+        """Subscribe the member to its topic. True once Redis has confirmed it: nothing published later is missed.
 
-        False where Redis does not answer in time; with `stay` the member then is repaired as soon as it does.
+        False if Redis does not confirm within `timeout` seconds; with `stay`, the member is repaired once it does.
         """
         with self._lock:
             self._members.setdefault(member.name, {})[member] = None
-            confirmed = self._link.hold(Keys.of(member.name).channel)
+            confirmed = self._link.subscribe(Keys.of(member.name).channel)
         confirmed.wait(timeout)
         with self._lock:
             member.missed = False
             member.pending = confirmed.is_set() or not stay
             return confirmed.is_set()
 
-    def leave(self, member: Member) -> None:
-        """Follow it no more."""
+    def unsubscribe(self, member: Member) -> None:
+        """Remove the member from its topic."""
         with self._lock:
             member.gone = True
             members = self._members.get(member.name)
             if members is not None and members.pop(member, member) is None and not members:
                 del self._members[member.name]
-                self._link.release(Keys.of(member.name).channel)
+                self._link.unsubscribe(Keys.of(member.name).channel)
 
     @contextmanager
     def listen(self, topic: str, callback: Callable[[Mapping[str, Any]], None]) -> Iterator[None]:
         """Call back with the data of each state event of a topic while the context is open.
 
-        Nothing published after entering is missed where Redis answers; after a reconnect the present state is
-        told. `callback` runs in the hub's thread and must not wait for anything.
+        Nothing published after entering is missed while Redis is reachable; after a reconnect `callback` gets the
+        current state. It runs in the hub's thread and must not block.
         """
         listener = Listener(self, topic, callback)
-        self.join(listener, timeout=LISTEN_SECONDS, stay=True)
+        self.subscribe(listener, timeout=LISTEN_SECONDS, stay=True)
         listener.pending = False
         try:
             yield
         finally:
-            self.leave(listener)
+            self.unsubscribe(listener)
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Work on members; what they were given is written at the end."""
+    def batch(self) -> Iterator[None]:
+        """Hold the lock; on exit, write the frames queued meanwhile."""
         with self._lock:
             yield
         self.flush()
@@ -205,11 +205,11 @@ class Hub:
     # Writing
 
     def touch(self, outlet: Outlet) -> None:
-        """The outlet has something to write."""
+        """Mark an outlet that has frames to write."""
         self._dirty[outlet] = None
 
     def flush(self) -> None:
-        """Let everything that has something to write, write it."""
+        """Flush every marked outlet."""
         while self._dirty:
             with self._lock:
                 dirty, self._dirty = self._dirty, {}
@@ -247,9 +247,9 @@ class Hub:
     def _confirmed(self, channel: str) -> None:
         with self._lock:
             for member in list(self._members.get(channel.removeprefix("pb:"), ())):
-                if member.held is not None:
-                    # Told before the connection was lost: the history has it, or Redis came back without it.
-                    member.held.clear()
+                if member.buffered is not None:
+                    # Published before the connection was lost: the history has it, or Redis lost it.
+                    member.buffered.clear()
                 if member.pending:
                     member.missed = True
                 else:
@@ -258,13 +258,13 @@ class Hub:
     # Repair
 
     def repair(self, member: Member) -> None:
-        """The member may have missed something: read it from the history, in another thread."""
+        """Read what the member may have missed from the history, in another thread."""
         with self._lock:
-            if not isinstance(member, Listener) and member.held is None:
-                member.held = []
+            if not isinstance(member, Listener) and member.buffered is None:
+                member.buffered = []
             member.pending = False
-            if member.name not in self._broken:
-                self._broken.append(member.name)
+            if member.name not in self._to_repair:
+                self._to_repair.append(member.name)
             if self._repairers < REPAIRERS:
                 self._repairers += 1
                 threading.Thread(target=self._repair_all, name="repair", daemon=True).start()
@@ -273,10 +273,10 @@ class Hub:
         backoff, longest = REPAIR_BACKOFF_SECONDS
         while True:
             with self._lock:
-                if not self._broken:
+                if not self._to_repair:
                     self._repairers -= 1
                     return
-                name = self._broken.popleft()
+                name = self._to_repair.popleft()
             try:
                 self._repair(name)
                 backoff = REPAIR_BACKOFF_SECONDS[0]
@@ -284,25 +284,25 @@ class Hub:
                 if not isinstance(error, PixelBloomError):
                     log.exception("repair_failed", topic=name)
                 with self._lock:
-                    if name in self._members and name not in self._broken:
-                        self._broken.append(name)
+                    if name in self._members and name not in self._to_repair:
+                        self._to_repair.append(name)
                 time.sleep(backoff)
                 backoff = min(backoff * 2, longest)
 
     def _repair(self, name: str) -> None:
-        """Bring every member of the topic that waits for it to the present. Raises PixelBloomError to try later."""
+        """Bring every waiting member of the topic up to date. Raises PixelBloomError to try again later."""
         with self._lock:
             groups: dict[tuple[Any, ...], list[Member]] = {}
             for member in self._members.get(name, ()):
-                if not member.pending and (member.held is not None or isinstance(member, Listener)):
+                if not member.pending and (member.buffered is not None or isinstance(member, Listener)):
                     groups.setdefault(member.position, []).append(member)
         for position, members in groups.items():
             found = members[0].fetch()
-            with self.turn():
+            with self.batch():
                 for member in members:
                     if member.gone:
                         continue
                     if member.position == position:
                         member.apply(found)
-                    elif member.held is not None:  # another repair was faster, and it waits for one again
+                    elif member.buffered is not None:  # another repair was faster; the member needs a new one
                         self.repair(member)

@@ -1,4 +1,4 @@
-"""What a peer says, put together from its frames and held to its limits."""
+"""Assembles a peer's messages from frames and enforces the limits."""
 
 import time
 
@@ -12,7 +12,7 @@ class TooBig(Exception):
 
 
 class Inbox:
-    """The message that is under way, and how many frames the peer may still send."""
+    """The message being assembled, and the number of frames the peer may still send."""
 
     __slots__ = ("_allowance", "_allowance_at", "_limits", "_parts", "_size")
 
@@ -24,7 +24,7 @@ class Inbox:
         self._allowance_at = time.monotonic()
 
     def add(self, event: TextMessage | BytesMessage) -> str | bytes | None:
-        """A message, or a piece of one. Answers the whole once it is there, of a binary one b"". Raises TooBig."""
+        """Add a message or a fragment. Return the complete message, b"" for a binary one, or None. Raises TooBig."""
         self._size += len(event.data.encode()) if isinstance(event.data, str) else len(event.data)
         if self._size > self._limits.message_bytes:
             raise TooBig
@@ -37,12 +37,12 @@ class Inbox:
         return whole
 
     def clear(self) -> None:
-        """Forget the message that is under way."""
+        """Discard the message being assembled."""
         self._parts.clear()
         self._size = 0
 
-    def may_speak(self, event: object) -> bool:
-        """Whether the peer keeps to its frames a second; pieces of one frame count once."""
+    def allow(self, event: object) -> bool:
+        """Count a frame; return whether the peer is within its rate. Chunks of one frame count once."""
         if not getattr(event, "frame_finished", True):
             return True
         now = time.monotonic()

@@ -23,7 +23,7 @@ class Message(Shape):
 
 
 class Subscribe(Message):
-    """Asks for a topic's events. The answer is `subscribed`, then a snapshot or the events after `since`."""
+    """Subscribes to a topic. The response is `subscribed`, then a snapshot or the events after `since`."""
 
     type: Literal["subscribe"]
     topic: str = Field(min_length=1, max_length=MAX_TOPIC)
@@ -33,7 +33,7 @@ class Subscribe(Message):
 
 
 class Unsubscribe(Message):
-    """Ends a subscription. The answer is `unsubscribed`."""
+    """Ends a subscription. The response is `unsubscribed`."""
 
     type: Literal["unsubscribe"]
     topic: str = Field(min_length=1, max_length=MAX_TOPIC)
@@ -46,14 +46,14 @@ class Ping(Message):
 
 
 class Heartbeat(Message):
-    """Says that the client is there. It has no answer."""
+    """Signals that the client is alive. It has no response."""
 
     type: Literal["heartbeat"]
     timestamp: Any = Field(None, description="Ignored.")
 
 
 class Auth(Message):
-    """Replaces the token before it expires. The answer is `authenticated`."""
+    """Replaces the token before it expires. The response is `authenticated`."""
 
     type: Literal["auth"]
     token: str = Field(min_length=1, max_length=MAX_TOKEN)
@@ -66,7 +66,7 @@ class Subscribed(Message):
     channel: Channel
     topic: str
     seq: int = Field(description="The position that the next events continue.")
-    epoch: str = Field(description="Changes when the sequence had to start again.")
+    epoch: str = Field(description="Changes when the sequence restarts.")
     recovered: bool = Field(description="True: the events after `since` follow. False: a snapshot follows.")
 
 
@@ -78,7 +78,7 @@ class Unsubscribed(Message):
 
 
 class Pong(Message):
-    """The answer to `ping`."""
+    """The response to `ping`."""
 
     type: Literal["pong"]
 
@@ -96,7 +96,7 @@ class Error(Message):
     type: Literal["error"]
     code: Literal["BAD_REQUEST", "UNAUTHORIZED", "INVALID_TOPIC", "RATE_LIMITED", "UNAVAILABLE", "INTERNAL"]
     message: str = Field(description="A sentence that says what to do.")
-    topic: str = Field("", description="The topic that the error is about, where there is one.")
+    topic: str = Field("", description="The topic that the error is about, if any.")
 
 
 class Event(Message):
@@ -105,7 +105,7 @@ class Event(Message):
     type: Literal["event"]
     seq: int = Field(description="Grows by one with each event of the topic.")
     ts: Time
-    snapshot: Literal[True] = Field(True, description="Present where `data` is the whole present state.")
+    snapshot: Literal[True] = Field(True, description="Present if `data` is the complete current state.")
 
 
 class RunData(Shape):
@@ -117,18 +117,18 @@ class RunData(Shape):
     delta: str = Field("", description="New text of `step`.")
     offset: int = Field(0, description="Characters of the step's text before `delta`.")
     reset: bool = Field(False, description="The text of `step` before this `delta` is discarded.")
-    retrying_with: str = Field("", description="With `reset`: the provider that is asked next.")
+    retrying_with: str = Field("", description="With `reset`: the provider that is tried next.")
     text: str = Field("", description="In a snapshot: the text of `step` so far.")
     texts: dict[str, str] = Field({}, description="In a snapshot of a workflow: the texts of its running steps.")
     text_from: int = Field(0, description="The character at which `text` begins.")
-    text_truncated: bool = Field(False, description="The text outgrew 256 KiB; the result at the end is whole.")
+    text_truncated: bool = Field(False, description="The text exceeded 256 KiB; the final result is complete.")
     provider: str | None = None
     model: str | None = None
     attempts: int = 0
     updated_at: Time = ""
     steps: Any = Field(None, description="Of a workflow: the status of each step.")
-    result: Any = Field(None, description="Of an agent's run that is completed.")
-    outputs: Any = Field(None, description="Of a workflow's run that is completed, by step key.")
+    result: Any = Field(None, description="Of a completed run of an agent.")
+    outputs: Any = Field(None, description="Of a completed run of a workflow, by step key.")
     error: str | None = Field(None, description="Why the run failed.")
     error_code: str | None = None
 
@@ -146,7 +146,7 @@ class UnreadNotifications(Shape):
     """The unread notifications of a user."""
 
     items: list[NotificationBody] = Field(description="The newest 100.")
-    unread_count: int = Field(description="The number of all.")
+    unread_count: int = Field(description="The total number.")
 
 
 class NotificationEvent(Event):

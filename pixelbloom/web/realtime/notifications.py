@@ -1,4 +1,4 @@
-"""`user:<id>`: a user's notifications as they come, and those not read yet for one who has just come."""
+"""`user:<id>`: a user's notifications as they come; a new subscriber gets a snapshot of the unread ones."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,20 +12,20 @@ from pixelbloom.events.reader import Recovered, Snapshot, TopicReader, snapshot_
 from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime.sources import Found
 
-#: Of the unread, a snapshot has the newest; `unread_count` counts all.
+#: A snapshot has this many of the newest unread; `unread_count` counts all.
 SNAPSHOT_ITEMS = 100
 
 
 class UnreadReader(Protocol):
-    """The store's part in it."""
+    """The part of the store that is used here."""
 
     def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
-        """{"items", "unread_count", "untold"}: `untold` names the events that are perhaps not published yet."""
+        """Return {"items", "unread_count", "untold"}: `untold` has the ids of events that may not be published yet."""
 
 
 class NotificationSource:
-    """Reads the database between two looks at Redis, so that each notification is in the snapshot or comes after it as
-    an event, never both and never neither.
+    """Reads the database between two reads of Redis, so that each notification is either in the snapshot or comes
+    after it as an event, never both.
     """
 
     def __init__(self, reader: TopicReader, store: UnreadReader) -> None:
@@ -47,17 +47,17 @@ class NotificationSource:
         if before.messages is not None:
             return Recovered(before.epoch, before.seq, owner, before.messages)
         unread = self._store.unread(topic.id, SNAPSHOT_ITEMS)
-        untold = [str(name) for name in unread["untold"]]
+        unpublished = [str(name) for name in unread["untold"]]
         after = self._reader.stream(
-            topic.name, before.seq, before.epoch, [f"notification_created:{name}" for name in untold]
+            topic.name, before.seq, before.epoch, [f"notification_created:{name}" for name in unpublished]
         )
-        coming = {name for name, told in zip(untold, after.published, strict=True) if not told}
+        coming = {name for name, published in zip(unpublished, after.published, strict=True) if not published}
         items = {item["id"]: item for item in unread["items"] if item["id"] not in coming}
         count = unread["unread_count"] - len(coming)
         for message in after.messages or ():
-            told = orjson.loads(message.partition(b"\n")[2])["data"]
-            if told["id"] not in items and told["id"] not in untold:
-                items = {told["id"]: told, **items}
+            item = orjson.loads(message.partition(b"\n")[2])["data"]
+            if item["id"] not in items and item["id"] not in unpublished:
+                items = {item["id"]: item, **items}
                 count += 1
         data = {"items": list(items.values())[:SNAPSHOT_ITEMS], "unread_count": count}
         frame = snapshot_frame(topic, dumps(data).encode(), after.seq)
@@ -65,7 +65,7 @@ class NotificationSource:
 
 
 class NotificationStream:
-    """One user's."""
+    """The notifications of one user."""
 
     def __init__(self, source: NotificationSource, topic: Topic) -> None:
         self._source = source
@@ -82,4 +82,4 @@ class NotificationStream:
         return principal.may_read(self._topic.id)
 
     def close(self) -> None:
-        """Nothing is held for it."""
+        """Do nothing: there is nothing to release."""

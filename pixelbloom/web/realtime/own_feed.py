@@ -1,4 +1,4 @@
-"""The feed of a socket's caller, which follows the caller's role."""
+"""The feed of a socket's caller. It depends on the caller's role."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class OwnFeed:
-    """What reaches a socket without subscribing: the user's own events, or everybody's for an administrator."""
+    """The events sent without a subscription: the user's own, or everybody's for an administrator."""
 
     __slots__ = ("_channel", "_connection", "_feed", "_hub", "_stopped")
 
@@ -24,26 +24,26 @@ class OwnFeed:
         self._stopped = False
 
     def follow(self, caller: Principal) -> None:
-        """Leave the present feed at once and follow the one that this caller may have. Waits a second at most."""
+        """Replace the current feed with the one this caller may see. Waits for at most a second."""
         feed = self._of(caller)
-        with self._hub.turn():
+        with self._hub.batch():
             if self._stopped:
                 return
-            former, self._feed = self._feed, feed
-            if former is not None:
-                self._hub.leave(former)
+            previous, self._feed = self._feed, feed
+            if previous is not None:
+                self._hub.unsubscribe(previous)
         if feed is None:
             return
         feed.start()
-        with self._hub.turn():
-            if self._stopped or self._feed is not feed:  # the socket ended, or the role changed again, meanwhile
-                self._hub.leave(feed)
+        with self._hub.batch():
+            if self._stopped or self._feed is not feed:  # meanwhile the socket closed or the role changed again
+                self._hub.unsubscribe(feed)
 
     def stop(self) -> None:
-        """Follow nothing any more. With the hub's lock."""
+        """Unsubscribe. Called with the hub's lock."""
         self._stopped = True
         if self._feed is not None:
-            self._hub.leave(self._feed)
+            self._hub.unsubscribe(self._feed)
 
     def _of(self, caller: Principal) -> FlatFeed | None:
         if caller.kind != "user" or caller.user_id is None:

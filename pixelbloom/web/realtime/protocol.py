@@ -1,4 +1,4 @@
-"""What clients may say, and what we answer, as values."""
+"""Client frames as values, and the error frame."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ MAX_TOKEN = 16_384
 
 
 class BadFrame(Exception):
-    """A frame that cannot be taken; the socket stays. The message says what to do."""
+    """An invalid frame; the socket stays open. The message says what to do."""
 
     def __init__(self, message: str, topic: str | None = None) -> None:
         super().__init__(message)
@@ -54,7 +54,7 @@ Request = Subscribe | Unsubscribe | Ping | Heartbeat | Auth
 def parse(message: str | bytes) -> Request:
     """Read a client's frame. Raises BadFrame."""
     if not isinstance(message, str):
-        raise BadFrame("Send text frames that hold JSON; binary frames are not read.")
+        raise BadFrame("Send text frames that contain JSON; binary frames are not supported.")
     try:
         frame = orjson.loads(message)
     except (orjson.JSONDecodeError, RecursionError):
@@ -84,25 +84,25 @@ def _subscribe(frame: dict[str, Any]) -> Subscribe:
     if since is not None and (type(since) is not int or not 0 <= since <= MAX_SEQ):
         raise BadFrame('"since" must be the seq of the last event you have.', topic)
     if epoch is not None and (not isinstance(epoch, str) or not 0 < len(epoch) <= MAX_EPOCH):
-        raise BadFrame('"epoch" must be the one that "subscribed" told.', topic)
+        raise BadFrame('"epoch" must be the one from "subscribed".', topic)
     return Subscribe(topic, params or {}, since, epoch)
 
 
 def _topic(frame: dict[str, Any]) -> str:
     topic = frame.get("topic")
     if not isinstance(topic, str) or not 0 < len(topic) <= MAX_TOPIC:
-        raise BadFrame('"topic" must be a text, like "workflow_run:<id>".')
+        raise BadFrame('"topic" must be a string, like "workflow_run:<id>".')
     return topic
 
 
 def _token(frame: dict[str, Any]) -> str:
     token = frame.get("token")
     if not isinstance(token, str) or not 0 < len(token) <= MAX_TOKEN:
-        raise BadFrame('"token" must be a text.')
+        raise BadFrame('"token" must be a string.')
     return token
 
 
-def error(code: str, message: str, topic: str | None = None) -> dict[str, Any]:
-    """An error as the spec has it, with the topic it is about."""
+def error_frame(code: str, message: str, topic: str | None = None) -> dict[str, Any]:
+    """Return an error frame, with the topic it is about, if any."""
     frame = {"type": "error", "code": code, "message": message}
     return frame if topic is None else {**frame, "topic": topic}

@@ -16,19 +16,19 @@ from pixelbloom.web.realtime.stats import Stats
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 5.0
-#: Silence after which Redis is asked whether it is there, and again until it counts as gone.
+#: Silence after which a PING is sent; after the same time again the connection counts as lost.
 QUIET_SECONDS = 10.0
 BACKOFF_SECONDS = (0.05, 2.0)
-#: Messages handed on before what they touched is written.
+#: Messages passed on before the queued frames are written.
 BATCH = 256
 SUBSCRIBE_AT_ONCE = 500
 
 
 class RedisLink:
-    """Keeps subscriptions to channels, over reconnects, and tells each time that Redis has made one.
+    """Maintains channel subscriptions across reconnects, and reports each confirmation by Redis.
 
-    redis-py's own PubSub reconnects in silence, so this drives a bare connection: only the link's thread connects,
-    reads and gives up. It starts with the first channel. `on_message(channel, data)`, `on_confirmed(channel)` and
+    redis-py's own PubSub does not report reconnects, so this uses a bare connection: only the link's thread connects,
+    reads and disconnects. It starts with the first channel. `on_message(channel, data)`, `on_confirmed(channel)` and
     `on_pause()` (after each batch) are called in that thread.
     """
 
@@ -52,7 +52,7 @@ class RedisLink:
         self._stats = stats
         self._lock = threading.RLock()
         self._wanted: dict[str, threading.Event] = {}
-        #: SUBSCRIBE commands sent on this connection and not confirmed yet, a channel.
+        #: SUBSCRIBE commands sent on this connection and not confirmed yet, by channel.
         self._unconfirmed: dict[str, int] = {}
         #: Untyped in redis-py.
         self._connection: Any = None
@@ -63,8 +63,8 @@ class RedisLink:
     def connected(self) -> bool:
         return self._connection is not None
 
-    def hold(self, channel: str) -> threading.Event:
-        """Want a channel from now on. The event is set when Redis has confirmed it."""
+    def subscribe(self, channel: str) -> threading.Event:
+        """Subscribe to a channel. The returned event is set when Redis has confirmed it."""
         with self._lock:
             confirmed = self._wanted.get(channel)
             if confirmed is None:
@@ -73,8 +73,8 @@ class RedisLink:
                 self._send("SUBSCRIBE", [channel])
             return confirmed
 
-    def release(self, channel: str) -> None:
-        """Want it no more."""
+    def unsubscribe(self, channel: str) -> None:
+        """Unsubscribe from a channel."""
         with self._lock:
             if self._wanted.pop(channel, None) is not None:
                 self._send("UNSUBSCRIBE", [channel])
@@ -93,7 +93,7 @@ class RedisLink:
             self._thread.start()
 
     def _send(self, command: str, channels: Iterable[str]) -> None:
-        """Send on the present connection; where it fails, its reader finds out and connects anew."""
+        """Send on the current connection. If that fails, the reader notices and reconnects."""
         connection = self._connection
         names = list(channels)
         if connection is None or not names:
@@ -171,12 +171,12 @@ class RedisLink:
             finally:
                 self._on_pause()
 
-    def _take(self, answer: object) -> None:
-        if not isinstance(answer, list) or len(answer) != 3:
+    def _take(self, response: object) -> None:
+        if not isinstance(response, list) or len(response) != 3:
             return
-        kind, channel = answer[0], answer[1].decode()
+        kind, channel = response[0], response[1].decode()
         if kind == b"message":
-            self._on_message(channel, answer[2])
+            self._on_message(channel, response[2])
         elif kind == b"subscribe":
             self._confirm(channel)
 

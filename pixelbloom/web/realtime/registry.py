@@ -1,4 +1,4 @@
-"""All open sockets and event streams of a process: their number, their clock, and their end when the process stops."""
+"""All open sockets and event streams of a process: counting, timeouts, and draining when the process stops."""
 
 import threading
 import time
@@ -23,25 +23,25 @@ class Open(Follower, Protocol):
     """A socket or an event stream."""
 
     @property
-    def places(self) -> dict[str, int]:
-        """The names under which it is counted, and how many of each there may be."""
+    def quotas(self) -> dict[str, int]:
+        """The counters it belongs to, with the maximum of each."""
 
     @property
     def closing(self) -> bool:
-        """Whether its end has begun."""
+        """Whether it is closing."""
 
     @property
     def queued_bytes(self) -> int:
-        """What waits for the client to read it."""
+        """The bytes that wait to be read by the client."""
 
     def count(self, stats: Stats, number: int) -> None:
-        """Add to the number of those that are open."""
+        """Add to the number of open ones."""
 
     def tick(self, now: float) -> None:
-        """Look at the clock."""
+        """Check the timeouts. `now` is in monotonic seconds."""
 
     def close(self, code: int, reason: str) -> None:
-        """End it from our side."""
+        """Close it."""
 
 
 class Registry:
@@ -50,27 +50,27 @@ class Registry:
     def __init__(self, limits: Limits, stats: Stats, roles: Roles | None = None) -> None:
         self._limits = limits
         self._open: set[Open] = set()
-        self._held: Counter[str] = Counter()
+        self._used: Counter[str] = Counter()
         self._clock: threading.Thread | None = None
         self._roles = RoleRefresher(self._open, roles) if roles else None
         self.stats = stats
         self.draining = False
 
     def add(self, connection: Open) -> None:
-        """Count it from now on, open or about to open: many that come at once must not all find room.
+        """Count a connection, open or about to open, so that simultaneous ones cannot exceed the limits.
 
-        Raises RateLimited or Unavailable where there is none.
+        Raises RateLimited or Unavailable if a limit is reached.
         """
-        for name, most in connection.places.items():
-            if self._held[name] >= most:
+        for name, most in connection.quotas.items():
+            if self._used[name] >= most:
                 raise RateLimited(
-                    f"You have {most} sockets and event streams open, which is the most; close one, or wait.",
+                    f"You have {most} sockets and event streams open, which is the limit; close one, or wait.",
                     1,
                 )
         if len(self._open) >= self._limits.sockets:
-            raise Unavailable("All sockets of this server are taken; come back later.", 1)
+            raise Unavailable("This server has reached its limit of open sockets; try again later.", 1)
         self._open.add(connection)
-        self._held.update(connection.places.keys())
+        self._used.update(connection.quotas.keys())
         connection.count(self.stats, 1)
         if self._clock is None:
             self._clock = threading.Thread(target=self._tick, name="socket-clock", daemon=True)
@@ -79,21 +79,21 @@ class Registry:
             self._roles.start()
 
     def remove(self, connection: Open) -> None:
-        """Free its place. Does nothing where that was done."""
+        """Stop counting a connection. Safe to repeat."""
         if connection in self._open:
             self._open.discard(connection)
-            for name in connection.places:
-                self._held[name] -= 1
-                if self._held[name] <= 0:
-                    del self._held[name]
+            for name in connection.quotas:
+                self._used[name] -= 1
+                if self._used[name] <= 0:
+                    del self._used[name]
             connection.count(self.stats, -1)
 
     def closed(self, code: int) -> None:
-        """A socket is closing with that code, or ended without one (1006)."""
+        """Count a socket that closes with this code, or ended without one (1006)."""
         self.stats.closes[code] += 1
 
     def drain(self, seconds: float) -> None:
-        """Close every socket with 1012, in batches that take about half of the time; wait for their ends."""
+        """Close every socket with 1012, in batches over about half of `seconds`; wait until they have ended."""
         self.draining = True
         deadline = time.monotonic() + seconds
         waiting = [connection for connection in self._open if not connection.closing]
@@ -102,7 +102,7 @@ class Registry:
         batch = max(50, int(len(waiting) * DRAIN_BATCH_SECONDS / max(seconds / 2, DRAIN_BATCH_SECONDS)) + 1)
         for start in range(0, len(waiting), batch):
             for connection in waiting[start : start + batch]:
-                connection.close(RESTART, "restart: connect again and subscribe with since")
+                connection.close(RESTART, "restart: reconnect and subscribe with since")
             time.sleep(DRAIN_BATCH_SECONDS)
         while self._open and time.monotonic() < deadline:
             time.sleep(0.05)

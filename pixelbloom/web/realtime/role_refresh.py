@@ -1,4 +1,4 @@
-"""Looks the roles of open sockets' users up again: one thread a process, one query for all of them."""
+"""Refreshes the roles of the users of open sockets: one thread per process, one query for all of them."""
 
 import threading
 import time
@@ -17,27 +17,27 @@ log = structlog.get_logger(__name__)
 
 
 class Follower(Protocol):
-    """A socket or event stream that is open."""
+    """An open socket or event stream."""
 
     principal: Principal
 
     def set_profile_role(self, admin: bool) -> None:
-        """Take the role that `user_profiles` has now."""
+        """Apply the role that `user_profiles` has now."""
 
 
 def with_role(caller: Principal, admin: bool) -> Principal | None:
-    """The caller with the role that `user_profiles` has; None where that changes nothing.
+    """Return the caller with the role that `user_profiles` has, or None if nothing changes.
 
-    A token that claims to be an administrator's is one anyhow.
+    An administrator role claimed by the token itself is not changed.
     """
     unchanged = caller.admin == admin or caller.own_only or (caller.admin and not caller.admin_by_profile)
     return None if unchanged or caller.kind != "user" else replace(caller, admin=admin, admin_by_profile=admin)
 
 
 class RoleRefresher:
-    """Gives each open connection the role that `user_profiles` has now, every `roles.period` seconds.
+    """Applies the roles in `user_profiles` to open connections, every `roles.period` seconds.
 
-    While the database is unreachable the roles stay as they are.
+    While the database is unreachable, roles do not change.
     """
 
     def __init__(self, connections: Set[Follower], roles: Roles) -> None:
@@ -46,7 +46,7 @@ class RoleRefresher:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, unless it runs. It ends when there is no connection left."""
+        """Start the thread, unless it runs. It ends when no connection is left."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="role-refresh", daemon=True)
             self._thread.start()

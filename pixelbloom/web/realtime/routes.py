@@ -20,9 +20,9 @@ from pixelbloom.web.realtime.connection import Connection
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
-from pixelbloom.web.realtime.protocol import error
+from pixelbloom.web.realtime.protocol import error_frame
 from pixelbloom.web.realtime.registry import Registry
-from pixelbloom.web.realtime.run_streams import RunStreams, give_up
+from pixelbloom.web.realtime.run_streams import RunStreams, discard_unopened
 from pixelbloom.web.realtime.sources import Sources
 from pixelbloom.web.realtime.websocket import ABNORMAL, COME_BACK, POLICY, RESTART, Socket
 
@@ -33,11 +33,11 @@ CHANNELS = (ANALYTICS, NOTIFICATIONS, WORKFLOWS)
 
 @dataclass
 class Opening:
-    """A socket whose upgrade is being answered: the conversation to come, or why there will be none."""
+    """A socket during its upgrade: its connection, or the reason to close it."""
 
     connection: Connection | None = None
     code: int = RESTART
-    fault: PixelBloomError | None = None
+    error: PixelBloomError | None = None
     taken_over: bool = False
 
 
@@ -62,20 +62,21 @@ class Realtime:
         self._sources = sources
         self.streams = RunStreams(hub, self.registry, sources["workflow_run"], limits)
 
-    def open(self, channel: str, asked: Request) -> Opening:
-        """Look at an upgrade before it is accepted, and follow the caller's feed, so that what the client does next is
-        not missed. Raises Forbidden for pages of other origins.
+    def open(self, channel: str, incoming: Request) -> Opening:
+        """Check an upgrade before it is accepted, and follow the caller's feed, so that no later event is missed.
+
+        Raises Forbidden for pages of other origins.
         """
-        origin = asked.headers.get("Origin")
-        if origin is not None and not allows(self._settings, origin, asked.host):
-            raise Forbidden("Pages of this origin may not connect; CORS_ORIGINS names those that may.")
-        offered = subprotocols(asked)
+        origin = incoming.headers.get("Origin")
+        if origin is not None and not allows(self._settings, origin, incoming.host):
+            raise Forbidden("Pages of this origin may not connect; CORS_ORIGINS lists the allowed origins.")
+        offered = subprotocols(incoming)
         try:
-            principal = admitted(channel, self._principal(asked, offered))
-        except PixelBloomError as fault:
-            return Opening(code=COME_BACK if isinstance(fault, Unavailable) else POLICY, fault=fault)
+            principal = admitted(channel, self._principal(incoming, offered))
+        except PixelBloomError as error:
+            return Opening(code=COME_BACK if isinstance(error, Unavailable) else POLICY, error=error)
         finally:
-            upgrade.prepare(asked, answered_subprotocol(offered))
+            upgrade.prepare(incoming, chosen_subprotocol(offered))
         if self.registry.draining:
             return Opening()
         connection = Connection(
@@ -83,8 +84,8 @@ class Realtime:
         )
         try:
             self.registry.add(connection)
-        except PixelBloomError as fault:
-            return Opening(code=COME_BACK, fault=fault)
+        except PixelBloomError as error:
+            return Opening(code=COME_BACK, error=error)
         opening = Opening(connection)
         try:
             connection.start()
@@ -94,52 +95,52 @@ class Realtime:
         return opening
 
     def abandon(self, opening: Opening) -> None:
-        """Forget a socket whose upgrade came to nothing. Does nothing where it was taken over."""
+        """Discard a socket whose upgrade failed. Does nothing if it was taken over."""
         if opening.connection is not None and not opening.taken_over:
             self.registry.remove(opening.connection)
             opening.connection.stop()
 
     def take_over(self, opening: Opening, accepted: Any) -> None:
-        """Go on with a connection whose upgrade was accepted; the conversation outlives the request."""
+        """Take over a connection whose upgrade was accepted. It outlives the request."""
         socket = Socket(accepted, limits=self._limits, on_close=self.registry.closed, stats=self.hub.stats)
         connection = opening.connection
         if connection is None:
-            self._turn_away(socket, opening.code, opening.fault)
+            self._reject(socket, opening.code, opening.error)
             return
         opening.taken_over = True
 
-        def ended() -> None:
+        def on_end() -> None:
             if socket.closing is None:
                 self.registry.closed(ABNORMAL)
             self.registry.remove(connection)
             connection.stop()
 
-        if self.registry.draining:  # begun while this upgrade was being answered: drain did not see it
+        if self.registry.draining:  # drain started during this upgrade and did not see it
             socket.close(RESTART, "restart")
-        connection.begin(socket)
-        socket.follow(connection.hear, ended)
+        connection.attach(socket)
+        socket.start_reading(connection.on_message, on_end)
 
-    def _turn_away(self, socket: Socket, code: int, fault: PixelBloomError | None) -> None:
-        """Close the socket that was accepted so that browsers see the code."""
+    def _reject(self, socket: Socket, code: int, error: PixelBloomError | None) -> None:
+        """Close an accepted socket with an error frame. Browsers see only the close code."""
         reason = "restart"
-        if fault is not None:
-            reason = fault.message
-            socket.push(Frame.of(error(fault.code, fault.message)))
+        if error is not None:
+            reason = error.message
+            socket.push(Frame.of(error_frame(error.code, error.message)))
         socket.close(code, reason)
         try:
             socket.await_end()
         finally:
             socket.finish()
 
-    def _principal(self, asked: Request, offered: Sequence[str]) -> Principal:
-        token = bearer(asked, offered)
+    def _principal(self, incoming: Request, offered: Sequence[str]) -> Principal:
+        token = bearer(incoming, offered)
         if not token:
             raise Unauthenticated("Connect with a token: ?token=, Authorization: Bearer, or as a subprotocol.")
         return self._verify(token)
 
 
 def bearer(upgrade: Request, offered: Sequence[str]) -> str | None:
-    """The token, from the query, the Authorization header or the subprotocols, in this order."""
+    """Return the token from the query, the Authorization header or the subprotocols, in this order."""
     token = upgrade.args.get("token")
     if token:
         return token
@@ -150,18 +151,18 @@ def bearer(upgrade: Request, offered: Sequence[str]) -> str | None:
 
 
 def subprotocols(upgrade: Request) -> list[str]:
-    """What the client offers in Sec-WebSocket-Protocol."""
+    """Return what the client offers in Sec-WebSocket-Protocol."""
     return [name.strip() for name in upgrade.headers.get("Sec-WebSocket-Protocol", "").split(",") if name.strip()]
 
 
 def token_of(subprotocol: str) -> str | None:
-    """The token that a subprotocol is: a JWT, bare or after "bearer."."""
+    """Return the token in a subprotocol, if it is one: a JWT, bare or after "bearer."."""
     name = subprotocol.removeprefix("bearer.")
     return name if name.count(".") == 2 else None
 
 
-def answered_subprotocol(offered: Sequence[str]) -> str | None:
-    """One that the client offered, for browsers insist; not the token where there is another."""
+def chosen_subprotocol(offered: Sequence[str]) -> str | None:
+    """Choose an offered subprotocol, as browsers require one; the token only if there is no other."""
     return next((name for name in offered if not token_of(name)), offered[0] if offered else None)
 
 
@@ -183,4 +184,4 @@ def add_routes(app: Flask, realtime: Realtime) -> None:
     for channel in CHANNELS:
         upgrade.add_socket(app, sockets, f"/{channel}", lambda accepted: realtime.take_over(g.opening, accepted))
     app.register_blueprint(sockets)
-    app.teardown_request(give_up)
+    app.teardown_request(discard_unopened)

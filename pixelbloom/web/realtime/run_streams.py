@@ -1,4 +1,4 @@
-"""Opening a stream of a run's events in place of the response to a request."""
+"""Opening a stream of a run's events as the response to a request."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -27,7 +27,7 @@ from pixelbloom.web.realtime.subscriptions import Fetched, Subscription
 
 @dataclass
 class VisitorsRun:
-    """The stream of a run without an owner, whose visitor was looked at before."""
+    """The stream of a run without an owner, after the visitor was checked."""
 
     stream: Stream
 
@@ -46,7 +46,7 @@ class VisitorsRun:
 
 
 class RunStreams:
-    """The event streams of one process. They share the places, the clock and the end of its sockets."""
+    """The event streams of one process. They share the registry of its sockets."""
 
     def __init__(self, hub: Hub, registry: Registry, source: Source, limits: Limits) -> None:
         self._hub = hub
@@ -55,27 +55,27 @@ class RunStreams:
         self._limits = limits
 
     def follow(
-        self, run_id: UUID, caller: Principal, seen: tuple[str | None, int | None], asked: Request, address: str
+        self, run_id: UUID, caller: Principal, seen: tuple[str | None, int | None], incoming: Request, address: str
     ) -> Response:
-        """A response that goes on with the run's events until it ends; 204 where the client has seen the end.
+        """Return a response that streams the run's events until its end, or 204 if the client has seen the end.
 
-        `seen` is the epoch and seq that the client has seen last. Whether a visitor may see the run must have been
-        checked. Raises NotFound, RateLimited past the caller's places, and Unavailable.
+        `seen` is the epoch and seq of the client's last event. The caller must have checked that a visitor may see
+        the run. Raises NotFound, RateLimited past the caller's quotas, and Unavailable.
         """
         epoch, since = seen
-        if asked.method == "HEAD":
+        if incoming.method == "HEAD":
             return Response(mimetype=MIMETYPE, headers=HEADERS)
-        if self._registry.draining:  # an empty stream has EventSource come back; an error would not
+        if self._registry.draining:  # an empty stream makes EventSource reconnect; an error would not
             return Response("retry: 1000\n\n", mimetype=MIMETYPE, headers=HEADERS)
         stream = EventStream(
-            asked.environ["gunicorn.socket"],
+            incoming.environ["gunicorn.socket"],
             self._hub,
             caller,
-            places=self._places(caller, address),
+            quotas=self._quotas(caller, address),
             limits=self._limits,
             on_end=self._registry.remove,
         )
-        g.event_stream = stream  # what is not opened until the request has ended is given up then
+        g.event_stream = stream  # discarded at the end of the request if not opened
         self._registry.add(stream)
         topic = Topic.parse(run_topic(run_id))
         assert topic is not None
@@ -89,15 +89,15 @@ class RunStreams:
         return StreamResponse(lambda head: stream.open(head, fetched, since))
 
     def _fetched(self, subscription: Subscription, since: int | None, epoch: str | None) -> Fetched:
-        if not self._hub.join(subscription):
-            raise Unavailable("The events are unavailable at the moment; try again in a while.", 1)
+        if not self._hub.subscribe(subscription):
+            raise Unavailable("Events are unavailable at the moment; try again later.", 1)
         fetched = subscription.read(since, epoch)
         if fetched is None or not subscription.allowed(fetched):
             raise NotFound(NO_SUCH_RUN)
         return fetched
 
     def _is_over(self, subscription: Subscription, fetched: Fetched, since: int | None) -> bool:
-        """Whether the client, which comes back, has seen the last event of a run that has ended."""
+        """Whether a reconnecting client has seen the last event of a run that has ended."""
         if not isinstance(fetched.found, Recovered) or fetched.frames:
             return False
         present = subscription.read(None, None)
@@ -106,8 +106,8 @@ class RunStreams:
         status = orjson.loads(present.found.frame)["data"]["status"]
         return present.found.epoch == fetched.found.epoch and present.found.seq == since and status in TERMINAL
 
-    def _places(self, caller: Principal, address: str) -> dict[str, int]:
-        """How many each of them may hold, by the names under which they are counted."""
+    def _quotas(self, caller: Principal, address: str) -> dict[str, int]:
+        """Return the maximum number of streams by counter name."""
         limits = self._limits
         if caller.kind == "service":
             return {}
@@ -120,8 +120,8 @@ class RunStreams:
         return {caller.caller: limits.sockets_per_user}
 
 
-def give_up(_: BaseException | None = None) -> None:
-    """At the end of each request: free the place of a stream that was not opened."""
+def discard_unopened(_: BaseException | None = None) -> None:
+    """At the end of each request: discard a stream that was not opened."""
     stream: EventStream | None = g.pop("event_stream", None)
     if stream is not None:
         stream.discard()

@@ -1,4 +1,4 @@
-"""Where topics get their present state from, and who may see it."""
+"""Where the current state of topics is read from, and who may see it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from pixelbloom.events.types import RunUpdate
 
 Found = Recovered | Snapshot
 
-#: How often the database is asked where text of a later revision is told meanwhile.
+#: How often the database is read if text of a later revision is published meanwhile.
 ATTEMPTS = 3
 
 
@@ -24,7 +24,7 @@ class Stream(Protocol):
     def name(self) -> str: ...
 
     def read(self, since: int | None, epoch: str | None) -> Found | None:
-        """What one who has everything up to `since` needs; None where there is no such subject.
+        """Return what a client that has everything up to `since` needs; None if the subject does not exist.
 
         May raise Unavailable.
         """
@@ -33,21 +33,21 @@ class Stream(Protocol):
         """Whether the caller may see it."""
 
     def close(self) -> None:
-        """The subscription has ended."""
+        """Release the resources of the subscription."""
 
 
 class Source(Protocol):
     """The topics of one kind."""
 
     def open(self, topic: Topic, principal: Principal, params: Mapping[str, Any]) -> Stream:
-        """Raises InvalidInput for parameters that the topic does not take."""
+        """Open a topic. Raises InvalidInput for invalid parameters."""
 
 
 Sources = Mapping[str, Source]
 
 
 class RunSource:
-    """`workflow_run:<id>`: Redis has the state of what moved within the hour, the database that of all others."""
+    """`workflow_run:<id>`: Redis has the state of runs that changed within an hour, the database that of all runs."""
 
     def __init__(
         self,
@@ -63,8 +63,8 @@ class RunSource:
         return RunStream(self, topic)
 
     def read(self, topic: Topic, since: int | None, epoch: str | None) -> Found | None:
-        """Put the database's state into Redis first where it is missing there, so that its place in the order of
-        events is fixed: what is published later and is not newer is dropped.
+        """Read a run's state. If Redis does not have it, write it there from the database first, so that it has a place
+        in the sequence and later publications that are not newer are dropped.
         """
         assert topic.id is not None
         found = self._reader.read(topic, since, epoch)
@@ -78,10 +78,10 @@ class RunSource:
             found = self._reader.read(topic, since, epoch)
             if found is not None:
                 return found
-        raise Unavailable("Redis does not keep the run's state; try again.", 1)
+        raise Unavailable("Redis does not store the run's state; try again.", 1)
 
     def _newest(self, topic: Topic, found: Found) -> Found:
-        """Redis does not know any more what it told, perhaps the run's end: tell it again what the database has."""
+        """Publish the database's state again: Redis lost events that were delivered, perhaps the run's end."""
         assert topic.id is not None
         update = self._load(topic.id)
         if update is None:
@@ -108,9 +108,9 @@ class RunStream:
         return principal.may_read(UUID(found.owner) if found.owner else None)
 
     def close(self) -> None:
-        """Nothing is held for it."""
+        """Do nothing: there is nothing to release."""
 
 
 def _went_back(found: Found, since: int | None, epoch: str | None) -> bool:
-    """Whether somebody has seen later events than Redis has."""
+    """Whether the client has seen later events than Redis has."""
     return since is not None and since > found.seq and epoch in (None, found.epoch)

@@ -1,7 +1,6 @@
-"""What the sockets of a process count as they work: plain numbers, which the metrics endpoint reads once a second.
+"""Counters of a process's sockets: plain numbers, which the metrics endpoint reads once a second.
 
-Nothing here waits or locks: all greenlets of a process share one thread, and none gives way in the middle of an
-addition.
+Nothing here blocks or locks: all greenlets of a process share one thread, and none yields during an addition.
 """
 
 from bisect import bisect_left
@@ -15,7 +14,7 @@ USUAL_CLOSES = (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)
 
 
 class Times:
-    """How many durations fell under which bound, the last number for those over all bounds, and their sum."""
+    """A histogram of durations in seconds: counts by upper bound, the last for those over all bounds, and the sum."""
 
     __slots__ = ("_bounds", "counts", "total")
 
@@ -53,23 +52,23 @@ class Stats:
         self.sockets = Counter(dict.fromkeys((ANALYTICS, NOTIFICATIONS, WORKFLOWS), 0))
         #: Event streams that are open now.
         self.streams = 0
-        #: Held now, by kind of topic.
+        #: Active now, by kind of topic.
         self.subscriptions = Counter(dict.fromkeys((*KINDS, *KINDS_WITH_ID), 0))
-        #: Messages from Redis that somebody here follows, by the kind in their header.
+        #: Messages from Redis with a follower here, by the kind in their header.
         self.received: Counter[str] = Counter()
         self.frames_sent = 0
-        #: Frames never sent: put together with others for a slow client, or given up with it.
+        #: Frames never sent: merged into others for a slow client, or dropped when it was disconnected.
         self.merged = 0
         self.overflowed = 0
-        #: Waiting for slow clients, as of the clock's last look.
+        #: Bytes waiting for slow clients, as of the last tick.
         self.queue_bytes = 0
-        #: By code; 1006 is an end without a close frame. The usual ones are there from the start: a rate needs a 0.
+        #: By code; 1006 is an end without a close frame. The usual codes start at 0, as rates require.
         self.closes = Counter(dict.fromkeys(USUAL_CLOSES, 0))
-        #: Requests that wait for the end of a run now.
+        #: Requests that currently wait for the end of a run.
         self.waits = 0
-        #: From the publisher's clock to the end of the write.
+        #: From publication to the end of the write.
         self.relay = Times(RELAY_BOUNDS)
-        #: False only while the connection to Redis is wanted and not there.
+        #: False only while the connection to Redis is needed and down.
         self.link_up = True
         self.link_connects = 0
 

@@ -20,7 +20,7 @@ from pixelbloom.runs.model import NO_SUCH_RUN
 from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.limits import Limits
-from pixelbloom.web.realtime.protocol import MAX_SEQ, error
+from pixelbloom.web.realtime.protocol import MAX_SEQ, error_frame
 from pixelbloom.web.realtime.role_refresh import with_role
 from pixelbloom.web.realtime.stats import Stats
 from pixelbloom.web.realtime.subscriptions import Fetched, Subscription
@@ -32,27 +32,27 @@ COMMENT = b":\n\n"
 #: Without a length, the response ends with its connection. nginx passes it on at once.
 HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", "Connection": "close"}
 RECEIVE_BYTES = 16 * 1024
-#: What a client may send after its request, to be thrown away.
+#: What a client may send after its request; it is discarded.
 IGNORED_BYTES = 64 * 1024
-#: How long the peer's system may leave what was sent unacknowledged: then nobody is there.
+#: How long sent data may be unacknowledged before the peer counts as gone.
 UNACKNOWLEDGED_MS = 45_000
 _READ = 1
 _ID = re.compile(r"([0-9A-Za-z_-]{1,64}):([0-9]{1,16})")
 
 
 def position(last_event_id: str | None) -> tuple[str | None, int | None]:
-    """The epoch and seq that a client has seen last; None twice where it begins. Raises InvalidInput."""
+    """Parse the epoch and seq of the client's last event; None, None for a new client. Raises InvalidInput."""
     if not last_event_id:
         return None, None
     found = _ID.fullmatch(last_event_id)
     if found is None or int(found[2]) > MAX_SEQ:
-        message = "must be the id of an event of this stream; leave it out to begin with the present state"
+        message = "must be the id of an event of this stream; omit it to begin with the current state"
         raise InvalidInput(f"The header {LAST_EVENT_ID} {message}.", [FieldError(LAST_EVENT_ID, message)])
     return found[1], int(found[2])
 
 
 def encode(frame: Frame) -> bytes:
-    """A topic's frame as an event whose id resumes after it."""
+    """Encode a topic's frame as a server-sent event. Its id resumes after it."""
     head = f"id: {frame.epoch}:{frame.seq}\nevent: event\ndata: "
     return head.encode() + frame.body + b"\n\n"
 
@@ -71,8 +71,8 @@ class EventStream(Writer):
     """
 
     __slots__ = (
-        "_close_by", "_commented_at", "_ignored", "_last", "_left", "_on_end", "closing", "hub", "places", "principal",
-        "subscription",
+        "_close_by", "_commented_at", "_ignored", "_last", "_on_end", "_released", "closing", "hub", "principal",
+        "quotas", "subscription",
     )  # fmt: skip
 
     def __init__(
@@ -81,34 +81,34 @@ class EventStream(Writer):
         hub: Hub,
         principal: Principal,
         *,
-        places: dict[str, int],
+        quotas: dict[str, int],
         limits: Limits,
         on_end: Callable[["EventStream"], None],
     ) -> None:
         super().__init__(connection, limits, hub.stats)
         self.hub = hub
         self.principal = principal
-        self.places = places
-        #: Nothing more is queued; what was queued is still written.
+        self.quotas = quotas
+        #: Nothing more is queued; queued data is still written.
         self.closing = False
         self._close_by = 0.0
         self._commented_at = time.monotonic()
         self._ignored = 0
         self._last = False
-        self._left = False
+        self._released = False
         self._on_end = on_end
         self.subscription: Subscription | None = None
 
     # Life
 
     def open(self, head: bytes, fetched: Fetched, since: int | None) -> None:
-        """Write the response's head and what the client has not seen, and go on. Returns at once."""
+        """Write the response's head and what the client has not seen, and start. Returns at once."""
         assert self.subscription is not None
         with suppress(OSError, AttributeError):
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
-        # A pause of its own for each client, so that not all come back at the same moment.
+        # A random delay for each client, so that not all reconnect at the same moment.
         self._append(head + f"retry: {random.randint(1_000, 3_000)}\n\n".encode())  # noqa: S311
-        with self.hub.turn():
+        with self.hub.batch():
             self.subscription.begin(fetched, since)
         self.flush()
         self._watcher = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
@@ -117,13 +117,13 @@ class EventStream(Writer):
             self._drained()
 
     def discard(self) -> None:
-        """Give up a stream that was not opened; the connection stays the request's."""
-        if self._watcher is None and not self._left:
-            self._leave()
+        """Discard a stream that was not opened; the connection remains with the request."""
+        if self._watcher is None and not self._released:
+            self._release()
             self._sock.close()
 
     def tick(self, now: float) -> None:
-        """Look at the clock: the token's end, the next comment, a client that does not read the end."""
+        """Check the timeouts: token expiry, the next comment, a client that does not read the end."""
         if self._watcher is None:
             return
         if self.closing:
@@ -137,7 +137,7 @@ class EventStream(Writer):
                 self._append(COMMENT)
                 self.flush()
 
-    def close(self, code: int = 0, reason: str = "") -> None:  # noqa: ARG002  (those of a socket)
+    def close(self, code: int = 0, reason: str = "") -> None:  # noqa: ARG002  (as of a socket)
         """End the response after what is queued."""
         if not self.closing:
             self.closing = True
@@ -149,7 +149,7 @@ class EventStream(Writer):
 
     @property
     def queued_bytes(self) -> int:
-        """What waits for the client to read it."""
+        """The bytes that wait to be read by the client."""
         return self.waiting_bytes
 
     def count(self, stats: Stats, number: int) -> None:
@@ -157,8 +157,8 @@ class EventStream(Writer):
         stats.streams += number
 
     def set_profile_role(self, admin: bool) -> None:
-        """Take the role that `user_profiles` has now; the run's owner is checked before anything more is delivered."""
-        with self.hub.turn():
+        """Apply the role that `user_profiles` has now. The run's owner is checked before the next delivery."""
+        with self.hub.batch():
             changed = with_role(self.principal, admin)
             if changed is not None:
                 self.principal = changed
@@ -168,23 +168,23 @@ class EventStream(Writer):
     # From the hub, with its lock
 
     def push(self, frame: Frame) -> None:
-        """Queue an event of the run; the hub writes it at the end of its turn."""
-        # What has no epoch is "subscribed", which the ids of events make unnecessary.
-        if self._left or self.closing or not frame.epoch:
+        """Queue an event of the run. The hub writes it at the end of the batch."""
+        # A frame without epoch is "subscribed", which the ids of events make unnecessary.
+        if self._released or self.closing or not frame.epoch:
             return
         self._last = ends_run(frame)
         self._enqueue(frame)
         self.hub.touch(self)
 
     def drop(self, subscription: Subscription) -> None:  # noqa: ARG002
-        """The run is gone, or is the caller's no more."""
+        """End the stream: the run is gone or no longer visible."""
         self._refuse("NOT_FOUND", NO_SUCH_RUN)
 
     # Writing and reading
 
     def _refuse(self, code: str, message: str) -> None:
         if not self.closing:
-            self._append(b"event: error\ndata: " + orjson.dumps(error(code, message)) + b"\n\n")
+            self._append(b"event: error\ndata: " + orjson.dumps(error_frame(code, message)) + b"\n\n")
             self.close()
 
     def _wire(self, frame: Frame) -> bytes:
@@ -193,7 +193,7 @@ class EventStream(Writer):
         return frame.event
 
     def _fall_behind(self, lost: Sequence[Frame]) -> None:  # noqa: ARG002
-        """End the connection: the client comes back with the id of the last event that it has read whole."""
+        """End the connection: the client reconnects with the id of the last complete event."""
         self.abort()
 
     def _drained(self) -> None:
@@ -205,7 +205,7 @@ class EventStream(Writer):
                 self._sock.shutdown(socket.SHUT_WR)
 
     def _readable(self) -> None:
-        """The loop found something to read: the client's end, or what it sends for nothing."""
+        """Read and discard data of the client, or notice its end."""
         try:
             data = os.read(self._sock.fileno(), RECEIVE_BYTES)
         except BlockingIOError:
@@ -218,18 +218,18 @@ class EventStream(Writer):
             gevent.spawn(self._end)
 
     def _end(self) -> None:
-        if not self._left:
+        if not self._released:
             self._ended = True
-            self._leave()
+            self._release()
             self.finish()
 
-    def _leave(self) -> None:
-        """Follow nothing any more, and free the place."""
-        self._left = True
+    def _release(self) -> None:
+        """End the subscription and the registration."""
+        self._released = True
         self._on_end(self)
-        with self.hub.turn():
+        with self.hub.batch():
             if self.subscription is not None:
-                self.subscription.leave()
+                self.subscription.end()
 
 
 class StreamResponse(Response):

@@ -1,4 +1,4 @@
-"""What a socket follows: the topics it asked for, and its user's own feed."""
+"""What a socket follows: the topics it subscribed to, and its user's feed."""
 
 import time
 from collections.abc import Callable
@@ -23,20 +23,20 @@ class Receiver(Protocol):
     principal: Principal
 
     def push(self, frame: Frame) -> None:
-        """Queue a frame. With the hub's lock."""
+        """Queue a frame. Called with the hub's lock."""
 
     def drop(self, subscription: "Subscription") -> None:
-        """What it followed is gone, or is the caller's no more. With the hub's lock."""
+        """End a subscription whose subject is gone or no longer visible. Called with the hub's lock."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What a source had, with its frames made once for all who get them."""
+    """What a source returned, with its frames encoded once for all receivers."""
 
     found: Found
     frames: tuple[Frame, ...]
-    #: The numbers that were told are now those of other messages.
-    anew: bool = False
+    #: Redis lost data: the delivered sequence numbers now belong to other messages.
+    renumbered: bool = False
 
     @classmethod
     def of(cls, name: str, found: Found) -> "Fetched":
@@ -53,7 +53,7 @@ class Subscription(Member):
         super().__init__(hub, stream.name)
         self.topic = topic
         self.begun = False
-        #: Flat events that this topic covers, kept back until it is known whether the subscription stands.
+        #: Flat events that this topic covers, withheld until the subscription succeeds or fails.
         self.withheld: list[Frame] = []
         self._stream = stream
         self._connection = connection
@@ -62,54 +62,54 @@ class Subscription(Member):
         self._connection.push(frame)
 
     def read(self, since: int | None, epoch: str | None) -> Fetched | None:
-        """Ask the source. Raises Unavailable."""
+        """Read from the source; None if the subject does not exist. Raises Unavailable."""
         found = self._stream.read(since, epoch)
         return None if found is None else Fetched.of(self.name, found)
 
     def allowed(self, fetched: Fetched) -> bool:
         return self._stream.allows(self._connection.principal, fetched.found)
 
-    def leave(self) -> None:
-        """Follow it no more."""
-        self.hub.leave(self)
+    def end(self) -> None:
+        """Unsubscribe and close the stream."""
+        self.hub.unsubscribe(self)
         self._stream.close()
 
     def fetch(self) -> Fetched | None:
-        """What came after the position.
+        """Return what was published after the position.
 
-        A Redis that comes back with what it had a while ago (a failover that lost the last second) gives the same
-        numbers to other messages. The last message that was delivered is read once more to see that it is the same.
+        A Redis restored from older data (a failover that lost the last second) reuses sequence numbers. So the last
+        delivered message is read again and compared.
         """
-        if not self.mark:
+        if not self.sent_ms:
             return self.read(self.seq, self.epoch)
         fetched = self.read(self.seq - 1, self.epoch)
         if fetched is None or isinstance(fetched.found, Snapshot):
             return fetched
-        if fetched.frames and fetched.frames[0].sent_ms == self.mark:
+        if fetched.frames and fetched.frames[0].sent_ms == self.sent_ms:
             return fetched
         fetched = self.read(MAX_SEQ, self.epoch)
-        return fetched and replace(fetched, anew=True)
+        return fetched and replace(fetched, renumbered=True)
 
     def apply(self, found: Any) -> None:
-        if self.held is None:
+        if self.buffered is None:
             return
         if found is None or not self.allowed(found):
             self._connection.drop(self)
-        elif self._knows(found):
-            self.settle(found.found.epoch, found.found.seq)
+        elif self._already_delivered(found):
+            self.resume_from(found.found.epoch, found.found.seq)
         else:
             self.begin(found)
 
-    def _knows(self, fetched: Fetched) -> bool:
-        """Whether a snapshot tells nothing that was not told."""
+    def _already_delivered(self, fetched: Fetched) -> bool:
+        """Whether a snapshot has nothing that was not delivered."""
         found = fetched.found
         present = (found.epoch, found.seq) == (self.epoch, self.seq)
-        return isinstance(found, Snapshot) and present and not fetched.anew
+        return isinstance(found, Snapshot) and present and not fetched.renumbered
 
     def begin(self, fetched: Fetched, since: int | None = None) -> None:
-        """Tell where the stream stands, then what came until now, then go on.
+        """Send `subscribed`, then what was fetched, then the buffered messages.
 
-        In the middle of a subscription nothing is said where the history closes the gap.
+        A running subscription sends no `subscribed` if the history closes the gap.
         """
         found = fetched.found
         recovered = not isinstance(found, Snapshot)
@@ -131,32 +131,32 @@ class Subscription(Member):
         self.begun = True
         self.withheld.clear()
         if recovered:
-            self.held = [*fetched.frames, *(self.held or [])]
-            self.settle(found.epoch, self.seq)
+            self.buffered = [*fetched.frames, *(self.buffered or [])]
+            self.resume_from(found.epoch, self.seq)
         else:
             self._connection.push(fetched.frames[0])
-            self.mark = 0
-            self.settle(found.epoch, found.seq)
+            self.sent_ms = 0
+            self.resume_from(found.epoch, found.seq)
 
 
 class Feed(Member):
-    """One who follows a feed from now on; where Redis is away, from now on as soon as it is back."""
+    """Follows a feed from now on, or from the creation time once an unreachable Redis is back."""
 
     def __init__(self, hub: Hub, name: str) -> None:
         super().__init__(hub, name)
         self._born_ms = int(time.time() * 1000)
 
     def start(self) -> None:
-        """Follow. Waits for Redis, a second at most."""
-        if not self.hub.join(self, timeout=1.0, stay=True):
+        """Subscribe. Waits for Redis for at most a second."""
+        if not self.hub.subscribe(self, timeout=1.0, stay=True):
             return
         try:
             end = self.hub.reader.feed(self.name)
         except Exception:
             self.hub.repair(self)
         else:
-            with self.hub.turn():
-                self.settle(end.epoch, end.seq)
+            with self.hub.batch():
+                self.resume_from(end.epoch, end.seq)
 
     def fetch(self) -> FeedPosition:
         if self.epoch is None:
@@ -167,36 +167,34 @@ class Feed(Member):
         return found
 
     def apply(self, found: FeedPosition) -> None:
-        if self.held is None:
+        if self.buffered is None:
             return
         frames = self._frames(found)
         last = frames[-1].sent_ms if frames else 0
         if self.epoch is not None and found.epoch != self.epoch:
             since_seq, since_ms = 0, 0
         elif self._is_another(found, frames):
-            since_seq, since_ms = 0, max(self.mark + 1, self._born_ms)  # known by the time alone
-            self.mark = last
+            since_seq, since_ms = 0, max(self.sent_ms + 1, self._born_ms)  # only the time identifies new messages
+            self.sent_ms = last
         else:
             since_seq, since_ms = self.seq, 0
         for frame in frames:
             if frame.seq > since_seq and frame.sent_ms >= since_ms:
                 self.deliver(frame)
-        self.settle(found.epoch, found.seq, last)
+        self.resume_from(found.epoch, found.seq, last)
 
     def _frames(self, found: FeedPosition) -> list[Frame]:
         return [Frame.parse(self.name, message) for message in found.messages]
 
     def _is_another(self, found: FeedPosition, frames: list[Frame]) -> bool:
-        """Whether our position means nothing there: Redis lost what it had, or came back with older data."""
+        """Whether the position is invalid: Redis lost its data, or was restored from older data."""
         if found.epoch != self.epoch or found.seq < self.seq:
             return True
-        return any(frame.seq == self.seq and frame.sent_ms != self.mark for frame in frames if self.mark)
+        return any(frame.seq == self.seq and frame.sent_ms != self.sent_ms for frame in frames if self.sent_ms)
 
 
 class FlatFeed(Feed):
-    """What happens on one channel to a user's data, or to everybody's, in the flat form, less what the socket's topics
-    cover.
-    """
+    """Flat events of one channel about a user's data, or all users' data, except those the socket's topics cover."""
 
     def __init__(self, hub: Hub, name: str, connection: "Connection") -> None:
         super().__init__(hub, name)
@@ -208,11 +206,11 @@ class FlatFeed(Feed):
 
 
 class FeedWatch(Feed):
-    """Calls back with the kind of each event of a feed, and where the feed stands then."""
+    """Calls back with the kind, epoch and seq of each event of a feed."""
 
-    def __init__(self, hub: Hub, name: str, heard: Callable[[str, str, int], None]) -> None:
+    def __init__(self, hub: Hub, name: str, on_event: Callable[[str, str, int], None]) -> None:
         super().__init__(hub, name)
-        self._heard = heard
+        self._on_event = on_event
 
     def deliver(self, frame: Frame) -> None:
-        self._heard(frame.kind, frame.epoch, frame.seq)
+        self._on_event(frame.kind, frame.epoch, frame.seq)

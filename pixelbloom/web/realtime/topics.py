@@ -1,4 +1,4 @@
-"""What the sockets' topics are read from: Redis, and behind it the stores."""
+"""The sources of the topics: Redis, and the stores behind it."""
 
 from pixelbloom.web.container import WebContainer
 from pixelbloom.web.realtime.figures import FiguresSource
@@ -7,7 +7,7 @@ from pixelbloom.web.realtime.sources import RunSource, Sources
 
 
 def sources(parts: WebContainer) -> Sources:
-    """The source of each kind of topic."""
+    """Return the source of each kind of topic."""
     hub = parts.hub
     figures = FiguresSource(
         hub,

@@ -1,4 +1,4 @@
-"""Whose work is done next, where many users wait for a few workers."""
+"""Fair order of work where many users wait for a few workers."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -9,7 +9,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 def fair(waiting: Iterable[T], owner: Callable[[T], K], served: Mapping[K, float], most: int) -> list[T]:
-    """At most so many of those that wait: one an owner in turn, first the owners who were served longest ago."""
+    """Choose at most `most` items, one per owner in turn. The owners served longest ago come first."""
     queues: dict[K, deque[T]] = {}
     for one in waiting:
         queues.setdefault(owner(one), deque()).append(one)

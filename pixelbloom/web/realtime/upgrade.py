@@ -1,4 +1,4 @@
-"""How flask-sock upgrades requests, and what is left to our own sockets."""
+"""Upgrading requests with flask-sock, and handing the connection to our own sockets."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -16,7 +16,7 @@ _SUBPROTOCOLS = "HTTP_SEC_WEBSOCKET_PROTOCOL"
 
 
 class NoThread:
-    """What simple-websocket starts for each socket in place of a thread that reads: nothing, for we read ourselves."""
+    """Replaces simple-websocket's reader thread: starts nothing, because `Socket` reads."""
 
     def __init__(self, target: Callable[[], None]) -> None:  # noqa: ARG002
         self.name = ""
@@ -26,7 +26,7 @@ class NoThread:
 
 
 class AnySubprotocol(list[str]):
-    """The subprotocols that the server knows: whichever `choose` has left in the request."""
+    """The subprotocols that the server accepts: whichever `prepare` has left in the request."""
 
     def __init__(self) -> None:
         super().__init__(["any"])  # an empty list would mean that there are none
@@ -39,8 +39,8 @@ class AnySubprotocol(list[str]):
 SERVER_OPTIONS = {"thread_class": NoThread, "subprotocols": AnySubprotocol()}
 
 
-class Taken(Response):
-    """The response to a request whose connection was taken over: gunicorn writes nothing and closes its own copy."""
+class HijackedResponse(Response):
+    """The response of a request whose connection was taken over: gunicorn writes nothing and closes its own copy."""
 
     def __call__(self, environ: Any, start_response: Any) -> NoReturn:  # noqa: ARG002
         raise StopIteration
@@ -51,7 +51,7 @@ def add_socket(app: Flask, blueprint: Blueprint, path: str, serve: Callable[[Any
     app.config["SOCK_SERVER_OPTIONS"] = SERVER_OPTIONS
 
     def handle(server: Server) -> None:
-        # The connection is ours from here on; simple-websocket would write a close frame of its own when we return.
+        # We own the connection now. If connected, simple-websocket would write its own close frame on return.
         server.connected = False
         serve(server.sock)
 
@@ -60,16 +60,14 @@ def add_socket(app: Flask, blueprint: Blueprint, path: str, serve: Callable[[Any
 
 
 def refuse_other_requests(blueprint: Blueprint) -> None:
-    """Respond 400 to what is no proper upgrade, and nothing to a client that has gone meanwhile."""
+    """Respond 400 to an invalid upgrade request, and nothing to a client that has disconnected."""
 
     def refuse(_: Exception) -> ResponseReturnValue:
-        # In the form that the application gives to its errors.
-        return current_app.handle_user_exception(
-            BadRequest("This is no proper WebSocket handshake (RFC 6455, version 13).")
-        )
+        # In the application's error format.
+        return current_app.handle_user_exception(BadRequest("Invalid WebSocket handshake; use RFC 6455, version 13."))
 
     def gone(_: Exception) -> Response:
-        return Taken(status=101)
+        return HijackedResponse(status=101)
 
     def switched(response: Response) -> Response:
         if response.status_code == 200:
@@ -83,7 +81,7 @@ def refuse_other_requests(blueprint: Blueprint) -> None:
 
 
 def prepare(upgrade: Request, subprotocol: str | None) -> None:
-    """Leave in the request what shall be agreed to: this subprotocol, and no compression (192 KB a socket)."""
+    """Limit what the handshake can negotiate: this subprotocol, and no compression (192 KB a socket)."""
     upgrade.environ.pop(_EXTENSIONS, None)
     upgrade.environ.pop(_SUBPROTOCOLS, None)
     if subprotocol is not None:

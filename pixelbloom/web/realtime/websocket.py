@@ -1,4 +1,4 @@
-"""One WebSocket. It has a greenlet only while there is something to read or the peer is slow: an idle one is cheap."""
+"""One WebSocket. It has a greenlet only while there is data to read or the peer is slow, so an idle one is cheap."""
 
 import os
 import socket
@@ -26,16 +26,16 @@ RECEIVE_BYTES = 16 * 1024
 _READ = 1
 
 GOING_AWAY, NORMAL, POLICY, TOO_BIG, INTERNAL, RESTART, COME_BACK = 1001, 1000, 1008, 1009, 1011, 1012, 1013
-#: Never sent: how an end without a close frame is counted.
+#: Never sent: counts sockets that ended without a close frame.
 ABNORMAL = 1006
 
 
 class Socket(Writer):
-    """A server's end of a WebSocket whose upgrade was accepted. wsproto reads the frames of the peer."""
+    """The server side of a WebSocket whose upgrade was accepted. wsproto parses the peer's frames."""
 
     __slots__ = (
-        "_discarding", "_heard", "_inbox", "_messages", "_on_close", "_on_end", "_peer_code", "_protocol", "close_by",
-        "closing", "heard_at", "pinged_at",
+        "_discarding", "_inbox", "_messages", "_on_close", "_on_end", "_on_message", "_peer_code", "_protocol",
+        "close_by", "closing", "pinged_at", "received_at",
     )  # fmt: skip
 
     def __init__(
@@ -52,35 +52,35 @@ class Socket(Writer):
         self._inbox = Inbox(limits)
         self._discarding = False
         self._peer_code: int | None = None
-        #: The code of our close frame, once it is on its way.
+        #: The code of our close frame, once it is queued.
         self.closing: int | None = None
         self.close_by = 0.0
-        self.heard_at = self.pinged_at = time.monotonic()
-        self._heard: Callable[[str | bytes], None] | None = None
+        self.received_at = self.pinged_at = time.monotonic()
+        self._on_message: Callable[[str | bytes], None] | None = None
         self._on_end: Callable[[], None] | None = None
         self._protocol = Connection(ConnectionType.SERVER)  # without extensions, as the upgrade was accepted
 
     # Reading
 
-    def follow(self, heard: Callable[[str | bytes], None], ended: Callable[[], None]) -> None:
-        """Hand each message to `heard`, one after the other, and call `ended` once, when there will be no more.
+    def start_reading(self, on_message: Callable[[str | bytes], None], on_end: Callable[[], None]) -> None:
+        """Call `on_message` with each message, one at a time, and `on_end` once after the last.
 
-        Returns at once. The socket closes itself at its end.
+        Returns at once. The socket closes itself at the end.
         """
-        self._heard, self._on_end = heard, ended
+        self._on_message, self._on_end = on_message, on_end
         self._watcher = gevent.get_hub().loop.io(self._sock.fileno(), _READ)
-        gevent.spawn(self._converse)
+        gevent.spawn(self._read_messages)
 
     def _readable(self) -> None:
-        """The loop found something to read; it does not wait, so a greenlet reads."""
+        """Spawn a greenlet to read: the event loop itself must not block."""
         self._watcher.stop()
-        gevent.spawn(self._converse)
+        gevent.spawn(self._read_messages)
 
-    def _converse(self) -> None:
+    def _read_messages(self) -> None:
         try:
             while (message := self._next()) is not None:
-                assert self._heard is not None
-                self._heard(message)
+                assert self._on_message is not None
+                self._on_message(message)
         except Exception:
             log.exception("socket_failed")
             self.abort()
@@ -94,10 +94,10 @@ class Socket(Writer):
             self._on_end()
 
     def _next(self) -> str | bytes | None:
-        """The peer's next message. None when there is none now, or will be none any more."""
+        """Return the peer's next message, or None if there is none now or the socket has ended."""
         while not self._messages:
             if self._peer_code is not None:
-                self._answer_close(self._peer_code)
+                self._confirm_close(self._peer_code)
             if self._ended:
                 return None
             try:
@@ -109,11 +109,11 @@ class Socket(Writer):
             if not data:
                 self._ended = True
                 return None
-            self.heard_at = time.monotonic()
+            self.received_at = time.monotonic()
             if not self._discarding:
                 self._feed(data)
             if len(data) == RECEIVE_BYTES:
-                gevent.sleep(0)  # one who sends without end keeps nobody waiting
+                gevent.sleep(0)  # a peer that sends without pause must not block others
         return self._messages.pop(0)
 
     def _feed(self, data: bytes) -> None:
@@ -130,15 +130,15 @@ class Socket(Writer):
             if isinstance(event, CloseConnection):
                 self._peer_closes(int(event.code), by_peer=self._protocol.state is ConnectionState.REMOTE_CLOSING)
             elif self.closing is None and isinstance(event, TextMessage | BytesMessage):
-                self._take(event)
+                self._receive(event)
             elif self.closing is None and isinstance(event, Ping):
                 self.push(frames.pong(bytes(event.payload)))
-            if self.closing is None and not self._inbox.may_speak(event):
+            if self.closing is None and not self._inbox.allow(event):
                 self._fail(COME_BACK, "too many frames: send fewer a second")
             if self._discarding or self._ended:
                 return
 
-    def _take(self, event: TextMessage | BytesMessage) -> None:
+    def _receive(self, event: TextMessage | BytesMessage) -> None:
         try:
             message = self._inbox.add(event)
         except TooBig:
@@ -155,21 +155,21 @@ class Socket(Writer):
             self._half_close()
         self._discarding = True
 
-    def _answer_close(self, code: int) -> None:
-        """The peer has closed, and what it said before is answered."""
+    def _confirm_close(self, code: int) -> None:
+        """Confirm the peer's close frame, after its earlier messages were handled."""
         if self.closing is None:
             self._on_close(code)
             self._begin_close(code, frames.close(code))
         self._ended = True
 
     def _fail(self, code: int, reason: str) -> None:
-        """Close, and heed no more of what the peer says but its end."""
+        """Close, and ignore everything from the peer except its close."""
         self.close(code, reason)
         self._messages.clear()
         self._inbox.clear()
 
     def _half_close(self) -> None:
-        """Nothing can be read any more, not even the answer to our close frame: the end of our bytes asks for it."""
+        """Shut down our sending side: nothing can be parsed any more, not even the peer's close frame."""
         if self._writing is None:
             with suppress(OSError):
                 self._sock.shutdown(socket.SHUT_WR)
@@ -177,31 +177,31 @@ class Socket(Writer):
     # Writing
 
     def push(self, frame: Frame | bytes) -> None:
-        """Queue a frame, pongs too; `flush` writes it. A peer that does not keep up is closed 1013."""
+        """Queue a frame or a pong; `flush` writes it. A peer that is too slow is closed with 1013."""
         if self.closing is None:
             self._enqueue(frame)
 
     def send(self, data: Frame) -> None:
-        """Queue a frame and write it as far as the kernel takes it."""
+        """Queue a frame and write what the kernel accepts."""
         self.push(data)
         self.flush()
 
     def ping(self) -> None:
-        """Ask the peer whether it is there."""
+        """Send a ping."""
         if self.closing is None:
             self.pinged_at = time.monotonic()
             self._append(frames.PING)
             self.flush()
 
     def close(self, reason: int | None = None, message: str | None = None) -> None:
-        """Send a close frame after what is queued. The peer's answer, or `close_seconds`, ends the socket."""
+        """Send a close frame after what is queued. The peer's close, or `close_seconds`, ends the socket."""
         if self.closing is None:
             code = reason or NORMAL
             self._on_close(code)
             self._begin_close(code, frames.close(code, message or ""))
 
     def await_end(self) -> None:
-        """After `close`: read until the peer ends it too, for at most `close_seconds`."""
+        """After `close`: read until the peer closes too, for at most `close_seconds`."""
         with gevent.Timeout(self._limits.close_seconds, False):
             while not self._ended:
                 if self._next() is None and not self._ended:

@@ -1,4 +1,4 @@
-"""Writing to one peer: at once what the kernel takes, and the rest by a greenlet until the peer has caught up."""
+"""Writing to one peer: at once what the kernel accepts, and the rest in a greenlet until the peer has caught up."""
 
 import os
 import socket
@@ -16,7 +16,7 @@ WRITE_BYTES = 64 * 1024
 
 
 class Writer:
-    """The queue of one connection that was taken over from gunicorn. It has a greenlet only while the peer is slow."""
+    """The write queue of one connection taken over from gunicorn. It has a greenlet only while the peer is slow."""
 
     __slots__ = ("_ended", "_limits", "_queue", "_rest", "_sock", "_stats", "_watcher", "_writing", "waiting_bytes")
 
@@ -25,7 +25,7 @@ class Writer:
         self._limits = limits
         self._stats = stats
         self._queue: list[Frame | bytes] = []
-        #: Queued, or on its way in a write that is not done.
+        #: Bytes queued, or in a write that is not done.
         self.waiting_bytes = 0
         self._rest: bytes | memoryview = b""
         self._writing: Any = None
@@ -36,23 +36,23 @@ class Writer:
             with suppress(OSError):
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.send_buffer_bytes)
 
-    # What kinds of connections do differently
+    # Overridden by each kind of connection
 
     def _wire(self, frame: Frame) -> bytes:
-        """The frame as this kind of connection writes it."""
+        """Return the frame in the wire format of this kind of connection."""
         raise NotImplementedError
 
     def _fall_behind(self, lost: Sequence[Frame]) -> None:
-        """The peer does not keep up; these frames were taken off the queue."""
+        """Handle a peer that is too slow; these frames were removed from the queue."""
         raise NotImplementedError
 
     def _drained(self) -> None:
-        """Everything queued was written."""
+        """Called when everything queued was written."""
 
     # Queueing
 
     def _enqueue(self, item: Frame | bytes) -> None:
-        """Queue it; where too much waits, make room."""
+        """Queue an item; make room if too much waits."""
         self._append(item)
         if self.waiting_bytes > self._limits.queue_bytes and len(self._queue) > 1:
             self._relieve()
@@ -62,7 +62,7 @@ class Writer:
         self.waiting_bytes += len(item if isinstance(item, bytes) else self._wire(item))
 
     def _relieve(self) -> None:
-        """Make room: write what the kernel takes, then merge deltas; a peer that is still behind has to come back."""
+        """Make room: write what the kernel accepts, then merge deltas; a peer that is still behind must reconnect."""
         self.flush()
         if self.waiting_bytes <= self._limits.queue_bytes:
             return
@@ -85,7 +85,7 @@ class Writer:
     # Writing
 
     def flush(self) -> None:
-        """Write what is queued, without waiting."""
+        """Write what is queued, without blocking."""
         if self._writing is not None or not self._queue:
             return
         if self._ended and not self._may_write_after_end():
@@ -127,7 +127,7 @@ class Writer:
             self._drained()
 
     def _gather(self, limit: int) -> bytes:
-        """Take from the queue what goes in one write: at least one frame, about `limit` bytes."""
+        """Remove from the queue the data of one write: at least one frame, about `limit` bytes."""
         parts: list[bytes] = []
         size = 0
         for item in self._queue:
@@ -144,14 +144,14 @@ class Writer:
     # The end
 
     def abort(self) -> None:
-        """End the connection now; wakes whoever reads or writes."""
+        """End the connection now; wakes blocked readers and writers."""
         self._ended = True
         self._queue.clear()
         with suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
     def finish(self) -> None:
-        """Let the last bytes go, for at most `close_seconds`. After this nothing is written."""
+        """Write the last bytes, for at most `close_seconds`, then close the connection."""
         self.flush()
         writing = self._writing
         if writing is not None:

@@ -90,11 +90,11 @@ def test_it_has_every_type_of_frame_that_the_code_sends() -> None:
 
 
 def test_it_has_every_code_of_an_error() -> None:
-    codes = {code for source in SOURCES for code in re.findall(r'error\(\s*"([A-Z_]+)"', source.read_text())}
+    codes = {code for source in SOURCES for code in re.findall(r'error_frame\(\s*"([A-Z_]+)"', source.read_text())}
     described = DOCUMENT["components"]["schemas"]["Error"]["properties"]["code"]["enum"]
 
     assert codes <= set(described)
-    assert validator("Error").is_valid(protocol.error("INVALID_TOPIC", "There is no such topic."))
+    assert validator("Error").is_valid(protocol.error_frame("INVALID_TOPIC", "Topic not found."))
 
 
 @pytest.mark.parametrize("kind", READ)

@@ -1,4 +1,4 @@
-"""Whose work is done next."""
+"""Fair order of work."""
 
 from itertools import count
 
