@@ -36,7 +36,7 @@ describe('fields', () => {
   const field = fieldOf(LEAD)
   const kinds = field.kind === 'object' ? Object.fromEntries(field.fields.map(([name, one]) => [name, one.kind])) : {}
 
-  test('each kind of value has its input, and what has none is JSON', () => {
+  test('each kind of value has its input, and others are JSON', () => {
     expect(kinds).toEqual({
       name: 'text',
       goal: 'choice',
@@ -58,12 +58,12 @@ describe('fields', () => {
     expect(JSON.stringify(fieldOf(tree))).toContain('"kind":"json"')
   })
 
-  test('titles that a program made of the name give way to words', () => {
+  test('generated titles are replaced by the name in words', () => {
     expect(fieldOf(NULLABLE, LEAD, 'company_name').label).toBe('Company name')
     expect(fieldOf({ type: 'string', title: 'Firm' }, LEAD, 'company_name').label).toBe('Firm')
   })
 
-  test('a form begins with the defaults, and what was left empty is absent', () => {
+  test('a form begins with the defaults, and empty fields are absent', () => {
     expect(initialOf(field)).toEqual({ pages: 8, urgent: false, features: [] })
     const value = { name: 'Ada', goal: undefined, company_name: '', features: ['', 'shop'], products: [], extra: 1 }
     expect(cleaned(value, field)).toEqual({ name: 'Ada', features: ['shop'], extra: 1 })
@@ -105,7 +105,7 @@ describe('the validator', () => {
     expect([at('email', 'a@b.c'), at('email', 'ab.c'), at('unknown', '')]).toEqual([0, 1, 0])
   })
 
-  test('what says only which fields go together is left to the API', () => {
+  test('choices that only say which fields go together pass', () => {
     const together: Schema = {
       properties: { query: { type: 'string' } },
       anyOf: [{ required: ['query'], properties: { name: { type: 'null' } } }, { required: ['name'] }],
@@ -114,7 +114,7 @@ describe('the validator', () => {
     expect(validate({ query: 1 }, together)).toEqual([{ place: 'query', message: 'must be text' }])
   })
 
-  test('a pattern or a reference that cannot be read is passed', () => {
+  test('a pattern or a reference that cannot be read passes', () => {
     expect(validate('x', { type: 'string', pattern: '(' })).toEqual([])
     expect(validate('x', { $ref: 'https://example.com/schema' })).toEqual([])
   })
@@ -127,7 +127,7 @@ describe('a text of JSON', () => {
     expect(parseJson('[1]')).toEqual({ value: [1], error: null })
   })
 
-  test('faults are at the lines of their values, or of what holds them', () => {
+  test('issues have the lines of their values, or of the containers', () => {
     const text = '{\n  "name": "a",\n  "items": [\n    {"x": 1},\n    {"x": 2}\n  ]\n}'
     const lines = located(text, [
       { place: 'items.1.x', message: '' },
@@ -168,7 +168,7 @@ describe('the form', () => {
     })
   })
 
-  test('shows its own faults at their fields and sends nothing', async () => {
+  test('shows its own issues at their fields and sends nothing', async () => {
     const { page, onSubmit } = shown()
     await page.click('Run')
     expect(onSubmit).not.toHaveBeenCalled()
@@ -176,7 +176,7 @@ describe('the form', () => {
     expect(page.text()).toContain('Is required')
   })
 
-  test("shows the API's faults at their fields, and others below", async () => {
+  test("shows the API's issues at their fields, and others below", async () => {
     const fail = vi.fn(async () => {
       throw new ApiError(400, 'BAD_REQUEST', 'no', [
         { field: 'input.name', message: 'is taken' },
@@ -204,7 +204,7 @@ describe('the form', () => {
     expect((page.field('Name') as HTMLInputElement).value).toBe('Grace')
   })
 
-  test('what no form covers begins as JSON', () => {
+  test('a schema without a form begins as JSON', () => {
     const page = render(<SchemaForm schema={{ type: 'object' }} verb="Run" onSubmit={async () => {}} />)
     expect(page.field('Input as JSON')).toBeTruthy()
     fireEvent(page.field('Input as JSON'), 'input')

@@ -62,7 +62,7 @@ test('bars show the wait for a worker, failed attempts and the work', () => {
   expect(two?.parts?.map(({ kind, start, end }) => [kind, start, end])).toEqual([['wait', 9000, 10_000]])
 })
 
-test('a step that nobody will begin has no bar', () => {
+test('a step that will never begin has no bar', () => {
   const over = run('agent', [step('a', { status: 'cancelled' })], { status: 'cancelled', finished_at: at(1) })
   expect(barsOf(over, 9_000)[0]?.parts).toEqual([])
 })
@@ -79,7 +79,7 @@ test('a curl line quotes its body for the shell', () => {
   expect(curlOf(asked, 'https://x')).toContain(`-d '{"agent_type":"chat_agent","input":{"message":"What'\\''s $5?"}}'`)
 })
 
-test('what came before a step are its needs and theirs, the nearest first', () => {
+test('the steps before one are its direct and indirect needs, the nearest first', () => {
   const steps = [step('a'), step('b', { needs: ['a'] }), step('c', { needs: ['a', 'b'] }), step('other')]
   const found = earlier(run('workflow', [...steps, step('ask', { needs: ['c'] })]) as WorkflowRun, 'ask')
   expect(found.map(({ key }) => key)).toEqual(['c', 'a', 'b'])

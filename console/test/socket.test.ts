@@ -48,9 +48,9 @@ function socket(more: Partial<SocketOptions> = {}): Socket {
   })
 }
 
-const settle = () => vi.advanceTimersByTimeAsync(0)
+const flush = () => vi.advanceTimersByTimeAsync(0)
 async function opened(): Promise<Peer> {
-  await settle()
+  await flush()
   last().onopen?.()
   return last()
 }
@@ -112,7 +112,7 @@ describe('a socket', () => {
   test('waits longer after each failure, and briefly again after a connection that worked', async () => {
     const one = socket()
     one.subscribe('a', { onEvent: () => {} })
-    await settle()
+    await flush()
     last().onclose?.({ code: 1006 })
     await vi.advanceTimersByTimeAsync(500)
     last().onclose?.({ code: 1006 })
@@ -148,15 +148,15 @@ describe('a socket', () => {
     const peer = await opened()
     token = 'new'
     peer.onclose?.({ code: 1008 })
-    await settle()
+    await flush()
     expect(last().protocols).toEqual(['pixelbloom', 'new'])
     last().onclose?.({ code: 1008 })
-    await settle()
+    await flush()
     expect(asked).toEqual([false, true, true])
     expect(one.state).toBe('unauthorized')
     token = 'newest'
     one.renew(token)
-    await settle()
+    await flush()
     expect(last().protocols).toEqual(['pixelbloom', 'newest'])
   })
 
@@ -185,11 +185,11 @@ describe('a socket', () => {
     expect(errors).toEqual(['INVALID_TOPIC'])
   })
 
-  test('closes with its last topic, unless it is to stay for flat events', async () => {
+  test('closes with its last topic, unless it stays open for flat events', async () => {
     const one = socket()
-    const leave = one.subscribe('a', { onEvent: () => {} })
+    const unsubscribe = one.subscribe('a', { onEvent: () => {} })
     const peer = await opened()
-    leave()
+    unsubscribe()
     expect(peer.of('unsubscribe')).toEqual([{ type: 'unsubscribe', topic: 'a' }])
     expect(peer.closed).toBe(true)
     expect(one.state).toBe('idle')
@@ -204,7 +204,7 @@ describe('a socket', () => {
     expect(flat).toEqual(['notification_created'])
   })
 
-  test('ignores what is no frame', async () => {
+  test('ignores messages that are not frames', async () => {
     socket().subscribe('a', { onEvent: () => {} })
     const peer = await opened()
     for (const data of ['{', '[]', '1', 'null', new ArrayBuffer(2)]) peer.onmessage?.({ data })

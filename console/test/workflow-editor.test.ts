@@ -95,7 +95,7 @@ describe('completion', () => {
 })
 
 describe('the text of a definition', () => {
-  it('puts what is short on one line, and is the same value', () => {
+  it('puts short values on one line and preserves the value', () => {
     const text = formatJson(BEGINNING)
     expect(JSON.parse(text)).toEqual(BEGINNING)
     expect(text).toContain('  "description": "Qualifies a lead and drafts a reply.",\n')
@@ -105,7 +105,7 @@ describe('the text of a definition', () => {
     expect(formatJson({})).toBe('{}')
   })
 
-  it('leaves out what is the default', () => {
+  it('omits defaults', () => {
     const stored = {
       workflow_id: 'greet',
       description: '',

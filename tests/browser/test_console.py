@@ -43,13 +43,13 @@ def test_one_click_signs_in_as_a_demo_account(console: Console, who: str) -> Non
     expect(page.get_by_role("heading", level=1, name="Leads")).to_be_visible(timeout=WAIT)
 
 
-def test_a_password_signs_in_after_a_wrong_one_and_signing_out_forgets_it(console: Console) -> None:
+def test_a_password_signs_in_after_an_incorrect_one_and_signing_out_ends_the_session(console: Console) -> None:
     login = demo.ensure(console.stack.home, console.stack.database_url)[0]
     page = console.page()
     page.get_by_label("E-mail").fill(login.email)
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("alert")).to_have_text("The e-mail address or the password is wrong.", timeout=WAIT)
+    expect(page.get_by_role("alert")).to_have_text("The e-mail address or the password is incorrect.", timeout=WAIT)
     page.get_by_label("Password").fill(login.password or "")
     page.get_by_role("button", name="Sign in", exact=True).click()
     heading(page)
@@ -175,7 +175,7 @@ def test_inline_code_does_not_run(console: Console) -> None:
     console.complaints.clear()
 
 
-def test_what_the_browser_loads_is_ours_alone() -> None:
+def test_the_browser_loads_only_own_files() -> None:
     """No address of another server stands in the built files, but for namespaces and links of libraries."""
     build()
     built = ROOT / "pixelbloom" / "web" / "console" / "static"

@@ -8,12 +8,12 @@ from tests.browser.console import Console
 from tests.integration.http import CHAT
 
 
-def test_an_example_runs_by_one_click_and_its_answer_is_shown(console: Console) -> None:
+def test_an_example_runs_by_one_click_and_shows_its_reply(console: Console) -> None:
     page = console.signed_in("/")
     card = page.get_by_role("region", name="Try an agent")
     expect(card.get_by_label("Example input")).to_contain_text("Northwind")
     card.get_by_role("button", name="Run the example").click()
-    expect(card.get_by_role("tab", name="Answer")).to_be_visible()
+    expect(card.get_by_role("tab", name="Reply")).to_be_visible()
     expect(card.get_by_role("tabpanel")).to_contain_text("Score")
 
 

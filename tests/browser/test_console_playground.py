@@ -1,4 +1,4 @@
-"""The playground: an agent's form, its answer while it is written, its result, and a conversation."""
+"""The playground: an agent's form, its live reply, its result, and a conversation."""
 
 import json
 from uuid import uuid4
@@ -9,15 +9,15 @@ from tests.browser.console import PHONE, WAIT, Console
 from tests.browser.test_console import axe
 from tests.servers.script import Script
 
-ANSWER = "A landing page takes two weeks, a shop takes eight. " * 12
+REPLY = "A landing page takes two weeks, a shop takes eight. " * 12
 
 
-def paused(console: Console, answer: str = ANSWER) -> None:
+def paused(console: Console, reply: str = REPLY) -> None:
     """Let the model write slowly enough for its text to be seen half way."""
-    console.model.play(Script(text=answer, delay=0.1))
+    console.model.play(Script(text=reply, delay=0.1))
 
 
-def test_a_form_leads_to_an_answer_that_streams_and_a_result_in_both_forms(console: Console) -> None:
+def test_a_form_run_streams_a_reply_and_shows_the_result_in_both_forms(console: Console) -> None:
     page = console.signed_in("/playground")
     page.get_by_role("link", name="Chat assistant").click()
     page.get_by_role("tab", name="Single message").click()
@@ -28,22 +28,22 @@ def test_a_form_leads_to_an_answer_that_streams_and_a_result_in_both_forms(conso
     message.fill("How long does a landing page take?")
     paused(console)
     page.get_by_role("button", name="Run", exact=True).click()
-    stream = page.get_by_role("log", name="Answer while it is written")
+    stream = page.get_by_role("log", name="Live reply")
     expect(stream).to_contain_text("A landing page takes two weeks", timeout=WAIT)
-    expect(page.get_by_role("tab", name="Answer")).to_have_count(0)
-    expect(page.get_by_role("tab", name="Answer")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("tab", name="Reply")).to_have_count(0)
+    expect(page.get_by_role("tab", name="Reply")).to_be_visible(timeout=WAIT)
     expect(page.get_by_role("tabpanel").get_by_text("a shop takes eight").last).to_be_visible()
     page.get_by_role("tab", name="JSON").click()
     expect(page.get_by_role("group", name="Result", exact=True).last).to_contain_text('reply: "A landing page')
 
 
-def test_faults_that_only_the_api_knows_are_shown(console: Console) -> None:
+def test_errors_found_by_the_api_are_shown(console: Console) -> None:
     page = console.signed_in("/playground/lead_agent")
     page.get_by_role("button", name="Clear").click()
     page.get_by_label("Lead id").fill(str(uuid4()))
     page.get_by_label("Query").fill("both at once")
     page.get_by_role("button", name="Run", exact=True).click()
-    expect(page.locator("form .fault").first).to_be_visible(timeout=WAIT)
+    expect(page.locator("form .error-text").first).to_be_visible(timeout=WAIT)
 
 
 def test_the_same_input_can_be_given_as_json_and_the_history_brings_it_back(console: Console) -> None:
@@ -62,15 +62,15 @@ def test_the_same_input_can_be_given_as_json_and_the_history_brings_it_back(cons
     page.reload()
     entry.click()
     expect(page.get_by_label("Company")).to_have_value("Southwind")
-    expect(page.get_by_role("tab", name="Answer")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("tab", name="Reply")).to_be_visible(timeout=WAIT)
 
 
 def test_a_run_that_was_left_and_opened_again_shows_its_whole_text(console: Console) -> None:
     page = console.signed_in("/playground/content_agent")
     page.get_by_label("Topic").fill("Landing pages")
-    paused(console, ANSWER * 3)
+    paused(console, REPLY * 3)
     page.get_by_role("button", name="Run", exact=True).click()
-    stream = page.get_by_role("log", name="Answer while it is written")
+    stream = page.get_by_role("log", name="Live reply")
     expect(stream).to_contain_text("a shop takes eight. A landing page takes", timeout=WAIT)
     page.reload()
     expect(stream).to_contain_text("A landing page takes two weeks, a shop", timeout=WAIT)
@@ -79,19 +79,19 @@ def test_a_run_that_was_left_and_opened_again_shows_its_whole_text(console: Cons
     expect(page.get_by_text("Cancelled").first).to_be_visible(timeout=WAIT)
 
 
-def test_a_conversation_streams_its_replies_and_keeps_what_was_said(console: Console) -> None:
+def test_a_conversation_streams_its_replies_and_stores_its_messages(console: Console) -> None:
     user_id = uuid4()
     page = console.signed_in("/playground/chat_agent", user_id)
     log = page.get_by_role("log", name="Conversation")
 
-    def say(text: str, answer: str) -> None:
-        paused(console, answer)
+    def say(text: str, reply: str) -> None:
+        paused(console, reply)
         page.get_by_label("Message").fill(text)
         page.get_by_label("Message").press("Enter")
         expect(log.get_by_text(text)).to_be_visible(timeout=WAIT)
         expect(log).to_have_attribute("aria-busy", "true")
         expect(log).to_have_attribute("aria-busy", "false", timeout=WAIT)
-        expect(log.get_by_text(answer[:20]).last).to_be_visible(timeout=WAIT)
+        expect(log.get_by_text(reply[:20]).last).to_be_visible(timeout=WAIT)
 
     say("How long does it take?", "Two weeks, as a rule. " * 5)
     say("And a shop?", "Eight weeks, as a rule. " * 5)

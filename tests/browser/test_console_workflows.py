@@ -79,17 +79,17 @@ def test_a_workflow_is_run_from_its_form(console: Console) -> None:
     expect(runs.get_by_text("Completed")).to_be_visible(timeout=WAIT)
 
 
-def test_a_fault_is_shown_at_its_place_and_a_version_created(console: Console) -> None:
+def test_an_error_is_shown_at_its_line_and_a_version_is_created(console: Console) -> None:
     name = new_name()
     page = console.signed_in("/workflows/-/edit", admin=True)
     create = page.get_by_role("button", name="Create version")
     expect(create).to_be_enabled(timeout=WAIT)  # what it begins with is valid
 
     written(page, {"workflow_id": name, "steps": [step("first"), step("second", "third")]})
-    faults = page.get_by_role("list", name="Faults")
-    expect(faults).to_contain_text("steps.1.needs.0 names no step: third", timeout=WAIT)
+    errors = page.get_by_role("list", name="Errors")
+    expect(errors).to_contain_text("steps.1.needs.0 names no step: third", timeout=WAIT)
     expect(create).to_be_disabled()
-    faults.get_by_role("button").click()
+    errors.get_by_role("button").click()
     area = page.get_by_label("Definition as JSON")
     assert '"third"' in area.evaluate("e => e.value.slice(e.selectionStart, e.selectionEnd)")
 
@@ -107,15 +107,15 @@ def test_a_fault_is_shown_at_its_place_and_a_version_created(console: Console) -
     assert (stored["version"], [one["needs"] for one in stored["steps"]]) == (1, [[], ["first"]])
 
 
-def test_a_second_version_begins_with_the_first_whose_text_is_no_json_on_the_way(console: Console) -> None:
+def test_a_second_version_begins_with_the_first_and_shows_syntax_errors(console: Console) -> None:
     name = defined(console)
     page = console.signed_in(f"/workflows/{name}/edit", admin=True)
     area = page.get_by_label("Definition as JSON")
     expect(area).to_have_value(re.compile(name), timeout=WAIT)
     before = area.input_value()
     written(page, before.replace('"steps"', "steps"))
-    faults = page.get_by_role("list", name="Faults")
-    expect(faults).to_contain_text(re.compile("^Line [0-9]+ column [0-9]+: "), timeout=WAIT)
+    errors = page.get_by_role("list", name="Errors")
+    expect(errors).to_contain_text(re.compile("^Line [0-9]+ column [0-9]+: "), timeout=WAIT)
 
     page.reload()
     expect(page.get_by_text("This is your unfinished draft.")).to_be_visible(timeout=WAIT)

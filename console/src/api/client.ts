@@ -25,14 +25,14 @@ async function send(request: Request, token: string): Promise<Response> {
 /** The API, typed by its own document: `await ask(api.GET('/api/agents'))`. */
 export const api = createClient<paths>({ baseUrl: location.origin, fetch: signedFetch })
 
-interface Answer<T> {
+interface Result<T> {
   data?: T
   error?: unknown
   response: Response
 }
 
 /** The data of a response. Throws ApiError for everything else. */
-export async function ask<T>(pending: Promise<Answer<T>>): Promise<T> {
+export async function ask<T>(pending: Promise<Result<T>>): Promise<T> {
   const { data, error, response } = await pending
   if (!response.ok) throw ApiError.of(response, error)
   return data as T

@@ -1,4 +1,4 @@
-export interface FieldFault {
+export interface FieldError {
   field: string
   message: string
 }
@@ -9,7 +9,7 @@ export class ApiError extends Error {
     readonly status: number,
     readonly code: string,
     message: string,
-    readonly details: FieldFault[] = [],
+    readonly details: FieldError[] = [],
     readonly requestId: string | null = null,
   ) {
     super(message)
@@ -22,9 +22,9 @@ export class ApiError extends Error {
 
   static of(response: Response, body: unknown): ApiError {
     const said = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>
-    const message = typeof said.error === 'string' ? said.error : `The server answered with status ${response.status}.`
+    const message = typeof said.error === 'string' ? said.error : `The server returned status ${response.status}.`
     const code = typeof said.code === 'string' ? said.code : 'UNEXPECTED'
-    const details = Array.isArray(said.details) ? (said.details as FieldFault[]) : []
+    const details = Array.isArray(said.details) ? (said.details as FieldError[]) : []
     return new ApiError(response.status, code, message, details, response.headers.get('X-Request-ID'))
   }
 }

@@ -1,6 +1,6 @@
 import { connections, online } from '../auth/sockets'
 
-/** Says quietly when live updates are interrupted. Nothing where all is well. */
+/** Shows when live updates are interrupted, and nothing otherwise. */
 export function Connection() {
   const states = Object.values(connections.value)
   const lost = !online.value || states.includes('waiting')

@@ -17,7 +17,7 @@ const SHOWN = 6
 
 /** Follow the notifications of a user. Returns the function that ends it. */
 export function followNotices(userId: string): () => void {
-  const leave = follow<Snapshot | Notification>('notifications', `user:${userId}`, {
+  const unsubscribe = follow<Snapshot | Notification>('notifications', `user:${userId}`, {
     onEvent: ({ data, snapshot }) => {
       if (snapshot) {
         const { items, unread_count } = data as Snapshot
@@ -34,7 +34,7 @@ export function followNotices(userId: string): () => void {
     },
   })
   return () => {
-    leave()
+    unsubscribe()
     unread.value = 0
     newest.value = []
     arrived.value = null

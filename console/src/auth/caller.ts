@@ -5,7 +5,7 @@ import { claimsOf } from './tokens'
 
 type Caller = components['schemas']['MeBody']
 
-/** Who the API says that we are; null until it has said so. */
+/** The caller as the API returned it; null until then. */
 export const caller = signal<Caller | null>(null)
 
 /** Whether the caller may do this, such as `workflows:write`: docs/api.md lists the permissions. */
@@ -23,20 +23,20 @@ let asked: string | undefined
 // A refreshed token is the same caller's: only another user is asked for anew.
 effect(() => {
   const token = session.value?.access_token
-  const whose = token && (claimsOf(token)?.sub ?? token)
-  if (whose === asked) return
-  asked = whose
+  const subject = token && (claimsOf(token)?.sub ?? token)
+  if (subject === asked) return
+  asked = subject
   caller.value = null
-  if (whose) void load(whose)
+  if (subject) void load(subject)
 })
 
-async function load(whose: string): Promise<void> {
+async function load(subject: string): Promise<void> {
   try {
     const found = await ask(api.GET('/api/me'))
-    if (asked !== whose) return
+    if (asked !== subject) return
     caller.value = found
     confirmedRole.value = found.role
   } catch {
-    if (asked === whose) setTimeout(() => asked === whose && void load(whose), 5_000)
+    if (asked === subject) setTimeout(() => asked === subject && void load(subject), 5_000)
   }
 }

@@ -4,7 +4,7 @@ import { endSession, type Session, withRefreshToken } from './supabase'
 import { claimsOf } from './tokens'
 
 const STORED_AS = 'pixelbloom.session'
-/** Before its end a token is refreshed: a request under way must not meet it. */
+/** Milliseconds before a token's expiry at which it is refreshed, so that no request uses an expired one. */
 const EARLY_SECONDS = 60
 
 export interface Me {
@@ -38,7 +38,7 @@ let refreshing: Promise<string> | null = null
 let waiting: ((token: string) => void)[] = []
 const renewed = new Set<(token: string) => void>()
 
-/** Sign in, or sign in again in the dialog: what waits for a token goes on. */
+/** Signs in, or signs in again in the dialog: requests that wait for a token continue. */
 export function begin(found: Session): void {
   if (me.value.user_id !== claimsOf(found.access_token)?.sub) confirmedRole.value = null
   store(found)
@@ -118,7 +118,7 @@ function store(found: Session | null): void {
     if (found) sessionStorage.setItem(STORED_AS, JSON.stringify(found))
     else sessionStorage.removeItem(STORED_AS)
   } catch {
-    // Storage may be off: the session then lives in memory alone.
+    // Storage may be off: the session is then in memory only.
   }
   if (found) for (const listener of renewed) listener(found.access_token)
 }

@@ -8,7 +8,7 @@ import { type Session, withDemoAccount, withPassword } from './supabase'
 
 const DEMO_NAMES: Record<string, string> = { user: 'demo user', administrator: 'demo administrator' }
 
-/** The page of whoever is not signed in, at any address: that address is shown afterwards. */
+/** The sign-in page, shown at any address; that address is opened afterwards. */
 export function SignIn() {
   useEffect(() => {
     document.title = 'Sign in · PixelBloom'
@@ -48,16 +48,16 @@ function Ways({ email: known = '' }: { email?: string }) {
   const [email, setEmail] = useState(known)
   const [password, setPassword] = useState('')
   const [token, setToken] = useState('')
-  const [fault, setFault] = useState('')
+  const [failure, setFailure] = useState('')
   const [busy, setBusy] = useState('')
 
   const run = async (name: string, work: () => Promise<Session> | Session) => {
     setBusy(name)
-    setFault('')
+    setFailure('')
     try {
       begin(await work())
     } catch (error) {
-      setFault(asApiError(error).message)
+      setFailure(asApiError(error).message)
     }
     setBusy('')
   }
@@ -79,9 +79,9 @@ function Ways({ email: known = '' }: { email?: string }) {
           <p class="quiet">Accounts of this local stack; no password is needed here.</p>
         </div>
       )}
-      {fault && (
-        <p class="fault" role="alert">
-          {fault}
+      {failure && (
+        <p class="error-text" role="alert">
+          {failure}
         </p>
       )}
       {supabase && (

@@ -51,7 +51,7 @@ export async function withDemoAccount(account: string): Promise<Session> {
   return sessionOf(body as Granted)
 }
 
-/** Ends the session at Supabase. A failure is of no consequence: the tokens are forgotten here in any case. */
+/** Ends the session at Supabase. A failure is ignored: the tokens are dropped here in any case. */
 export async function endSession(session: Session): Promise<void> {
   const { supabase_url, publishable_key } = config()
   if (!session.refresh_token || !supabase_url) return
@@ -76,7 +76,7 @@ async function grant(type: string, body: object): Promise<Granted> {
   const reason = String(said.error_code ?? said.code ?? '')
   const message =
     reason === 'invalid_credentials'
-      ? 'The e-mail address or the password is wrong.'
+      ? 'The e-mail address or the password is incorrect.'
       : String(said.msg ?? said.error_description ?? said.message ?? `Signing in failed (${response.status}).`)
   throw new ApiError(response.status, reason || 'UNAUTHORIZED', message)
 }

@@ -12,7 +12,7 @@ export interface SocketOptions {
   onState?: (state: ConnectionState) => void
   /** Events that come without a subscription. */
   onFlat?: (frame: FlatFrame) => void
-  /** Keeps the connection open without any topic, for flat events. */
+  /** Holds the connection open without any topic, for flat events. */
   always?: boolean
   connect?: (url: string, protocols: string[]) => WebSocket
   backoff?: Backoff
@@ -64,7 +64,7 @@ export class Socket {
     if (this.state === 'idle') void this.open()
   }
 
-  /** Follow a topic. Returns the function that ends it; the last one to leave a topic unsubscribes it. */
+  /** Follow a topic. Returns the function that ends it; the last one of a topic unsubscribes it. */
   subscribe<T>(name: string, handlers: TopicHandlers<T>): () => void {
     let topic = this.topics.get(name)
     const params = handlers.params
@@ -72,7 +72,7 @@ export class Socket {
       topic = { handlers: new Set(), params, since: undefined, epoch: undefined, retry: undefined }
       this.topics.set(name, topic)
     } else {
-      // Whoever comes later needs the present state as well: the whole topic begins anew with a snapshot.
+      // A later subscriber needs the current state as well: resubscribe the topic with a snapshot.
       topic.since = undefined
       topic.epoch = undefined
       topic.params = params ?? topic.params
@@ -80,7 +80,7 @@ export class Socket {
     topic.handlers.add(handlers)
     if (this.state === 'open') this.sendSubscribe(name, topic)
     else if (this.state === 'idle') void this.open()
-    return () => this.leave(name, topic, handlers)
+    return () => this.unsubscribe(name, topic, handlers)
   }
 
   /** Give an open connection a new token before its old one expires; a refused one is tried again. */
@@ -113,7 +113,7 @@ export class Socket {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: as in Topic
-  private leave(name: string, topic: Topic, handlers: TopicHandlers<any>): void {
+  private unsubscribe(name: string, topic: Topic, handlers: TopicHandlers<any>): void {
     topic.handlers.delete(handlers)
     if (topic.handlers.size > 0 || this.topics.get(name) !== topic) return
     clearTimeout(topic.retry)
@@ -237,7 +237,7 @@ export class Socket {
     }, PING_MS)
   }
 
-  /** Do not wait for the close handshake of a connection that does not answer. */
+  /** Drop an unresponsive connection without waiting for the close handshake. */
   private abandon(): void {
     const dead = this.socket
     this.stopPings()

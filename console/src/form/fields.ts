@@ -8,7 +8,7 @@ interface Common {
   schema: Schema
 }
 
-/** How a value is asked for. `json` is what no other kind covers. */
+/** The kind of an input. `json` is the fallback of all others. */
 export type Field = Common &
   (
     | { kind: 'text'; long: boolean; input: 'text' | 'email' | 'url' | 'date' | 'datetime-local' }
@@ -26,7 +26,7 @@ const LONG_TEXT = 400
 const DEEPEST = 6
 const INPUTS: Record<string, 'email' | 'url' | 'date'> = { email: 'email', uri: 'url', date: 'date' }
 
-/** The field for a schema, whose `$ref`s lead into `root`. */
+/** The field for a schema, with `$ref`s resolved in `root`. */
 export function fieldOf(given: Schema, root: Schema = given, name = '', required = true, depth = 0): Field {
   const outer = resolve(given, root) ?? {}
   const schema = { ...withoutNull(outer, root), ...beside(outer) }
@@ -161,7 +161,7 @@ function words(name: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
-/** Pydantic titles each field "Monthly Budget"; our own words read better. */
+/** Pydantic titles each field "Monthly Budget"; "Monthly budget" reads better. */
 function isGenerated(title: string, name: string): boolean {
   return name !== '' && title.replace(/\s/g, '').toLowerCase() === name.replace(/[_\s-]/g, '').toLowerCase()
 }

@@ -2,21 +2,21 @@ import { useId, useState } from 'preact/hooks'
 import { Button, humanize } from '../ui'
 import { amountOf, type Field, initialOf } from './fields'
 import { parseJson } from './json-text'
-import type { Fault } from './validate'
+import type { Issue } from './validate'
 
 interface Props<F extends Field = Field> {
   field: F
   value: unknown
   onChange: (value: unknown) => void
   place: string
-  faults: Fault[]
+  issues: Issue[]
 }
 
 type Of<K extends Field['kind']> = Props<Extract<Field, { kind: K }>>
 
 const at = (place: string, part: string | number) => (place ? `${place}.${part}` : String(part))
 
-/** The input of a field, with its label, hint and faults. */
+/** The input of a field, with its label, hint and issues. */
 export function FieldInput(props: Props) {
   const { field, ...rest } = props
   switch (field.kind) {
@@ -32,7 +32,7 @@ export function FieldInput(props: Props) {
 }
 
 /** The fields of an object, without a frame around them. */
-export function ObjectFields({ field, value, onChange, place, faults }: Of<'object'>) {
+export function ObjectFields({ field, value, onChange, place, issues }: Of<'object'>) {
   const own = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
   return (
     <div class="form-group">
@@ -43,7 +43,7 @@ export function ObjectFields({ field, value, onChange, place, faults }: Of<'obje
           value={own[name]}
           onChange={(next) => onChange({ ...own, [name]: next })}
           place={at(place, name)}
-          faults={faults}
+          issues={issues}
         />
       ))}
     </div>
@@ -51,7 +51,7 @@ export function ObjectFields({ field, value, onChange, place, faults }: Of<'obje
 }
 
 function ObjectInput(props: Of<'object'>) {
-  const { field, value, onChange, place, faults } = props
+  const { field, value, onChange, place, issues } = props
   if (!field.required && value === undefined)
     return (
       <Button icon="plus" small onClick={() => onChange(initialOf(field) ?? {})}>
@@ -62,7 +62,7 @@ function ObjectInput(props: Of<'object'>) {
     <fieldset>
       <legend>{field.label}</legend>
       {field.hint && <Hint text={field.hint} />}
-      <Faults of={faults} place={place} />
+      <Issues of={issues} place={place} />
       <ObjectFields {...props} />
       {!field.required && (
         <Button icon="trash" small kind="ghost" onClick={() => onChange(undefined)}>
@@ -73,7 +73,7 @@ function ObjectInput(props: Of<'object'>) {
   )
 }
 
-function ListInput({ field, value, onChange, place, faults }: Of<'list'>) {
+function ListInput({ field, value, onChange, place, issues }: Of<'list'>) {
   const items = Array.isArray(value) ? value : []
   const replace = (index: number, item: unknown) => onChange(items.map((one, other) => (other === index ? item : one)))
   const full = field.schema.maxItems !== undefined && items.length >= field.schema.maxItems
@@ -83,7 +83,7 @@ function ListInput({ field, value, onChange, place, faults }: Of<'list'>) {
         {field.label} {!field.required && <span class="optional">(optional)</span>}
       </legend>
       {field.hint && <Hint text={field.hint} />}
-      <Faults of={faults} place={place} />
+      <Issues of={issues} place={place} />
       <div class="form-group">
         {items.map((item, index) => (
           <div class="form-item" key={index}>
@@ -92,7 +92,7 @@ function ListInput({ field, value, onChange, place, faults }: Of<'list'>) {
               value={item}
               onChange={(next) => replace(index, next)}
               place={at(place, index)}
-              faults={faults}
+              issues={issues}
             />
             <Button
               icon="trash"
@@ -121,7 +121,7 @@ function emptyOf(field: Field): unknown {
   return field.kind === 'object' ? {} : field.kind === 'boolean' ? false : ''
 }
 
-function BooleanInput({ field, value, onChange, place, faults }: Of<'boolean'>) {
+function BooleanInput({ field, value, onChange, place, issues }: Of<'boolean'>) {
   const id = useId()
   return (
     <div class="field">
@@ -135,14 +135,14 @@ function BooleanInput({ field, value, onChange, place, faults }: Of<'boolean'>) 
         <label for={id}>{field.label}</label>
       </div>
       {field.hint && <Hint text={field.hint} />}
-      <Faults of={faults} place={place} />
+      <Issues of={issues} place={place} />
     </div>
   )
 }
 
-function SimpleInput({ field, value, onChange, place, faults }: Props) {
+function SimpleInput({ field, value, onChange, place, issues }: Props) {
   const id = useId()
-  const own = faults.filter((fault) => fault.place === place)
+  const own = issues.filter((issue) => issue.place === place)
   const common = {
     id,
     'aria-invalid': own.length > 0,
@@ -156,7 +156,7 @@ function SimpleInput({ field, value, onChange, place, faults }: Props) {
       </label>
       <Control field={field} value={value} onChange={onChange} common={common} />
       {field.hint && <Hint text={field.hint} id={`${id}h`} />}
-      <Faults of={faults} place={place} id={`${id}f`} />
+      <Issues of={issues} place={place} id={`${id}f`} />
     </div>
   )
 }
@@ -232,7 +232,7 @@ function Control({
   }
 }
 
-/** What is no JSON yet is not taken; the text stays as it is typed. */
+/** Text that is not JSON yet is not applied; it stays as typed. */
 function JsonText({ common, value, onChange }: { common: object; value: unknown; onChange: (value: unknown) => void }) {
   const [text, setText] = useState(() => (value === undefined ? '' : JSON.stringify(value, null, 2)))
   const error = text.trim() === '' ? null : parseJson(text).error
@@ -253,7 +253,7 @@ function JsonText({ common, value, onChange }: { common: object; value: unknown;
         }}
       />
       {error && (
-        <span class="fault">
+        <span class="error-text">
           Line {error.line}: {error.message}
         </span>
       )}
@@ -261,11 +261,11 @@ function JsonText({ common, value, onChange }: { common: object; value: unknown;
   )
 }
 
-function Faults({ of, place, id }: { of: Fault[]; place: string; id?: string }) {
-  const own = of.filter((fault) => fault.place === place)
+function Issues({ of, place, id }: { of: Issue[]; place: string; id?: string }) {
+  const own = of.filter((issue) => issue.place === place)
   if (own.length === 0) return null
   return (
-    <span class="fault" id={id} role="alert">
+    <span class="error-text" id={id} role="alert">
       {own.map(({ message }) => message.charAt(0).toUpperCase() + message.slice(1)).join('. ')}
     </span>
   )

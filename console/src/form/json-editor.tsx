@@ -2,23 +2,23 @@ import { useId, useState } from 'preact/hooks'
 import { Button } from '../ui'
 import { located, parseJson } from './json-text'
 import type { Schema } from './schema'
-import { type Fault, validate } from './validate'
+import { type Issue, validate } from './validate'
 
 interface Props {
   label: string
   text: string
   onText: (text: string) => void
   schema?: Schema
-  /** Faults that the API found. */
-  faults?: Fault[]
+  /** Issues that the API found. */
+  issues?: Issue[]
   rows?: number
 }
 
-/** A text of JSON with its faults by line. */
-export function JsonEditor({ label, text, onText, schema, faults = [], rows = 14 }: Props) {
+/** A text of JSON with its issues by line. */
+export function JsonEditor({ label, text, onText, schema, issues = [], rows = 14 }: Props) {
   const id = useId()
   const parsed = parseJson(text)
-  const found = parsed.error ? [] : located(text, [...(schema ? validate(parsed.value, schema) : []), ...faults])
+  const found = parsed.error ? [] : located(text, [...(schema ? validate(parsed.value, schema) : []), ...issues])
   const [area, setArea] = useState<HTMLTextAreaElement | null>(null)
   const go = (line: number) => {
     if (!area) return
@@ -47,18 +47,18 @@ export function JsonEditor({ label, text, onText, schema, faults = [], rows = 14
       />
       <div id={`${id}f`} aria-live="polite">
         {parsed.error && (
-          <p class="fault">
+          <p class="error-text">
             Line {parsed.error.line}, column {parsed.error.column}: {parsed.error.message}
           </p>
         )}
         {found.length > 0 && (
-          <ul class="list faults">
+          <ul class="list">
             {found.map(({ place, message, line }) => (
               <li key={`${place} ${message}`}>
                 <Button small kind="ghost" onClick={() => go(line)}>
                   Line {line}
                 </Button>{' '}
-                <span class="fault">
+                <span class="error-text">
                   {place && <code>{place}</code>} {message}
                 </span>
               </li>

@@ -1,8 +1,8 @@
-import type { Fault } from './validate'
+import type { Issue } from './validate'
 
 export interface Parsed {
   value: unknown
-  /** Where the text is no JSON: line and column, from 1. */
+  /** The position of the syntax error: line and column, from 1. */
   error: { message: string; line: number; column: number } | null
 }
 
@@ -29,10 +29,10 @@ export function lineOf(text: string, place: string): number {
   return text.slice(0, lines.get(wanted) ?? 0).split('\n').length
 }
 
-/** Faults with their lines, in the order of the text. */
-export function located(text: string, faults: Fault[]): (Fault & { line: number })[] {
-  return faults
-    .map((fault) => ({ ...fault, line: lineOf(text, fault.place) }))
+/** Issues with their lines, in the order of the text. */
+export function located(text: string, issues: Issue[]): (Issue & { line: number })[] {
+  return issues
+    .map((issue) => ({ ...issue, line: lineOf(text, issue.place) }))
     .sort((one, other) => one.line - other.line)
 }
 

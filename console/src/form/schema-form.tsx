@@ -1,13 +1,13 @@
 import type { ComponentChildren } from 'preact'
 import { useMemo, useRef, useState } from 'preact/hooks'
-import { asApiError, type FieldFault } from '../api/errors'
+import { asApiError, type FieldError } from '../api/errors'
 import { Button } from '../ui'
 import { cleaned, fieldOf, initialOf } from './fields'
 import { ObjectFields } from './inputs'
 import { JsonEditor } from './json-editor'
 import { parseJson } from './json-text'
 import type { Schema } from './schema'
-import { type Fault, validate } from './validate'
+import { type Issue, validate } from './validate'
 
 interface Props {
   schema: Schema
@@ -29,7 +29,7 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
   const [text, setText] = useState<string | null>(() =>
     field.kind === 'object' ? null : JSON.stringify(draft, null, 2),
   )
-  const [faults, setFaults] = useState<Fault[]>([])
+  const [issues, setIssues] = useState<Issue[]>([])
   const [busy, setBusy] = useState(false)
   const form = useRef<HTMLFormElement>(null)
   const asText = text !== null
@@ -38,7 +38,7 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
     const parsed = asText ? parseJson(text) : { value: cleaned(draft, field) ?? {}, error: null }
     if (parsed.error) return
     const own = validate(parsed.value, schema)
-    setFaults(asText ? [] : own)
+    setIssues(asText ? [] : own)
     if (own.length > 0) {
       setTimeout(() => form.current?.querySelector<HTMLElement>('[aria-invalid="true"]')?.focus())
       return
@@ -48,9 +48,9 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
       await onSubmit(parsed.value)
     } catch (reason) {
       const error = asApiError(reason)
-      setFaults(
+      setIssues(
         error.details.length > 0
-          ? error.details.map((fault) => relative(fault, prefix))
+          ? error.details.map((issue) => relative(issue, prefix))
           : [{ place: '', message: error.message }],
       )
     }
@@ -58,7 +58,7 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
   }
 
   const toggle = () => {
-    setFaults([])
+    setIssues([])
     if (text === null) setText(JSON.stringify(cleaned(draft, field) ?? {}, null, 2))
     else {
       const parsed = parseJson(text)
@@ -68,7 +68,7 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
     }
   }
 
-  const shown = new Set(asText ? [] : placesOf(faults, draft))
+  const shown = new Set(asText ? [] : placesOf(issues, draft))
   return (
     <form
       class="form"
@@ -80,18 +80,18 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
       }}
     >
       {asText ? (
-        <JsonEditor label="Input as JSON" text={text} onText={setText} schema={schema} faults={faults} />
+        <JsonEditor label="Input as JSON" text={text} onText={setText} schema={schema} issues={issues} />
       ) : (
         field.kind === 'object' && (
-          <ObjectFields field={field} value={draft} onChange={setDraft} place="" faults={faults} />
+          <ObjectFields field={field} value={draft} onChange={setDraft} place="" issues={issues} />
         )
       )}
       {!asText && (
         <div role="alert">
-          {faults
+          {issues
             .filter(({ place }) => !shown.has(place))
             .map(({ place, message }) => (
-              <p class="fault" key={place + message}>
+              <p class="error-text" key={place + message}>
                 {place && <code>{place}</code>} {message}
               </p>
             ))}
@@ -113,7 +113,7 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
   )
 
   /** Places that an input of the form shows itself. */
-  function placesOf(all: Fault[], of: unknown): string[] {
+  function placesOf(all: Issue[], of: unknown): string[] {
     return all.map(({ place }) => place).filter((place) => place !== '' && isShown(place, of))
   }
 
@@ -136,7 +136,7 @@ export function SchemaForm({ schema, value, verb, onSubmit, prefix = '', childre
   }
 }
 
-function relative({ field, message }: FieldFault, prefix: string): Fault {
+function relative({ field, message }: FieldError, prefix: string): Issue {
   if (field === prefix) return { place: '', message }
   return { place: prefix && field.startsWith(`${prefix}.`) ? field.slice(prefix.length + 1) : field, message }
 }

@@ -36,7 +36,7 @@ export interface Schema {
   not?: Schema
 }
 
-/** What a reference inside the document stands for. Null for one that leads nowhere, or elsewhere. */
+/** Resolves a reference inside the document. Null for a missing or external one. */
 export function resolve(schema: Schema, root: Schema): Schema | null {
   let found: Schema | null = schema
   for (let steps = 0; found?.$ref !== undefined; steps++) {

@@ -86,13 +86,13 @@ export function Chat({ conversationId, onBegin, starters = [], closed = false }:
         known.current = id
         onBegin?.(id)
       }
-      const answer = await ask(
+      const accepted = await ask(
         api.POST('/api/conversations/{conversation_id}/messages', {
           params: { path: { conversation_id: id } },
           body: { content: words },
         }),
       )
-      setPending({ content: words, requestId: answer.request_id, failed: null })
+      setPending({ content: words, requestId: accepted.request_id, failed: null })
     } catch (reason) {
       setText(words)
       setPending({ content: words, requestId: null, failed: asApiError(reason).message })
@@ -135,7 +135,7 @@ export function Chat({ conversationId, onBegin, starters = [], closed = false }:
           </Bubble>
         )}
         {pending?.failed && (
-          <p class="fault" role="alert">
+          <p class="error-text" role="alert">
             {pending.failed}
           </p>
         )}

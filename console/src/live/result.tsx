@@ -65,7 +65,7 @@ export function RunResult({ id, prose }: { id: string | null; prose: boolean }) 
         )}
       </div>
       {!ended && (
-        <div class="stream" role="log" aria-live="polite" aria-busy="true" aria-label="Answer while it is written">
+        <div class="stream" role="log" aria-live="polite" aria-busy="true" aria-label="Live reply">
           {text ? (
             <div class={prose ? 'plain-text' : 'plain-text code-text'}>
               {text}
@@ -77,7 +77,7 @@ export function RunResult({ id, prose }: { id: string | null; prose: boolean }) 
         </div>
       )}
       {view.error && (
-        <p class="fault" role="alert">
+        <p class="error-text" role="alert">
           {view.error} {view.errorCode && <code>{view.errorCode}</code>}
         </p>
       )}
@@ -85,7 +85,7 @@ export function RunResult({ id, prose }: { id: string | null; prose: boolean }) 
         <Tabs
           label="Forms of the result"
           tabs={[
-            { name: 'answer', label: 'Answer', content: () => <Rendered value={result} /> },
+            { name: 'reply', label: 'Reply', content: () => <Rendered value={result} /> },
             { name: 'json', label: 'JSON', content: () => <JsonView value={result} label="Result" /> },
           ]}
         />

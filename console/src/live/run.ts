@@ -28,10 +28,10 @@ export function useLiveRun(id: string | null, round = 0): LiveRun {
       frame = 0
       setView(current)
     }
-    const leave = follow<RunEvent>('workflows', `workflow_run:${id}`, {
+    const unsubscribe = follow<RunEvent>('workflows', `workflow_run:${id}`, {
       onEvent: (event) => {
         current = applyRunEvent(current, event)
-        // A hidden tab draws no frames, but its state must be right.
+        // A hidden tab draws no frames, but its state must be current.
         if (document.hidden || TERMINAL.has(current.status)) draw()
         else frame ||= requestAnimationFrame(draw)
       },
@@ -39,7 +39,7 @@ export function useLiveRun(id: string | null, round = 0): LiveRun {
     })
     return () => {
       cancelAnimationFrame(frame)
-      leave()
+      unsubscribe()
     }
   }, [id, round])
   return { view, error, ended: view !== undefined && TERMINAL.has(view.status) }

@@ -25,7 +25,7 @@ export function Button({ kind = 'plain', icon, busy = false, small, children, cl
   )
 }
 
-/** A button whose work is asynchronous: busy meanwhile, a toast where it fails. */
+/** A button with an asynchronous action: busy meanwhile, a toast on failure. */
 export function ActionButton({ action, ...rest }: ButtonProps & { action: () => Promise<unknown> }) {
   const [busy, setBusy] = useState(false)
   const run = async () => {
@@ -71,7 +71,7 @@ const TONES: Record<string, string> = {
   cold: 'muted',
 }
 
-/** A state as a coloured label. The word says it too: colour is not all there is. */
+/** A state as a coloured label with its name. */
 export function Badge({ status, label }: { status: string; label?: string }) {
   return (
     <span class={`badge ${TONES[status] ?? 'calm'}`}>
@@ -102,7 +102,7 @@ export function Duration({ ms }: { ms: number | null | undefined }) {
   )
 }
 
-/** Copies a text. Says so to eyes and screen readers alike. */
+/** Copies a text, and announces it to screen readers too. */
 export function CopyButton({
   text,
   label = 'Copy',
@@ -297,7 +297,7 @@ export function ErrorState({ error, retry }: { error: ApiError; retry?: () => vo
   )
 }
 
-/** What a resource is at: its error, its skeleton, nothing, or `children` of its data. */
+/** The state of a resource: its error, its skeleton, nothing, or `children` of its data. */
 export function Loaded<T>({
   of,
   children,

@@ -11,7 +11,7 @@ interface DialogProps {
   wide?: boolean
 }
 
-/** A modal dialog: the browser's own, which holds the focus and gives it back. */
+/** A modal dialog: the browser's own, which traps the focus and restores it. */
 export function Dialog({ title, onClose, children, dismissible = true, wide = false }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null)
   const id = useId()

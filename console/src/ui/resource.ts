@@ -5,7 +5,7 @@ export interface Resource<T> {
   data: T | undefined
   error: ApiError | undefined
   loading: boolean
-  /** Read it again; what is shown stays meanwhile. */
+  /** Reloads it; the shown data stays meanwhile. */
   reload: () => void
   /** Change what is shown, for instance by what an event brought. */
   update: (change: (data: T) => T) => void
@@ -18,10 +18,10 @@ interface State<T> {
 }
 
 const NOTHING = { data: undefined, error: undefined, loading: true }
-/** After which what failed for want of a connection is read again. */
+/** Milliseconds before a request that failed offline is retried. */
 const RETRY_MS = 5_000
 
-/** Data of the API for a screen, read again when `deps` change. Lost connections are retried quietly. */
+/** Data of the API for a screen, reloaded when `deps` change. Lost connections are retried silently. */
 export function useResource<T>(read: (signal: AbortSignal) => Promise<T>, deps: readonly unknown[]): Resource<T> {
   const [state, setState] = useState<State<T>>(NOTHING)
   const latest = useRef(read)

@@ -23,7 +23,7 @@ interface TableProps<T> {
   onSelect?: (keys: Set<string>) => void
 }
 
-/** A table whose rows are reached with the arrow keys, Home and End, and opened with Enter. */
+/** A table with rows that are reached with the arrow keys, Home and End, and opened with Enter. */
 export function Table<T>({ label, columns, rows, rowKey, href, selected, onSelect }: TableProps<T>) {
   const [active, setActive] = useState(0)
   const [, navigate] = useLocation()
@@ -152,7 +152,7 @@ export function Paging<T>({ pages: { items, error, loading, more, loadMore } }: 
       <span class="quiet" aria-live="polite">
         {items?.length} shown{more ? '' : ', all there are'}
       </span>
-      {error && <span class="fault">{error.message}</span>}
+      {error && <span class="error-text">{error.message}</span>}
       {more && (
         <Button busy={loading} onClick={loadMore}>
           Show more

@@ -11,7 +11,7 @@ const SHOWN_MS = 6_000
 const toasts = signal<Toast[]>([])
 let last = 0
 
-/** A short message at the edge of the page; screen readers say it. */
+/** A short message at the edge of the page, announced by screen readers. */
 export function toast(text: string, tone: Toast['tone'] = 'info'): void {
   const id = ++last
   toasts.value = [...toasts.value, { id, text, tone }].slice(-4)

@@ -15,7 +15,7 @@ interface Props {
 
 const MAX_COMMENT = 2000
 
-/** What is asked, and the two answers with a comment. */
+/** The question, and the two decisions with a comment. */
 export function Decision({ runId, step, message, approvers, deadline, onDecided }: Props) {
   const id = useId()
   const [comment, setComment] = useState('')

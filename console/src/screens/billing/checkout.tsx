@@ -10,7 +10,7 @@ export function Checkout({ of, onClose }: { of: components['schemas']['PackageBo
   const [code, setCode] = useState('')
   const [applied, setApplied] = useState('')
   const [busy, setBusy] = useState(false)
-  const [fault, setFault] = useState('')
+  const [failure, setFailure] = useState('')
   const input = useRef<HTMLInputElement>(null)
   const quote = useResource(
     (signal) =>
@@ -27,7 +27,7 @@ export function Checkout({ of, onClose }: { of: components['schemas']['PackageBo
 
   const pay = async () => {
     setBusy(true)
-    setFault('')
+    setFailure('')
     try {
       const back = `${location.origin}/billing?checkout=`
       const { url } = await ask(
@@ -43,7 +43,7 @@ export function Checkout({ of, onClose }: { of: components['schemas']['PackageBo
       location.assign(url)
     } catch (reason) {
       const error = asApiError(reason)
-      setFault([error.message, ...error.details.map(({ field, message }) => `${field} ${message}`)].join(' '))
+      setFailure([error.message, ...error.details.map(({ field, message }) => `${field} ${message}`)].join(' '))
       setBusy(false)
     }
   }
@@ -68,14 +68,14 @@ export function Checkout({ of, onClose }: { of: components['schemas']['PackageBo
             maxLength={100}
             autocomplete="off"
             aria-invalid={refused !== ''}
-            aria-describedby="campaign-fault"
+            aria-describedby="campaign-error"
             onInput={(event) => setCode(event.currentTarget.value)}
           />
           <Button type="submit" disabled={code.trim() === applied}>
             Apply
           </Button>
         </div>
-        <span id="campaign-fault" class="fault" role="alert">
+        <span id="campaign-error" class="error-text" role="alert">
           {refused}
         </span>
       </form>
@@ -88,9 +88,9 @@ export function Checkout({ of, onClose }: { of: components['schemas']['PackageBo
           <Loading rows={2} />
         )}
       </div>
-      {fault && (
-        <p class="fault" role="alert">
-          {fault}
+      {failure && (
+        <p class="error-text" role="alert">
+          {failure}
         </p>
       )}
       <div class="dialog-actions">

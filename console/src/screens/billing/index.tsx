@@ -25,7 +25,7 @@ export default function Billing() {
   const [chosen, choose] = useState<Package | null>(null)
   const [search, setSearch] = useSearchParams()
   const back = search.get('checkout')
-  const leave = () => setSearch({}, { replace: true })
+  const clear = () => setSearch({}, { replace: true })
 
   useEffect(
     () =>
@@ -39,7 +39,7 @@ export default function Billing() {
   return (
     <>
       <Heading title="Billing" lead="Your subscription, and what there is to buy." />
-      {back && <Returned paid={back === 'paid'} running={running} look={own.reload} onDone={leave} />}
+      {back && <Returned paid={back === 'paid'} running={running} look={own.reload} onDone={clear} />}
       <div class="stack">
         <Loaded of={own}>
           {({ found }) =>

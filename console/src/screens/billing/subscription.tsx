@@ -4,7 +4,7 @@ import { ActionButton, Age, Badge, Button, Card, Dialog, Facts, formatDate, form
 import { priceOf } from './price'
 
 export type Subscribed = components['schemas']['SubscriptionBody']
-/** A resource of its own shape: that there is none is no error here. */
+/** The subscription, or null without one: that is not an error here. */
 export interface Own {
   found: Subscribed | null
 }
@@ -83,7 +83,7 @@ export function Subscription({ of, onChanged }: { of: Subscribed; onChanged: (ch
         </p>
       )}
       {of.status === 'past_due' && (
-        <p class="fault billing-note">The last payment failed. Check the card under “Cards and invoices”.</p>
+        <p class="error-text billing-note">The last payment failed. Check the card under “Cards and invoices”.</p>
       )}
       {cancelling && <Cancel of={of} onChanged={onChanged} onClose={() => setCancelling(false)} />}
     </Card>

@@ -4,7 +4,7 @@ import { Button } from '../../ui'
 
 const LONGEST = 8_000
 
-/** Where somebody types: Enter sends, Shift and Enter begin a line. A message that could not be sent stays. */
+/** The input of a message: Enter sends, Shift and Enter begin a line. A message that could not be sent stays. */
 export function Composer({
   busy,
   suggestions,
@@ -16,7 +16,7 @@ export function Composer({
 }) {
   const [text, setText] = useState('')
   const [sending, setSending] = useState(false)
-  const [fault, setFault] = useState('')
+  const [failure, setFailure] = useState('')
   // The same until it is sent: a repeat after a lost connection is the same message.
   const key = useRef<string | undefined>(undefined)
   const send = async (said = text) => {
@@ -24,13 +24,13 @@ export function Composer({
     if (!content || busy || sending) return
     key.current ??= newKey()
     setSending(true)
-    setFault('')
+    setFailure('')
     try {
       await onSend(content, key.current)
       key.current = undefined
       setText('')
     } catch (reason) {
-      setFault(asApiError(reason).message)
+      setFailure(asApiError(reason).message)
     }
     setSending(false)
   }
@@ -73,9 +73,9 @@ export function Composer({
       <Button kind="primary" icon="send" type="submit" busy={sending} disabled={busy || !text.trim()}>
         Send
       </Button>
-      {fault && (
-        <p class="fault" role="alert">
-          {fault}
+      {failure && (
+        <p class="error-text" role="alert">
+          {failure}
         </p>
       )}
     </form>

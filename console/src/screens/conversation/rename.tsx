@@ -12,7 +12,7 @@ export function Rename({
   onSaved: (saved: ConversationItem) => void
 }) {
   const [title, setTitle] = useState(of.title ?? '')
-  const [fault, setFault] = useState('')
+  const [failure, setFailure] = useState('')
   const save = async () => {
     try {
       onSaved(
@@ -28,7 +28,7 @@ export function Rename({
       )
       onClose()
     } catch (reason) {
-      setFault(asApiError(reason).message)
+      setFailure(asApiError(reason).message)
     }
   }
   return (
@@ -48,8 +48,8 @@ export function Rename({
             maxLength={200}
             onInput={(event) => setTitle(event.currentTarget.value)}
           />
-          <span class="fault" role="alert">
-            {fault}
+          <span class="error-text" role="alert">
+            {failure}
           </span>
         </div>
         <div class="dialog-actions">

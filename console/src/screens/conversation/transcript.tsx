@@ -4,7 +4,7 @@ import { ActionButton, Age, Badge, Empty, humanize, Markdown, Spinner } from '..
 import type { Message, Transcribed } from './use-transcript'
 
 const NAMES = { user: 'User', assistant: 'Assistant', system: 'System' }
-/** Whoever has scrolled up further than this is reading, and is not moved. */
+/** A reader who scrolled up further than this many pixels is not scrolled back. */
 const NEAR_PX = 160
 
 /** What was said, and the reply while it is written. */
@@ -103,7 +103,7 @@ function Reply({ of, text }: { of: Transcribed; text: string }) {
       )}
       {failed && (
         <div class="said-failed" role="alert">
-          <span class="fault">{reply.error ?? `The reply was ${reply.status}.`}</span>
+          <span class="error-text">{reply.error ?? `The reply was ${reply.status}.`}</span>
           <ActionButton small icon="refresh" action={of.retry}>
             Try again
           </ActionButton>

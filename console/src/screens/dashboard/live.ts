@@ -12,7 +12,7 @@ export interface Part {
 type Topic = 'kpis' | 'lead_trends' | 'conversation_trends'
 
 /** Figures without a topic are read this long after the last change of those with one. */
-const SETTLE_MS = 2_000
+const DEBOUNCE_MS = 2_000
 /** Runs and calls to models have no topic here: their figures are read again while somebody looks. */
 const POLL_MS = 30_000
 
@@ -23,18 +23,18 @@ export function useLive<T>(topic: Topic, params: RangeParams, key: string, onDat
   latest.current = onData
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
-    const leave = follow<T>('analytics', topic, {
+    const unsubscribe = follow<T>('analytics', topic, {
       params: { ...params },
       onEvent: ({ data, snapshot }) => {
         latest.current(data)
         if (snapshot) return
         clearTimeout(timer)
-        timer = setTimeout(() => setChanges((before) => before + 1), SETTLE_MS)
+        timer = setTimeout(() => setChanges((before) => before + 1), DEBOUNCE_MS)
       },
     })
     return () => {
       clearTimeout(timer)
-      leave()
+      unsubscribe()
     }
   }, [topic, key])
   return changes

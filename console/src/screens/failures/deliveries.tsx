@@ -90,7 +90,7 @@ export function Deliveries() {
               <>
                 <span class="clamped">{delivery.url}</span>
                 {delivery.status !== 'delivered' && delivery.last_error && (
-                  <div class="fault small">{delivery.last_error}</div>
+                  <div class="error-text small">{delivery.last_error}</div>
                 )}
               </>
             ),

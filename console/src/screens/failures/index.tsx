@@ -5,7 +5,7 @@ import { Deliveries } from './deliveries'
 import { StripeEvents } from './stripe-events'
 import './failures.css'
 
-/** What went wrong, and doing it again: failed runs in groups, webhook deliveries, and Stripe's events. */
+/** Failures and their retries: failed runs in groups, webhook deliveries, and Stripe's events. */
 export default function Failures() {
   const [{ tab }, setFilters] = useFilters(['tab', 'status', 'group'])
   const tabs = [
@@ -15,7 +15,7 @@ export default function Failures() {
   ]
   return (
     <>
-      <Heading title="Failures" lead="What went wrong, and another attempt at it." />
+      <Heading title="Failures" lead="Failed runs, webhooks and events, and their retries." />
       <Tabs
         label="Failures"
         tabs={tabs}

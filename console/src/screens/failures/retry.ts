@@ -1,7 +1,7 @@
 import { api, ask } from '../../api'
 import type { AgentName, Group } from './dead-letter'
 
-/** What one request retries at most. */
+/** The most runs that one request retries. */
 const BATCH = 200
 
 interface Narrowed {

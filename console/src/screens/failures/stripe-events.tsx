@@ -80,7 +80,7 @@ export function StripeEvents() {
             cell: (event) => (
               <>
                 <code>{event.type}</code>
-                {event.error && <div class="fault small">{event.error}</div>}
+                {event.error && <div class="error-text small">{event.error}</div>}
               </>
             ),
           },

@@ -18,10 +18,10 @@ const STRIPE: Record<string, [string, string]> = {
 }
 const PROVIDERS: Record<string, string> = { ollama: 'Ollama', huggingface: 'HuggingFace' }
 
-/** What is up, part by part. */
+/** The health of each part. */
 export function Health() {
   const ready = useResource<Ready>(async (signal) => {
-    // 503 has the same body: it says which part is away.
+    // 503 has the same body: it says which part is down.
     const { data, error, response } = await api.GET('/readyz', { signal })
     const body = (data ?? error) as Ready | undefined
     if (!body?.checks) throw ApiError.of(response, error)
@@ -38,7 +38,7 @@ export function Health() {
         {({ checks, warnings }) => (
           <>
             <ul class="list">
-              <Part name="Web" status="ok" detail="Answers" />
+              <Part name="Web" status="ok" detail="Reachable" />
               {Object.entries(checks).map(([name, check]) => (
                 <Part key={name} name={humanize(name)} status={check.status} detail={detailOf(name, check)} />
               ))}
@@ -75,8 +75,8 @@ function Models({ models, answering, stripe }: Providers) {
         status="ok"
         detail={
           answering === 'fallback'
-            ? 'Answer now: no model can be reached'
-            : `Answer where ${PROVIDERS[answering]} does not`
+            ? 'In use: no model can be reached'
+            : `In use where ${PROVIDERS[answering]} is unavailable`
         }
       />
       <Part name="Stripe" status={status} detail={detail} />
@@ -104,5 +104,5 @@ function detailOf(name: string, check: Ready['checks'][string]): string {
       .join(', ')
   if (name === 'beat' && check.ages?.sweep_runs !== undefined)
     return `Swept ${formatDuration(check.ages.sweep_runs * 1000)} ago`
-  return check.detail ?? (check.status === 'ok' ? 'Answers' : '')
+  return check.detail ?? (check.status === 'ok' ? 'Reachable' : '')
 }

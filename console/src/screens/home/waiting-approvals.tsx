@@ -8,7 +8,7 @@ import { useEvery } from './every'
 const SHOWN = 5
 const REFRESH_MS = 60_000
 
-/** What waits for the caller's decision. */
+/** Steps that wait for the caller's decision. */
 export function WaitingApprovals() {
   const waiting = useResource(
     (signal) => ask(api.GET('/api/agents/approvals', { params: { query: { limit: SHOWN } }, signal })),

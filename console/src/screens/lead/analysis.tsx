@@ -56,7 +56,7 @@ export function Analysis({ lead, onDone }: { lead: Lead; onDone: () => void }) {
             <Link href={`/runs/${running}`}>Watch the run</Link>
           </p>
         )}
-        {!running && run.status === 'failed' && <p class="fault">{run.error ?? 'The analysis failed.'}</p>}
+        {!running && run.status === 'failed' && <p class="error-text">{run.error ?? 'The analysis failed.'}</p>}
       </div>
       {found ? (
         <Findings score={lead.score} found={found} />

@@ -156,7 +156,7 @@ function Assigned({ lead, resource }: { lead: Lead; resource: Resource<Lead> }) 
   )
 }
 
-/** Changed at once; where somebody was faster, the lead is read again. */
+/** Changed at once; after a conflict the lead is reloaded. */
 function Status({ lead, resource }: { lead: Lead; resource: Resource<Lead> }) {
   const change = async (status: (typeof STATUSES)[number]) => {
     try {

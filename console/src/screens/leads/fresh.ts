@@ -1,8 +1,8 @@
 import { useEffect, useState } from 'preact/hooks'
 import { listen } from '../../auth/sockets'
 
-/** Several events of one moment are one reading. */
-const SETTLE_MS = 800
+/** Milliseconds in which several events cause one reload. */
+const DEBOUNCE_MS = 800
 
 interface Options {
   /** Of flat events of the analytics channel: those after which the list is read again. */
@@ -15,24 +15,24 @@ interface Options {
   reload: () => void
 }
 
-/** Keeps a list live: it is read again after events; where further pages are shown, `count` new ones wait for `show`. */
+/** Reloads a list after events. Where further pages are shown, `count` new rows wait for `show` instead. */
 export function useFresh({ events, added, shown, page, reload }: Options) {
   const [count, setCount] = useState(0)
   const further = shown > page
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
-    const leave = listen('analytics', ({ type }) => {
+    const unsubscribe = listen('analytics', ({ type }) => {
       if (!events.includes(type)) return
       if (further) {
         if (type === added) setCount((before) => before + 1)
         return
       }
       clearTimeout(timer)
-      timer = setTimeout(reload, SETTLE_MS)
+      timer = setTimeout(reload, DEBOUNCE_MS)
     })
     return () => {
       clearTimeout(timer)
-      leave()
+      unsubscribe()
     }
   }, [further])
   const show = () => {

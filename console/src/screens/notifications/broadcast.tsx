@@ -81,7 +81,7 @@ function Progress({ id }: { id: string }) {
       {data ? (
         `Sent to ${formatNumber(data.sent)} ${data.sent === 1 ? 'user' : 'users'}.`
       ) : error ? (
-        <span class="fault">{error.message} It is being sent nevertheless.</span>
+        <span class="error-text">{error.message} It is being sent nevertheless.</span>
       ) : (
         <>
           <Spinner /> Sending. You may close this.

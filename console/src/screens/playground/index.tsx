@@ -28,7 +28,7 @@ export default function Playground({ params }: ScreenProps) {
 function Choice({ agents }: { agents: Agent[] }) {
   return (
     <>
-      <Heading title="Playground" lead="Choose an agent, fill in its form or take its example, and watch the answer." />
+      <Heading title="Playground" lead="Choose an agent, fill in its form or take its example, and watch the reply." />
       <ul class="agents">
         {agents.map((agent) => (
           <li key={agent.agent_type} class="card">

@@ -83,7 +83,7 @@ export function RunActions({ run, replace }: { run: AnyRun; replace: (run: AnyRu
       {asking && (
         <Confirm
           title="Cancel this run?"
-          text="What has not begun is left out, and a running step stops within a second. It can be retried later."
+          text="Steps that have not begun are skipped, and a running step stops within a second. It can be retried later."
           verb="Cancel the run"
           danger
           action={async () => {

@@ -3,7 +3,7 @@ import { Link } from 'wouter-preact'
 import { TERMINAL } from '../../client'
 import { Age, between, Card, Duration, Facts, formatNumber, Id, JsonView, useNow } from '../../ui'
 import { type AnyRun, tokensOf } from './state'
-import { answeredBy } from './step'
+import { producerOf } from './step'
 
 /** The figures of a run, and its ids to copy. */
 export function Details({ run }: { run: AnyRun }) {
@@ -12,7 +12,7 @@ export function Details({ run }: { run: AnyRun }) {
   const tokens = tokensOf(run)
   const items: [string, ComponentChildren][] = [
     ['Duration', <Duration key="duration" ms={between(run.started_at, run.finished_at, now)} />],
-    ['Answered by', answeredBy(run)],
+    ['Produced by', producerOf(run)],
     ['Tokens', tokens ? formatNumber(tokens) : '–'],
     ['Attempts', run.retries ? `${run.attempts}, after ${run.retries} retries` : String(run.attempts)],
     ['Created', <Age key="created" time={run.created_at} />],

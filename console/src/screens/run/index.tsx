@@ -106,7 +106,7 @@ function Progress({ run }: { run: AnyRun }) {
 
 function RunError({ run }: { run: AnyRun }) {
   return (
-    <div class={run.status === 'failed' ? 'run-fault' : 'run-fault mild'} role="alert">
+    <div class={run.status === 'failed' ? 'run-failure' : 'run-failure mild'} role="alert">
       <p>{run.error}</p>
       {run.error_code && <code>{run.error_code}</code>}
     </div>
@@ -118,7 +118,7 @@ function OfAgent({ run, live }: { run: Extract<AnyRun, { kind: 'agent' }>; live:
   const text = live.texts[step?.key ?? '']
   return (
     <>
-      <Card title="Answer">
+      <Card title="Reply">
         {run.status === 'completed' ? (
           <Output value={run.result ?? step?.output} label="Result" />
         ) : run.status === 'running' ? (
@@ -139,8 +139,8 @@ function OfAgent({ run, live }: { run: Extract<AnyRun, { kind: 'agent' }>; live:
 
 const WITHOUT: Record<string, string> = {
   queued: 'Waiting for a worker.',
-  failed: 'The run ended without an answer.',
-  cancelled: 'The run was cancelled before it had an answer.',
+  failed: 'The run ended without a reply.',
+  cancelled: 'The run was cancelled before it had a reply.',
 }
 
 function OfWorkflow({ run, live }: { run: Extract<AnyRun, { kind: 'workflow' }>; live: LiveRun }) {

@@ -37,7 +37,7 @@ function StepFacts({ step }: { step: Step }) {
           ...(step.kind === 'map'
             ? []
             : ([
-                ['Answered by', answeredBy(step)],
+                ['Produced by', producerOf(step)],
                 ['Tokens', step.tokens ? formatNumber(step.tokens) : '–'],
                 ['Attempts', String(step.attempt)],
               ] as [string, ComponentChildren][])),
@@ -53,7 +53,7 @@ function StepFacts({ step }: { step: Step }) {
   )
 }
 
-export function answeredBy({ provider, model }: { provider: string | null; model: string | null }) {
+export function producerOf({ provider, model }: { provider: string | null; model: string | null }) {
   if (!provider) return '–'
   if (provider === 'fallback') return "The agent's rules"
   return model ? `${model} (${provider})` : provider
@@ -73,7 +73,7 @@ function StepWork({ step, texts, truncated, retryingWith }: Props) {
 
 /** Why attempts failed. */
 export function Attempts({ step }: { step: Step }) {
-  if (step.errors.length === 0) return step.error ? <p class="fault step-note">{step.error}</p> : null
+  if (step.errors.length === 0) return step.error ? <p class="error-text step-note">{step.error}</p> : null
   return (
     <div class="attempts">
       <h3>Failed attempts</h3>

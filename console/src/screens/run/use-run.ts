@@ -10,7 +10,7 @@ const PAUSE_MS = 300
 /** Between two drawings of the text that comes in. */
 const DRAW_MS = 60
 
-/** A run of either kind: an address of the console does not say which. */
+/** A run of either kind; the console's address does not distinguish them. */
 export async function readRun(id: string, kind: AnyRun['kind'] | undefined, signal?: AbortSignal): Promise<AnyRun> {
   const options = signal ? { signal } : {}
   const agent = (): Promise<AgentRun> =>
@@ -39,7 +39,7 @@ export interface LiveRun {
   /** The beginning of a text is missing: it outgrew what is stored of running steps. */
   truncated: boolean
   retryingWith: string | null
-  /** Show what an action answered. */
+  /** Show the run that an action returned. */
   replace: (run: AnyRun) => void
 }
 

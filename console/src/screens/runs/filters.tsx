@@ -88,13 +88,13 @@ export function RunFilterBar({ filters, set, titles }: Props) {
   )
 }
 
-/** An address may name what is not among the options. */
+/** An address may have a value that is not among the options. */
 function withChosen(options: [string, string][], chosen: string): [string, string][] {
   if (!chosen || options.some(([code]) => code === chosen)) return options
   return [...options, [chosen, humanize(chosen.split(':').pop() ?? chosen)]]
 }
 
-/** An id from a log or a response leads straight to its run. */
+/** An id from a log or a response opens its run. */
 function OpenById() {
   const [text, setText] = useState('')
   const [, navigate] = useLocation()

@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'preact/hooks'
 import { seesAll } from '../../auth/session'
 import { connections, listen } from '../../auth/sockets'
 
-/** Administrators' lists hold rows of users whose events they do not get. */
+/** Administrators' lists have rows of other users, without their events. */
 const EVERY_MS = 5_000
 const PAUSE_MS = 400
 

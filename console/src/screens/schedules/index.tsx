@@ -115,7 +115,7 @@ function List({
       </ul>
       {more && (
         <div class="paging">
-          {error && <span class="fault">{error.message}</span>}
+          {error && <span class="error-text">{error.message}</span>}
           <Button busy={loading} onClick={loadMore}>
             Show more
           </Button>

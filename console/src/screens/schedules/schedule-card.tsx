@@ -54,7 +54,7 @@ export function ScheduleCard({ schedule, onChanged, onDelete }: Props) {
           )}
         </p>
         {schedule.last_error && (
-          <p class="fault" role="note">
+          <p class="error-text" role="note">
             Last time it started no run: {schedule.last_error}
           </p>
         )}

@@ -14,8 +14,8 @@ interface Props {
   onText: (text: string) => void
   /** What may be written at the caret. */
   complete: (text: string, caret: number) => Completion | null
-  /** Lines with faults, from 1. */
-  faulty: ReadonlySet<number>
+  /** Lines with issues, from 1. */
+  invalid: ReadonlySet<number>
   describedBy: string
   handle: Ref<CodeAreaHandle>
 }
@@ -27,7 +27,7 @@ interface Open extends Completion {
 }
 
 /** A text of JSON with colours, line numbers, and a list of what may be written at the caret. */
-export function CodeArea({ label, text, onText, complete, faulty, describedBy, handle }: Props) {
+export function CodeArea({ label, text, onText, complete, invalid, describedBy, handle }: Props) {
   const area = useRef<HTMLTextAreaElement>(null)
   const chosenItem = useRef<HTMLDivElement>(null)
   const [open, setOpen] = useState<Open | null>(null)
@@ -94,7 +94,7 @@ export function CodeArea({ label, text, onText, complete, faulty, describedBy, h
   return (
     <div class="code-area">
       <div class="code-stack">
-        <Highlighted text={text} faulty={faulty} id={id} />
+        <Highlighted text={text} invalid={invalid} id={id} />
         <textarea
           ref={area}
           spellcheck={false}
@@ -103,7 +103,7 @@ export function CodeArea({ label, text, onText, complete, faulty, describedBy, h
           wrap="off"
           aria-label={label}
           aria-describedby={describedBy}
-          aria-invalid={faulty.size > 0}
+          aria-invalid={invalid.size > 0}
           aria-autocomplete="list"
           aria-haspopup="listbox"
           aria-controls={open ? `${id}s` : undefined}

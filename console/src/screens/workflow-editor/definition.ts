@@ -3,7 +3,7 @@ import type { Step } from '../workflow/steps'
 
 /** As much fits on a line. */
 const LINE = 88
-/** What a step has anyway; the editor leaves it out. */
+/** Defaults of a step; the editor omits them. */
 const DEFAULTS: Record<string, unknown> = {
   kind: 'agent',
   needs: [],

@@ -1,4 +1,4 @@
-/** What is being written survives a reload of the page, in this tab alone. */
+/** The draft survives a reload of the page, in this tab alone. */
 const nameOf = (id: string | null) => `pixelbloom.workflow-draft.${id ?? ''}`
 
 export function readDraft(id: string | null): string | null {

@@ -8,7 +8,7 @@ import { CodeArea, type CodeAreaHandle } from './code-area'
 import { type AgentFields, completionAt } from './completion'
 import { formatJson } from './definition'
 import { dropDraft, readDraft, writeDraft } from './draft'
-import { type LocatedFault, useValidation, type Validation, type Verdict } from './validation'
+import { type LocatedIssue, useValidation, type Validation, type Verdict } from './validation'
 import './editor.css'
 
 interface Props {
@@ -19,7 +19,7 @@ interface Props {
   agents: AgentFields[]
 }
 
-/** A definition with its faults by place and a preview of its graph, and a button that creates a version of it. */
+/** A definition with its issues by place and a preview of its graph, and a button that creates a version of it. */
 export function Editor({ id, title, text: stored, agents }: Props) {
   const [, navigate] = useLocation()
   const [draft] = useState(() => readDraft(id))
@@ -32,7 +32,7 @@ export function Editor({ id, title, text: stored, agents }: Props) {
   }, [text])
 
   const steps = stepsOf((validation.value as { steps?: unknown } | undefined)?.steps)
-  const faulty = useMemo(() => new Set(validation.faults.map(({ line }) => line)), [validation.faults])
+  const invalid = useMemo(() => new Set(validation.issues.map(({ line }) => line)), [validation.issues])
   const named = (validation.value as { workflow_id?: unknown } | undefined)?.workflow_id
 
   const create = async () => {
@@ -46,7 +46,7 @@ export function Editor({ id, title, text: stored, agents }: Props) {
     <>
       <Heading
         title={title}
-        lead="A version never changes: what you create is a new one, and runs in progress keep theirs."
+        lead="A version never changes: what you create is a new one, and runs in progress stay on their version."
       >
         <Link href={id ? `/workflows/${id}` : '/workflows'} class="button">
           Cancel
@@ -78,11 +78,11 @@ export function Editor({ id, title, text: stored, agents }: Props) {
             text={text}
             onText={setText}
             complete={(all, caret) => completionAt(all, caret, agents)}
-            faulty={faulty}
-            describedBy="editor-faults"
+            invalid={invalid}
+            describedBy="editor-errors"
             handle={area}
           />
-          <Faults {...validation} go={(line) => area.current?.go(line)} />
+          <Issues {...validation} go={(line) => area.current?.go(line)} />
           <p class="quiet small">
             Suggestions come while you type in quotes, or with <kbd>Ctrl</kbd>+<kbd>Space</kbd>.
           </p>
@@ -93,7 +93,7 @@ export function Editor({ id, title, text: stored, agents }: Props) {
           ) : (
             <Graph
               label="Steps"
-              nodes={nodesOf(steps, faultySteps(validation, steps))}
+              nodes={nodesOf(steps, invalidSteps(validation, steps))}
               edges={edgesOf(steps)}
               onSelect={(key) => area.current?.go(lineOfStep(text, key))}
             />
@@ -111,9 +111,9 @@ const LABELS: Record<Verdict, [status: string, label: string]> = {
   unknown: ['waiting', 'Not checked'],
 }
 
-function VerdictBadge({ verdict, faults }: Validation) {
+function VerdictBadge({ verdict, issues }: Validation) {
   const [status, label] = LABELS[verdict]
-  const count = verdict === 'invalid' ? `${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}` : label
+  const count = verdict === 'invalid' ? `${issues.length} ${issues.length === 1 ? 'error' : 'errors'}` : label
   return (
     <span aria-live="polite">
       <Badge status={status} label={count} />
@@ -121,19 +121,19 @@ function VerdictBadge({ verdict, faults }: Validation) {
   )
 }
 
-function Faults({ faults, problem, go }: Validation & { go: (line: number) => void }) {
+function Issues({ issues, problem, go }: Validation & { go: (line: number) => void }) {
   return (
-    <div id="editor-faults" aria-live="polite">
-      {problem && <p class="fault">It could not be checked: {problem}</p>}
-      {faults.length > 0 && (
-        <ul class="list editor-faults" aria-label="Faults">
-          {faults.map((fault) => (
-            <li key={`${fault.place} ${fault.message}`}>
-              <Button small onClick={() => go(fault.line)}>
-                Line {fault.line}
+    <div id="editor-errors" aria-live="polite">
+      {problem && <p class="error-text">Validation failed: {problem}</p>}
+      {issues.length > 0 && (
+        <ul class="list editor-errors" aria-label="Errors">
+          {issues.map((issue) => (
+            <li key={`${issue.place} ${issue.message}`}>
+              <Button small onClick={() => go(issue.line)}>
+                Line {issue.line}
               </Button>
-              <span class="fault">
-                {fault.place && <code>{fault.place}</code>} {fault.message}
+              <span class="error-text">
+                {issue.place && <code>{issue.place}</code>} {issue.message}
               </span>
             </li>
           ))}
@@ -143,11 +143,11 @@ function Faults({ faults, problem, go }: Validation & { go: (line: number) => vo
   )
 }
 
-/** The keys of the steps that have faults. */
-function faultySteps({ value, faults }: Validation, steps: Step[]): Set<string> {
+/** The keys of the steps that have issues. */
+function invalidSteps({ value, issues }: Validation, steps: Step[]): Set<string> {
   const all = (value as { steps?: unknown[] } | undefined)?.steps ?? []
-  const keys = faults.map((fault: LocatedFault) => {
-    const at = /^steps\.(\d+)/.exec(fault.place)?.[1]
+  const keys = issues.map((issue: LocatedIssue) => {
+    const at = /^steps\.(\d+)/.exec(issue.place)?.[1]
     return at === undefined ? undefined : (all[Number(at)] as { key?: unknown } | undefined)?.key
   })
   return new Set(steps.map(({ key }) => key).filter((key) => keys.includes(key)))

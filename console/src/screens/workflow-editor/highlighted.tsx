@@ -3,11 +3,11 @@ import type { ComponentChild } from 'preact'
 const TOKEN = /("(?:[^"\\\n]|\\.)*"?)(\s*:)?|(-?\d[\d.eE+-]*|true|false|null)/g
 
 /** The text in colours behind the text area, line by line. Screen readers read the text area. */
-export function Highlighted({ text, faulty, id }: { text: string; faulty: ReadonlySet<number>; id: string }) {
+export function Highlighted({ text, invalid, id }: { text: string; invalid: ReadonlySet<number>; id: string }) {
   return (
     <div class="code-lines" aria-hidden="true">
       {text.split('\n').map((line, index) => (
-        <div key={index} id={`${id}l${index + 1}`} class={faulty.has(index + 1) ? 'code-line bad' : 'code-line'}>
+        <div key={index} id={`${id}l${index + 1}`} class={invalid.has(index + 1) ? 'code-line bad' : 'code-line'}>
           {coloured(line)}
           {'\n'}
         </div>

@@ -1,32 +1,32 @@
 import { useEffect, useState } from 'preact/hooks'
 import { api, ask } from '../../api'
 import { asApiError } from '../../api/errors'
-import { type Fault, located, parseJson } from '../../form'
+import { type Issue, located, parseJson } from '../../form'
 
-/** After typing has paused for this many milliseconds the API is asked. */
+/** Milliseconds without typing before the API validates the text. */
 const PAUSE_MS = 350
 
 export type Verdict = 'checking' | 'valid' | 'invalid' | 'unknown'
-export type LocatedFault = Fault & { line: number }
+export type LocatedIssue = Issue & { line: number }
 
 export interface Validation {
   verdict: Verdict
-  faults: LocatedFault[]
+  issues: LocatedIssue[]
   /** The value of the text, or of the last text that was JSON. */
   value: unknown
-  /** Why the API could not be asked. */
+  /** Why the API could not validate the text. */
   problem: string | null
 }
 
-interface Answer {
+interface Validated {
   text: string
-  faults: Fault[]
+  issues: Issue[]
   problem: string | null
 }
 
 /** What is invalid in a definition, while it is written: by the JSON parser at once, by the API after a pause. */
 export function useValidation(text: string): Validation {
-  const [answer, setAnswer] = useState<Answer | null>(null)
+  const [validated, setValidated] = useState<Validated | null>(null)
   const [value, setValue] = useState<unknown>(undefined)
   const { error, value: parsed } = parseJson(text)
   const isObject = typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
@@ -40,10 +40,10 @@ export function useValidation(text: string): Validation {
       try {
         const body = { definition: parsed as Record<string, unknown> }
         const found = await ask(api.POST('/api/agents/workflows/validate', { body, signal: controller.signal }))
-        const faults = found.details.map(({ field, message }) => ({ place: field === 'body' ? '' : field, message }))
-        setAnswer({ text, faults, problem: null })
+        const issues = found.details.map(({ field, message }) => ({ place: field === 'body' ? '' : field, message }))
+        setValidated({ text, issues, problem: null })
       } catch (reason) {
-        if (!controller.signal.aborted) setAnswer({ text, faults: [], problem: asApiError(reason).message })
+        if (!controller.signal.aborted) setValidated({ text, issues: [], problem: asApiError(reason).message })
       }
     }
     const timer = setTimeout(() => void check(), PAUSE_MS)
@@ -55,14 +55,14 @@ export function useValidation(text: string): Validation {
 
   if (error) {
     const { line, column, message } = error
-    const fault = { place: '', message: `column ${column}: ${message}`, line }
-    return { verdict: 'invalid', faults: [fault], value, problem: null }
+    const issue = { place: '', message: `column ${column}: ${message}`, line }
+    return { verdict: 'invalid', issues: [issue], value, problem: null }
   }
   if (!isObject)
-    return { verdict: 'invalid', faults: [{ place: '', message: 'must be an object', line: 1 }], value, problem: null }
-  // While the API has not seen this text yet, what it said of the one before is most likely still true.
-  const faults = located(text, answer?.faults ?? [])
-  if (answer?.text !== text) return { verdict: 'checking', faults, value: parsed, problem: null }
-  if (answer.problem) return { verdict: 'unknown', faults: [], value: parsed, problem: answer.problem }
-  return { verdict: faults.length > 0 ? 'invalid' : 'valid', faults, value: parsed, problem: null }
+    return { verdict: 'invalid', issues: [{ place: '', message: 'must be an object', line: 1 }], value, problem: null }
+  // Until the API has validated this text, show the issues of the previous one.
+  const issues = located(text, validated?.issues ?? [])
+  if (validated?.text !== text) return { verdict: 'checking', issues, value: parsed, problem: null }
+  if (validated.problem) return { verdict: 'unknown', issues: [], value: parsed, problem: validated.problem }
+  return { verdict: issues.length > 0 ? 'invalid' : 'valid', issues, value: parsed, problem: null }
 }

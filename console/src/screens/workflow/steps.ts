@@ -18,7 +18,7 @@ export interface Step {
   retry?: { attempts?: number; backoff?: number }
 }
 
-/** The steps of a definition, which may be half written: what has no key of its own is left out. */
+/** The steps of a definition, which may be incomplete: steps without a unique key are omitted. */
 export function stepsOf(steps: unknown): Step[] {
   if (!Array.isArray(steps)) return []
   const seen = new Set<string>()
@@ -32,12 +32,12 @@ export function stepsOf(steps: unknown): Step[] {
   })
 }
 
-export function nodesOf(steps: Step[], faulty: ReadonlySet<string> = new Set()): GraphProps['nodes'] {
+export function nodesOf(steps: Step[], invalid: ReadonlySet<string> = new Set()): GraphProps['nodes'] {
   return steps.map((step) => ({
     id: step.key,
     label: step.key,
     note: noteOf(step),
-    ...(faulty.has(step.key) ? { status: 'failed' } : {}),
+    ...(invalid.has(step.key) ? { status: 'failed' } : {}),
   }))
 }
 

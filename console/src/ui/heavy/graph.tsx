@@ -68,7 +68,7 @@ export default function Graph({ label, nodes, edges, selected, onSelect }: Graph
               </text>
               {node.note && (
                 <text class="graph-note" x="30" y="39">
-                  {/* The space parts both texts for those who hear them. */}
+                  {/* The space separates both texts for screen readers. */}
                   {` ${shortened(node.note, at.width, WIDTHS.noteLetter)}`}
                 </text>
               )}

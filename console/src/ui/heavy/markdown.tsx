@@ -30,7 +30,7 @@ const RULES = {
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
 }
 
-/** Of headings: below those of the card they stand in, and none leaves a level out. */
+/** Levels of headings: below those of the card, without skipping one. */
 const TOP_LEVEL = 3
 
 /** The HTML of a Markdown text as it is written, before it is made safe. */
