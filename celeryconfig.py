@@ -1,4 +1,4 @@
-"""Celery's settings, as data. Which worker takes which queue is set in `workers/`."""
+"""Celery's settings, as data. The queue of each worker is set in `workers/`."""
 
 from kombu.entity import Exchange, Queue
 
@@ -6,25 +6,25 @@ from pixelbloom.celery_app import broker_address, broker_tls
 from pixelbloom.config import settings
 from pixelbloom.runs.model import BROKER_PRIORITY
 
-#: Longer than the longest step, or a running step's message is delivered again and again.
+#: Longer than the longest step, or a running step's message is redelivered.
 VISIBILITY_TIMEOUT_SECONDS = 2 * 3600
 
 broker_url = broker_address(settings().require("redis_url"))
 broker_use_ssl = broker_tls(settings().require("redis_url"))
 broker_connection_retry_on_startup = True
-broker_connection_max_retries = None  # never alive and deaf: keep trying, the watchdog ends what hangs
+broker_connection_max_retries = None  # retry forever; the watchdog ends a worker that hangs
 broker_transport_options = {
     "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
-    "socket_timeout": 30.0,  # without one, a publish on a dead connection hangs for ever
+    "socket_timeout": 30.0,  # without one, a publish on a dead connection hangs forever
     "socket_connect_timeout": 2.0,
     "socket_keepalive": True,
     "health_check_interval": 10,
     "priority_steps": sorted(BROKER_PRIORITY.values()),
 }
-task_inherit_parent_priority = True  # a chain goes on as urgent as it began
+task_inherit_parent_priority = True  # the steps of a chain have the priority of the first
 visibility_timeout = VISIBILITY_TIMEOUT_SECONDS
 
-# The truth about a run is in Postgres; there is no result backend.
+# Postgres has the state of runs; there is no result backend.
 result_backend = None
 task_ignore_result = True
 
@@ -33,7 +33,7 @@ accept_content = ["json"]
 enable_utc = True
 timezone = "UTC"
 
-# An exchange each: on the default one, a message for one queue would reach all of them.
+# One exchange per queue: on a shared one, a message would reach all queues.
 task_queues = tuple(
     Queue(name, Exchange(name), routing_key=name) for name in ("agents", "events", "maintenance", "webhooks")
 )
@@ -56,12 +56,12 @@ task_routes = {
     "pixelbloom.send_webhook": {"queue": "webhooks"},
 }
 
-# A message is acknowledged when its step has ended; a worker that dies gives it back.
+# A message is acknowledged when its step has ended; that of a dead worker is redelivered.
 task_acks_late = True
 task_reject_on_worker_lost = True
 task_acks_on_failure_or_timeout = True
 worker_prefetch_multiplier = 1
-# The threads pool cannot end a task. A step goes on without its message: it holds its lease, so nobody takes it too.
+# The threads pool cannot end a task. A step continues without its message: its lease prevents a second claim.
 worker_cancel_long_running_tasks_on_connection_loss = False
 worker_hijack_root_logger = False
 worker_enable_remote_control = True
@@ -78,17 +78,17 @@ imports = tuple(
     for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments", "periodic")
 )
 
-# Beat stores nothing, in no file: when a task is due at a time of day, or seldom, is in Postgres (run_due_tasks).
+# Beat stores no state: the due times of daily and infrequent tasks are in Postgres (run_due_tasks).
 beat_scheduler = "celery.beat:Scheduler"
 beat_max_loop_interval = 1.0
 
 
 def _every(seconds: float, task: str, *, expires: float) -> dict[str, object]:
-    """A message that nobody took in time is dropped: the next one does the same work."""
+    """Return a beat entry. A message not consumed within `expires` seconds is dropped: the next one does its work."""
     return {"task": f"pixelbloom.{task}", "schedule": seconds, "options": {"expires": expires}}
 
 
-#: By the task's name. A beat that starts again begins each interval anew, so all of them are short.
+#: By task name. A restart of beat restarts each interval, so all of them are short.
 beat_schedule = {
     "sweep_runs": _every(2.0, "sweep_runs", expires=4.0),
     "fire_schedules": _every(2.0, "fire_schedules", expires=4.0),

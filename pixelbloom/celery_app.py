@@ -1,4 +1,4 @@
-"""The Celery app, built from celeryconfig.py when it is first used. The web tier sends by task name through it."""
+"""The Celery app, configured from celeryconfig.py on first use. The web tier sends tasks by name through it."""
 
 import ssl
 from typing import Any
@@ -11,7 +11,7 @@ app.config_from_object("celeryconfig")
 
 
 def broker_address(redis_url: str) -> str:
-    """The broker's URL as kombu writes it; only unix sockets are written otherwise than in redis-py."""
+    """Return the broker's URL for kombu, which differs from redis-py's only for unix sockets."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url
@@ -23,7 +23,7 @@ _CERT_REQS = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "non
 
 
 def broker_tls(redis_url: str) -> dict[str, Any] | None:
-    """The TLS options of a `rediss://` URL of the settings, for those that read no URL (Flower); None without TLS."""
+    """Return the TLS options of a `rediss://` URL, for tools that do not parse it (Flower); None without TLS."""
     parts = urlsplit(redis_url)
     if parts.scheme != "rediss":
         return None

@@ -41,16 +41,16 @@ from pixelbloom.setting_types import (
     WebhookSecrets,
 )
 
-#: Written by the local stack into its home; the settings of a running one, and the secrets it keeps.
+#: Written by the local stack into its home: the settings of a running stack, and its stored secrets.
 STACK_FILE = "stack.env"
 SECRETS_FILE = "secrets.env"
-#: The user of local development: `pixelbloom up` prints a token of theirs, the other commands act as them.
+#: The user of local development: `pixelbloom up` prints a token for this user; other commands act as this user.
 DEVELOPMENT_USER = UUID("00000000-0000-4000-8000-00000000d0e5")
 
 
-#: Those that `load` reads, the later ones first.
+#: The files that `load` reads; later ones take precedence.
 _files: ContextVar[tuple[Path, ...]] = ContextVar("files", default=())
-#: What `str.strip` takes away, and a byte order mark.
+#: The characters that `str.strip` removes, and a byte order mark.
 _AROUND = "".join(
     chr(code) for code in (*range(0x21), 0x7F, 0x85, 0xA0, *range(0x2000, 0x2010), 0x2028, 0x2029, 0xFEFF)
 )
@@ -86,7 +86,7 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl | None = None
     role_seconds: float = Field(30, ge=0.1, le=3600)
 
-    # The command line, and its way to the API
+    # The command line and its API
     pixelbloom_debug: bool = False
     api_url: HttpUrl | None = None
     pixelbloom_token: Key | None = None
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
     notification_retention_days: float = Field(90, gt=0, le=36_500)
 
-    # Whoever is not signed in
+    # Visitors and anonymous users
     quote_rate_limit: RateLimit = "60/minute"
     visitors: bool = True
     anonymous_users: Literal["limited", "full", "off"] = "limited"
@@ -163,7 +163,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _stripped(cls, values: Any) -> Any:
-        """Texts without the blanks around them; a blank one is not set."""
+        """Strip surrounding whitespace; a blank value is not set."""
         if not isinstance(values, dict):
             return values
         texts = {
@@ -179,9 +179,9 @@ class Settings(BaseSettings):
         return value and redis_url(value, None if ca is None else str(ca))
 
     def require(self, name: str) -> str:
-        """The value of a setting that this process cannot do without.
+        """Return the value of a required setting.
 
-        Raises ConfigurationError, which names the variable, where it is not set.
+        Raises ConfigurationError, which names the variable, if it is not set.
         """
         value = getattr(self, name)
         if value is None or value == "":
@@ -192,24 +192,24 @@ class Settings(BaseSettings):
 
 
 def load(*, home_files: bool = True, overrides: Mapping[str, object] | None = None) -> Settings:
-    """Read the settings anew. Raises ConfigurationError that names each variable at fault, on one line.
+    """Read the settings. Raises ConfigurationError that names each invalid variable, on one line.
 
-    `home_files=False` leaves out what a running local stack wrote: `pixelbloom up` itself reads so.
+    `home_files=False` ignores the files of a running local stack; `pixelbloom up` uses it.
     """
     try:
         here = _read((Path(".env"),), overrides)
         if not home_files:
             return here
         home = here.pixelbloom_home
-        # The home's keys are those of its own Postgres: beside another Supabase they would be wrong.
+        # The home's keys are for its own Postgres and invalid for another Supabase.
         keys = () if here.supabase_url else (home / SECRETS_FILE,)
         return _read((*keys, home / STACK_FILE, Path(".env")), overrides)
     except NotText as error:
         raise ConfigurationError(str(error)) from None
     except ValidationError as error:
-        faults = error.errors(include_url=False, include_input=False)
-        said = "; ".join(f"{str(fault['loc'][0]).upper()} {_in_words(fault)}" for fault in faults)
-        raise ConfigurationError(f"wrong setting: {said}") from None
+        errors = error.errors(include_url=False, include_input=False)
+        details = "; ".join(f"{str(item['loc'][0]).upper()} {_describe(item)}" for item in errors)
+        raise ConfigurationError(f"invalid setting: {details}") from None
 
 
 def _read(files: tuple[Path, ...], overrides: Mapping[str, object] | None) -> Settings:
@@ -220,10 +220,10 @@ def _read(files: tuple[Path, ...], overrides: Mapping[str, object] | None) -> Se
         _files.reset(token)
 
 
-def _in_words(fault: ErrorDetails) -> str:
-    """What is wrong with a value, after the name of its variable; never the value."""
-    limits = fault.get("ctx", {})
-    match fault["type"]:
+def _describe(error: ErrorDetails) -> str:
+    """Return the error of a value, to follow the name of its variable; never the value itself."""
+    limits = error.get("ctx", {})
+    match error["type"]:
         case "value_error":
             return str(limits["error"])
         case "int_parsing" | "int_parsing_size" | "int_from_float":
@@ -239,10 +239,10 @@ def _in_words(fault: ErrorDetails) -> str:
         case "literal_error":
             return f"must be {limits['expected'].replace(chr(39), '')}"
         case _:
-            return f"cannot be taken: {fault['msg']}"
+            return f"is invalid: {error['msg']}"
 
 
 @cache
 def settings() -> Settings:
-    """The process's settings, read once."""
+    """Return the process's settings, read once."""
     return load()

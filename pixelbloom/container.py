@@ -1,7 +1,7 @@
-"""The parts of a process, each built when it is first used: the web tier and the workers share this one container.
+"""The parts of a process, each built on first use. The web tier and the workers share this container.
 
-Nothing is connected when a part is built, so that a process starts while Redis or the database is away. Modules are
-imported with the part that needs them: a worker of one role does not load what the others need.
+Building a part connects to nothing, so that a process starts while Redis or the database is unreachable. Modules are
+imported with the part that needs them: a worker does not load those of other roles.
 """
 
 import os
@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 class part(cached_property[T]):
-    """A part that is built once, whichever thread asks for it first."""
+    """A thread-safe cached property."""
 
     @overload
     def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
@@ -60,7 +60,7 @@ class part(cached_property[T]):
 
 
 class Container:
-    """The parts of one process, made from its settings."""
+    """The parts of one process, built from its settings."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -68,7 +68,7 @@ class Container:
 
     @part
     def worker(self) -> str:
-        """The name under which this process takes leases."""
+        """The name under which this process claims leases."""
         return f"{socket.gethostname()}:{os.getpid()}"
 
     @part
@@ -164,7 +164,7 @@ class Container:
 
     @part
     def model_calls(self) -> "Callable[[ModelCall], None]":
-        """What stores the figures of each call to a model."""
+        """The function that stores the metrics of each model call."""
         from pixelbloom.models.metrics_store import ModelMetricStore
 
         metrics = ModelMetricStore(self.gateway)

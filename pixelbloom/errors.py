@@ -9,19 +9,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FieldError:
-    """One field at fault, by its dotted path in the request."""
+    """One invalid field, by its dotted path in the request."""
 
     field: str
     message: str
 
 
 class PixelBloomError(Exception):
-    """Whatever we raise on purpose."""
+    """The base of all PixelBloom errors."""
 
     code = "INTERNAL"
 
     def __init__(self, message: str) -> None:
-        # Some end with a sentence of somebody else's, which has its own full stop.
+        # Some messages end with a quoted sentence that has its own full stop.
         if message.endswith("..") and not message.endswith("..."):
             message = message[:-1]
         super().__init__(message)
@@ -29,13 +29,13 @@ class PixelBloomError(Exception):
 
 
 class ConfigurationError(PixelBloomError):
-    """A setting is missing or wrong; the message names the variable."""
+    """A setting is missing or invalid; the message names the variable."""
 
     code = "UNAVAILABLE"
 
 
 class InvalidInput(PixelBloomError):
-    """The caller's input cannot be taken."""
+    """The caller's input is invalid."""
 
     code = "BAD_REQUEST"
 
@@ -45,31 +45,31 @@ class InvalidInput(PixelBloomError):
 
 
 class Unauthenticated(PixelBloomError):
-    """No token, or one that does not verify."""
+    """No token, or an invalid one."""
 
     code = "UNAUTHORIZED"
 
 
 class Forbidden(PixelBloomError):
-    """A verified caller who may not do this."""
+    """The caller is not allowed to do this."""
 
     code = "FORBIDDEN"
 
 
 class NotFound(PixelBloomError):
-    """No such thing, or not the caller's: the two look the same."""
+    """There is no such object, or it is not the caller's; the two look the same."""
 
     code = "NOT_FOUND"
 
 
 class Conflict(PixelBloomError):
-    """The state does not allow it, or an idempotency key came with another body."""
+    """The current state does not allow it, or an idempotency key was used with another body."""
 
     code = "CONFLICT"
 
 
 class RateLimited(PixelBloomError):
-    """Too much, too soon. `retry_after` is in seconds."""
+    """Too many requests. `retry_after` is in seconds."""
 
     code = "RATE_LIMITED"
 
@@ -79,7 +79,7 @@ class RateLimited(PixelBloomError):
 
 
 class Unavailable(PixelBloomError):
-    """A part we need does not answer now. `retry_after` is in seconds."""
+    """A required service is unreachable. `retry_after` is in seconds."""
 
     code = "UNAVAILABLE"
 
@@ -89,13 +89,13 @@ class Unavailable(PixelBloomError):
 
 
 class UpstreamError(PixelBloomError):
-    """An outside service answered, and badly."""
+    """An external service returned an error."""
 
     code = "UPSTREAM_ERROR"
 
 
 class StepError(PixelBloomError):
-    """A step of a run ended without a result. `retryable` says whether another attempt may help."""
+    """A step ended without a result. `retryable` means that another attempt may help."""
 
     code = "STEP_FAILED"
     retryable = True
@@ -115,25 +115,25 @@ class StepCancelled(StepError):
 
 
 class StepRejected(StepError):
-    """The step cannot succeed however often it is tried."""
+    """The step cannot succeed; retrying does not help."""
 
     code = "REJECTED"
     retryable = False
 
 
 class ProviderError(PixelBloomError):
-    """A model provider could not answer; ModelManager goes on to the next."""
+    """A model provider failed; ModelManager tries the next one."""
 
     code = "PROVIDER_ERROR"
 
 
 class ModelsUnavailable(PixelBloomError):
-    """No model provider could answer; the agent uses its rule-based fallback."""
+    """All model providers failed; the agent uses its rule-based fallback."""
 
     code = "MODELS_UNAVAILABLE"
 
 
 class StackError(PixelBloomError):
-    """A part of the local stack cannot start or stay up; the message says which, and what to do."""
+    """A part of the local stack cannot start or stay up; the message names it and the fix."""
 
     code = "UNAVAILABLE"

@@ -1,8 +1,8 @@
 """Structured logs, the same in every process: JSON, or pretty on a terminal.
 
-Ids reach every line of a request or a step through context variables:
+Context variables add ids to every line of a request or a step:
 `structlog.contextvars.bind_contextvars(request_id=...)`. Records of the standard library (Celery, gunicorn,
-libraries) go through the same formatter. Secrets are removed from every line, last of all.
+libraries) go through the same formatter. Secrets are removed from every line as the last step.
 """
 
 import logging
@@ -18,7 +18,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from pixelbloom.config import Settings, settings
 
 REDACTED = "[redacted]"
-#: These speak of every request, with its URL, or of every task at INFO; tasks tell what matters themselves.
+#: These log every request with its URL, or every task, at INFO; tasks log what matters themselves.
 CHATTY = (
     *("httpx", "httpcore", "urllib3", "hpack", "kombu.connection", "amqp"),
     *("celery.worker.strategy", "celery.app.trace", "celery.beat"),
@@ -50,7 +50,7 @@ _SECRET_TEXT = (
 
 
 class Redactor:
-    """A processor that removes secrets: by the field's name, by their look, and our own by their value."""
+    """A processor that removes secrets: by field name, by format, and configured ones by value."""
 
     def __init__(self, secrets: tuple[str, ...] = ()) -> None:
         known = sorted({s for s in secrets if len(s) >= _SHORTEST_SECRET}, key=len, reverse=True)
@@ -78,7 +78,7 @@ class Redactor:
         return self.text(str(value))
 
     def text(self, text: str) -> str:
-        """The text without what is, or looks like, a secret."""
+        """Return the text without anything that is, or looks like, a secret."""
         if self._known is not None:
             text = self._known.sub(REDACTED, text)
         for pattern, replacement in _SECRET_TEXT:
@@ -87,7 +87,7 @@ class Redactor:
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
-    """The values in the settings that must never be seen."""
+    """Return the secret values of the settings."""
     found: list[str] = []
     for name in type(settings).model_fields:
         value = getattr(settings, name)
@@ -98,7 +98,7 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
 
 
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Set up logging for this process, on standard error unless told otherwise. Safe to call again."""
+    """Set up logging for this process, on `stream` or standard error. Idempotent."""
     stream = stream or sys.stderr
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and stream.isatty())
     shared: list[Processor] = [

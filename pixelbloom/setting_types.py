@@ -1,4 +1,4 @@
-"""Types of settings: how each is read from a text, and what is wrong with one that cannot be."""
+"""Types of settings: their parsing and error messages."""
 
 import base64
 import re
@@ -78,12 +78,12 @@ def _certificates(value: Path) -> Path:
 
 
 def _duration(value: str) -> str:
-    """A duration as Go reads it, which Ollama does; a bare number is seconds."""
+    """Validate a duration in Go's format, as Ollama expects; a bare number is seconds."""
     text = value.strip()
     if re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII):
         return f"{text}s"
     if not _DURATION.fullmatch(text):
-        raise ValueError("must be a duration like 10m, 1h30m or 300s; 0 means not at all, -1 for ever")
+        raise ValueError("must be a duration like 10m, 1h30m or 300s; 0 means not at all, -1 forever")
     return text
 
 

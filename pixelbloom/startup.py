@@ -1,4 +1,4 @@
-"""How a process of ours begins: with every setting that it needs, or with one line that names the one at fault."""
+"""Startup checks: a process has all required settings, or exits with one line that names the missing one."""
 
 import resource
 import sys
@@ -6,16 +6,16 @@ import sys
 from pixelbloom.config import Settings, settings
 from pixelbloom.errors import ConfigurationError
 
-#: Web and workers do nothing without these.
+#: Required by the web tier and the workers.
 BACKEND = ("redis_url", "supabase_url", "supabase_service_role_key")
-#: As of a wrong option of the command line.
+#: The same as for an invalid command-line option.
 EXIT_CODE = 2
-#: With any other code of its worker, gunicorn starts a new one, for ever.
+#: With any other exit code of its worker, gunicorn restarts it forever.
 GUNICORN_EXIT_CODE = 4
 
 
 def required_settings(*names: str, exit_code: int = EXIT_CODE) -> Settings:
-    """The process's settings, in which these are set. Otherwise says so on stderr and ends the process."""
+    """Return the process's settings with these set. Otherwise print an error on stderr and exit."""
     try:
         found = settings()
         for name in names:
@@ -27,7 +27,7 @@ def required_settings(*names: str, exit_code: int = EXIT_CODE) -> Settings:
 
 
 def allow_open_files(wanted: int) -> int:
-    """Raise this process's limit of open files to `wanted`, as far as its hard limit lets it. Answers the limit."""
+    """Raise this process's soft limit of open files to `wanted`, up to its hard limit. Return the limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:

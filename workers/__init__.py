@@ -1,1 +1,1 @@
-"""One small module a worker role: `celery -A workers.agents worker -n agents@%h`."""
+"""One small module per worker role: `celery -A workers.agents worker -n agents@%h`."""

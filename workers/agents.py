@@ -20,7 +20,7 @@ GRACE = click.Option(
     show_default=True,
     help="Seconds after the signal to stop in which running steps may end; the others go to another worker.",
 )
-#: For the messages of steps that were handed back, or admitted, last.
+#: Time to send the messages of steps that were handed back or admitted last.
 FLUSH_SECONDS = 5.0
 
 app = role("agents", concurrency=required_settings().agent_concurrency)
@@ -31,22 +31,22 @@ _capacity = CapacityReporter(lambda slots: services().run_store.report_worker(se
 
 @celeryd_init.connect
 def read_options(options: Mapping[str, Any], **_: Any) -> None:
-    """Take the options of the command line."""
+    """Read the options of the command line."""
     global _grace
     _grace = options.get("stop_grace", GRACE_SECONDS)
 
 
 @worker_ready.connect
 def report_capacity(sender: Any, **_: Any) -> None:
-    """What is admitted follows what the workers can execute."""
+    """Report the worker's capacity, which admission follows."""
     _capacity.start(sender.controller.concurrency)
 
 
 @worker_shutting_down.connect
 def hand_back(**_: Any) -> None:
-    """A deploy costs no step its lease: what is not done soon is given back at once.
+    """Hand back unfinished steps after the grace period, so that no step waits for its lease to expire.
 
-    Celery's own soft shutdown cannot do it: its threads pool has no way to end a task.
+    Celery's soft shutdown cannot do this: its threads pool cannot end a task.
     """
     timer = threading.Timer(_grace, services().leases.stop_all)
     timer.daemon = True
@@ -56,5 +56,5 @@ def hand_back(**_: Any) -> None:
 
 @worker_shutdown.connect
 def send_the_rest(**_: Any) -> None:
-    """Hand the steps that were given back to the broker now; otherwise the sweep finds them some seconds later."""
+    """Send the steps that were handed back to the broker now; otherwise the sweep finds them seconds later."""
     services().dispatcher.flush(FLUSH_SECONDS)

@@ -1,8 +1,7 @@
-"""A worker whose broker fails in a way that Celery does not recover from ends in good order: one line, exit code 70.
+"""Ends a worker in order, with one log line and exit code 70, when Celery cannot recover from a broker failure.
 
-Celery itself reconnects after a lost connection. What it does not expect, such as a Redis that became a read-only
-replica, or a kombu connection that is half gone when Redis restarts under load, would leave its loop as a traceback and
-exit code 1.
+Celery reconnects after a lost connection. Other failures, such as a Redis that became a read-only replica, or a kombu
+connection that is half closed when Redis restarts under load, would end its loop with a traceback and exit code 1.
 """
 
 import logging
@@ -24,20 +23,20 @@ from kombu.exceptions import KombuError
 from pixelbloom.errors import Unavailable
 
 EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
-#: After the broker failed: for the steps that may end, those that are handed back, and Celery's own stop.
+#: Time after a broker failure for steps to end or be handed back, and for Celery to stop.
 STOP_SECONDS = 30.0
-#: These log about connections, with a traceback of the libraries for each lost one.
+#: These log a traceback of the libraries for each lost connection.
 CONNECTION_LOGGERS = ("celery.worker", "celery.bootsteps", "kombu")
-#: This one logs the errors that leave tasks.
+#: This one logs errors raised by tasks.
 TASK_LOGGER = "celery.app.trace"
-#: Something is away; where in the code it was met tells nobody anything.
+#: Errors of an unreachable service; their traceback is of no use.
 AWAY = (ConnectionError, TimeoutError, redis.RedisError, KombuError, Unavailable)
 
 log = structlog.get_logger(__name__)
 
 
 class RoleConsumer(Consumer):  # type: ignore[misc]
-    """Celery's consumer, whose unexpected errors end the worker as a SIGTERM would, with EXIT_CODE."""
+    """Celery's consumer. An unexpected error ends the worker like SIGTERM, with EXIT_CODE."""
 
     def start(self) -> None:
         try:
@@ -53,11 +52,11 @@ class RoleConsumer(Consumer):  # type: ignore[misc]
 
 
 class OneLine(logging.Filter):
-    """Logs by its message, without a traceback, that something is away.
+    """Logs errors of unreachable services by message, without a traceback.
 
-    Celery and kombu raise errors of their own while they handle a lost connection; a task's own errors keep their
-    traceback. Celery's advice at each lost connection, to cancel tasks, is for other pools than threads and is left
-    out.
+    Celery and kombu raise further errors while they handle a lost connection; other errors of tasks retain their
+    traceback. Celery's warning about cancelling tasks at each lost connection does not apply to the threads pool and
+    is dropped.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -74,7 +73,7 @@ class OneLine(logging.Filter):
 
 
 def shorten(**_: Any) -> None:
-    """Give the filter to every handler of the root logger."""
+    """Add the filter to every handler of the root logger."""
     for handler in logging.getLogger().handlers:
         handler.addFilter(OneLine())
 

@@ -1,6 +1,6 @@
-"""For processes that name tasks and execute none: `celery -A workers.clock beat`, `celery -A workers.clock flower`.
+"""For processes that execute no tasks: `celery -A workers.clock beat`, `celery -A workers.clock flower`.
 
-They do without the tasks' modules, and without all that those need.
+They do not import the tasks' modules or their dependencies.
 """
 
 from pixelbloom.celery_app import app

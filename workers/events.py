@@ -1,4 +1,4 @@
-"""The events worker publishes what the outbox holds: `celery -A workers.events worker -n events@%h`."""
+"""The events worker publishes the outbox: `celery -A workers.events worker -n events@%h`."""
 
 from workers.role import role
 

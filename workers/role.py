@@ -1,4 +1,4 @@
-"""What every worker role shares: its settings, its queue, its pool, its logs, and knowing when to give up."""
+"""The common setup of worker roles: settings, queue, pool, logs and watchdog."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from workers.watchdog import watch
 
 
 def role(queue: str, *, concurrency: int) -> Celery:
-    """The Celery app as the worker of one queue.
+    """Return the Celery app, configured as the worker of one queue.
 
-    Threads: steps wait for models, and a thread's blocked read can be woken by shutting its socket.
+    It uses threads: steps wait for models, and shutting a socket wakes a thread's blocked read.
     """
     required_settings("redis_url")
     app.conf.update(
@@ -24,11 +24,11 @@ def role(queue: str, *, concurrency: int) -> Celery:
     app.amqp.queues.select([queue])
     watch(app)
     configure_celery()
-    setup_logging.connect(shorten, weak=False)  # after it, for it changes the logging that is set up there
+    setup_logging.connect(shorten, weak=False)  # connected last, because it changes the logging set up before
     return app
 
 
 @celeryd_init.connect
 def check_settings(**_: Any) -> None:
-    """Before a worker starts: its tasks need more than the broker."""
+    """Check the tasks' settings before a worker starts."""
     required_settings(*BACKEND)

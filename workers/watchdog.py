@@ -1,7 +1,7 @@
-"""Ends a worker process that lost its broker and did not find it again.
+"""Ends a worker process that lost its broker and did not reconnect.
 
-A worker whose Redis was killed may stay alive and deaf. Its supervisor starts it anew; its steps' leases run out and
-another worker takes them.
+A worker whose Redis was killed may stay alive without consuming. Its supervisor restarts it; its steps' leases expire
+and other workers claim them.
 """
 
 import os
@@ -27,7 +27,7 @@ PATIENCE = click.Option(
     help="Seconds without the broker, once lost, after which the worker ends with exit code 70.",
 )
 
-#: An orderly end is not deafness.
+#: Set during an orderly shutdown, which must not trip the watchdog.
 _stopping = threading.Event()
 
 
@@ -37,32 +37,32 @@ def _stand_down(**_: Any) -> None:
 
 
 class ConsumerWatchdog(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Starts after the consumer does; while the consumer is stopped, time runs."""
+    """Starts after the consumer; measures how long the consumer is stopped."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def __init__(self, parent: Any, *, broker_patience: float = PATIENCE_SECONDS, **options: Any) -> None:
         super().__init__(parent, **options)
         self._patience = broker_patience
-        self._deaf_since: float | None = None
+        self._stopped_since: float | None = None
         threading.Thread(target=self._watch, name="consumer-watchdog", daemon=True).start()
 
     def start(self, _parent: Any) -> None:
-        self._deaf_since = None
+        self._stopped_since = None
 
     def stop(self, _parent: Any) -> None:
-        if self._deaf_since is None:
-            self._deaf_since = time.monotonic()
+        if self._stopped_since is None:
+            self._stopped_since = time.monotonic()
 
     def _watch(self) -> None:
         while not _stopping.wait(1.0):
-            since = self._deaf_since
+            since = self._stopped_since
             if since is not None and time.monotonic() - since > self._patience:
                 log.error("worker_deaf", seconds=round(time.monotonic() - since))
                 os._exit(EXIT_CODE)
 
 
 def watch(app: Celery) -> None:
-    """Give the app's workers the watchdog, and its option on their command line."""
+    """Add the watchdog, and its command-line option, to the app's workers."""
     app.steps["consumer"].add(ConsumerWatchdog)
     app.user_options["worker"].add(PATIENCE)

@@ -1,6 +1,6 @@
-"""The webhooks worker tells callers' servers of their runs: `celery -A workers.webhooks worker -n webhooks@%h`.
+"""The webhooks worker delivers webhooks: `celery -A workers.webhooks worker -n webhooks@%h`.
 
-A process of its own, so that a receiver that is slow delays nobody but others like it.
+It is a separate process, so that slow receivers delay only other deliveries.
 """
 
 from workers.role import role

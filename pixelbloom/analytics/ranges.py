@@ -44,7 +44,7 @@ def _read_day(value: object, info: ValidationInfo) -> object:
 
 def _read_zone(value: object) -> object:
     if not isinstance(value, str) or value not in zones.known():
-        raise ValueError(zones.FAULT)
+        raise ValueError(zones.INVALID_ZONE)
     return value
 
 

@@ -1,1 +1,1 @@
-"""Who calls: tokens in, a `Principal` out. Knows no HTTP."""
+"""Authentication: turns tokens into a `Principal`. Independent of HTTP."""

@@ -1,4 +1,4 @@
-"""Who may see and do what: one rule for every resource."""
+"""Authorization: one set of rules for every resource."""
 
 from uuid import UUID
 
@@ -9,17 +9,17 @@ from pixelbloom.errors import Forbidden
 
 
 class Access:
-    """Decides for a verified caller. Every method may raise Unavailable, where `user_profiles` has to be read.
+    """Authorizes a verified caller. Every method may raise Unavailable when it has to read `user_profiles`.
 
-    Administrators and services see everybody's rows, users their own, visitors those of their session. A token whose
-    scopes do not name the resource sees its own rows at most (`Principal.own_only`).
+    Administrators and services see all rows, users their own, visitors those of their session. A token without the
+    resource's scope sees at most its own rows (`Principal.own_only`).
     """
 
     def __init__(self, roles: Roles) -> None:
         self._roles = roles
 
     def is_admin(self, caller: Principal) -> bool:
-        """Whether the caller is an administrator or a service."""
+        """Return whether the caller is an administrator or a service."""
         return self._roles.is_admin(caller)
 
     def require_admin(self, caller: Principal, action: str) -> None:
@@ -28,18 +28,18 @@ class Access:
             raise Forbidden(f"Only an administrator or a service may {action}.")
 
     def may_see(self, caller: Principal, owner: UUID | None, visitor_id: UUID | None = None) -> bool:
-        """Whether the caller may see a row of this owner; a row without an owner may be that of a visitor's session.
+        """Return whether the caller may see a row of this owner, or without one, of this visitor's session.
 
-        The database is read only where the row is another user's.
+        The database is read only for another user's row.
         """
         if caller.kind == "visitor":
             return caller.visitor_id is not None and caller.visitor_id == visitor_id
         return caller.may_read(owner) or self.is_admin(caller)
 
     def listed_owner(self, caller: Principal, user_id: UUID | None) -> UUID | None:
-        """Whose rows a list shows, where the request names this `user_id`; None means everybody's. Raises Forbidden."""
+        """Return the owner whose rows a list for `user_id` shows; None means all rows. Raises Forbidden."""
         if caller.kind == "visitor":
-            raise Forbidden("A visitor's token opens no lists; sign in.")
+            raise Forbidden("A visitor's token cannot list resources; sign in.")
         if user_id is None:
             return None if self.is_admin(caller) else caller.user_id
         if not self.may_see(caller, user_id):
@@ -47,14 +47,14 @@ class Access:
         return user_id
 
     def new_owner(self, caller: Principal, user_id: UUID | None) -> UUID | None:
-        """Who owns a new row: the user that is named, else the caller; None for a service or a visitor.
+        """Return the owner of a new row: the named user, else the caller; None for a service or a visitor.
 
-        Raises Forbidden where another user is named and the caller does not see that user's rows.
+        Raises Forbidden if the named user is another one whose rows the caller may not see.
         """
         return self.listed_owner(caller, user_id) if user_id is not None else caller.user_id
 
     def acting_for(self, caller: Principal, user_id: UUID | None) -> UUID | None:
-        """The user in whose name work is submitted or bought; an administrator acts for itself. Raises Forbidden."""
+        """Return the user for whom work is submitted or bought; administrators act for themselves. Raises Forbidden."""
         if user_id is None:
             return caller.user_id
         if not caller.may_act_for(user_id):
@@ -62,7 +62,7 @@ class Access:
         return user_id
 
     def permissions(self, caller: Principal) -> tuple[str, ...]:
-        """What the caller may do: the scopes that its token opens, and what its role alone decides."""
+        """Return the names of the caller's permissions, from its token's scopes and its role."""
         if caller.kind == "visitor":
             return VISITORS
         admin = self.is_admin(caller)
@@ -75,7 +75,7 @@ class Access:
         )
 
     def unlimited(self, caller: Principal) -> tuple[str, ...]:
-        """Those of the caller's permissions that reach everybody's rows, not only its own."""
+        """Return the caller's permissions that cover all users' rows."""
         if not self.is_admin(caller):
             return ()
         return tuple(

@@ -1,4 +1,4 @@
-"""From the claims of a token whose signature holds to a `Principal`."""
+"""Turns the claims of a token with a valid signature into a `Principal`."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -13,30 +13,30 @@ from pixelbloom.errors import Unauthenticated
 
 AUDIENCE = "authenticated"
 USER_ROLES = ("authenticated", "user", "admin")
-#: What hosted Supabase and its command line write into the service role key in place of the project's issuer.
+#: The issuers in service role keys of hosted Supabase and its CLI, instead of the project's issuer.
 SERVICE_KEY_ISSUERS = frozenset({"supabase", "supabase-demo"})
-#: Seconds by which an issuer's clock may run ahead of ours. `exp` gets none: a token ends when it says.
+#: Seconds by which an issuer's clock may be ahead of ours. `exp` has no such tolerance.
 CLOCK_SKEW = 5.0
 _LOCAL = ("127.0.0.1", "localhost")
 _END_OF_TIME = datetime.max.replace(tzinfo=UTC).timestamp() - 86_400
 
 
 class Signer(Enum):
-    """Whose key the signature was made with."""
+    """The owner of the key that made the signature."""
 
     API = "API_JWT_SECRET"
     SUPABASE = "SUPABASE_JWT_SECRET or its JWKS"
 
 
 def issuer(supabase_url: str | None) -> str | None:
-    """The `iss` of the project's tokens, or None where no project is configured."""
+    """Return the `iss` of the project's tokens, or None if no project is configured."""
     return f"{supabase_url}/auth/v1" if supabase_url else None
 
 
 def issuers(configured: Iterable[str], supabase_url: str | None) -> tuple[str, ...]:
-    """Every `iss` that tokens of the project may have: SUPABASE_JWT_ISSUER, by default that of SUPABASE_URL.
+    """Return every valid `iss` of the project's tokens: SUPABASE_JWT_ISSUER, by default that of SUPABASE_URL.
 
-    Of an issuer on this machine, `localhost` and `127.0.0.1` are the same. The first is what tokens are made with.
+    For an issuer on this machine, `localhost` and `127.0.0.1` are the same. New tokens use the first.
     """
     default = issuer(supabase_url)
     chosen = tuple(configured) or ((default,) if default else ())
@@ -52,9 +52,9 @@ def issuers(configured: Iterable[str], supabase_url: str | None) -> tuple[str, .
 def to_principal(
     claims: Mapping[str, Any], signers: frozenset[Signer], expected_issuers: Collection[str], now: float
 ) -> Principal:
-    """Check every claim and say who it is. Raises Unauthenticated, which names the claim at fault.
+    """Check every claim and return the caller. Raises Unauthenticated, which names the invalid claim.
 
-    `now` is in seconds since the epoch. `signers` has more than one member where two secrets are equal.
+    `now` is in seconds since the epoch. `signers` has several members if two secrets are equal.
     """
     expires = _check_times(claims, now)
     role = claims.get("role")
@@ -78,13 +78,13 @@ def to_principal(
 def _check_times(claims: Mapping[str, Any], now: float) -> datetime:
     expires = _seconds(claims, "exp")
     if expires is None:
-        raise Unauthenticated("The token has no exp claim; only tokens that expire are taken.")
+        raise Unauthenticated("The token has no exp claim; only tokens that expire are accepted.")
     if expires <= now:
         raise Unauthenticated("The token has expired; sign in again or mint a new one.")
     for name in ("nbf", "iat"):
         start = _seconds(claims, name)
         if start is not None and start > now + CLOCK_SKEW:
-            raise Unauthenticated(f"The token is not valid yet: its {name} lies in the future.")
+            raise Unauthenticated(f"The token is not valid yet: its {name} is in the future.")
     return datetime.fromtimestamp(min(expires, _END_OF_TIME), UTC)
 
 
@@ -143,6 +143,6 @@ def _subject(claims: Mapping[str, Any]) -> UUID:
 
 
 def _is_admin(claims: Mapping[str, Any]) -> bool:
-    """By `role` or `app_metadata.role`. `user_metadata` is the user's own to write and is never looked at."""
+    """Check `role` and `app_metadata.role`. `user_metadata` is writable by the user and never read."""
     metadata = claims.get("app_metadata")
     return claims.get("role") == "admin" or (isinstance(metadata, dict) and metadata.get("role") == "admin")

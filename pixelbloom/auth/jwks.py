@@ -1,8 +1,7 @@
-"""The project's public keys, fetched in the background and kept.
+"""The project's public keys, fetched in the background and cached.
 
-A request waits for a fetch only where the token names a key we do not have, and then for at most
-`wait` seconds. Known keys are answered from memory, also while the endpoint is down: what was
-fetched last stays until a good answer replaces it.
+A request waits for a fetch only if its token names an unknown key, and for at most `wait` seconds. Known keys are
+returned from memory, also while the endpoint is down: they stay until a valid response replaces them.
 """
 
 import json
@@ -17,11 +16,11 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-#: Seconds after which known keys are asked for again, in the background.
+#: Seconds after which known keys are refreshed, in the background.
 REFRESH_AFTER = 600.0
-#: Fetches that tokens with unknown keys may cause at once, and the seconds that win one back.
+#: Fetches that tokens with unknown keys may cause at once, and the seconds to regain one.
 BURST, REFILL_SECONDS = 5, 10.0
-#: Seconds of rest after a failed fetch; doubled with each further one up to the second value.
+#: Seconds without fetches after a failed one; doubled after each further failure up to the second value.
 COOL_DOWN, MAX_COOL_DOWN = 5.0, 60.0
 FETCH_SECONDS = 5.0
 MAX_BYTES = 256 * 1024
@@ -57,7 +56,7 @@ class Jwks:
         self._allowance_at = clock()
 
     def keys(self, kid: str | None, algorithm: str) -> tuple[jwt.PyJWK, ...]:
-        """The keys that may have signed a token of this `kid` and algorithm; empty where we know none."""
+        """Return the keys that may have signed a token of this `kid` and algorithm."""
         found = self._find(kid, algorithm)
         if found:
             if self._is_stale():
@@ -77,7 +76,7 @@ class Jwks:
         return self._fetched_at is None or self._clock() - self._fetched_at >= self._refresh_after
 
     def _refresh(self, *, spend: bool) -> threading.Event | None:
-        """Start a fetch, or join the one under way. None while at rest or out of allowance."""
+        """Start a fetch, or join the current one. Return None during a cool-down or without allowance."""
         with self._lock:
             if self._fetching is not None:
                 return self._fetching
@@ -117,7 +116,7 @@ class Jwks:
 
 
 def download(url: str) -> bytes:
-    """The document at `url`, within FETCH_SECONDS and MAX_BYTES, without following redirects.
+    """Return the document at `url`, within FETCH_SECONDS and MAX_BYTES, without following redirects.
 
     Raises httpx.HTTPError or ValueError.
     """
@@ -139,10 +138,10 @@ def download(url: str) -> bytes:
 
 
 def parse(document: bytes) -> tuple[jwt.PyJWK, ...]:
-    """The usable signing keys of a JWKS: RSA of 2048 bits or more for RS256, P-256 for ES256.
+    """Return the usable signing keys of a JWKS: RSA of 2048 bits or more for RS256, P-256 for ES256.
 
-    Others are left out. Symmetric keys above all: who published one would let everybody sign.
-    Raises ValueError where it is no JWKS.
+    Other keys are ignored, above all symmetric ones: anyone could sign with a published one.
+    Raises ValueError if it is not a JWKS.
     """
     try:
         listed = json.loads(document)["keys"]

@@ -1,4 +1,4 @@
-"""Make tokens, for the command line and for tests. The web tier only verifies."""
+"""Creates tokens for the command line and for tests. The web tier only verifies."""
 
 import time
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ def mint_user(
     scopes: Sequence[str] | None = None,
     expires_in: float = DEFAULT_SECONDS,
 ) -> str:
-    """A Supabase user token, signed with SUPABASE_JWT_SECRET, so that it works at PostgREST too.
+    """Return a Supabase user token, signed with SUPABASE_JWT_SECRET, which PostgREST accepts too.
 
-    `scopes` None leaves the claim out: the token is not limited. `expires_in` is in seconds.
-    Raises ConfigurationError where the secret is not set.
+    `scopes` None omits the claim: the token is not limited. `expires_in` is in seconds.
+    Raises ConfigurationError if the secret is not set.
     """
     claims: dict[str, Any] = {
         "sub": str(user_id),
@@ -39,9 +39,9 @@ def mint_user(
 def mint_service(
     settings: Settings, *, scopes: Sequence[str] | None = None, expires_in: float = DEFAULT_SECONDS
 ) -> str:
-    """A service token, signed with API_JWT_SECRET: may act for any user or for none.
+    """Return a service token, signed with API_JWT_SECRET, which may act for any user or for none.
 
-    Raises ConfigurationError where the secret is not set.
+    Raises ConfigurationError if the secret is not set.
     """
     return _sign(settings, {"sub": "service", "role": "service"}, scopes, expires_in, "api_jwt_secret")
 

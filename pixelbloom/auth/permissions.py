@@ -1,4 +1,4 @@
-"""What a caller may do, by name, as `GET /api/me` lists it; a test holds it to what the resources allow."""
+"""The permissions that `GET /api/me` lists; a test checks them against the resources."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from pixelbloom.auth.principal import Principal
 
 @dataclass(frozen=True)
 class Permission:
-    """Something that a caller may do. `scope` opens it, where the token is limited.
+    """A permission. `scope` grants it if the token is limited.
 
-    `own_scoped`: a user's own rows need no scope of their own, but one that is not empty. `named_users`: closed to
-    users of Supabase's anonymous sign-in. `own_rows`: reaches one's own rows alone, whoever calls.
+    `own_scoped`: for the user's own rows, any non-empty scope is enough. `named_users`: not for users of Supabase's
+    anonymous sign-in. `own_rows`: covers only the caller's own rows, also for administrators.
     """
 
     name: str
@@ -21,11 +21,11 @@ class Permission:
     own_rows: bool = False
 
     def opened_by(self, caller: Principal) -> bool:
-        """Whether the token's scope, where it has one, opens this."""
+        """Return whether the token's scope, if any, grants this permission."""
         return caller.has_scope(self.scope) or (self.own_scoped and caller.kind == "user" and bool(caller.scopes))
 
 
-#: What a visitor's token opens.
+#: The permissions of a visitor's token.
 VISITORS = ("leads:write", "conversations:read", "conversations:write")
 PERMISSIONS = (
     Permission("analytics:read", "analytics:read"),

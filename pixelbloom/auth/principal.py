@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-#: What a token's `scope` may name. The caller's own runs need none of these, but a scope that is not empty.
+#: The scopes of tokens. For the caller's own runs, any non-empty scope is enough.
 SCOPES = (
     *("analytics:read", "notifications:read", "notifications:write", "runs:read", "runs:write"),
     *("leads:read", "leads:write", "conversations:read", "conversations:write"),
@@ -15,12 +15,12 @@ SCOPES = (
 
 @dataclass(frozen=True)
 class Principal:
-    """Whom a verified token stands for. A visitor is nobody's user: it has a `visitor_id`, and no `user_id`.
+    """The caller that a verified token identifies. A visitor has a `visitor_id` and no `user_id`.
 
-    `scopes` is None where the token has no `scope` claim: it is not limited then.
-    `admin` is what the token claims; `pixelbloom.auth.roles` adds what `user_profiles` has. `admin_by_profile` is true
-    where the role comes from there alone: it can end before the token does. `own_only` takes everybody else's data
-    away, from an administrator too. `anonymous` marks a user of Supabase's anonymous sign-in, limited as visitors are.
+    `scopes` is None if the token has no `scope` claim and so is not limited.
+    `admin` comes from the token; `pixelbloom.auth.roles` adds the role in `user_profiles`. `admin_by_profile` is true
+    if the role comes only from there: it can end before the token expires. `own_only` restricts the caller, even an
+    administrator, to own data. `anonymous` marks a user of Supabase's anonymous sign-in, limited as visitors are.
     """
 
     kind: Literal["user", "service", "visitor"]
@@ -35,22 +35,22 @@ class Principal:
 
     @property
     def caller(self) -> str:
-        """The name under which idempotency keys are kept: `user:<uuid>`, `visitor:<uuid>` or `service`."""
+        """The namespace of idempotency keys: `user:<uuid>`, `visitor:<uuid>` or `service`."""
         return "service" if self.kind == "service" else f"{self.kind}:{self.visitor_id or self.user_id}"
 
     def may_act_for(self, user_id: UUID | None) -> bool:
-        """Whether the caller may start work in that user's name; None means in nobody's name."""
+        """Return whether the caller may start work for that user; None means for no user."""
         return self.kind == "service" or (user_id is not None and user_id == self.user_id)
 
     @property
     def sees_all(self) -> bool:
-        """Whether the token, or the profile that was resolved, opens everybody's rows."""
+        """Whether the token, or the resolved profile, grants access to all rows."""
         return self.kind == "service" or self.admin
 
     def may_read(self, owner: UUID | None) -> bool:
-        """Whether the caller may see what belongs to `owner`; None means that it belongs to nobody."""
+        """Return whether the caller may see rows of `owner`; None means rows without an owner."""
         return self.sees_all or (owner is not None and owner == self.user_id)
 
     def has_scope(self, name: str) -> bool:
-        """Whether the token's `scope`, where it has one, names this scope."""
+        """Return whether the token has this scope or is not limited."""
         return self.scopes is None or name in self.scopes

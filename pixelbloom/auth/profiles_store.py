@@ -1,4 +1,4 @@
-"""Who is an administrator, by `user_profiles`."""
+"""Reads the administrators in `user_profiles`."""
 
 from collections.abc import Collection
 from uuid import UUID
@@ -7,18 +7,18 @@ from pixelbloom.database.gateway import Gateway
 
 
 class ProfileStore:
-    """Profiles of users."""
+    """User profiles in Postgres."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def admins_among(self, user_ids: Collection[UUID]) -> set[UUID]:
-        """Return those whom `user_profiles` makes administrators, with one query. Raises Unavailable."""
+        """Return those users who are administrators in `user_profiles`, in one query. Raises Unavailable."""
         found = self._gateway.rpc("admins_among", {"p_users": [str(user_id) for user_id in user_ids]})
         return {UUID(user_id) for user_id in found}
 
     def check(self) -> None:
-        """Whether the database answers. Raises Unavailable or ConfigurationError."""
+        """Check that the database is reachable. Raises Unavailable or ConfigurationError."""
         self._gateway.select(
             lambda client: client.table("user_profiles").select("user_id").limit(1), name="profiles.check"
         )

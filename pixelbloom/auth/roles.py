@@ -1,4 +1,4 @@
-"""Who is an administrator: by the token, else by `user_profiles`, remembered for a short while."""
+"""Resolves administrators by the token, else by `user_profiles`, with a short cache."""
 
 import threading
 import time
@@ -13,15 +13,15 @@ from pixelbloom.errors import Unavailable
 #: Seconds after which a change of `user_profiles` has taken effect everywhere.
 ROLE_SECONDS = 30.0
 MAX_REMEMBERED = 10_000
-#: Users that one query looks up.
+#: Users per query.
 BATCH = 1_000
 
 
 class Roles:
-    """Resolves what a caller may see. `admins_among` queries the database and may raise Unavailable.
+    """Resolves callers' roles. `admins_among` queries the database and may raise Unavailable.
 
-    A role is remembered for half of `seconds`, and open sockets look theirs up as often: one that opens with a
-    remembered role still has the right one `seconds` after a change.
+    A role is cached for half of `seconds`, and open sockets refresh theirs as often: a socket opened with a cached role
+    has the current one `seconds` after a change.
     """
 
     def __init__(
@@ -35,17 +35,17 @@ class Roles:
         self._clock = clock
         self._known: OrderedDict[UUID, tuple[bool, float]] = OrderedDict()
         self._lock = threading.Lock()
-        #: How long a role is remembered.
+        #: How long a role is cached, in seconds.
         self.period = seconds / 2
 
     def is_admin(self, principal: Principal) -> bool:
-        """Whether the caller is an administrator, or a service. Raises Unavailable."""
+        """Return whether the caller is an administrator or a service. Raises Unavailable."""
         if principal.sees_all:
             return True
-        return principal.user_id is not None and not principal.own_only and self._profile_says(principal.user_id)
+        return principal.user_id is not None and not principal.own_only and self._is_admin_by_profile(principal.user_id)
 
     def resolve(self, principal: Principal) -> Principal:
-        """The caller with what `user_profiles` adds. While the database is away, the token's word alone counts."""
+        """Return the caller with the role in `user_profiles`, or by the token alone if the database is unreachable."""
         try:
             by_profile = not principal.admin and self.is_admin(principal)
         except Unavailable:
@@ -53,7 +53,7 @@ class Roles:
         return replace(principal, admin=True, admin_by_profile=principal.kind == "user") if by_profile else principal
 
     def refresh(self, user_ids: Collection[UUID]) -> set[UUID]:
-        """Look these users up again, many with one query, and return the administrators. Raises Unavailable."""
+        """Reload these users, many per query, and return the administrators. Raises Unavailable."""
         admins: set[UUID] = set()
         users = list(user_ids)
         for start in range(0, len(users), BATCH):
@@ -65,7 +65,7 @@ class Roles:
                 self._remember(user_id, user_id in found, now)
         return admins
 
-    def _profile_says(self, user_id: UUID) -> bool:
+    def _is_admin_by_profile(self, user_id: UUID) -> bool:
         now = self._clock()
         with self._lock:
             known = self._known.get(user_id)

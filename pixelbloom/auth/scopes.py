@@ -1,4 +1,4 @@
-"""What a token's `scope` opens, where it has one. A token without the claim is not limited."""
+"""Checks a token's `scope`. A token without the claim is not limited."""
 
 from dataclasses import replace
 
@@ -7,21 +7,21 @@ from pixelbloom.errors import Forbidden
 
 
 def needed(resource: str, *, write: bool) -> str:
-    """The scope that opens a resource, like `leads:read`."""
+    """Return the scope that a resource requires, like `leads:read`."""
     return f"{resource}:{'write' if write else 'read'}"
 
 
 def check(caller: Principal, scope: str) -> None:
-    """Raise Forbidden where the token's scopes do not name this one. Visitors' tokens have their own limits."""
+    """Raise Forbidden if the token lacks this scope. Visitors' tokens have their own limits."""
     if caller.kind != "visitor" and not caller.has_scope(scope):
-        raise Forbidden(f"The token's scope does not name {scope}; use a token whose scope does.")
+        raise Forbidden(f"The token's scope does not include {scope}; use a token that has it.")
 
 
 def narrowed(caller: Principal, scope: str) -> Principal:
-    """The caller of a resource whose own rows need no scope of their own.
+    """Return the caller, restricted to own rows if its token lacks the scope.
 
-    A user whose scopes name others reaches its own rows alone, an administrator too. Raises Forbidden for a token whose
-    scope is empty, and for a service, which has no rows of its own.
+    This applies to administrators too. Raises Forbidden for a token with an empty scope, and for a service, which owns
+    no rows.
     """
     if caller.has_scope(scope):
         return caller

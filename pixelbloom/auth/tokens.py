@@ -1,4 +1,4 @@
-"""Verify a bearer token: which key signed it, then what it claims."""
+"""Verifies bearer tokens: first the signature, then the claims."""
 
 import time
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from pixelbloom.auth.principal import Principal
 from pixelbloom.config import Settings, settings
 from pixelbloom.errors import Unauthenticated
 
-#: Longer ones are not looked into; Supabase's are about 1 KB.
+#: Longer tokens are rejected unread; Supabase's are about 1 KB.
 MAX_TOKEN_LENGTH = 8192
 ASYMMETRIC = ("RS256", "ES256")
 _BAD_SIGNATURE = "The token does not verify: it is malformed, or was signed with a key we do not know."
@@ -48,7 +48,7 @@ class TokenVerifier:
         self._clock = clock
 
     def verify(self, token: str) -> Principal:
-        """Say who the token stands for. Raises Unauthenticated; its message never carries the token."""
+        """Return the caller that the token identifies. Raises Unauthenticated; its message never contains the token."""
         if len(token) > MAX_TOKEN_LENGTH:
             raise Unauthenticated(_BAD_SIGNATURE)
         header = _header(token)
@@ -88,7 +88,7 @@ def _header(token: str) -> dict[str, Any]:
 
 
 def _decode(token: str, key: Any, algorithm: str) -> dict[str, Any] | None:
-    """The claims, or None where this key did not sign it with this algorithm."""
+    """Return the claims, or None if this key did not sign the token with this algorithm."""
     try:
         return jwt.decode(token, key, algorithms=[algorithm], options=_SIGNATURE_ONLY)
     except (jwt.PyJWTError, ValueError, RecursionError):
@@ -101,5 +101,5 @@ def _process_verifier() -> TokenVerifier:
 
 
 def verify_supabase_token(token: str) -> Principal:
-    """Verify with the process's settings; what the sockets of the spec call. Raises Unauthenticated."""
+    """Verify a token with the process's settings, as the spec's sockets do. Raises Unauthenticated."""
     return _process_verifier().verify(token)

@@ -1,4 +1,4 @@
-"""Session tokens of visitors who are not signed in. They stand for no user, and nothing else takes them."""
+"""Session tokens of visitors who are not signed in. They identify no user and are not accepted elsewhere."""
 
 import time
 from collections.abc import Callable
@@ -10,26 +10,26 @@ import jwt
 from pixelbloom.auth.principal import Principal
 from pixelbloom.config import Settings
 
-#: Neither is one that users' tokens may have, here or at PostgREST.
+#: Users' tokens, here or at PostgREST, have neither.
 ROLE, AUDIENCE = "visitor", "pixelbloom:visitor"
 SESSION = timedelta(hours=24)
 
 
 class VisitorTokens:
-    """Makes and verifies visitors' tokens, with API_JWT_SECRET."""
+    """Creates and verifies visitors' tokens with API_JWT_SECRET."""
 
     def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
 
     def begin(self) -> tuple[str, Principal]:
-        """A new session: its token, and whom it stands for. Raises ConfigurationError without API_JWT_SECRET."""
+        """Create a session; return its token and its caller. Raises ConfigurationError without API_JWT_SECRET."""
         visitor = _visitor(uuid4(), int(self._clock() + SESSION.total_seconds()))
         claims = {"sub": str(visitor.visitor_id), "role": ROLE, "aud": AUDIENCE, "exp": visitor.expires_at}
         return jwt.encode(claims, self._settings.require("api_jwt_secret"), algorithm="HS256"), visitor
 
     def read(self, token: str) -> Principal | None:
-        """Whom the token stands for; None where it is not a visitor's, is not ours or has expired."""
+        """Return the visitor of the token, or None if it is not a visitor's, is not ours or has expired."""
         secret = self._settings.api_jwt_secret
         if secret is None or not self._settings.visitors:
             return None

@@ -1,1 +1,1 @@
-"""What every part may use: time zones, texts, addresses, messages of validation."""
+"""Shared by all packages: time zones, text, addresses, validation messages."""

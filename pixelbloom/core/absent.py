@@ -1,4 +1,4 @@
-"""Null for an optional field means the same as leaving the field out, in every request and in every agent's input."""
+"""Treats null for an optional field as an absent field, in every request and in every agent's input."""
 
 from functools import cache
 from types import NoneType, UnionType
@@ -8,15 +8,15 @@ from pydantic import BaseModel, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-#: What belongs beside the alternatives of a schema, not into one of them.
+#: Keywords that belong beside the alternatives of a schema, not into one of them.
 _ANNOTATIONS = ("title", "description", "default", "deprecated", "examples")
 
 
 class NullIsAbsent(BaseModel):
-    """A model whose optional fields take null.
+    """A model whose optional fields accept null.
 
-    A field whose type has no null gets its default, and does not count as set. A field whose type has null keeps it,
-    so that a change can clear a value.
+    A field whose type excludes null gets its default and does not count as set. A field whose type includes null stays
+    null, so that a change can clear a value.
     """
 
     @model_validator(mode="before")
@@ -29,7 +29,7 @@ class NullIsAbsent(BaseModel):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Say so in the schema of what is taken. What is given has no defaults: a field may be there or not."""
+        """Allow null in the schema of inputs. Outputs have no defaults: an optional field is present or absent."""
         found = handler(schema)
         resolved = handler.resolve_ref_schema(found)
         required = resolved.get("required", ())
@@ -43,7 +43,7 @@ class NullIsAbsent(BaseModel):
 
 
 def nullable(schema: JsonSchemaValue) -> JsonSchemaValue:
-    """The same schema, which takes null as well."""
+    """Return the schema with null allowed."""
     if not schema.keys() - set(_ANNOTATIONS) or {"type": "null"} in schema.get("anyOf", ()):
         return schema
     around = {name: schema[name] for name in _ANNOTATIONS if name in schema}
@@ -54,7 +54,7 @@ def nullable(schema: JsonSchemaValue) -> JsonSchemaValue:
 
 @cache
 def _never_null(model: type[BaseModel]) -> frozenset[str]:
-    """The optional fields, by name and alias, whose types have no null."""
+    """Return the optional fields, by name and alias, whose types exclude null."""
     names: set[str | None] = set()
     for name, field in model.model_fields.items():
         if not field.is_required() and not _has_null(field.annotation):

@@ -1,14 +1,14 @@
-"""Addresses of servers in the forms that their own tools take."""
+"""Converts server addresses to the forms that client libraries accept."""
 
 import ipaddress
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 OLLAMA_PORT = 11434
-#: Addresses to listen on; a client asks this machine.
+#: Addresses to listen on; a client connects to this machine instead.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (replaced, not listened on)
-#: libpq's own, which `PQconninfoParse` takes beside its options.
+#: Parameters that libpq's `PQconninfoParse` accepts in addition to its options.
 _URL_ONLY = {"ssl"}
-#: A misspelt one of these must not be dropped: the connection would be less safe than was meant.
+#: Prefixes of security parameters. A misspelt one must not be dropped: the connection would be less secure.
 _SECURITY = ("ssl", "tls", "auth", "channel", "require", "gss", "pass", "sni")
 
 
@@ -23,7 +23,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def visitor_address(address: str | None) -> str:
-    """What visitors are counted by: an IPv4 address, or the /64 of an IPv6 one, which is what one subscriber has."""
+    """Return the address that limits visitors: an IPv4 address, or the /64 of an IPv6 one (one subscriber)."""
     try:
         found = ipaddress.ip_address((address or "").partition("%")[0])
     except ValueError:
@@ -36,7 +36,7 @@ def visitor_address(address: str | None) -> str:
 
 
 def ollama_url(text: str) -> str:
-    """OLLAMA_HOST as a URL. `127.0.0.1:11434`, `0.0.0.0`, `:11434` and `host/path` mean http on Ollama's own port.
+    """Return OLLAMA_HOST as a URL. `127.0.0.1:11434`, `0.0.0.0`, `:11434` and `host/path` mean http on Ollama's port.
 
     Raises ValueError, whose message has no subject.
     """
@@ -62,9 +62,9 @@ def ollama_url(text: str) -> str:
 
 
 def libpq_url(text: str) -> str:
-    """A database's URL without the parameters that other clients read and libpq refuses, such as `pgbouncer=true`.
+    """Return a database URL without parameters of other clients that libpq rejects, such as `pgbouncer=true`.
 
-    Raises ValueError, whose message has no subject, for an unknown one whose name speaks of security.
+    Raises ValueError, whose message has no subject, for an unknown parameter that looks security-related.
     """
     if not text.startswith(("postgres://", "postgresql://")) or "?" not in text:
         return text
@@ -72,24 +72,24 @@ def libpq_url(text: str) -> str:
 
     known = {option.keyword.decode() for option in Conninfo.get_defaults()} | _URL_ONLY
     parts = urlsplit(text)
-    kept = []
+    known_parameters = []
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in known:
-            kept.append(f"{quote(name, safe='')}={quote(value, safe='')}")
+            known_parameters.append(f"{quote(name, safe='')}={quote(value, safe='')}")
         elif name.lower().startswith(_SECURITY):
             raise ValueError(f"has the parameter {name[:40]}, which PostgreSQL's clients do not know")
-    return urlunsplit(parts._replace(query="&".join(kept)))
+    return urlunsplit(parts._replace(query="&".join(known_parameters)))
 
 
-#: As redis-py writes them, and as Python's and Celery's users do.
+#: The spellings of redis-py, and those of Python and Celery.
 _CERT_REQS = {name: name for name in ("required", "optional", "none")}
 _CERT_REQS |= {f"cert_{name}": name for name in _CERT_REQS}
 
 
 def redis_url(text: str, ca: str | None) -> str:
-    """A `rediss://` URL that says how certificates are verified, for redis-py and for kombu alike; others unchanged.
+    """Return a `rediss://` URL that sets how certificates are verified, for redis-py and kombu; others unchanged.
 
-    They are required unless its `ssl_cert_reqs` says otherwise, and verified by the file `ca` where the URL names none.
+    They are required unless its `ssl_cert_reqs` differs, and verified by the file `ca` unless the URL names one.
     Raises ValueError, whose message has no subject.
     """
     parts = urlsplit(text)

@@ -1,4 +1,4 @@
-"""Text files as people's editors write them."""
+"""Reads text files in the encodings that editors write."""
 
 import codecs
 import io
@@ -19,11 +19,11 @@ _MARKS = (
 
 
 class NotText(ValueError):
-    """The bytes are no text in UTF-8, and no byte order mark names another encoding. The message has no subject."""
+    """The bytes are not UTF-8, and no byte order mark names another encoding. The message has no subject."""
 
 
 def decoded(raw: bytes) -> str:
-    """The text in UTF-8, or in the UTF-16 or UTF-32 that its byte order mark names. Raises NotText."""
+    """Decode UTF-8, or the UTF-16 or UTF-32 that a byte order mark names. Raises NotText."""
     encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)
@@ -36,7 +36,7 @@ def decoded(raw: bytes) -> str:
 
 
 def env_values(path: Path, *, interpolate: bool = True) -> Mapping[str, str | None]:
-    """The KEY=VALUE lines of a file. Raises NotText, whose message names the file."""
+    """Return the KEY=VALUE lines of a file. Raises NotText, whose message names the file."""
     try:
         text = decoded(path.read_bytes())
     except NotText as error:

@@ -1,11 +1,11 @@
-"""What Pydantic finds wrong with a value, in the API's words: after the name of a field they make a sentence."""
+"""Pydantic's validation errors as messages of the API. Each completes a sentence that starts with the field's name."""
 
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-_FORM = "has not the right form"
+_FORM = "must match the required format"
 _TEXT = "must be text"
 _WHOLE = "must be a whole number"
 _NUMBER = "must be a number"
@@ -17,7 +17,7 @@ _JSON = "must be JSON"
 _DEEP = "is nested too deeply"
 _TYPES = {
     "missing": "is required",
-    "extra_forbidden": "is not known here",
+    "extra_forbidden": "is unknown",
     "none_required": "must be null",
     "string_type": _TEXT,
     "string_sub_type": _TEXT,
@@ -54,25 +54,25 @@ _TYPES = {
     "date_future": "must be in the future",
     "datetime_future": "must be in the future",
 }
-#: By the beginning of their names, where all of a kind are told alike.
+#: By prefix of the error type, where all errors of a kind have the same message.
 _KINDS = {
     "datetime_": "must be a time in ISO 8601, like 2026-01-31T12:00:00Z",
     "timezone_": "must be a time in ISO 8601, like 2026-01-31T12:00:00Z",
     "date_": "must be a date like 2026-01-31",
     "url_": "must be a URL",
 }
-#: What the length of a value counts, by the name that Pydantic has for the value.
+#: The unit of a value's length, by Pydantic's name of the type.
 _UNITS = {"List": "item", "Tuple": "item", "Set": "item", "Frozenset": "item", "Dictionary": "field"}
 
 
-def sentence(fault: Mapping[str, Any]) -> str:
-    """One of `ValidationError.errors()` in words, beginning in small letters and without a full stop."""
-    kind, bounds = str(fault["type"]), fault.get("ctx") or {}
+def sentence(error: Mapping[str, Any]) -> str:
+    """Return the message of one of `ValidationError.errors()`, in lower case and without a full stop."""
+    kind, bounds = str(error["type"]), error.get("ctx") or {}
     if kind in _TYPES:
         return _TYPES[kind]
     match kind:
         case "value_error" | "assertion_error":
-            return _own(str(fault["msg"]))
+            return _own(str(error["msg"]))
         case "string_too_short":
             return _at_least(bounds["min_length"], "character")
         case "string_too_long":
@@ -104,13 +104,13 @@ def sentence(fault: Mapping[str, Any]) -> str:
             return f"must have as {bounds['discriminator']} one of {bounds['expected_tags']}".replace("'", "")
         case "union_tag_not_found":
             return f"must have {bounds['discriminator']}".replace("'", "")
-    return next((said for begin, said in _KINDS.items() if kind.startswith(begin)), _FORM)
+    return next((message for prefix, message in _KINDS.items() if kind.startswith(prefix)), _FORM)
 
 
 def _own(message: str) -> str:
-    """What a validator of ours said."""
-    said = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").strip().rstrip(".;")
-    return (said[0].lower() + said[1:] if said[:2] != said[:2].upper() else said) or _FORM
+    """Return the message of one of our validators."""
+    text = message.removeprefix("Value error, ").removeprefix("Assertion failed, ").strip().rstrip(".;")
+    return (text[0].lower() + text[1:] if text[:2] != text[:2].upper() else text) or _FORM
 
 
 def _at_least(least: int, unit: str | None) -> str:
@@ -124,7 +124,7 @@ def _count(number: int, unit: str) -> str:
 
 
 def _number(bound: Any) -> str:
-    """As people write it. Pydantic tells some decimals as Python writes them: `Decimal('1E+10')`."""
+    """Return the number in decimal notation. Pydantic formats some as Python does: `Decimal('1E+10')`."""
     text = re.sub(r"^Decimal\('(.+)'\)$", r"\1", str(bound))
     try:
         plain = f"{Decimal(text):f}"

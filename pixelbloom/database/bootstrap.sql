@@ -1,4 +1,4 @@
--- What a project on Supabase has before its first migration, as far as ours rely on it. Safe to repeat.
+-- The objects of a new Supabase project that our migrations rely on. Idempotent.
 -- The default privileges are copied as they are: Supabase grants everything in `public` to every API role, so a
 -- migration that forgets to revoke is as open here as it would be there.
 

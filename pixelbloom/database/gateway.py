@@ -1,4 +1,4 @@
-"""The one gateway to Supabase: builds the client, sends the call, and turns what went wrong into our errors."""
+"""The one gateway to Supabase: builds the client, sends calls, and translates errors."""
 
 import os
 import threading
@@ -19,7 +19,7 @@ from pixelbloom.errors import Conflict, InvalidInput, PixelBloomError, Unavailab
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-#: PostgREST and Postgres saying that they cannot take the call now.
+#: Codes with which PostgREST and Postgres refuse a call for now.
 UNAVAILABLE_CODES = frozenset(
     {
         "PGRST000",  # no connection to the database
@@ -45,23 +45,23 @@ RETRY_AFTER_SECONDS = 2.0
 
 
 class RejectedData(InvalidInput):
-    """The database refuses this very data; sending it again cannot help."""
+    """The database rejects this data; sending it again cannot help."""
 
 
 class QuotaReached(RejectedData):
-    """The user has as many rows as one may have."""
+    """The user has reached the limit of rows."""
 
     code = "CONFLICT"
 
 
 class StoreError(PixelBloomError):
-    """A fault of ours in talking to the database."""
+    """An internal error in a call to the database."""
 
 
 class Gateway:
-    """A Supabase client of the process, built on first use and again after a fork.
+    """The process's Supabase client, built on first use and again after a fork.
 
-    Retries of the library are off: a call that changes something is repeated only by those who know that it may be.
+    The library's retries are off: only callers that know a write is idempotent repeat it.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -71,7 +71,7 @@ class Gateway:
         self._pid = 0
 
     def client(self) -> Client:
-        """The client, with the service role's key. Raises ConfigurationError where it is not configured."""
+        """Return the client with the service role's key. Raises ConfigurationError if it is not configured."""
         if self._client is None or self._pid != os.getpid():
             with self._lock:
                 if self._client is None or self._pid != os.getpid():
@@ -108,28 +108,28 @@ class Gateway:
         return client
 
     def rpc(self, function: str, params: Mapping[str, Any], *, columns: str = "*") -> Any:
-        """Call an SQL function and return its JSON. Ours may all be repeated: a broken connection is tried again.
+        """Call an SQL function and return its JSON. Our functions are idempotent: a broken connection is retried.
 
-        `columns` names those that are wanted of the rows of one that returns a table's.
+        `columns` selects columns of a function that returns a table's rows.
 
-        Raises Unavailable when the database does not answer, RejectedData when it refuses the data.
+        Raises Unavailable if the database is unreachable, RejectedData if it rejects the data.
         """
         return self.send(lambda client: again(lambda: _called(client, function, params, columns)), name=function)
 
     def select(self, query: Callable[[Client], Any], *, name: str) -> list[dict[str, Any]]:
-        """The rows that a query answers; `name` says in the logs which. Raises as `send` does."""
+        """Return the rows of a query; `name` identifies it in the logs. Raises as `send` does."""
         rows: list[dict[str, Any]] = self.send(lambda client: again(lambda: query(client).execute().data), name=name)
         return rows
 
     def send(self, call: Callable[[Client], T], *, name: str) -> T:
-        """Run one request against Supabase; `name` says in the logs which."""
+        """Send one request to Supabase; `name` identifies it in the logs."""
         try:
             return call(self.client())
         except APIError as error:
             raise translate(error, name) from error
         except httpx.HTTPError as error:
             log.warning("store_unreachable", call=name, reason=type(error).__name__)
-            raise Unavailable("The database does not answer; try again shortly.", RETRY_AFTER_SECONDS) from error
+            raise Unavailable("The database is unreachable; try again shortly.", RETRY_AFTER_SECONDS) from error
 
 
 def _called(client: Client, function: str, params: Mapping[str, Any], columns: str) -> Any:
@@ -138,9 +138,9 @@ def _called(client: Client, function: str, params: Mapping[str, Any], columns: s
 
 
 def again(call: Callable[[], T]) -> T:
-    """Call, and once more where the connection broke: a kept one may have been closed at the other end.
+    """Call, and once more if the connection broke: the server may have closed an idle one.
 
-    For calls that may be repeated. A timeout is not repeated: the database is slow, not gone.
+    For idempotent calls. A timeout is not retried: the database is slow, not gone.
     """
     return Retrying(
         retry=retry_if_exception_type((httpx.NetworkError, httpx.RemoteProtocolError)),
@@ -150,7 +150,7 @@ def again(call: Callable[[], T]) -> T:
 
 
 def translate(error: APIError, name: str) -> PixelBloomError:
-    """Our error for what PostgREST answered; its words stay in the log."""
+    """Return our error for a PostgREST error; its text goes only to the log."""
     code = str(error.code or "")
     if code in UNAVAILABLE_CODES:
         log.warning("store_unavailable", call=name, sqlstate=code)
@@ -161,6 +161,6 @@ def translate(error: APIError, name: str) -> PixelBloomError:
         return Conflict("That already exists.")
     if code.startswith(("22", "23")):
         log.info("store_rejected", call=name, sqlstate=code)
-        return RejectedData("The database cannot keep this input; check its values.")
+        return RejectedData("The database cannot store this input; check its values.")
     log.error("store_failed", call=name, sqlstate=code, reason=error.message)
-    return StoreError("The database answered with an error.")
+    return StoreError("The database returned an error.")

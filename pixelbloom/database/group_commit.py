@@ -1,6 +1,6 @@
-"""Group commit: writes that come while one is in flight leave together as the next.
+"""Group commit: writes submitted while a bulk is in flight are sent together as the next bulk.
 
-No timer and no added delay: an idle process sends each write at once, alone.
+There is no timer and no added delay: an idle process sends each write at once, alone.
 """
 
 import json
@@ -21,11 +21,10 @@ R = TypeVar("R")
 
 
 class GroupCommit(Generic[R]):
-    """Sends items in bulks through `send`, which answers one result an item, in order.
+    """Sends items in bulks through `send`, which returns one result per item, in order.
 
-    The thread that finds nothing in flight becomes the sender, of its own item and of those that gather meanwhile.
-    A bulk that the database refuses is halved until the item at fault stands alone, so that one caller's
-    fault stays theirs.
+    A thread that finds nothing in flight becomes the sender of its own item and of those submitted meanwhile.
+    A bulk that the database rejects is bisected down to the invalid item, so that only its caller gets the error.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class GroupCommit(Generic[R]):
     def submit(self, item: dict[str, Any]) -> R:
         """Send an item and wait for its result.
 
-        Raises InvalidInput for an item that JSON or Postgres cannot hold, and whatever `send` raises.
+        Raises InvalidInput for an item that JSON or Postgres cannot represent, and whatever `send` raises.
         """
         size = storable_size(item)
         future: Future[R] = Future()
@@ -58,7 +57,7 @@ class GroupCommit(Generic[R]):
         return future.result()
 
     def _drain(self, until: Future[R]) -> None:
-        """Send bulks until our own item is answered, then hand the lead to a waiting thread's item, if any."""
+        """Send bulks until the caller's item has a result, then start another sender for waiting items, if any."""
         while True:
             bulk = self._take()
             if not bulk:
@@ -69,7 +68,7 @@ class GroupCommit(Generic[R]):
                     if not self._waiting:
                         self._sending = False
                         return
-                # Somebody must go on. A thread of its own keeps this caller's answer from waiting for others'.
+                # A separate thread sends the rest, so that this caller's result does not wait for others'.
                 threading.Thread(target=self._drain_rest, name="group-commit", daemon=True).start()
                 return
 
@@ -103,7 +102,7 @@ class GroupCommit(Generic[R]):
             half = len(items) // 2
             self._send_bulk(items[:half], futures[:half])
             self._send_bulk(items[half:], futures[half:])
-        except BaseException as error:  # every waiting caller must hear of it, whatever it is
+        except BaseException as error:  # every waiting caller must get the error
             for future in futures:
                 future.set_exception(error)
         else:
@@ -112,18 +111,20 @@ class GroupCommit(Generic[R]):
 
 
 def storable_size(item: dict[str, Any]) -> int:
-    """The item's size in bytes as JSON. Raises InvalidInput where JSON or Postgres cannot hold it."""
+    """Return the item's size in bytes as JSON. Raises InvalidInput if JSON or Postgres cannot represent it."""
     try:
         encoded = json.dumps(item, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidInput("The input has text that is not valid Unicode, or values that JSON cannot hold.") from error
+        raise InvalidInput(
+            "The input has text that is not valid Unicode, or values that JSON cannot represent."
+        ) from error
     if b"\\u0000" in encoded and has_nul(item):
         raise InvalidInput("The input has a NUL character, which cannot be stored; remove it.")
     return len(encoded)
 
 
 def has_nul(value: object) -> bool:
-    """Whether a NUL character stands anywhere in a JSON value."""
+    """Return whether a JSON value contains a NUL character."""
     match value:
         case str():
             return "\x00" in value

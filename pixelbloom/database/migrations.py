@@ -1,4 +1,4 @@
-"""Applies supabase/migrations: what is missing, in order, each in a transaction, recorded as Supabase's CLI does."""
+"""Applies missing supabase/migrations in order, each in a transaction, recorded as Supabase's CLI does."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from pixelbloom.errors import ConfigurationError, StackError
 
 FOLDER = Path(__file__).parents[2] / "supabase" / "migrations"
 BOOTSTRAP = Path(__file__).with_name("bootstrap.sql")
-#: Of our own choosing; two that migrate one database take turns.
+#: The advisory lock that serializes concurrent migrations of a database.
 LOCK_KEY = 0x70_62_6D_67
 
 RECORDS = """
@@ -44,7 +44,7 @@ class Migration:
 
 
 def read_all(folder: Path = FOLDER) -> list[Migration]:
-    """The files in the order of their versions. Raises StackError where there are none or two share a version."""
+    """Return the files in the order of their versions. Raises StackError if there are none or two share a version."""
     found = [Migration.read(path) for path in sorted(folder.glob("*.sql"))]
     if not found:
         raise StackError(f"no migrations in {folder}: run this from a clone of the repository")
@@ -56,7 +56,7 @@ def read_all(folder: Path = FOLDER) -> list[Migration]:
 
 
 def connect(url: str) -> psycopg.Connection:
-    """A connection to migrate on. Raises ConfigurationError for what is no address; its words never quote it."""
+    """Return a connection for migrations. Raises ConfigurationError for an invalid URL, without quoting it."""
     try:
         return psycopg.connect(url, autocommit=True, connect_timeout=5)
     except psycopg.ProgrammingError:
@@ -66,7 +66,7 @@ def connect(url: str) -> psycopg.Connection:
 
 
 def bootstrap(connection: psycopg.Connection) -> None:
-    """Give a bare Postgres the roles, the schema `auth` and the default privileges of Supabase. Safe to repeat."""
+    """Create the roles, the schema `auth` and the default privileges of Supabase in a bare Postgres. Idempotent."""
     with connection.transaction():
         connection.execute(BOOTSTRAP.read_text(encoding="utf-8"))
 
@@ -76,10 +76,10 @@ def migrate(
     folder: Path = FOLDER,
     say: Callable[[str], object] = lambda _: None,
 ) -> list[str]:
-    """Apply what is missing; returns the versions applied. The connection must be in autocommit mode.
+    """Apply missing migrations and return their versions. The connection must be in autocommit mode.
 
-    Raises StackError for a file that changed after it was applied, for one that comes late (an older version than
-    one applied), and for SQL that fails; what was applied before stays.
+    Raises StackError for a file that changed after it was applied and for SQL that fails; migrations applied before
+    stay applied.
     """
     migrations = read_all(folder)
     connection.execute("select pg_advisory_lock(%s)", (LOCK_KEY,))

@@ -11,9 +11,9 @@ from postgrest import CountMethod
 from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.database.gateway import Gateway, again
 
-#: Bytes of JSON from which on rows go to the next page; a single larger row is a page of its own.
+#: Maximum bytes of JSON per page; a single larger row is a page of its own.
 PAGE_BYTES = 4 * 1024 * 1024
-#: Rows that are read at once where a row may be wide.
+#: Rows read at once if rows may be large.
 SLICE_ROWS = 20
 
 P = TypeVar("P")
@@ -21,7 +21,7 @@ P = TypeVar("P")
 
 @dataclass(frozen=True)
 class Rows:
-    """The rows of a page, whether there are more after them, and where it was asked for the number of all."""
+    """The rows of a page, whether there are more, and the total if requested."""
 
     items: list[dict[str, Any]]
     more: bool
@@ -30,18 +30,18 @@ class Rows:
 
 @dataclass(frozen=True)
 class Slices(Generic[P]):
-    """How a page is read: `read` returns at most so many rows from after a position on, `position` is that of a row."""
+    """Reads a page in slices: `read` returns at most so many rows after a position; `position` returns a row's."""
 
     read: Callable[[int, P | None], list[dict[str, Any]]]
     position: Callable[[Mapping[str, Any]], P]
     rows: int = SLICE_ROWS
 
     def page(self, limit: int, after: P | None) -> Rows:
-        """At most `limit` rows and PAGE_BYTES, at least one row. Holds no more than that and one slice."""
+        """Return at most `limit` rows and PAGE_BYTES, but at least one row. Memory is bounded by that plus a slice."""
         items: list[dict[str, Any]] = []
         size = 0
         while True:
-            # One row more than the page takes says whether there is a next page.
+            # One extra row shows whether there is a next page.
             wanted = min(self.rows, limit + 1 - len(items))
             found = self.read(wanted, after)
             for row in found:
@@ -56,14 +56,14 @@ class Slices(Generic[P]):
 
 @dataclass(frozen=True)
 class Filtered:
-    """The rows of a table that a list shows: `narrow` adds the filters to a query."""
+    """The filtered rows of a table: `narrow` adds the filters to a query."""
 
     gateway: Gateway
     table: str
     narrow: Callable[[Any], Any]
 
     def counted(self, rows: Rows, *, wanted: bool) -> Rows:
-        """The page with the number of all rows of the list, where it is wanted. Raises Unavailable."""
+        """Return the page, with the total number of rows if `wanted`. Raises Unavailable."""
         if not wanted:
             return rows
         found = self.gateway.send(
@@ -76,17 +76,17 @@ class Filtered:
 
 
 def weight(row: Mapping[str, Any]) -> int:
-    """Bytes of the row as JSON, which the API writes in ASCII."""
+    """Return the bytes of the row as ASCII JSON."""
     return len(json.dumps(row, separators=(",", ":")))
 
 
 def position(row: Mapping[str, Any], by: str = "created_at") -> tuple[str, str]:
-    """Where a row stands among the newest first: its time, with a `Z` for addresses, and its id."""
+    """Return a row's position in newest-first order: its time in UTC with `Z`, and its id."""
     return iso_utc(datetime.fromisoformat(row[by])), row["id"]
 
 
 def newest_first(rows: Any, limit: int, before: tuple[str, str] | None, by: str = "created_at") -> Any:
-    """The query's page: by time and id, from after `before` on."""
+    """Return the query limited to a page: by time and id, after `before`."""
     if before:
         at, row_id = before
         rows = rows.or_(f"{by}.lt.{at},and({by}.eq.{at},id.lt.{quoted(row_id)})").lte(by, at)
@@ -94,18 +94,18 @@ def newest_first(rows: Any, limit: int, before: tuple[str, str] | None, by: str 
 
 
 def quoted(text: str) -> str:
-    """A value as it stands in a filter of PostgREST's, whatever is in it."""
+    """Quote a value for a PostgREST filter."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def containing(words: str) -> str:
-    """As a pattern of `ilike` that finds just these words anywhere."""
+    """Return an `ilike` pattern that matches these words literally, anywhere."""
     escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    # PostgREST would make a star the pattern's own; any character stands for it.
+    # PostgREST treats a star as a wildcard; `_` matches any one character instead.
     return f"*{escaped.replace('*', '_')}*"
 
 
 def search_grams(gateway: Gateway, words: str) -> str:
-    """What the column of grams of a text has that contains these words, for a filter `cs`."""
+    """Return the grams of these words, for a `cs` filter on a column of grams."""
     found: str = gateway.rpc("search_grams", {"p_words": words})
     return found

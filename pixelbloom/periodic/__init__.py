@@ -1,1 +1,1 @@
-"""What runs at intervals, and whether it did."""
+"""Periodic tasks and their health."""

@@ -1,4 +1,4 @@
-"""Tasks that repeat: when each is due, and when it last finished."""
+"""Stores when each periodic task is due, and when it last finished."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,10 +13,10 @@ class PeriodicTaskStore:
         self._gateway = gateway
 
     def begin(self, tasks: Mapping[str, tuple[datetime, float]]) -> list[str]:
-        """Start those tasks that are due and return their names; each is started by one caller.
+        """Start the due tasks and return their names; each is started by one caller.
 
-        `tasks` holds by name when a task that never ran is first due, and after how many seconds a task that did not
-        finish is due again.
+        `tasks` maps each name to when the task is first due, and after how many seconds it is due again if it did not
+        finish.
         """
         begun: list[str] = self._gateway.rpc(
             "begin_periodic_tasks",
@@ -30,11 +30,11 @@ class PeriodicTaskStore:
         return begun
 
     def finish(self, tasks: Mapping[str, datetime | None]) -> None:
-        """Record that tasks finished now, and when each is due next: None for a task that has no due time."""
+        """Record that tasks finished now, and when each is due next; None for a task without due times."""
         next_due = {name: due.isoformat() if due else None for name, due in tasks.items()}
         self._gateway.rpc("finish_periodic_tasks", {"p_tasks": next_due})
 
     def ages(self) -> dict[str, float]:
-        """Return by name the seconds since each periodic task last finished. A task that never did is absent."""
+        """Return by name the seconds since each periodic task last finished. Tasks that never did are absent."""
         ages: dict[str, float] = self._gateway.rpc("periodic_task_ages", {})
         return ages

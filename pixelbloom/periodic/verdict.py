@@ -1,12 +1,12 @@
-"""Whether the tasks that repeat do repeat: judged by how long ago each last finished."""
+"""Judges the health of the periodic tasks by how long ago each last finished."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-#: A task that beat sends every second or two and that did not finish for so long is overdue.
+#: A task that beat sends every second or two is overdue if it has not finished for this long.
 OVERDUE_SECONDS = 30.0
 SWEEP = "sweep_runs"
-#: By name, the queue whose worker runs it. At least one of each queue that beat sends to.
+#: The watched tasks and their queues; at least one task per queue that beat sends to.
 WATCHED = {
     SWEEP: "maintenance",
     "fire_schedules": "maintenance",
@@ -18,7 +18,7 @@ BEAT = "celery -A workers.clock beat"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is known of the periodic tasks; `problem` and `advice` are None where all of them run."""
+    """The health of the periodic tasks; `problem` and `advice` are None if all of them run."""
 
     detail: str
     problem: str | None
@@ -31,7 +31,7 @@ def worker(queue: str) -> str:
 
 
 def judge(ages: Mapping[str, float]) -> Verdict:
-    """Judge the tasks by the seconds since each last finished; one that is absent never did."""
+    """Judge the tasks by the seconds since each last finished; absent tasks never did."""
     detail = f"last sweep: {_ago(ages.get(SWEEP))}"
     late = [name for name in WATCHED if ages.get(name, float("inf")) > OVERDUE_SECONDS]
     if not late:

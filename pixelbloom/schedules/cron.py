@@ -17,7 +17,7 @@ class NeverComes(Exception):
 def check(cron: str, timezone: str) -> None:
     """Raises InvalidInput, which names `cron` or `timezone`."""
     if timezone not in zones.known():
-        raise InvalidInput(f"The timezone {zones.FAULT}.", [FieldError("timezone", zones.FAULT)])
+        raise InvalidInput(f"The timezone {zones.INVALID_ZONE}.", [FieldError("timezone", zones.INVALID_ZONE)])
     fault = "must be five fields (minute, hour, day, month, weekday) that name times that there are, like 30 9 * * 1-5"
     if len(cron) > 200 or len(cron.split()) != 5:
         raise InvalidInput(f"The cron {fault}.", [FieldError("cron", fault)])

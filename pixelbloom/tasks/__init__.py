@@ -1,1 +1,1 @@
-"""Celery tasks: thin. Each takes ids, calls the domain once, and is safe to run twice."""
+"""Thin Celery tasks. Each takes ids, calls the domain once, and is safe to run twice."""

@@ -8,5 +8,5 @@ from pixelbloom.container import Container
 
 @cache
 def services() -> Container:
-    """The container of this process, made on first use."""
+    """Return the container of this process, built on first use."""
     return Container(settings())

@@ -1,4 +1,4 @@
-"""Notifications to many users, and the end of old ones."""
+"""Sends broadcasts and purges old notifications."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -11,16 +11,16 @@ log = structlog.get_logger(__name__)
 
 #: Users served in one transaction.
 BATCH = 500
-#: Batches in one task; the next beat goes on.
+#: Batches per task; the next beat continues.
 MAX_BATCHES = 40
 OPEN_LIMIT = 20
 
 
 @app.task(name="pixelbloom.send_broadcasts")
 def send_broadcasts() -> int:
-    """Send what administrators want told, a batch of users a transaction, in turns. Answers how many batches.
+    """Send administrators' broadcasts, one batch of users per transaction. Return the number of batches.
 
-    Safe to repeat, and by two at once: nobody gets anything twice.
+    Safe to repeat, also concurrently: each user gets a broadcast once.
     """
     store, batches = services().broadcasts, 0
     while (ids := store.open(OPEN_LIMIT)) and batches < MAX_BATCHES:
@@ -32,7 +32,7 @@ def send_broadcasts() -> int:
 
 @app.task(name="pixelbloom.purge_notifications")
 def purge_notifications() -> int:
-    """Remove expired notifications, and read ones after NOTIFICATION_RETENTION_DAYS. Answers how many."""
+    """Delete expired notifications, and read ones after NOTIFICATION_RETENTION_DAYS. Return the number deleted."""
     parts = services()
     before = datetime.now(UTC) - timedelta(days=parts.settings.notification_retention_days)
     total = 0

@@ -1,4 +1,4 @@
-"""Publishing what the outbox still holds."""
+"""Publishes the outbox."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,36 +13,36 @@ from pixelbloom.tasks.container import services
 log = structlog.get_logger(__name__)
 
 BATCH = 500
-#: A turn lasts this long; a relay that died lets the next one in after it.
-TURN_SECONDS = 10.0
-#: Batches in one task; what is left waits for the next beat.
+#: The lease of a relay; after a relay died, the next one starts when it expires.
+RELAY_LEASE_SECONDS = 10.0
+#: Batches per task; the rest waits for the next beat.
 MAX_BATCHES = 40
 RUN = "workflow_status_update"
 
 
 @app.task(name="pixelbloom.relay_outbox")
 def relay_outbox() -> int:
-    """Publish the outbox in order and remove what was published. Answers how many.
+    """Publish the outbox in order and remove the published rows. Return their number.
 
-    What was published already is dropped by the publisher: a run's state that is not newer, an event that was told.
+    The publisher drops duplicates: a run's state that is not newer, an event that was published before.
     """
     parts = services()
     published: list[int] = []
     total = 0
     for _ in range(MAX_BATCHES):
-        rows = parts.outbox.take(parts.worker, published, limit=BATCH, lease_seconds=TURN_SECONDS)
+        rows = parts.outbox.take(parts.worker, published, limit=BATCH, lease_seconds=RELAY_LEASE_SECONDS)
         if not rows:
             return total
         parts.publisher.publish_payloads([row["payload"] for row in rows if row["type"] == RUN])
         parts.publisher.domain_events(_events([row for row in rows if row["type"] != RUN]))
         published = [row["id"] for row in rows]
         total += len(rows)
-    parts.outbox.take(parts.worker, published, limit=1, lease_seconds=TURN_SECONDS)
+    parts.outbox.take(parts.worker, published, limit=1, lease_seconds=RELAY_LEASE_SECONDS)
     return total
 
 
 def _events(rows: Sequence[Mapping[str, Any]]) -> list[DomainEvent]:
-    """What the rows tell. One that makes no sense is logged and not kept: it would hold up all others for ever."""
+    """Return the rows' events. An invalid row is logged and dropped: it would block all others forever."""
     events: list[DomainEvent] = []
     for row in rows:
         try:

@@ -1,4 +1,4 @@
-"""What follows from Stripe's events, and the nightly look at Stripe."""
+"""Processes Stripe's events, and reconciles with Stripe every night."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -18,15 +18,15 @@ from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
 
-#: Events in one go; beat goes on.
+#: Events per task; the next beat continues.
 BATCH = 200
 #: Longer than Stripe and the database may take together.
 LEASE_SECONDS = 120.0
-#: From 5 seconds on, doubling: about half a day in all. Then the event waits in the dead letter.
+#: Pauses double from 5 seconds, about half a day in all. Then the event is dead-lettered.
 FIRST_PAUSE_SECONDS = 5.0
 MAX_ATTEMPTS = 12
 PAGE = 100
-#: So many events in a row that the database could not take end a round.
+#: The task ends after this many consecutive events that failed because the database is unreachable.
 MAX_UNAVAILABLE = 3
 #: `checkout.session.expired` comes long before.
 LOST_AFTER = timedelta(minutes=15)
@@ -34,9 +34,9 @@ LOST_AFTER = timedelta(minutes=15)
 
 @app.task(name="pixelbloom.process_stripe_events")
 def process_stripe_events() -> int:
-    """Process what is due, the oldest first. Returns the number of events.
+    """Process due events, the oldest first. Return their number.
 
-    No event stops those after it. Where the database is away, the next round goes on.
+    A failed event does not stop later ones. While the database is unreachable, the next task continues.
     """
     ids = services().payments.due(BATCH)
     unavailable = 0
@@ -56,10 +56,9 @@ def process_stripe_events() -> int:
 
 @app.task(name="pixelbloom.process_stripe_event")
 def process_stripe_event(event_id: str) -> str | None:
-    """Make one attempt at an event. Returns processed, ignored, received (again) or failed; None where it did nothing.
+    """Make one attempt at an event. Return processed, ignored, received (to retry) or failed; None if not attempted.
 
-    Safe to repeat, and by two at once. Whatever goes wrong uses the attempt up; after the last one the event is
-    dead-lettered.
+    Safe to repeat, also concurrently. Any error uses up the attempt; after the last one the event is dead-lettered.
     """
     parts = services()
     begun = parts.payments.begin(event_id, LEASE_SECONDS, MAX_ATTEMPTS)
@@ -74,14 +73,14 @@ def process_stripe_event(event_id: str) -> str | None:
             _ask(fact["id"])
     except Exception as error:
         return _failed(begun, error)
-    # The rows' own events are in the outbox: they are published now, not when beat next looks.
+    # The rows' events are in the outbox: publish them now, not at the next beat.
     parts.dispatcher.send("pixelbloom.relay_outbox")
     log.info("stripe_event_processed", event_id=event_id, type=begun["type"], **applied)
     return str(applied["status"])
 
 
 def _failed(begun: Mapping[str, Any], error: Exception) -> str | None:
-    """Record an attempt that failed. Returns received or failed."""
+    """Record a failed attempt. Return received or failed."""
     final = isinstance(error, InvalidInput) or begun["attempts"] >= MAX_ATTEMPTS
     expected = isinstance(error, PixelBloomError)
     reason = error.message if isinstance(error, PixelBloomError) else f"{type(error).__name__}: see the worker's log."
@@ -107,23 +106,23 @@ def _fetched(event_id: str) -> Fact:
     """The fact of an event that could not be read when it came, from Stripe. Raises MalformedObject."""
     fact = facts.read(services().stripe.event(event_id))
     if fact is None:
-        raise MalformedObject("The event is of a type that is not handled any more.")
+        raise MalformedObject("The event's type is no longer handled.")
     return fact
 
 
 @app.task(name="pixelbloom.reconcile_subscriptions")
 def reconcile_subscriptions() -> int:
-    """Compare what we know of every subscription with Stripe, and take in what differs. Answers how many did.
+    """Compare every stored subscription with Stripe, and apply differences. Return the number repaired.
 
-    Those of ours that Stripe does not know are left as they are, and logged: the key may be another account's.
+    Stored subscriptions unknown to Stripe are logged and not changed: the key may belong to another account.
     """
     parts = services()
     if parts.settings.stripe_api_key is None:
         return 0
-    mended = 0
+    repaired = 0
     seen: set[str] = set()
     listed = parts.stripe.subscriptions()
-    # Before each page is asked for: events that come after it are newer.
+    # Taken before each page is requested: later events are newer.
     at = int(time.time())
     while page := list(islice(listed, PAGE)):
         found = list(_readable(page, at))
@@ -131,25 +130,26 @@ def reconcile_subscriptions() -> int:
         known = parts.payments.known([fact["id"] for fact in found])
         for fact in found:
             if fact["id"] not in known or _same(known[fact["id"]], fact["body"]):
-                continue  # one that no checkout of ours made is none of ours
+                continue  # not created by our checkout, or unchanged
             parts.payments.apply(f"reconciled:{at}", fact)
-            mended += 1
+            repaired += 1
             log.warning("subscription_mended", stripe_subscription_id=fact["id"], status=fact["body"]["status"])
         at = int(time.time())
-    if mended:
+    if repaired:
         parts.dispatcher.send("pixelbloom.relay_outbox")
     lost = [open_id for open_id in _open() if open_id not in seen]
     for open_id in lost:
         log.warning("subscription_unknown_to_stripe", stripe_subscription_id=open_id)
-    log.info("subscriptions_reconciled", seen=len(seen), mended=mended, unknown=len(lost))
-    return mended
+    log.info("subscriptions_reconciled", seen=len(seen), mended=repaired, unknown=len(lost))
+    return repaired
 
 
 @app.task(name="pixelbloom.release_lost_uses")
 def release_lost_uses() -> int:
-    """Settle uses of codes whose checkouts have expired without an event. Returns the number of those given back.
+    """Release code redemptions of checkouts that expired without an event. Return the number released.
 
-    Stripe is asked about a session that is known. One that nobody knows, as Stripe did not respond, can not be paid.
+    A known session is looked up at Stripe. A session that was never recorded, because Stripe did not respond, cannot be
+    paid.
     """
     parts = services()
     released = 0
@@ -167,7 +167,7 @@ def release_lost_uses() -> int:
 
 
 def _same(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
-    """Whether two states of a subscription differ at most in what is due next, which its upcoming invoice says."""
+    """Return whether two states of a subscription differ at most in the amount of its upcoming invoice."""
     return {**known, "told_amount": None} == {**found, "told_amount": None}
 
 
@@ -179,7 +179,7 @@ def _open() -> Iterable[str]:
 
 
 def _ask(subscription_id: str) -> None:
-    """Two events of one second say different things: Stripe knows which is true. Where it is away, the night tells."""
+    """Resolve two conflicting events of the same second by reading Stripe. If that fails, reconciliation does it."""
     parts, at = services(), int(time.time())
     if parts.settings.stripe_api_key is None:
         return
@@ -198,7 +198,7 @@ def _readable(page: Iterable[dict[str, Any]], at: int) -> Iterable[Fact]:
 
 
 def _resolved(fact: Fact, kind: str) -> Fact:
-    """With what an event does not say itself: what a refund or a dispute is about, and what is due after a trial."""
+    """Add what the event omits: the subject of a refund or dispute, and the amount due after a trial."""
     if kind == "customer.subscription.trial_will_end":
         return _with_upcoming(fact)
     payment = fact["body"].get("payment_intent")
@@ -216,11 +216,11 @@ def _resolved(fact: Fact, kind: str) -> Fact:
 
 
 def _with_upcoming(fact: Fact) -> Fact:
-    """With the total of the upcoming invoice. Where Stripe gives none, the price less the discounts stays.
+    """Add the total of the upcoming invoice. If Stripe has none, the price less the discounts stays.
 
-    What ends with its trial has no upcoming invoice.
+    A subscription that ends with its trial has no upcoming invoice.
 
-    Raises Unavailable and RateLimited: later Stripe may give it.
+    Raises Unavailable and RateLimited, which are retried.
     """
     parts = services()
     if parts.settings.stripe_api_key is None or fact["body"].get("ends_in_trial"):

@@ -1,4 +1,4 @@
-"""Tasks that repeat. What is due stands in Postgres, so a restart of beat, or a second beat, changes nothing."""
+"""Periodic tasks. Due times are in Postgres, so a restart of beat, or a second beat, changes nothing."""
 
 import threading
 import time
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 #: A process records at most this often that a task of beat finished.
 RECORD_SECONDS = 5.0
-#: It records its end itself, in its transaction.
+#: The sweep records its end itself, in its transaction.
 SWEEP = "sweep_runs"
 
 
@@ -48,7 +48,7 @@ def daily(hour: int, minute: int) -> Callable[[datetime], datetime]:
 
 @dataclass(frozen=True)
 class Job:
-    """A task that is due seldom. One that failed is due again after `lease_seconds`, longer than it takes."""
+    """An infrequent task. After a failure it is due again in `lease_seconds`, which exceeds its run time."""
 
     name: str
     run: Callable[[], object]
@@ -70,7 +70,7 @@ JOBS = (
 def run_due_tasks() -> list[str]:
     """Run the tasks that are due and return the names of those that finished.
 
-    Safe to repeat, and by two workers at once: each due time of a task is taken by one of them.
+    Safe to repeat, also concurrently: each due time of a task is claimed by one worker.
     """
     periodic, now = services().periodic, datetime.now(UTC)
     begun = set(periodic.begin({job.name: (job.first(now), job.lease_seconds) for job in JOBS}))

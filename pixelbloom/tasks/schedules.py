@@ -1,4 +1,4 @@
-"""Starting runs by the clock."""
+"""Starts scheduled runs."""
 
 from pixelbloom.celery_app import app
 from pixelbloom.tasks.container import services
@@ -6,5 +6,5 @@ from pixelbloom.tasks.container import services
 
 @app.task(name="pixelbloom.fire_schedules")
 def fire_schedules() -> int:
-    """Start what is due. Safe to run twice, also at once: each time of a schedule gives one run."""
+    """Start due runs. Safe to repeat, also concurrently: each time of a schedule starts one run."""
     return services().schedules.fire_due()

@@ -1,4 +1,4 @@
-"""Executing steps."""
+"""Executes steps."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,19 +13,19 @@ from pixelbloom.celery_app import app
 from pixelbloom.runs.planner import PUBLISHED_AT, STEP_TASK
 from pixelbloom.tasks.container import services
 
-#: After these, the chain of a linear stretch goes on to its next step.
+#: After these outcomes, the chain continues with its next step.
 GO_ON = frozenset({"completed", "skipped", "done"})
 
 
 class StepFailed(Exception):
-    """The step has failed for good; its run tells why. Flower shows it."""
+    """The step has failed permanently; its run has the reason. Flower shows this error."""
 
 
 @app.task(name=STEP_TASK, throws=(StepFailed,))
 def run_step(run_id: str, key: str) -> str:
-    """Execute one step of a run, if it is still to be done.
+    """Execute one step of a run if it is still pending.
 
-    A message for a step that another worker holds, or that is not ready, goes no further.
+    A message for a step that another worker holds, or that is not ready, ends its chain.
     """
     with structlog.contextvars.bound_contextvars(run_id=run_id, step=key):
         outcome = services().executor.run(UUID(run_id), key)
@@ -38,11 +38,11 @@ def run_step(run_id: str, key: str) -> str:
 
 @before_task_publish.connect(sender=STEP_TASK)
 def stamp(headers: dict[str, Any], **_: Any) -> None:
-    """The messages that a chain sends for its next step say when, as those of the dispatcher do."""
+    """Set the publication time in messages that a chain sends, as the dispatcher does in its own."""
     headers.setdefault(PUBLISHED_AT, datetime.now(UTC).isoformat())
 
 
 @control_command(args=[("run_id", str)], signature="<run_id>")
 def stop_run(_state: Any, run_id: str) -> dict[str, int]:
-    """Stop the steps of a cancelled run that this process has in hand."""
+    """Stop this process's steps of a cancelled run."""
     return {"stopped": services().leases.cancel(UUID(run_id))}

@@ -1,4 +1,4 @@
-"""Putting right what dead processes left behind."""
+"""Recovers the work of dead processes."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -16,20 +16,20 @@ log = structlog.get_logger(__name__)
 
 INTERVAL_SECONDS = 1.5
 LIMIT = 500
-#: Between a step's commit and its message's arrival at the broker, and for clocks that differ.
+#: Allowance for the time between a step's commit and its message's arrival at the broker, and for clock skew.
 MARGIN = timedelta(seconds=10)
-#: Holds when this Redis was first seen; gone when Redis lost its data.
+#: The key with the time this Redis was first seen; missing after Redis lost its data.
 EPOCH_KEY = "pb:epoch"
-#: kombu's own, between a queue's name and a priority.
+#: kombu's separator between a queue's name and a priority.
 PRIORITY_SEPARATOR = "\x06\x16"
-#: Runs removed in one task; the next one goes on.
+#: Runs deleted per batch, and batches per task; the next task continues.
 PURGE_BATCH = 500
 PURGE_BATCHES = 20
 
 
 @app.task(name="pixelbloom.sweep_runs")
 def sweep_runs() -> dict[str, int]:
-    """Take back expired leases, publish again what the broker lost, admit what is due."""
+    """Release expired leases, publish again what the broker lost, and admit due runs."""
     parts = services()
     found = parts.run_store.sweep(interval_seconds=INTERVAL_SECONDS, lost_before=lost_before(parts.redis), limit=LIMIT)
     if found["skipped"]:
@@ -43,7 +43,7 @@ def sweep_runs() -> dict[str, int]:
 
 @app.task(name="pixelbloom.purge_runs")
 def purge_runs() -> int:
-    """Remove runs that ended longer ago than RUN_RETENTION_DAYS, in bounded batches. Answers how many."""
+    """Delete runs that ended more than RUN_RETENTION_DAYS ago, in bounded batches. Return the number deleted."""
     parts = services()
     days = parts.settings.run_retention_days
     if days is None:
@@ -60,10 +60,10 @@ def purge_runs() -> int:
 
 
 def lost_before(client: redis.Redis) -> dict[int, datetime]:
-    """For each priority: a step published before this moment, and still not taken, is no longer at the broker.
+    """Return for each priority a time; a step published before it and still unclaimed is no longer at the broker.
 
-    Each of the queue's lists is first in, first out: what was published before its oldest message has left it. And
-    after Redis lost its data, whatever was published before is gone.
+    Each list of the queue is first in, first out: anything published before its oldest message has left it. After
+    Redis lost its data, everything published before is gone.
     """
     now = datetime.now(UTC)
     pipe = client.pipeline(transaction=False)
@@ -80,18 +80,18 @@ def lost_before(client: redis.Redis) -> dict[int, datetime]:
 
 
 def broker_list(priority: Priority) -> str:
-    """The list in Redis that kombu keeps the messages of a priority in."""
+    """Return the Redis list in which kombu stores the messages of a priority."""
     number = BROKER_PRIORITY[priority]
     return f"{AGENTS_QUEUE}{PRIORITY_SEPARATOR}{number}" if number else AGENTS_QUEUE
 
 
 def published_at(message: bytes | str) -> datetime:
-    """When a message of the queue was published, by its own header."""
+    """Return when a message of the queue was published, from its header."""
     header: dict[str, Any] = json.loads(message).get("headers") or {}
     stamp = header.get(PUBLISHED_AT)
     return datetime.fromisoformat(stamp) if stamp else datetime.min.replace(tzinfo=UTC) + MARGIN
 
 
 def text(value: bytes | str) -> str:
-    """Redis answers bytes or text, by its client's settings."""
+    """Decode a Redis value, which is bytes or text depending on the client's settings."""
     return value.decode() if isinstance(value, bytes) else value

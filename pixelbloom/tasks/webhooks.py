@@ -1,4 +1,4 @@
-"""Telling callers' servers how their runs ended."""
+"""Delivers webhooks for finished runs."""
 
 from uuid import UUID
 
@@ -13,13 +13,13 @@ from pixelbloom.webhooks.sender import Outcome, payload
 log = structlog.get_logger(__name__)
 
 BATCH = 100
-#: Longer than an attempt may take, and than its message usually waits; one whose sender died is taken again after it.
+#: Longer than an attempt and the usual wait of its message. A delivery whose sender died is claimed again after it.
 LEASE_SECONDS = 60.0
 
 
 @app.task(name="pixelbloom.send_due_webhooks")
 def send_due_webhooks() -> int:
-    """Take what is due, and send a message for each. Returns how many."""
+    """Claim due deliveries and enqueue a task for each. Return their number."""
     return _dispatch()
 
 
@@ -34,7 +34,7 @@ def _dispatch() -> int:
 
 @app.task(name="pixelbloom.send_webhook")
 def send_webhook(delivery_id: str, token: int) -> str | None:
-    """Make one attempt at a delivery. The same attempt again, because its message came twice or late, sends nothing."""
+    """Make one attempt at a delivery. A duplicate or late message of the same attempt sends nothing."""
     parts = services()
     begun = parts.webhooks.begin(UUID(delivery_id), token, LEASE_SECONDS)
     if begun is None:
@@ -61,7 +61,7 @@ def send_webhook(delivery_id: str, token: int) -> str | None:
     )
     log.info("webhook_sent", delivery_id=delivery_id, run_id=begun["run_id"], status=status, code=outcome.status_code)
     try:
-        _dispatch()  # the attempt has ended: its user and its host have room for the next one
+        _dispatch()  # the attempt has ended, so its user and its host have room for the next one
     except PixelBloomError as error:
         log.warning("webhooks_left_to_beat", reason=error.message)
     return status

@@ -56,8 +56,8 @@ def test_every_operation_names_the_parameters_that_it_does_not_know(
         error = is_error(requested(service, method, path, "limt=5&other=%00x&limt=6"), 400, "BAD_REQUEST")
 
         assert error["details"] == [
-            {"field": "limt", "message": "is not known here"},
-            {"field": "other", "message": "is not known here"},
+            {"field": "limt", "message": "is unknown"},
+            {"field": "other", "message": "is unknown"},
         ], (method, path)
         assert "limt" in error["error"]
         assert all(name in error["error"] for name in declared), (method, path)

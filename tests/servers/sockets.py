@@ -55,7 +55,7 @@ def create_app() -> Flask:
 
     def load_run_update(run_id: UUID) -> RunUpdate | None:
         if (folder / "down").exists():
-            raise Unavailable("The database does not answer; try again shortly.")
+            raise Unavailable("The database is unreachable; try again shortly.")
         path = folder / str(run_id)
         return RunUpdate.from_payload(json.loads(path.read_text())) if path.exists() else None
 
@@ -71,7 +71,7 @@ def create_app() -> Flask:
         for _ in repeat_until(lambda: not (folder / "held").exists()):
             time.sleep(0.02)
         if not (folder / "figures").exists():
-            raise Unavailable("The database does not answer; try again shortly.")
+            raise Unavailable("The database is unreachable; try again shortly.")
         return json.loads((folder / "figures").read_text())
 
     figures = FiguresSource(hub, dict.fromkeys(("lead_trends", "conversation_trends", "kpis"), compute))

@@ -119,7 +119,7 @@ def test_what_is_wrong_is_said_in_the_readers_words(
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError) as caught:
         load()
-    assert caught.value.message == f"wrong setting: {words}"
+    assert caught.value.message == f"invalid setting: {words}"
 
 
 def test_a_secret_is_measured_in_bytes_and_not_told(monkeypatch: pytest.MonkeyPatch) -> None:

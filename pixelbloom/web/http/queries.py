@@ -42,5 +42,5 @@ class DeclaredQueries:
             known = f"it takes {', '.join(sorted(declared))}" if declared else "it takes none"
             raise InvalidInput(
                 f"This operation has no query parameter {unknown[0]}; {known}.",
-                [FieldError(name, "is not known here") for name in unknown],
+                [FieldError(name, "is unknown") for name in unknown],
             )

@@ -72,7 +72,7 @@ _ERRORS = {
     503: (
         "Unavailable",
         "A part that the server needs is unreachable, or not configured.",
-        "The database does not answer; try again shortly.",
+        "The database is unreachable; try again shortly.",
         "UNAVAILABLE",
     ),
 }
