@@ -273,7 +273,7 @@ def write_cursor(row: Mapping[str, Any]) -> str:
 def read_cursor(cursor: str) -> tuple[str, str]:
     """Return the (created_at, id) of a cursor. Raises InvalidInput."""
     if not re.fullmatch(CURSOR_PATTERN, cursor):
-        raise InvalidInput("The cursor is not one that we gave; leave it out to start from the newest.")
+        raise InvalidInput("The cursor is invalid; use `next_cursor`, or omit it to start from the newest.")
     return read_cursor_time(cursor), str(UUID(cursor[16:]))
 
 

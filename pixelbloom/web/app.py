@@ -40,31 +40,31 @@ from pixelbloom.web.workflows.run_routes import workflow_runs
 
 
 class AgentName(BaseConverter):
-    """The name of an agent in a path; the fixed addresses beside it are none."""
+    """The name of an agent in a path, except the fixed segments in its place."""
 
     regex = "(?!(?:approvals|failures|invoke|runs|schedules|webhooks|workflows)$)[^/]{1,100}"
 
 
 class WorkflowName(BaseConverter):
-    """A workflow's name in a path; the fixed addresses beside it are none."""
+    """A workflow's name in a path, except the fixed segments in its place."""
 
     regex = "(?!(?:execute|runs|validate)$)[^/]+"
 
 
 class NotificationName(BaseConverter):
-    """A notification's id in a path; the fixed addresses beside it are none."""
+    """A notification's id in a path, except the fixed segments in its place."""
 
     regex = "(?!(?:unread-count|mark-read|mark-all-read|broadcasts)$)[^/]+"
 
 
 class RunName(BaseConverter):
-    """A run's id in a path; the address of retrying many is none."""
+    """A run's id in a path, except `retry`."""
 
     regex = "(?!retry$)[^/]+"
 
 
 def described() -> openapi.Api:
-    """The application's routes alone, without settings and services: all that the API document is made of."""
+    """Return the application with its routes only, without settings and services: enough for the API document."""
     app = openapi.make()
     app.request_class = StrictRequest
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -86,20 +86,20 @@ def described() -> openapi.Api:
 
 
 def create_app(settings: Settings | None = None) -> openapi.Api:
-    """The WSGI application. Starts also while a part it depends on is away; `/readyz` tells."""
+    """Return the WSGI application. It starts even while its dependencies are unreachable; `/readyz` reports them."""
     settings = settings or process_settings()
     logs.configure(settings)
     app = described()
     if settings.trusted_proxies:
-        # The client's address alone: nothing here is made from the outer host or scheme.
+        # Only the client's address: nothing here uses the outer host or scheme.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
             app.wsgi_app, x_for=settings.trusted_proxies, x_proto=0, x_host=0, x_port=0, x_prefix=0
         )
     parts = container.WebContainer(settings)
     container.install(app, parts)
     verifier = parts.verifier
-    metrics.register(app, parts.hub.stats)  # first, so that it sees the whole of each request
-    compression.register(app)  # next, so that it takes what the others have made
+    metrics.register(app, parts.hub.stats)  # first, so that it covers the whole of each request
+    compression.register(app)  # next, so that it compresses the final response
     request_id.register(app)
     cors.register(app, settings)
     errors.register(app)

@@ -1,4 +1,4 @@
-"""What the web tier works with, beyond what workers have too."""
+"""The parts of the web tier, in addition to those it shares with workers."""
 
 from collections.abc import Callable
 
@@ -118,11 +118,11 @@ def install(app: Flask, parts: WebContainer) -> None:
 
 
 def of(app: Flask) -> WebContainer:
-    """The parts of this application."""
+    """Return the parts of this application."""
     parts: WebContainer = app.extensions[KEY]
     return parts
 
 
 def services() -> WebContainer:
-    """The parts of the application that handles the present request."""
+    """Return the parts of the application that handles the current request."""
     return of(current_app)

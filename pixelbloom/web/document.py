@@ -7,7 +7,7 @@ from typing import Any
 from pixelbloom.config import Settings
 from pixelbloom.web.app import create_app
 
-#: An address where nobody listens, and keys that open nothing.
+#: An unused address, and keys without meaning.
 _NOWHERE = {
     "supabase_url": "http://127.0.0.1:9",
     "supabase_service_role_key": "none",
@@ -19,7 +19,7 @@ _NOWHERE = {
 
 
 def document() -> dict[str, Any]:
-    """The document as `/api/openapi.json` serves it."""
+    """Return the document that `/api/openapi.json` serves."""
     return create_app(Settings(_env_file=None, **_NOWHERE)).api_doc  # type: ignore[arg-type]
 
 

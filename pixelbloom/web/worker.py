@@ -1,4 +1,4 @@
-"""How gunicorn serves the application: errors in the spec's form, structured access logs, sockets drained on stop."""
+"""The gunicorn worker: errors in the spec's format, structured access logs, sockets drained on stop."""
 
 import json
 from contextlib import suppress
@@ -27,14 +27,14 @@ from pixelbloom.web.runs import waits
 
 log = structlog.get_logger("pixelbloom.web.access")
 
-#: Seconds that a client gets to read a response, or a part of a long one.
+#: Seconds for a client to read a response, or a part of a long one.
 SEND_SECONDS = 60
-#: After a response to a request whose body was not read: how long, and how much of it, is read and thrown away.
+#: After a response to a request with an unread body: how long, and how much of the body, is read and discarded.
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 16 * 1024 * 1024
-#: Seconds that a connection gets for one more request while the process stops.
+#: Seconds for one more request on a connection while the process stops.
 LAST_REQUEST_SECONDS = 1.0
-#: Of `graceful_timeout`, for telling the sockets to come back elsewhere.
+#: Share of `graceful_timeout` for draining the sockets.
 DRAIN_SHARE = 0.6
 
 
@@ -42,18 +42,18 @@ class Worker(GeventWorker):  # type: ignore[misc]
     """The gevent worker."""
 
     def init_process(self) -> None:
-        # A request that is no HTTP never reaches the application; its answer has the spec's body all the same.
+        # A malformed request never reaches the application; its response must have the spec's body too.
         util.write_error = _write_error
         self._drainer: Any = None
         super().init_process()
 
     def notify(self) -> None:
-        """Once a second: tell gunicorn that the process lives, and the other processes what it has counted."""
+        """Once a second: report to gunicorn that the process is alive, and copy its metrics."""
         super().notify()
         metrics.copy()
 
     def run(self) -> None:
-        """Until it is told to stop, requests have ended and the sockets have been told."""
+        """Run until a stop signal, then until requests have ended and sockets were drained."""
         waits.bound_by(self.worker_connections)
         chosen = settings()
         # Behind a proxy, all connections come from the proxy's address.
@@ -66,7 +66,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
             metrics.copy()
 
     def load_wsgi(self) -> None:
-        """The application, with what must be known of its responses before they are sent."""
+        """Load the application and wrap it, to check each request's body before its response is sent."""
         super().load_wsgi()
         application: Any = self.wsgi
         self.wsgi: Any = partial(_respond, application)
@@ -78,11 +78,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
             if admitted:
                 super().handle(listener, client, addr)
             else:
-                _refuse(client, 429, body("RATE_LIMITED", "Your address has too many connections; close some."))
+                _refuse(client, 429, body("RATE_LIMITED", "Your address has too many open connections; close some."))
                 client.close()
 
     def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> None:
-        """Serve one request; where its body was left unread, no other can follow on its connection."""
+        """Serve one request. If its body was not read, the connection cannot be reused."""
         try:
             super().handle_request(listener_name, req, sock, addr)
         except TimeoutError:  # the client does not read
@@ -93,11 +93,11 @@ class Worker(GeventWorker):  # type: ignore[misc]
             raise
 
     def timeout_ctx(self) -> gevent.Timeout:
-        """What ends the wait for a connection's next request."""
+        """Return the timeout of the wait for a connection's next request."""
         return Reading(self.cfg.keepalive if self.alive else LAST_REQUEST_SECONDS)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        """SIGTERM: sockets are told to come back elsewhere, while requests in hand end."""
+        """SIGTERM: drain the sockets while current requests end."""
         super().handle_exit(sig, frame)
         self._drainer = self._drainer or gevent.spawn(self._drain)
 
@@ -129,7 +129,7 @@ def _respond(application: Any, environ: dict[str, Any], start_response: Any) -> 
 
 
 def _linger(sock: Any) -> None:
-    """End our half of the connection, and give the client time to read the response before a reset would discard it."""
+    """Shut down our sending side, and give the client time to read the response before a reset would discard it."""
     left = LINGER_BYTES
     with suppress(OSError), Reading(LINGER_SECONDS):
         sock.shutdown(SHUT_WR)
@@ -138,8 +138,8 @@ def _linger(sock: Any) -> None:
 
 
 def _write_error(sock: Any, status: int, reason: str, message: str) -> None:  # noqa: ARG001
-    if status >= 500 and status != 501:  # a transfer coding that nobody knows is the client's fault
-        status, content = 500, body("INTERNAL", "Something went wrong on our side; try again.")
+    if status >= 500 and status != 501:  # an unknown transfer coding is the client's error
+        status, content = 500, body("INTERNAL", "Internal error; try again.")
     else:
         status, content = 400, body("BAD_REQUEST", "The request is not well-formed HTTP, or its head is too large.")
     _refuse(sock, status, content)
@@ -156,7 +156,7 @@ def _refuse(sock: Any, status: int, content: dict[str, Any]) -> None:
 
 
 class StructuredLogger(Logger):  # type: ignore[misc]
-    """gunicorn's own lines through our formatter, and one line a request, without its query string."""
+    """gunicorn's logs through our formatter, and one line per request, without its query string."""
 
     def setup(self, cfg: Any) -> None:
         logs.configure(settings())
@@ -166,7 +166,7 @@ class StructuredLogger(Logger):  # type: ignore[misc]
             logger.propagate = True
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
-        """One line a request: never its query string, which may hold a token."""
+        """Log one line per request, without its query string, which may have a token."""
         if not self.access_log_enabled:
             return
         headers = {name.lower(): value for name, value in resp.headers}

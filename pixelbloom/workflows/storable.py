@@ -18,14 +18,14 @@ def unstorable(value: Any, path: str = "") -> Iterator[FieldError]:
     while waiting:
         item, where, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            yield FieldError(path or "body", f"is nested too deeply; at most {MAX_DEPTH} levels are taken")
+            yield FieldError(path or "body", f"is nested too deeply; at most {MAX_DEPTH} levels are allowed")
             return
         if isinstance(item, str):
             if clean_text(item) != item:
                 yield FieldError(where or "body", _TEXT)
         elif isinstance(item, int | float):
             if not math.isfinite(item) if isinstance(item, float) else abs(item) > _LARGEST:
-                yield FieldError(where or "body", "is a number that is too large; keep it below 1.7e308")
+                yield FieldError(where or "body", "is a number that is too large; it must be below 1.7e308")
         elif isinstance(item, dict):
             for key, part in reversed(item.items()):
                 shown = clean_text(str(key))

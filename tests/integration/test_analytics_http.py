@@ -269,7 +269,10 @@ def test_lists_are_narrowed(web: Api) -> None:
         ),
         *((path, "limit", "0", "must be 1 or more") for path in LISTS),
         *((path, "limit", "many", "must be a whole number from 1 to 200") for path in LISTS),
-        *((path, "cursor", "x", "is not one that we gave; leave it out to start from the newest") for path in LISTS),
+        *(
+            (path, "cursor", "x", "is invalid; use `next_cursor`, or omit it to start from the newest")
+            for path in LISTS
+        ),
         ("conversations/list", "status", "open", "must be active or closed"),
         ("agents/logs", "level", "loud", "must be debug, info, warning or error"),
         ("agents/logs", "agent_type", "nobody", "is not known"),

@@ -316,7 +316,7 @@ def test_errors_of_input_are_sentences_in_the_apis_words(web: Api) -> None:
     error = is_error(user.invoke({"agent_type": "chat_agent", "input": "x"}), 400, "BAD_REQUEST")
     assert error["error"] == "input must be an object."
     error = is_error(user.get("/api/agents/runs?cursor=nonsense"), 400, "BAD_REQUEST")
-    assert error["error"] == "The cursor is not one that we gave; leave it out to start from the newest."
+    assert error["error"] == "The cursor is invalid; use `next_cursor`, or omit it to start from the newest."
     assert error["details"][0]["field"] == "cursor"
     assert "[0-9" not in str(error)
 

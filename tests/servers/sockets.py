@@ -119,7 +119,7 @@ def create_app() -> Flask:
 
     @app.get("/metrics")
     def scrape() -> Response:
-        return counted.answer(request.headers.get("Accept", ""), PARTS)
+        return counted.render(request.headers.get("Accept", ""), PARTS)
 
     @app.get("/listen/<topic>")
     def listen(topic: str) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Names that callers give, looked up."""
+"""Looking up the names in requests."""
 
 from pixelbloom.agents import registry
 from pixelbloom.errors import FieldError, InvalidInput
 
 
 def known_agent(agent_type: str) -> str:
-    """The agent's name, where there is one. Raises InvalidInput, which names the field."""
+    """Return the agent's name if it exists. Raises InvalidInput, which names the field."""
     try:
         return registry.get(agent_type).agent_type
     except InvalidInput as error:

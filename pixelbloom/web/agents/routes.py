@@ -1,4 +1,4 @@
-"""`/api/agents`: which agents there are, and invoking one."""
+"""`/api/agents`: listing the agents, and invoking one."""
 
 from functools import cache
 from typing import Any
@@ -86,15 +86,15 @@ def show_agent(path: AgentPath) -> dict[str, Any]:
 
 
 def _rendered(accepted: Accepted) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+    body: dict[str, Any] = {
         "id": str(accepted.id),
         "request_id": str(accepted.id),
         "status": str(accepted.status),
         "error": accepted.error,
     }
     if accepted.status == "completed":
-        answer["result"] = accepted.result
-    return answer
+        body["result"] = accepted.result
+    return body
 
 
 def _shown(agent: Agent[Any, Any]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _shown(agent: Agent[Any, Any]) -> dict[str, Any]:
 
 @cache
 def _schemas(agent: Agent[Any, Any]) -> dict[str, Any]:
-    """Made once: it takes a millisecond and more."""
+    """Cached: generating takes more than a millisecond."""
     return {
         "input_schema": agent.input.model_json_schema(),
         "output_schema": agent.output.model_json_schema(mode="serialization"),

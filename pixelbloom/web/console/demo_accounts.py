@@ -1,7 +1,7 @@
-"""Signing in to the console by one click, as one of the local stack's two accounts.
+"""One-click sign-in to the console, as one of the local stack's two accounts.
 
-Only `pixelbloom up` with its own Supabase gateway offers it. It works on loopback, and for the console's own page:
-another page is refused, also one of this machine.
+Only available with `pixelbloom up` and its own Supabase gateway, on loopback and from the console's own page. Other
+pages are rejected, even of this machine.
 """
 
 import ipaddress
@@ -22,7 +22,7 @@ TIMEOUT_SECONDS = 20.0
 
 
 def offered(settings: Settings) -> list[str]:
-    """The accounts that can be used here; none but on the local stack."""
+    """Return the accounts that can be used here; empty except on the local stack."""
     if settings.pixelbloom_demo_accounts is None or not _loopback(settings.supabase_url):
         return []
     found = _stored(settings.pixelbloom_demo_accounts)
@@ -30,14 +30,14 @@ def offered(settings: Settings) -> list[str]:
 
 
 def register(blueprint: Blueprint, settings: Settings) -> None:
-    """Add `POST /console/demo` to the console's addresses."""
+    """Add `POST /console/demo` to the console's blueprint."""
 
     @blueprint.post("/console/demo")
     def sign_in() -> Response:
-        """A session as Supabase Auth gives one: `{"access_token", "refresh_token", "expires_at", "user", ...}`."""
+        """Return a session as Supabase Auth does: `{"access_token", "refresh_token", "expires_at", "user", ...}`."""
         accounts = offered(settings)
         if not accounts:
-            raise Missing("Demo accounts exist on the local stack alone; sign in with e-mail and password.")
+            raise Missing("Demo accounts exist only on the local stack; sign in with e-mail and password.")
         _check_own_page()
         account = request.get_json().get("account")
         if account not in accounts:
@@ -48,7 +48,7 @@ def register(blueprint: Blueprint, settings: Settings) -> None:
 
 
 def _check_own_page() -> None:
-    """Refuse what does not come from the console's page at an address of this machine.
+    """Reject requests that do not come from the console's page at an address of this machine.
 
     `Host` is checked against names that rebind to us, `Origin` against other pages, the peer against other machines.
     """
@@ -59,7 +59,7 @@ def _check_own_page() -> None:
         or request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin"
         or not _loopback(f"http://{_bracketed(request.remote_addr or '')}")
     ):
-        raise Forbidden("Demo accounts open for the console's own page on this machine alone.")
+        raise Forbidden("Demo accounts work only from the console's own page on this machine.")
 
 
 def _session(settings: Settings, prefix: str) -> object:
@@ -68,7 +68,7 @@ def _session(settings: Settings, prefix: str) -> object:
     found = _stored(path)
     key = settings.supabase_anon_key
     try:
-        answer = httpx.post(
+        response = httpx.post(
             f"{settings.require('supabase_url').rstrip('/')}/auth/v1/token",
             params={"grant_type": "password"},
             json={"email": found[f"{prefix}_EMAIL"], "password": found[f"{prefix}_PASSWORD"]},
@@ -78,11 +78,11 @@ def _session(settings: Settings, prefix: str) -> object:
         )
     except httpx.HTTPError:
         raise Unavailable("The local Supabase gateway is unreachable; try again shortly.") from None
-    if answer.status_code == 400:
+    if response.status_code == 400:
         raise Conflict("The password of this account was changed; sign in with e-mail and password.")
-    if answer.status_code != 200:
+    if response.status_code != 200:
         raise Unavailable("The local Supabase gateway did not sign the account in; try again shortly.")
-    return answer.json()
+    return response.json()
 
 
 def _stored(path: Path) -> dict[str, str]:

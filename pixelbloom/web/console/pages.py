@@ -1,4 +1,4 @@
-"""The web console: its built files, and what they need to know before anybody has signed in.
+"""The web console: its built files, and its configuration before sign-in.
 
 The sources are in `console/`; `make console` builds them into the folder `console` beside this module.
 """
@@ -22,7 +22,7 @@ from pixelbloom.web.console import status as console_status
 
 BUILT = Path(__file__).with_name("static")
 INDEX = "index.html"
-#: The first part of each of the console's addresses; the page itself decides what follows.
+#: The first segment of each of the console's paths; the page itself handles the rest.
 SCREENS = (
     *("runs", "playground", "workflows", "schedules", "approvals", "failures", "dashboard"),
     *("leads", "conversations", "notifications", "billing", "signin"),
@@ -52,7 +52,7 @@ class File:
 
     @cached_property
     def gzipped(self) -> bytes | None:
-        """The compressed content, where it is smaller."""
+        """The compressed content, if compression is worthwhile."""
         if len(self.content) < _SMALL_BYTES or self.name.endswith((".png", ".woff2")):
             return None
         return gzip.compress(self.content, mtime=0)
@@ -63,9 +63,9 @@ class File:
 
 
 class Files:
-    """The built files, by their path below a folder; none where nothing was built.
+    """The built files, by their path below a folder; empty if nothing was built.
 
-    They are read again when the console was built anew. Those of the build before remain, for pages that are open.
+    They are reloaded after a new build. Files of earlier builds remain available, for open pages.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,11 +74,11 @@ class Files:
         self._found: dict[str, File] = {}
 
     def get(self, name: str) -> File | None:
-        """The file of this name."""
+        """Return the file of this name."""
         return self._found.get(name)
 
     def index(self) -> File | None:
-        """The page, of the newest build."""
+        """Return the page of the newest build."""
         try:
             built_at = (self._folder / INDEX).stat().st_mtime_ns
         except OSError:
@@ -90,7 +90,7 @@ class Files:
 
 
 def load(folder: Path) -> dict[str, File]:
-    """The files below `folder`, but for hidden ones."""
+    """Return the files below `folder`, except hidden ones."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.name.startswith("."):
@@ -122,7 +122,7 @@ def register(app: Flask, settings: Settings, folder: Path = BUILT) -> None:
 
     @console.get("/assets/<path:name>")
     def asset(name: str) -> Response:
-        """One of the hashed files."""
+        """Return one of the hashed files."""
         file = files.get(f"assets/{name}")
         if file is None:
             raise NotFound
@@ -132,7 +132,7 @@ def register(app: Flask, settings: Settings, folder: Path = BUILT) -> None:
 
     @console.get("/console/config.json")
     def config() -> Response:
-        """Addresses and the publishable key; nothing secret."""
+        """Return the URLs and the publishable key; nothing secret."""
         return jsonify(public_config(settings))
 
     demo_accounts.register(console, settings)
@@ -141,7 +141,7 @@ def register(app: Flask, settings: Settings, folder: Path = BUILT) -> None:
 
 
 def public_config(settings: Settings) -> dict[str, Any]:
-    """What the page needs to sign somebody in."""
+    """Return what the page needs for sign-in."""
     key = settings.supabase_anon_key
     return {
         "api_url": "",
@@ -152,7 +152,7 @@ def public_config(settings: Settings) -> dict[str, Any]:
 
 
 def policy(settings: Settings, host: str) -> str:
-    """The Content-Security-Policy of the console's page. Connections go to us and to Supabase, nowhere else."""
+    """Return the Content-Security-Policy of the console's page. It allows connections only to us and to Supabase."""
     targets = ["'self'"]
     if _HOST.fullmatch(host):
         targets += [f"ws://{host}", f"wss://{host}"]

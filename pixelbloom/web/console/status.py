@@ -1,6 +1,6 @@
-"""`GET /console/status`: which model provider answers, and whether Stripe is real. For the console's first screen.
+"""`GET /console/status`: which model provider is used, and whether Stripe is real. For the console's first screen.
 
-It names no addresses and no keys, so that every signed-in user may see it.
+It has no addresses and no keys, so every signed-in user may see it.
 """
 
 from typing import Any
@@ -11,17 +11,17 @@ from pixelbloom.config import Settings
 from pixelbloom.errors import Unavailable
 from pixelbloom.models.health import huggingface_status, ollama_status
 from pixelbloom.web.http.caller import authenticate
-from pixelbloom.web.operations.readiness import Answer, Probe, Readiness
+from pixelbloom.web.operations.readiness import Probe, ProbeResult, Readiness
 
-#: The questions themselves end after 3 seconds.
-PATIENCE_SECONDS = 3.5
+#: The checks themselves time out after 3 seconds.
+TIMEOUT_SECONDS = 3.5
 OLLAMA_FRESH_SECONDS = 15.0
-#: HuggingFace is asked over the internet.
+#: HuggingFace is checked over the internet.
 HUGGINGFACE_FRESH_SECONDS = 300.0
 
 
 def register(blueprint: Blueprint, settings: Settings) -> None:
-    """Add the address to the console's."""
+    """Add the route to the console's blueprint."""
     providers = Readiness(
         (
             Probe(
@@ -29,7 +29,7 @@ def register(blueprint: Blueprint, settings: Settings) -> None:
                 lambda: _ollama(settings),
                 required=False,
                 fresh_seconds=OLLAMA_FRESH_SECONDS,
-                patience=PATIENCE_SECONDS,
+                timeout=TIMEOUT_SECONDS,
             ),
             *(
                 [
@@ -38,7 +38,7 @@ def register(blueprint: Blueprint, settings: Settings) -> None:
                         lambda: _huggingface(settings),
                         required=False,
                         fresh_seconds=HUGGINGFACE_FRESH_SECONDS,
-                        patience=PATIENCE_SECONDS,
+                        timeout=TIMEOUT_SECONDS,
                     )
                 ]
                 if settings.huggingface_api_key is not None
@@ -49,7 +49,7 @@ def register(blueprint: Blueprint, settings: Settings) -> None:
 
     @blueprint.get("/console/status")
     def status() -> Response:
-        """The providers in the order in which they are asked, and Stripe's mode."""
+        """Return the providers in the order of their use, and Stripe's mode."""
         authenticate()
         return jsonify(_shown(providers.check().checks, settings))
 
@@ -65,22 +65,22 @@ def _shown(checks: dict[str, dict[str, Any]], settings: Settings) -> dict[str, A
     }
 
 
-def _ollama(settings: Settings) -> Answer:
+def _ollama(settings: Settings) -> ProbeResult:
     found = ollama_status(settings)
     if not found.reachable:
         raise Unavailable("Ollama is unreachable.")
     version = f"version {found.version}, " if found.version else ""
     missing = f"not pulled: {', '.join(found.missing)}" if found.missing else None
-    return Answer(missing or f"{version}{len(found.installed)} models", missing)
+    return ProbeResult(missing or f"{version}{len(found.installed)} models", missing)
 
 
-def _huggingface(settings: Settings) -> Answer:
+def _huggingface(settings: Settings) -> ProbeResult:
     found = huggingface_status(settings)
     if not found.reachable:
         raise Unavailable("HuggingFace is unreachable.")
     refused = "the key is refused" if found.key_accepted is False else None
     unknown = f"{settings.huggingface_model} is not served" if found.model_served is False else None
-    return Answer(refused or unknown or settings.huggingface_model, refused or unknown)
+    return ProbeResult(refused or unknown or settings.huggingface_model, refused or unknown)
 
 
 def _stripe(settings: Settings) -> str:

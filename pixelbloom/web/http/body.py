@@ -1,4 +1,4 @@
-"""JSON bodies, read strictly: what is kept must be storable, and must mean the same to every reader."""
+"""Strict parsing of JSON bodies: the content must be storable, and mean the same to every parser."""
 
 import gc
 import json
@@ -18,7 +18,7 @@ from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.web.http.connections import Reading
 
 MAX_BODY_BYTES = 1024 * 1024
-#: What most operations take, and those that take more or less.
+#: The limit of most operations, and the exceptions.
 USUAL_BODY_BYTES = 64 * 1024
 BODY_BYTES = {
     "agents.invoke": MAX_BODY_BYTES,
@@ -30,39 +30,39 @@ BODY_BYTES = {
     "pricing.quote_package": 8 * 1024,
 }
 MAX_DEPTH = 64
-#: Numbers, texts, lists ... of a body. A mebibyte has room for 500,000, which take seconds to validate and store.
+#: Numbers, strings, lists ... in a body. A mebibyte can have 500,000, which take seconds to validate and store.
 MAX_VALUES = 20_000
-#: Of that many bytes or fewer even the worst costs little.
+#: Up to this size even the worst body is cheap.
 SMALL_BYTES = 8 * 1024
-#: A body must arrive within GRACE_SECONDS and its time at the least rate, READ_SECONDS at most.
+#: A body must arrive within GRACE_SECONDS plus its time at the minimum rate, READ_SECONDS at most.
 READ_SECONDS = 30.0
 GRACE_SECONDS = 10.0
 LEAST_BYTES_PER_SECOND = 32 * 1024
-#: Longest path of a field that an error names.
+#: Maximum length of a field's path in an error.
 _MAX_PATH = 200
 _LARGEST = int(1.7e308)
 _CONSTANT = re.compile(r"NaN|-?Infinity")
 
 
 class BodyTooSlow(Exception):
-    """A body did not come in its time."""
+    """A body did not arrive in time."""
 
 
 class StrictRequest(Request):
-    """A request whose `get_json` answers an object or raises InvalidInput, whatever `silent` says."""
+    """A request whose `get_json` returns an object or raises InvalidInput, regardless of `silent`."""
 
     @property
     def body_limit(self) -> int:
-        """The largest body, in bytes, that the operation takes."""
+        """The largest body, in bytes, that the operation accepts."""
         return BODY_BYTES.get(self.endpoint or "", USUAL_BODY_BYTES)
 
     @property  # type: ignore[misc]
     def max_content_length(self) -> int:  # type: ignore[override]
-        """What werkzeug reads: one byte more, since it cuts a chunked body at its limit silently."""
+        """What werkzeug reads: one byte more, because it silently truncates a chunked body at its limit."""
         return self.body_limit + 1
 
     def get_raw(self) -> bytes:
-        """The body, read in time. Raises InvalidInput and RequestEntityTooLarge."""
+        """Read the body within the time limit. Raises InvalidInput and RequestEntityTooLarge."""
         limit = self.body_limit
         with reading_in_time(self.environ, limit):
             raw = self.get_data(cache=True)
@@ -74,7 +74,7 @@ class StrictRequest(Request):
         if self.mimetype != "application/json":
             raise InvalidInput("Send the body as JSON, with the header Content-Type: application/json.")
         if self.mimetype_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
-            raise InvalidInput("Send the body in UTF-8; leave the charset out of Content-Type.")
+            raise InvalidInput("Send the body in UTF-8; omit the charset from Content-Type.")
         if self.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise InvalidInput("Send the body uncompressed, without a Content-Encoding.")
         return parse_object(self.get_raw())
@@ -82,30 +82,30 @@ class StrictRequest(Request):
 
 @contextmanager
 def reading_in_time(environ: Mapping[str, Any], limit: int) -> Iterator[None]:
-    """Give a body of at most `limit` bytes so much time in all as its length asks for at the least rate.
+    """Limit the total time for reading a body of at most `limit` bytes, by its length.
 
-    Raises InvalidInput for one that comes too slowly, or whose chunks are malformed.
+    Raises InvalidInput if the body arrives too slowly, or its chunks are malformed.
     """
     try:
         if "gunicorn.socket" not in environ:
             yield
             return
-        with Reading(time_for(environ.get("CONTENT_LENGTH") or "", limit), BodyTooSlow()):
+        with Reading(read_timeout(environ.get("CONTENT_LENGTH") or "", limit), BodyTooSlow()):
             yield
     except BodyTooSlow:
-        raise InvalidInput("The body came too slowly; send it at once, over a faster connection.") from None
+        raise InvalidInput("The body arrived too slowly; send it without pauses, over a faster connection.") from None
     except ParseException:
-        raise InvalidInput("The body's chunked encoding is broken.") from None
+        raise InvalidInput("The body's chunked encoding is malformed.") from None
 
 
-def time_for(declared: str, limit: int) -> float:
-    """Seconds in which a body of at most `limit` bytes must arrive, by the length that its client declared."""
+def read_timeout(declared: str, limit: int) -> float:
+    """Return the seconds within which a body of at most `limit` bytes must arrive, by its declared length."""
     length = min(int(declared), limit) if declared.isdecimal() else limit
     return min(GRACE_SECONDS + length / LEAST_BYTES_PER_SECOND, READ_SECONDS)
 
 
 def body_was_read(body: Any) -> bool:
-    """Whether gunicorn's `wsgi.input` has been read to its end. What came with the head is read here and now."""
+    """Whether gunicorn's `wsgi.input` was read to its end. A body that came with the head is read now."""
     reader = getattr(body, "reader", None)
     if getattr(body, "failed", False):
         return False
@@ -117,7 +117,7 @@ def body_was_read(body: Any) -> bool:
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in these bytes. Raises InvalidInput, which says what is wrong with them."""
+    """Parse a JSON object. Raises InvalidInput, which says what is invalid."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -149,17 +149,17 @@ def parse_object(raw: bytes) -> dict[str, Any]:
 
 
 def _check_cost(raw: bytes) -> None:
-    """Refuse what would be expensive to read, before anything is done for each of its values in Python."""
+    """Reject an expensive body before it is processed value by value in Python."""
     collecting = gc.isenabled()
     # Looking for cycles among half a million new lists costs ten times as much as making them.
     gc.disable()
     try:
-        fault = _cost(raw)  # returned, not raised: a traceback would hold the values
+        error = _cost(raw)  # returned, not raised: a traceback would hold the values
     finally:
         if collecting:
             gc.enable()
-    if fault is not None:
-        raise fault
+    if error is not None:
+        raise error
 
 
 def _cost(raw: bytes) -> InvalidInput | None:
@@ -169,7 +169,7 @@ def _cost(raw: bytes) -> InvalidInput | None:
         if "depth" in error.msg:
             raise _too_deep() from None
         if "surrogate" in error.msg:
-            raise InvalidInput("The body has half of a surrogate pair, which is no character; remove it.") from None
+            raise InvalidInput("The body has a lone surrogate, which is not a character; remove it.") from None
         name = _CONSTANT.match(error.doc, error.pos)
         if name is not None:
             _refuse_constant(name[0])
@@ -219,16 +219,16 @@ def _bounded(text: str) -> int:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise InvalidInput("An object in the body has the same key twice; keep one of them.")
+        raise InvalidInput("An object in the body has the same key twice; remove one of them.")
     return found
 
 
 def _too_large() -> InvalidInput:
-    return InvalidInput("The body has a number that is too large; keep it below 1.7e308.")
+    return InvalidInput("The body has a number that is too large; it must be below 1.7e308.")
 
 
 def _too_deep() -> InvalidInput:
-    return InvalidInput(f"The body is nested too deeply; at most {MAX_DEPTH} levels are taken.")
+    return InvalidInput(f"The body is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
@@ -262,10 +262,10 @@ def _check_text(value: Any) -> None:
 
 def _check_string(path: str, text: str) -> None:
     if "\x00" in text:
-        fault = "has a NUL character, which cannot be stored"
+        problem = "has a NUL character, which cannot be stored"
     elif any("\ud800" <= char <= "\udfff" for char in text):
-        fault = "has half of a surrogate pair, which is no character"
+        problem = "has a lone surrogate, which is not a character"
     else:
         return
     path = path[:_MAX_PATH]
-    raise InvalidInput(f"{path} {fault}; remove it.", [FieldError(path, fault)])
+    raise InvalidInput(f"{path} {problem}; remove it.", [FieldError(path, problem)])

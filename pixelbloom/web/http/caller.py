@@ -11,17 +11,17 @@ from pixelbloom.core.addresses import visitor_address
 from pixelbloom.errors import Forbidden, Unauthenticated
 from pixelbloom.web.container import services
 
-#: The blueprints that are closed to anonymous users.
+#: The blueprints that anonymous users may not use.
 _FOR_NAMED_USERS = frozenset({"approvals", "workflows", "workflow_runs", "schedules", "webhooks"})
 
 
 def authenticate() -> None:
-    """Before a request of a guarded blueprint: verify its token, before its body is looked at."""
+    """Verify the token of a request, before its body is read."""
     g.principal = _verified(bearer_token(request.headers.get("Authorization")))
 
 
 def scoped(resource: str, before: Callable[[], None] = authenticate) -> Callable[[], None]:
-    """The same, for a resource that a token's scope must name: `<resource>:read`, or `:write` to change it."""
+    """Return a check that also requires the scope `<resource>:read`, or `:write` for changes."""
 
     def check() -> None:
         before()
@@ -31,7 +31,7 @@ def scoped(resource: str, before: Callable[[], None] = authenticate) -> Callable
 
 
 def own_or_scoped(resource: str) -> Callable[[], None]:
-    """The same, where the caller's own rows need no scope of their own."""
+    """Return a check that requires the scope only for other users' rows; without it the caller sees own rows."""
 
     def check() -> None:
         authenticate()
@@ -41,9 +41,9 @@ def own_or_scoped(resource: str) -> Callable[[], None]:
 
 
 def own_or_scoped_or_nobody(resource: str) -> Callable[[], None]:
-    """The same, where visitors' tokens open it too, and, while VISITORS are let in, no token is needed.
+    """Return a check that also accepts visitors' tokens, and no token while VISITORS is on.
 
-    Then `g.principal` is None. A token that is sent must verify all the same.
+    Without a token `g.principal` is None. A token that is sent must be valid.
     """
     named = own_or_scoped(resource)
 
@@ -60,7 +60,7 @@ def own_or_scoped_or_nobody(resource: str) -> Callable[[], None]:
 
 
 def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
-    """The same, but for a blueprint where these operations are open to visitors' tokens too."""
+    """Return a check that accepts visitors' tokens for these operations."""
 
     def check() -> None:
         token = bearer_token(request.headers.get("Authorization"))
@@ -72,24 +72,24 @@ def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
 
 
 def authenticate_if_named() -> None:
-    """Before a request that nobody needs a token for: one that is sent must verify all the same."""
+    """Verify the token of a request that needs none, if one is sent."""
     header = request.headers.get("Authorization")
     g.principal = _verified(bearer_token(header)) if header is not None else None
 
 
 def caller_or_address() -> str:
-    """Whom to count: the caller, or the network address of one who sent no token."""
+    """Return the name to count under: the caller, or the network address if there is no token."""
     found: Principal | None = g.principal
     return found.caller if found is not None else address()
 
 
 def address() -> str:
-    """The network address of the request, by the name under which it is counted."""
+    """Return the name under which the request's network address is counted."""
     return f"address:{visitor_address(request.remote_addr)}"
 
 
 def refuse_anonymous(caller: Principal) -> None:
-    """Raise Forbidden for a user of Supabase's anonymous sign-in, where ANONYMOUS_USERS is limited."""
+    """Raise Forbidden for a user of Supabase's anonymous sign-in, if ANONYMOUS_USERS is limited."""
     if caller.anonymous:
         raise Forbidden("Anonymous users may not use schedules, workflows or webhooks; add an e-mail address first.")
 
@@ -108,13 +108,13 @@ def _changes() -> bool:
 
 
 def principal() -> Principal:
-    """Who calls."""
+    """Return the caller of the current request."""
     found: Principal = g.principal
     return found
 
 
 def listed_owner(user_id: UUID | None) -> UUID | None:
-    """Whose rows a list shows the caller who asks for this `user_id`; None means everybody's. Raises Forbidden."""
+    """Return the owner of the rows to list for this `user_id`; None means everybody's. Raises Forbidden."""
     return services().access.listed_owner(principal(), user_id)
 
 
@@ -133,7 +133,7 @@ def _uuid(value: UUID | str | None) -> UUID | None:
 
 
 def bearer_token(header: str | None) -> str:
-    """The token of an Authorization header. Raises Unauthenticated where there is none."""
+    """Return the token of an Authorization header. Raises Unauthenticated if there is none."""
     scheme, _, token = (header or "").strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("Send a token in the header Authorization: Bearer <token>.")

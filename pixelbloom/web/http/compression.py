@@ -1,7 +1,7 @@
-"""Responses over a few KB are compressed, in brotli or gzip as the client accepts it. Streams are not.
+"""Compression of responses over a few KB, in brotli or gzip as the client accepts it. Streams are not compressed.
 
-A compressed response gives away the length of what repeats in it (BREACH): no response has a secret beside text of the
-request. Errors, which repeat names of the request, are not compressed, and tokens are in small responses of their own.
+A compressed response reveals the length of repeated content (BREACH): no response has a secret together with text of
+the request. Errors, which repeat names of the request, are not compressed, and tokens are in separate small responses.
 """
 
 from flask import Flask, Response, request
@@ -9,7 +9,7 @@ from flask_compress import Compress
 
 #: Below this many bytes compressing saves less than it costs.
 LEAST_BYTES = 2048
-#: The fastest of both: a page of 4 MiB takes 11 ms in brotli and 24 ms in gzip, and shrinks to a fifth.
+#: The fastest level of both: a page of 4 MiB takes 11 ms in brotli and 24 ms in gzip, and shrinks to a fifth.
 LEVEL = 1
 TYPES = (
     *("application/json", "text/html", "text/css", "text/javascript", "image/svg+xml"),
@@ -17,12 +17,12 @@ TYPES = (
 )
 
 
-#: The one that we prefer first.
+#: The preferred one first.
 CODINGS = ("br", "gzip")
 
 
 class _Compress(Compress):
-    """The extension, which by itself takes a coding that the client refuses (`gzip;q=0`) for an accepted one."""
+    """The extension, fixed to respect a coding that the client refuses (`gzip;q=0`)."""
 
     def after_request(self, response: Response | None) -> Response:
         request.environ["HTTP_ACCEPT_ENCODING"] = request.accept_encodings.best_match(CODINGS) or "identity"

@@ -1,7 +1,7 @@
-"""The HTTP connections of one process: how many there may be, and which are closed first when there are too many.
+"""The HTTP connections of one process: their limits, and which are closed first when there are too many.
 
 A connection that waits for bytes of its client (the head of a request, its body, or the next request) costs the client
-nothing. Such a wait always has a deadline, and where connections run short, the oldest one ends early.
+nothing. Such a wait always has a deadline, and if connections run short, the oldest one ends early.
 """
 
 from collections import Counter
@@ -11,14 +11,14 @@ from typing import Any, Self
 
 import gevent
 
-#: Share of a process's connections past which the oldest wait gives way to a new connection.
+#: Share of a process's connections past which a new connection ends the oldest wait.
 FULL_SHARE = 0.9
 
 
 class Reading(gevent.Timeout):  # type: ignore[misc]
     """A wait for bytes of a client. After `seconds`, or when ended early, `error` is raised in it.
 
-    Without an error the block is left silently.
+    Without an error the block ends silently.
     """
 
     def __init__(self, seconds: float, error: Exception | None = None) -> None:
@@ -44,12 +44,12 @@ class Reading(gevent.Timeout):  # type: ignore[misc]
         gevent.get_hub().loop.run_callback(self._throw)
 
     def _throw(self) -> None:
-        if self._greenlet is not None:  # else the bytes came meanwhile, and the block was left
+        if self._greenlet is not None:  # else the bytes arrived and the block has ended
             self._greenlet.throw(self.exception or self)
 
 
 class Connections:
-    """The open connections by address, and their waits for bytes, oldest first. A bound of 0 means none."""
+    """The open connections by address, and their waits for bytes, oldest first. A limit of 0 means none."""
 
     def __init__(self) -> None:
         self.waiting: dict[Reading, None] = {}
@@ -58,7 +58,7 @@ class Connections:
         self._open: Counter[str] = Counter()
 
     def bound(self, total: int, per_address: int) -> None:
-        """Apply the number of connections that the process accepts, and that of one address."""
+        """Set the maximum number of connections of the process, and of one address."""
         self._total = int(total * FULL_SHARE)
         self._per_address = per_address
 
@@ -68,14 +68,14 @@ class Connections:
         return len(self._addresses)
 
     def address_of(self, greenlet: Any) -> str:
-        """The client's address of the connection that a greenlet serves."""
+        """Return the client address of the connection that a greenlet serves."""
         return self._addresses.get(greenlet, "")
 
     @contextmanager
     def opened(self, address: str) -> Iterator[bool]:
-        """Count a connection while the context is open. Yield False where its address has too many already.
+        """Count a connection while the context is open. Yield False if its address has too many already.
 
-        A wait of the same address, or of any where the process has nearly as many as it accepts, gives way to it.
+        Past the address's limit, its oldest wait is ended; near the process's limit, the oldest wait of any address.
         """
         admitted = True
         if self._per_address and self._open[address] >= self._per_address:
@@ -101,5 +101,5 @@ class Connections:
         return False
 
 
-#: Those of this process.
+#: The connections of this process.
 connections = Connections()

@@ -1,4 +1,4 @@
-"""CORS: preflights and answers for a front end on another origin. Origins are named one by one, never `*`."""
+"""CORS: preflights and response headers for a front end on another origin. Origins are listed explicitly, never `*`."""
 
 from flask import Flask, Response, request
 
@@ -22,7 +22,7 @@ MAX_AGE = "600"
 
 
 def register(app: Flask, settings: Settings) -> None:
-    """Answer preflights before anything asks for a token, and mark the other answers."""
+    """Respond to preflights before authentication, and add the headers to other responses."""
 
     def preflight() -> Response | None:
         asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers

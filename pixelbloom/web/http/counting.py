@@ -1,4 +1,4 @@
-"""What is done with a request before its body is read: counting it against its rate limit, waiting for a slot."""
+"""Steps before a request's body is read: counting it against its rate limit, waiting for a slot."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from pixelbloom.web.http.searches import nothing
 
 
 def count_first(count: Callable[[], None], *operations: str) -> Callable[[], None]:
-    """For `before_request` of a blueprint, after authentication: count the requests of these operations."""
+    """Return a `before_request` function, for use after authentication, that counts requests of these operations."""
 
     def check() -> None:
         if (request.endpoint or "").rpartition(".")[2] in operations:
@@ -28,7 +28,7 @@ def submission() -> None:
 def checkout() -> None:
     """Count against RUN_RATE_LIMIT, or without an account the address against CHECKOUT_RATE_LIMIT.
 
-    Raises RateLimited, and Unavailable for an address nobody can count.
+    Raises RateLimited, and Unavailable if an address cannot be counted.
     """
     if g.principal is None or principal().kind == "visitor":
         services().checkout_limit.count(address())
@@ -52,9 +52,9 @@ def message() -> None:
 
 
 def bound_searches(blueprint: Any, argument: str | None = None) -> None:
-    """Bound the requests of a blueprint; with `argument` only those that have it in their query.
+    """Limit concurrent requests of a blueprint; with `argument` only those that have it in their query.
 
-    To be called after what authenticates them was registered.
+    Call it after the authentication was registered.
     """
 
     def begin() -> None:

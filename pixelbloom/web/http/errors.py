@@ -1,4 +1,4 @@
-"""The one place that maps errors to HTTP. Every error leaves with the spec's body."""
+"""The one place that maps errors to HTTP. Every error has the spec's body."""
 
 import math
 from collections.abc import Sequence
@@ -28,13 +28,13 @@ STATUS = {
     "UNAVAILABLE": 503,
 }
 _CODE = {status: code for code, status in STATUS.items()}
-#: The contract knows one status for malformed input of any kind.
+#: The API has one status for malformed input of any kind.
 _AS_BAD_REQUEST = frozenset({406, 408, 411, 412, 414, 415, 416, 417, 422, 428, 431})
 RETRY_AFTER_SECONDS = 5.0
 _SENTENCES = {
     400: "The request is malformed; check its body, headers and URL.",
-    404: "There is nothing at this address; see /api/docs for what there is.",
-    405: "This address does not take that method; the Allow header says which it takes.",
+    404: "Not found; see /api/docs for the available URLs.",
+    405: "Method not allowed; the Allow header lists the allowed methods.",
 }
 
 
@@ -46,15 +46,15 @@ def register(app: Flask) -> None:
 
 
 def body(code: str, message: str, details: Sequence[FieldError] = ()) -> dict[str, Any]:
-    """The spec's error body; `details` only where fields are at fault."""
+    """Return the spec's error body, with `details` if fields are invalid."""
     content: dict[str, Any] = {"error": message, "code": code}
     if details:
-        content["details"] = [{"field": fault.field, "message": fault.message} for fault in details]
+        content["details"] = [{"field": error.field, "message": error.message} for error in details]
     return content
 
 
-def answer(status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
-    """A response with the spec's error body."""
+def respond(status: int, message: str, details: Sequence[FieldError] = ()) -> Response:
+    """Return a response with the spec's error body."""
     code = _CODE.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL")
     response = jsonify(body(code, message, details))
     response.status_code = status
@@ -65,7 +65,7 @@ def _on_known(error: PixelBloomError) -> Response:
     status = STATUS.get(error.code, 500)
     if status == 500:
         return _on_unknown(error)
-    response = answer(status, error.message, error.details if isinstance(error, InvalidInput) else ())
+    response = respond(status, error.message, error.details if isinstance(error, InvalidInput) else ())
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, Unavailable | RateLimited):
@@ -88,7 +88,7 @@ def _on_http(error: HTTPException) -> Response | HTTPException:
     if status == 413:
         limit = getattr(request, "body_limit", MAX_BODY_BYTES)
         message = f"The body is larger than {limit // 1024} KiB; send less."
-    response = answer(status, message)
+    response = respond(status, message)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After", "WWW-Authenticate"):
             response.headers[name] = value
@@ -97,6 +97,4 @@ def _on_http(error: HTTPException) -> Response | HTTPException:
 
 def _on_unknown(error: Exception) -> Response:
     log.exception("request_crashed", exc_info=error)
-    return answer(
-        500, f"Something went wrong on our side; when you report it, give the request id {request_id.current()}."
-    )
+    return respond(500, f"Internal error; to report it, include the request id {request_id.current()}.")

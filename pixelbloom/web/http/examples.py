@@ -1,4 +1,4 @@
-"""The examples that the OpenAPI document shows."""
+"""The examples of the OpenAPI document."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How much one caller may do, counted in Redis so that all web processes count together."""
+"""Rate limits of callers, counted in Redis for all web processes together."""
 
 import time
 
@@ -15,10 +15,10 @@ log = structlog.get_logger(__name__)
 
 
 class RateLimit:
-    """So many of one thing in a while, for each name. Of several rates each holds; None means no limit.
+    """A rate limit by name. If there are several rates, each applies; None means no limit.
 
-    `things` says in messages what is counted, and parts its counts from others'. While Redis is away nobody is refused,
-    unless `strict`: then everybody is.
+    `things` names what is counted, in messages and keys. While Redis is unreachable every request is allowed, or with
+    `strict` rejected.
     """
 
     def __init__(self, rate: str | None, client: redis.Redis, things: str, *, strict: bool = False) -> None:
@@ -29,7 +29,7 @@ class RateLimit:
         self._limiter: SlidingWindowCounterRateLimiter | None = None
 
     def count(self, name: str, number: int = 1) -> None:
-        """Count so many of them. Raises RateLimited; where it is strict, Unavailable too."""
+        """Count `number` things. Raises RateLimited, and Unavailable if strict."""
         if number < 1:
             return
         try:
@@ -44,7 +44,7 @@ class RateLimit:
         except redis.RedisError as error:
             log.warning("rate_not_counted", things=self._things, reason=type(error).__name__)
             if self._strict:
-                raise Unavailable("The rate cannot be counted now; try again shortly.") from error
+                raise Unavailable("The rate limit is unavailable; try again shortly.") from error
 
     def _connected(self) -> SlidingWindowCounterRateLimiter:
         if self._limiter is None:
@@ -54,14 +54,14 @@ class RateLimit:
 
 
 class SubmissionLimit:
-    """RUN_RATE_LIMIT a user, and `anonymous` an anonymous one. Services are not counted: they act for many."""
+    """RUN_RATE_LIMIT per user, and `anonymous` per anonymous user. Services are not counted: they act for many."""
 
     def __init__(self, rate: str | None, client: redis.Redis, *, anonymous: str | None = None) -> None:
         self._limit = RateLimit(rate, client, "runs")
         self._anonymous = RateLimit(anonymous, client, "runs of anonymous users", strict=True)
 
     def count(self, caller: Principal, number: int = 1) -> None:
-        """Count so many submissions. Raises RateLimited, and Unavailable for an anonymous user nobody can count."""
+        """Count submissions. Raises RateLimited, and Unavailable if an anonymous user cannot be counted."""
         if caller.anonymous:
             self._anonymous.count(caller.caller, number)
         if caller.kind != "service":
@@ -69,7 +69,7 @@ class SubmissionLimit:
 
 
 class VisitorLimits:
-    """What visitors and anonymous users may do: nothing while nobody can count."""
+    """Limits of visitors and anonymous users. While Redis is unreachable they are rejected."""
 
     def __init__(self, sessions: str | None, leads: str | None, messages: str | None, client: redis.Redis) -> None:
         self.sessions = RateLimit(sessions, client, "sessions", strict=True)

@@ -1,17 +1,17 @@
-"""Which web pages may use the API: one rule for CORS and for the sockets."""
+"""The web pages that may use the API: one rule for CORS and for the sockets."""
 
 import re
 from urllib.parse import urlsplit
 
 from pixelbloom.config import Settings
 
-#: Where CORS_ORIGINS is empty: pages served by this machine to itself, on any port.
+#: If CORS_ORIGINS is empty: pages served by this machine to itself, on any port.
 LOCAL = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?")
 _PORTS = {"http": 80, "https": 443}
 
 
 def allows(settings: Settings, origin: str, host: str | None = None) -> bool:
-    """Whether a page of that origin may talk to us. `host` is the request's own, whose pages always may."""
+    """Whether a page of that origin may use the API. Pages of `host`, the request's host, always may."""
     if not settings.cors_origins:
         if LOCAL.fullmatch(origin):
             return True
@@ -20,8 +20,8 @@ def allows(settings: Settings, origin: str, host: str | None = None) -> bool:
     return host is not None and _normal(origin) in (_normal(f"http://{host}"), _normal(f"https://{host}"))
 
 
-def leads_home(settings: Settings, url: str) -> bool:
-    """Whether a browser may be sent there after a payment: to our own pages, not just anywhere."""
+def may_return_to(settings: Settings, url: str) -> bool:
+    """Whether a browser may be redirected to the URL after a payment: only to allowed or configured origins."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -7,7 +7,7 @@ from typing import Any
 from pixelbloom.errors import InvalidInput
 from pixelbloom.runs.service import cursor_time, read_cursor_time
 
-#: Every text of this form is a cursor, so that the API's description can say what it takes.
+#: Every string of this form is a cursor, so that the API document can describe it.
 PAIR_PATTERN = "^[0-9]{16}([0-9a-f]{2}){1,1200}$"
 #: Added to a package's position, which may be negative.
 _ABOVE = 2**31
@@ -36,8 +36,8 @@ def read_received_cursor(cursor: str) -> tuple[str, str]:
 
 
 def _text(cursor: str) -> str:
-    """What follows the number. Raises InvalidInput where the cursor is none of ours."""
+    """Return the text after the number. Raises InvalidInput if the cursor is invalid."""
     if not re.fullmatch(PAIR_PATTERN, cursor):
-        raise InvalidInput("The cursor has an invalid format; use `next_cursor`, or leave it out to start anew.")
-    # What no text can be in the database stands for the nearest one that can.
+        raise InvalidInput("The cursor has an invalid format; use `next_cursor`, or omit it to start anew.")
+    # Text that cannot be in the database is replaced by the nearest that can.
     return bytes.fromhex(cursor[16:]).decode(errors="replace").replace("\0", "")

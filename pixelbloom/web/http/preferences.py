@@ -1,4 +1,4 @@
-"""`Prefer: wait=N` (RFC 7240): how long the caller would wait for the run's end."""
+"""`Prefer: wait=N` (RFC 7240): how long to wait for the run's end."""
 
 import re
 
@@ -11,9 +11,9 @@ _SECONDS = re.compile(r"[0-9]+")
 
 
 def wait_seconds(header: str | None) -> int | None:
-    """The seconds to wait, at most 60, or None where nothing is asked for.
+    """Return the seconds to wait, at most 60, or None if the header asks for none.
 
-    As the RFC has it, the first `wait` counts, and one that cannot be honoured is ignored, never an error.
+    As the RFC says, the first `wait` counts, and an invalid one is ignored, never an error.
     """
     position, text = 0, (header or "")[:1000]
     while match := _PREFERENCE.match(text, position):

@@ -1,4 +1,4 @@
-"""Query parameters that an operation does not declare are refused and named, as unknown fields of bodies are."""
+"""Undeclared query parameters are rejected and named in the error, like unknown fields of bodies."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -9,13 +9,13 @@ from flask import Request
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.web.http.openapi.document import documented_path
 
-#: Longest name that an error repeats, and the number of names.
+#: Maximum length and number of the names in an error.
 MAX_NAME = 100
 MAX_NAMES = 20
 
 
 class DeclaredQueries:
-    """What the API document says of each operation's query."""
+    """The query parameters of each operation in the API document."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class DeclaredQueries:
         }
 
     def check(self, request: Request) -> None:
-        """Raise InvalidInput for parameters that the operation does not declare. Pages and sockets take any."""
+        """Raise InvalidInput for parameters that the operation does not declare. Pages and sockets accept any."""
         if not request.query_string or request.url_rule is None:
             return
         method = "get" if request.method == "HEAD" else request.method.lower()
@@ -39,7 +39,7 @@ class DeclaredQueries:
             return
         unknown = [name[:MAX_NAME] for name in request.args if name not in declared][:MAX_NAMES]
         if unknown:
-            known = f"it takes {', '.join(sorted(declared))}" if declared else "it takes none"
+            known = f"it accepts {', '.join(sorted(declared))}" if declared else "it accepts none"
             raise InvalidInput(
                 f"This operation has no query parameter {unknown[0]}; {known}.",
                 [FieldError(name, "is unknown") for name in unknown],

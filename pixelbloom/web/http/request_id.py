@@ -1,4 +1,4 @@
-"""X-Request-ID: the caller's where it is sane, else one of ours; in every answer and every log line."""
+"""X-Request-ID: the caller's if valid, else a new one; in every response and every log line."""
 
 import re
 from uuid import uuid4
@@ -7,24 +7,24 @@ import structlog
 from flask import Flask, Response, g, request
 
 HEADER = "X-Request-ID"
-_SANE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/=@-]{0,127}")
+_VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/=@-]{0,127}")
 
 
 def register(app: Flask) -> None:
-    """Give each request its id before anything else looks at it."""
+    """Assign each request its id before anything else handles it."""
     app.before_request(_begin)
     app.after_request(_end)
 
 
 def current() -> str:
-    """The id of the request in hand."""
+    """Return the id of the current request."""
     request_id: str = g.request_id
     return request_id
 
 
 def choose(offered: str | None) -> str:
-    """The caller's id where it is sane (printable, short, no markup), else a new one."""
-    return offered if offered and _SANE.fullmatch(offered) else uuid4().hex
+    """Return the caller's id if it is valid (printable, short, no markup), else a new one."""
+    return offered if offered and _VALID.fullmatch(offered) else uuid4().hex
 
 
 def _begin() -> None:

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers, as the OpenAPI document shows them."""
+"""The schemas of requests and responses in the OpenAPI document."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from pixelbloom.web.http import examples
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 JsonObject = dict[str, Any]
-#: Of metadata stored with leads, conversations and messages, as JSON; the columns' checks have the same bound.
+#: The limit of metadata of leads, conversations and messages, as JSON; the columns' checks have the same.
 MAX_METADATA_BYTES = 16_384
 
 
@@ -30,7 +30,7 @@ def _check_size(value: dict[str, Any]) -> dict[str, Any]:
 Metadata = Annotated[JsonObject, AfterValidator(_check_size)]
 RunStatusName = Literal["queued", "running", "completed", "failed", "cancelled"]
 
-#: How far ahead a run may be put.
+#: How far ahead a run may be scheduled.
 MAX_DELAY = timedelta(days=366)
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -38,12 +38,12 @@ _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)$")
 
 
 def uuid_or_none(text: object) -> UUID | None:
-    """The UUID that this text is in its usual form, or None."""
+    """Return the UUID in this text in its canonical form, or None."""
     return UUID(text) if isinstance(text, str) and _UUID.fullmatch(text) else None
 
 
 def text_or_none(row_id: UUID | None) -> str | None:
-    """The id as a row has it."""
+    """Return the id as text."""
     return str(row_id) if row_id else None
 
 
@@ -55,7 +55,7 @@ def read_uuid(value: object) -> UUID:
 
 
 def _read_time(value: object) -> datetime:
-    """ISO 8601; taken as UTC where it names no zone. A `+` that came unencoded arrives as a space: forgiven."""
+    """Parse ISO 8601; UTC if there is no zone. A space is accepted for an unencoded `+`."""
     try:
         if not isinstance(value, str) or len(value) > 64 or "-" not in value:
             raise ValueError
@@ -88,7 +88,7 @@ def _read_flag(value: object) -> object:
 
 
 def read_count(value: object) -> object:
-    """A whole number of a JSON body: as JSON has it, 3.0 is one, and true and "3" are none."""
+    """Reject true and "3" as whole numbers; 3.0 is one in JSON."""
     if isinstance(value, bool | str):
         raise ValueError("must be a whole number")
     return value
@@ -118,7 +118,7 @@ StartMoment = (
 
 
 class Shape(NullIsAbsent):
-    """A shape whose JSON Schema is made once; flask-openapi3 asks for it on every request."""
+    """A model whose JSON Schema is cached; flask-openapi3 asks for it on every request."""
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _schema(model: type[Shape], args: tuple[Any, ...], kwargs: tuple[tuple[str, 
 
 
 class Changes(Shape):
-    """The body of an update. What is left out stays as it is, so its fields' defaults mean nothing."""
+    """The body of an update. Omitted fields do not change, so the fields' defaults are not used."""
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -142,15 +142,15 @@ class Changes(Shape):
         return found
 
 
-class Fault(Shape):
-    """A field at fault."""
+class ErrorDetail(Shape):
+    """An invalid field."""
 
     field: str
     message: str
 
 
 class ErrorBody(Shape):
-    """Every error, from whatever address."""
+    """The body of every error."""
 
     error: str = Field(description="A sentence that says what to do.")
     code: Literal[
@@ -166,11 +166,11 @@ class ErrorBody(Shape):
         "UPSTREAM_ERROR",
         "UNAVAILABLE",
     ]
-    details: list[Fault] = Field(default=[], description="Only where fields are at fault.")
+    details: list[ErrorDetail] = Field(default=[], description="Only if fields are invalid.")
 
 
 class SubmissionTerms(Shape):
-    """What every submission may say, whatever the work is."""
+    """The common fields of all submissions."""
 
     user_id: UserId = None
     metadata: JsonObject = Field(default={})
@@ -184,7 +184,7 @@ class SubmissionTerms(Shape):
 
 
 class InvokeRequest(SubmissionTerms):
-    """An agent, and what it is to work on."""
+    """An agent and its input."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.INVOKE})  # type: ignore[typeddict-unknown-key]
 
@@ -198,7 +198,7 @@ class InvokeResponse(Shape):
     id: Uuid
     request_id: Uuid
     status: RunStatusName
-    result: JsonObject = Field(default={}, description="Only where status is completed.")
+    result: JsonObject = Field(default={}, description="Only if status is completed.")
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
@@ -216,27 +216,27 @@ class AgentBody(Shape):
     title: str
     description: str
     capabilities: list[str]
-    model: str = Field(description="The model that it asks; OLLAMA_MODEL overrides its own choice.")
+    model: str = Field(description="The model that it uses; OLLAMA_MODEL overrides the agent's choice.")
     input_schema: JsonObject = Field(description="JSON Schema of `input`.")
     output_schema: JsonObject = Field(description="JSON Schema of `result`.")
 
 
 class CountQuery(Shape):
-    """What every list takes that can be counted."""
+    """The query of a list that can be counted."""
 
     count: Literal["exact"] | None = Field(
-        None, description="`exact`: the response has `total`, the number of all that fit the filters."
+        None, description="`exact`: the response has `total`, the number of all rows that match the filters."
     )
 
 
 class Counted(Shape):
     """A list that can be counted."""
 
-    total: int | None = Field(None, description="With `count=exact`: how many there are on all pages.")
+    total: int | None = Field(None, description="With `count=exact`: the number on all pages.")
 
 
 def with_total(body: dict[str, Any], total: int | None) -> dict[str, Any]:
-    """The body of a list, with its total where it was asked for."""
+    """Return the body of a list, with its total if requested."""
     return body if total is None else {**body, "total": total}
 
 
@@ -248,13 +248,13 @@ class AgentList(Shape):
 
 
 class HealthBody(Shape):
-    """The process lives."""
+    """The process is alive."""
 
     status: Literal["ok"]
 
 
 class CheckBody(Shape):
-    """What is known of one part."""
+    """The state of one part."""
 
     status: Literal["ok", "warning", "unavailable"]
     required: bool
@@ -266,8 +266,8 @@ class CheckBody(Shape):
 
 
 class ReadyBody(Shape):
-    """What is known of all parts."""
+    """The state of all parts."""
 
     status: Literal["ok", "unavailable"]
-    warnings: list[str] = Field(description="What is not as it should be, one sentence a part.")
+    warnings: list[str] = Field(description="Problems, one sentence per part.")
     checks: dict[str, CheckBody]

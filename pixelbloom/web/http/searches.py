@@ -1,4 +1,4 @@
-"""Searches and figures, which cost the database more than other reads: how many of one user run at once."""
+"""Limit of concurrent searches and figures per user; they cost the database more than other reads."""
 
 from collections.abc import Callable
 from threading import BoundedSemaphore
@@ -8,9 +8,9 @@ from pixelbloom.errors import RateLimited
 
 
 class Searches:
-    """The searches of one process. Those of services are not bounded: they act for many.
+    """The searches of one process. Those of services are not limited: they act for many.
 
-    A further one of the same user waits for its turn, `queue_seconds` at most.
+    A search over the limit waits for a slot, `queue_seconds` at most.
     """
 
     def __init__(self, per_user: int, queue_seconds: float) -> None:
@@ -19,30 +19,30 @@ class Searches:
         self._slots: dict[str, tuple[BoundedSemaphore, list[None]]] = {}
 
     def enter(self, caller: Principal) -> Callable[[], None]:
-        """Wait for a slot of the caller. Returns what gives it back. Raises RateLimited where none came in time."""
+        """Wait for a slot of the caller. Return a function that releases it. Raises RateLimited after the wait."""
         if caller.kind == "service":
             return nothing
         name = caller.caller
         slots, users = self._slots.setdefault(name, (BoundedSemaphore(self._per_user), []))
         users.append(None)
 
-        def leave() -> None:
+        def drop() -> None:
             users.pop()
             if not users:
                 self._slots.pop(name, None)
 
         if not slots.acquire(timeout=self._queue_seconds):
-            leave()
+            drop()
             raise RateLimited(
-                f"You have {self._per_user} searches or figures under way; wait for them, then try again.", 1.0
+                f"You have {self._per_user} searches or figures in progress; wait for them, then try again.", 1.0
             )
 
         def release() -> None:
             slots.release()
-            leave()
+            drop()
 
         return release
 
 
 def nothing() -> None:
-    """Give back no slot."""
+    """Release nothing."""

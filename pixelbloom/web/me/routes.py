@@ -30,7 +30,7 @@ me.before_request(authenticate_or_visitor("get_me"))
     responses={**success(MeBody, me_schemas.ME), **failures(401, 500, 503)},
 )
 def get_me() -> dict[str, Any]:
-    """The user, role, scopes and permissions of the token, of every form that is accepted. Needs no scope."""
+    """Returns the user, role, scopes and permissions of the token, of any accepted kind. Requires no scope."""
     caller, access = principal(), services().access
     return {
         "user_id": text_or_none(caller.user_id),

@@ -1,4 +1,4 @@
-"""The shape of `GET /api/me`, as the OpenAPI document shows it."""
+"""The schema of `GET /api/me` in the OpenAPI document."""
 
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ class MeBody(Shape):
     role: Literal["user", "admin", "service", "visitor", "anonymous"] = Field(
         description="`anonymous` is a user of Supabase's anonymous sign-in, limited as visitors are."
     )
-    scopes: list[str] | None = Field(description="Of the token; null where it has no scope claim and is not limited.")
+    scopes: list[str] | None = Field(description="Of the token; null if it has no scope claim and is not limited.")
     caller: str = Field(description="The name under which idempotency keys are stored.")
     expires_at: Time = Field(description="Of the token.")
     permissions: list[str] = Field(description="What the caller may do, as docs/api.md lists it.")

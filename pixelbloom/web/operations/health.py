@@ -1,4 +1,4 @@
-"""`/healthz`: the process lives. `/readyz`: what it depends on answers."""
+"""`/healthz`: the process is alive. `/readyz`: its dependencies are reachable."""
 
 from typing import Any
 
@@ -46,7 +46,7 @@ _DOWN = {
     responses={**success(HealthBody, {"status": "ok"}), **failures(500)},
 )
 def healthz() -> dict[str, Any]:
-    """Responds as long as the process takes requests, and depends on nothing else."""
+    """Responds as long as the process accepts requests, and depends on nothing else."""
     return {"status": "ok"}
 
 
@@ -57,7 +57,7 @@ def healthz() -> dict[str, Any]:
     responses={
         **success(ReadyBody, _READY),
         **failures(500),
-        **success(ReadyBody, _DOWN, status=503, description="A required part does not answer."),
+        **success(ReadyBody, _DOWN, status=503, description="A required part is unreachable."),
     },
 )
 def readyz() -> tuple[dict[str, Any], int]:

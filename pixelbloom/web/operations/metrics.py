@@ -1,7 +1,7 @@
-"""`/metrics`: the numbers of all of gunicorn's processes, for Prometheus.
+"""`/metrics`: the metrics of all gunicorn processes, for Prometheus.
 
 Sockets count in plain integers (`realtime/stats.py`). Each process copies its own into prometheus_client's files once a
-second, and when it is asked; whichever process answers adds up all files.
+second, and on a scrape; the process that serves the scrape adds up all files.
 """
 
 import os
@@ -29,9 +29,9 @@ from pixelbloom.web.realtime.stats import RELAY_BOUNDS, Stats, Times
 
 log = structlog.get_logger(__name__)
 
-#: Up to the 60 s for which `Prefer: wait` may hold an answer.
+#: Up to the 60 s for which `Prefer: wait` may delay a response.
 REQUEST_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-#: Peers choose codes and methods freely; what is not among these goes under one name, for series must stay few.
+#: Peers choose codes and methods freely; all others share one label, so that there are few series.
 CLOSE_CODES = frozenset(range(1000, 1016))
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 OTHER = "other"
@@ -45,7 +45,7 @@ _running: "WeakSet[Metrics]" = WeakSet()
 
 
 class _Tally(Histogram):
-    """A histogram that takes over what was counted elsewhere; the library's own takes one value at a time."""
+    """A histogram that accepts counts from elsewhere; the library's accepts single values."""
 
     def add(self, counts: Sequence[int], total: float) -> None:
         self._sum.inc(total)
@@ -54,19 +54,21 @@ class _Tally(Histogram):
 
 
 class _Library:
-    """The metrics as prometheus_client has them."""
+    """The metrics in prometheus_client."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         counter = partial(Counter, registry=self.registry)
         gauge = partial(Gauge, registry=self.registry, multiprocess_mode="livesum")
 
-        self.processes = gauge("pixelbloom_web_processes", "Web processes that these numbers add up")
+        self.processes = gauge("pixelbloom_web_processes", "Web processes included in these numbers")
         self.open = gauge("pixelbloom_sockets_open", "WebSockets that are open", ["channel"])
         self.streams = gauge("pixelbloom_event_streams_open", "Streams of server-sent events that are open")
-        self.subscriptions = gauge("pixelbloom_socket_subscriptions", "Topics that sockets hold, by kind", ["kind"])
+        self.subscriptions = gauge(
+            "pixelbloom_socket_subscriptions", "Subscriptions of sockets, by kind of topic", ["kind"]
+        )
         self.queue_bytes = gauge("pixelbloom_socket_queue_bytes", "Bytes that wait for slow clients to read them")
-        self.connections = gauge("pixelbloom_http_connections", "Connections of HTTP that are open")
+        self.connections = gauge("pixelbloom_http_connections", "Open HTTP connections")
         self.waits = gauge("pixelbloom_http_waits", "Requests that wait for the end of a run")
         self.received = counter(
             "pixelbloom_events_received_total", "Messages from Redis that a socket or request follows", ["kind"]
@@ -74,7 +76,7 @@ class _Library:
         self.sent = counter("pixelbloom_frames_sent_total", "Frames written to sockets")
         self.dropped = counter(
             "pixelbloom_frames_dropped_total",
-            "Frames never sent: text put together with other text for a slow client, or given up with the socket",
+            "Frames never sent: text merged for a slow client, or dropped with the socket",
             ["reason"],
         )
         self.closes = counter("pixelbloom_socket_closes_total", "Sockets closed; 1006: without a close frame", ["code"])
@@ -90,12 +92,12 @@ class _Library:
             multiprocess_mode="livemin",
         )
         self.reconnects = counter(
-            "pixelbloom_redis_reconnects_total", "Times that the connection that brings the events was made again"
+            "pixelbloom_redis_reconnects_total", "Reconnects of the connection that brings the events"
         )
-        self.requests = counter("pixelbloom_http_requests_total", "Requests answered", ["route", "method", "status"])
+        self.requests = counter("pixelbloom_http_requests_total", "Completed requests", ["route", "method", "status"])
         self.durations = Histogram(
             "pixelbloom_http_request_duration_seconds",
-            "Time to answer a request",
+            "Time to respond to a request",
             ["route"],
             registry=self.registry,
             buckets=REQUEST_BOUNDS,
@@ -103,7 +105,7 @@ class _Library:
 
 
 class _Parts(Collector):
-    """The parts that the system depends on, as `/readyz` finds them: not counted by a process, but the same for all."""
+    """The dependencies of the system, as `/readyz` reports them: the same for all processes."""
 
     def __init__(self, checks: Mapping[str, Mapping[str, Any]]) -> None:
         self._checks = checks
@@ -112,8 +114,8 @@ class _Parts(Collector):
         checks = self._checks
         for name, what in (("database", "the database"), ("redis", "Redis")):
             up = checks[name]["status"] != "unavailable"
-            yield GaugeMetricFamily(f"pixelbloom_{name}_up", f"1 where {what} is reachable", float(up))
-        workers = GaugeMetricFamily("pixelbloom_workers", "Workers that answer, by queue", labels=["queue"])
+            yield GaugeMetricFamily(f"pixelbloom_{name}_up", f"1 if {what} is reachable", float(up))
+        workers = GaugeMetricFamily("pixelbloom_workers", "Workers that respond, by queue", labels=["queue"])
         for queue, number in checks["workers"].get("queues", {}).items():
             workers.add_metric([queue], number)
         ages = GaugeMetricFamily(
@@ -125,23 +127,23 @@ class _Parts(Collector):
 
 
 class Metrics:
-    """The metrics of this process, and the way to those of the others."""
+    """The metrics of this process, and access to those of the others."""
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
-        self._told: dict[tuple[object, ...], int] = {}
-        self._told_relay = Times(RELAY_BOUNDS)
+        self._exported: dict[tuple[object, ...], int] = {}
+        self._exported_relay = Times(RELAY_BOUNDS)
         _running.add(self)
 
     @cached_property
     def _library(self) -> _Library:
-        """Made on first use, just before it has values: gunicorn's own process, which may load the application and
-        serves nothing, shall not be one that tells zeros.
+        """Created on first use, when it has values: gunicorn's master process, which may load the application but
+        serves nothing, must not export zeros.
         """
         return _Library()
 
     def copy(self) -> None:
-        """Bring what this process counts to where all processes read it."""
+        """Copy the counters of this process to where all processes read them."""
         stats, library = self._stats, self._library
         library.processes.set(1)
         for channel, open_ in stats.sockets.items():
@@ -163,8 +165,8 @@ class Metrics:
         self._raise(library.reconnects, max(0, stats.link_connects - 1))
         self._raise_relay(stats.relay)
 
-    def answer(self, accept: str, checks: Mapping[str, Mapping[str, Any]]) -> Response:
-        """All processes' numbers, and the parts that they depend on, in the format that the scraper asks for."""
+    def render(self, accept: str, checks: Mapping[str, Mapping[str, Any]]) -> Response:
+        """Return the metrics of all processes and their dependencies, in the format that the scraper accepts."""
         self.copy()
         registry = CollectorRegistry()
         if VARIABLE in os.environ:
@@ -176,12 +178,12 @@ class Metrics:
         return Response(encode(registry), content_type=content_type, headers={"Cache-Control": "no-store"})
 
     def watch_requests(self, app: Flask) -> None:
-        """Count the application's requests. Before other handlers are registered, so that their time counts too."""
+        """Count the application's requests. Call it before registering other handlers, to include their time."""
         app.before_request(_begin)
         app.after_request(self._end)
 
     def _end(self, response: Response) -> Response:
-        if response.status_code != 101:  # a socket's whole life is no request's duration
+        if response.status_code != 101:  # a socket's lifetime is not a request duration
             rule = request.url_rule
             route = NO_ROUTE if rule is None else rule.rule
             method = request.method if request.method in METHODS else OTHER
@@ -193,26 +195,27 @@ class Metrics:
     def _raise(self, counter: Counter, now: int, *labels: str) -> None:
         key = (counter, *labels)
         child = counter.labels(*labels) if labels else counter
-        child.inc(now - self._told.get(key, 0))
-        self._told[key] = now
+        child.inc(now - self._exported.get(key, 0))
+        self._exported[key] = now
 
     def _raise_relay(self, now: Times) -> None:
-        told = self._told_relay
+        exported = self._exported_relay
         self._library.relay.add(
-            [count - before for count, before in zip(now.counts, told.counts, strict=True)], now.total - told.total
+            [count - before for count, before in zip(now.counts, exported.counts, strict=True)],
+            now.total - exported.total,
         )
-        told.counts[:], told.total = now.counts, now.total
+        exported.counts[:], exported.total = now.counts, now.total
 
 
 def register(app: Flask, stats: Stats) -> Metrics:
-    """Count requests from here on, and keep the metrics with the application."""
+    """Count requests, and store the metrics with the application."""
     found = app.extensions["metrics"] = Metrics(stats)
     found.watch_requests(app)
     return found
 
 
 def copy() -> None:
-    """Copy this process's numbers; never in the way of what calls it."""
+    """Copy this process's metrics. Never raises."""
     for each in list(_running):
         try:
             each.copy()
@@ -227,7 +230,7 @@ def copy() -> None:
     security=SECURITY,
     responses={
         **text(
-            "The numbers of all processes of this server.",
+            "The metrics of all processes of this server.",
             {
                 "text/plain": 'pixelbloom_sockets_open{channel="workflows"} 12.0\n',
                 "application/openmetrics-text": 'pixelbloom_sockets_open{channel="workflows"} 12.0\n# EOF\n',
@@ -237,11 +240,11 @@ def copy() -> None:
     },
 )
 def scrape() -> Response:
-    """For administrators and services. In the format that `Accept` asks for: Prometheus text, or OpenMetrics."""
+    """For administrators and services. The format depends on `Accept`: Prometheus text, or OpenMetrics."""
     parts = services()
     require_admin("read the metrics")
     found: Metrics = current_app.extensions["metrics"]
-    return found.answer(request.headers.get("Accept", ""), parts.readiness.check().checks)
+    return found.render(request.headers.get("Accept", ""), parts.readiness.check().checks)
 
 
 def _begin() -> None:

@@ -1,7 +1,7 @@
-"""Where gunicorn's processes keep their metrics for one another, for as long as gunicorn runs.
+"""The folder where gunicorn's processes share their metrics, for as long as gunicorn runs.
 
-Whichever process answers a scrape reads the numbers of all. prometheus_client looks for the folder when it is imported:
-`make` comes first, so this module imports the library only where it is used.
+The process that serves a scrape reads the metrics of all. prometheus_client looks for the folder when it is imported:
+`make` must run first, so this module imports the library only where it is used.
 """
 
 import atexit
@@ -13,10 +13,10 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def make() -> None:
-    """Make the folder of this gunicorn, and name it in the environment of its processes.
+    """Create the folder of this gunicorn, and set its path in the environment of its processes.
 
-    Reading the configuration again (SIGHUP) keeps it. A new gunicorn that takes over from an old one (USR2) inherits
-    the old one's name and makes its own.
+    A reload of the configuration (SIGHUP) reuses it. A new gunicorn that replaces an old one (USR2) inherits the
+    old path and creates its own folder.
     """
     own = f"pixelbloom-metrics-{os.getpid()}-"
     if own not in os.environ.get(VARIABLE, ""):
@@ -25,7 +25,7 @@ def make() -> None:
 
 
 def process_ended(pid: int) -> None:
-    """Forget what a process had open; what it has counted stays, for totals must not fall."""
+    """Discard the gauges of an ended process; its counters remain, because totals must not decrease."""
     from prometheus_client.multiprocess import mark_process_dead
 
     mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -230,6 +230,6 @@ def _allowed(field: str, url: str | None, default: str | None) -> str:
         raise invalid(
             field, f"is required, as no STRIPE_{'SUCCESS_URL' if field == 'return_url' else field.upper()} is set"
         )
-    if not origins.leads_home(services().settings, url):
+    if not origins.may_return_to(services().settings, url):
         raise invalid(field, "must lead to an origin of CORS_ORIGINS, STRIPE_SUCCESS_URL or STRIPE_CANCEL_URL")
     return url

@@ -32,8 +32,8 @@ approvals.before_request(own_or_scoped("runs"))
     },
 )
 def list_approvals(query: PageQuery) -> dict[str, Any]:
-    """The waiting steps that you may decide, the earliest deadline first: those of your own runs, but for steps that
-    only an administrator decides. Services and administrators see everybody's, or those of `user_id`.
+    """Returns the waiting steps that you may decide, the earliest deadline first: those of your own runs, except steps
+    that only an administrator decides. Services and administrators see everybody's, or those of `user_id`.
     """
     rows = services().runs.approvals(
         listed_owner(query.user_id),

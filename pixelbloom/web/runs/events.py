@@ -44,9 +44,9 @@ run_events = APIBlueprint(
 
 
 class StreamQuery(Shape):
-    """How EventSource, which sends no headers, says who it is."""
+    """The token of EventSource, which sends no headers."""
 
-    token: str | None = Field(None, max_length=16_384, description="In place of the header Authorization.")
+    token: str | None = Field(None, max_length=16_384, description="Instead of the header Authorization.")
 
 
 def _authenticate() -> None:

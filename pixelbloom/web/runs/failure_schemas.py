@@ -1,4 +1,4 @@
-"""The shapes of responses about failed runs, as the OpenAPI document shows them."""
+"""The schemas of responses about failed runs in the OpenAPI document."""
 
 from typing import Any, Literal
 
@@ -46,6 +46,6 @@ class FailurePage(Shape):
 class FailureQuery(Shape):
     """Which failed runs to group."""
 
-    created_after: Moment | None = Field(None, description="Only runs made after this time.")
-    created_before: Moment | None = Field(None, description="Only runs made before this time.")
-    user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")
+    created_after: Moment | None = Field(None, description="Only runs created after this time.")
+    created_before: Moment | None = Field(None, description="Only runs created before this time.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")

@@ -1,4 +1,4 @@
-"""`/api/agents/failures`: failed runs, by what failed and why."""
+"""`/api/agents/failures`: failed runs, grouped by agent or workflow and by error."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Runs as their two kinds of resources find, filter, replay and retry them."""
+"""Finding, filtering, replaying and retrying runs, for both kinds of runs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,7 +30,7 @@ def visible_run(text: str, kind: str) -> Run:
 
 
 def time_filters(wanted: RunsWanted) -> dict[str, Any]:
-    """The part of a filter that all kinds of runs share."""
+    """Return the part of a filter that all kinds of runs share."""
     return {
         "error_code": wanted.error_code,
         "created_after": wanted.created_after,
@@ -39,18 +39,18 @@ def time_filters(wanted: RunsWanted) -> dict[str, Any]:
 
 
 def wanted_details(fields: str | None, known: Mapping[str, Detail]) -> frozenset[Detail]:
-    """The large parts that the names in `fields` stand for."""
+    """Return the large fields named in `fields`."""
     return frozenset(known[name] for name in fields.split(",")) if fields else frozenset()
 
 
 def replayed(run: Run) -> Accepted:
-    """A new run like this one."""
+    """Replay a run as a new run."""
     caller = principal()
     return services().control.replay(run, caller=caller.caller, correlation_id=request_id.current())
 
 
 def retried(wanted: RunFilter, limit: int) -> dict[str, Any]:
-    """Let failed runs go on, at most so many, and say which. Raises RateLimited where so many are over the limit."""
+    """Retry up to `limit` failed runs and return their ids. Raises RateLimited if they exceed the rate limit."""
     run_ids, more = services().runs.newest_ids(replace(wanted, status=RunStatus.FAILED), limit=limit)
     # The request itself was counted as one before its body was read.
     services().submission_limit.count(principal(), len(run_ids) - 1)

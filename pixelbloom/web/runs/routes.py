@@ -1,4 +1,4 @@
-"""`/api/agents/runs`: what became of the runs."""
+"""`/api/agents/runs`: the runs of agents."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The shapes of runs of agents, and of what all runs have in common, as the OpenAPI document shows them."""
+"""The schemas of runs of agents, and the common part of all runs, in the OpenAPI document."""
 
 import re
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ class AttemptError(Shape):
 
 
 class StepState(Shape):
-    """What a step has in lists as well."""
+    """The fields of a step that lists have as well."""
 
     key: str
     kind: Literal["agent", "map", "approval"]
@@ -51,9 +51,9 @@ class StepState(Shape):
     error: str | None
     error_code: str | None
     errors: list[AttemptError] = Field(description="Of each attempt that failed.")
-    message: str | None = Field(default=None, description="Of an approval: what is to be decided.")
+    message: str | None = Field(default=None, description="Of an approval: what to decide.")
     approvers: Literal["owner", "admin"] | None = Field(default=None, description="Of an approval: who may decide.")
-    deadline_at: Time | None = Field(default=None, description="Of an approval: until when somebody may decide.")
+    deadline_at: Time | None = Field(default=None, description="Of an approval: the deadline of the decision.")
 
 
 class StepBody(StepState):
@@ -66,13 +66,13 @@ class StepBody(StepState):
 class ListedStep(StepState):
     """A step of a run in a list."""
 
-    output: Any = Field(default=None, description="Only where `fields` names `steps.output`.")
+    output: Any = Field(default=None, description="Only if `fields` names `steps.output`.")
 
 
 class RunState(Shape):
-    """What runs of agents and of workflows have in common."""
+    """The common fields of runs of agents and of workflows."""
 
-    id: Uuid = Field(description="The same as the name that the kind of run has for it.")
+    id: Uuid = Field(description="The same as `request_id` or `workflow_run_id`.")
     user_id: Uuid | None
     status: RunStatusName
     progress: float = Field(ge=0, le=1, description="With at most four decimals.")
@@ -83,9 +83,9 @@ class RunState(Shape):
     provider: Literal["ollama", "huggingface", "fallback"] | None
     model: str | None
     attempts: int
-    retries: int = Field(description="How often somebody let it go on after it had failed.")
+    retries: int = Field(description="How often it was retried after it had failed.")
     replay_of: Uuid | None = Field(description="The run that this one repeats.")
-    correlation_id: str | None = Field(description="The X-Request-ID of the request that made the run.")
+    correlation_id: str | None = Field(description="The X-Request-ID of the request that created the run.")
     run_at: Time | None = Field(description="It starts no earlier than this.")
     created_at: Time
     started_at: Time | None
@@ -93,7 +93,7 @@ class RunState(Shape):
 
 
 class AgentRunState(RunState):
-    """What a run of an agent has in lists as well."""
+    """The fields of an agent run that lists have as well."""
 
     request_id: Uuid
     kind: Literal["agent"]
@@ -103,16 +103,16 @@ class AgentRunState(RunState):
 class RunBody(AgentRunState):
     """A run of an agent, as polled."""
 
-    input: JsonObject = Field(description="What the agent works on.")
+    input: JsonObject = Field(description="The agent's input.")
     result: JsonObject | None
     steps: list[StepBody]
 
 
 class ListedRun(AgentRunState):
-    """A run of an agent in a list: its large parts only where `fields` names them."""
+    """A run of an agent in a list: its large fields only if `fields` names them."""
 
-    input: JsonObject = Field(default={}, description="Only where `fields` names `input`.")
-    result: JsonObject | None = Field(default=None, description="Only where `fields` names `result`.")
+    input: JsonObject = Field(default={}, description="Only if `fields` names `input`.")
+    result: JsonObject | None = Field(default=None, description="Only if `fields` names `result`.")
     steps: list[ListedStep]
 
 
@@ -120,16 +120,16 @@ class RunPage(Counted):
     """Runs, newest first."""
 
     items: list[ListedRun]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class RunsWanted(Shape):
-    """Which runs are meant."""
+    """Filters of runs."""
 
     error_code: str | None = Field(None, pattern="^[A-Z_]{1,100}$", description="Only those with this error_code.")
-    created_after: Moment | None = Field(None, description="Only runs made after this time.")
-    created_before: Moment | None = Field(None, description="Only runs made before this time.")
-    user_id: UserId = Field(None, description="Whose runs; for services and administrators. Others see their own.")
+    created_after: Moment | None = Field(None, description="Only runs created after this time.")
+    created_before: Moment | None = Field(None, description="Only runs created before this time.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
 
 
 #: What `fields` of a list of runs may name.
@@ -137,7 +137,7 @@ RUN_FIELDS = {"input": Detail.INPUT, "result": Detail.RESULT, "steps.output": De
 
 
 def field_names(names: Iterable[str]) -> Any:
-    """The type of a query parameter that takes any of these names, separated by commas."""
+    """Return the type of a query parameter that accepts any of these names, separated by commas."""
     known = tuple(names)
     pattern = "|".join(re.escape(name) for name in known)
 
@@ -161,7 +161,7 @@ class RunQuery(RunsWanted, CountQuery):
     fields: field_names(RUN_FIELDS) = Field(  # type: ignore[valid-type]
         None,
         description="Large fields to show, separated by commas: `input`, `result`, `steps.output`. A page with them "
-        "has fewer than `limit` runs where these are larger than 4 MiB.",
+        "has fewer than `limit` runs if these are larger than 4 MiB.",
     )
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
@@ -170,11 +170,11 @@ class RunQuery(RunsWanted, CountQuery):
 class RunPath(Shape):
     """A run's address."""
 
-    request_id: str = Field(json_schema_extra={"format": "uuid"}, description="As invoke answered it.")
+    request_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the response of invoke.")
 
 
 class RetryRequest(RunsWanted):
-    """Which failed runs shall go on."""
+    """The failed runs to retry."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
 
@@ -185,7 +185,7 @@ class RetryRequest(RunsWanted):
 
 
 class RetryResponse(Shape):
-    """What goes on now."""
+    """The retried runs."""
 
     retried: int
     run_ids: list[Uuid]

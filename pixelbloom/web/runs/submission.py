@@ -1,4 +1,4 @@
-"""What all requests that make a run have in common: who, in whose name, under which key, and waiting for the end."""
+"""The common part of all requests that create a run: caller, owner, idempotency key, and waiting for the end."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +26,7 @@ _MAX_KEY = 255
 
 
 def terms(body: SubmissionTerms) -> dict[str, Any]:
-    """The terms of a submission, from its body and headers. Raises InvalidInput, Forbidden."""
+    """Return the terms of a submission, from its body and headers. Raises InvalidInput, Forbidden."""
     caller = principal()
     user_id = services().access.acting_for(caller, body.user_id)
     return {
@@ -42,31 +42,31 @@ def terms(body: SubmissionTerms) -> dict[str, Any]:
 
 
 def _webhook_url(url: str | None) -> str | None:
-    """Raises InvalidInput, and ConfigurationError where nothing can be signed."""
+    """Check the webhook URL. Raises InvalidInput, and ConfigurationError if WEBHOOK_SECRET is missing."""
     if url is not None:
         refuse_anonymous(principal())
         settings = services().settings
         if not settings.webhook_secret:
-            raise ConfigurationError("Webhooks are not set up here: WEBHOOK_SECRET is missing. Leave webhook_url out.")
+            raise ConfigurationError("Webhooks are not configured: WEBHOOK_SECRET is missing. Omit webhook_url.")
         check_url(url, allow_private=settings.webhook_allow_private)
     return url
 
 
 def idempotency_key() -> str | None:
-    """The header's value. Raises InvalidInput."""
+    """Return the value of the header Idempotency-Key. Raises InvalidInput."""
     key = request.headers.get(_KEY_FIELD)
     if key is None:
         return None
     if not 1 <= len(key) <= _MAX_KEY or not all("!" <= char <= "~" for char in key):
-        fault = f"must be 1 to {_MAX_KEY} visible ASCII characters"
-        raise InvalidInput(f"The header {_KEY_FIELD} {fault}.", [FieldError(_KEY_FIELD, fault)])
+        rule = f"must be 1 to {_MAX_KEY} visible ASCII characters"
+        raise InvalidInput(f"The header {_KEY_FIELD} {rule}.", [FieldError(_KEY_FIELD, rule)])
     return key
 
 
 def submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named: Any) -> tuple[Accepted, bool]:
-    """Submit under a new run id, and wait up to so many seconds for the end; `named` goes into the log.
+    """Submit under a new run id, and wait up to `seconds` for the end; `named` is logged.
 
-    Returns the run and whether the wait was granted: past the bounds of `Waits` the present state is returned at once.
+    Return the run and whether the wait was granted: past the limits of `Waits` the current state is returned at once.
     """
     if seconds is None:
         return _submitted(submit, None, **named), False
@@ -79,7 +79,7 @@ def _submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **name
     if seconds is None:
         return _logged(submit(run_id), **named)
     waiter = services().waiter
-    # Listen first, then insert, so that no end is missed.
+    # Listen before the insert, so that the end is not missed.
     with waiter.watch(run_id) as end:
         accepted = _logged(submit(run_id), **named)
         if accepted.status.terminal:
@@ -87,7 +87,7 @@ def _submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **name
         repeated = accepted.id != run_id
         watch: AbstractContextManager[Event] = waiter.watch(accepted.id) if repeated else nullcontext(end)
         with watch as this_end:
-            # A run that was there before may have ended while nobody listened here.
+            # An existing run may have ended before we listened.
             if not (repeated and services().runs.get(accepted.id).status.terminal):
                 wait_while_connected(this_end, seconds, request.environ)
     run = services().runs.get(accepted.id)

@@ -1,4 +1,4 @@
-"""Requests that wait for the end of a run: how many may wait at once, and whether their client is still there."""
+"""Requests that wait for the end of a run: limits, and detecting disconnected clients."""
 
 import select
 from collections import Counter
@@ -16,19 +16,19 @@ from pixelbloom.web.realtime.stats import Stats
 
 #: Pause between two checks whether the client of a waiting request is still connected.
 CHECK_SECONDS = 0.5
-#: Share of gunicorn's connections that waiting requests may occupy, so that other requests always find one.
+#: Share of gunicorn's connections that waiting requests may use, so that others are always free.
 CONNECTION_SHARE = 0.5
 #: The peer has closed its half of the connection, or all of it. Unlike reading, this consumes no pipelined bytes.
 _CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 #: gevent's own `poll` does not know POLLRDHUP; asked with a timeout of 0, the original never blocks.
 _poll = get_original("select", "poll")
 
-#: Waits that the connections of this process leave room for; unbounded before `bound_by` is called.
+#: Maximum number of waits by the connections of this process; unlimited before `bound_by` is called.
 _bound: float = inf
 
 
 class Waits:
-    """The waits in progress of one process, bounded per user and in all. Services have only the second bound."""
+    """The waits in progress of one process, limited per user and in total. Services have only the total limit."""
 
     def __init__(self, per_user: int, per_process: int, stats: Stats) -> None:
         self._per_user = per_user
@@ -58,7 +58,7 @@ class Waits:
 
 
 def bound_by(connections: int) -> None:
-    """Never let waits occupy more than their share of the connections that this process accepts."""
+    """Limit waits to their share of the connections that this process accepts."""
     global _bound
     _bound = int(connections * CONNECTION_SHARE)
 

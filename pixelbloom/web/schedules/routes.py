@@ -1,4 +1,4 @@
-"""`/api/agents/schedules`: runs that start by the clock."""
+"""`/api/agents/schedules`: scheduled runs."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ _NO_SUCH = "There is no such schedule, or it is not yours."
     summary="Create a schedule",
     operation_id="createSchedule",
     responses={
-        **success(ScheduleBody, examples.KEPT, status=201, description="Schedule created."),
+        **success(ScheduleBody, examples.SCHEDULE, status=201, description="Schedule created."),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
 )
@@ -49,14 +49,14 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
     """
     of_agent = body.agent_type is not None
     if of_agent == (body.workflow_id is not None):
-        fault = "or workflow_id is required, and not both"
-        raise InvalidInput("Name an agent_type or a workflow_id, and not both.", [FieldError("agent_type", fault)])
+        rule = "or workflow_id is required, and not both"
+        raise InvalidInput("Name an agent_type or a workflow_id, and not both.", [FieldError("agent_type", rule)])
     if (body.inputs if of_agent else body.input) is not None:
-        fault = "belongs to a workflow_id" if of_agent else "belongs to an agent_type"
+        rule = "belongs to a workflow_id" if of_agent else "belongs to an agent_type"
         raise InvalidInput(
-            "An agent takes input, a workflow takes inputs.", [FieldError("inputs" if of_agent else "input", fault)]
+            "An agent takes input, a workflow takes inputs.", [FieldError("inputs" if of_agent else "input", rule)]
         )
-    kept = services().schedules.add(
+    added = services().schedules.add(
         Wanted(
             kind="agent" if of_agent else "workflow",
             target=known_agent(body.agent_type) if body.agent_type is not None else body.workflow_id or "",
@@ -68,7 +68,7 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
             metadata=body.metadata,
         )
     )
-    return kept.to_public(), 201
+    return added.to_public(), 201
 
 
 @schedules.get(
@@ -76,12 +76,12 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
     summary="List schedules",
     operation_id="listSchedules",
     responses={
-        **success(SchedulePage, {"items": [examples.KEPT], "next_cursor": None}),
+        **success(SchedulePage, {"items": [examples.SCHEDULE], "next_cursor": None}),
         **failures(400, 401, 403, 500, 503),
     },
 )
 def list_schedules(query: PageQuery) -> dict[str, Any]:
-    """Returns your own, newest first. Services and administrators get everybody's, or those of `user_id`."""
+    """Returns your own schedules, newest first. Services and administrators get everybody's, or those of `user_id`."""
     page = services().schedules.page(owner=listed_owner(query.user_id), limit=query.limit, cursor=query.cursor)
     return {"items": [schedule.to_public() for schedule in page.items], "next_cursor": page.next_cursor}
 
@@ -90,22 +90,22 @@ def list_schedules(query: PageQuery) -> dict[str, Any]:
     "/<schedule_id>",
     summary="Get a schedule",
     operation_id="getSchedule",
-    responses={**success(ScheduleBody, examples.KEPT), **failures(401, 403, 404, 500, 503)},
+    responses={**success(ScheduleBody, examples.SCHEDULE), **failures(401, 403, 404, 500, 503)},
 )
 def show_schedule(path: SchedulePath) -> dict[str, Any]:
     """Returns the schedule with its next times and its last run."""
-    return _theirs(path.schedule_id).to_public()
+    return _visible_schedule(path.schedule_id).to_public()
 
 
 @schedules.patch(
     "/<schedule_id>",
     summary="Update a schedule",
     operation_id="updateSchedule",
-    responses={**success(ScheduleBody, examples.KEPT), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+    responses={**success(ScheduleBody, examples.SCHEDULE), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
 )
 def update_schedule(path: SchedulePath, body: ScheduleChange) -> dict[str, Any]:
     """Pauses the schedule, or resumes it. Times that passed while it was paused start no runs."""
-    return services().schedules.set_active(_theirs(path.schedule_id), active=body.active).to_public()
+    return services().schedules.set_active(_visible_schedule(path.schedule_id), active=body.active).to_public()
 
 
 @schedules.delete(
@@ -116,11 +116,11 @@ def update_schedule(path: SchedulePath, body: ScheduleChange) -> dict[str, Any]:
 )
 def remove_schedule(path: SchedulePath) -> Response:
     """The schedule starts no more runs; runs that it started continue."""
-    services().schedules.remove(_theirs(path.schedule_id))
+    services().schedules.remove(_visible_schedule(path.schedule_id))
     return Response(status=204)
 
 
-def _theirs(text: str) -> Schedule:
+def _visible_schedule(text: str) -> Schedule:
     schedule_id = uuid_or_none(text)
     if schedule_id is None:
         raise NotFound(_NO_SUCH)

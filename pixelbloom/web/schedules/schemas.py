@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about schedules and webhooks, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about schedules and webhooks in the OpenAPI document."""
 
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,7 @@ WANTED: dict[str, Any] = {
     "cron": "30 7 * * 1",
     "timezone": "Europe/Vienna",
 }
-KEPT: dict[str, Any] = {
+SCHEDULE: dict[str, Any] = {
     "id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
     "schedule_id": "7d9a0c36-6d6b-4a4c-8f53-1c1d0f6b5e21",
     "kind": "workflow",
@@ -46,7 +46,7 @@ DELIVERY: dict[str, Any] = {
 
 
 class ScheduleRequest(Shape):
-    """An agent or a workflow, and when it shall run."""
+    """An agent or a workflow, and when it runs."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": WANTED})  # type: ignore[typeddict-unknown-key]
 
@@ -79,9 +79,9 @@ class ScheduleBody(Shape):
     active: bool = Field(description="False while it is paused.")
     next_run_at: Time | None = Field(description="Null while it is paused.")
     next_runs: list[Time] = Field(description="The next five times; empty while it is paused.")
-    last_run_at: Time | None = Field(description="The time that it last fired for.")
+    last_run_at: Time | None = Field(description="The time of its last run.")
     last_run_id: Uuid | None
-    last_error: str | None = Field(description="Why it last started no run.")
+    last_error: str | None = Field(description="Why it failed to start its last run.")
     created_at: Time
 
 
@@ -97,13 +97,13 @@ class SchedulePage(Shape):
     """Schedules, newest first."""
 
     items: list[ScheduleBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class PageQuery(Shape):
-    """Which part of the list, and whose."""
+    """The part of the list, and its owner."""
 
-    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
@@ -111,7 +111,7 @@ class PageQuery(Shape):
 class SchedulePath(Shape):
     """A schedule's address."""
 
-    schedule_id: str = Field(json_schema_extra={"format": "uuid"}, description="As POST answered it.")
+    schedule_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the response of POST.")
 
 
 class Attempt(Shape):
@@ -145,13 +145,13 @@ class DeliveryPage(Shape):
     """Deliveries, newest first."""
 
     items: list[DeliveryBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class WebhookSecretBody(Shape):
-    """What a user verifies webhooks with."""
+    """The secret with which a user verifies webhooks."""
 
-    secret: str = Field(description="Of your own deliveries alone, as Standard Webhooks' libraries take it.")
+    secret: str = Field(description="Signs only your own deliveries; in the format of Standard Webhooks' libraries.")
 
 
 class DeliveryQuery(PageQuery):

@@ -1,4 +1,4 @@
-"""`/api/agents/webhooks`: what callers' servers were told, and telling it again."""
+"""`/api/agents/webhooks`: webhook deliveries, and repeating them."""
 
 from typing import Any
 from uuid import UUID
@@ -69,7 +69,7 @@ def list_deliveries(query: DeliveryQuery) -> dict[str, Any]:
     },
 )
 def get_secret() -> tuple[dict[str, Any], int, dict[str, str]]:
-    """Returns the secret that signs the deliveries of your runs, and of nobody else's.
+    """Returns the secret that signs only the deliveries of your runs.
 
     For users: a service verifies with WEBHOOK_SECRET, and checks `data.user_id`.
     """
@@ -78,7 +78,7 @@ def get_secret() -> tuple[dict[str, Any], int, dict[str, str]]:
         raise Forbidden("This secret is a user's; a service verifies webhooks with WEBHOOK_SECRET.")
     secrets = services().settings.webhook_secret
     if not secrets:
-        raise Unavailable("Webhooks are not set up here: WEBHOOK_SECRET is missing.")
+        raise Unavailable("Webhooks are not configured: WEBHOOK_SECRET is missing.")
     return {"secret": own_secret(secrets[0].get_secret_value(), user_id)}, 200, {"Cache-Control": "no-store"}
 
 

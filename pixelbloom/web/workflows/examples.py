@@ -1,4 +1,4 @@
-"""The examples about workflows that the OpenAPI document shows."""
+"""The workflow examples of the OpenAPI document."""
 
 from typing import Any
 

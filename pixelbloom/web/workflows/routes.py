@@ -1,4 +1,4 @@
-"""`/api/agents/workflows`: which workflows there are, new versions of them, and retiring them."""
+"""`/api/agents/workflows`: listing workflows, creating versions, and retiring them."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ workflows.before_request(own_or_scoped("runs"))
 
 @workflows.before_request
 def guard_changes() -> None:
-    """Definitions are changed by administrators and services alone."""
+    """Only administrators and services may change definitions."""
     if request.method not in ("GET", "HEAD"):
         require_admin("change workflows")
 

@@ -1,4 +1,4 @@
-"""`/api/agents/workflows/execute` and `/runs`: running workflows, watching, steering and deciding."""
+"""`/api/agents/workflows/execute` and `/runs`: executing workflows, and managing their runs and approvals."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ workflow_runs.before_request(
     counting.count_first(counting.submission, "execute", "replay_run", "retry_run", "retry_runs")
 )
 
-#: How long `execute` waits for the end where nothing is said.
+#: How long `execute` waits for the end by default.
 WAIT_SECONDS = 30
 _KIND = "workflow"
 
@@ -217,12 +217,12 @@ def _decide(path: StepPath, body: DecisionRequest, *, approved: bool) -> dict[st
 
 
 def _rendered(accepted: Accepted) -> dict[str, Any]:
-    answer: dict[str, Any] = {
+    body: dict[str, Any] = {
         "id": str(accepted.id),
         "workflow_run_id": str(accepted.id),
         "status": str(accepted.status),
         "error": accepted.error,
     }
     if accepted.status == "completed":
-        answer["outputs"] = accepted.result
-    return answer
+        body["outputs"] = accepted.result
+    return body

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about workflows, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about workflows in the OpenAPI document."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ _NAME = "^[a-z][a-z0-9_]{0,99}$"
 
 
 class ExecuteRequest(SubmissionTerms):
-    """A workflow, and what it is to work on."""
+    """A workflow and its inputs."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -36,11 +36,11 @@ class ExecuteRequest(SubmissionTerms):
 
     workflow_id: str = Field(
         pattern="^[a-z][a-z0-9_]{0,99}(@[1-9][0-9]{0,8})?$",
-        description="Its name; with `@` and a number that very version, else the newest.",
+        description="Its name; with `@` and a number that version, else the newest.",
     )
     inputs: JsonObject = Field(default={}, description="What its `inputs` schema says.")
     in_background: Annotated[bool, Field(strict=True)] = Field(
-        False, alias="async", description="True: answer at once. False: wait for the end, 30 s or as `Prefer` says."
+        False, alias="async", description="True: respond at once. False: wait for the end, 30 s or as `Prefer` says."
     )
 
 
@@ -50,12 +50,12 @@ class ExecuteResponse(Shape):
     id: Uuid
     workflow_run_id: Uuid
     status: RunStatusName
-    outputs: JsonObject = Field(default={}, description="By step key; only where status is completed.")
+    outputs: JsonObject = Field(default={}, description="By step key; only if status is completed.")
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
 class WorkflowRunState(RunState):
-    """What a run of a workflow has in lists as well."""
+    """The fields of a workflow run that lists have as well."""
 
     workflow_run_id: Uuid
     kind: Literal["workflow"]
@@ -72,10 +72,10 @@ class WorkflowRunBody(WorkflowRunState):
 
 
 class ListedWorkflowRun(WorkflowRunState):
-    """A run of a workflow in a list: its large parts only where `fields` names them."""
+    """A run of a workflow in a list: its large fields only if `fields` names them."""
 
-    inputs: JsonObject = Field(default={}, description="Only where `fields` names `inputs`.")
-    outputs: JsonObject | None = Field(default=None, description="Only where `fields` names `outputs`.")
+    inputs: JsonObject = Field(default={}, description="Only if `fields` names `inputs`.")
+    outputs: JsonObject | None = Field(default=None, description="Only if `fields` names `outputs`.")
     steps: list[ListedStep]
 
 
@@ -83,7 +83,7 @@ class WorkflowRunPage(Counted):
     """Runs of workflows, newest first."""
 
     items: list[ListedWorkflowRun]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 #: What `fields` of a list of runs of workflows may name.
@@ -98,14 +98,14 @@ class WorkflowRunQuery(RunsWanted, CountQuery):
     fields: field_names(WORKFLOW_RUN_FIELDS) = Field(  # type: ignore[valid-type]
         None,
         description="Large fields to show, separated by commas: `inputs`, `outputs`, `steps.output`. A page with them "
-        "has fewer than `limit` runs where these are larger than 4 MiB.",
+        "has fewer than `limit` runs if these are larger than 4 MiB.",
     )
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
 class WorkflowRetryRequest(RunsWanted):
-    """Which failed runs shall go on."""
+    """The failed runs to retry."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
 
@@ -125,7 +125,7 @@ class WorkflowReplayResponse(Shape):
 
 
 class DecisionRequest(Shape):
-    """What the person says who decides."""
+    """A decision about an approval step."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DECISION})  # type: ignore[typeddict-unknown-key]
 
@@ -146,23 +146,23 @@ class ApprovalBody(Shape):
     workflow_version: int
     user_id: Uuid | None = Field(description="The owner of the run.")
     key: str = Field(description="The step's key.")
-    message: str = Field(description="What is to be decided.")
+    message: str = Field(description="What to decide.")
     approvers: Literal["owner", "admin"]
     requested_at: Time
-    deadline_at: Time = Field(description="The step fails where nobody has decided by then.")
+    deadline_at: Time = Field(description="The step fails if nobody has decided by then.")
 
 
 class ApprovalPage(Shape):
     """Steps that wait for a decision, those with the earliest deadline first."""
 
     items: list[ApprovalBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class WorkflowRunPath(Shape):
     """The address of a run of a workflow."""
 
-    workflow_run_id: str = Field(json_schema_extra={"format": "uuid"}, description="As execute answered it.")
+    workflow_run_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the response of execute.")
 
 
 class StepPath(WorkflowRunPath):
@@ -172,13 +172,13 @@ class StepPath(WorkflowRunPath):
 
 
 class WorkflowRequest(Shape):
-    """A new version of a workflow. `docs/workflows.md` says what its steps hold."""
+    """A new version of a workflow. `docs/workflows.md` describes the steps."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DEFINITION})  # type: ignore[typeddict-unknown-key]
 
     workflow_id: str = Field(pattern=_NAME)
     description: str = Field("", max_length=2000)
-    inputs: JsonObject | None = Field(None, description="The JSON Schema of what it takes.")
+    inputs: JsonObject | None = Field(None, description="The JSON Schema of its inputs.")
     steps: list[Any] = Field(min_length=1, max_length=100)
 
 
@@ -187,11 +187,11 @@ class ValidationRequest(Shape):
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": {"definition": examples.DEFINITION}})  # type: ignore[typeddict-unknown-key]
 
-    definition: JsonObject = Field(description="As `POST /api/agents/workflows` takes it.")
+    definition: JsonObject = Field(description="As for `POST /api/agents/workflows`.")
 
 
-class DefinitionFault(Shape):
-    """A fault of a definition."""
+class DefinitionError(Shape):
+    """An error in a definition."""
 
     field: str = Field(description="Its place, such as `steps.0.agent`.")
     message: str
@@ -201,7 +201,7 @@ class ValidationBody(Shape):
     """Whether a definition would be accepted."""
 
     valid: bool
-    details: list[DefinitionFault] = Field(description="What is invalid, 20 at most; empty where it is valid.")
+    details: list[DefinitionError] = Field(description="What is invalid, 20 at most; empty if it is valid.")
 
 
 class Edge(Shape):
@@ -225,21 +225,21 @@ class WorkflowBody(Shape):
     graph: list[Edge]
     created_by: Literal["system", "administrator"]
     created_at: Time
-    retired_at: Time | None = Field(description="Since when it takes no new runs.")
+    retired_at: Time | None = Field(description="Since when it accepts no new runs.")
 
 
 class WorkflowPage(Shape):
     """The newest version of each workflow, by name."""
 
     items: list[WorkflowBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class WorkflowVersions(WorkflowBody):
     """The newest version, and a page of all versions."""
 
     versions: list[WorkflowBody] = Field(description="The newest first; at most 4 MiB, at least one.")
-    versions_cursor: str | None = Field(description="Give it as `cursor` for earlier ones; null where there are none.")
+    versions_cursor: str | None = Field(description="Pass it as `cursor` for earlier ones; null if there are none.")
 
 
 class VersionsQuery(Shape):

@@ -18,7 +18,7 @@ from pixelbloom.web.http.body import (
     SMALL_BYTES,
     USUAL_BODY_BYTES,
     parse_object,
-    time_for,
+    read_timeout,
 )
 
 
@@ -155,7 +155,7 @@ def test_the_most_values_are_taken() -> None:
         (b'{"a": 1e999}', "too large"),
         (b'{"a": 1' + b"0" * 5000 + b"}", "too large"),
         (b'{"a": 1, "a": 2}', "same key twice"),
-        (b'{"a": "\\ud800"}', "half of a surrogate"),
+        (b'{"a": "\\ud800"}', "lone surrogate"),
         (b'{"a": "\\u0000"}', "NUL"),
         (b'{"a":' * 70 + b"1" + b"}" * 70, "too deeply"),
         (b"[" * 5000, "too deeply"),
@@ -201,4 +201,4 @@ def test_what_is_read_is_what_was_written_whatever_the_size(value: dict[str, obj
     ids=["none", "few", "usual", "chunked", "false", "no-number", "more", "largest", "chunked-largest"],
 )
 def test_a_body_has_the_time_of_its_bytes_at_the_least_rate(declared: str, limit: int, seconds: int) -> None:
-    assert round(time_for(declared, limit)) == seconds
+    assert round(read_timeout(declared, limit)) == seconds

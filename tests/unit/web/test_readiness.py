@@ -2,7 +2,7 @@
 
 import threading
 
-from pixelbloom.web.operations.readiness import Answer, Probe, Readiness
+from pixelbloom.web.operations.readiness import Probe, ProbeResult, Readiness
 
 
 def fails() -> None:
@@ -14,7 +14,7 @@ def fine() -> None:
 
 
 def test_all_parts_that_answer_make_it_ready() -> None:
-    report = Readiness([Probe("database", fine), Probe("workers", lambda: Answer("2 answering"))]).check()
+    report = Readiness([Probe("database", fine), Probe("workers", lambda: ProbeResult("2 answering"))]).check()
 
     assert report.ready
     assert report.to_public() == {
@@ -46,7 +46,7 @@ def test_a_part_that_is_not_required_is_a_warning() -> None:
 
 
 def test_a_part_that_answers_may_warn_and_show_numbers() -> None:
-    answer = Answer("1 answering", "no worker takes from agents", {"queues": {"agents": 0, "events": 1}})
+    answer = ProbeResult("1 answering", "no worker takes from agents", {"queues": {"agents": 0, "events": 1}})
     report = Readiness([Probe("workers", lambda: answer, required=False)]).check()
 
     assert report.ready
@@ -66,10 +66,10 @@ def test_a_part_that_hangs_is_given_up_and_not_asked_twice() -> None:
         asked.append(1)
         release.wait(10)
 
-    readiness = Readiness([Probe("database", hangs, patience=0.05)])
+    readiness = Readiness([Probe("database", hangs, timeout=0.05)])
     try:
         assert readiness.check().ready is False
-        assert readiness.check().checks["database"]["detail"] == "no answer in time"
+        assert readiness.check().checks["database"]["detail"] == "timed out"
         assert len(asked) == 1
     finally:
         release.set()
@@ -82,10 +82,10 @@ def test_a_part_that_hangs_is_waited_for_once_and_not_by_everybody_who_asks() ->
         release.wait(60)
         release.set()
 
-    readiness = Readiness([Probe("redis", hangs, required=False, patience=2.0)])
+    readiness = Readiness([Probe("redis", hangs, required=False, timeout=2.0)])
     try:
         assert readiness.check().ready
-        assert [readiness.check().warnings for _ in range(200)] == [["redis: no answer in time"]] * 200
+        assert [readiness.check().warnings for _ in range(200)] == [["redis: timed out"]] * 200
         assert not release.is_set()  # at two seconds each, the question would have been given up long ago
     finally:
         release.set()

@@ -1,4 +1,4 @@
-"""The API's description of itself: OpenAPI 3.1 from the routes, and a docs page that needs no other server."""
+"""The API document: OpenAPI 3.1 generated from the routes, and a docs page that needs no other server."""
 
 from pixelbloom.web.http.openapi.application import Api, make
 from pixelbloom.web.http.openapi.pages import DOCS_URL, DOCUMENT_URL, register_docs
@@ -27,5 +27,5 @@ __all__ = [
 
 #: Of every operation that needs a token.
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
-#: Of one that takes a token, and needs none.
+#: Of every operation with an optional token.
 OPTIONAL_SECURITY: list[dict[str, list[str]]] = [{}, *SECURITY]

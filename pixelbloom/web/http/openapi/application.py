@@ -1,4 +1,4 @@
-"""The Flask application whose routes describe themselves, and its rule for invalid input."""
+"""The Flask application that documents its routes, and its handling of invalid input."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ from pixelbloom.web.http.schemas import ErrorBody
 
 _DESCRIPTION = """Agents that run in the background: submit, then poll, wait or watch over a WebSocket.
 
-Every response has an `X-Request-ID`: the one that was sent where it is valid, else a new one. Times are in UTC.
-A field of a request that is not required takes null, which means the same as leaving it out; in an update (PATCH), null
-clears a field whose value may be null.
+Every response has an `X-Request-ID`: the one that was sent if it is valid, else a new one. Times are in UTC.
+An optional field of a request accepts null, which means the same as omitting it; in an update (PATCH), null clears a
+nullable field.
 
 [The sockets and their events](/api/docs/events) ([AsyncAPI](/api/asyncapi.json)). Guides: {guides}.
 """
@@ -30,7 +30,7 @@ _BEARER = """A JSON Web Token, sent as `Authorization: Bearer <token>`.
 - A service: `{"role": "service", "exp": ...}` signed with API_JWT_SECRET; locally `pixelbloom token --service`.
 - A website's visitor: `POST /api/visitors/sessions`.
 """
-#: What begins a sentence where the field's bare name would not.
+#: How to begin an error message, if not with the field's name.
 _NAMES = {"cursor": "The cursor"}
 
 
@@ -42,7 +42,7 @@ class Api(OpenAPI):
         self._queries = DeclaredQueries(self)
 
     def dispatch_request(self) -> ResponseReturnValue:
-        """Call the view. What a blueprint does before its requests, such as verifying the token, has been done."""
+        """Check the query, then call the view. The blueprint's `before_request` functions have run."""
         self._queries.check(request)
         return super().dispatch_request()
 
@@ -52,7 +52,7 @@ class Api(OpenAPI):
 
 
 def make(**options: Any) -> Api:
-    """An application with this API's title and rules of validation."""
+    """Return an application with this API's title and validation."""
     return Api(
         "pixelbloom.web",
         info=Info(
@@ -74,19 +74,19 @@ def make(**options: Any) -> Api:
 
 
 def refuse(error: ValidationError) -> Response:
-    """What the library does with input that breaks a shape: our error, which names the fields."""
-    faults = [
+    """Raise InvalidInput, which names the fields, for input that the library found invalid."""
+    details = [
         FieldError(
-            ".".join(str(part)[:100] for part in fault["loc"]) or "body",
-            _message(fault),
+            ".".join(str(part)[:100] for part in found["loc"]) or "body",
+            _message(found),
         )
-        for fault in error.errors(include_url=False, include_input=False)[:20]
+        for found in error.errors(include_url=False, include_input=False)[:20]
     ]
-    first = faults[0]
-    raise InvalidInput(f"{_NAMES.get(first.field, first.field)} {first.message}.", faults)
+    first = details[0]
+    raise InvalidInput(f"{_NAMES.get(first.field, first.field)} {first.message}.", details)
 
 
-def _message(fault: Any) -> str:
-    if fault["loc"] == ("cursor",):
-        return "is not one that we gave; leave it out to start from the newest"
-    return sentence(fault).encode(errors="replace").decode()
+def _message(found: Any) -> str:
+    if found["loc"] == ("cursor",):
+        return "is invalid; use `next_cursor`, or omit it to start from the newest"
+    return sentence(found).encode(errors="replace").decode()

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made of the routes and their models."""
+"""The OpenAPI 3.1 document, generated from the routes and their models."""
 
 import inspect
 import json
@@ -22,13 +22,13 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def documented_path(rule: str) -> str:
-    """A rule of Flask's as the document has it: `/leads/<uuid:id>` is `/leads/{id}`."""
+    """Return the path of a Flask rule in the document: `/leads/<uuid:id>` becomes `/leads/{id}`."""
     return _CONVERTER.sub(r"{\1}", rule)
 
 
 @dataclass(frozen=True)
 class Operation:
-    """A method of an address, with the function behind it."""
+    """A path and method, with the view function."""
 
     path: str
     method: str
@@ -39,12 +39,12 @@ class Operation:
         return f"{self.method.upper()} {self.path}"
 
     def model(self, part: str) -> type[BaseModel] | None:
-        """The model of its `path`, `query` or `body`, if it has one."""
+        """Return the model of its `path`, `query` or `body`, if it has one."""
         return get_type_hints(self.view).get(part)
 
 
 def operations(app: Flask) -> Iterator[Operation]:
-    """All operations of all routes, those without a description too."""
+    """Yield all operations of all routes, including undocumented ones."""
     for rule in app.url_map.iter_rules():
         for method in _METHODS:
             if method.upper() in (rule.methods or ()):
@@ -53,7 +53,7 @@ def operations(app: Flask) -> Iterator[Operation]:
 
 
 def complete(document: dict[str, Any], app: Flask) -> None:
-    """Put into the library's document what our models and docstrings say, in place of its own reading of them."""
+    """Replace the parts of the library's document that are generated from our models and docstrings."""
     bodies: dict[str, type[BaseModel]] = {}
     for operation in operations(app):
         entry = document["paths"].get(operation.path, {}).get(operation.method)
@@ -138,9 +138,9 @@ def _agent_types() -> list[str]:
 
 
 def _hide_alternatives(schema: dict[str, Any]) -> None:
-    """Which fields go together is for validators: generators take it for several types, and forget the fields.
+    """Hide alternatives of fields from generators, which would create several types without the fields.
 
-    Twice negated it means the same, and generators pass it over.
+    A double negation means the same to validators, and generators ignore it.
     """
     rules = {name: schema.pop(name) for name in ("anyOf", "oneOf") if "properties" in schema and name in schema}
     if rules:
@@ -148,9 +148,9 @@ def _hide_alternatives(schema: dict[str, Any]) -> None:
 
 
 def _describe_field(name: str, field: dict[str, Any]) -> None:
-    """Without what generators misread: of a title they make a second name, and of a default a required field.
+    """Remove what generators misread: a title becomes a second name, and a default a required field.
 
-    A type that may also be null is called by its field, where generators would count: `StatusType0`.
+    A nullable type is named after its field; generators would number it: `StatusType0`.
     """
     if isinstance(field.get("title"), str):
         del field["title"]
@@ -166,5 +166,5 @@ def _describe_field(name: str, field: dict[str, Any]) -> None:
 
 
 def _is_named(schema: dict[str, Any]) -> bool:
-    """Whether generators make a type of its own for it."""
+    """Whether generators create a separate type for it."""
     return "enum" in schema or schema.get("type") == "object"

@@ -15,17 +15,17 @@ _LINK = re.compile(r'href="([a-z-]+)\.md(#[^"]*)?"')
 
 
 def names() -> list[str]:
-    """The guides that there are."""
+    """Return the names of the guides."""
     return sorted(path.stem for path in FOLDER.glob("*.md") if _NAME.fullmatch(path.stem))
 
 
 def links() -> str:
-    """Links to all, in Markdown."""
+    """Return links to all guides, in Markdown."""
     return ", ".join(f"[{name.replace('-', ' ')}]({GUIDES_URL}/{name})" for name in names()) or "docs/ of the sources"
 
 
 def html(name: str) -> str | None:
-    """A guide as HTML, without scripts or styles of its own; None where there is none of that name."""
+    """Return a guide as HTML, without scripts or styles; None if there is no guide of that name."""
     if name not in names():
         return None
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -37,5 +37,5 @@ def html(name: str) -> str | None:
 
 
 def _slug(heading: str) -> str:
-    """The name of a heading in links, as forges make it."""
+    """Return the anchor of a heading, as GitHub generates it."""
     return re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))

@@ -10,7 +10,7 @@ from pixelbloom.web.http.schemas import InvokeRequest
 
 
 def schemas() -> dict[str, Any]:
-    """The schemas of the request, its variants and their inputs, by name."""
+    """Return the schemas of the request, its variants and their inputs, by name."""
     general = deepcopy(InvokeRequest.model_json_schema())
     found: dict[str, Any] = {}
     variants, mapping = [], {}
@@ -35,7 +35,7 @@ def schemas() -> dict[str, Any]:
         variants.append({"$ref": f"{SCHEMA}Invoke{name}"})
         mapping[agent.agent_type] = f"{SCHEMA}Invoke{name}"
     found["InvokeRequest"] = {
-        "description": "An agent, and what it is to work on.",
+        "description": "An agent and its input.",
         "oneOf": variants,
         "discriminator": {"propertyName": "agent_type", "mapping": mapping},
     }

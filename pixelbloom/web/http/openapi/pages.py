@@ -1,4 +1,4 @@
-"""The documents as JSON, and the pages that show them. Nothing comes from another server."""
+"""The documents as JSON, and the pages that show them. Nothing is loaded from another server."""
 
 import secrets
 from collections.abc import Callable
@@ -16,9 +16,9 @@ DOCUMENT_URL = "/api/openapi.json"
 EVENTS_DOCUMENT_URL = "/api/asyncapi.json"
 DOCS_URL = "/api/docs"
 EVENTS_URL = "/api/docs/events"
-#: Of the one style element that Swagger UI adds by script, in its logo.
+#: The hash of the one style element that Swagger UI adds by script, in its logo.
 _LOGO_STYLE = "sha256-RL3ie0nH+Lzz2YNqQN83mnU0J1ot4QL7b99vMdIX99w="
-#: With the nonce of the page's own script and style.
+#: With a nonce for the page's script and style.
 _POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'nonce-{nonce}' '{logo}'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -27,7 +27,7 @@ _SWAGGER = {"validatorUrl": None, "persistAuthorization": True, "filter": True}
 
 
 def register_docs(app: Api, events_document: Callable[[], dict[str, Any]]) -> None:
-    """Serve the documents and the pages, from this process alone. `events_document` makes that of the sockets."""
+    """Serve the documents and the pages. `events_document` returns the document of the sockets."""
     docs = Blueprint("docs", __name__, template_folder="templates")
 
     @docs.get(DOCUMENT_URL)
@@ -74,7 +74,7 @@ def _page(template: str, **values: Any) -> Response:
 
 
 def _guarded(html: str, nonce: str) -> Response:
-    """A page under a policy that lets only its own script and style run."""
+    """Return a page with a policy that allows only its own script and style."""
     response = Response(html, mimetype="text/html")
     response.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce, logo=_LOGO_STYLE)
     response.headers["Cache-Control"] = "no-store"
@@ -82,7 +82,7 @@ def _guarded(html: str, nonce: str) -> Response:
 
 
 def _type(schema: dict[str, Any]) -> Markup:
-    """A schema in a few words, with links to the objects."""
+    """Describe a schema briefly, with links to the objects."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return Markup('<a href="#{0}">{0}</a>').format(name)

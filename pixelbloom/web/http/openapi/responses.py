@@ -1,4 +1,4 @@
-"""What operations may respond with, for their `responses=`."""
+"""The responses of operations, for their `responses=`."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -41,13 +41,13 @@ _ERRORS = {
     ),
     409: (
         "Conflict",
-        "The present state does not allow it, or the Idempotency-Key was used with another body.",
+        "The current state does not allow it, or the Idempotency-Key was used with another body.",
         "The Idempotency-Key was used with another body; use a new key.",
         "CONFLICT",
     ),
     413: (
         "PayloadTooLarge",
-        "The body is larger than the operation takes.",
+        "The body is larger than the operation accepts.",
         "The body is larger than 64 KiB; send less.",
         "PAYLOAD_TOO_LARGE",
     ),
@@ -60,13 +60,13 @@ _ERRORS = {
     500: (
         "InternalError",
         "An error of the server.",
-        "Something went wrong on our side; when you report it, give the request id.",
+        "Internal error; to report it, include the request id.",
         "INTERNAL",
     ),
     502: (
         "UpstreamError",
         "Stripe responded with an error.",
-        "Stripe answered with an error; try again later.",
+        "Stripe returned an error; try again later.",
         "UPSTREAM_ERROR",
     ),
     503: (
@@ -76,7 +76,7 @@ _ERRORS = {
         "UNAVAILABLE",
     ),
 }
-#: Of operations that take no input.
+#: Of operations without input.
 _MALFORMED = (
     "MalformedRequest",
     "The request is malformed.",
@@ -97,9 +97,9 @@ def success(
     description: str = "Done.",
     headers: tuple[str, ...] = (),
 ) -> Responses:
-    """A JSON response of this model, with an example. Raises ValueError where two models have one name."""
+    """Return a JSON response of this model, with an example. Raises ValueError if two models have the same name."""
     if models.setdefault(model.__name__, model) is not model:
-        raise ValueError(f"Two models are called {model.__name__}; rename one, its name is in the API document.")
+        raise ValueError(f"Two models are named {model.__name__}; rename one, names must be unique.")
     return {
         str(status): {
             "description": description,
@@ -110,12 +110,12 @@ def success(
 
 
 def nothing(description: str) -> Responses:
-    """204, without a body."""
+    """Return a 204 response, without a body."""
     return {"204": {"description": description, "headers": {"X-Request-ID": _HEADERS["X-Request-ID"]}}}
 
 
 def text(description: str, examples: Mapping[str, str]) -> Responses:
-    """200 in one of these media types, each with an example."""
+    """Return a 200 response in one of these media types, each with an example."""
     return {
         "200": {
             "description": description,
@@ -126,12 +126,12 @@ def text(description: str, examples: Mapping[str, str]) -> Responses:
 
 
 def failures(*statuses: int) -> Responses:
-    """The errors an operation may end in; 400 is always one of them. The document refers to one entry for each."""
+    """Return the possible errors of an operation, always with 400. The document refers to a shared entry for each."""
     return {str(status): _failure(status, _error(status, statuses)) for status in sorted({400, *statuses})}
 
 
 def shared() -> dict[str, dict[str, Any]]:
-    """The errors' entries in `components.responses`, by name."""
+    """Return the errors' entries in `components.responses`, by name."""
     found = {_MALFORMED[0]: _failure(400, _MALFORMED)}
     return found | {error[0]: _failure(status, error) for status, error in _ERRORS.items()}
 
