@@ -1,1 +1,1 @@
-"""Language models: one way to ask them, whichever provider answers."""
+"""Language models: one interface for all providers."""

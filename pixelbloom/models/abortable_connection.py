@@ -1,4 +1,4 @@
-"""The line to a provider: the sockets and the time of one call."""
+"""The sockets and the time limit of one call to a provider."""
 
 import contextlib
 import os
@@ -11,11 +11,11 @@ from pixelbloom.models.control import CallControl
 from pixelbloom.models.failures import ProviderTimeout
 
 
-class Line:
-    """Cuts the sockets of a call when its time is up or when the step is stopped.
+class AbortableConnection:
+    """Shuts the sockets of a call on timeout or when the step is stopped.
 
-    A read that blocks is woken only by `shutdown`, not by `close`. We shut a duplicate of the descriptor:
-    it stays ours when TLS wraps the socket or the client closes it, so no other socket can be hit by mistake.
+    Only `shutdown`, not `close`, wakes a blocked read. We shut a duplicate of the descriptor, which stays valid when
+    TLS wraps the socket or the client closes it, so that no other socket can be shut by mistake.
     """
 
     def __init__(self, control: CallControl, seconds: float) -> None:
@@ -26,11 +26,11 @@ class Line:
         self._sockets: list[socket.socket] = []
         self._cut = False
         self._timed_out = False
-        self._timer = threading.Timer(max(0.0, seconds), self._time_is_up)
+        self._timer = threading.Timer(max(0.0, seconds), self._on_timeout)
         self._timer.daemon = True
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> "Line":
+    def __enter__(self) -> "AbortableConnection":
         self._stack.enter_context(self._control.abortable(self.cut))
         self._timer.start()
         return self
@@ -47,32 +47,32 @@ class Line:
             self._sockets.clear()
 
     def remaining(self) -> float:
-        """Seconds that the call still has, at least a millisecond: socket timeouts take no 0."""
+        """Return the seconds left for the call, at least 0.001: socket timeouts must not be 0."""
         return max(0.001, self._deadline - time.monotonic())
 
     def attach(self, sock: socket.socket) -> None:
-        """Take charge of a connected socket of the call."""
-        twin = socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
+        """Register a connected socket of the call."""
+        duplicate = socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
         with self._lock:
-            self._sockets.append(twin)
+            self._sockets.append(duplicate)
             late = self._cut
         if late:
-            self._shut(twin)
+            self._shut(duplicate)
 
     def cut(self) -> None:
-        """Wake whoever reads or writes, now. Callable from any thread, more than once."""
+        """Shut the sockets now, which wakes blocked reads and writes. Callable from any thread, more than once."""
         with self._lock:
             self._cut = True
             for sock in self._sockets:
                 self._shut(sock)
 
     def check(self) -> None:
-        """Raise StepCancelled, StepTimeout or ProviderTimeout where the call may not go on."""
+        """Raise StepCancelled, StepTimeout or ProviderTimeout if the call must end."""
         self._control.check()
         if self._timed_out or time.monotonic() >= self._deadline:
-            raise ProviderTimeout(f"no whole answer within {self.seconds:.3g} s")
+            raise ProviderTimeout(f"no complete reply within {self.seconds:.3g} s")
 
-    def _time_is_up(self) -> None:
+    def _on_timeout(self) -> None:
         self._timed_out = True
         self.cut()
 

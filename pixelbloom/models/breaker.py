@@ -1,4 +1,4 @@
-"""A circuit breaker for each provider, so that a dead one does not cost every run a timeout."""
+"""A circuit breaker per provider, so that an unreachable one does not cost every run a timeout."""
 
 import contextlib
 import threading
@@ -14,12 +14,12 @@ log = structlog.get_logger(__name__)
 
 #: Failures in a row that open the circuit.
 FAILURES = 5
-#: Seconds until one call may try again.
+#: Seconds until one trial call is allowed.
 RETRY_AFTER = 30.0
 
 
 class _Failed(Exception):
-    """Told to pybreaker in place of the real failure."""
+    """Raised to pybreaker instead of the real failure."""
 
 
 class _Watcher(pybreaker.CircuitBreakerListener):
@@ -38,10 +38,10 @@ class _Watcher(pybreaker.CircuitBreakerListener):
 
 
 class Breaker:
-    """Counts failures in a row; open, it refuses at once; after a while it lets one call through to see.
+    """Counts consecutive failures. Open, it rejects calls at once; after a while it allows one trial call.
 
-    pybreaker holds its lock while the guarded function runs, which would let one model call run at a time.
-    So a call runs outside, and pybreaker is told of its end. Whether a trial is on its way is ours to know.
+    pybreaker holds its lock while the guarded function runs, which would serialize model calls. So calls run outside of
+    it, and only their outcome is reported to pybreaker. This class tracks whether a trial call is in progress.
     """
 
     def __init__(self, name: str, failures: int = FAILURES, retry_after: float = RETRY_AFTER) -> None:
@@ -58,12 +58,12 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are refused, or let through one by one to see."""
+        """Whether calls are rejected, or allowed one at a time as a trial."""
         return self._memory.state != pybreaker.STATE_CLOSED
 
     @property
     def retry_after(self) -> float:
-        """Seconds between opening and the next trial."""
+        """Seconds between opening and the next trial call."""
         return float(self._breaker.reset_timeout)
 
     @retry_after.setter
@@ -72,18 +72,18 @@ class Breaker:
 
     @contextlib.contextmanager
     def guard(self) -> Iterator[None]:
-        """Run one call inside. Raises CircuitOpen instead where the provider is taken for dead.
+        """Guard one call. Raises CircuitOpen if the circuit is open.
 
-        Only a ProviderFailure that is not `alive` counts against the provider; a cancelled step says nothing.
+        Only a ProviderFailure that is not `alive` counts as a failure; a cancelled step does not count.
         """
         trial = self._admit()
         try:
             yield
         except ProviderFailure as failure:
-            self._tell(well=failure.alive)
+            self._report(well=failure.alive)
             raise
         else:
-            self._tell(well=True)
+            self._report(well=True)
         finally:
             if trial:
                 with self._lock:
@@ -96,11 +96,11 @@ class Breaker:
             opened = self._memory.opened_at
             waiting = opened is not None and datetime.now(UTC) < opened + timedelta(seconds=self.retry_after)
             if waiting or self._trial:
-                raise CircuitOpen(f"{self._breaker.name} failed too often and is left alone for a while")
+                raise CircuitOpen(f"{self._breaker.name} failed repeatedly and is skipped for a while")
             self._trial = True
             return True
 
-    def _tell(self, *, well: bool) -> None:
+    def _report(self, *, well: bool) -> None:
         def end() -> None:
             if not well:
                 raise _Failed

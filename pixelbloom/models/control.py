@@ -1,4 +1,4 @@
-"""The deadline of a step, and the way to end it from another thread."""
+"""The deadline of a step, and how to stop it from another thread."""
 
 import contextlib
 import threading
@@ -13,10 +13,10 @@ log = structlog.get_logger(__name__)
 
 
 class CallControl:
-    """Shared by the thread that works on a step and the watchdog that may end it.
+    """Shared by the thread that executes a step and the watchdog that may stop it.
 
-    The worker asks `check` between tokens; the watchdog calls `stop`, which also wakes a blocked read
-    through whatever the worker attached with `abortable`. Every method may be called from any thread.
+    The worker calls `check` between tokens; the watchdog calls `stop`, which also wakes a blocked read through the
+    callbacks registered with `abortable`. Every method may be called from any thread.
     """
 
     def __init__(self, deadline_seconds: float) -> None:
@@ -26,7 +26,7 @@ class CallControl:
         self._aborts: list[Callable[[], None]] = []
 
     def remaining(self) -> float:
-        """Seconds left until the deadline, never below 0."""
+        """Return the seconds left until the deadline, at least 0."""
         return max(0.0, self._deadline - time.monotonic())
 
     @property
@@ -36,18 +36,18 @@ class CallControl:
 
     @property
     def stopped(self) -> bool:
-        """Whether somebody called `stop`."""
+        """Whether `stop` was called."""
         return self._error is not None
 
     def check(self) -> None:
-        """Raise what `stop` was given, or StepTimeout past the deadline; otherwise return."""
+        """Raise the error of `stop`, or StepTimeout past the deadline; otherwise return."""
         if self._error is not None:
             raise self._error
         if self.expired:
             raise StepTimeout("The step did not finish before its deadline.")
 
     def stop(self, error: StepError) -> None:
-        """End the step with `error`, at once where it is in an abortable call. The first call counts."""
+        """End the step with `error`, at once if it is in an abortable call. Only the first call counts."""
         with self._lock:
             if self._error is not None:
                 return
@@ -58,7 +58,7 @@ class CallControl:
 
     @contextlib.contextmanager
     def abortable(self, abort: Callable[[], None]) -> Iterator[None]:
-        """While inside, `stop` also calls `abort`, which must not block; at once where `stop` came first."""
+        """Let `stop` call `abort`, which must not block, while the body runs; at once if `stop` was called before."""
         with self._lock:
             late = self._error is not None
             self._aborts.append(abort)

@@ -1,14 +1,14 @@
-"""How a provider can fail one call. None of these ends a run: ModelManager goes on to the next provider."""
+"""The failures of a call to a provider. None of them ends a run: ModelManager tries the next provider."""
 
 from pixelbloom.errors import ProviderError
 from pixelbloom.models.request import Outcome
 
 
 class ProviderFailure(ProviderError):
-    """A call that gave no usable answer.
+    """A call without a usable reply.
 
-    `outcome` is what the metrics say; `alive` that the provider itself is well, so that its circuit breaker
-    must not take this for an outage: a model that is not there says nothing about the others.
+    `outcome` is the outcome in the metrics. `alive` means that the provider itself works, so that its circuit breaker
+    must not count this as an outage: a missing model says nothing about the others.
     """
 
     outcome: Outcome = "error"
@@ -16,33 +16,33 @@ class ProviderFailure(ProviderError):
 
 
 class ProviderUnreachable(ProviderFailure):
-    """Nothing listens there, or it cannot be reached."""
+    """The provider is unreachable."""
 
     outcome = "refused"
 
 
 class ProviderTimeout(ProviderFailure):
-    """The whole answer did not come in the time that the call had."""
+    """The complete reply did not arrive in time."""
 
     outcome = "timeout"
 
 
 class RequestRefused(ProviderFailure):
-    """The provider is well and will not serve this request: an unknown model, a request it cannot read."""
+    """The provider works but rejects this request: an unknown model, or a request it cannot parse."""
 
     alive = True
 
 
 class InvalidReply(ProviderFailure):
-    """A whole answer, but not the promised one."""
+    """A complete reply that is invalid."""
 
     outcome: Outcome = "invalid"
     alive = True
 
 
 class CutReply(InvalidReply):
-    """An answer that ran out of tokens before it could be used; more of them may help."""
+    """A reply that ran out of tokens before it was usable; more tokens may help."""
 
 
 class CircuitOpen(ProviderFailure):
-    """Not tried: the provider failed too often, too recently."""
+    """Not attempted: the provider failed repeatedly and recently."""

@@ -1,4 +1,4 @@
-"""Whether the providers answer, for `pixelbloom doctor`. Never raises: a fault is part of the finding."""
+"""Checks the providers for `pixelbloom doctor`. Never raises: errors are part of the status."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from pixelbloom.config import Settings
 from pixelbloom.models.catalog import REQUIRED
 from pixelbloom.models.text import shorten
 
-#: Seconds for one question.
+#: Seconds per request.
 TIMEOUT = 3.0
 
 
 @dataclass(frozen=True)
 class OllamaStatus:
-    """What stands at OLLAMA_HOST. `missing` are the models that agents would ask for and that are not pulled."""
+    """The status of OLLAMA_HOST. `missing` are the agents' models that are not pulled."""
 
     reachable: bool
     version: str | None
@@ -25,16 +25,16 @@ class OllamaStatus:
 
     @property
     def ok(self) -> bool:
-        """Whether every agent would get its model."""
+        """Whether every agent's model is available."""
         return self.reachable and not self.missing
 
 
 @dataclass(frozen=True)
 class HuggingFaceStatus:
-    """Whether the fallback provider can be used.
+    """The status of the fallback provider.
 
-    `key_accepted` and `model_served` are None where the service did not say; the router lists its models without a
-    key too, so a wrong one may show only with the first call.
+    `key_accepted` and `model_served` are None if unknown. The router lists its models without a key too, so an invalid
+    key may show only with the first call.
     """
 
     configured: bool
@@ -45,12 +45,12 @@ class HuggingFaceStatus:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing speaks against it."""
+        """Whether no problem was found."""
         return self.reachable and self.key_accepted is not False and self.model_served is not False
 
 
 def ollama_status(settings: Settings, wanted: Sequence[str] = REQUIRED) -> OllamaStatus:
-    """Ask for the version and the models. OLLAMA_MODEL, where set, is the only one wanted."""
+    """Request the version and the models. If OLLAMA_MODEL is set, only that model is required."""
     wanted = (settings.ollama_model,) if settings.ollama_model else tuple(wanted)
     try:
         with httpx.Client(base_url=settings.ollama_host, timeout=TIMEOUT, trust_env=False) as client:
@@ -58,13 +58,13 @@ def ollama_status(settings: Settings, wanted: Sequence[str] = REQUIRED) -> Ollam
             listed = client.get("/api/tags").raise_for_status().json().get("models") or []
             installed = tuple(sorted(str(model.get("model") or model.get("name")) for model in listed))
     except httpx.HTTPStatusError as error:
-        advice = f"{settings.ollama_host} answers, but not as Ollama does ({error.response.status_code})"
+        advice = f"{settings.ollama_host} responds, but not like Ollama ({error.response.status_code})"
         return OllamaStatus(False, None, (), wanted, f"{advice}: check OLLAMA_HOST")
     except httpx.TransportError:
-        advice = f"Ollama does not answer at {settings.ollama_host}: start it with `ollama serve`, or set OLLAMA_HOST"
+        advice = f"Ollama is unreachable at {settings.ollama_host}: start it with `ollama serve`, or set OLLAMA_HOST"
         return OllamaStatus(False, None, (), wanted, advice)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError, TypeError):
-        advice = f"{settings.ollama_host} answers, but not as Ollama does: check OLLAMA_HOST"
+        advice = f"{settings.ollama_host} responds, but not like Ollama: check OLLAMA_HOST"
         return OllamaStatus(False, None, (), wanted, advice)
     missing = tuple(model for model in wanted if _full(model) not in map(_full, installed))
     pulls = " && ".join(f"ollama pull {model}" for model in missing)
@@ -78,7 +78,7 @@ def ollama_status(settings: Settings, wanted: Sequence[str] = REQUIRED) -> Ollam
 
 
 def huggingface_status(settings: Settings) -> HuggingFaceStatus:
-    """Ask for the list of models, with the key."""
+    """Request the list of models, with the key."""
     key = settings.huggingface_api_key
     if key is None:
         return HuggingFaceStatus(False, False, None, None, "HUGGINGFACE_API_KEY is not set: no second provider")
@@ -88,9 +88,9 @@ def huggingface_status(settings: Settings) -> HuggingFaceStatus:
         with httpx.Client(timeout=TIMEOUT) as client:
             response = client.get(f"{base}/models", headers=headers)
     except (httpx.HTTPError, httpx.InvalidURL):
-        return HuggingFaceStatus(True, False, None, None, f"HuggingFace does not answer at {base}")
+        return HuggingFaceStatus(True, False, None, None, f"HuggingFace is unreachable at {base}")
     if response.status_code in (401, 403):
-        advice = "HuggingFace refuses the key: make a new one at https://huggingface.co/settings/tokens"
+        advice = "HuggingFace refuses the key: create a new one at https://huggingface.co/settings/tokens"
         return HuggingFaceStatus(True, True, False, None, advice)
     try:
         served = {str(model["id"]) for model in response.raise_for_status().json()["data"]}
@@ -103,5 +103,5 @@ def huggingface_status(settings: Settings) -> HuggingFaceStatus:
 
 
 def _full(model: str) -> str:
-    """Ollama's `llama3` is `llama3:latest`."""
+    """Return the full name of a model: `llama3` is `llama3:latest`."""
     return model if ":" in model else f"{model}:latest"

@@ -1,4 +1,4 @@
-"""HuggingFace's router, which speaks OpenAI's chat completions, through requests."""
+"""HuggingFace's router, which implements OpenAI's chat completions, through requests."""
 
 import contextlib
 import json
@@ -16,24 +16,24 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from pixelbloom.config import Settings
-from pixelbloom.models.abortable_connection import Line
+from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
 from pixelbloom.models.request import Cut, ModelRequest, ProviderName, Usage
 from pixelbloom.models.sse import data_lines
 from pixelbloom.models.text import shorten
 
-#: Answers that are about the provider or our account, whatever the request: they count against the breaker.
+#: Statuses about the provider or our account, not the request: the breaker counts them as failures.
 _NOT_THE_REQUEST = frozenset({401, 402, 403, 408, 429})
 
 _CUTS: dict[str, Cut] = {"length": "length", "content_filter": "content_filter"}
 
-#: What the libraries raise, and what reading a malformed event raises.
-_FAULTS = (requests.RequestException, HTTPError, OSError, ValueError, TypeError, AttributeError)
+#: Errors of the libraries, and of parsing a malformed event.
+_ERRORS = (requests.RequestException, HTTPError, OSError, ValueError, TypeError, AttributeError)
 
 
 class _Bearer(AuthBase):
-    """The key as a header; given as `auth`, so that no .netrc replaces it."""
+    """Sets the key as a header. It is passed as `auth` so that no .netrc overrides it."""
 
     def __init__(self, key: SecretStr) -> None:
         self._key = key
@@ -43,20 +43,20 @@ class _Bearer(AuthBase):
         return request
 
 
-class _LineAdapter(HTTPAdapter):
-    """Gives the sockets of its connections to the line. No retries: the manager decides."""
+class _AbortableAdapter(HTTPAdapter):
+    """Registers the sockets of its connections. It does not retry: the manager decides."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, connection: AbortableConnection) -> None:
         class Plain(HTTPConnection):
             def _new_conn(self) -> socket.socket:
                 sock = super()._new_conn()
-                line.attach(sock)
+                connection.attach(sock)
                 return sock
 
         class Encrypted(HTTPSConnection):
             def _new_conn(self) -> socket.socket:
                 sock = super()._new_conn()
-                line.attach(sock)
+                connection.attach(sock)
                 return sock
 
         class PlainPool(HTTPConnectionPool):
@@ -88,15 +88,15 @@ class HuggingFace:
         self._auth = _Bearer(key)
 
     def model_for(self, request: ModelRequest) -> str:  # noqa: ARG002  (the protocol's signature)
-        """The configured one; the names at Ollama mean nothing here."""
+        """Return the configured model; Ollama's names do not apply here."""
         return self._settings.huggingface_model
 
-    def stream(self, request: ModelRequest, line: Line, usage: Usage) -> Generator[str]:
+    def stream(self, request: ModelRequest, connection: AbortableConnection, usage: Usage) -> Generator[str]:
         """POST /chat/completions, streaming."""
         finished = False
         try:
             with requests.Session() as session:
-                adapter = _LineAdapter(line)
+                adapter = _AbortableAdapter(connection)
                 session.mount("http://", adapter)
                 session.mount("https://", adapter)
                 response = session.post(
@@ -106,22 +106,22 @@ class HuggingFace:
                     headers={"Accept": "text/event-stream"},
                     stream=True,
                     allow_redirects=False,
-                    timeout=(min(CONNECT_SECONDS, line.remaining()), line.remaining()),
+                    timeout=(min(CONNECT_SECONDS, connection.remaining()), connection.remaining()),
                 )
                 with contextlib.closing(response):
                     if response.status_code != 200:
                         raise _refusal(response, self.model_for(request))
                     for data in data_lines(response.raw.stream(65536, decode_content=True), MAX_REPLY_BYTES):
-                        line.check()
+                        connection.check()
                         if data == "[DONE]":
                             finished = True
                             break
                         event = json.loads(data)
                         if event.get("error"):
-                            raise ProviderFailure(f"HuggingFace failed: {_told(event)}")
+                            raise ProviderFailure(f"HuggingFace failed: {_error_text(event)}")
                         _count(event.get("usage"), usage)
                         for choice in event.get("choices") or ():
-                            # Some providers behind the router end without [DONE]; the reason is the end too.
+                            # Some providers behind the router omit [DONE]; a finish reason also ends the reply.
                             finished = finished or bool(choice.get("finish_reason"))
                             usage.cut = _CUTS.get(str(choice.get("finish_reason")), usage.cut)
                             delta = choice.get("delta") or {}
@@ -129,12 +129,12 @@ class HuggingFace:
                             usage.tool_calls = usage.tool_calls or bool(called)
                             if piece := _text(delta.get("content")):
                                 yield piece
-        except _FAULTS as error:
-            line.check()
+        except _ERRORS as error:
+            connection.check()
             raise _failure(error, self._settings.huggingface_base_url) from error
-        line.check()
+        connection.check()
         if not finished:
-            raise ProviderFailure("HuggingFace ended its answer in the middle")
+            raise ProviderFailure("HuggingFace's reply ended early")
 
     def _body(self, request: ModelRequest) -> dict[str, Any]:
         default = self._settings.ollama_temperature
@@ -155,7 +155,7 @@ class HuggingFace:
 
 
 def _text(content: Any) -> str:
-    """The text of a delta: a string, or a list of parts of which only those of text count. Raises TypeError."""
+    """Return the text of a delta: a string, or the text parts of a list. Raises TypeError."""
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, dict):
@@ -166,14 +166,14 @@ def _text(content: Any) -> str:
     raise TypeError("content is neither a text nor a list of parts")
 
 
-def _count(told: Any, usage: Usage) -> None:
-    if isinstance(told, dict):
-        usage.prompt_tokens = max(0, int(told.get("prompt_tokens") or 0))
-        usage.completion_tokens = max(0, int(told.get("completion_tokens") or 0))
+def _count(reported: Any, usage: Usage) -> None:
+    if isinstance(reported, dict):
+        usage.prompt_tokens = max(0, int(reported.get("prompt_tokens") or 0))
+        usage.completion_tokens = max(0, int(reported.get("completion_tokens") or 0))
 
 
-def _told(document: Any) -> str:
-    """The provider's own words: {"error": "..."} or {"error": {"message": "..."}}, or what else it said."""
+def _error_text(document: Any) -> str:
+    """Return the provider's error message: {"error": "..."}, {"error": {"message": "..."}}, or the document."""
     error = document.get("error", document) if isinstance(document, dict) else document
     if isinstance(error, dict):
         error = error.get("message", error)
@@ -183,34 +183,34 @@ def _told(document: Any) -> str:
 def _refusal(response: requests.Response, model: str) -> ProviderFailure:
     status = response.status_code
     try:
-        told = _told(json.loads(next(response.raw.stream(65536, decode_content=True), b"")))
+        reason = _error_text(json.loads(next(response.raw.stream(65536, decode_content=True), b"")))
     except ValueError:
-        told = shorten(response.reason or "no reason given", 300)
+        reason = shorten(response.reason or "no reason given", 300)
     match status:
         case 401 | 403:
-            return ProviderFailure(f"HuggingFace refused the key ({status}): check HUGGINGFACE_API_KEY")
+            return ProviderFailure(f"HuggingFace rejected the key ({status}): check HUGGINGFACE_API_KEY")
         case 404:
-            return RequestRefused(f"HuggingFace does not serve {model} (404): {told}")
+            return RequestRefused(f"HuggingFace does not serve {model} (404): {reason}")
         case _ if 400 <= status < 500 and status not in _NOT_THE_REQUEST:
-            return RequestRefused(f"HuggingFace refused the request ({status}): {told}")
+            return RequestRefused(f"HuggingFace rejected the request ({status}): {reason}")
         case _:
-            return ProviderFailure(f"HuggingFace failed ({status}): {told}")
+            return ProviderFailure(f"HuggingFace failed ({status}): {reason}")
 
 
 def _cause(error: Exception) -> object:
-    """urllib3's reason inside of requests' error."""
+    """Return urllib3's reason inside requests' error."""
     return getattr(error.args[0], "reason", None) if error.args else None
 
 
 def _failure(error: Exception, base_url: str) -> ProviderFailure:
     match error:
         case requests.ConnectTimeout():
-            return ProviderUnreachable(f"HuggingFace does not answer at {base_url}")
+            return ProviderUnreachable(f"HuggingFace is unreachable at {base_url}")
         case requests.Timeout():
-            return ProviderTimeout("HuggingFace fell silent")
+            return ProviderTimeout("HuggingFace timed out")
         case requests.ConnectionError() if isinstance(_cause(error), NewConnectionError):
-            return ProviderUnreachable(f"HuggingFace does not answer at {base_url}")
+            return ProviderUnreachable(f"HuggingFace is unreachable at {base_url}")
         case requests.RequestException() | HTTPError() | OSError():
             return ProviderFailure(f"the connection to HuggingFace broke: {type(error).__name__}")
         case _:
-            return ProviderFailure(f"HuggingFace's answer could not be read: {type(error).__name__}")
+            return ProviderFailure(f"HuggingFace's reply could not be parsed: {type(error).__name__}")

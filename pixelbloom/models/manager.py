@@ -1,4 +1,4 @@
-"""ModelManager: Ollama, then HuggingFace, then nothing."""
+"""ModelManager tries Ollama, then HuggingFace."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import ModelsUnavailable, StepError, StepTimeout
-from pixelbloom.models.abortable_connection import Line
+from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.breaker import Breaker
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.failures import CircuitOpen, CutReply, InvalidReply, ProviderFailure, ProviderTimeout
@@ -38,15 +38,15 @@ log = structlog.get_logger(__name__)
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 
-#: Characters of one answer; max_tokens bounds it long before.
+#: Maximum characters of a reply; max_tokens usually limits it long before.
 MAX_REPLY_CHARS = 200_000
 
-#: How much more room an answer gets that was cut off.
+#: The factor by which max_tokens grows for a retry of a truncated reply.
 MORE_ROOM = 4
 
 
 @dataclass(frozen=True)
-class _Lane:
+class _Target:
     provider: Provider
     breaker: Breaker
 
@@ -62,38 +62,38 @@ class _Attempt:
 
 
 class ModelManager:
-    """Asks the providers in their order until one answers. Safe to share between threads.
+    """Tries the providers in order until one replies. Safe to share between threads.
 
-    `record` is given each attempt; what it raises is logged and goes no further.
+    `record` is called with each attempt; its exceptions are logged and not propagated.
     """
 
     def __init__(self, settings: Settings, record: Callable[[ModelCall], None]) -> None:
         providers: list[Provider] = [Ollama(settings)]
         if settings.huggingface_api_key is not None:
             providers.append(HuggingFace(settings, settings.huggingface_api_key))
-        self._lanes = tuple(_Lane(provider, Breaker(provider.name)) for provider in providers)
+        self._targets = tuple(_Target(provider, Breaker(provider.name)) for provider in providers)
         self._timeout = settings.model_timeout
         self._record = record
 
     @property
     def breakers(self) -> dict[str, Breaker]:
         """The circuit breaker of each configured provider."""
-        return {lane.provider.name: lane.breaker for lane in self._lanes}
+        return {target.provider.name: target.breaker for target in self._targets}
 
     def generate(self, request: ModelRequest, control: CallControl, stream: TokenStream) -> ModelReply:
-        """The answer as prose.
+        """Return a reply as prose.
 
-        Raises ModelsUnavailable where every provider failed; StepTimeout and StepCancelled from `control`.
+        Raises ModelsUnavailable if every provider failed; StepTimeout and StepCancelled from `control`.
         """
         return self._try_each(request, control, stream, lambda text: text)[1]
 
     def generate_json(
         self, request: ModelRequest, model_type: type[M], control: CallControl, stream: TokenStream
     ) -> tuple[M, ModelReply]:
-        """The answer as a `model_type`.
+        """Return a reply as a `model_type`.
 
-        A provider that answers otherwise is asked once more (with more room where the answer was cut off), then the
-        next one is. Raises as `generate` does.
+        After an invalid reply the provider is asked once more (with more tokens if the reply was truncated), then the
+        next provider. Raises as `generate` does.
         """
         request = replace(request, schema=wire_schema(model_type))
         return self._try_each(request, control, stream, lambda text: read_json(text, model_type))
@@ -106,60 +106,60 @@ class ModelManager:
         read: Callable[[str], T],
     ) -> tuple[T, ModelReply]:
         request = replace(request, messages=bounded(request.messages))
-        # A little is kept back, so that the fallback still answers when the models used up their time.
+        # Reserve some time, so that the fallback can still run when the models used up theirs.
         left = control.remaining()
         end = time.monotonic() + left - min(2.0, left / 10)
         output = Output(stream)
-        for place, lane in enumerate(self._lanes):
-            # Each provider has its share of the time left: one that hangs leaves the next its turn.
-            share = (end - time.monotonic()) / (len(self._lanes) - place)
+        for place, target in enumerate(self._targets):
+            # Each provider gets a share of the remaining time, so that one that hangs leaves time for the next.
+            share = (end - time.monotonic()) / (len(self._targets) - place)
             try:
-                return self._ask(lane, request, control, output, read, time.monotonic() + share)
+                return self._ask(target, request, control, output, read, time.monotonic() + share)
             except ProviderFailure as failure:
-                following = self._lanes[place + 1 :]
+                following = self._targets[place + 1 :]
                 log.warning(
                     "model_provider_switched",
-                    from_provider=lane.provider.name,
+                    from_provider=target.provider.name,
                     to_provider=following[0].provider.name if following else "fallback",
                     reason=failure.message,
                     agent_type=request.agent_type,
                     run_id=str(request.run_id) if request.run_id else None,
                 )
         output.begin("fallback")
-        raise ModelsUnavailable("No model could answer: see `pixelbloom doctor` for what to do about it.")
+        raise ModelsUnavailable("No model provider is available: run `pixelbloom doctor` to find the cause.")
 
     def _ask(
         self,
-        lane: _Lane,
+        target: _Target,
         request: ModelRequest,
         control: CallControl,
         output: Output,
         read: Callable[[str], T],
         end: float,
     ) -> tuple[T, ModelReply]:
-        # Twice at most, for an answer that must be JSON, or for prose where reasoning used up the tokens.
+        # At most twice: for a reply that must be JSON, or for prose if reasoning used up the tokens.
         for last in (False, True):
             control.check()
-            output.begin(lane.provider.name)
+            output.begin(target.provider.name)
             attempt = _Attempt()
             try:
-                return self._call(lane, request, control, output, read, attempt, end)
-            except CutReply as fault:
+                return self._call(target, request, control, output, read, attempt, end)
+            except CutReply as error:
                 room = _room(request, attempt.usage)
                 if last or room <= request.max_tokens:
                     raise
-                log.info("model_asked_for_more", provider=lane.provider.name, reason=fault.message, max_tokens=room)
+                log.info("model_asked_for_more", provider=target.provider.name, reason=error.message, max_tokens=room)
                 request = replace(request, max_tokens=room)
-            except InvalidReply as fault:
+            except InvalidReply as error:
                 if last or request.schema is None:
                     raise
-                log.info("model_asked_again", provider=lane.provider.name, reason=fault.message)
-                request = replace(request, messages=bounded(_mend(request, attempt.text, fault)))
+                log.info("model_asked_again", provider=target.provider.name, reason=error.message)
+                request = replace(request, messages=bounded(_repair_prompt(request, attempt.text, error)))
         raise AssertionError("the last ask returns or raises")
 
     def _call(
         self,
-        lane: _Lane,
+        target: _Target,
         request: ModelRequest,
         control: CallControl,
         output: Output,
@@ -167,21 +167,21 @@ class ModelManager:
         attempt: _Attempt,
         end: float,
     ) -> tuple[T, ModelReply]:
-        provider = lane.provider
+        provider = target.provider
         seconds = min(self._timeout, end - time.monotonic())
         if seconds <= 0:
             raise ProviderTimeout("no time is left for another call")
         started = time.monotonic()
-        with self._recorded(lane, request, attempt, started):
+        with self._recorded(target, request, attempt, started):
             with (
-                lane.breaker.guard(),
-                Line(control, seconds) as line,
-                closing(provider.stream(request, line, attempt.usage)) as pieces,
+                target.breaker.guard(),
+                AbortableConnection(control, seconds) as connection,
+                closing(provider.stream(request, connection, attempt.usage)) as pieces,
             ):
                 for piece in pieces:
                     output.feed(piece)
                     if output.received > MAX_REPLY_CHARS:
-                        raise ProviderFailure("the answer is too long")
+                        raise ProviderFailure("the reply is too long")
                 output.end()
             attempt.text = output.text
             value = _value(attempt, request, read)
@@ -206,23 +206,23 @@ class ModelManager:
         return value, reply
 
     @contextmanager
-    def _recorded(self, lane: _Lane, request: ModelRequest, attempt: _Attempt, started: float) -> Iterator[None]:
+    def _recorded(self, target: _Target, request: ModelRequest, attempt: _Attempt, started: float) -> Iterator[None]:
         try:
             yield
         except CircuitOpen:
-            # Not an attempt: nobody was asked.
+            # Not an attempt: no provider was called.
             raise
         except BaseException as error:
-            attempt.outcome, attempt.error = _verdict(error)
-            self._write(lane, request, attempt, started)
+            attempt.outcome, attempt.error = _outcome_of(error)
+            self._write(target, request, attempt, started)
             raise
-        self._write(lane, request, attempt, started)
+        self._write(target, request, attempt, started)
 
-    def _write(self, lane: _Lane, request: ModelRequest, attempt: _Attempt, started: float) -> None:
+    def _write(self, target: _Target, request: ModelRequest, attempt: _Attempt, started: float) -> None:
         call = ModelCall(
             agent_type=request.agent_type,
-            provider=lane.provider.name,
-            model=lane.provider.model_for(request),
+            provider=target.provider.name,
+            model=target.provider.model_for(request),
             outcome=attempt.outcome,
             error=attempt.error,
             latency_ms=round((time.monotonic() - started) * 1000),
@@ -237,29 +237,29 @@ class ModelManager:
 
 
 def _value(attempt: _Attempt, request: ModelRequest, read: Callable[[str], T]) -> T:
-    """What the answer says. Raises InvalidReply; of it CutReply where the model ran out of tokens."""
+    """Parse the reply. Raises InvalidReply, or its subclass CutReply if the model ran out of tokens."""
     usage = attempt.usage
     if usage.tool_calls:
-        raise InvalidReply("the answer is the call of a tool, and none was offered")
+        raise InvalidReply("the reply is a tool call, but no tool was offered")
     if usage.cut is not None and request.schema is None and attempt.text.strip():
-        attempt.outcome, attempt.error = "truncated", f"the answer was cut off: {usage.cut}"
+        attempt.outcome, attempt.error = "truncated", f"the reply was cut off: {usage.cut}"
     try:
         if not attempt.text.strip():
-            raise InvalidReply("the answer is empty")
+            raise InvalidReply("the reply is empty")
         return read(attempt.text)
-    except InvalidReply as fault:
+    except InvalidReply as error:
         if usage.cut != "length":
             raise
-        raise CutReply(f"the answer was cut off at {request.max_tokens} tokens: {fault.message}") from None
+        raise CutReply(f"the reply was cut off at {request.max_tokens} tokens: {error.message}") from None
 
 
 def _room(request: ModelRequest, usage: Usage) -> int:
-    """Tokens for an answer that did not have enough of them, within the window that holds the prompt too."""
+    """Return more tokens for a truncated reply, within the context window that also holds the prompt."""
     prompt = usage.prompt_tokens or sum(len(message.content) for message in request.messages) // 3
     return min(request.max_tokens * MORE_ROOM, CONTEXT_TOKENS - prompt)
 
 
-def _verdict(error: BaseException) -> tuple[Outcome, str]:
+def _outcome_of(error: BaseException) -> tuple[Outcome, str]:
     match error:
         case ProviderFailure():
             return error.outcome, clean_text(shorten(error.message, 1000))
@@ -271,10 +271,10 @@ def _verdict(error: BaseException) -> tuple[Outcome, str]:
             return "error", type(error).__name__
 
 
-def _mend(request: ModelRequest, answer: str, fault: InvalidReply) -> tuple[Message, ...]:
+def _repair_prompt(request: ModelRequest, reply: str, error: InvalidReply) -> tuple[Message, ...]:
     complaint = (
-        f"That answer cannot be used: {shorten(fault.message, 600)}. "
+        f"That answer cannot be used: {shorten(error.message, 600)}. "
         "Answer again with one JSON object of the schema you were given, and nothing else."
     )
-    tried = (Message("assistant", shorten(answer, 4000)),) if answer.strip() else ()
+    tried = (Message("assistant", shorten(reply, 4000)),) if reply.strip() else ()
     return (*request.messages, *tried, Message("user", complaint))

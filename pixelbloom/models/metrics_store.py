@@ -1,4 +1,4 @@
-"""What each call to a model provider cost."""
+"""Stores metrics of each call to a model provider."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from pixelbloom.database.group_commit import GroupCommit
 
 
 class ModelMetricStore:
-    """Rows of `model_metrics`; calls that end together are written together."""
+    """Rows of `model_metrics`, written by group commit."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._inserting: GroupCommit[None] = GroupCommit(self._insert)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Keep one call's figures. Raises Unavailable."""
+        """Store the metrics of one call. Raises Unavailable."""
         self._inserting.submit(row)
 
     def _insert(self, rows: Sequence[dict[str, Any]]) -> Sequence[None]:

@@ -1,4 +1,4 @@
-"""Ollama, through its own client."""
+"""Ollama, through its client library."""
 
 import contextlib
 import ssl
@@ -10,7 +10,7 @@ import ollama
 import structlog
 
 from pixelbloom.config import Settings
-from pixelbloom.models.abortable_connection import Line
+from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.catalog import DEFAULT
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
 from pixelbloom.models.prompt import CONTEXT_TOKENS
@@ -20,8 +20,8 @@ from pixelbloom.models.text import shorten
 
 log = structlog.get_logger(__name__)
 
-#: What the libraries raise, and what reading a malformed line raises.
-_FAULTS = (
+#: Errors of the libraries, and of parsing a malformed line.
+_ERRORS = (
     ollama.ResponseError,
     httpx.HTTPError,
     httpx.InvalidURL,
@@ -33,11 +33,11 @@ _FAULTS = (
 
 
 class _ThinkRefused(Exception):
-    """The model takes no `think`, neither true nor false."""
+    """The model does not accept `think`, neither true nor false."""
 
 
 class _BoundedStream(httpx.SyncByteStream):
-    """A reply's bytes, up to MAX_REPLY_BYTES: the client would buffer an endless line without end."""
+    """Limits a reply to MAX_REPLY_BYTES: the client would buffer an endless line without limit."""
 
     def __init__(self, stream: httpx.SyncByteStream) -> None:
         self._stream = stream
@@ -54,12 +54,12 @@ class _BoundedStream(httpx.SyncByteStream):
         self._stream.close()
 
 
-class _LineTransport(httpx.HTTPTransport):
-    """A fresh connection, whose socket is given to the line."""
+class _AbortableTransport(httpx.HTTPTransport):
+    """Opens a new connection and registers its socket."""
 
-    def __init__(self, line: Line, verify: ssl.SSLContext) -> None:
+    def __init__(self, connection: AbortableConnection, verify: ssl.SSLContext) -> None:
         super().__init__(verify=verify, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
-        self._line = line
+        self._connection = connection
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.extensions["trace"] = self._trace
@@ -70,7 +70,7 @@ class _LineTransport(httpx.HTTPTransport):
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
-            self._line.attach(info["return_value"].get_extra_info("socket"))
+            self._connection.attach(info["return_value"].get_extra_info("socket"))
 
 
 class Ollama:
@@ -80,38 +80,38 @@ class Ollama:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        #: Models that refuse to be asked whether to think.
+        #: Models that reject the `think` parameter.
         self._unaware: set[str] = set()
-        # Reading the certificate store takes 10 ms: once, and not at all where nothing is encrypted.
+        # Loading the certificate store takes 10 ms: do it once, and not at all without TLS.
         encrypted = settings.ollama_host.startswith("https://")
         self._tls = ssl.create_default_context() if encrypted else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
     def model_for(self, request: ModelRequest) -> str:
-        """OLLAMA_MODEL where the operator set it, else the agent's own."""
+        """Return OLLAMA_MODEL if it is set, else the agent's model."""
         return self._settings.ollama_model or request.model or DEFAULT
 
-    def stream(self, request: ModelRequest, line: Line, usage: Usage) -> Generator[str]:
-        """POST /api/chat, streaming. `think` is left out for a model that refused it once."""
+    def stream(self, request: ModelRequest, connection: AbortableConnection, usage: Usage) -> Generator[str]:
+        """POST /api/chat, streaming. `think` is omitted for a model that rejected it once."""
         model = self.model_for(request)
         if model not in self._unaware:
             try:
-                yield from self._chat(model, request, line, usage, think=self._settings.ollama_think)
+                yield from self._chat(model, request, connection, usage, think=self._settings.ollama_think)
                 return
             except _ThinkRefused:
                 self._unaware.add(model)
                 log.info("model_does_not_think", model=model)
-        yield from self._chat(model, request, line, usage, think=None)
+        yield from self._chat(model, request, connection, usage, think=None)
 
     def _chat(
-        self, model: str, request: ModelRequest, line: Line, usage: Usage, *, think: bool | None
+        self, model: str, request: ModelRequest, connection: AbortableConnection, usage: Usage, *, think: bool | None
     ) -> Generator[str]:
         default = self._settings.ollama_temperature
         done = False
         try:
             with ollama.Client(
                 self._settings.ollama_host,
-                timeout=httpx.Timeout(line.remaining(), connect=min(CONNECT_SECONDS, line.remaining())),
-                transport=_LineTransport(line, self._tls),
+                timeout=httpx.Timeout(connection.remaining(), connect=min(CONNECT_SECONDS, connection.remaining())),
+                transport=_AbortableTransport(connection, self._tls),
                 follow_redirects=False,
             ) as client:
                 parts = client.chat(
@@ -129,7 +129,7 @@ class Ollama:
                 )
                 with contextlib.closing(cast("Generator[ollama.ChatResponse]", parts)):
                     for part in parts:
-                        line.check()
+                        connection.check()
                         if part.done:
                             usage.prompt_tokens = max(0, part.prompt_eval_count or 0)
                             usage.completion_tokens = max(0, part.eval_count or 0)
@@ -138,19 +138,19 @@ class Ollama:
                         done = done or bool(part.done)
                         if part.message.content:
                             yield part.message.content
-        except _FAULTS as error:
-            # A socket that was cut looks like any other broken one: the reason for the cut comes first.
-            line.check()
+        except _ERRORS as error:
+            # A socket that we shut looks like any other broken one, so check our own reasons first.
+            connection.check()
             if think is not None and _about_thinking(error):
                 raise _ThinkRefused from error
             raise _failure(error, self._settings.ollama_host, model) from error
-        line.check()
+        connection.check()
         if not done:
-            raise ProviderFailure("Ollama ended its answer in the middle")
+            raise ProviderFailure("Ollama's reply ended early")
 
 
 def _about_thinking(error: Exception) -> bool:
-    """Whether Ollama refused the request for its `think`: `"llama3" does not support thinking`."""
+    """Return whether Ollama rejected the request because of `think`: `"llama3" does not support thinking`."""
     return isinstance(error, ollama.ResponseError) and error.status_code == 400 and "think" in str(error.error).lower()
 
 
@@ -159,15 +159,15 @@ def _failure(error: Exception, host: str, model: str) -> ProviderFailure:
         case ollama.ResponseError(status_code=404):
             return RequestRefused(f"Ollama has no model {model}: run `ollama pull {model}`")
         case ollama.ResponseError(status_code=status) if 400 <= status < 500:
-            return RequestRefused(f"Ollama refused the request: {status} {shorten(str(error.error), 300)}")
+            return RequestRefused(f"Ollama rejected the request: {status} {shorten(str(error.error), 300)}")
         case ollama.ResponseError(status_code=status):
-            told = f"{status} " if status > 0 else ""
-            return ProviderFailure(f"Ollama failed: {told}{shorten(str(error.error), 300)}")
+            prefix = f"{status} " if status > 0 else ""
+            return ProviderFailure(f"Ollama failed: {prefix}{shorten(str(error.error), 300)}")
         case httpx.ConnectError() | httpx.ConnectTimeout() | ConnectionError():
-            return ProviderUnreachable(f"Ollama does not answer at {host}: is `ollama serve` running?")
+            return ProviderUnreachable(f"Ollama is unreachable at {host}: is `ollama serve` running?")
         case httpx.TimeoutException():
-            return ProviderTimeout("Ollama fell silent")
+            return ProviderTimeout("Ollama timed out")
         case httpx.HTTPError() | OSError():
             return ProviderFailure(f"the connection to Ollama broke: {shorten(str(error), 300)}")
         case _:
-            return ProviderFailure(f"Ollama's answer could not be read: {type(error).__name__}")
+            return ProviderFailure(f"Ollama's reply could not be parsed: {type(error).__name__}")

@@ -1,4 +1,4 @@
-"""An answer on its way from the provider to whoever reads it."""
+"""Passes a provider's reply to the stream."""
 
 from pixelbloom.models.reasoning import ReasoningFilter, Shown
 from pixelbloom.models.request import TokenStream
@@ -6,9 +6,9 @@ from pixelbloom.models.text import TextJoiner
 
 
 class Output:
-    """The answer of one call at a time: cleaned, without its reasoning, passed on to the stream as it comes.
+    """The reply of one call at a time: cleaned, without its reasoning, streamed as it arrives.
 
-    `text` is what was passed on of the present answer, `received` the characters that the provider sent.
+    `text` is the streamed part of the current reply; `received` counts the characters that the provider sent.
     """
 
     def __init__(self, stream: TokenStream) -> None:
@@ -23,7 +23,7 @@ class Output:
         return "".join(self._pieces)
 
     def begin(self, provider: str) -> None:
-        """Discard what was passed on, where there is something: `provider` answers next."""
+        """Start the reply of `provider`; discard text streamed before, if any."""
         if self._pieces:
             self._stream.restart(provider)
         self._pieces = []
@@ -32,17 +32,17 @@ class Output:
         self.received = 0
 
     def feed(self, piece: str) -> None:
-        """Take a piece of the answer."""
+        """Add a piece of the reply."""
         self.received += len(piece)
         self._pass(self._filter.feed(self._joiner.feed(piece)))
 
     def end(self) -> None:
-        """The answer is whole: pass on what was held back."""
+        """End the reply: stream the buffered rest."""
         self._pass(self._filter.feed(self._joiner.end()))
         self._pass(self._filter.end())
 
     def _pass(self, shown: Shown) -> None:
-        if shown.void and self._pieces:
+        if shown.discard and self._pieces:
             self._stream.restart()
             self._pieces = []
         if shown.text:

@@ -1,15 +1,15 @@
-"""What a provider of models is to ModelManager."""
+"""The interface of model providers."""
 
 from collections.abc import Generator
 from typing import Protocol
 
-from pixelbloom.models.abortable_connection import Line
+from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.request import ModelRequest, ProviderName, Usage
 
-#: Seconds to get a connection; a provider that is up accepts at once.
+#: Seconds to connect; a running provider accepts at once.
 CONNECT_SECONDS = 3.0
 
-#: Bytes of one answer on the wire; far above any answer within max_tokens.
+#: Maximum bytes of a reply on the wire; far above any reply within max_tokens.
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 
@@ -19,10 +19,10 @@ class Provider(Protocol):
     name: ProviderName
 
     def model_for(self, request: ModelRequest) -> str:
-        """The model that the request will be given to, by the provider's name for it."""
+        """Return the provider's name of the model for the request."""
 
-    def stream(self, request: ModelRequest, line: Line, usage: Usage) -> Generator[str]:
-        """Ask, and give the answer piece by piece; fill `usage` when the provider tells it.
+    def stream(self, request: ModelRequest, connection: AbortableConnection, usage: Usage) -> Generator[str]:
+        """Send the request and yield the reply in pieces; fill `usage` when the provider reports it.
 
-        Raises ProviderFailure, or what `line.check()` raises; ends without only after a whole answer.
+        Raises ProviderFailure, or the errors of `connection.check()`; ends normally only after a complete reply.
         """

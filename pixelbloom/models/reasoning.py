@@ -1,7 +1,7 @@
-"""Takes a model's reasoning out of its answer while the answer is written.
+"""Removes a model's reasoning from its reply while it streams.
 
-Reasoning models write `<think>...</think>` before their answer, some without the opening tag, because the prompt's
-template has written it already. So a closing tag that nothing opened means that all before it was reasoning.
+Reasoning models write `<think>...</think>` before their reply, some without the opening tag, because the prompt's
+template contains it. So a closing tag without an opening one means that everything before it was reasoning.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 _NAME = "think|thinking|thought|reasoning"
 _NAMES = tuple(_NAME.split("|"))
-#: Characters of a tag at most, with its attributes.
+#: Maximum characters of a tag with its attributes.
 _LONGEST = 200
 _TAG = re.compile(rf"<(/?)(?:{_NAME})(?:[\s/][^<>]{{0,180}})?>", re.IGNORECASE)
 _ATTRIBUTES = re.compile(rf"</?(?:{_NAME})[\s/][^<>]*+", re.IGNORECASE)
@@ -17,30 +17,30 @@ _ATTRIBUTES = re.compile(rf"</?(?:{_NAME})[\s/][^<>]*+", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Shown:
-    """What a piece adds to the answer. `void`: everything shown before it was reasoning."""
+    """The text that a piece adds to the reply. `discard` means that everything shown before was reasoning."""
 
     text: str
-    void: bool = False
+    discard: bool = False
 
 
 class ReasoningFilter:
-    """Reads one answer piece by piece, cut anywhere, and gives the part that is meant for the reader.
+    """Filters one reply, split into arbitrary pieces, and returns the text for the reader.
 
-    Blanks before the answer are left out. Of an answer that ends inside of its reasoning nothing is left.
+    Leading whitespace is dropped. A reply that ends inside its reasoning is empty.
     """
 
     def __init__(self) -> None:
-        self._held = ""
+        self._buffered = ""
         self._hidden = False
         self._begun = False
         #: Whether there was any reasoning.
         self.reasoned = False
 
     def feed(self, piece: str) -> Shown:
-        """Read one more piece."""
-        text, self._held = self._held + piece, ""
+        """Return the text to show for the next piece."""
+        text, self._buffered = self._buffered + piece, ""
         shown: list[str] = []
-        void = False
+        discard = False
         at = 0
         while (start := text.find("<", at)) >= 0:
             if not self._hidden:
@@ -48,8 +48,8 @@ class ReasoningFilter:
             tag = _TAG.match(text, start)
             if tag is None:
                 if _unfinished(text[start:]):
-                    self._held = text[start:]
-                    return self._show(shown, void)
+                    self._buffered = text[start:]
+                    return self._show(shown, discard)
                 shown.append("" if self._hidden else "<")
                 at = start + 1
                 continue
@@ -61,30 +61,30 @@ class ReasoningFilter:
             elif self._hidden:
                 self._hidden = False
             else:
-                void = void or self._begun
+                discard = discard or self._begun
                 self._begun = False
                 shown.clear()
         if not self._hidden:
             shown.append(text[at:])
-        return self._show(shown, void)
+        return self._show(shown, discard)
 
     def end(self) -> Shown:
-        """The answer is over: what was held back as the possible beginning of a tag is shown, unless it is one."""
-        held, self._held = self._held, ""
-        if self._hidden or _ATTRIBUTES.match(held) or held[1:].lstrip("/").lower() in _NAMES:
+        """End the reply; return the buffered text unless it is the start of a tag."""
+        rest, self._buffered = self._buffered, ""
+        if self._hidden or _ATTRIBUTES.match(rest) or rest[1:].lstrip("/").lower() in _NAMES:
             return Shown("")
-        return self._show([held], void=False)
+        return self._show([rest], discard=False)
 
-    def _show(self, shown: list[str], void: bool) -> Shown:
+    def _show(self, shown: list[str], discard: bool) -> Shown:
         text = "".join(shown)
         if not self._begun:
             text = text.lstrip()
             self._begun = bool(text)
-        return Shown(text, void)
+        return Shown(text, discard)
 
 
 def _unfinished(rest: str) -> bool:
-    """Whether more text could make a tag of this, which begins with `<`."""
+    """Return whether more text could complete a tag; `rest` starts with `<`."""
     if len(rest) > _LONGEST:
         return False
     name = rest[1:].removeprefix("/").lower()

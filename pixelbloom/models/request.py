@@ -1,4 +1,4 @@
-"""What is asked of a model, what comes back, and what is written down about it."""
+"""Requests to models, their replies, and the records of calls."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -8,12 +8,11 @@ from uuid import UUID
 Role = Literal["system", "user", "assistant"]
 ProviderName = Literal["ollama", "huggingface"]
 
-#: How a call to a provider ended. `invalid` is an answer that could not be used, `truncated` prose that was cut off and
-#: used as far as it goes, `refused` a provider that could not be reached at all, `cancelled` a run that was ended
-#: meanwhile.
+#: The outcome of a call to a provider. `invalid`: an unusable reply; `truncated`: prose that was cut off and used as it
+#: is; `refused`: an unreachable provider; `cancelled`: the run ended meanwhile.
 Outcome = Literal["ok", "error", "timeout", "invalid", "truncated", "refused", "cancelled"]
 
-#: Why a model cut its answer off: it ran out of tokens, or a filter stopped it.
+#: Why a reply was cut off: the model ran out of tokens, or a filter stopped it.
 Cut = Literal["length", "content_filter"]
 
 
@@ -27,10 +26,10 @@ class Message:
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """A question to a model, in no provider's words.
+    """A provider-independent request to a model.
 
-    `model` is the agent's default, by its name at Ollama; `schema` is the JSON Schema of the answer, None for
-    prose; `temperature` None means the configured one; `max_tokens` bounds the answer.
+    `model` is the agent's default, by its name at Ollama; `schema` is the JSON Schema of the reply, None for
+    prose; `temperature` None means the configured one; `max_tokens` limits the reply.
     """
 
     agent_type: str
@@ -44,10 +43,9 @@ class ModelRequest:
 
 @dataclass
 class Usage:
-    """What a provider reports of one call beside the answer's text.
+    """What a provider reports about a call besides the reply's text.
 
-    Tokens as it counted them, 0 where it did not say; why it cut the answer off, None where the answer is whole;
-    whether it called a tool.
+    Token counts are 0 if not reported. `cut` is why the reply was cut off, None if it is complete.
     """
 
     prompt_tokens: int = 0
@@ -58,7 +56,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class ModelReply:
-    """An answer. `latency_ms` is of the call that gave it; `truncated` says that the model cut it off."""
+    """A reply. `latency_ms` is of its call; `truncated` means that the model cut it off."""
 
     text: str
     provider: ProviderName
@@ -86,23 +84,23 @@ class ModelCall:
 
 
 class TokenStream(Protocol):
-    """Where an answer goes while it is written."""
+    """Receives a reply while it is generated."""
 
     def token(self, text: str) -> None:
-        """Take one more piece of the answer."""
+        """Add a piece of the reply."""
 
     def restart(self, retrying_with: str | None = None) -> None:
-        """Discard the pieces so far. `retrying_with` names who is asked next: a provider, or `fallback`.
+        """Discard the pieces so far. `retrying_with` names the next source: a provider, or `fallback`.
 
-        None means that the same answer goes on: what came so far was the model's reasoning.
+        None means that the same reply continues: the pieces so far were the model's reasoning.
         """
 
 
 class NullStream:
-    """A TokenStream for those who want only the whole answer."""
+    """A TokenStream that discards everything, for callers that need only the complete reply."""
 
     def token(self, text: str) -> None:
-        """Drop the piece."""
+        """Ignore the piece."""
 
     def restart(self, retrying_with: str | None = None) -> None:
         """Nothing to discard."""

@@ -1,10 +1,10 @@
-"""Server-sent events, so far as chat completions use them: `data:` lines, one JSON document each."""
+"""The subset of server-sent events that chat completions use: `data:` lines with one JSON document each."""
 
 from collections.abc import Iterable, Iterator
 
 
 def data_lines(chunks: Iterable[bytes], limit: int) -> Iterator[str]:
-    """The text after each `data:`. Raises ValueError past `limit` bytes or where the bytes are not UTF-8."""
+    """Yield the text after each `data:`. Raises ValueError beyond `limit` bytes or if the bytes are not UTF-8."""
     total = 0
     pending = b""
     for chunk in chunks:

@@ -1,4 +1,4 @@
-"""Reading the JSON that a model promised."""
+"""Parses the JSON in a model's reply."""
 
 import json
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from pixelbloom.models.text import clean
 
 M = TypeVar("M", bound=BaseModel)
 
-#: Places that are tried, and characters that are read for them all as a multiple of the text's length.
+#: Start positions to try, and characters to read for all of them as a multiple of the text's length.
 MAX_PLACES = 1000
 MAX_READS = 8
 
@@ -18,10 +18,10 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 def read_json(text: str, model_type: type[M]) -> M:
-    """The answer as `model_type`. Raises InvalidReply, whose message tells the model what to repair.
+    """Return the reply as `model_type`. Raises InvalidReply, whose message tells the model what to correct.
 
-    What stands around the object is passed over: prose, code fences, braces in prose, other objects. Of several
-    objects that fit, the last one counts: models try out before they settle.
+    Text around the object is ignored: prose, code fences, braces in prose, other objects. Of several valid objects, the
+    last one is used: models often revise their reply.
     """
     objects, reason, reach = _objects(text)
     for value, length in reversed(objects):
@@ -34,11 +34,11 @@ def read_json(text: str, model_type: type[M]) -> M:
 
 
 def _objects(text: str) -> tuple[list[tuple[dict[str, Any], int]], str, int]:
-    """The JSON objects in the text that stand in no other, each with its length; why the longest other try failed, and
-    how far it came.
+    """Return the top-level JSON objects in the text, each with its length; why the longest failed attempt failed, and
+    its length.
     """
     found: list[tuple[dict[str, Any], int]] = []
-    reason, reach = "the answer holds no JSON object", -1
+    reason, reach = "the reply contains no JSON object", -1
     at, reads = text.find("{"), 0
     for _ in range(MAX_PLACES):
         if at < 0 or reads > MAX_READS * len(text):
@@ -53,18 +53,18 @@ def _objects(text: str) -> tuple[list[tuple[dict[str, Any], int]], str, int]:
         except json.JSONDecodeError as error:
             reads += error.pos - at + 1
             if error.pos - at > reach:
-                reason, reach = f"the answer is not JSON: {error.msg} (character {error.pos - at + 1})", error.pos - at
+                reason, reach = f"the reply is not JSON: {error.msg} (character {error.pos - at + 1})", error.pos - at
             if error.msg.startswith("Unterminated string") or not text[error.pos :].strip():
-                # It goes on to the end of the text: what stands in it is a part of the answer and not the answer.
+                # It extends to the end of the text: objects inside are parts of the reply, not the reply.
                 break
         except ValueError as error:
-            reason, reach = f"the answer is not JSON: {error}", max(reach, 0)
+            reason, reach = f"the reply is not JSON: {error}", max(reach, 0)
         at = text.find("{", end)
     return found, reason, reach
 
 
 def _validated(value: dict[str, Any], model_type: type[M]) -> M:
-    """Raises ValidationError. An object whose only member is an object may be a wrapper around the answer."""
+    """Validate a value, or the value inside if an unknown single member wraps it. Raises ValidationError."""
     inner = next(iter(value.values())) if len(value) == 1 else None
     if isinstance(inner, dict) and not value.keys() & model_type.model_fields.keys():
         return model_type.model_validate(inner)
@@ -72,5 +72,5 @@ def _validated(value: dict[str, Any], model_type: type[M]) -> M:
 
 
 def _mismatch(error: ValidationError) -> str:
-    faults = error.errors(include_url=False, include_input=False)[:5]
-    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'answer'}: {fault['msg']}" for fault in faults)
+    errors = error.errors(include_url=False, include_input=False)[:5]
+    return "; ".join(f"{'.'.join(map(str, item['loc'])) or 'reply'}: {item['msg']}" for item in errors)

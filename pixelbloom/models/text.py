@@ -1,10 +1,10 @@
-"""Text from outside made safe to keep: Postgres takes neither NUL nor half of a surrogate pair."""
+"""Makes external text safe to store: Postgres accepts neither NUL nor lone surrogates."""
 
 from typing import Any
 
 
 def clean_text(text: str) -> str:
-    """The text without NUL; surrogate pairs joined, lone surrogates replaced by U+FFFD."""
+    """Return the text without NUL, surrogate pairs joined, lone surrogates replaced by U+FFFD."""
     if text.isascii():
         return text.replace("\0", "")
     try:
@@ -15,25 +15,25 @@ def clean_text(text: str) -> str:
 
 
 class TextJoiner:
-    """Cleans a text that comes in pieces: of a surrogate pair that was cut in two, both halves become one character."""
+    """Cleans text in pieces; the halves of a surrogate pair split between two pieces become one character."""
 
     def __init__(self) -> None:
         self._half = ""
 
     def feed(self, piece: str) -> str:
-        """The piece, cleaned; half a pair at its end waits for the next one."""
+        """Return the cleaned piece; half a pair at its end is buffered for the next one."""
         piece = self._half + piece
         self._half = piece[-1:] if "\ud800" <= piece[-1:] <= "\udbff" else ""
         return clean_text(piece[:-1] if self._half else piece)
 
     def end(self) -> str:
-        """What still waits."""
+        """Return the buffered rest."""
         half, self._half = self._half, ""
         return clean_text(half)
 
 
 def clean(value: Any) -> Any:
-    """A JSON value with each string in it cleaned, keys too."""
+    """Return a JSON value with all strings cleaned, including keys."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, dict):
@@ -44,5 +44,5 @@ def clean(value: Any) -> Any:
 
 
 def shorten(text: str, limit: int) -> str:
-    """At most `limit` characters of the text; what is missing is shown by an ellipsis."""
+    """Return at most `limit` characters of the text, with an ellipsis if it was shortened."""
     return text if len(text) <= limit else text[: max(0, limit - 1)].rstrip() + "…"[:limit]

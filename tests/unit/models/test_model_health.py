@@ -55,7 +55,7 @@ def test_another_server_at_that_address_is_told(world):
         ({"huggingface_api_key": None}, False, "HUGGINGFACE_API_KEY is not set"),
         ({"huggingface_api_key": "hf_wrong"}, False, "refuses the key"),
         ({"huggingface_model": "nobody/nothing"}, False, "HUGGINGFACE_MODEL"),
-        ({"huggingface_base_url": "http://127.0.0.1:9"}, False, "does not answer"),
+        ({"huggingface_base_url": "http://127.0.0.1:9"}, False, "is unreachable"),
     ],
     ids=["well", "no-key", "wrong-key", "no-model", "down"],
 )

@@ -274,8 +274,8 @@ def test_huggingface_is_asked_as_chat_completions_are(world, control, stream):
         (Script(status=503, error="loading"), "loading"),
         (Script(break_after=3), "broke"),
         (Script(error_after=2), "overloaded"),
-        (Script(garbage_after=2), "could not be read"),
-        (Script(pieces=["a"], unfinished=True), "in the middle"),
+        (Script(garbage_after=2), "could not be parsed"),
+        (Script(pieces=["a"], unfinished=True), "ended early"),
     ],
     ids=["401", "404", "400", "429", "503", "broken", "error-in-stream", "garbage", "cut"],
 )

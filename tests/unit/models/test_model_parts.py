@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import StructuredAgent
 from pixelbloom.errors import StepCancelled, StepTimeout
-from pixelbloom.models.abortable_connection import Line
+from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.failures import InvalidReply, ProviderTimeout
 from pixelbloom.models.prompt import bounded
@@ -23,7 +23,7 @@ from pixelbloom.models.structured import read_json
 from pixelbloom.models.text import clean, clean_text, shorten
 
 
-def test_the_first_stop_counts():
+def test_only_the_first_stop_counts():
     control = CallControl(60)
     control.stop(StepCancelled("first"))
     control.stop(StepTimeout("second"))
@@ -32,7 +32,7 @@ def test_the_first_stop_counts():
         control.check()
 
 
-def test_an_abort_is_called_at_once_where_stop_came_first():
+def test_an_abort_is_called_at_once_after_stop():
     control = CallControl(60)
     control.stop(StepCancelled("no"))
     aborted = []
@@ -43,7 +43,7 @@ def test_an_abort_is_called_at_once_where_stop_came_first():
     assert aborted
 
 
-def test_an_abort_that_fails_does_not_keep_the_others_from_their_turn():
+def test_a_failing_abort_does_not_prevent_the_others():
     control = CallControl(60)
     aborted = []
 
@@ -56,7 +56,7 @@ def test_an_abort_that_fails_does_not_keep_the_others_from_their_turn():
     assert aborted
 
 
-def test_an_abort_is_forgotten_with_its_block():
+def test_an_abort_is_removed_after_its_block():
     control = CallControl(60)
     aborted = []
     with control.abortable(lambda: aborted.append(True)):
@@ -76,38 +76,38 @@ def test_a_deadline_that_passed_is_a_timeout():
         control.check()
 
 
-def test_a_line_wakes_a_blocked_read_when_its_time_is_up():
-    ours, theirs = socket.socketpair()
-    ours.settimeout(60)
-    with ours, theirs, Line(CallControl(60), 0.05) as line:
-        line.attach(ours)
-        assert ours.recv(1) == b""
+def test_a_timeout_wakes_a_blocked_read():
+    sock, peer = socket.socketpair()
+    sock.settimeout(60)
+    with sock, peer, AbortableConnection(CallControl(60), 0.05) as connection:
+        connection.attach(sock)
+        assert sock.recv(1) == b""
         with pytest.raises(ProviderTimeout):
-            line.check()
+            connection.check()
 
 
-def test_a_socket_attached_after_the_cut_is_cut_too():
-    ours, theirs = socket.socketpair()
-    ours.settimeout(60)
-    with ours, theirs, Line(CallControl(60), 60) as line:
-        line.cut()
-        line.attach(ours)
-        assert ours.recv(1) == b""
+def test_a_socket_attached_after_the_cut_is_shut_too():
+    sock, peer = socket.socketpair()
+    sock.settimeout(60)
+    with sock, peer, AbortableConnection(CallControl(60), 60) as connection:
+        connection.cut()
+        connection.attach(sock)
+        assert sock.recv(1) == b""
 
 
-def test_a_line_gives_its_descriptors_back():
-    ours, theirs = socket.socketpair()
-    with ours, theirs:
-        with Line(CallControl(60), 60) as line:
-            line.attach(ours)
-            twin = line._sockets[0]
-        assert twin.fileno() == -1
-        ours.sendall(b"still open")
+def test_a_connection_closes_its_descriptors():
+    sock, peer = socket.socketpair()
+    with sock, peer:
+        with AbortableConnection(CallControl(60), 60) as connection:
+            connection.attach(sock)
+            duplicate = connection._sockets[0]
+        assert duplicate.fileno() == -1
+        sock.sendall(b"still open")
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("Timer")]
 
 
 @given(st.text(st.characters(exclude_categories=[])) | st.text("\0\ud83d\ude00aé"))
-def test_cleaned_text_can_be_stored_and_keeps_what_is_sound(text):
+def test_cleaned_text_is_storable_and_valid_text_is_unchanged(text):
     cleaned = clean_text(text)
 
     cleaned.encode()
@@ -136,12 +136,12 @@ _MESSAGES = st.lists(
 
 
 @given(_MESSAGES, st.integers(100, 2000))
-def test_bounded_messages_are_within_the_limit_and_keep_their_order(messages, limit):
-    kept = bounded(messages, limit)
+def test_bounded_messages_are_within_the_limit_and_in_order(messages, limit):
+    selected = bounded(messages, limit)
 
-    assert sum(len(message.content) for message in kept) <= limit
+    assert sum(len(message.content) for message in selected) <= limit
     if sum(len(message.content) for message in messages) <= limit:
-        assert kept == tuple(messages)
+        assert selected == tuple(messages)
 
 
 class Inner(BaseModel):
@@ -168,7 +168,7 @@ STRUCTURED = [agent for agent in registry.all() if isinstance(agent, StructuredA
 
 
 @pytest.mark.parametrize("agent", STRUCTURED, ids=lambda agent: agent.agent_type)
-def test_the_schema_of_each_draft_is_within_what_providers_understand(agent):
+def test_the_schema_of_each_draft_uses_only_supported_keywords(agent):
     def keywords(node):
         for name, part in node.get("properties", {}).items():
             yield from keywords(part)
@@ -181,19 +181,19 @@ def test_the_schema_of_each_draft_is_within_what_providers_understand(agent):
     assert set(keywords(wire_schema(agent.draft))) <= known | {"minItems", "maxItems"}
 
 
-def test_a_mismatch_names_the_field_to_mend():
+def test_a_mismatch_names_the_field_to_correct():
     with pytest.raises(InvalidReply, match=r"inner\.0\.kind"):
         read_json('{"text": "a", "inner": [{"kind": "b"}]}', Outer)
 
 
 @given(st.text(max_size=200))
-def test_no_text_breaks_the_reader_of_json(text):
+def test_any_text_is_parsed_or_rejected(text):
     with contextlib.suppress(InvalidReply):
         read_json(text, Outer)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=10))
-def test_events_do_not_depend_on_how_the_bytes_were_cut(chunks):
+def test_events_do_not_depend_on_chunk_boundaries(chunks):
     def read(parts):
         try:
             return list(data_lines(parts, 10_000))
