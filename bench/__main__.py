@@ -112,11 +112,11 @@ def main() -> None:
         peers: list[SocketIO] = []
         try:
             stack.start_servers()
-            own, peer = PixelBloom(stack), SocketIO(stack)
+            pixelbloom, peer = PixelBloom(stack), SocketIO(stack)
             peers.append(peer)
             say("| figure | PixelBloom | Socket.IO | ratio |\n| --- | ---: | ---: | ---: |")
-            fan_outs((own, peer), times)
-            latencies((own, peer), times)
+            fan_outs((pixelbloom, peer), times)
+            latencies((pixelbloom, peer), times)
             rested = SocketIO(stack)
             peers.append(rested)
             own, other = realtime.idle(stack, PixelBloom(stack)), realtime.idle(stack, rested)

@@ -27,7 +27,7 @@ from tests.acceptance.up import RunningStack, end
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
 
-SETTLE_SECONDS = 240.0
+END_SECONDS = 240.0
 #: Between two kills.
 MEAN_PAUSE_SECONDS = 1.3
 
@@ -133,10 +133,10 @@ class Report:
     second_attempts: int = 0
     duplicates_dropped: int = 0
     seconds: float = 0.0
-    faults: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
 
     def line(self) -> str:
-        verdict = "ok" if not self.faults else "; ".join(self.faults)
+        verdict = "ok" if not self.errors else "; ".join(self.errors)
         return (
             f"seed {self.seed}: {sum(self.kills.values())} kills, {self.runs} runs, {self.steps} steps, "
             f"{self.redeliveries} redeliveries, {self.second_attempts} further attempts, "
@@ -171,8 +171,8 @@ class Chaos:
         for _ in range(self.kills):
             time.sleep(self.random.uniform(0.2, 2 * MEAN_PAUSE_SECONDS))
             self.kill(self.random.choice(sorted(TARGETS)))
-        submitter.join(SETTLE_SECONDS)
-        self.settle()
+        submitter.join(END_SECONDS)
+        self.wait_until_ended()
         self.stop.set()
         watcher.join(10)
         self.check()
@@ -206,19 +206,19 @@ class Chaos:
 
     def insist(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         """As a good client does: again, with the same key, until it is accepted."""
-        give_up = time.monotonic() + SETTLE_SECONDS
+        give_up = time.monotonic() + END_SECONDS
         while True:
             try:
-                answer = requests.request(
+                response = requests.request(
                     method,
                     f"{self.stack.url}{path}",
                     json=body,
                     headers={"Authorization": f"Bearer {mint_service(self.settings)}", **(headers or {})},
                     timeout=10,
                 )
-                if answer.status_code < 300:
-                    return answer.json()
-                assert answer.status_code in (500, 502, 503), f"{answer.status_code} {answer.text}"
+                if response.status_code < 300:
+                    return response.json()
+                assert response.status_code in (500, 502, 503), f"{response.status_code} {response.text}"
             except requests.RequestException:
                 pass
             assert time.monotonic() < give_up, f"{path} is not accepted"
@@ -244,9 +244,9 @@ class Chaos:
 
     # What must hold
 
-    def fault(self, text: str) -> None:
-        if len(self.report.faults) < 20:
-            self.report.faults.append(text)
+    def report_error(self, text: str) -> None:
+        if len(self.report.errors) < 20:
+            self.report.errors.append(text)
 
     def watch_progress(self) -> None:
         """Progress and revision never go backwards."""
@@ -261,13 +261,13 @@ class Chaos:
             for run_id, progress, rev in rows:
                 before = seen.get(run_id, (0.0, 0))
                 if progress < before[0] - 1e-9 or rev < before[1]:
-                    self.fault(f"run {run_id} went back from {before} to {(progress, rev)}")
+                    self.report_error(f"run {run_id} went back from {before} to {(progress, rev)}")
                 seen[run_id] = (progress, rev)
             time.sleep(0.1)
 
-    def settle(self) -> None:
+    def wait_until_ended(self) -> None:
         """Wait until every run has ended and everything is up again."""
-        give_up = time.monotonic() + SETTLE_SECONDS
+        give_up = time.monotonic() + END_SECONDS
         while time.monotonic() < give_up:
             try:
                 with psycopg.connect(self.settings.require("database_url"), connect_timeout=2) as db:
@@ -291,13 +291,13 @@ class Chaos:
         rows = {row[0]: row[1:] for row in db.execute("select id::text, status, error from public.runs").fetchall()}
         self.report.runs = len(self.accepted)
         if len(self.accepted) != self.runs:
-            self.fault(f"{len(self.accepted)} of {self.runs} runs were accepted")
+            self.report_error(f"{len(self.accepted)} of {self.runs} runs were accepted")
         if missing := self.accepted.keys() - rows.keys():
-            self.fault(f"accepted and lost: {sorted(missing)}")
+            self.report_error(f"accepted and lost: {sorted(missing)}")
         for run_id, workflow_id in self.accepted.items():
             status, error = rows.get(run_id, ("missing", None))
             if status != EXPECTED.get(workflow_id, "completed"):
-                self.fault(f"{workflow_id} run {run_id} is {status}: {error}")
+                self.report_error(f"{workflow_id} run {run_id} is {status}: {error}")
 
     def check_steps(self, db: psycopg.Connection) -> None:
         def one(query: str) -> int:
@@ -310,7 +310,7 @@ class Chaos:
         self.report.second_attempts = one("select sum(greatest(attempt - 1, 0)) from public.run_steps")
         logs = "".join(path.read_text(errors="replace") for path in (self.stack.home / "logs").glob("agents*"))
         self.report.duplicates_dropped = logs.count("step_lost")
-        for fault, query in {
+        for problem, query in {
             "steps recorded twice": (
                 "select count(*) from (select 1 from public.chaos_audit group by run_id, key having count(*) > 1) as t"
             ),
@@ -326,7 +326,7 @@ class Chaos:
             "outbox rows": "select count(*) from public.event_outbox",
         }.items():
             if left := one(query):
-                self.fault(f"{left} {fault}")
+                self.report_error(f"{left} {problem}")
 
     def check_redis(self) -> None:
         """The queues are empty, and all that stays is the broker's own or goes by itself."""
@@ -335,11 +335,11 @@ class Chaos:
         while (queued := self.queued(client)) and time.monotonic() < give_up:
             time.sleep(0.5)
         if queued:
-            self.fault(f"messages left in queues: {queued}")
+            self.report_error(f"messages left in queues: {queued}")
         lasting = [key for key in client.scan_iter(count=1000) if client.ttl(key) == -1]
         known = ("_kombu.", "unacked", "pb:epoch", "agents", "events", "maintenance", "webhooks")
         if strange := [key for key in lasting if not key.startswith(known) and "pidbox" not in key]:
-            self.fault(f"keys left for ever: {sorted(strange)[:10]}")
+            self.report_error(f"keys left for ever: {sorted(strange)[:10]}")
         client.close()
 
     def queued(self, client: redis.Redis) -> dict[str, int]:
@@ -356,7 +356,7 @@ def one_seed(home: Path, *, seed: int, runs: int, kills: int) -> Report:
         try:
             stack.wait_ready()
             report = Chaos(stack, seed=seed, runs=runs, kills=kills).play()
-            if report.faults:
+            if report.errors:
                 (home.parent / f"chaos-{seed}.log").write_text(stack.output)
             return report
         finally:
@@ -376,7 +376,7 @@ def main(arguments: list[str]) -> int:
         report = one_seed(folder / "home", seed=seed, runs=wanted.runs, kills=wanted.kills)
         print(report.line(), flush=True)  # noqa: T201  (the command's output)
         reports.append(report)
-        if report.faults:
+        if report.errors:
             print(f"  play it again with --seed {seed} --seeds 1; the stack's words are in {folder}")  # noqa: T201
         else:
             shutil.rmtree(folder, ignore_errors=True)
@@ -388,9 +388,9 @@ def main(arguments: list[str]) -> int:
         f"{sum(r.redeliveries for r in reports)} redeliveries, "
         f"{sum(r.second_attempts for r in reports)} further attempts, "
         f"{sum(r.duplicates_dropped for r in reports)} duplicates dropped, "
-        f"{sum(bool(r.faults) for r in reports)} seeds with faults"
+        f"{sum(bool(r.errors) for r in reports)} seeds with errors"
     )
-    return int(any(report.faults for report in reports))
+    return int(any(report.errors for report in reports))
 
 
 if __name__ == "__main__":

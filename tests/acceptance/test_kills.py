@@ -61,11 +61,11 @@ def lose_redis(up: RunningStack) -> None:
         supervisor.resume()
 
 
-def test_500_runs_survive_the_workers_death_twice_and_the_loss_of_redis(up: RunningStack) -> None:
+def test_500_runs_survive_two_worker_deaths_and_the_loss_of_redis(up: RunningStack) -> None:
     def submit(n: int) -> str:
-        answer = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": f"Hello {n}"}})
-        assert answer["status"] == "queued"
-        return str(answer["request_id"])
+        response = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": f"Hello {n}"}})
+        assert response["status"] == "queued"
+        return str(response["request_id"])
 
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(submit, range(RUNS)))

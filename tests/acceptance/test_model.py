@@ -49,14 +49,14 @@ def invoke(stack: RunningStack, agent_type: str, input: dict[str, Any] | None = 
     return str(stack.post("/api/agents/invoke", body)["request_id"])
 
 
-def test_the_stack_says_that_it_is_a_model_for_demonstration(stack: RunningStack) -> None:
+def test_the_stack_labels_the_demonstration_model(stack: RunningStack) -> None:
     assert f"{model.NAME} at http://127.0.0.1:{stack.environment['MODEL_PORT']}" in stack.output
 
     doctor = [sys.executable, "-m", "pixelbloom", "doctor"]
-    told = subprocess.run(
+    output = subprocess.run(
         doctor, env=stack.environment, cwd=stack.home.parent, capture_output=True, text=True, timeout=120, check=False
     )
-    assert "model for demonstration" in " ".join((told.stdout + told.stderr).split())
+    assert "model for demonstration" in " ".join((output.stdout + output.stderr).split())
 
 
 def test_a_chat_streams_real_tokens_into_its_result(stack: RunningStack) -> None:
@@ -74,7 +74,7 @@ def test_a_chat_streams_real_tokens_into_its_result(stack: RunningStack) -> None
 
 
 @pytest.mark.parametrize("agent_type", ["ecommerce_agent", "web_development_agent"])
-def test_a_structured_agent_gets_json_that_fits(stack: RunningStack, agent_type: str) -> None:
+def test_a_structured_agent_gets_json_that_matches_its_schema(stack: RunningStack, agent_type: str) -> None:
     # A model this small goes wrong now and then, some times in a row too: the rules answer then.
     for _ in range(6):
         run_id = invoke(stack, agent_type)
@@ -88,7 +88,7 @@ def test_a_structured_agent_gets_json_that_fits(stack: RunningStack, agent_type:
     assert (run["provider"], run["model"]) == ("huggingface", model.NAME)
 
 
-def test_a_run_is_cancelled_in_the_middle_of_its_text_and_the_model_serves_the_next(stack: RunningStack) -> None:
+def test_a_run_is_cancelled_while_it_streams_and_the_model_serves_the_next(stack: RunningStack) -> None:
     run_id = invoke(stack, "content_agent", {"topic": "The history of the world", "length": 1200})
 
     with watch(stack, run_id) as events:
@@ -104,7 +104,7 @@ def test_a_run_is_cancelled_in_the_middle_of_its_text_and_the_model_serves_the_n
         assert any(isinstance(event, RunText) for event in events)
 
 
-def test_a_deadline_ends_a_call_to_it(stack: RunningStack) -> None:
+def test_a_deadline_ends_a_call_to_the_local_model(stack: RunningStack) -> None:
     settings = stack.settings.model_copy(update={"ollama_host": "http://127.0.0.1:9", "model_timeout": 1200})
     request = ModelRequest("chat_agent", (Message("user", "Count from one to ten thousand."),), "", max_tokens=3000)
 
@@ -118,7 +118,7 @@ def test_a_deadline_ends_a_call_to_it(stack: RunningStack) -> None:
 
 
 @pytest.mark.parametrize("name", ["huggingface_api_key", "huggingface_base_url", "huggingface_model"])
-def test_it_is_not_started_beside_a_huggingface_of_ones_own(tmp_path: Path, name: str) -> None:
+def test_the_local_model_is_not_started_beside_a_configured_huggingface(tmp_path: Path, name: str) -> None:
     value = "http://127.0.0.1:9/v1" if name.endswith("url") else "hf_mine"
     settings = Settings(_env_file=None, pixelbloom_model="local", **{name: value})  # type: ignore[arg-type, call-arg]
 

@@ -35,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         yield running
 
 
-def test_a_newcomer_sees_the_whole_life_of_a_subscription(stack: RunningStack, api: httpx.Client) -> None:
+def test_a_new_user_goes_through_the_life_of_a_subscription(stack: RunningStack, api: httpx.Client) -> None:
     shop = f"http://127.0.0.1:{stack.environment['STRIPE_PORT']}"
     seed = [sys.executable, "-m", "pixelbloom", "seed", "--yes"]
     subprocess.run(seed, env=stack.environment, cwd=stack.home.parent, check=True, capture_output=True, timeout=120)
@@ -45,10 +45,10 @@ def test_a_newcomer_sees_the_whole_life_of_a_subscription(stack: RunningStack, a
         found: dict[str, Any] = api.get("/api/payments/subscription").json()
         return found
 
-    def control(action: str, **told: Any) -> None:
-        assert httpx.post(f"{shop}/_control/{action}", json=told, trust_env=False, timeout=60).status_code == 200
+    def control(action: str, **params: Any) -> None:
+        assert httpx.post(f"{shop}/_control/{action}", json=params, trust_env=False, timeout=60).status_code == 200
 
-    with heard(stack, "analytics") as analytics, heard(stack, "notifications") as notifications:
+    with open_socket(stack, "analytics") as analytics, open_socket(stack, "notifications") as notifications:
         body = {"metadata": {"package_id": packages["Starter"]["package_id"]}, "campaign_code": "WELCOME20"}
         session = api.post("/api/payments/create-checkout-session", json=body).json()
         assert "39.20 USD" in httpx.get(session["url"], trust_env=False, timeout=60).text
@@ -76,7 +76,7 @@ def token(stack: RunningStack) -> str:
     return mint_user(stack.settings, stack.user_id)
 
 
-def heard(stack: RunningStack, channel: str) -> ClientConnection:
+def open_socket(stack: RunningStack, channel: str) -> ClientConnection:
     return dial(f"ws://127.0.0.1:{stack.port}/api/ws/{channel}?token={token(stack)}", proxy=None)
 
 
@@ -90,7 +90,7 @@ def until(client: ClientConnection, kind: str, **wanted: Any) -> dict[str, Any]:
             return dict(event)
 
 
-def test_the_stand_in_and_a_key_of_stripe_do_not_go_together(tmp_path: Path) -> None:
+def test_the_stand_in_and_a_stripe_key_exclude_each_other(tmp_path: Path) -> None:
     stack = RunningStack(tmp_path / "home", PIXELBLOOM_STRIPE="local", STRIPE_API_KEY="sk_test_x")
     stack.start()
     stack.wait_for(lambda: stack.exit_code() is not None)

@@ -124,7 +124,7 @@ def caller(base: str, secret: str) -> Caller:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_channel_takes_a_token_by_query_and_by_header_and_answers_pings(caller: Caller, channel: str) -> None:
+def test_a_channel_accepts_a_token_by_query_and_header_and_responds_to_pings(caller: Caller, channel: str) -> None:
     for open_socket in (caller.by_query, caller.by_header):
         with open_socket(channel) as socket:
             socket.send(type="heartbeat", timestamp="2023-06-15T12:34:56Z")
@@ -153,7 +153,7 @@ def test_a_scope_limits_the_channel(base: str, secret: str, channel: str, scope:
         assert socket.close_code() == 1008
 
 
-def test_error_frames_are_those_of_the_spec_and_leave_the_socket_open(caller: Caller) -> None:
+def test_error_frames_match_the_spec_and_the_socket_stays_open(caller: Caller) -> None:
     with caller.by_query("workflows") as socket:
         socket.send(type="subscribe", topic="workflow_run:abc123")
         assert socket.wait(type="error")["code"] == "INVALID_TOPIC"
@@ -166,7 +166,7 @@ def test_error_frames_are_those_of_the_spec_and_leave_the_socket_open(caller: Ca
         socket.wait(type="pong")
 
 
-def test_the_curl_of_the_spec_is_watched_to_its_end(base: str, secret: str, caller: Caller) -> None:
+def test_the_run_of_the_specs_curl_is_watched_to_its_end(base: str, secret: str, caller: Caller) -> None:
     service = Caller(base, secret, role="service", sub=None)
     body = {
         "agent_type": "lead_agent",
@@ -175,9 +175,9 @@ def test_the_curl_of_the_spec_is_watched_to_its_end(base: str, secret: str, call
         "user_id": caller.sub,
     }
     with caller.by_query("workflows") as flat, caller.by_query("workflows") as topic:
-        answer = service.post("/api/agents/invoke", body)
-        assert answer.status_code == 200
-        run = answer.json()
+        response = service.post("/api/agents/invoke", body)
+        assert response.status_code == 200
+        run = response.json()
         assert {"request_id", "status", "error"} <= set(run)
         assert run["status"] in STATUSES
         topic.send(type="subscribe", topic=f"workflow_run:{run['request_id']}")
@@ -204,15 +204,15 @@ def test_the_curl_of_the_spec_is_watched_to_its_end(base: str, secret: str, call
     ],
     ids=json.dumps,
 )
-def test_what_cannot_be_invoked_is_a_bad_request(caller: Caller, body: Any) -> None:
-    answer = caller.post("/api/agents/invoke", body)
+def test_an_invalid_invocation_is_a_bad_request(caller: Caller, body: Any) -> None:
+    response = caller.post("/api/agents/invoke", body)
 
-    assert answer.status_code == 400
-    assert answer.json()["code"] == "BAD_REQUEST"
-    assert answer.json()["error"]
+    assert response.status_code == 400
+    assert response.json()["code"] == "BAD_REQUEST"
+    assert response.json()["error"]
 
 
-def test_who_may_not_is_told_so(caller: Caller) -> None:
+def test_a_caller_without_permission_gets_403(caller: Caller) -> None:
     body = {"agent_type": "chat_agent", "input": {"message": "Hello"}}
 
     assert caller.post("/api/agents/invoke", body, token="nonsense").status_code == 401

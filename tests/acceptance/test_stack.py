@@ -50,33 +50,33 @@ def run(running: RunningStack, *arguments: str, **env: str) -> "subprocess.Compl
 
 
 def invoke(running: RunningStack) -> str:
-    answer = running.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": "Hello"}})
-    return str(answer["request_id"])
+    response = running.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": "Hello"}})
+    return str(response["request_id"])
 
 
 def finished(running: RunningStack, run_id: str) -> bool:
     return bool(running.get(f"/api/agents/runs/{run_id}")["status"] == "completed")
 
 
-def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack) -> None:
+def test_the_printed_curl_works_and_a_stop_ends_all_processes(up: RunningStack) -> None:
     found = re.search(r"^curl -s.*?'$", up.output, re.DOTALL | re.MULTILINE)
     assert found
     curl = found.group()
-    answer = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=30, check=True)
-    assert '"status":"queued"' in answer.stdout.replace(" ", "")
+    response = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=30, check=True)
+    assert '"status":"queued"' in response.stdout.replace(" ", "")
 
     for name in ("secrets.env", "stack.env"):
         assert stat.S_IMODE((up.home / name).stat().st_mode) == 0o600
 
     doctor = run(up, "doctor")
     assert doctor.returncode == 0, doctor.stdout
-    told = run(up, "env")
-    assert f"API_URL={up.url}" in told.stdout
-    assert "SUPABASE_PUBLISHABLE_KEY=sb_publishable_" in told.stdout
-    assert "sb_secret_" not in told.stdout
+    printed = run(up, "env")
+    assert f"API_URL={up.url}" in printed.stdout
+    assert "SUPABASE_PUBLISHABLE_KEY=sb_publishable_" in printed.stdout
+    assert "sb_secret_" not in printed.stdout
     assert "SUPABASE_SECRET_KEY=sb_secret_" in run(up, "env", "--secrets").stdout
-    assert up.settings.require("api_jwt_secret") not in told.stdout
-    assert up.settings.require("supabase_service_role_key") not in told.stdout
+    assert up.settings.require("api_jwt_secret") not in printed.stdout
+    assert up.settings.require("supabase_service_role_key") not in printed.stdout
     assert up.settings.require("api_jwt_secret") in run(up, "env", "--secrets").stdout
 
     logins = re.findall(r"Sign in +(\S+ .*)", up.output)
@@ -99,7 +99,7 @@ def test_the_printed_curl_works_and_stopping_leaves_no_process(up: RunningStack)
     assert run(up, "doctor").returncode == 1
 
 
-def test_flower_knows_the_workers_of_a_stack_that_is_ready(up: RunningStack) -> None:
+def test_flower_lists_the_workers_once_the_stack_is_ready(up: RunningStack) -> None:
     """Nobody asks it to look again but the stack itself."""
     known = f"http://127.0.0.1:{up.flower_port}/api/workers"
     login = up.settings.require("flower_basic_auth").partition(":")
@@ -110,7 +110,7 @@ def test_flower_knows_the_workers_of_a_stack_that_is_ready(up: RunningStack) -> 
     )
 
 
-def test_a_start_tells_in_a_few_lines_what_it_starts_and_a_stop_leaves_no_sockets(up: RunningStack) -> None:
+def test_a_start_prints_a_few_lines_and_a_stop_removes_the_sockets(up: RunningStack) -> None:
     before, ready, _ = up.output.partition("PixelBloom is ready")
     assert ready
     said = before.split()
@@ -125,7 +125,7 @@ def test_a_start_tells_in_a_few_lines_what_it_starts_and_a_stop_leaves_no_socket
     assert not sockets.exists()
 
 
-def test_whatever_dies_is_started_again_and_said(up: RunningStack) -> None:
+def test_a_process_that_dies_is_restarted_and_reported(up: RunningStack) -> None:
     for words in ROLES:
         up.kill_process(words)
     up.wait_for(lambda: all(up.processes(words) for words in ROLES))
@@ -178,7 +178,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
                 end(stack)
 
 
-def test_a_wrong_value_stops_the_start_with_one_line_that_names_the_variable(tmp_path: Path) -> None:
+def test_an_invalid_value_stops_the_start_with_one_line_that_names_the_variable(tmp_path: Path) -> None:
     stack = RunningStack(tmp_path / "home", OLLAMA_TEMPERATURE="hot")
     stack.start()
     stack.wait_for(lambda: stack.exit_code() is not None)
@@ -210,7 +210,7 @@ def test_two_stacks_run_side_by_side_on_what_they_are_given(tmp_path: Path, stac
         assert " ended (" not in two.output
 
 
-def test_the_unedited_example_and_damaged_data_of_redis_hinder_no_start(tmp_path: Path) -> None:
+def test_the_stack_starts_with_the_unedited_example_and_damaged_redis_data(tmp_path: Path) -> None:
     shutil.copy(ROOT / ".env.example", tmp_path / ".env")
     with start_stack(tmp_path / "home") as up:
         assert (tmp_path / ".env").exists()

@@ -53,5 +53,5 @@ def test_a_key_without_its_project_is_named(tmp_path: Path) -> None:
     ],
     ids=["no key", "no project", "a database alone", "no database"],
 )
-def test_what_is_missing_or_does_not_answer_is_named(tmp_path: Path, given: dict[str, str], named: str) -> None:
+def test_a_missing_setting_or_unreachable_part_is_named(tmp_path: Path, given: dict[str, str], named: str) -> None:
     assert refused(RunningStack(tmp_path / "home", **given)).startswith(named)

@@ -51,14 +51,16 @@ def frames(ws: ClientConnection) -> Iterator[dict[str, Any]]:
         yield last[0]
 
 
-def answer_of(ws: ClientConnection) -> dict[str, Any]:
+def subscription_of(ws: ClientConnection) -> dict[str, Any]:
     """What a subscription is answered with. What the run did before it stood was told in the flat form."""
     return next(frame for frame in frames(ws) if frame["type"] != "workflow_status_update")
 
 
 def submit(up: RunningStack) -> str:
-    answer = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": "How much is a website?"}})
-    return str(answer["request_id"])
+    response = up.post(
+        "/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": "How much is a website?"}}
+    )
+    return str(response["request_id"])
 
 
 class Watcher:
@@ -88,21 +90,21 @@ class Watcher:
 
 def check(story: list[dict[str, Any]], result: dict[str, Any]) -> None:
     """No event twice, none missing, progress never back, and the end."""
-    answer, first, *later = story
-    assert answer["type"] == "subscribed"
+    response, first, *later = story
+    assert response["type"] == "subscribed"
     assert first["snapshot"] is True
-    assert first["seq"] == answer["seq"]
+    assert first["seq"] == response["seq"]
     assert [frame["seq"] for frame in later] == list(range(first["seq"] + 1, first["seq"] + 1 + len(later)))
     progress = [frame["data"]["progress"] for frame in (first, *later)]
     assert progress == sorted(progress)
     end = story[-1]["data"]
     assert (end["status"], end["progress"], end["result"]) == ("completed", 1, result)
     if later:
-        told = first["data"].get("text", "") + "".join(frame["data"].get("delta", "") for frame in later)
-        assert told == PROSE
+        received = first["data"].get("text", "") + "".join(frame["data"].get("delta", "") for frame in later)
+        assert received == PROSE
 
 
-def test_before_during_and_after_are_the_same_story(up: RunningStack) -> None:
+def test_clients_before_during_and_after_a_run_see_the_same_events(up: RunningStack) -> None:
     with socket(up) as early:
         run_id = submit(up)
         at_once = Watcher(up, run_id)
@@ -116,27 +118,27 @@ def test_before_during_and_after_are_the_same_story(up: RunningStack) -> None:
         assert stories[1][1]["data"]["text"], "the one who came during the run was not told the text so far"
         assert len(stories[2]) == 2
 
-        told = []
+        received = []
         for frame in frames(early):
             assert frame["type"] == "workflow_status_update"
-            told.append(frame["data"])
-            if told[-1]["status"] in TERMINAL:
+            received.append(frame["data"])
+            if received[-1]["status"] in TERMINAL:
                 break
-        assert [data["status"] for data in told] == ["queued", "running", "completed"]
-        assert {(data["workflow_run_id"], data["workflow_id"]) for data in told} == {(run_id, "chat_agent")}
+        assert [data["status"] for data in received] == ["queued", "running", "completed"]
+        assert {(data["workflow_run_id"], data["workflow_id"]) for data in received} == {(run_id, "chat_agent")}
 
 
-def test_a_client_that_comes_back_gets_what_it_missed_and_nothing_twice(up: RunningStack) -> None:
+def test_a_client_that_reconnects_gets_missed_events_once(up: RunningStack) -> None:
     run_id = submit(up)
     seen: list[int] = []
     with socket(up) as ws:
         ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{run_id}"}))
-        answer = answer_of(ws)
+        response = subscription_of(ws)
         seen += [frame["seq"] for frame in islice(frames(ws), 5)]
     with socket(up) as ws:
-        again = {"since": seen[-1], "epoch": answer["epoch"]}
+        again = {"since": seen[-1], "epoch": response["epoch"]}
         ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{run_id}", **again}))
-        assert answer_of(ws)["recovered"] is True
+        assert subscription_of(ws)["recovered"] is True
         for frame in frames(ws):
             assert "snapshot" not in frame
             seen.append(frame["seq"])

@@ -166,9 +166,9 @@ class RunningStack:
         return session
 
     @staticmethod
-    def _json(answer: requests.Response) -> dict[str, Any]:
-        assert answer.status_code == 200, answer.text
-        found = json.loads(answer.text)
+    def _json(response: requests.Response) -> dict[str, Any]:
+        assert response.status_code == 200, response.text
+        found = json.loads(response.text)
         assert isinstance(found, dict)
         return found
 

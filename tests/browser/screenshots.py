@@ -118,13 +118,13 @@ def shoot(console: Console, folder: Path, name: str, path: str) -> None:
     for suffix, (viewport, dark) in looks.items():
         admin = name in ("failures", "workflow-editor", "dashboard")
         page = console.signed_in(path, DEVELOPMENT_USER, admin=admin, viewport=viewport, dark=dark)
-        settled(page)
+        wait_until_stable(page)
         page.screenshot(path=folder / f"{name}{suffix}.png", full_page=bool(suffix == "-phone"))
         page.close()
         console.opened.clear()
 
 
-def settled(page: Page) -> None:
+def wait_until_stable(page: Page) -> None:
     expect(page.locator("main#main h1").first).to_be_visible(timeout=WAIT)
     expect(page.get_by_label("Loading")).to_have_count(0, timeout=WAIT)
     page.wait_for_load_state("networkidle")

@@ -71,7 +71,7 @@ def test_a_pasted_token_signs_in(console: Console) -> None:
     expect(page.get_by_role("heading", level=1, name="Runs")).to_be_visible(timeout=WAIT)
 
 
-def test_a_token_that_is_refused_asks_again_over_the_page_as_it_is(console: Console) -> None:
+def test_a_refused_token_opens_the_sign_in_dialog_over_the_page(console: Console) -> None:
     page = console.signed_in("/leads")
     heading(page)
     page.evaluate(
@@ -106,7 +106,7 @@ def wide_package(stack: Stack) -> Iterator[None]:
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_screen_fits_and_has_no_violation_of_axe(
+def test_every_screen_fits_and_passes_axe(
     console: Console, wide_package: None, size: dict[str, int], dark: bool
 ) -> None:
     page = console.signed_in("/", admin=True, viewport=size, dark=dark)
@@ -119,7 +119,7 @@ def test_every_screen_fits_and_has_no_violation_of_axe(
         assert axe(page) == [], path
 
 
-def test_the_sign_in_page_fits_and_has_no_violation_of_axe(console: Console) -> None:
+def test_the_sign_in_page_fits_and_passes_axe(console: Console) -> None:
     page = console.page("/", viewport=PHONE)
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=WAIT)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
@@ -159,7 +159,7 @@ def test_the_theme_is_chosen_and_remembered(console: Console) -> None:
     assert page.evaluate(ground) != light
 
 
-def test_an_address_that_is_no_screen_says_so(console: Console) -> None:
+def test_an_unknown_address_shows_that_there_is_no_such_page(console: Console) -> None:
     page = console.signed_in("/runs/x/y")
     expect(page.get_by_role("heading", name="There is no such page")).to_be_visible(timeout=WAIT)
 

@@ -46,7 +46,7 @@ def test_a_reply_streams_into_the_transcript(console: Console) -> None:
     assert stored[1]["content"].startswith(begun[:20])
 
 
-def test_a_message_that_comes_from_elsewhere_appears(console: Console) -> None:
+def test_a_message_from_another_client_appears(console: Console) -> None:
     user_id = uuid4()
     api = console.api(user_id)
     conversation_id = begin(api, "Prices")
@@ -83,7 +83,7 @@ def test_conversations_are_found_renamed_closed_and_deleted(console: Console) ->
     expect(rows).to_contain_text("About time")
 
 
-def test_administrators_read_what_visitors_say_and_cannot_speak_for_them(console: Console) -> None:
+def test_administrators_read_visitors_messages_and_cannot_write_for_them(console: Console) -> None:
     session = httpx.post(f"{console.url}/api/visitors/sessions", timeout=60, trust_env=False)
     visitor = Api(console.url, session.json()["token"], console.stack.settings)
     conversation_id = begin(visitor, "From the website")

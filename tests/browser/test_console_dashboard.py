@@ -30,7 +30,7 @@ def test_figures_follow_a_lead_that_somebody_adds_while_the_page_is_open(console
     expect(page.get_by_role("figure", name="New leads").locator("tbody tr").last).to_contain_text("2", timeout=WAIT)
 
 
-def test_the_range_and_its_grouping_stand_in_the_address(console: Console) -> None:
+def test_the_range_and_its_grouping_are_in_the_address(console: Console) -> None:
     page = console.signed_in("/dashboard?zone=Pacific/Kiritimati")
     days = page.get_by_role("figure", name="New leads").locator("tbody tr")
     expect(days).to_have_count(30, timeout=WAIT)
@@ -46,7 +46,7 @@ def test_the_range_and_its_grouping_stand_in_the_address(console: Console) -> No
     assert days.count() <= 2
 
 
-def test_days_are_those_of_the_zone(console: Console) -> None:
+def test_days_follow_the_time_zone(console: Console) -> None:
     """Kiritimati is 14 hours ahead, Pago Pago 11 behind: their days are never the same."""
     page = console.signed_in("/dashboard?range=7&zone=Pacific/Kiritimati")
     lead = page.locator(".heading .lead")

@@ -24,7 +24,7 @@ def add(api: Api, **fields: object) -> UUID:
     return UUID(made.json()["lead_id"])
 
 
-def test_a_lead_is_found_by_search_and_filters_that_stand_in_the_address(console: Console) -> None:
+def test_a_lead_is_found_by_search_and_filters_in_the_address(console: Console) -> None:
     user_id = uuid4()
     api = console.api(user_id)
     add(api)
@@ -50,7 +50,7 @@ def test_a_lead_is_found_by_search_and_filters_that_stand_in_the_address(console
     expect(page.get_by_role("heading", level=1, name="Ada Mills")).to_be_visible(timeout=WAIT)
 
 
-def test_the_list_shows_a_lead_that_comes_while_it_is_open(console: Console) -> None:
+def test_the_list_shows_a_lead_created_while_it_is_open(console: Console) -> None:
     user_id = uuid4()
     page = console.signed_in("/leads", user_id)
     expect(page.get_by_role("heading", name="No leads yet")).to_be_visible(timeout=WAIT)
@@ -87,7 +87,7 @@ def test_a_lead_is_added_changed_and_deleted(console: Console) -> None:
     expect(page.get_by_role("heading", name="No leads yet")).to_be_visible(timeout=WAIT)
 
 
-def test_a_change_that_somebody_made_meanwhile_is_not_overwritten(console: Console) -> None:
+def test_a_concurrent_change_is_not_overwritten(console: Console) -> None:
     user_id = uuid4()
     api = console.api(user_id)
     lead_id = add(api)

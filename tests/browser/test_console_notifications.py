@@ -19,7 +19,7 @@ def notify(console: Console, user_id: UUID, title: str, **fields: object) -> Non
     assert sent.status_code == 201, sent.text
 
 
-def test_the_bell_counts_what_comes_and_leads_there(console: Console) -> None:
+def test_the_bell_counts_new_notifications_and_links_to_them(console: Console) -> None:
     user_id = uuid4()
     page = console.signed_in("/runs", user_id, viewport=PHONE)
     bell = page.get_by_role("button", name="Notifications", exact=True)
@@ -57,7 +57,7 @@ def test_the_page_is_live_and_marks_as_read(console: Console) -> None:
     assert console.api(user_id).get("/api/notifications").json()["unread_count"] == 0
 
 
-def test_an_administrator_notifies_a_user_who_sees_it_at_once(console: Console) -> None:
+def test_an_administrators_notification_appears_at_once(console: Console) -> None:
     user_id = uuid4()
     user = console.signed_in("/notifications", user_id)
     expect(user.get_by_role("button", name="Notify users")).to_have_count(0)

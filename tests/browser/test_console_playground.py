@@ -46,7 +46,7 @@ def test_errors_found_by_the_api_are_shown(console: Console) -> None:
     expect(page.locator("form .error-text").first).to_be_visible(timeout=WAIT)
 
 
-def test_the_same_input_can_be_given_as_json_and_the_history_brings_it_back(console: Console) -> None:
+def test_the_input_can_be_edited_as_json_and_restored_from_the_history(console: Console) -> None:
     page = console.signed_in("/playground/lead_agent")
     page.get_by_role("button", name="Example 1").click()
     page.get_by_role("button", name="Edit as JSON").click()
@@ -65,7 +65,7 @@ def test_the_same_input_can_be_given_as_json_and_the_history_brings_it_back(cons
     expect(page.get_by_role("tab", name="Reply")).to_be_visible(timeout=WAIT)
 
 
-def test_a_run_that_was_left_and_opened_again_shows_its_whole_text(console: Console) -> None:
+def test_a_reopened_run_shows_its_whole_text(console: Console) -> None:
     page = console.signed_in("/playground/content_agent")
     page.get_by_label("Topic").fill("Landing pages")
     paused(console, REPLY * 3)
@@ -108,7 +108,7 @@ def test_a_conversation_streams_its_replies_and_stores_its_messages(console: Con
     ]
 
 
-def test_every_agents_form_fits_a_phone_and_has_no_violation_of_axe(console: Console) -> None:
+def test_every_agents_form_fits_a_phone_and_passes_axe(console: Console) -> None:
     page: Page = console.signed_in("/playground", viewport=PHONE)
     agents = console.api().get("/api/agents").json()["items"]
     for agent in agents:

@@ -46,10 +46,10 @@ def _console(stack: Stack, browser: Browser) -> Iterator[Console]:
         service = console.api().as_service()
         for workflow_id, approvers in (("console_review", "owner"), ("console_admin_review", "admin")):
             steps = [{**step, **({"approvers": approvers} if "kind" in step else {})} for step in REVIEW["steps"]]
-            answer = service.request(
+            response = service.request(
                 "POST", "/api/agents/workflows", json={**REVIEW, "workflow_id": workflow_id, "steps": steps}
             )
-            assert answer.status_code == 201, answer.text
+            assert response.status_code == 201, response.text
         yield console
 
 
@@ -61,16 +61,16 @@ def _fresh_model(console: Console) -> Iterator[None]:
 
 
 def chat(api: Api, message: str = "How long does a landing page take?", **more: Any) -> str:
-    answer = api.invoke({"agent_type": "chat_agent", "input": {"message": message}, **more})
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["request_id"])
+    response = api.invoke({"agent_type": "chat_agent", "input": {"message": message}, **more})
+    assert response.status_code == 200, response.text
+    return str(response.json()["request_id"])
 
 
 def review(api: Api, topic: str, workflow_id: str = "console_review") -> str:
     body = {"workflow_id": workflow_id, "inputs": {"topic": topic}, "async": True}
-    answer = api.request("POST", "/api/agents/workflows/execute", json=body)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["workflow_run_id"])
+    response = api.request("POST", "/api/agents/workflows/execute", json=body)
+    assert response.status_code == 200, response.text
+    return str(response.json()["workflow_run_id"])
 
 
 def live(page: Page) -> Locator:
@@ -130,7 +130,7 @@ def test_text_is_exact_while_it_streams_when_opened_late_and_after_lost_connecti
     api.request("POST", f"/api/agents/runs/{run_id}/cancel")
 
 
-def test_a_page_heals_after_the_web_process_was_killed_in_the_middle_of_a_stream(console: Console) -> None:
+def test_a_page_recovers_when_the_web_process_is_killed_during_a_stream(console: Console) -> None:
     user_id = uuid4()
     console.model.play(SLOW)
     run_id = chat(console.api(user_id))
@@ -149,7 +149,7 @@ def test_a_page_heals_after_the_web_process_was_killed_in_the_middle_of_a_stream
     expect(badge(page, "Cancelled")).to_be_visible(timeout=WAIT)
 
 
-def test_a_run_is_cancelled_goes_on_by_a_retry_and_is_replayed(console: Console) -> None:
+def test_a_run_is_cancelled_retried_and_replayed(console: Console) -> None:
     user_id = uuid4()
     console.model.play(SLOW)
     page = console.signed_in(f"/runs/{chat(console.api(user_id))}", user_id)
@@ -209,7 +209,7 @@ def test_a_workflow_is_watched_step_by_step_and_approved_on_its_own_page(console
     expect(page.get_by_role("button", name="note, chat agent, completed")).to_be_visible()
 
 
-def test_only_an_administrator_decides_what_is_reserved_and_a_rejection_fails_the_run(console: Console) -> None:
+def test_only_an_administrator_decides_a_reserved_step_and_a_rejection_fails_the_run(console: Console) -> None:
     user_id = uuid4()
     run_id = review(console.api(user_id), "thistles", "console_admin_review")
     own = console.signed_in(f"/runs/{run_id}", user_id)
@@ -224,7 +224,7 @@ def test_only_an_administrator_decides_what_is_reserved_and_a_rejection_fails_th
     expect(own.get_by_role("alert")).to_contain_text("REJECTED")
 
 
-def test_an_expired_session_asks_again_and_what_was_typed_is_sent(console: Console) -> None:
+def test_an_expired_session_asks_to_sign_in_and_sends_the_typed_text(console: Console) -> None:
     api = console.api(DEVELOPMENT_USER)
     run_id = review(api, "orchids")
     token = mint_user(console.stack.settings, DEVELOPMENT_USER, expires_in=20)
@@ -240,7 +240,7 @@ def test_an_expired_session_asks_again_and_what_was_typed_is_sent(console: Conso
     assert run["outputs"]["decide"]["comment"] == "Typed before the end of the session."
 
 
-def test_a_user_sees_nothing_of_anothers(console: Console) -> None:
+def test_a_user_sees_no_runs_of_other_users(console: Console) -> None:
     owner, other = uuid4(), uuid4()
     run_ids = [chat(console.api(owner)), review(console.api(owner), "secrets")]
     page = console.signed_in("/runs", other)
@@ -296,7 +296,7 @@ def test_the_list_is_live_filtered_by_its_address_and_used_by_keyboard(console: 
     expect(page.locator("main h1")).to_have_text("Chat assistant", timeout=WAIT)
 
 
-def test_pages_of_both_kinds_are_one_list(console: Console) -> None:
+def test_runs_of_both_kinds_are_one_paged_list(console: Console) -> None:
     user_id = uuid4()
     api = console.api(user_id)
     made = []
@@ -306,8 +306,8 @@ def test_pages_of_both_kinds_are_one_list(console: Console) -> None:
             made.append(chat(api, run_at=tomorrow))
         else:
             body = {"workflow_id": "console_review", "inputs": {"topic": "x"}, "async": True, "run_at": tomorrow}
-            answer = api.request("POST", "/api/agents/workflows/execute", json=body)
-            made.append(str(answer.json()["workflow_run_id"]))
+            response = api.request("POST", "/api/agents/workflows/execute", json=body)
+            made.append(str(response.json()["workflow_run_id"]))
     page = console.signed_in("/runs", user_id)
     expect(page.locator("tbody tr").first).to_be_visible(timeout=WAIT)
     while page.get_by_role("button", name="Show more").count():
@@ -321,7 +321,7 @@ def test_pages_of_both_kinds_are_one_list(console: Console) -> None:
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_a_run_fits_a_phone_and_has_no_violation_of_axe(console: Console, dark: bool) -> None:
+def test_a_run_fits_a_phone_and_passes_axe(console: Console, dark: bool) -> None:
     user_id = uuid4()
     api = console.api(user_id)
     text = "# Title\n\nA text. <img src=https://elsewhere.example/x onerror=injected=1>\n\n- one\n\n### Deep"

@@ -25,7 +25,7 @@ def web(stack: Stack) -> Iterator[StartedProcess]:
     process.stop()
 
 
-def test_it_renders_without_a_violation_of_its_policy(web: StartedProcess, page: Page) -> None:
+def test_the_docs_page_renders_without_a_policy_violation(web: StartedProcess, page: Page) -> None:
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
@@ -43,7 +43,7 @@ def test_it_renders_without_a_violation_of_its_policy(web: StartedProcess, page:
     assert page.evaluate("violations.length") == 1
 
 
-def test_the_page_keeps_the_token_over_a_reload_and_filters(web: StartedProcess, page: Page) -> None:
+def test_the_page_retains_the_token_over_a_reload_and_filters(web: StartedProcess, page: Page) -> None:
     page.goto(f"{web.url}/api/docs")
     page.locator(".btn.authorize").first.click(timeout=60_000)
     page.locator(".modal-ux input").first.fill("my.own.token")

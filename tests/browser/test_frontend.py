@@ -88,9 +88,7 @@ def test_a_page_signs_in_writes_a_row_invokes_and_subscribes(stack: Stack, web: 
     }
 
 
-def test_a_page_of_another_origin_changes_a_row_on_the_version_that_it_saw(
-    stack: Stack, web: StartedProcess, page: Page
-) -> None:
+def test_a_page_of_another_origin_changes_a_row_by_its_version(stack: Stack, web: StartedProcess, page: Page) -> None:
     found = page.evaluate(CHANGE, {"api": web.url, "token": mint_user(stack.settings, uuid4())})
 
     assert found == {"seen": '"1"', "first": 200, "second": 409, "id": True}

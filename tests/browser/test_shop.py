@@ -28,7 +28,7 @@ def checkout(shop: StripeServer) -> dict[str, Any]:
     )
 
 
-def test_somebody_pays_after_a_card_that_was_declined(page: Page, shop: StripeServer) -> None:
+def test_a_buyer_pays_after_a_declined_card(page: Page, shop: StripeServer) -> None:
     session = checkout(shop)
     page.goto(session["url"])
     assert "no card is asked for" in page.inner_text("body")
@@ -42,7 +42,7 @@ def test_somebody_pays_after_a_card_that_was_declined(page: Page, shop: StripeSe
     assert "This checkout is complete." in page.inner_text("body")
 
 
-def test_somebody_goes_back_and_somebody_cancels(page: Page, shop: StripeServer) -> None:
+def test_buyers_go_back_and_cancel(page: Page, shop: StripeServer) -> None:
     page.goto(checkout(shop)["url"])
     page.click("button >> text=/^Cancel$/")
     assert page.inner_text("h1") == "Cancelled"

@@ -71,7 +71,7 @@ def names(page: Page, api: Api, **more: str) -> None:
     page.evaluate("values => Object.assign(window, values)", values)
 
 
-def keep_frames(page: Page, api: Api, *channels: str) -> None:
+def store_frames(page: Page, api: Api, *channels: str) -> None:
     """Open sockets whose frames the page keeps."""
     names(page, api)
     page.evaluate(
@@ -88,7 +88,7 @@ def keep_frames(page: Page, api: Api, *channels: str) -> None:
     )
 
 
-def kept(page: Page, condition: str) -> list[dict[str, Any]]:
+def frames_where(page: Page, condition: str) -> list[dict[str, Any]]:
     """The frames, once one fulfils a condition."""
     page.wait_for_function(f"frames_.some(frame => {condition})", timeout=WAIT)
     frames: list[dict[str, Any]] = page.evaluate("frames_")
@@ -97,18 +97,18 @@ def kept(page: Page, condition: str) -> list[dict[str, Any]]:
 
 def test_the_example_of_the_spec_gets_the_users_notifications(page: Page, user: Api, db: psycopg.Connection) -> None:
     names(page, user)
-    heard: list[dict[str, Any]] = []
-    page.on("console", lambda said: heard.append(said.args[1].json_value()) if said.text.startswith("event") else None)
+    logged: list[dict[str, Any]] = []
+    page.on("console", lambda said: logged.append(said.args[1].json_value()) if said.text.startswith("event") else None)
     page.evaluate(f"() => {{ {SPEC_EXAMPLE}; window.ws = ws; }}")
-    until(lambda: len(heard) >= 2, saw=lambda: heard, sleep=lambda seconds: page.wait_for_timeout(seconds * 1000))
+    until(lambda: len(logged) >= 2, saw=lambda: logged, sleep=lambda seconds: page.wait_for_timeout(seconds * 1000))
     db.execute(
         "insert into notifications (user_id, notification_type, severity, title, message, action_url)"
         " values (%s, 'news', 'success', 'Hello', 'You there', '/news')",
         [user.user_id],
     )
-    until(lambda: len(heard) >= 3, saw=lambda: heard, sleep=lambda seconds: page.wait_for_timeout(seconds * 1000))
+    until(lambda: len(logged) >= 3, saw=lambda: logged, sleep=lambda seconds: page.wait_for_timeout(seconds * 1000))
 
-    subscribed, snapshot, event = heard
+    subscribed, snapshot, event = logged
     assert subscribed["type"] == "subscribed"
     assert snapshot["data"] == {"items": [], "unread_count": 0}
     assert {"type", "channel", "topic", "data", "ts"} <= set(event)
@@ -119,7 +119,7 @@ def test_the_example_of_the_spec_gets_the_users_notifications(page: Page, user: 
 
 
 def test_every_event_of_the_spec_arrives_with_its_fields(page: Page, user: Api, db: psycopg.Connection) -> None:
-    keep_frames(page, user, "analytics", "notifications", "workflows")
+    store_frames(page, user, "analytics", "notifications", "workflows")
     lead = str(uuid4())
     values = {"user": user.user_id, "id": lead}
     for statement in (
@@ -135,16 +135,16 @@ def test_every_event_of_the_spec_arrives_with_its_fields(page: Page, user: Api, 
         db.execute(statement, values)
     user.invoke(CHAT, Prefer="wait=60")
     for kind in SPEC_FIELDS:
-        kept(page, f"frame.type === '{kind}'")
-    told = kept(page, "frame.type === 'workflow_status_update' && frame.data.status === 'completed'")
+        frames_where(page, f"frame.type === '{kind}'")
+    updates = frames_where(page, "frame.type === 'workflow_status_update' && frame.data.status === 'completed'")
 
-    fields = {frame["type"]: set(frame["data"]) for frame in told}
+    fields = {frame["type"]: set(frame["data"]) for frame in updates}
     assert fields == {kind: names | {"id"} for kind, names in SPEC_FIELDS.items()}
-    assert {frame["data"]["user_id"] for frame in told} == {str(user.user_id)}
+    assert {frame["data"]["user_id"] for frame in updates} == {str(user.user_id)}
 
 
-def test_topics_answer_a_page_in_the_envelope_of_the_spec(page: Page, user: Api, db: psycopg.Connection) -> None:
-    keep_frames(page, user, "analytics")
+def test_topic_events_reach_a_page_in_the_envelope_of_the_spec(page: Page, user: Api, db: psycopg.Connection) -> None:
+    store_frames(page, user, "analytics")
     page.evaluate(
         """() => new Promise(open => {
           const ws = new WebSocket(`${API_WS}/api/ws/analytics?token=${jwt}`);
@@ -164,7 +164,7 @@ def test_topics_answer_a_page_in_the_envelope_of_the_spec(page: Page, user: Api,
     db.execute(
         "insert into leads (user_id, name, created_at) values (%s, 'Ada', '2026-01-03T12:00:00Z')", [user.user_id]
     )
-    frames = kept(page, "frame.type === 'event' && !frame.snapshot")
+    frames = frames_where(page, "frame.type === 'event' && !frame.snapshot")
 
     envelope = next(frame for frame in frames if frame["type"] == "event" and not frame.get("snapshot"))
     assert (envelope["channel"], envelope["topic"]) == ("analytics", "lead_trends")
@@ -185,7 +185,7 @@ CLOSES = """
 
 
 @pytest.mark.parametrize("channel", ["analytics", "notifications", "workflows"])
-def test_a_page_sees_the_code_of_a_token_that_is_not_taken(page: Page, user: Api, channel: str) -> None:
+def test_a_page_sees_the_close_code_of_a_refused_token(page: Page, user: Api, channel: str) -> None:
     url = f"{user.url.replace('http', 'ws')}/api/ws/{channel}?token="
 
     assert page.evaluate(CLOSES, [url + "nonsense", []]) == [True, 1008, ""]
@@ -198,7 +198,7 @@ def test_a_token_as_a_subprotocol_is_not_repeated_to_the_page(page: Page, user: 
     assert page.evaluate(CLOSES, [url, ["pixelbloom", user.token]]) == [True, 0, "pixelbloom"]
 
 
-def test_a_page_of_a_foreign_origin_does_not_get_in(browser: Browser, pages: int, user: Api) -> None:
+def test_a_page_of_a_foreign_origin_is_refused(browser: Browser, pages: int, user: Api) -> None:
     page = browser.new_page()
     page.goto(f"http://{FOREIGN}:{pages}/")
     url = f"{user.url.replace('http', 'ws')}/api/ws/workflows?token={user.token}"
@@ -215,7 +215,7 @@ def documented() -> str:
     return found[1]
 
 
-def test_the_documented_client_tells_the_whole_story_over_a_restart_of_the_server(
+def test_the_documented_client_gets_every_event_over_a_restart_of_the_server(
     page: Page, user: Api, server: StartedProcess
 ) -> None:
     run_id = user.invoke({"agent_type": "chat_agent", "input": {"message": "How much is a website?"}}).json()[
@@ -281,7 +281,7 @@ def test_the_documented_event_source_resumes_over_a_restart_and_stops_at_the_end
     assert story["text"].strip() == story["end"]["result"]["reply"].strip()
 
 
-def test_an_expired_token_ends_the_socket_with_the_code_that_says_so(page: Page, user: Api, stack: Stack) -> None:
+def test_an_expired_token_closes_the_socket_with_its_code(page: Page, user: Api, stack: Stack) -> None:
     token = mint_user(stack.settings, uuid4(), expires_in=2)
     url = f"{user.url.replace('http', 'ws')}/api/ws/notifications?token={token}"
 

@@ -77,10 +77,10 @@ def money(figures: Mapping[str, tuple[Decimal, Decimal]]) -> list[dict[str, Any]
 
 def by_currency(figure: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a figure says of its currencies, in the order of the names; its own value is that of one of them."""
-    told = sorted(figure["by_currency"], key=lambda entry: entry["currency"])
+    listed = sorted(figure["by_currency"], key=lambda entry: entry["currency"])
     own = {name: value for name, value in figure.items() if name != "by_currency"}
-    assert own in told or (not told and own == {"value": 0, "change": None, "currency": "usd"})
-    return told
+    assert own in listed or (not listed and own == {"value": 0, "change": None, "currency": "usd"})
+    return listed
 
 
 def payments(agency: Agency, who: UUID | None) -> list[Row]:

@@ -164,7 +164,7 @@ def test_a_user_id_narrows_the_list(path: str, sees_all: Api, everybody: list[Ro
         assert shown(sees_all, path, user_id=rows.user_id) == set(of(path, [rows]))
 
 
-def test_users_list_their_own_rows_and_may_name_nobody_else(path: str, web: Api, everybody: list[Rows]) -> None:
+def test_users_list_their_own_rows_and_may_not_name_another_user(path: str, web: Api, everybody: list[Rows]) -> None:
     mine, other, _ = everybody
     user = web.as_user(mine.user_id)
     assert shown(user, path) == shown(user, path, user_id=mine.user_id) == set(of(path, [mine]))
@@ -195,7 +195,9 @@ def test_one_row_is_read_by_its_owner_by_administrators_and_by_services(
         ("/api/analytics/conversations/summary", "started"),
     ],
 )
-def test_figures_follow_the_same_rule(path: str, name: str, web: Api, everybody: list[Rows], sees_all: Api) -> None:
+def test_figures_follow_the_same_access_rule(
+    path: str, name: str, web: Api, everybody: list[Rows], sees_all: Api
+) -> None:
     mine, other, _ = everybody
     user = web.as_user(mine.user_id)
 
@@ -240,7 +242,7 @@ def test_the_document_names_an_id_wherever_it_names_that_of_the_object(web: Api)
     assert {name for name, field in first.items() if field in own and not others.search(name)} == set()
 
 
-def test_every_list_is_held_to_the_rule(web: Api) -> None:
+def test_every_list_follows_the_access_rule(web: Api) -> None:
     document = web.get("/api/openapi.json").json()
     found = set()
     for name, operation in operations(document):
@@ -256,7 +258,7 @@ def test_every_list_is_held_to_the_rule(web: Api) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(path for path in ADMINISTRATORS if "{" not in path))
-def test_what_is_for_administrators_refuses_users(path: str, web: Api) -> None:
+def test_administrators_operations_refuse_users(path: str, web: Api) -> None:
     is_error(web.as_user().get(path), 403, "FORBIDDEN")
     for caller in (web.as_user(admin=True), web.as_service()):
         assert caller.get(path).status_code in (200, 503)

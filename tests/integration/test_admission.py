@@ -126,7 +126,7 @@ def waiting(broker: redis_client.Redis) -> int:
     return sum(int(broker.llen(key)) for key in broker.keys("agents*") if broker.type(key) == b"list")  # type: ignore[arg-type, union-attr]
 
 
-def test_what_is_out_stays_within_the_capacity_and_the_next_user_is_behind_the_margin_alone(
+def test_published_steps_stay_within_the_capacity_and_a_new_user_waits_only_for_the_margin(
     store: RunStore, clean: psycopg.Connection
 ) -> None:
     lanes: dict[str, str] = {}
@@ -141,7 +141,7 @@ def test_what_is_out_stays_within_the_capacity_and_the_next_user_is_behind_the_m
     assert workers.begun[before:] == ["one"] * MARGIN + ["other"]
 
 
-def test_two_users_with_much_to_do_share_the_workers_evenly(store: RunStore, clean: psycopg.Connection) -> None:
+def test_two_busy_users_share_the_workers_evenly(store: RunStore, clean: psycopg.Connection) -> None:
     lanes: dict[str, str] = {}
     workers = Workers(store, lanes)
     crowd(store, workers, lanes, "one", 60)
@@ -156,7 +156,7 @@ def test_two_users_with_much_to_do_share_the_workers_evenly(store: RunStore, cle
     assert workers.begun[begun:].count("one") == 10
 
 
-def test_each_end_admits_the_next_wherever_it_waits_and_all_ends(store: RunStore, clean: psycopg.Connection) -> None:
+def test_each_finished_step_admits_the_next_until_all_end(store: RunStore, clean: psycopg.Connection) -> None:
     lanes: dict[str, str] = {}
     workers = Workers(store, lanes)
     for name in "abcdefghij":
@@ -169,7 +169,7 @@ def test_each_end_admits_the_next_wherever_it_waits_and_all_ends(store: RunStore
     assert len(workers.begun) == 70
 
 
-def test_of_one_user_and_of_users_with_the_same_share_the_oldest_goes_first(
+def test_the_oldest_step_goes_first_within_a_user_and_between_equal_shares(
     store: RunStore, clean: psycopg.Connection
 ) -> None:
     lanes: dict[str, str] = {}
@@ -185,7 +185,7 @@ def test_of_one_user_and_of_users_with_the_same_share_the_oldest_goes_first(
     assert workers.runs == list(lanes)
 
 
-def test_a_user_with_nothing_to_do_leaves_the_room_to_others(store: RunStore, clean: psycopg.Connection) -> None:
+def test_capacity_of_an_idle_user_goes_to_others(store: RunStore, clean: psycopg.Connection) -> None:
     lanes: dict[str, str] = {}
     workers = Workers(store, lanes)
     crowd(store, workers, lanes, "short", THREADS + MARGIN)
@@ -196,7 +196,7 @@ def test_a_user_with_nothing_to_do_leaves_the_room_to_others(store: RunStore, cl
     assert out(clean) == {"long": THREADS + MARGIN}
 
 
-def test_what_is_urgent_goes_first_but_leaves_each_user_one(store: RunStore, clean: psycopg.Connection) -> None:
+def test_urgent_steps_go_first_but_each_user_gets_one(store: RunStore, clean: psycopg.Connection) -> None:
     lanes: dict[str, str] = {}
     workers = Workers(store, lanes)
     crowd(store, workers, lanes, "batch", 20, priority=0)
@@ -207,9 +207,7 @@ def test_what_is_urgent_goes_first_but_leaves_each_user_one(store: RunStore, cle
     assert out(clean) == {"batch": 1, "urgent": THREADS + MARGIN}
 
 
-def test_more_workers_take_more_and_one_that_ends_or_falls_silent_does_not_count(
-    store: RunStore, clean: psycopg.Connection
-) -> None:
+def test_capacity_follows_the_live_workers(store: RunStore, clean: psycopg.Connection) -> None:
     store.report_worker("second", 20)
     for _ in range(60):
         submit(store, lane="one")
@@ -222,7 +220,7 @@ def test_more_workers_take_more_and_one_that_ends_or_falls_silent_does_not_count
     assert clean.execute("select public.admission_capacity()").fetchone() == (THREADS + MARGIN,)
 
 
-def test_before_any_worker_has_reported_the_users_limit_alone_holds(store: RunStore, clean: psycopg.Connection) -> None:
+def test_only_the_users_limit_applies_before_a_worker_reports(store: RunStore, clean: psycopg.Connection) -> None:
     store.report_worker("worker", 0)
     for _ in range(70):
         submit(store, lane="one")

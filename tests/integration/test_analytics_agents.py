@@ -77,7 +77,7 @@ def by_rules(rows: list[Row]) -> float | None:
 
 @GENERATED
 @given(case=WORKS)
-def test_what_agents_did(empty: psycopg.Connection, case: Case) -> None:
+def test_figures_of_agents_match_the_rows(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "agent_summary", who, of.start, of.end, of.zone)
@@ -107,7 +107,9 @@ def test_what_agents_did(empty: psycopg.Connection, case: Case) -> None:
 
 @GENERATED
 @given(case=WORKS, agent_type=st.sampled_from([None, "chat_agent"]))
-def test_agents_over_time(empty: psycopg.Connection, case: Case, agent_type: str | None) -> None:
+def test_figures_of_agents_over_time_match_the_rows(
+    empty: psycopg.Connection, case: Case, agent_type: str | None
+) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "agent_trends", who, of.start, of.end, of.aggregation, of.zone, agent_type)
@@ -131,13 +133,13 @@ def test_agents_over_time(empty: psycopg.Connection, case: Case, agent_type: str
 
 @GENERATED
 @given(case=WORKS)
-def test_calls_to_models(empty: psycopg.Connection, case: Case) -> None:
+def test_figures_of_model_calls_match_the_rows(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "model_summary", who, of.start, of.end, of.aggregation, of.zone)
 
-    theirs = {row["id"] for row in seen(agency["runs"], who)}
-    calls = [row for row in agency["model_metrics"] if who is None or row["run_id"] in theirs]
+    run_ids = {row["id"] for row in seen(agency["runs"], who)}
+    calls = [row for row in agency["model_metrics"] if who is None or row["run_id"] in run_ids]
     now, before = now_and_before(of, calls)
     ok, ok_before = ([row for row in rows if row["outcome"] in USED] for rows in (now, before))
     assert said["calls"] == counted(len(now), len(before))
@@ -169,7 +171,7 @@ def test_calls_to_models(empty: psycopg.Connection, case: Case) -> None:
 
 @GENERATED
 @given(case=WORKS)
-def test_the_log_newest_first_by_agent_and_level(empty: psycopg.Connection, case: Case) -> None:
+def test_the_log_is_newest_first_and_filtered_by_agent_and_level(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "agent_log_list", who, of.start, of.end, of.zone, None, None, 1000, None, None)
@@ -183,7 +185,7 @@ def test_the_log_newest_first_by_agent_and_level(empty: psycopg.Connection, case
     ]
 
 
-def test_the_time_that_19_of_20_executions_and_calls_keep_to(empty: psycopg.Connection) -> None:
+def test_the_95th_percentile_of_executions_and_calls(empty: psycopg.Connection) -> None:
     begun = datetime(2026, 1, 15, tzinfo=UTC)
     shape = {"kind": "agent", "agent_type": "chat_agent", "lane": "x", "input": "{}"}
     run = {"id": UUID(int=1), "created_at": begun, "caller": "service", "status": "queued", **shape}
@@ -212,7 +214,7 @@ def test_the_time_that_19_of_20_executions_and_calls_keep_to(empty: psycopg.Conn
     assert [(entry["p95_latency_ms"], entry["average_latency_ms"]) for entry in models] == [(95, 51)]
 
 
-def test_prose_that_was_cut_off_and_used_is_no_failure(empty: psycopg.Connection) -> None:
+def test_truncated_prose_that_is_used_is_not_a_failure(empty: psycopg.Connection) -> None:
     begun = datetime(2026, 1, 15, tzinfo=UTC)
     calls = [
         {"agent_type": "x", "provider": "ollama", "outcome": outcome, "latency_ms": 7, "created_at": begun}

@@ -97,7 +97,7 @@ def spoken(of: Days, agency: Agency, who: UUID | None) -> tuple[list[UUID], list
 
 @GENERATED
 @given(case=TALKS)
-def test_leads_by_status_source_and_budget(empty: psycopg.Connection, case: Case) -> None:
+def test_leads_are_counted_by_status_source_and_budget(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "lead_summary", who, of.start, of.end, of.zone)
@@ -135,17 +135,17 @@ def test_leads_by_status_source_and_budget(empty: psycopg.Connection, case: Case
 
 @GENERATED
 @given(case=TALKS)
-def test_conversations_and_what_was_said_in_them(empty: psycopg.Connection, case: Case) -> None:
+def test_conversations_and_their_messages_are_counted(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "conversation_summary", who, of.start, of.end, of.zone)
         listed = asked(db, "conversation_list", who, of.start, of.end, of.zone, None, 1000, None, None)
         closed = asked(db, "conversation_list", who, of.start, of.end, of.zone, "closed", 1000, None, None)
 
-    theirs = seen(agency["conversations"], who)
-    now, before = now_and_before(of, theirs)
+    conversations = seen(agency["conversations"], who)
+    now, before = now_and_before(of, conversations)
     active, active_before = spoken(of, agency, who)
-    open_ids = {row["id"] for row in theirs}
+    open_ids = {row["id"] for row in conversations}
     many, many_before = [
         sum(row["conversation_id"] in open_ids for row in rows) for rows in now_and_before(of, agency["messages"])
     ]
@@ -169,7 +169,7 @@ def test_conversations_and_what_was_said_in_them(empty: psycopg.Connection, case
 
 @GENERATED
 @given(case=TALKS)
-def test_recommendations_by_service(empty: psycopg.Connection, case: Case) -> None:
+def test_recommendations_are_counted_by_service(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "recommendation_summary", who, of.start, of.end, of.zone)
@@ -187,7 +187,7 @@ def test_recommendations_by_service(empty: psycopg.Connection, case: Case) -> No
 
 
 @pytest.mark.parametrize("zone", ZONES)
-def test_each_day_begins_where_the_clocks_of_its_zone_have_it(db: psycopg.Connection, zone: str) -> None:
+def test_each_day_begins_at_midnight_of_its_zone(db: psycopg.Connection, zone: str) -> None:
     """Also where midnight comes twice (it begins with the first), or never (it begins with the leap)."""
     every = [date(2022, 1, 1) + timedelta(days=number) for number in range(1500)]
     said = db.execute(

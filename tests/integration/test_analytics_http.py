@@ -153,7 +153,7 @@ def count(path: str, body: Any) -> int:
 
 @pytest.mark.usefixtures("_rows")
 @pytest.mark.parametrize("path", [*FOR_ALL, *FOR_ADMINISTRATORS])
-def test_administrators_and_services_get_the_whole_or_one_users(
+def test_administrators_and_services_get_all_figures_or_one_users(
     web: Api, document: dict[str, Any], path: str, ada: UUID, ben: UUID
 ) -> None:
     operation = document["paths"][f"/api/analytics/{path}"]["get"]
@@ -171,7 +171,7 @@ def test_administrators_and_services_get_the_whole_or_one_users(
 
 @pytest.mark.usefixtures("_rows")
 @pytest.mark.parametrize("path", FOR_ALL)
-def test_users_get_their_own(web: Api, path: str, ada: UUID, ben: UUID) -> None:
+def test_users_get_their_own_figures(web: Api, path: str, ada: UUID, ben: UUID) -> None:
     api = web.as_user(ada)
 
     assert count(path, ask(api, path)) == 3
@@ -181,7 +181,7 @@ def test_users_get_their_own(web: Api, path: str, ada: UUID, ben: UUID) -> None:
 
 
 @pytest.mark.usefixtures("_rows")
-def test_who_is_an_administrator_by_the_profile_gets_the_whole(web: Api, db: psycopg.Connection) -> None:
+def test_an_administrator_by_profile_gets_all_figures(web: Api, db: psycopg.Connection) -> None:
     promoted = uuid4()
     db.execute("insert into public.user_profiles (user_id, role) values (%s, 'admin')", (promoted,))
 
@@ -189,12 +189,12 @@ def test_who_is_an_administrator_by_the_profile_gets_the_whole(web: Api, db: psy
 
 
 @pytest.mark.parametrize("path", FOR_ADMINISTRATORS)
-def test_how_agents_and_models_do_is_for_administrators(web: Api, path: str) -> None:
+def test_agent_and_model_figures_are_for_administrators(web: Api, path: str) -> None:
     is_error(web.as_user().get(f"/api/analytics/{path}"), 403, "FORBIDDEN")
 
 
 @pytest.mark.parametrize("path", [*FOR_ALL, *FOR_ADMINISTRATORS])
-def test_a_token_whose_scope_is_another_is_refused(web: Api, path: str) -> None:
+def test_a_token_with_another_scope_is_refused(web: Api, path: str) -> None:
     is_error(web.get(f"/api/analytics/{path}"), 401, "UNAUTHORIZED")
     narrow = web.as_user(admin=True, scopes=["notifications:read"])
     said = is_error(narrow.get(f"/api/analytics/{path}"), 403, "FORBIDDEN")
@@ -203,7 +203,7 @@ def test_a_token_whose_scope_is_another_is_refused(web: Api, path: str) -> None:
 
 
 @pytest.mark.usefixtures("_rows")
-def test_the_answer_names_the_days_that_it_is_about(web: Api, ada: UUID) -> None:
+def test_the_response_names_the_days_it_covers(web: Api, ada: UUID) -> None:
     today = datetime.now(UTC).date()
     by_default = ask(web.as_user(ada), "leads/trends")
     assert by_default["range"]["start_date"] in {(today - timedelta(days=day)).isoformat() for day in (28, 29)}
@@ -242,7 +242,7 @@ def test_pages_have_each_row_once_newest_first(web: Api, path: str) -> None:
 
 
 @pytest.mark.usefixtures("_rows")
-def test_lists_are_narrowed(web: Api) -> None:
+def test_lists_are_filtered(web: Api) -> None:
     api = web.as_service()
     assert count("", ask(api, "conversations/list", status="closed")) == 0
     assert count("", ask(api, "conversations/list", status="active")) == 4
@@ -279,7 +279,7 @@ def test_lists_are_narrowed(web: Api) -> None:
         ("agents/trends", "agent_type", "nobody", "is not known"),
     ],
 )
-def test_what_cannot_be_taken_is_named(web: Api, path: str, field: str, value: str, said: str) -> None:
+def test_an_invalid_parameter_is_named(web: Api, path: str, field: str, value: str, said: str) -> None:
     response = web.as_service().get(f"/api/analytics/{path}", params={field: value})
 
     body = is_error(response, 400, "BAD_REQUEST")
@@ -290,6 +290,6 @@ def test_a_range_that_ends_before_it_starts_or_is_too_long_is_named(web: Api) ->
     for start, end in (("2026-02-01", "2026-01-31"), ("2020-01-01", "2026-01-31")):
         response = web.as_service().get("/api/analytics/overview", params={"start_date": start, "end_date": end})
 
-        [fault] = is_error(response, 400, "BAD_REQUEST")["details"]
-        assert fault["field"] == "end_date"
-        assert start in fault["message"]
+        [detail] = is_error(response, 400, "BAD_REQUEST")["details"]
+        assert detail["field"] == "end_date"
+        assert start in detail["message"]

@@ -74,7 +74,7 @@ def monthly(rows: list[Row], factor: int = 1) -> dict[str, Decimal]:
 
 @GENERATED
 @given(case=LEDGERS)
-def test_revenue_what_recurs_and_what_ended(empty: psycopg.Connection, case: Case) -> None:
+def test_revenue_and_recurring_and_ended_subscriptions_match_the_rows(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "revenue_summary", who, of.start, of.end, of.zone)
@@ -86,8 +86,8 @@ def test_revenue_what_recurs_and_what_ended(empty: psycopg.Connection, case: Cas
     for name, factor in (("mrr", 1), ("arr", 12)):
         now, before = monthly(there, factor), monthly(there_before, factor)
         zero = Decimal(0)
-        told = by_currency(said[name])
-        assert told == money({each: (now.get(each, zero), before.get(each, zero)) for each in now | before})
+        listed = by_currency(said[name])
+        assert listed == money({each: (now.get(each, zero), before.get(each, zero)) for each in now | before})
     assert said["active_subscriptions"] == counted(len(there), len(there_before))
     new, new_before = now_and_before(of, rows, "start_date")
     gone, gone_before = now_and_before(of, rows, "end_date")
@@ -150,7 +150,7 @@ def test_revenue_by_package_and_currency(empty: psycopg.Connection, case: Case) 
 
 @GENERATED
 @given(case=LEDGERS)
-def test_what_customers_paid_in_all(empty: psycopg.Connection, case: Case) -> None:
+def test_lifetime_value_matches_the_payments(empty: psycopg.Connection, case: Case) -> None:
     of, agency, who = case
     with filled(empty, agency) as db:
         said = asked(db, "customer_ltv", who, of.start, of.end, of.zone)
@@ -159,9 +159,9 @@ def test_what_customers_paid_in_all(empty: psycopg.Connection, case: Case) -> No
     worth: dict[str, list[Decimal]] = {}
     for currency in {row["currency"] for row in paid}:
         for customer in {row["user_id"] for row in paid}:
-            theirs = [row for row in paid if (row["user_id"], row["currency"]) == (customer, currency)]
-            if any(row["received"] and of.has(row["moved_at"]) for row in theirs):
-                worth.setdefault(currency, []).append(sum((row["amount"] for row in theirs), Decimal(0)))
+            paid_by = [row for row in paid if (row["user_id"], row["currency"]) == (customer, currency)]
+            if any(row["received"] and of.has(row["moved_at"]) for row in paid_by):
+                worth.setdefault(currency, []).append(sum((row["amount"] for row in paid_by), Decimal(0)))
     customers = {row["user_id"] for row in paid if row["received"] and of.has(row["moved_at"])}
     assert said["customers"] == len(customers)
     assert {entry.pop("currency"): entry for entry in said["by_currency"]} == {
@@ -200,7 +200,7 @@ def test_subscriptions_that_began_in_the_range(empty: psycopg.Connection, case: 
     assert [entry["id"] for entry in ended] == [str(row["id"]) for row in newest_first if row["status"] == "cancelled"]
 
 
-def test_what_ended_before_the_range_is_in_none_of_its_periods(empty: psycopg.Connection) -> None:
+def test_a_subscription_that_ended_before_the_range_is_in_no_period(empty: psycopg.Connection) -> None:
     shape = {"user_id": None, "currency": "usd", "final_price": 49, "billing_interval": "month"}
     lives = [("2025-11-01", "2025-12-31", "cancelled"), ("2025-11-01", None, "active"), ("2026-01-02", None, "active")]
     rows = [{**shape, "start_date": begun, "end_date": ended, "status": status} for begun, ended, status in lives]

@@ -22,12 +22,12 @@ def web(stack: Stack) -> Iterator[Api]:
 
 
 def anonymous(web: Api) -> Api:
-    answer = httpx.post(f"{web.settings.supabase_url}/auth/v1/signup", json={}, trust_env=False, timeout=30)
-    assert answer.status_code == 200, answer.text
-    return web.with_token(answer.json()["access_token"])
+    response = httpx.post(f"{web.settings.supabase_url}/auth/v1/signup", json={}, trust_env=False, timeout=30)
+    assert response.status_code == 200, response.text
+    return web.with_token(response.json()["access_token"])
 
 
-def test_what_runs_by_itself_is_closed_to_them_and_open_to_a_user(web: Api) -> None:
+def test_schedules_workflows_and_webhooks_are_for_full_users(web: Api) -> None:
     caller, user = anonymous(web), web.as_user()
     document = web.get("/api/openapi.json").json()
     closed = [name for name, _ in operations(document) if name.split(" ")[1].startswith(CLOSED)]
@@ -41,16 +41,16 @@ def test_what_runs_by_itself_is_closed_to_them_and_open_to_a_user(web: Api) -> N
         is_error(refused, 403, "FORBIDDEN")
         assert "Anonymous users" in refused.text
         assert "Anonymous users" not in user.request(method, path, **sent).text, name
-    told = {**CHAT, "webhook_url": "https://example.com/hook"}
-    is_error(caller.invoke(told), 403, "FORBIDDEN")
+    with_webhook = {**CHAT, "webhook_url": "https://example.com/hook"}
+    is_error(caller.invoke(with_webhook), 403, "FORBIDDEN")
 
 
-def test_leads_runs_and_messages_have_visitors_limits_and_rows_are_their_own(web: Api) -> None:
+def test_anonymous_users_have_visitors_limits_and_own_rows(web: Api) -> None:
     caller, other, user = anonymous(web), anonymous(web), web.as_user()
     leads = [caller.request("POST", "/api/leads", json={"name": "Ada"}) for _ in range(3)]
-    assert [answer.status_code for answer in leads] == [201, 201, 429]
+    assert [response.status_code for response in leads] == [201, 201, 429]
     runs = [caller.invoke() for _ in range(4)]
-    assert [answer.status_code for answer in runs] == [200, 200, 200, 429]
+    assert [response.status_code for response in runs] == [200, 200, 200, 429]
     is_error(runs[-1], 429, "RATE_LIMITED")
     begun = [caller.request("POST", "/api/conversations", json={}).status_code for _ in range(4)]
     assert begun == [201, 201, 201, 429]

@@ -64,7 +64,7 @@ def decide(api: Api, item: dict[str, Any], verb: str = "approve") -> None:
     assert api.request("POST", path, json={}).status_code == 200
 
 
-def test_a_user_lists_the_steps_that_wait_for_it_until_they_are_decided(web: Api, workflow_id: str) -> None:
+def test_a_user_lists_own_waiting_steps_until_they_are_decided(web: Api, workflow_id: str) -> None:
     user = web.as_user()
     assert listed(user) == []
     run_id = begin(user, workflow_id)
@@ -114,9 +114,7 @@ def test_administrators_and_services_list_all_that_they_may_decide(web: Api, wor
     assert listed(admin, user_id=user.user_id) == []
 
 
-def test_the_events_of_a_run_have_the_steps_in_order_and_the_message_of_the_one_that_waits(
-    web: Api, workflow_id: str
-) -> None:
+def test_run_events_have_ordered_steps_and_the_message_of_the_waiting_one(web: Api, workflow_id: str) -> None:
     user = web.as_user()
     assert user.token is not None
     run_id = begin(user, workflow_id)
@@ -134,11 +132,11 @@ def test_the_events_of_a_run_have_the_steps_in_order_and_the_message_of_the_one_
         assert snapshot["message"] == steps[snapshot["step"]]["message"]
 
         decide(user, listed(user)[0])
-        told = flat.until(type="workflow_status_update", message="Really?")[-1]["data"]
-        assert (told["id"], told["step"], told["message"]) == (run_id, "second", "Really?")
+        update = flat.until(type="workflow_status_update", message="Really?")[-1]["data"]
+        assert (update["id"], update["step"], update["message"]) == (run_id, "second", "Really?")
         web.as_service().request("POST", f"/api/agents/workflows/runs/{run_id}/cancel")
         last = client.until(status="cancelled")
-    for frame in [snapshot, told, *(frame["data"] for frame in last if frame["type"] == "event")]:
+    for frame in [snapshot, update, *(frame["data"] for frame in last if frame["type"] == "event")]:
         check_shape(frame, "event")
         assert frame["id"] == run_id
 

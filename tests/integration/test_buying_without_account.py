@@ -99,7 +99,7 @@ def refused(web: Api, field: str, **body: Any) -> None:
     assert field in error["error"], error
 
 
-def test_packages_alone_are_for_sale_to_an_address_that_is_named(web: Api, packages: dict[str, str]) -> None:
+def test_only_packages_are_sold_to_a_named_address(web: Api, packages: dict[str, str]) -> None:
     email = address()
     for caller in (web, visitor(web)):
         refused(caller, "price_id", customer_email=email)  # STRIPE_PRICE_ID belongs to no package
@@ -107,8 +107,13 @@ def test_packages_alone_are_for_sale_to_an_address_that_is_named(web: Api, packa
             refused(caller, "price_id", price_id=price, customer_email=email)
         retired = {"metadata": {"package_id": packages["retired"]}, "customer_email": email}
         is_error(caller.request("POST", CHECKOUT, json=retired), 404, "NOT_FOUND")
-        for wrong in ({}, {"customer_email": None}, {"customer_email": "ada@localhost"}, {"customer_email": "ä@ö.de"}):
-            refused(caller, "customer_email", price_id="price_open", **wrong)
+        for invalid in (
+            {},
+            {"customer_email": None},
+            {"customer_email": "ada@localhost"},
+            {"customer_email": "ä@ö.de"},
+        ):
+            refused(caller, "customer_email", price_id="price_open", **invalid)
         assert checkout(caller, price_id="price_open", customer_email=email)["url"]
         assert checkout(caller, metadata={"package_id": packages["open"]}, customer_email=email)["url"]
 
@@ -184,7 +189,7 @@ def test_an_address_that_is_verified_later_is_claimed_when_the_subscription_is_r
     ],
     ids=["unverified", "asserted by a provider", "deleted", "anonymous"],
 )
-def test_an_account_that_is_not_known_to_read_the_address_claims_nothing(
+def test_an_account_with_an_unverified_address_claims_nothing(
     web: Api, shop: StripeServer, db: psycopg.Connection, verified: bool, columns: dict[str, Any]
 ) -> None:
     email = address()
@@ -212,7 +217,7 @@ def test_a_claim_of_a_token_that_the_database_does_not_confirm_claims_nothing(
     assert one(db, OWNER, session) is None
 
 
-def test_a_second_account_with_the_address_gets_nothing_of_what_the_first_has(
+def test_a_second_account_with_the_address_gets_no_purchases_of_the_first(
     web: Api, shop: StripeServer, db: psycopg.Connection
 ) -> None:
     email = address()
@@ -231,9 +236,7 @@ def test_a_second_account_with_the_address_gets_nothing_of_what_the_first_has(
     is_error(web.as_user(second).get(SUBSCRIPTION), 404, "NOT_FOUND")
 
 
-def test_a_checkout_that_names_nobody_finds_its_account_by_its_verified_address_alone(
-    web: Api, db: psycopg.Connection
-) -> None:
+def test_a_checkout_without_a_user_is_matched_only_by_verified_address(web: Api, db: psycopg.Connection) -> None:
     email = address()
     account(db, email, verified=False)
     history = History(None)
@@ -260,7 +263,7 @@ def test_a_code_is_counted_by_address_in_any_spelling_and_with_its_account(
     assert stranger.request("POST", CHECKOUT, json=body).status_code == 201
 
 
-def test_what_an_account_used_is_used_for_its_address_and_its_open_checkout_stays(
+def test_a_code_used_by_an_account_is_used_for_its_address_and_its_open_checkout_stays(
     web: Api, shop: StripeServer, db: psycopg.Connection
 ) -> None:
     code, email = campaign(db, max_uses_per_user=1), address()
@@ -298,7 +301,7 @@ def test_an_idempotency_key_belongs_to_its_buyer(web: Api) -> None:
     is_error(web.request("POST", CHECKOUT, json=changed, headers=key), 409, "CONFLICT")
 
 
-def test_addresses_are_counted_and_where_visitors_are_not_let_in_nobody_buys_without_a_token(
+def test_purchases_are_limited_by_address_and_need_a_token_where_visitors_are_off(
     stack: Stack, shop: StripeServer, packages: dict[str, str]
 ) -> None:
     body = {"price_id": "price_open", "customer_email": address()}

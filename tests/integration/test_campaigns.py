@@ -89,13 +89,13 @@ def bought(api: Api, shop: StripeServer, stack: Stack, body: dict[str, Any]) -> 
 
 def changed(api: Api, packages: dict[str, str], package: str, **body: Any) -> dict[str, Any]:
     wanted = {"package_id": packages[package], **body}
-    answer = api.request("POST", f"{SUBSCRIPTION}/change", json=wanted)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.request("POST", f"{SUBSCRIPTION}/change", json=wanted)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
-def test_a_discount_of_one_package_does_not_follow_to_another(
+def test_a_discount_of_one_package_does_not_apply_to_another(
     user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
@@ -109,7 +109,7 @@ def test_a_discount_of_one_package_does_not_follow_to_another(
     assert one(db, USES, code) == 1
 
 
-def test_a_discount_of_one_package_ends_with_the_period_in_which_the_package_does(
+def test_a_discount_of_one_package_ends_with_its_last_period(
     user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code = campaign(db, discount_value=50, duration="forever", package_ids=[UUID(packages["small"])])
@@ -124,7 +124,7 @@ def test_a_discount_of_one_package_ends_with_the_period_in_which_the_package_doe
 
 
 @pytest.mark.parametrize("at_period_end", [False, True])
-def test_a_discount_of_all_packages_stays_after_a_change_and_so_do_discounts_that_are_not_ours(
+def test_a_general_discount_and_foreign_discounts_survive_a_change(
     user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection, at_period_end: bool
 ) -> None:
     code = campaign(db, duration="forever")
@@ -145,7 +145,7 @@ def test_a_discount_of_all_packages_stays_after_a_change_and_so_do_discounts_tha
     assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 4800
 
 
-def test_a_change_past_our_api_does_not_carry_the_discount_along_either(
+def test_a_change_made_at_stripe_does_not_carry_the_discount_over(
     user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
@@ -186,7 +186,7 @@ def test_a_discount_lasts_as_long_as_its_campaign_says(
     becomes(user, stack, final_price=invoices[-1] / 100)
 
 
-def test_what_is_paid_once_has_its_discount_once(
+def test_a_single_purchase_has_its_discount_once(
     user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code = campaign(db, duration="repeating", duration_months=3)
@@ -195,7 +195,7 @@ def test_what_is_paid_once_has_its_discount_once(
     assert (found["original_price"], found["final_price"], found["billing_interval"]) == (100, 80, "once")
 
 
-def test_a_key_gives_the_checkout_of_its_request_again_and_nothing_else(
+def test_a_key_returns_only_the_checkout_of_its_request(
     user: Api, web: Api, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code, other = campaign(db, max_uses=1), campaign(db)
@@ -224,7 +224,7 @@ def test_a_key_gives_the_checkout_of_its_request_again_and_nothing_else(
     assert (one(db, USES, code), one(db, USES, other)) == (1, 0)
 
 
-def test_a_key_of_a_checkout_without_a_code_is_not_taken_for_one_with_a_code(
+def test_a_key_of_a_checkout_without_a_code_conflicts_with_one_with_a_code(
     user: Api, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code, headers = campaign(db), {"Idempotency-Key": uuid4().hex}
@@ -239,10 +239,10 @@ def test_requests_with_one_key_at_once_make_one_checkout_and_use_the_code_once(
     code, headers = campaign(db, max_uses=1), {"Idempotency-Key": uuid4().hex}
     body = order(packages, "small", code)
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda _: user.request("POST", CHECKOUT, json=body, headers=headers), range(6)))
+        responses = list(pool.map(lambda _: user.request("POST", CHECKOUT, json=body, headers=headers), range(6)))
 
-    assert {answer.status_code for answer in answers} == {201}
-    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert {response.status_code for response in responses} == {201}
+    assert len({response.json()["id"] for response in responses}) == 1
     assert one(db, USES, code) == 1
 
 
@@ -258,7 +258,7 @@ def test_twenty_unpaid_checkouts_of_one_user_use_a_campaign_once(
     assert checkout(web.as_user(), **order(packages, "small", code))
 
 
-def test_a_code_that_was_paid_in_another_tab_is_not_given_back(
+def test_a_use_paid_in_another_tab_is_not_released(
     user: Api, shop: StripeServer, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code = campaign(db, max_uses_per_user=1)
@@ -273,7 +273,7 @@ def test_a_code_that_was_paid_in_another_tab_is_not_given_back(
     assert one(db, USES, code) == 1
 
 
-def test_a_checkout_with_a_code_expires_soon_and_gives_its_use_back_at_once(
+def test_a_checkout_with_a_code_expires_soon_and_releases_its_use(
     user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code = campaign(db, max_uses=1)
@@ -287,7 +287,7 @@ def test_a_checkout_with_a_code_expires_soon_and_gives_its_use_back_at_once(
     assert one(db, COMPLETED, code) is not None
 
 
-def test_codes_are_not_guessed_through_checkout(
+def test_codes_cannot_be_guessed_through_checkout(
     stack: Stack, shop: StripeServer, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     env = {**ENV, "STRIPE_API_BASE": shop.url, "QUOTE_RATE_LIMIT": "5/hour"}
@@ -296,8 +296,8 @@ def test_codes_are_not_guessed_through_checkout(
     try:
         user, body = web.as_user(), {"package_id": packages["small"], "campaign_code": "GUESS"}
         quotes = [user.request("POST", "/api/pricing/quote", json=body) for _ in range(2)]
-        answers = [user.request("POST", CHECKOUT, json=order(packages, "small", f"GUESS{n}")) for n in range(4)]
-        assert [answer.status_code for answer in (*quotes, *answers)] == [200, 200, 400, 400, 400, 429]
+        responses = [user.request("POST", CHECKOUT, json=order(packages, "small", f"GUESS{n}")) for n in range(4)]
+        assert [response.status_code for response in (*quotes, *responses)] == [200, 200, 400, 400, 400, 429]
         assert user.request("POST", "/api/pricing/quote", json=body).status_code == 429
         # Without a code nothing is guessed; and a service tries for its users.
         assert checkout(user, **order(packages, "small"))
@@ -307,7 +307,7 @@ def test_codes_are_not_guessed_through_checkout(
         handle.stop()
 
 
-def test_what_stripe_refuses_gives_the_use_back_and_what_it_leaves_open_does_not(
+def test_a_refused_checkout_releases_the_use_and_an_unknown_outcome_does_not(
     user: Api, shop: StripeServer, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     code, headers = campaign(db, max_uses=1), {"Idempotency-Key": uuid4().hex}
@@ -326,7 +326,7 @@ def test_what_stripe_refuses_gives_the_use_back_and_what_it_leaves_open_does_not
     assert one(db, USES, code) == 1
 
 
-def test_a_repeat_after_a_lost_response_gives_the_session_that_was_made_and_a_late_one_another(
+def test_a_repeat_returns_the_session_made_and_a_late_repeat_a_new_one(
     web: Api, shop: StripeServer, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     for late in (False, True):
@@ -349,7 +349,7 @@ def test_a_repeat_after_a_lost_response_gives_the_session_that_was_made_and_a_la
         assert (one(db, USES, code), one(db, SESSION_OF, code)) == (1, again.json()["id"])
 
 
-def test_uses_of_checkouts_that_expired_without_an_event_come_back_soon(
+def test_uses_of_checkouts_expired_without_an_event_are_released_soon(
     web: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
 ) -> None:
     codes = {name: campaign(db) for name in ("lost", "young", "expired", "paid")}

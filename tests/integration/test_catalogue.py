@@ -45,9 +45,9 @@ def admin(web: Api) -> Api:
 
 
 def created(api: Api, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer = api.request("POST", path, json=body)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.request("POST", path, json=body)
+    assert response.status_code == 201, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -104,7 +104,7 @@ def test_a_campaign_from_its_creation_to_its_retirement(admin: Api, web: Api) ->
     assert campaign["campaign_id"] in [item["campaign_id"] for item in admin.get(CAMPAIGNS).json()["items"]]
 
 
-def test_only_administrators_and_services_look_after_them(admin: Api, web: Api) -> None:
+def test_only_administrators_and_services_manage_packages_and_campaigns(admin: Api, web: Api) -> None:
     package, campaign = new_package(admin), new_campaign(admin)
     calls = [
         ("GET", "/api/pricing/catalogue", None),
@@ -129,7 +129,7 @@ def test_only_administrators_and_services_look_after_them(admin: Api, web: Api) 
     is_error(admin.request("POST", f"{REDEMPTIONS}/{uuid4()}/release"), 404, "NOT_FOUND")
 
 
-def test_what_is_invalid_is_refused_with_its_field(admin: Api) -> None:
+def test_an_invalid_value_is_refused_with_its_field(admin: Api) -> None:
     package, campaign = new_package(admin), new_campaign(admin)
     named = {"name": f"P{uuid4().hex}", **NEW_PACKAGE}
     terms = {"code": f"C{uuid4().hex[:12]}", "discount_type": "percentage", "discount_value": 20}
@@ -158,7 +158,7 @@ def test_what_is_invalid_is_refused_with_its_field(admin: Api) -> None:
         (CAMPAIGNS, {**terms, "uses": 1}, "uses"),
     ):
         found = is_error(admin.request("POST", path, json=body), 400, "BAD_REQUEST")
-        assert {fault["field"].split(".")[0] for fault in found["details"]} == {field}, body
+        assert {detail["field"].split(".")[0] for detail in found["details"]} == {field}, body
     change = f"{CAMPAIGNS}/{campaign['campaign_id']}"
     is_error(admin.request("PATCH", change, json={"code": "OTHER"}), 400, "BAD_REQUEST")
     is_error(admin.request("PATCH", change, json={"duration": "repeating"}), 400, "BAD_REQUEST")
@@ -166,7 +166,7 @@ def test_what_is_invalid_is_refused_with_its_field(admin: Api) -> None:
     is_error(admin.request("POST", CAMPAIGNS, json={**terms, "code": campaign["code"].lower()}), 409, "CONFLICT")
 
 
-def test_a_package_goes_on_sale_with_a_price_that_fits_and_not_with_another(admin: Api, web: Api) -> None:
+def test_a_package_goes_on_sale_only_with_a_matching_price(admin: Api, web: Api) -> None:
     package = new_package(admin)
     body, path = {"metadata": {"package_id": package["package_id"]}}, f"{PACKAGES}/{package['package_id']}"
     is_error(web.as_user().request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")
@@ -179,7 +179,7 @@ def test_a_package_goes_on_sale_with_a_price_that_fits_and_not_with_another(admi
     is_error(web.as_user().request("POST", CHECKOUT, json=body), 404, "NOT_FOUND")
 
 
-def test_an_operator_sees_open_uses_and_gives_one_back(
+def test_an_operator_lists_open_uses_and_releases_one(
     admin: Api, web: Api, shop: StripeServer, db: psycopg.Connection
 ) -> None:
     package, campaign = new_package(admin, stripe_price_id="price_admin"), new_campaign(admin, max_uses=1)
@@ -203,7 +203,7 @@ def test_an_operator_sees_open_uses_and_gives_one_back(
     admin.request("PATCH", f"{PACKAGES}/{package['package_id']}", json={"active": False, "stripe_price_id": None})
 
 
-def test_the_command_line_does_the_same(web: Api, stack: Stack, shop: StripeServer) -> None:
+def test_the_command_line_manages_packages_and_campaigns(web: Api, stack: Stack, shop: StripeServer) -> None:
     def command(*args: str) -> Any:
         env = {**stack.env, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "API_URL": web.url}
         found = subprocess.run(
@@ -236,11 +236,11 @@ def test_the_command_line_does_the_same(web: Api, stack: Stack, shop: StripeServ
     listed = {item["package_id"]: item["active"] for item in command("packages", "list")}
     assert listed[package["package_id"]] is False
     command("packages", "update", package["package_id"], "stripe_price_id=null")
-    for wrong in (
+    for invalid in (
         ("packages", "create"),
         ("packages", "create", "price"),
         ("packages", "create", "name=x"),
         ("campaigns", "retire", "x"),
         ("payments", "release", str(uuid4())),
     ):
-        assert isinstance(command(*wrong), str)
+        assert isinstance(command(*invalid), str)

@@ -121,13 +121,13 @@ def submitted(live: dict[str, str], *more: str) -> str:
     return str(json.loads(result.stdout)["request_id"])
 
 
-def test_invoke_prints_the_answer_of_the_api_at_once(live: dict[str, str], model: OllamaServer) -> None:
+def test_invoke_prints_the_response_of_the_api_at_once(live: dict[str, str], model: OllamaServer) -> None:
     model.always(Script(first_delay=5))
     result = run(live, "invoke", "chat_agent", *TALK)
     assert (result.returncode, result.stderr) == (0, ""), result.stderr
-    answer = json.loads(result.stdout)
-    assert (answer["status"], answer["error"]) == ("queued", None)
-    assert UUID(answer["request_id"])
+    response = json.loads(result.stdout)
+    assert (response["status"], response["error"]) == ("queued", None)
+    assert UUID(response["request_id"])
 
 
 def test_watch_shows_the_text_as_it_comes_and_prints_the_result_alone(
@@ -147,11 +147,11 @@ def test_on_a_terminal_there_is_a_progress_bar_and_stdout_is_still_json(
     live: dict[str, str], model: OllamaServer
 ) -> None:
     model.always(Script(pieces=["It starts\n", "at four thousand dollars."], delay=0.3))
-    ours, theirs = pty.openpty()
-    process = start({**live, "TERM": "xterm"}, "invoke", "chat_agent", *TALK, "--watch", stderr=theirs)
-    os.close(theirs)
-    seen = shown(ours)
-    os.close(ours)
+    parent, child = pty.openpty()
+    process = start({**live, "TERM": "xterm"}, "invoke", "chat_agent", *TALK, "--watch", stderr=child)
+    os.close(child)
+    seen = shown(parent)
+    os.close(parent)
     out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert "reply" in json.loads(out)
@@ -166,14 +166,14 @@ def test_a_run_that_fails_ends_the_command_with_1_and_the_reason(live: dict[str,
     assert result.stderr.splitlines()[-1].startswith("The run failed: ")
 
 
-def test_an_input_against_the_schema_names_the_field_on_one_line(live: dict[str, str]) -> None:
+def test_an_invalid_input_names_the_field_on_one_line(live: dict[str, str]) -> None:
     result = run(live, "invoke", "lead_agent", "--input", '{"budget": "much"}')
     assert (result.returncode, result.stdout) == (3, "")
     assert len(result.stderr.splitlines()) == 1
     assert "budget" in result.stderr
 
 
-def test_an_unknown_agent_is_told_with_the_known_ones(live: dict[str, str]) -> None:
+def test_an_unknown_agent_is_refused_with_the_known_ones(live: dict[str, str]) -> None:
     result = run(live, "invoke", "nobody", "--input", "{}")
     assert (result.returncode, result.stdout) == (3, "")
     assert "chat_agent" in result.stderr
@@ -240,7 +240,7 @@ def test_a_token_that_does_not_verify_is_refused_without_being_shown(live: dict[
         assert "hunter2" not in result.stderr
 
 
-def test_ctrl_c_leaves_the_run_alone_and_says_how_to_go_on(live: dict[str, str], model: OllamaServer) -> None:
+def test_ctrl_c_stops_watching_and_says_how_to_watch_again(live: dict[str, str], model: OllamaServer) -> None:
     model.always(Script(pieces=["one\n"] * 150, delay=0.1))
     process = start(live, "invoke", "chat_agent", *TALK, "--watch")
     run_id = said_until(process, "| one")[0].split()[1]
@@ -263,7 +263,7 @@ def kill(web: psutil.Process) -> None:
 
 
 @pytest.mark.parametrize("restart", [reload, kill])
-def test_a_web_tier_that_restarts_is_survived_with_every_word_told_once(
+def test_a_watch_survives_a_restart_of_the_web_tier_with_every_word_once(
     live: dict[str, str], model: OllamaServer, restart: Callable[[psutil.Process], None]
 ) -> None:
     words = [f"word{number}\n" for number in range(60)]
@@ -279,7 +279,7 @@ def test_a_web_tier_that_restarts_is_survived_with_every_word_told_once(
     assert "word59" in json.loads(out)["reply"]
 
 
-def test_doctor_names_the_queues_that_nobody_takes_from(live: dict[str, str]) -> None:
+def test_doctor_names_the_queues_without_a_worker(live: dict[str, str]) -> None:
     result = run(live, "doctor", "--json")
     checks = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
     assert {name: checks[name]["state"] for name in ("postgres", "postgrest", "redis", "api", "ollama")} == {
@@ -294,7 +294,7 @@ def test_doctor_names_the_queues_that_nobody_takes_from(live: dict[str, str]) ->
     assert result.returncode == 1
 
 
-def test_doctor_is_content_when_every_part_answers(stack: Any, live: dict[str, str]) -> None:
+def test_doctor_succeeds_when_every_part_is_reachable(stack: Any, live: dict[str, str]) -> None:
     others = [stack.start(role) for role in ("events", "maintenance", "webhooks", "beat")]
     try:
         said: list[str] = []

@@ -77,7 +77,7 @@ def test_on_a_terminal_the_steps_are_a_tree(live: dict[str, str]) -> None:
     assert "completed 100%" in text
 
 
-def test_a_run_that_waits_says_how_to_go_on_and_goes_on(live: dict[str, str]) -> None:
+def test_a_waiting_run_prints_the_deciding_command_and_continues_after_it(live: dict[str, str]) -> None:
     process = start(live, "workflows", "run", "campaign_launch", "--inputs", CAMPAIGN)
     lines = said_until(process, "pixelbloom workflows approve")
     run_id = lines[0].split()[1]
@@ -105,7 +105,7 @@ def test_a_run_that_fails_fails_the_command(live: dict[str, str]) -> None:
     assert (unknown.returncode, "no such workflow" in unknown.stderr) == (3, True)
 
 
-def test_agents_runs_are_steered_too(live: dict[str, str]) -> None:
+def test_agent_runs_are_cancelled_retried_and_replayed(live: dict[str, str]) -> None:
     run_id = json.loads(run(live, "invoke", "chat_agent", "--input", '{"message": "hello"}').stdout)["request_id"]
     assert run(live, "runs", "watch", run_id).returncode == 0
     refused = run(live, "runs", "cancel", run_id)
@@ -130,12 +130,12 @@ def test_a_file_is_checked_without_a_server(tmp_path: Path) -> None:
         )
 
     step = {"key": "a", "agent": "chat_agent", "input": {"message": "inputs.message"}}
-    right = validate(json.dumps({"workflow_id": "test", "steps": [step, {**step, "key": "b", "needs": ["a"]}]}))
-    assert (right.returncode, right.stdout) == (0, "")
-    assert right.stderr.splitlines() == ["test is valid: 2 steps, 1 edges", "  a", "  b <- a"]
-    wrong = validate(json.dumps({"workflow_id": "test", "steps": [{**step, "needs": ["z"]}, {**step, "key": "A"}]}))
-    assert wrong.returncode == 2
-    assert "steps.1.key: must be a name in small letters" in wrong.stderr
+    valid = validate(json.dumps({"workflow_id": "test", "steps": [step, {**step, "key": "b", "needs": ["a"]}]}))
+    assert (valid.returncode, valid.stdout) == (0, "")
+    assert valid.stderr.splitlines() == ["test is valid: 2 steps, 1 edges", "  a", "  b <- a"]
+    invalid = validate(json.dumps({"workflow_id": "test", "steps": [{**step, "needs": ["z"]}, {**step, "key": "A"}]}))
+    assert invalid.returncode == 2
+    assert "steps.1.key: must be a name in small letters" in invalid.stderr
     for text in ("{", "[]"):
-        broken = validate(text)
-        assert (broken.returncode, len(broken.stderr.splitlines())) == (2, 1)
+        malformed = validate(text)
+        assert (malformed.returncode, len(malformed.stderr.splitlines())) == (2, 1)

@@ -54,7 +54,7 @@ def failure(status: int, body: bytes, headers: dict[str, str] | None = None) -> 
     return caught.value
 
 
-def test_an_error_of_the_api_has_all_that_its_body_says() -> None:
+def test_an_api_error_has_all_fields_of_its_body() -> None:
     body = {
         "error": "The input is not right.",
         "code": "BAD_REQUEST",
@@ -70,7 +70,7 @@ def test_an_error_of_the_api_has_all_that_its_body_says() -> None:
     ("status", "body"),
     [(502, b"<html>Bad Gateway</html>"), (200, b"<html>Welcome</html>"), (200, b"[1]"), (500, b'{"error": {}}')],
 )
-def test_an_answer_that_is_not_the_apis_is_said_to_be_none(status: int, body: bytes) -> None:
+def test_a_response_of_another_server_is_reported_as_such(status: int, body: bytes) -> None:
     error = failure(status, body)
     assert (error.status, error.code) == (status, "UPSTREAM_ERROR")
     assert "check the address" in error.message
@@ -82,7 +82,7 @@ def test_a_redirect_is_not_followed_with_the_token() -> None:
 
 
 @pytest.mark.parametrize("details", ["text", [1, None], {"a": 1}])
-def test_odd_details_break_nothing(details: Any) -> None:
+def test_malformed_details_are_ignored(details: Any) -> None:
     error = failure(400, json.dumps({"error": "No.", "code": "BAD_REQUEST", "details": details}).encode())
     assert (error.message, error.details) == ("No.", ())
 
@@ -115,18 +115,18 @@ def test_invoke_sends_what_it_was_given() -> None:
     assert "Idempotency-Key" not in least.headers
 
 
-def test_a_number_that_json_has_not_is_refused_before_it_is_sent() -> None:
+def test_a_number_that_json_cannot_carry_is_refused_before_sending() -> None:
     with answering(200, b"{}") as (url, got), ApiClient(url, "t") as api, pytest.raises(ConfigurationError):
         api.invoke("lead_agent", {"a": float("nan")})
     assert got == []
 
 
-def test_a_server_that_is_away_is_unavailable() -> None:
+def test_an_unreachable_server_is_unavailable() -> None:
     with ApiClient("http://127.0.0.1:9", "t") as api, pytest.raises(Unavailable, match="is unreachable"):
         api.agents()
 
 
 @pytest.mark.parametrize("address", ["", "localhost:8000", "ftp://x", "http://", "http://[::1", "http://x?a=1"])
-def test_what_is_no_address_is_refused_at_once(address: str) -> None:
+def test_an_invalid_address_is_refused_at_once(address: str) -> None:
     with pytest.raises(ConfigurationError, match="is not the address of an API"):
         ApiClient(address, "t")

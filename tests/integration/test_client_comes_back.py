@@ -42,7 +42,7 @@ def cut_pubsub(web: Web, server: OwnRedis) -> None:
 
 
 @pytest.mark.parametrize("mishap", [restart_web, kill_web, restart_redis, cut_pubsub])
-def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
+def test_the_client_gets_every_event_once_over_restarts(
     mishap: Callable[[Web, OwnRedis], None], tmp_path: Path
 ) -> None:
     run = SomeRun(uuid4())
@@ -51,7 +51,7 @@ def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
         publisher.run_update(run.state("running"))
         begun, over = threading.Event(), threading.Event()
 
-        def tell() -> None:
+        def publish() -> None:
             """As a worker does, which keeps a text until Redis has taken it."""
             for n in range(TEXTS):
                 piece = run.text(f"{n} ")
@@ -70,7 +70,7 @@ def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
                 time.sleep(0.3)
             over.set()
 
-        others = [Background(tell), Background(harm)]
+        others = [Background(publish), Background(harm)]
         seqs: list[int] = []
         text, snapshots, lost = "", 0, 0
         with SocketClient(web.base, "workflows", token(run.user_id), backoff=Backoff(0.05, 0.2)) as client:
@@ -98,10 +98,10 @@ def test_the_client_has_every_event_once_whatever_is_restarted_under_it(
     assert (lost > 0) is (mishap in (restart_web, kill_web))
 
 
-def _until_taken(tell: Callable[[], object]) -> None:
+def _until_taken(publish: Callable[[], object]) -> None:
     def taken() -> bool:
         try:
-            tell()
+            publish()
         except redis.RedisError:
             return False
         return True

@@ -86,12 +86,12 @@ def resumed_story(peer: Peer) -> None:
         pytest.param(lambda peer: peer.send_raw("{not json"), id="garbage"),
     ],
 )
-def test_comes_back_and_resumes_by_seq_and_epoch(end: Callable[[Peer], None]) -> None:
+def test_the_client_reconnects_and_resumes_by_seq_and_epoch(end: Callable[[Peer], None]) -> None:
     with ScriptedServer([first_story(end), resumed_story]) as server:
         assert seqs(server, until=4) == [2, 3, 4]
 
 
-def test_tells_when_the_connection_is_lost_and_when_it_tries_again() -> None:
+def test_the_client_reports_a_lost_connection_and_the_next_attempt() -> None:
     with ScriptedServer([first_story(lambda peer: peer.close(1012, "restart")), resumed_story]) as server:
         with client(server) as sockets:
             sockets.subscribe(TOPIC)
@@ -104,14 +104,14 @@ def test_tells_when_the_connection_is_lost_and_when_it_tries_again() -> None:
 
 
 @pytest.mark.parametrize(("code", "words"), [(1008, "refuses this token"), (1009, "1009"), (1003, "1003")])
-def test_stays_away_after_a_close_that_means_it(code: int, words: str) -> None:
+def test_the_client_does_not_reconnect_after_a_final_close(code: int, words: str) -> None:
     with ScriptedServer([lambda peer: peer.close(code)]) as server, client(server) as sockets:
         with pytest.raises(SocketRejected, match=words) as caught:
             list(sockets.events())
         assert caught.value.close_code == code
 
 
-def test_says_why_it_was_refused_in_the_words_of_the_error_before_the_close() -> None:
+def test_a_rejection_has_the_message_of_the_error_before_the_close() -> None:
     def refuse(peer: Peer) -> None:
         peer.send(type="error", code="UNAUTHORIZED", message="The token has expired.")
         peer.close(1008)
@@ -120,25 +120,25 @@ def test_says_why_it_was_refused_in_the_words_of_the_error_before_the_close() ->
         all_events(server)
 
 
-def test_stays_away_where_the_upgrade_is_refused() -> None:
+def test_the_client_does_not_retry_a_refused_upgrade() -> None:
     with ScriptedServer([HTTPStatus.FORBIDDEN]) as server, pytest.raises(SocketRejected, match="403"):
         all_events(server)
 
 
-def test_tries_again_where_the_server_is_not_ready() -> None:
+def test_the_client_retries_while_the_server_is_not_ready() -> None:
     acts: list[Act] = [HTTPStatus.BAD_GATEWAY, HTTPStatus.TOO_MANY_REQUESTS, first_story(Peer.wait_until_gone)]
     with ScriptedServer(acts) as server:
         assert seqs(server, until=3) == [2, 3]
 
 
-def test_gives_up_where_it_was_told_to() -> None:
+def test_the_client_gives_up_after_the_given_time() -> None:
     with ScriptedServer([]) as server:
         pass
     with pytest.raises(Unavailable, match="No connection"):
         all_events(server, give_up_after=0.05)
 
 
-def test_drops_what_it_has_seen_already() -> None:
+def test_events_seen_before_are_dropped() -> None:
     def repeat(peer: Peer) -> None:
         peer.take("subscribe")
         peer.subscribed(TOPIC, 3)
@@ -150,7 +150,7 @@ def test_drops_what_it_has_seen_already() -> None:
         assert seqs(server, until=5) == [2, 3, 4, 5]
 
 
-def test_starts_from_the_snapshot_where_history_does_not_reach_back() -> None:
+def test_the_client_starts_from_a_snapshot_where_history_is_too_short() -> None:
     def anew(peer: Peer) -> None:
         assert peer.take("subscribe")["since"] == 3
         peer.subscribed(TOPIC, 1, epoch="e2", recovered=False)
@@ -169,7 +169,7 @@ def test_starts_from_the_snapshot_where_history_does_not_reach_back() -> None:
         assert seqs(server, until=4) == [2, 3, 1, 2, 4]
 
 
-def test_asks_for_a_snapshot_where_the_connection_broke_before_it_came() -> None:
+def test_the_client_requests_a_snapshot_again_if_the_connection_is_lost_before_it() -> None:
     def cut_short(peer: Peer) -> None:
         peer.take("subscribe")
         peer.subscribed(TOPIC, 9, epoch="e2", recovered=False)
@@ -185,7 +185,7 @@ def test_asks_for_a_snapshot_where_the_connection_broke_before_it_came() -> None
         assert seqs(server, until=9) == [2, 3, 9]
 
 
-def test_follows_a_topic_that_starts_again_while_connected() -> None:
+def test_the_client_follows_a_topic_with_a_new_epoch() -> None:
     def restart(peer: Peer) -> None:
         peer.subscribed(TOPIC, 1, epoch="e2", recovered=False)
         peer.event(TOPIC, 1, snapshot=True, status="running")
@@ -203,7 +203,7 @@ def test_follows_a_topic_that_starts_again_while_connected() -> None:
     assert seen == [2, 3, 1, 2]
 
 
-def test_pings_a_silent_server_and_leaves_one_that_does_not_answer() -> None:
+def test_the_client_pings_a_silent_server_and_drops_an_unresponsive_one() -> None:
     def answer_then_hang(peer: Peer) -> None:
         peer.take("ping")
         peer.send(type="pong")
@@ -218,7 +218,7 @@ def test_pings_a_silent_server_and_leaves_one_that_does_not_answer() -> None:
             list(events)
 
 
-def test_sends_the_token_in_a_header_and_never_in_the_address() -> None:
+def test_the_token_is_sent_in_a_header_and_never_in_the_address() -> None:
     seen: list[dict[str, str]] = []
 
     def look(peer: Peer) -> None:
@@ -236,7 +236,7 @@ def jwt_that_lives(seconds: float) -> str:
     return f"e30.{payload}.sig"
 
 
-def test_sends_a_fresh_token_before_the_old_one_expires() -> None:
+def test_a_fresh_token_is_sent_before_the_old_one_expires() -> None:
     tokens = iter([jwt_that_lives(2.1), jwt_that_lives(2.1), jwt_that_lives(3600), jwt_that_lives(3600)])
     sent = []
 
@@ -249,19 +249,19 @@ def test_sends_a_fresh_token_before_the_old_one_expires() -> None:
     assert len(sent) == 1
 
 
-def test_gives_out_flat_events_and_passes_over_kinds_it_does_not_know() -> None:
-    def tell(peer: Peer) -> None:
+def test_flat_events_are_yielded_and_unknown_types_ignored() -> None:
+    def play_frames(peer: Peer) -> None:
         peer.send(type="from_the_future", payload=1)
         peer.send_raw(b"\x00\x01")
         peer.send_raw("[1]")
         peer.send(type="lead_created", data={"lead_id": "l"})
         peer.wait_until_gone()
 
-    with ScriptedServer([tell]) as server, client(server) as sockets:
+    with ScriptedServer([play_frames]) as server, client(server) as sockets:
         assert next(sockets.events()) == FlatEvent("lead_created", {"lead_id": "l"})
 
 
-def test_does_not_ask_again_for_a_topic_that_was_refused() -> None:
+def test_a_refused_topic_is_not_requested_again() -> None:
     def refuse(peer: Peer) -> None:
         peer.take("subscribe")
         peer.send(type="error", code="INVALID_TOPIC", message="No such topic.", topic=TOPIC)
@@ -279,7 +279,7 @@ def test_does_not_ask_again_for_a_topic_that_was_refused() -> None:
             list(events)
 
 
-def test_subscribes_again_where_the_server_could_not_just_now() -> None:
+def test_the_client_resubscribes_after_a_temporary_error() -> None:
     def not_now(peer: Peer) -> None:
         peer.take("subscribe")
         peer.send(type="error", code="UNAVAILABLE", message="Try again.", topic=TOPIC)
@@ -295,7 +295,7 @@ def test_close_from_another_thread_ends_a_waiting_iterator() -> None:
         assert list(sockets.events()) == []
 
 
-def test_topics_can_be_joined_and_left_while_connected() -> None:
+def test_topics_can_be_subscribed_and_unsubscribed_while_connected() -> None:
     def play(peer: Peer) -> None:
         assert peer.take("subscribe")["topic"] == TOPIC
         peer.subscribed(TOPIC, 1)
@@ -332,7 +332,7 @@ def watch(acts: list[Act]) -> tuple[RunWatcher, ScriptedServer, str]:
     )
 
 
-def test_a_watched_run_tells_its_progress_its_text_and_its_end() -> None:
+def test_a_watched_run_yields_its_progress_its_text_and_its_end() -> None:
     def play(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]
         peer.subscribed(topic, 3)
@@ -364,7 +364,7 @@ def texts(acts: list[Act]) -> list[tuple[str, int, bool]]:
         return [(e.text, e.offset, e.restart) for e in watcher if isinstance(e, RunText)]
 
 
-def test_text_is_not_told_twice_when_a_snapshot_follows_a_lost_connection() -> None:
+def test_text_is_not_repeated_when_a_snapshot_follows_a_lost_connection() -> None:
     def first(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]
         peer.subscribed(topic, 1)
@@ -383,7 +383,7 @@ def test_text_is_not_told_twice_when_a_snapshot_follows_a_lost_connection() -> N
     assert texts([first, second]) == [("one ", 0, False), ("two ", 4, False), ("three", 8, False)]
 
 
-def test_text_that_was_discarded_is_given_as_a_restart() -> None:
+def test_discarded_text_is_yielded_as_a_restart() -> None:
     def play(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]
         peer.subscribed(topic, 1)
@@ -409,7 +409,7 @@ def test_a_hole_in_the_text_shows_in_the_offset() -> None:
     assert texts([play]) == [("ab", 0, False), ("yz", 24, False)]
 
 
-def test_steps_that_write_side_by_side_have_each_their_own_text() -> None:
+def test_concurrent_steps_have_separate_texts() -> None:
     both = {"a": "running", "b": "running"}
 
     def play(peer: Peer) -> None:
@@ -427,22 +427,22 @@ def test_steps_that_write_side_by_side_have_each_their_own_text() -> None:
 
     watcher, server, _ = watch([play])
     with server, watcher:
-        told = list(watcher)
-    assert [(e.step, e.text, e.offset, e.restart) for e in told if isinstance(e, RunText)] == [
+        yielded = list(watcher)
+    assert [(e.step, e.text, e.offset, e.restart) for e in yielded if isinstance(e, RunText)] == [
         ("a", "one", 0, False),
         ("b", "xy", 0, False),
         ("a", " two", 3, False),
         ("b", "new", 0, True),
         ("a", " three", 7, False),
     ]
-    steps = [e.steps for e in told if isinstance(e, RunProgress)]
+    steps = [e.steps for e in yielded if isinstance(e, RunProgress)]
     assert steps[0] == steps[1] == both
     assert steps[-1] == {"a": "completed", "b": "completed"}
-    assert isinstance(told[-1], RunEnded)
-    assert told[-1].result == {"a": 1}
+    assert isinstance(yielded[-1], RunEnded)
+    assert yielded[-1].result == {"a": 1}
 
 
-def test_a_step_that_began_anew_while_the_connection_was_lost_is_told_from_its_beginning() -> None:
+def test_a_step_that_restarted_during_a_lost_connection_is_yielded_from_its_beginning() -> None:
     """Another one ended meanwhile: what it wrote stands."""
 
     def play(peer: Peer) -> None:
@@ -487,7 +487,7 @@ def test_a_run_that_does_not_exist_is_not_found() -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
-def test_wait_gives_the_end_of_a_run_that_did_not_complete(status: str) -> None:
+def test_wait_returns_the_end_of_a_failed_run(status: str) -> None:
     def play(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]
         peer.subscribed(topic, 1)

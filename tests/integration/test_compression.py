@@ -85,7 +85,7 @@ def test_the_version_of_a_compressed_row_guards_its_change(user: Api, db: psycop
     assert user.request("PATCH", path, json={"company": "B"}, headers={"If-Match": seen["br"]}).status_code == 409
 
 
-def test_what_is_small_what_repeats_the_request_and_what_is_secret_is_not_compressed(web: Api, user: Api) -> None:
+def test_small_reflected_and_secret_responses_are_not_compressed(web: Api, user: Api) -> None:
     for response in (
         web.get("/healthz", headers=accepts("gzip")),
         user.get(f"/api/leads?{'&'.join(f'parameter_of_nobody_{n:03}' for n in range(300))}", headers=accepts("gzip")),

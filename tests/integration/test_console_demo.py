@@ -38,10 +38,10 @@ def test_each_account_gets_a_session_of_its_own(
 ) -> None:
     config = httpx.get(f"{web.url}/console/config.json", trust_env=False).json()
     assert config["demo_accounts"] == ["user", "administrator"]
-    answer = ask(web, account)
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["Cache-Control"] == "no-store"
-    session = answer.json()
+    response = ask(web, account)
+    assert response.status_code == 200, response.text
+    assert response.headers["Cache-Control"] == "no-store"
+    session = response.json()
     principal = TokenVerifier(stack.settings).verify(session["access_token"])
     assert (principal.user_id, principal.admin) == (user_id, admin)
     assert session["refresh_token"]
@@ -59,14 +59,14 @@ def test_each_account_gets_a_session_of_its_own(
     ],
     ids=["another-page", "another-port", "no-page", "same-site", "cross-site", "rebound-name"],
 )
-def test_no_other_page_may_use_it(web: StartedProcess, headers: dict[str, str]) -> None:
-    answer = ask(web, "user", **headers)
-    assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+def test_another_page_may_not_use_demo_accounts(web: StartedProcess, headers: dict[str, str]) -> None:
+    response = ask(web, "user", **headers)
+    assert (response.status_code, response.json()["code"]) == (403, "FORBIDDEN")
 
 
 def test_a_request_without_an_origin_is_refused(web: StartedProcess) -> None:
-    answer = httpx.post(f"{web.url}/console/demo", json={"account": "user"}, trust_env=False)
-    assert answer.status_code == 403
+    response = httpx.post(f"{web.url}/console/demo", json={"account": "user"}, trust_env=False)
+    assert response.status_code == 403
 
 
 @pytest.mark.parametrize("account", ["root", None, 1, ["user"]])
@@ -75,7 +75,7 @@ def test_only_the_two_accounts_are_known(web: StartedProcess, account: Any) -> N
 
 
 @pytest.mark.parametrize("url", ["https://abc.supabase.co", "http://192.0.2.7:8000"])
-def test_beside_another_supabase_nothing_is_offered(stack: Stack, url: str) -> None:
+def test_no_demo_accounts_are_offered_with_another_supabase(stack: Stack, url: str) -> None:
     started = stack.start("web", env={"PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file), "SUPABASE_URL": url})
     try:
         config = httpx.get(f"{started.url}/console/config.json", trust_env=False).json()

@@ -20,7 +20,7 @@ def web(stack: Stack, **env: str) -> Iterator[Api]:
         process.stop()
 
 
-def test_without_a_provider_the_rules_answer_and_nobody_unknown_is_told(stack: Stack) -> None:
+def test_without_a_provider_the_rules_are_used_and_the_status_needs_a_token(stack: Stack) -> None:
     with web(stack) as api:
         assert api.get("/console/status").status_code == 401
         found = api.as_user().get("/console/status").json()
@@ -35,7 +35,7 @@ def test_without_a_provider_the_rules_answer_and_nobody_unknown_is_told(stack: S
 
 
 @pytest.mark.parametrize(("key", "mode"), [("sk_test_x", "test"), ("rk_live_x", "live")])
-def test_the_first_provider_that_can_be_used_answers(stack: Stack, key: str, mode: str) -> None:
+def test_the_first_usable_provider_is_shown(stack: Stack, key: str, mode: str) -> None:
     with (
         OllamaServer() as ollama,
         HuggingFaceServer() as huggingface,
@@ -47,10 +47,10 @@ def test_the_first_provider_that_can_be_used_answers(stack: Stack, key: str, mod
             STRIPE_API_KEY=key,
         ) as api,
     ):
-        answer = api.as_user().get("/console/status")
-    found = answer.json()
+        response = api.as_user().get("/console/status")
+    found = response.json()
     assert found["models"]["ollama"] == {"status": "ok", "detail": "version 0.12.3, 4 models"}
     assert found["models"]["huggingface"]["status"] in ("ok", "warning")
     assert (found["answering"], found["stripe"]) == ("ollama", mode)
     for secret in (ollama.url, huggingface.url, key, "hf_x"):
-        assert secret not in answer.text
+        assert secret not in response.text

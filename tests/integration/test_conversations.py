@@ -35,25 +35,25 @@ def user(web: Api) -> Api:
 
 
 def begun(api: Api, **body: Any) -> dict[str, Any]:
-    answer = api.request("POST", PATH, json=body)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.request("POST", PATH, json=body)
+    assert response.status_code == 201, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
 def said(api: Api, conversation: dict[str, Any], content: str, wait: int | None = 60, **headers: str) -> dict[str, Any]:
     headers |= {"Prefer": f"wait={wait}"} if wait else {}
     path = f"{PATH}/{conversation['conversation_id']}/messages"
-    answer = api.request("POST", path, json={"content": content}, headers=headers)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.request("POST", path, json={"content": content}, headers=headers)
+    assert response.status_code == 201, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
 def read(api: Api, conversation: dict[str, Any]) -> dict[str, Any]:
-    answer = api.get(f"{PATH}/{conversation['conversation_id']}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.get(f"{PATH}/{conversation['conversation_id']}")
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -92,11 +92,11 @@ def test_chat_agent_replies_with_what_was_said_before(user: Api, model: OllamaSe
     asked = model.requests[-1]["body"]["messages"]
     assert [(turn["role"], turn["content"]) for turn in asked[1:]] == contents(shown["messages"])[:3]
     events = "select count(*) from event_outbox where type = 'message_created' and user_id = %s"
-    told = "select count(*) from messages where conversation_id = %s"
-    assert one(db, events, user.user_id) == one(db, told, conversation["conversation_id"]) == 4
+    query = "select count(*) from messages where conversation_id = %s"
+    assert one(db, events, user.user_id) == one(db, query, conversation["conversation_id"]) == 4
 
 
-def test_the_same_key_says_it_once(user: Api) -> None:
+def test_the_same_key_stores_a_message_once(user: Api) -> None:
     conversation = begun(user)
     first = said(user, conversation, "Hello", **{"Idempotency-Key": "k1"})
     again = said(user, conversation, "Hello", **{"Idempotency-Key": "k1"})
@@ -108,7 +108,7 @@ def test_the_same_key_says_it_once(user: Api) -> None:
     assert len(read(user, conversation)["messages"]) == 2
 
 
-def test_an_answer_that_is_not_waited_for_comes_as_a_message(user: Api, stack: Stack) -> None:
+def test_a_reply_without_waiting_is_stored_as_a_message(user: Api, stack: Stack) -> None:
     conversation = begun(user)
     asked = said(user, conversation, "Thanks!", wait=None)
 
@@ -162,22 +162,26 @@ def test_a_conversation_is_changed_closed_and_removed(user: Api, db: psycopg.Con
     assert user.request("PATCH", path, json={"status": "active", "title": None}).json()["title"] is None
     said(user, conversation, "Hello")
     assert user.request("DELETE", path, headers={"If-Match": '"3"'}).status_code == 204
-    for answer in (
+    for response in (
         user.get(path),
         user.get(f"{path}/messages"),
         user.request("POST", f"{path}/messages", json={"content": "Hello"}),
         user.request("DELETE", path),
     ):
-        is_error(answer, 404, "NOT_FOUND")
-    told = "select payload ->> 'conversation_id' from event_outbox where type = 'conversation_deleted' and user_id = %s"
-    assert one(db, told, user.user_id) == conversation["conversation_id"]
+        is_error(response, 404, "NOT_FOUND")
+    query = (
+        "select payload ->> 'conversation_id' from event_outbox where type = 'conversation_deleted' and user_id = %s"
+    )
+    assert one(db, query, user.user_id) == conversation["conversation_id"]
 
 
-def test_anothers_conversation_is_not_there_and_only_its_owner_or_a_service_speaks_in_it(user: Api, web: Api) -> None:
+def test_another_users_conversation_is_not_found_and_only_its_owner_or_a_service_writes_in_it(
+    user: Api, web: Api
+) -> None:
     conversation = begun(user, title=f"T{uuid4().hex}")
     path, other, admin = f"{PATH}/{conversation['conversation_id']}", web.as_user(), web.as_user(admin=True)
 
-    for answer in (
+    for response in (
         other.get(path),
         other.get(f"{path}/messages"),
         other.request("PATCH", path, json={"title": "x"}),
@@ -185,7 +189,7 @@ def test_anothers_conversation_is_not_there_and_only_its_owner_or_a_service_spea
         other.request("POST", f"{path}/messages", json={"content": "Hello"}),
         user.get(f"{PATH}/x"),
     ):
-        is_error(answer, 404, "NOT_FOUND")
+        is_error(response, 404, "NOT_FOUND")
     is_error(web.get(path), 401, "UNAUTHORIZED")
     is_error(other.get(PATH, params={"user_id": str(user.user_id)}), 403, "FORBIDDEN")
     is_error(other.request("POST", PATH, json={"user_id": str(user.user_id)}), 403, "FORBIDDEN")
@@ -204,9 +208,9 @@ def test_a_list_is_filtered_searched_and_paged(user: Api) -> None:
         begun(user, title=title, **({"lead_id": lead["lead_id"]} if title == "b_c" else {}))
 
     def listed(**query: Any) -> list[str]:
-        answer = user.get(PATH, params=query)
-        assert answer.status_code == 200, answer.text
-        return [item["title"] for item in answer.json()["items"]]
+        response = user.get(PATH, params=query)
+        assert response.status_code == 200, response.text
+        return [item["title"] for item in response.json()["items"]]
 
     assert listed() == ["bxc", "b_c", "100% a"]
     assert listed(q="B_") == ["b_c"]
@@ -218,7 +222,7 @@ def test_a_list_is_filtered_searched_and_paged(user: Api) -> None:
     assert listed(limit=2, cursor=page["next_cursor"]) == ["100% a"]
 
 
-def test_bad_input_is_refused_and_says_which(user: Api, web: Api) -> None:
+def test_an_invalid_input_is_refused_with_its_field(user: Api, web: Api) -> None:
     conversation = begun(user)
     lead = web.as_user().request("POST", "/api/leads", json={"name": "Ada"}).json()["lead_id"]
     path = f"{PATH}/{conversation['conversation_id']}"
@@ -237,21 +241,21 @@ def test_bad_input_is_refused_and_says_which(user: Api, web: Api) -> None:
         ("POST", f"{path}/messages", {"content": "x", "role": "assistant"}, "role"),
     ):
         found = is_error(user.request(method, where, json=body), 400, "BAD_REQUEST")
-        assert [fault["field"] for fault in found["details"]] == [field]
+        assert [detail["field"] for detail in found["details"]] == [field]
     for query, field in (("cursor", "cursor"), ("limit", "limit"), ("created_after", "created_after")):
         for where in (PATH, f"{path}/messages"):
             found = is_error(user.get(where, params={query: "x"}), 400, "BAD_REQUEST")
-            assert [fault["field"] for fault in found["details"]] == [field]
+            assert [detail["field"] for detail in found["details"]] == [field]
 
 
-def test_an_invocation_that_names_a_conversation_speaks_in_it_once(user: Api, web: Api) -> None:
+def test_an_invocation_with_a_conversation_writes_in_it_once(user: Api, web: Api) -> None:
     conversation = begun(user)
 
     def invoked(api: Api, **more: Any) -> dict[str, Any]:
         body = {"conversation_id": conversation["conversation_id"], "message": "Hello there"}
-        answer = api.invoke({"agent_type": "chat_agent", "input": {**body, **more}}, Prefer="wait=60")
-        assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()
+        response = api.invoke({"agent_type": "chat_agent", "input": {**body, **more}}, Prefer="wait=60")
+        assert response.status_code == 200, response.text
+        found: dict[str, Any] = response.json()
         return found
 
     run = invoked(user)
@@ -268,7 +272,7 @@ def test_an_invocation_that_names_a_conversation_speaks_in_it_once(user: Api, we
     assert len(read(user, conversation)["messages"]) == 4
 
 
-def test_a_step_of_a_workflow_speaks_in_a_conversation(user: Api, web: Api, model: OllamaServer) -> None:
+def test_a_workflow_step_writes_in_a_conversation(user: Api, web: Api, model: OllamaServer) -> None:
     conversation = begun(user)
     name = f"talk_{uuid4().hex[:8]}"
     ask = {"agent": "chat_agent", "input": {"conversation_id": "inputs.id", "message": "inputs.text"}}
@@ -344,7 +348,7 @@ def test_past_the_quota_of_messages_runs_are_refused_before_they_are_accepted(
 
 
 @pytest.mark.usefixtures("three_messages")
-def test_a_run_past_the_quota_takes_no_other_with_it_that_is_stored_in_the_same_statement(
+def test_a_run_past_the_quota_does_not_fail_others_of_the_same_statement(
     user: Api, web: Api, db: psycopg.Connection
 ) -> None:
     full, spoken = begun(user), [web.as_user() for _ in range(8)]

@@ -25,14 +25,14 @@ def submission(caller: str, lane: str) -> str:
     return json.dumps([run])
 
 
-def test_a_repeated_key_holds_no_lane_while_it_waits_for_the_run(stack: Any) -> None:
+def test_a_repeated_key_does_not_lock_the_user_queue_while_it_waits_for_the_run(stack: Any) -> None:
     caller = f"test-{uuid4()}"
     create = "select public.create_runs(%s::jsonb, 4)"
-    answers: list[Any] = []
+    responses: list[Any] = []
 
     def repeat() -> None:
         with psycopg.connect(stack.database_url) as again:
-            answers.append(again.execute(create, [submission(caller, caller)]).fetchone())
+            responses.append(again.execute(create, [submission(caller, caller)]).fetchone())
 
     with psycopg.connect(stack.database_url, autocommit=True) as watch, psycopg.connect(stack.database_url) as worker:
         watch.execute(create, [submission(caller, caller)])
@@ -49,5 +49,5 @@ def test_a_repeated_key_holds_no_lane_while_it_waits_for_the_run(stack: Any) -> 
             worker.commit()
             other.result()
 
-    [(answer,)] = answers
-    assert [run["created"] for run in answer["runs"]] == [False]
+    [(response,)] = responses
+    assert [run["created"] for run in response["runs"]] == [False]

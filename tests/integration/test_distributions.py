@@ -23,7 +23,7 @@ def made(kind: str, source: Path, folder: Path) -> Path:
     return folder / done.stdout.splitlines()[-1]
 
 
-def test_both_hold_the_built_console_and_the_wheel_of_the_source_is_the_same(tmp_path: Path) -> None:
+def test_both_distributions_have_the_built_console_and_give_the_same_wheel(tmp_path: Path) -> None:
     build()
     console = ROOT / "pixelbloom" / "web" / "console" / "static"
     wanted = {path.relative_to(ROOT).as_posix() for path in console.rglob("*") if path.is_file()}

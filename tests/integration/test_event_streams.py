@@ -86,9 +86,9 @@ def test_a_snapshot_comes_first_then_every_event_and_the_stream_ends_with_the_ru
     until(lambda: web.state()["streams"] == 0, saw=web.state)
 
 
-def test_a_run_that_has_ended_gives_its_snapshot_and_the_end_and_nothing_to_one_who_has_seen_it(web, publisher):
+def test_an_ended_run_sends_its_snapshot_and_end_unless_already_seen(web, publisher):
     run = SomeRun(uuid4())
-    run.keep(web.folder, run.state("failed", 0.5, error="no model"))  # Redis does not know it
+    run.store(web.folder, run.state("failed", 0.5, error="no model"))  # Redis does not know it
     with follow(web, run) as stream:
         [snapshot] = stream.rest()
     with follow(web, run, snapshot.id) as again:
@@ -101,7 +101,7 @@ def test_a_run_that_has_ended_gives_its_snapshot_and_the_end_and_nothing_to_one_
     assert (event.id, event.data["snapshot"]) == (snapshot.id, True)
 
 
-def test_a_run_that_goes_on_after_its_end_goes_on_for_one_who_has_seen_the_end(web, publisher):
+def test_a_retried_run_continues_for_a_client_that_saw_its_end(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("failed"))
     with follow(web, run) as stream:
@@ -115,7 +115,7 @@ def test_a_run_that_goes_on_after_its_end_goes_on_for_one_who_has_seen_the_end(w
     assert [event.state["status"] for event in events] == ["completed"]
 
 
-def test_a_stream_that_breaks_off_again_and_again_is_resumed_without_gap_or_repetition(web, publisher):
+def test_a_stream_that_is_cut_repeatedly_resumes_without_gap_or_repetition(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     words = [f"{n} " for n in range(2_000)]
@@ -143,7 +143,7 @@ def test_a_stream_that_breaks_off_again_and_again_is_resumed_without_gap_or_repe
     assert text(seen) == "".join(words)
 
 
-def test_a_process_that_is_killed_and_one_that_stops_are_outlived_by_the_story(server, publisher, tmp_path):
+def test_a_stream_continues_over_a_killed_and_a_stopped_process(server, publisher, tmp_path):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     seen: list[Event] = []
@@ -165,7 +165,7 @@ def test_a_process_that_is_killed_and_one_that_stops_are_outlived_by_the_story(s
     assert text(seen) == "seen missed seen missed "
 
 
-def test_a_client_that_does_not_read_is_disconnected_and_comes_back_without_a_gap(web, publisher):
+def test_a_client_that_does_not_read_is_disconnected_and_resumes_without_a_gap(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     written = ""
@@ -187,7 +187,7 @@ def test_a_client_that_does_not_read_is_disconnected_and_comes_back_without_a_ga
     assert seqs(seen + more) == sorted(set(seqs(seen + more)))
 
 
-def test_a_client_that_goes_away_frees_its_place(web, publisher):
+def test_a_client_that_disconnects_frees_its_slot(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     streams = [follow(web, run) for _ in range(3)]
@@ -216,7 +216,7 @@ def test_a_token_that_expires_ends_the_stream_with_the_reason(web, publisher):
     until(lambda: web.state()["streams"] == 0, saw=web.state)
 
 
-def test_a_comment_comes_again_and_again(web, publisher):
+def test_heartbeat_comments_are_sent_periodically(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     with follow(web, run) as stream:
@@ -226,7 +226,7 @@ def test_a_comment_comes_again_and_again(web, publisher):
         assert len(stream.events) == 1
 
 
-def test_what_a_client_sends_after_its_request_is_bounded(web, publisher):
+def test_input_after_the_request_is_bounded(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     with follow(web, run) as stream:
@@ -240,7 +240,7 @@ def test_what_a_client_sends_after_its_request_is_bounded(web, publisher):
 @pytest.mark.parametrize(
     "bad", ["7", "k3f9", "k3f9:", ":7", "k3f9:-1", "k3f9:7:8", "k3f9:99999999999999999", "k 9:1", "é:1"]
 )
-def test_an_id_that_is_none_of_ours_is_refused(web, publisher, bad):
+def test_an_invalid_event_id_is_refused(web, publisher, bad):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     with follow(web, run, bad) as stream:
@@ -250,7 +250,7 @@ def test_an_id_that_is_none_of_ours_is_refused(web, publisher, bad):
         assert stream.next().data["snapshot"]
 
 
-def test_hundreds_of_streams_at_rest_have_no_greenlet(server, publisher, tmp_path):
+def test_idle_streams_have_no_greenlet(server, publisher, tmp_path):
     run, count = SomeRun(uuid4()), 300
     publisher.run_update(run.state("running"))
     with Web(server.url, tmp_path / "web", limits={"sockets_per_user": count}) as web:

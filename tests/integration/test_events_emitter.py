@@ -64,13 +64,13 @@ def deltas(server: OwnRedis, run: SomeRun) -> list[dict[str, Any]]:
     """The text events of a run, with their times."""
     found = TopicReader(server.client).read(Topic.parse(run.topic), since=0)
     assert isinstance(found, Recovered)
-    told = []
+    published = []
     for message in found.messages:
         header, _, body = message.partition(b"\n")
         event = json.loads(body)
         if "delta" in event["data"]:
-            told.append({**event["data"], "at": int(header.split(b" ")[3])})
-    return told
+            published.append({**event["data"], "at": int(header.split(b" ")[3])})
+    return published
 
 
 def text(server: OwnRedis, run: SomeRun) -> str:
@@ -105,7 +105,7 @@ def test_all_text_arrives_in_order_in_at_most_twenty_messages_a_second(server, p
     assert 2 < len(deltas(server, run)) <= took / INTERVAL_SECONDS + 2  # the first at once, the last on closing
 
 
-def test_text_before_a_restart_is_discarded_even_where_nothing_follows(server, publisher):
+def test_text_before_a_restart_is_discarded_even_without_new_text(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as stream:
@@ -117,7 +117,7 @@ def test_text_before_a_restart_is_discarded_even_where_nothing_follows(server, p
     assert deltas(server, run)[-1]["reset"] is True
 
 
-def test_a_provider_that_failed_in_the_middle_leaves_the_text_of_the_next_one_in_the_snapshot(server, publisher):
+def test_the_snapshot_has_the_text_of_the_provider_that_took_over(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as stream:
@@ -131,7 +131,7 @@ def test_a_provider_that_failed_in_the_middle_leaves_the_text_of_the_next_one_in
     assert snapshot_text(server, run) == text(server, run) == "Hello"
 
 
-def test_a_restart_that_names_nobody_is_published_without_a_name(server, publisher):
+def test_a_restart_without_a_provider_is_published_without_a_name(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as stream:
@@ -195,7 +195,7 @@ def test_an_estimate_that_fails_costs_the_progress_and_not_the_text(server, publ
     assert text(server, run) == "text"
 
 
-def test_a_frozen_redis_does_not_hold_up_the_tokens_and_the_text_is_told_when_it_is_back(server, publisher):
+def test_a_frozen_redis_does_not_delay_tokens_and_the_text_is_published_after_it_recovers(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     stream = emitter(publisher, run)
@@ -214,7 +214,7 @@ def test_a_frozen_redis_does_not_hold_up_the_tokens_and_the_text_is_told_when_it
     assert text(server, run) == "before " + "".join(f"{n} " for n in range(2_000))
 
 
-def test_closing_while_redis_is_gone_ends_within_its_time_and_raises_nothing(server, publisher):
+def test_closing_without_redis_ends_in_time_and_raises_nothing(server, publisher):
     run = SomeRun()
     stream = emitter(publisher, run)
     server.kill()
@@ -237,11 +237,11 @@ def test_text_that_waits_for_redis_is_bounded(server, publisher):
     assert stream._waiting_characters <= 128 * 1024
     server.thaw()
     stream.close(timeout=SECONDS)
-    told = deltas(server, run) if TopicReader(server.client).read(Topic.parse(run.topic), since=0) else []
-    assert all(len(delta["delta"]) <= 128 * 1024 for delta in told)
+    published = deltas(server, run) if TopicReader(server.client).read(Topic.parse(run.topic), since=0) else []
+    assert all(len(delta["delta"]) <= 128 * 1024 for delta in published)
 
 
-def test_many_runs_stream_at_once_and_none_mixes_with_another(server, publisher):
+def test_concurrent_runs_do_not_mix_their_text(server, publisher):
     runs = [SomeRun() for _ in range(20)]
     publisher.run_updates([run.state("running") for run in runs])
 
@@ -264,7 +264,7 @@ def test_the_senders_thread_ends_with_the_last_open_step(server, publisher):
     until(lambda: not any(thread.name == "deltas" for thread in threading.enumerate()), saw=threading.enumerate)
 
 
-def test_a_message_that_redis_refused_is_sent_again_when_it_is_back(server, publisher):
+def test_a_message_refused_by_redis_is_resent_after_it_recovers(server, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     stream = emitter(publisher, run)

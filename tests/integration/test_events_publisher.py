@@ -55,34 +55,34 @@ def snapshot(reader: TopicReader, run: SomeRun) -> tuple[Snapshot, dict[str, Any
     return found, json.loads(found.frame)
 
 
-def test_states_and_text_of_a_run_are_numbered_in_the_order_they_were_told(publisher, reader):
+def test_states_and_text_of_a_run_are_numbered_in_the_order_of_publication(publisher, reader):
     run = SomeRun(uuid4())
     publisher.run_updates([run.state("queued"), run.state("running", 0.1)])
     publisher.run_delta(run.text("Hel"))
     publisher.run_delta(run.text("lo"))
     publisher.run_update(run.state("completed", 1, result={"score": 7, "none": []}))
 
-    told = events(reader, run)
+    published = events(reader, run)
 
-    assert [event["seq"] for event in told] == [1, 2, 3, 4, 5]
-    assert [event["data"]["status"] for event in told] == ["queued", "running", "running", "running", "completed"]
-    assert [event["data"].get("delta") for event in told] == [None, None, "Hel", "lo", None]
-    assert told[4]["data"]["result"] == {"score": 7, "none": []}
-    assert all(event["topic"] == run.topic and event["channel"] == "workflows" for event in told)
+    assert [event["seq"] for event in published] == [1, 2, 3, 4, 5]
+    assert [event["data"]["status"] for event in published] == ["queued", "running", "running", "running", "completed"]
+    assert [event["data"].get("delta") for event in published] == [None, None, "Hel", "lo", None]
+    assert published[4]["data"]["result"] == {"score": 7, "none": []}
+    assert all(event["topic"] == run.topic and event["channel"] == "workflows" for event in published)
 
 
-def test_a_state_that_is_told_again_is_dropped(publisher, reader):
+def test_a_state_published_again_is_dropped(publisher, reader):
     run = SomeRun(uuid4())
     first, second = run.state("queued"), run.state("running")
 
-    answers = publisher.run_updates([first, first, second, first, second])
+    responses = publisher.run_updates([first, first, second, first, second])
 
-    assert answers == [True, False, True, False, False]
+    assert responses == [True, False, True, False, False]
     assert len(events(reader, run)) == 2
     assert [event["data"]["status"] for event in flat(reader, run)] == ["queued", "running"]
 
 
-def test_text_that_is_told_again_is_dropped_and_its_repetition_changes_no_text(publisher, reader):
+def test_text_published_again_is_dropped(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     first, second = run.text("grüße "), run.text("👋 an alle")
@@ -91,7 +91,7 @@ def test_text_that_is_told_again_is_dropped_and_its_repetition_changes_no_text(p
     assert snapshot(reader, run)[1]["data"]["text"] == "grüße 👋 an alle"
 
 
-def test_a_lost_reply_makes_redis_py_send_again_and_the_event_is_still_told_once(server, reader):
+def test_an_event_is_published_once_when_redis_py_resends_after_a_lost_reply(server, reader):
     """A proxy swallows the first reply: redis-py repeats the EVAL, which gave two messages with seq 1 and 3."""
     run = SomeRun(uuid4())
     with LossyProxy(server.url.removeprefix("unix://").partition("?")[0]) as proxy:
@@ -115,7 +115,7 @@ def test_progress_never_goes_backwards(publisher, reader):
     assert [event["data"]["progress"] for event in flat(reader, run)] == [0.5, 0.7]
 
 
-def test_text_of_a_new_generation_voids_the_old_one_and_says_so(publisher, reader):
+def test_text_of_a_new_generation_discards_the_old_one_with_a_reset(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     publisher.run_delta(run.text("from ollama"))
@@ -128,7 +128,7 @@ def test_text_of_a_new_generation_voids_the_old_one_and_says_so(publisher, reade
     assert snapshot(reader, run)[1]["data"]["text"] == "from huggingface"
 
 
-def test_nothing_is_told_after_the_end_but_a_newer_revision(publisher, reader):
+def test_only_a_newer_revision_is_published_after_the_end(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("failed", error="no", error_code="TIMEOUT"))
 
@@ -138,7 +138,7 @@ def test_nothing_is_told_after_the_end_but_a_newer_revision(publisher, reader):
     assert publisher.run_delta(run.text("again", generation=2000)) is True
 
 
-def test_a_state_older_than_the_text_that_was_told_is_not_told_on_the_topic(publisher, reader):
+def test_a_state_older_than_the_published_text_is_not_published_on_the_topic(publisher, reader):
     run = SomeRun(uuid4())
     queued, running = run.state("queued"), run.state("running")
     publisher.run_delta(RunDelta(run.id, 1000, 0, "text", "lead_agent", 0.1, rev=running.rev))
@@ -171,7 +171,7 @@ def test_workflow_runs_carry_outputs_and_failures_carry_the_reason(publisher, re
     assert (data["error"], data["error_code"]) == ("Too late.", "TIMEOUT")
 
 
-def test_text_beyond_the_bound_is_told_but_not_kept_and_the_snapshot_says_so(publisher, reader):
+def test_text_beyond_the_bound_is_published_but_not_stored_and_the_snapshot_says_so(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     for _ in range(5):
@@ -185,7 +185,7 @@ def test_text_beyond_the_bound_is_told_but_not_kept_and_the_snapshot_says_so(pub
     assert events(reader, run)[-1]["data"]["delta"] == "tail"
 
 
-def test_a_hole_in_the_text_shows_where_the_kept_text_begins(publisher, reader):
+def test_a_gap_in_the_text_shows_where_the_stored_text_begins(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     publisher.run_delta(run.text("abc"))
@@ -210,7 +210,7 @@ def test_history_is_capped_and_everything_of_a_topic_expires_together(server, pu
     assert isinstance(reader.read(Topic.parse(run.topic), since=5), Snapshot)
 
 
-def test_reading_since_gives_exactly_the_later_events(publisher, reader):
+def test_reading_since_returns_exactly_the_later_events(publisher, reader):
     run = SomeRun()
     publisher.run_updates([run.state("queued"), run.state("running"), run.state("running")])
     topic = Topic.parse(run.topic)
@@ -222,7 +222,7 @@ def test_reading_since_gives_exactly_the_later_events(publisher, reader):
     assert isinstance(reader.read(topic, since=1, epoch="another"), Snapshot)
 
 
-def test_a_state_installed_from_the_database_is_not_told_again_on_the_topic_but_reaches_the_user(publisher, reader):
+def test_a_state_installed_from_the_database_reaches_the_user_but_not_the_topic_again(publisher, reader):
     run = SomeRun(uuid4())
     queued = run.state("queued")
     publisher.install(queued)
@@ -236,7 +236,7 @@ def test_a_state_installed_from_the_database_is_not_told_again_on_the_topic_but_
     assert [event["data"]["status"] for event in flat(reader, run)] == ["queued", "running"]
 
 
-def test_a_topic_whose_keys_are_gone_begins_a_new_epoch(server, publisher, reader):
+def test_a_topic_without_keys_begins_a_new_epoch(server, publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("queued"))
     before = reader.read(Topic.parse(run.topic)).epoch
@@ -249,7 +249,7 @@ def test_a_topic_whose_keys_are_gone_begins_a_new_epoch(server, publisher, reade
     assert after.seq == 1
 
 
-def test_text_with_half_a_surrogate_pair_is_told_with_a_replacement(publisher, reader):
+def test_text_with_half_a_surrogate_pair_is_published_with_a_replacement(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("completed", 1, result={"text": "bad \ud800"}))
 
@@ -277,7 +277,7 @@ def test_a_flat_event_has_the_fields_of_the_spec_and_an_id(publisher, reader):
     ]
 
 
-def test_telling_while_redis_is_away_raises_so_that_the_outbox_keeps_its_row():
+def test_publishing_without_redis_raises_so_that_the_outbox_row_stays():
     publisher = Publisher(connect("unix:///nowhere/at/all.sock?db=0"))
 
     with pytest.raises(Unavailable, match="did not accept"):
@@ -335,7 +335,7 @@ class LossyProxy:
             end.close()
 
 
-def test_a_run_that_was_let_go_on_tells_its_states_and_its_text_again(publisher, reader):
+def test_a_retried_run_publishes_its_states_and_its_text_again(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running", 0.5))
     first = RunDelta(run.id, 1000, 0, "x" * TEXT_BYTES, "lead_agent", 0.5, rev=run.rev)

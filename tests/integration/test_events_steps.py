@@ -39,9 +39,9 @@ def events(reader: TopicReader, run: SomeWorkflow, since: int = 0) -> list[dict[
     """The data of every event after that one."""
     found = reader.read(Topic.parse(run.topic), since=since)
     assert isinstance(found, Recovered)
-    told = [json.loads(message.partition(b"\n")[2]) for message in found.messages]
-    assert [event["seq"] for event in told] == list(range(since + 1, since + 1 + len(told)))
-    return [event["data"] for event in told]
+    published = [json.loads(message.partition(b"\n")[2]) for message in found.messages]
+    assert [event["seq"] for event in published] == list(range(since + 1, since + 1 + len(published)))
+    return [event["data"] for event in published]
 
 
 def snapshot(reader: TopicReader, run: SomeWorkflow) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def fields_of_steps(server: OwnRedis, run: SomeWorkflow) -> set[str]:
     return {*in_meta, *(step.decode() for step in server.client.hkeys(keys.text))} - {""}
 
 
-def test_steps_that_stream_side_by_side_drop_nothing_of_each_other(publisher, reader):
+def test_concurrent_steps_drop_no_text_of_each_other(publisher, reader):
     run = SomeWorkflow("left", "right", "join")
     left, right = run.claim("left"), run.claim("right")
     publisher.run_updates(run.states)
@@ -77,27 +77,27 @@ def test_steps_that_stream_side_by_side_drop_nothing_of_each_other(publisher, re
     assert "text_from" not in data
 
 
-def test_a_new_beginning_of_one_step_voids_that_steps_text_only(publisher, reader):
+def test_a_restart_of_one_step_discards_only_its_text(publisher, reader):
     run = SomeWorkflow("left", "right")
     left, right = run.claim("left"), run.claim("right")
     publisher.run_updates(run.states)
     publisher.run_deltas([left.text("ab"), right.text("xy"), left.restart().text("new"), right.text("z")])
 
-    told = [(data["step"], data["delta"], data.get("reset", False)) for data in events(reader, run)[3:]]
-    assert told == [("left", "ab", False), ("right", "xy", False), ("left", "new", True), ("right", "z", False)]
+    published = [(data["step"], data["delta"], data.get("reset", False)) for data in events(reader, run)[3:]]
+    assert published == [("left", "ab", False), ("right", "xy", False), ("left", "new", True), ("right", "z", False)]
     assert snapshot(reader, run)["texts"] == {"left": "new", "right": "xyz"}
 
 
-def test_the_text_of_a_step_that_ended_goes_with_the_state_that_says_so_and_comes_back_no_more(publisher, reader):
+def test_the_text_of_an_ended_step_is_removed_for_good(publisher, reader):
     run = SomeWorkflow("left", "right")
     left, right = run.claim("left"), run.claim("right")
     publisher.run_updates(run.states)
-    told = [left.text("ab"), right.text("xy")]
-    publisher.run_deltas(told)
+    published = [left.text("ab"), right.text("xy")]
+    publisher.run_deltas(published)
     late = left.text("cd")
     publisher.run_update(run.end("left"))
 
-    assert publisher.run_deltas([*told, late]) == [False] * 3
+    assert publisher.run_deltas([*published, late]) == [False] * 3
     data = snapshot(reader, run)
     assert (data["text"], data["texts"]) == ("xy", {"right": "xy"})
     publisher.run_update(run.end("right"))
@@ -105,7 +105,7 @@ def test_the_text_of_a_step_that_ended_goes_with_the_state_that_says_so_and_come
     assert (data["text"], data["texts"]) == ("", {})
 
 
-def test_text_that_overtakes_the_state_of_its_claim_is_told(publisher, reader):
+def test_text_that_overtakes_the_state_of_its_claim_is_published(publisher, reader):
     run = SomeWorkflow("left", "right")
     left = run.claim("left")
     publisher.run_updates(run.states)
@@ -117,27 +117,27 @@ def test_text_that_overtakes_the_state_of_its_claim_is_told(publisher, reader):
     assert snapshot(reader, run)["texts"] == {"left": "ab", "right": "xy"}
 
 
-def test_the_next_attempt_of_a_step_voids_the_text_of_the_last_one_which_may_come_late(publisher, reader):
+def test_the_next_attempt_of_a_step_discards_the_text_of_the_last_one(publisher, reader):
     run = SomeWorkflow("draft")
     first = run.claim("draft")
     publisher.run_updates(run.states)
-    told, late = first.text("half an answ"), first.text("er")
-    publisher.run_delta(told)
+    published, late = first.text("half an answ"), first.text("er")
+    publisher.run_delta(published)
     publisher.run_update(run.end("draft", "pending"))
     second = run.claim("draft")
 
-    assert publisher.run_deltas([told, late]) == [False, False]
+    assert publisher.run_deltas([published, late]) == [False, False]
     publisher.run_update(run.now)
-    assert publisher.run_deltas([told, late]) == [False, False]
+    assert publisher.run_deltas([published, late]) == [False, False]
     assert publisher.run_delta(second.text("")) is True  # as the emitter begins a second attempt
     assert snapshot(reader, run)["texts"] == {}
-    assert publisher.run_deltas([told, late, second.text(""), second.text("whole")]) == [False, False, False, True]
+    assert publisher.run_deltas([published, late, second.text(""), second.text("whole")]) == [False, False, False, True]
     resets = [data.get("reset", False) for data in events(reader, run) if "delta" in data]
     assert resets == [False, True, False]
     assert snapshot(reader, run)["texts"] == {"draft": "whole"}
 
 
-def test_nothing_piles_up_of_the_items_of_a_map(server, publisher, reader):
+def test_ended_map_items_use_no_memory_in_redis(server, publisher, reader):
     run = SomeWorkflow("draft")
     run.claim("draft")
     publisher.run_updates(run.states)
@@ -202,7 +202,7 @@ def test_text_lost_on_the_way_shows_in_the_text_of_its_step_only(publisher, read
     assert "text_from" not in data
 
 
-def test_progress_goes_forward_where_steps_estimate_it_differently(publisher, reader):
+def test_progress_increases_when_steps_estimate_it_differently(publisher, reader):
     run = SomeWorkflow("left", "right", user_id=uuid4())
     left, right = run.claim("left"), run.claim("right")
     publisher.run_updates(run.states)
@@ -216,20 +216,20 @@ def test_progress_goes_forward_where_steps_estimate_it_differently(publisher, re
     assert b'"steps"' not in b"".join(flat)
 
 
-def test_a_run_that_goes_on_after_its_end_tells_its_states_and_its_new_text(publisher, reader):
+def test_a_run_retried_after_its_end_publishes_its_states_and_new_text(publisher, reader):
     run = SomeWorkflow("a", "b")
     first = run.claim("a")
     publisher.run_updates(run.states)
-    told, late = first.text("first", 0.4), first.text(" late", 0.4)
-    publisher.run_delta(told)
+    published, late = first.text("first", 0.4), first.text(" late", 0.4)
+    publisher.run_delta(published)
     publisher.run_update(run.change("failed", a="failed", b="cancelled"))
-    assert publisher.run_deltas([told, late]) == [False, False]
+    assert publisher.run_deltas([published, late]) == [False, False]
 
     assert publisher.run_update(run.change("queued", a="pending", b="pending")) is True
-    assert publisher.run_deltas([told, late]) == [False, False]
+    assert publisher.run_deltas([published, late]) == [False, False]
     second = run.claim("a")
     assert publisher.run_update(run.now) is True
-    assert publisher.run_deltas([told, late, second.text("second", 0.3)]) == [False, False, True]
+    assert publisher.run_deltas([published, late, second.text("second", 0.3)]) == [False, False, True]
 
     data = snapshot(reader, run)
     assert (data["status"], data["progress"], data["texts"]) == ("running", 0.3, {"a": "second"})
@@ -238,7 +238,7 @@ def test_a_run_that_goes_on_after_its_end_tells_its_states_and_its_new_text(publ
     assert "texts" not in snapshot(reader, run)
 
 
-def test_text_that_is_the_first_to_say_that_a_run_goes_on_begins_its_progress_anew(publisher, reader):
+def test_text_that_precedes_the_state_of_a_retried_run_restarts_its_progress(publisher, reader):
     """The states are left to the outbox; whoever comes meanwhile gets the database's."""
     run = SomeWorkflow("a", "b")
     first, other = run.claim("a"), run.claim("b")
@@ -262,7 +262,7 @@ def test_text_that_is_the_first_to_say_that_a_run_goes_on_begins_its_progress_an
     assert [data["progress"] for data in events(reader, run)][-3:] == [0.3, 0.3, 0.3]
 
 
-def test_a_workflow_read_from_the_database_has_its_texts_too(server, publisher, reader):
+def test_a_workflow_snapshot_from_the_database_has_its_texts(server, publisher, reader):
     run = SomeWorkflow("left", "right")
     left, right = run.claim("left"), run.claim("right")
     publisher.run_updates(run.states)
@@ -298,14 +298,14 @@ class Client:
         self.status = ""
         self.progress = 0.0
         self.steps: dict[str, str] = {}
-        #: What it shows: it forgets a step's text only when told that it is void.
+        #: What it shows: it drops the text of a step only after a reset.
         self.shown: dict[str, str] = {}
         #: What a snapshot should have: only of steps that run, and in one piece.
-        self.kept: dict[str, str] = {}
+        self.stored: dict[str, str] = {}
         self.ends: dict[str, int] = {}
         self.last = ""
 
-    def hear(self, data: dict[str, Any]) -> None:
+    def on_message(self, data: dict[str, Any]) -> None:
         self.seq += 1
         again = self.status == "failed" and data["status"] != "failed"
         assert data["progress"] >= self.progress or again, "progress went backwards"
@@ -319,16 +319,16 @@ class Client:
         self.steps = steps
         for step in list(self.ends):
             if over or steps.get(step) != "running":
-                self.kept.pop(step, None)
+                self.stored.pop(step, None)
                 del self.ends[step]
 
     def _more(self, step: str, offset: int, delta: str, reset: bool) -> None:
         if reset:
-            self.shown[step] = self.kept[step] = ""
+            self.shown[step] = self.stored[step] = ""
             self.ends[step] = 0
         whole = offset == self.ends.get(step, 0)
         self.shown[step] = self.shown.get(step, "") + delta
-        self.kept[step] = self.kept.get(step, "") + delta if whole else delta
+        self.stored[step] = self.stored.get(step, "") + delta if whole else delta
         self.ends[step] = offset + len(delta)
         self.last = step
 
@@ -337,8 +337,8 @@ class Client:
         assert (data["status"], data["progress"]) == (self.status, self.progress)
         assert data["steps"] == as_steps(self.steps)
         if self.status != "failed":
-            assert data["texts"] == {step: text for step, text in self.kept.items() if text}
-            assert data["text"] == self.kept.get(self.last, "")
+            assert data["texts"] == {step: text for step, text in self.stored.items() if text}
+            assert data["text"] == self.stored.get(self.last, "")
 
 
 def test_no_interleaving_of_two_steps_loses_or_repeats_anything(publisher, reader):
@@ -348,7 +348,7 @@ def test_no_interleaving_of_two_steps_loses_or_repeats_anything(publisher, reade
         run, client = SomeWorkflow("left", "right"), Client()
         publisher.run_update(run.now)
         workers = [worker(run, "left", 0.1), worker(run, "right", 0.3)]
-        told: list[RunUpdate | RunDelta] = []
+        published: list[RunUpdate | RunDelta] = []
         for n in range(2 * acts):
             act = next(workers[0 if n in firsts else 1])
             if act is None:
@@ -357,15 +357,15 @@ def test_no_interleaving_of_two_steps_loses_or_repeats_anything(publisher, reade
                 assert publisher.run_delta(act) is True, "text of a running step was dropped"
             else:
                 publisher.run_update(act)
-            told.append(act)
-            assert not any(publisher.run_deltas([delta for delta in told if isinstance(delta, RunDelta)]))
-            assert not any(publisher.run_updates([state for state in told if isinstance(state, RunUpdate)]))
+            published.append(act)
+            assert not any(publisher.run_deltas([delta for delta in published if isinstance(delta, RunDelta)]))
+            assert not any(publisher.run_updates([state for state in published if isinstance(state, RunUpdate)]))
             for data in events(reader, run, client.seq):
-                client.hear(data)
+                client.on_message(data)
             client.agrees(snapshot(reader, run))
         assert client.shown == {"left": "left one, left two", "right": "right one, right two"}
         assert client.steps == {"left": "completed", "right": "completed"}
-        assert client.kept == {}
+        assert client.stored == {}
 
 
 def worker(run: SomeWorkflow, step: str, progress: float) -> Iterator[RunUpdate | RunDelta | None]:
@@ -395,23 +395,27 @@ class TopicMachine(RuleBasedStateMachine):
         self.live: dict[str, Attempt] = {}
         self.newest: dict[str, RunDelta] = {}
         self.deltas: list[RunDelta] = []
-        self.told: set[int] = set()
+        self.published: set[int] = set()
         self.publisher.run_update(self.run.now)
-        self.told.add(id(self.run.now))
+        self.published.add(id(self.run.now))
         self.listen()
 
-    @rule(data=st.data(), what=st.sampled_from(["work"] * 12 + ["send", "tell"] * 3 + ["come", "forget"]))
+    @rule(data=st.data(), what=st.sampled_from(["work"] * 12 + ["send", "publish"] * 3 + ["come", "forget"]))
     def turn(self, data: st.DataObject, what: str) -> None:
         """One rule, or hypothesis would leave out the work in every second example."""
-        {"work": self.work, "send": self.send_any, "tell": self.tell_any, "come": self.come, "forget": self.forget}[
-            what
-        ](data)
+        {
+            "work": self.work,
+            "send": self.send_any,
+            "publish": self.publish_any,
+            "come": self.come,
+            "forget": self.forget,
+        }[what](data)
 
     def work(self, data: st.DataObject) -> None:
         """What the database and the workers do. What is made may be told at once, later, or never."""
         step = data.draw(st.sampled_from("ab"))
         act = data.draw(st.sampled_from(["stream", "stream", "restart", "completed", "pending", "pending", "failed"]))
-        tell = data.draw(st.sampled_from([True, True, False]))
+        publish_now = data.draw(st.sampled_from([True, True, False]))
         made: RunUpdate | RunDelta
         if self.run.over:
             made = self.run.change("queued", a="pending", b="pending", progress=0.0)
@@ -431,9 +435,9 @@ class TopicMachine(RuleBasedStateMachine):
         else:
             del self.live[step]
             made = self.run.end(step, act, progress=min(1.0, self.run.progress + 0.1))
-        if tell and isinstance(made, RunUpdate):
-            self.tell(made)
-        elif tell:
+        if publish_now and isinstance(made, RunUpdate):
+            self.publish(made)
+        elif publish_now:
             self.send(made)
 
     def stream(self, attempt: Attempt, length: int, progress: float) -> RunDelta:
@@ -449,28 +453,28 @@ class TopicMachine(RuleBasedStateMachine):
         if self.deltas:
             self.send(data.draw(st.sampled_from(self.deltas[-8:])))
 
-    def tell_any(self, data: st.DataObject) -> None:
-        self.tell(data.draw(st.sampled_from(self.run.states[-5:])))
+    def publish_any(self, data: st.DataObject) -> None:
+        self.publish(data.draw(st.sampled_from(self.run.states[-5:])))
 
     def repeat(self) -> None:
         """Everything that was told comes once more."""
-        assert not any(self.publisher.run_deltas([delta for delta in self.deltas if id(delta) in self.told]))
-        assert not any(self.publisher.run_updates([state for state in self.run.states if id(state) in self.told]))
+        assert not any(self.publisher.run_deltas([delta for delta in self.deltas if id(delta) in self.published]))
+        assert not any(self.publisher.run_updates([state for state in self.run.states if id(state) in self.published]))
 
     def send(self, delta: RunDelta) -> None:
         attempt = self.live.get(delta.step)
         due = delta is self.newest.get(delta.step) and attempt is not None and attempt.goes_on_from(delta)
         news = self.publisher.run_delta(delta)
-        assert not (news and id(delta) in self.told), "text was told twice"
-        assert news or id(delta) in self.told or not due, "new text of a running step was dropped"
-        self.told |= {id(delta)} if news else set()
+        assert not (news and id(delta) in self.published), "text was published twice"
+        assert news or id(delta) in self.published or not due, "new text of a running step was dropped"
+        self.published |= {id(delta)} if news else set()
         self.listen()
 
-    def tell(self, state: RunUpdate) -> None:
+    def publish(self, state: RunUpdate) -> None:
         news = self.publisher.run_update(state)
-        assert not (news and id(state) in self.told), "a state was told twice"
+        assert not (news and id(state) in self.published), "a state was published twice"
         if news:
-            self.told.add(id(state))
+            self.published.add(id(state))
             running = {step for step, status in statuses(state.steps) if status == "running"}
             assert fields_of_steps(self.server, self.run) <= (set() if state.terminal else running)
         self.listen()
@@ -482,7 +486,7 @@ class TopicMachine(RuleBasedStateMachine):
             read_earlier = data.draw(st.sampled_from(self.run.states[-3:]))
             for state in (read_earlier, self.run.now):
                 if self.publisher.install(state):
-                    self.told.add(id(state))
+                    self.published.add(id(state))
                     said = snapshot(self.reader, self.run)
                     self.client.status, self.client.progress = said["status"], said["progress"]
                     self.client.state(dict(statuses(state.steps)), over=state.terminal)
@@ -491,7 +495,7 @@ class TopicMachine(RuleBasedStateMachine):
     def forget(self, _: st.DataObject) -> None:
         """Redis loses its data; everybody begins anew."""
         wipe(self.server, self.run)
-        self.told.clear()
+        self.published.clear()
         self.client = Client()
 
     def listen(self) -> None:
@@ -500,21 +504,21 @@ class TopicMachine(RuleBasedStateMachine):
         if known[0] is None:
             # Nobody can read the topic until a state is there; its history can be read then.
             log = self.server.client.xrange(Keys.of(self.run.topic).log, min=f"{self.client.seq + 1}-0")
-            told = [json.loads(fields[b"m"].partition(b"\n")[2])["data"] for _, fields in log]
+            published = [json.loads(fields[b"m"].partition(b"\n")[2])["data"] for _, fields in log]
         else:
-            told = events(self.reader, self.run, self.client.seq)
-        for data in told:
-            self.client.hear(data)
+            published = events(self.reader, self.run, self.client.seq)
+        for data in published:
+            self.client.on_message(data)
         self.repeat()
         if known[0] is not None:
             self.client.agrees(snapshot(self.reader, self.run))
         for step, text in self.client.shown.items():
             places = [divmod(ord(character) - FIRST, WIDTH) for character in text]
-            assert len({generation for generation, _ in places}) <= 1, f"{step} shows void text"
+            assert len({generation for generation, _ in places}) <= 1, f"{step} shows discarded text"
             assert places == sorted(set(places)), f"{step} shows text twice"
 
 
-def test_no_order_of_calls_breaks_the_rules_of_a_topic(server):
+def test_the_rules_of_a_topic_hold_in_any_order_of_calls(server):
     run_state_machine_as_test(
         type("Machine", (TopicMachine,), {"server": server}),
         settings=settings(

@@ -101,7 +101,7 @@ def test_users_see_groups_of_their_own_runs_and_administrators_of_everybodys(web
     is_error(web.get(PATH), 401, "UNAUTHORIZED")
 
 
-def test_only_so_many_failed_runs_are_counted(failed: Any, db: psycopg.Connection) -> None:
+def test_counting_failed_runs_is_bounded(failed: Any, db: psycopg.Connection) -> None:
     user_id = uuid4()
     for day in (1, 2, 3):
         failed(user_id, "TIMEOUT", f"2026-01-0{day}T10:00:00Z")

@@ -57,13 +57,13 @@ def test_no_preflight_allows_another_web_page(flower: StartedProcess) -> None:
     assert not {name for name in response.headers if name.startswith("Access-Control")}
 
 
-def test_its_password_opens_it(flower: StartedProcess, auth: tuple[str, str]) -> None:
+def test_flower_opens_with_its_password(flower: StartedProcess, auth: tuple[str, str]) -> None:
     assert requests.get(f"{flower.url}/api/workers", auth=auth, timeout=20).status_code == 200
     unknown = requests.post(flower.url + SHUTDOWN, auth=auth, timeout=20)
     assert unknown.status_code == 404, "a worker that it does not know"
 
 
-def test_it_listens_on_loopback_with_no_password_on_its_command_line(
+def test_flower_listens_on_loopback_without_a_password_on_its_command_line(
     flower: StartedProcess, auth: tuple[str, str]
 ) -> None:
     from pixelbloom.local.roles import command

@@ -44,21 +44,21 @@ def test_an_unknown_address_is_not_found(web: Api, path: str) -> None:
         ("BREW", "/api/agents", "GET"),
     ],
 )
-def test_another_method_is_refused_and_the_right_one_named(web: Api, method: str, path: str, allowed: str) -> None:
+def test_another_method_is_refused_with_the_allowed_ones(web: Api, method: str, path: str, allowed: str) -> None:
     response = web.request(method, path)
 
     is_error(response, 405, "METHOD_NOT_ALLOWED")
     assert allowed in response.headers["Allow"]
 
 
-def test_a_sane_request_id_comes_back_and_another_is_replaced(web: Api) -> None:
-    def answered(**headers: str) -> str:
+def test_a_valid_request_id_is_returned_and_an_invalid_one_replaced(web: Api) -> None:
+    def returned_id(**headers: str) -> str:
         return web.get("/healthz", headers=headers).headers["X-Request-ID"]
 
-    assert answered(**{"X-Request-ID": "trace-42"}) == "trace-42"
+    assert returned_id(**{"X-Request-ID": "trace-42"}) == "trace-42"
     assert web.get("/nothing", headers={"X-Request-ID": "trace-43"}).headers["X-Request-ID"] == "trace-43"
-    assert answered(**{"X-Request-ID": "<script>"}) != "<script>"
-    assert answered() != answered()
+    assert returned_id(**{"X-Request-ID": "<script>"}) != "<script>"
+    assert returned_id() != returned_id()
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_sane_request_id_comes_back_and_another_is_replaced(web: Api) -> None:
         b"GET /api/agents/runs/5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01?a=\x00 HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_what_is_no_http_gets_the_same_error_body(web: Api, data: bytes) -> None:
+def test_malformed_http_gets_the_same_error_body(web: Api, data: bytes) -> None:
     status, headers, body = raw(web.url, data)
 
     assert status == 400
@@ -84,7 +84,7 @@ def test_what_is_no_http_gets_the_same_error_body(web: Api, data: bytes) -> None
     assert json.loads(body)["code"] == "BAD_REQUEST"
 
 
-def test_broken_chunks_are_the_clients_fault(web: Api, user: Api) -> None:
+def test_malformed_chunks_are_a_client_error(web: Api, user: Api) -> None:
     head = (
         f"POST /api/agents/invoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
         "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
@@ -96,14 +96,14 @@ def test_broken_chunks_are_the_clients_fault(web: Api, user: Api) -> None:
     assert json.loads(body)["code"] == "BAD_REQUEST"
 
 
-def test_what_is_no_handshake_of_a_websocket_gets_the_same_error_body(web: Api, user: Api) -> None:
+def test_a_malformed_websocket_handshake_gets_the_same_error_body(web: Api, user: Api) -> None:
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "8"}
     for api in (user, web):
         error = is_error(api.get("/api/ws/workflows", headers=upgrade), 400, "BAD_REQUEST")
         assert error["error"]
 
 
-def test_answers_are_not_kept_or_guessed_at(user: Api) -> None:
+def test_responses_are_not_cached_or_sniffed(user: Api) -> None:
     headers = user.get("/api/agents").headers
 
     assert headers["Cache-Control"] == "no-store"
@@ -128,7 +128,7 @@ def test_a_preflight_needs_no_token(web: Api) -> None:
     assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
 
 
-def test_answers_and_errors_may_be_read_by_an_allowed_origin(user: Api, web: Api) -> None:
+def test_an_allowed_origin_may_read_responses_and_errors(user: Api, web: Api) -> None:
     for response in (
         user.get("/api/agents", headers={"Origin": ORIGIN}),
         web.get("/api/agents", headers={"Origin": ORIGIN}),
@@ -167,14 +167,14 @@ def test_a_preflight_allows_every_header_that_is_read(web: Api, method: str) -> 
     assert method in headers["Access-Control-Allow-Methods"].split(", ")
 
 
-def test_what_the_document_declares_may_be_sent_and_read_by_pages(web: Api) -> None:
+def test_pages_may_send_and_read_the_declared_headers(web: Api) -> None:
     response = web.get("/api/openapi.json", headers={"Origin": ORIGIN})
     document = response.json()
     operations = [one for path in document["paths"].values() for one in path.values()]
     sent = {part["name"].lower() for one in operations for part in one.get("parameters", ()) if part["in"] == "header"}
-    answers = [answer for one in operations for answer in one["responses"].values()]
-    answers += document["components"]["responses"].values()
-    read = {name.lower() for answer in answers for name in answer.get("headers", ())}
+    described = [each for one in operations for each in one["responses"].values()]
+    described += document["components"]["responses"].values()
+    read = {name.lower() for each in described for name in each.get("headers", ())}
     asks = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
     allowed = web.request("OPTIONS", "/api/leads", headers=asks).headers["Access-Control-Allow-Headers"]
 
@@ -188,7 +188,7 @@ def test_what_the_document_declares_may_be_sent_and_read_by_pages(web: Api) -> N
     "origin",
     ["https://evil.example", "null", "http://localhost.evil.example", "http://localhost:5173@evil.example", "*"],
 )
-def test_another_origin_is_told_nothing(user: Api, origin: str) -> None:
+def test_another_origin_gets_no_cors_headers(user: Api, origin: str) -> None:
     response = user.get("/api/agents", headers={"Origin": origin})
 
     assert "Access-Control-Allow-Origin" not in response.headers
@@ -199,16 +199,16 @@ def test_named_origins_are_the_only_ones(stack: Any) -> None:
     handle = stack.start("web", env={"CORS_ORIGINS": "https://app.example.com"})
     try:
         api = Api(handle.url, None, stack.settings)
-        ours = api.get("/healthz", headers={"Origin": "https://app.example.com"})
+        allowed = api.get("/healthz", headers={"Origin": "https://app.example.com"})
         local = api.get("/healthz", headers={"Origin": ORIGIN})
     finally:
         handle.stop()
 
-    assert ours.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    assert allowed.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
     assert "Access-Control-Allow-Origin" not in local.headers
 
 
-def test_it_lives_and_is_ready(web: Api) -> None:
+def test_the_web_tier_is_healthy_and_ready(web: Api) -> None:
     assert web.get("/healthz").json() == {"status": "ok"}
     response = web.get("/readyz")
     assert response.status_code == 200
@@ -219,7 +219,7 @@ def test_it_lives_and_is_ready(web: Api) -> None:
     assert body["checks"]["workers"]["required"] is False
 
 
-def test_without_its_parts_it_lives_but_is_not_ready_and_says_which(stack: Any) -> None:
+def test_without_its_parts_the_web_tier_is_healthy_but_not_ready(stack: Any) -> None:
     away = {"SUPABASE_REST_URL": "http://127.0.0.1:9", "REDIS_URL": "redis://:hidden@127.0.0.1:9/0"}
     handle = stack.start("web", env=away)
     try:
@@ -237,7 +237,7 @@ def test_without_its_parts_it_lives_but_is_not_ready_and_says_which(stack: Any) 
     assert "hidden" not in response.text
 
 
-def test_without_the_database_a_submit_names_the_run_and_reading_says_when_to_come_back(stack: Any) -> None:
+def test_without_the_database_a_submission_names_the_run_and_reads_say_when_to_retry(stack: Any) -> None:
     handle = stack.start("web", env={"SUPABASE_REST_URL": "http://127.0.0.1:9"})
     try:
         user = Api(handle.url, None, stack.settings).as_user()
@@ -251,7 +251,7 @@ def test_without_the_database_a_submit_names_the_run_and_reading_says_when_to_co
     is_error(read, 503, "UNAVAILABLE")
 
 
-def test_without_redis_a_submit_is_kept_all_the_same(stack: Any, db: Any) -> None:
+def test_without_redis_a_submission_is_still_stored(stack: Any, db: Any) -> None:
     handle = stack.start("web", env={"REDIS_URL": "redis://127.0.0.1:9/0"})
     try:
         user = Api(handle.url, None, stack.settings).as_user()
@@ -265,16 +265,16 @@ def test_without_redis_a_submit_is_kept_all_the_same(stack: Any, db: Any) -> Non
     assert db.execute("select status from public.runs where id = %s", [submitted["request_id"]]).fetchone()
 
 
-def test_an_open_connection_does_not_hold_up_the_stop(stack: Any) -> None:
+def test_an_open_connection_does_not_delay_the_stop(stack: Any) -> None:
     handle = stack.start("web")
     parts = urlsplit(handle.url)
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=SECONDS) as idle:
         idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = b""
-        while b'"ok"}' not in answer:
+        response = b""
+        while b'"ok"}' not in response:
             part = idle.recv(65536)
-            assert part, answer
-            answer += part
+            assert part, response
+            response += part
         handle.stop()
         while rest := idle.recv(65536):
             assert rest == b"\n"
@@ -282,7 +282,7 @@ def test_an_open_connection_does_not_hold_up_the_stop(stack: Any) -> None:
     assert "graceful timeout" not in handle.output
 
 
-def test_a_request_in_hand_is_answered_before_the_stop(stack: Any) -> None:
+def test_a_request_in_progress_gets_its_response_before_the_stop(stack: Any) -> None:
     handle = stack.start("web")
     user = Api(handle.url, None, stack.settings).as_user()
     with background(lambda: user.invoke(Prefer="wait=3").status_code) as [waiting]:
@@ -308,7 +308,7 @@ def test_the_log_has_the_request_id_and_never_the_query(stack: Any) -> None:
     assert secret not in text
 
 
-def test_errors_of_input_are_sentences_in_the_apis_words(web: Api) -> None:
+def test_input_errors_are_plain_sentences(web: Api) -> None:
     user = web.as_user()
     error = is_error(user.invoke({"agent_type": "chat_agent", "input": {}}), 400, "BAD_REQUEST")
     assert error["error"] == "The input of chat_agent is not right: input.message is required."
@@ -323,6 +323,6 @@ def test_errors_of_input_are_sentences_in_the_apis_words(web: Api) -> None:
 
 def test_a_body_in_another_charset_is_refused(web: Api) -> None:
     body = b'{"agent_type": "chat_agent", "input": {"message": "hello"}}'
-    answer = web.as_user().post(body, {"Content-Type": "application/json; charset=latin-1"})
-    assert "UTF-8" in is_error(answer, 400, "BAD_REQUEST")["error"]
+    response = web.as_user().post(body, {"Content-Type": "application/json; charset=latin-1"})
+    assert "UTF-8" in is_error(response, 400, "BAD_REQUEST")["error"]
     assert web.as_user().post(body, {"Content-Type": "application/json; charset=UTF-8"}).status_code == 200

@@ -46,7 +46,7 @@ def test_an_accepted_request_is_a_committed_queued_run(user: Api, db: psycopg.Co
     assert row == (user.user_id, "chat_agent", {"source": "test"}, response.headers["X-Request-ID"])
 
 
-def test_the_specs_own_curl_is_taken(web: Api) -> None:
+def test_the_specs_curl_is_accepted(web: Api) -> None:
     body = {
         "agent_type": "lead_agent",
         "input": {"query": "Find top prospects in SaaS"},
@@ -56,7 +56,7 @@ def test_the_specs_own_curl_is_taken(web: Api) -> None:
     assert web.as_service().invoke(body).json()["status"] == "queued"
 
 
-def test_waiting_gives_the_result_of_a_run_that_ends_in_time(user: Api, agents: Any) -> None:
+def test_waiting_returns_the_result_of_a_run_that_ends_in_time(user: Api, agents: Any) -> None:
     response = user.invoke(Prefer="wait=60")
 
     body = response.json()
@@ -80,7 +80,7 @@ def test_a_preference_that_cannot_be_honoured_is_ignored(user: Api, prefer: str)
     assert "Preference-Applied" not in response.headers
 
 
-def test_many_wait_at_once_without_holding_up_others(user: Api) -> None:
+def test_many_waits_do_not_delay_other_requests(user: Api) -> None:
     with ThreadPoolExecutor(40) as pool:
         waiting = [pool.submit(user.invoke, Prefer="wait=3") for _ in range(40)]
         assert user.get("/healthz").status_code == 200
@@ -92,9 +92,9 @@ def test_the_same_key_and_body_give_the_same_run(user: Api, db: psycopg.Connecti
     key = str(uuid4())
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda _: user.invoke(Idempotency_Key=key).json()["request_id"], range(8)))
+        responses = list(pool.map(lambda _: user.invoke(Idempotency_Key=key).json()["request_id"], range(8)))
 
-    assert len(set(answers)) == 1
+    assert len(set(responses)) == 1
     row = db.execute("select count(*) from public.runs where user_id = %s", [user.user_id]).fetchone()
     assert row == (1,)
 
@@ -113,7 +113,7 @@ def test_the_same_key_with_another_body_is_a_conflict(user: Api) -> None:
     is_error(user.invoke({**CHAT, "metadata": {"other": 1}}, Idempotency_Key=key), 409, "CONFLICT")
 
 
-def test_keys_of_different_callers_do_not_meet(web: Api) -> None:
+def test_keys_of_different_callers_are_independent(web: Api) -> None:
     key = str(uuid4())
 
     one, other = (web.as_user().invoke(Idempotency_Key=key).json()["request_id"] for _ in range(2))
@@ -122,7 +122,7 @@ def test_keys_of_different_callers_do_not_meet(web: Api) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\u00e9", "\t"])
-def test_a_key_that_is_none_is_refused(web: Api, user: Api, key: str) -> None:
+def test_an_invalid_key_is_refused(web: Api, user: Api, key: str) -> None:
     head = f"POST /api/agents/invoke HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {user.token}\r\n"
     body = b'{"agent_type": "chat_agent", "input": {"message": "x"}}'
     head += f"Content-Type: application/json\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
@@ -144,11 +144,11 @@ def test_an_administrator_may_name_only_itself_too(web: Api) -> None:
 def test_a_service_may_name_anyone_or_nobody(web: Api, db: psycopg.Connection) -> None:
     service, someone = web.as_service(), uuid4()
 
-    theirs = service.invoke({**CHAT, "user_id": str(someone)}).json()["request_id"]
+    named = service.invoke({**CHAT, "user_id": str(someone)}).json()["request_id"]
     nobodys = service.invoke().json()["request_id"]
 
-    rows = dict(db.execute("select id, user_id from public.runs where id = any(%s)", [[theirs, nobodys]]).fetchall())
-    assert rows == {UUID(theirs): someone, UUID(nobodys): None}
+    rows = dict(db.execute("select id, user_id from public.runs where id = any(%s)", [[named, nobodys]]).fetchall())
+    assert rows == {UUID(named): someone, UUID(nobodys): None}
 
 
 @pytest.mark.parametrize(
@@ -170,10 +170,10 @@ def test_a_service_may_name_anyone_or_nobody(web: Api, db: psycopg.Connection) -
         ({**CHAT, "user": "typo"}, ["user"]),
     ],
 )
-def test_input_at_fault_is_named_by_its_field(user: Api, body: Any, fields: list[str]) -> None:
+def test_an_invalid_input_is_named_by_its_field(user: Api, body: Any, fields: list[str]) -> None:
     details = is_error(user.invoke(body), 400, "BAD_REQUEST")["details"]
 
-    assert [fault["field"] for fault in details] == fields
+    assert [detail["field"] for detail in details] == fields
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_another_content_type_is_refused(user: Api, content_type: str) -> None:
     is_error(user.invoke(Content_Type=content_type), 400, "BAD_REQUEST")
 
 
-def test_a_charset_beside_json_is_fine(user: Api) -> None:
+def test_a_charset_beside_json_is_accepted(user: Api) -> None:
     assert user.invoke(Content_Type="application/json; charset=utf-8").status_code == 200
 
 
@@ -226,7 +226,7 @@ def test_a_large_body_without_a_length_is_refused_too(user: Api) -> None:
     is_error(response, 413, "PAYLOAD_TOO_LARGE")
 
 
-def test_a_chunked_body_is_taken(user: Api) -> None:
+def test_a_chunked_body_is_accepted(user: Api) -> None:
     def parts() -> Iterator[bytes]:
         yield b'{"agent_type": "chat_agent", '
         yield b'"input": {"message": "x"}}'
@@ -237,7 +237,7 @@ def test_a_chunked_body_is_taken(user: Api) -> None:
 
 
 @pytest.mark.parametrize("authorization", [None, "", "Bearer", "Basic dTpw", "Bearer x", "Bearer a.b.c", "x" * 5000])
-def test_without_a_token_that_verifies_nothing_is_looked_at(web: Api, authorization: str | None) -> None:
+def test_without_a_valid_token_the_request_is_not_read(web: Api, authorization: str | None) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
 
     response = web.post(b"{" * 3_000_000, headers)
@@ -264,7 +264,7 @@ def test_forged_tokens_are_refused(web: Api) -> None:
         is_error(web.with_token(token).invoke(), 401, "UNAUTHORIZED")
 
 
-def test_the_anon_key_is_no_user_and_the_service_key_is_a_service(web: Api) -> None:
+def test_the_anon_key_is_refused_and_the_service_key_is_a_service(web: Api) -> None:
     service = web.with_token(web.settings.require("supabase_service_role_key"))
 
     assert service.invoke({**CHAT, "user_id": str(uuid4())}).status_code == 200

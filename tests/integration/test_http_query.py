@@ -47,9 +47,7 @@ def requested(api: Api, method: str, path: str, query: str) -> httpx.Response:
     return api.request(method, f"{filled}?{query}", json=body)
 
 
-def test_every_operation_names_the_parameters_that_it_does_not_know(
-    web: Api, operations: list[tuple[str, str, dict[str, Any]]]
-) -> None:
+def test_every_operation_names_unknown_parameters(web: Api, operations: list[tuple[str, str, dict[str, Any]]]) -> None:
     service = web.as_service()
     for method, path, operation in operations:
         declared = [part["name"] for part in operation.get("parameters", ()) if part["in"] == "query"]
@@ -63,7 +61,7 @@ def test_every_operation_names_the_parameters_that_it_does_not_know(
         assert all(name in error["error"] for name in declared), (method, path)
 
 
-def test_without_a_token_the_token_is_asked_for_first(
+def test_a_missing_token_is_reported_before_unknown_parameters(
     web: Api, operations: list[tuple[str, str, dict[str, Any]]]
 ) -> None:
     for method, path, _ in operations:
@@ -72,14 +70,14 @@ def test_without_a_token_the_token_is_asked_for_first(
         assert response.status_code == expected, (method, path, response.text)
 
 
-def test_head_knows_the_parameters_of_get(web: Api) -> None:
+def test_head_accepts_the_parameters_of_get(web: Api) -> None:
     user = web.as_user()
 
     assert user.request("HEAD", "/api/agents/runs?limit=5").status_code == 200
     assert user.request("HEAD", "/api/agents/runs?limt=5").status_code == 400
 
 
-def test_declared_parameters_are_still_held_to_their_form(web: Api) -> None:
+def test_declared_parameters_are_still_validated(web: Api) -> None:
     user = web.as_user()
 
     assert user.get("/api/agents/runs?limit=5&status=queued").status_code == 200
@@ -94,6 +92,6 @@ def test_odd_names_are_refused_in_short(web: Api, query: str) -> None:
     assert len(response.content) < 4_096
 
 
-def test_pages_and_sockets_take_what_they_are_given(web: Api) -> None:
+def test_pages_and_sockets_accept_any_parameters(web: Api) -> None:
     assert web.get("/api/docs?theme=dark").status_code == 200
     assert web.get("/api/openapi.json?v=2").status_code == 200

@@ -32,7 +32,7 @@ def ids(page: dict[str, Any]) -> list[str]:
     return [run["request_id"] for run in page["items"]]
 
 
-def test_a_run_is_shown_as_the_contract_has_it(user: Api) -> None:
+def test_a_run_has_the_shape_of_the_contract(user: Api) -> None:
     accepted = user.invoke({**CHAT, "metadata": {"source": "test"}}, X_Request_ID="my-own-id-1")
 
     run = user.get(f"/api/agents/runs/{accepted.json()['request_id']}").json()
@@ -48,13 +48,13 @@ def test_a_run_is_shown_as_the_contract_has_it(user: Api) -> None:
     assert {"provider", "model", "tokens", "output", "error"} <= set(step)
 
 
-def test_another_users_run_looks_like_none_at_all(web: Api, user: Api) -> None:
+def test_another_users_run_is_not_found(web: Api, user: Api) -> None:
     run_id = user.invoke().json()["request_id"]
 
-    theirs = is_error(web.as_user().get(f"/api/agents/runs/{run_id}"), 404, "NOT_FOUND")
+    others = is_error(web.as_user().get(f"/api/agents/runs/{run_id}"), 404, "NOT_FOUND")
     nobodys = is_error(web.as_user().get(f"/api/agents/runs/{uuid4()}"), 404, "NOT_FOUND")
 
-    assert theirs == nobodys
+    assert others == nobodys
 
 
 def test_a_service_and_an_administrator_see_anyones_run(web: Api, user: Api) -> None:
@@ -79,11 +79,11 @@ def test_a_profile_makes_an_administrator(web: Api, user: Api, db: psycopg.Conne
 @pytest.mark.parametrize(
     "run_id", ["x", "1", RUN_ID.hex, "{" + str(RUN_ID) + "}", "%00", "a%0Ab", "%ff", "..."], ids=repr
 )
-def test_an_id_that_is_no_uuid_is_not_found(user: Api, run_id: str) -> None:
+def test_an_id_that_is_not_a_uuid_is_not_found(user: Api, run_id: str) -> None:
     is_error(user.get(f"/api/agents/runs/{run_id}"), 404, "NOT_FOUND")
 
 
-def test_a_list_has_ones_own_runs_newest_first(web: Api, user: Api) -> None:
+def test_a_list_has_own_runs_newest_first(web: Api, user: Api) -> None:
     first, second = (user.invoke().json()["request_id"] for _ in range(2))
     web.as_user().invoke()
 
@@ -137,18 +137,18 @@ def test_filters_narrow_the_list(user: Api, db: psycopg.Connection) -> None:
         ("user_id=me", "user_id"),
     ],
 )
-def test_a_filter_at_fault_is_named(user: Api, query: str, field: str) -> None:
+def test_an_invalid_filter_is_named(user: Api, query: str, field: str) -> None:
     details = is_error(user.get(f"/api/agents/runs?{query}"), 400, "BAD_REQUEST")["details"]
 
-    assert [fault["field"] for fault in details] == [field]
+    assert [detail["field"] for detail in details] == [field]
 
 
 @pytest.mark.parametrize("cursor", ["x", "%00", "%ff", "a" * 199, "MjAyNnx4", "é", "=", "fHw"])
-def test_a_cursor_that_is_not_ours_is_refused(user: Api, cursor: str) -> None:
+def test_an_invalid_cursor_is_refused(user: Api, cursor: str) -> None:
     is_error(user.get(f"/api/agents/runs?cursor={cursor}"), 400, "BAD_REQUEST")
 
 
-def test_whose_runs_to_list_is_for_services_and_administrators(web: Api, user: Api) -> None:
+def test_only_services_and_administrators_may_choose_the_owner_of_listed_runs(web: Api, user: Api) -> None:
     run_id, query = user.invoke().json()["request_id"], {"user_id": str(user.user_id)}
 
     assert ids(web.as_service().get("/api/agents/runs", params=query).json()) == [run_id]

@@ -27,16 +27,16 @@ def user(web: Api) -> Api:
 
 
 def added(api: Api, **changes: Any) -> dict[str, Any]:
-    answer = api.request("POST", PATH, json={**ADA, **changes})
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.request("POST", PATH, json={**ADA, **changes})
+    assert response.status_code == 201, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
 def listed(api: Api, **query: Any) -> list[str]:
-    answer = api.get(PATH, params=query)
-    assert answer.status_code == 200, answer.text
-    return [item["name"] for item in answer.json()["items"]]
+    response = api.get(PATH, params=query)
+    assert response.status_code == 200, response.text
+    return [item["name"] for item in response.json()["items"]]
 
 
 def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
@@ -45,7 +45,7 @@ def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
     return row[0]
 
 
-def test_a_lead_is_kept_read_changed_and_removed(user: Api, db: psycopg.Connection) -> None:
+def test_a_lead_is_created_read_changed_and_removed(user: Api, db: psycopg.Connection) -> None:
     lead = added(user)
     path = f"{PATH}/{lead['lead_id']}"
 
@@ -64,7 +64,7 @@ def test_a_lead_is_kept_read_changed_and_removed(user: Api, db: psycopg.Connecti
     assert one(db, "select deleted_at is not null from leads where id = %s", lead["lead_id"])
 
 
-def test_a_change_on_an_old_version_is_a_conflict_and_loses_nothing(user: Api) -> None:
+def test_a_change_of_an_old_version_is_a_conflict(user: Api) -> None:
     path = f"{PATH}/{added(user)['lead_id']}"
     first = user.request("PATCH", path, json={"company": "A"}, headers={"If-Match": '"1"'})
     second = user.request("PATCH", path, json={"company": "B"}, headers={"If-Match": '"1"'})
@@ -77,18 +77,18 @@ def test_a_change_on_an_old_version_is_a_conflict_and_loses_nothing(user: Api) -
     assert user.request("DELETE", path, headers={"If-Match": '"2"'}).status_code == 204
 
 
-def test_anothers_lead_is_not_there_and_administrators_and_services_see_all(user: Api, web: Api) -> None:
+def test_another_users_lead_is_not_found_and_administrators_and_services_see_all(user: Api, web: Api) -> None:
     lead = added(user, name=f"N{uuid4().hex}")
     path, other = f"{PATH}/{lead['lead_id']}", web.as_user()
 
-    for answer in (
+    for response in (
         other.get(path),
         other.request("PATCH", path, json={"name": "x"}),
         other.request("DELETE", path),
         other.request("POST", f"{path}/analyze"),
         user.get(f"{PATH}/x"),
     ):
-        is_error(answer, 404, "NOT_FOUND")
+        is_error(response, 404, "NOT_FOUND")
     is_error(web.get(path), 401, "UNAUTHORIZED")
     is_error(other.get(PATH, params={"user_id": str(user.user_id)}), 403, "FORBIDDEN")
     is_error(other.request("POST", PATH, json={**ADA, "user_id": str(user.user_id)}), 403, "FORBIDDEN")
@@ -138,30 +138,30 @@ def test_a_list_is_filtered_searched_and_paged(user: Api, db: psycopg.Connection
     ],
     ids=lambda body: str(body)[:40],
 )
-def test_a_lead_that_cannot_be_kept_is_refused(user: Api, body: dict[str, Any]) -> None:
+def test_an_invalid_lead_is_refused(user: Api, body: dict[str, Any]) -> None:
     is_error(user.request("POST", PATH, json=body), 400, "BAD_REQUEST")
 
 
 @pytest.mark.parametrize(
     "query", [{"status": "hot"}, {"min_score": "x"}, {"max_score": 101}, {"cursor": "x"}, {"q": ""}, {"user_id": "me"}]
 )
-def test_a_query_that_cannot_be_taken_is_refused_by_name(user: Api, query: dict[str, Any]) -> None:
+def test_an_invalid_query_parameter_is_named(user: Api, query: dict[str, Any]) -> None:
     body = is_error(user.get(PATH, params=query), 400, "BAD_REQUEST")
 
     assert body["details"][0]["field"] in query
 
 
-def test_an_analysis_is_written_on_the_lead_and_told(user: Api, web: Api, db: psycopg.Connection) -> None:
+def test_an_analysis_is_stored_on_the_lead_and_published(user: Api, web: Api, db: psycopg.Connection) -> None:
     lead = added(user, industry="SaaS", timeline="within 2 months", email="ada@northwind.example")
-    answer = user.request("POST", f"{PATH}/{lead['lead_id']}/analyze", headers={"Prefer": "wait=60"})
-    assert answer.json()["status"] == "completed", answer.text
+    response = user.request("POST", f"{PATH}/{lead['lead_id']}/analyze", headers={"Prefer": "wait=60"})
+    assert response.json()["status"] == "completed", response.text
     now = user.get(f"{PATH}/{lead['lead_id']}").json()
 
-    result = answer.json()["result"]
+    result = response.json()["result"]
     assert (now["score"], now["analysis"], now["analysis_id"]) == (
         result["score"],
         result,
-        answer.json()["request_id"],
+        response.json()["request_id"],
     )
     assert now["status"] == ("unqualified" if result["tier"] == "cold" else "qualified")
     assert now["analyzed_at"] is not None
@@ -173,25 +173,25 @@ def test_an_analysis_is_written_on_the_lead_and_told(user: Api, web: Api, db: ps
     assert by_admin.json()["status"] == "completed"
 
 
-def test_an_analysis_moves_no_lead_of_another_user_nor_one_that_was_won(user: Api, web: Api, db) -> None:
-    theirs = added(web.as_user())
-    invoked = user.invoke({"agent_type": "lead_agent", "input": {"lead_id": theirs["lead_id"]}}, Prefer="wait=60")
+def test_an_analysis_changes_no_lead_of_another_user_and_no_won_lead(user: Api, web: Api, db) -> None:
+    other_lead = added(web.as_user())
+    invoked = user.invoke({"agent_type": "lead_agent", "input": {"lead_id": other_lead["lead_id"]}}, Prefer="wait=60")
     assert invoked.json()["status"] == "failed"
     won = added(user)
     db.execute("update leads set status = 'converted' where id = %s", [won["lead_id"]])
     user.request("POST", f"{PATH}/{won['lead_id']}/analyze", headers={"Prefer": "wait=60"})
 
-    assert one(db, "select score from leads where id = %s", theirs["lead_id"]) is None
+    assert one(db, "select score from leads where id = %s", other_lead["lead_id"]) is None
     assert one(db, "select status from leads where id = %s", won["lead_id"]) == "converted"
     assert one(db, "select score from leads where id = %s", won["lead_id"]) is not None
 
 
-def test_recommendations_and_texts_are_kept_for_their_user(user: Api, db: psycopg.Connection) -> None:
+def test_recommendations_and_texts_are_stored_for_their_user(user: Api, db: psycopg.Connection) -> None:
     advice = user.invoke(
         {"agent_type": "recommendation_agent", "input": {"goals": ["more leads", "a new website"]}}, Prefer="wait=60"
     ).json()
     text = user.invoke({"agent_type": "content_agent", "input": {"topic": "Dental clinics"}}, Prefer="wait=60").json()
-    kept = db.execute(
+    written = db.execute(
         "select service, priority, confidence from service_recommendations where run_id = %s and user_id = %s"
         " order by priority",
         [advice["request_id"], user.user_id],
@@ -199,7 +199,7 @@ def test_recommendations_and_texts_are_kept_for_their_user(user: Api, db: psycop
 
     wanted = advice["result"]["recommendations"]
     assert wanted
-    assert [(row[0], row[1], float(row[2])) for row in kept] == [
+    assert [(row[0], row[1], float(row[2])) for row in written] == [
         (one["service"], one["rank"], one["score"] / 100) for one in wanted
     ]
     stored = db.execute(
@@ -234,11 +234,11 @@ def test_notes_and_assigned_to_are_validated(field: str, value: Any, web: Api) -
     refused = is_error(
         web.as_user().request("POST", "/api/leads", json={"name": "Ada", field: value}), 400, "BAD_REQUEST"
     )
-    assert [fault["field"] for fault in refused["details"]] == [field]
+    assert [detail["field"] for detail in refused["details"]] == [field]
 
 
 @pytest.mark.parametrize("extra", [{"notes": "x"}, {"assigned_to": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"}], ids=str)
-def test_a_visitor_sets_neither_notes_nor_assigned_to(extra: dict[str, str], web: Api) -> None:
+def test_a_visitor_cannot_set_notes_or_assigned_to(extra: dict[str, str], web: Api) -> None:
     session = web.request("POST", "/api/visitors/sessions").json()
     visitor = web.with_token(session["token"])
     is_error(visitor.request("POST", "/api/leads", json={"name": "Ada", **extra}), 403, "FORBIDDEN")

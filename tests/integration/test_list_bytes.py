@@ -214,7 +214,7 @@ def lists(document: dict[str, Any]) -> set[str]:
     return found
 
 
-def test_every_list_of_the_document_is_known_here(web: Api) -> None:
+def test_every_list_of_the_document_is_tested_here(web: Api) -> None:
     assert lists(web.get("/api/openapi.json").json()) == set(FILLERS) | set(ONE_PAGE)
 
 
@@ -287,7 +287,7 @@ def test_a_run_by_itself_has_its_result_and_its_steps_outputs(web: Api, db: psyc
         assert len(run[name]["text"]) == len(run["steps"][0]["output"]["text"]) == 204800
 
 
-def test_a_conversation_brings_no_more_than_a_page_of_its_messages(web: Api, db: psycopg.Connection) -> None:
+def test_a_conversation_has_at_most_a_page_of_messages(web: Api, db: psycopg.Connection) -> None:
     user, conversation = web.as_user(), uuid4()
     filler = FILLERS["/api/conversations/{conversation_id}/messages"].replace("WIDE", WIDE)
     db.execute("set session_replication_role = replica")
@@ -308,7 +308,7 @@ def test_a_conversation_brings_no_more_than_a_page_of_its_messages(web: Api, db:
     assert len({*first, *rest}) == len(first) + len(rest) == COUNT
 
 
-def test_a_workflow_brings_no_more_than_a_page_of_its_versions(web: Api, db: psycopg.Connection) -> None:
+def test_a_workflow_has_at_most_a_page_of_versions(web: Api, db: psycopg.Connection) -> None:
     db.execute(
         "insert into public.workflows (workflow_id, version, definition)"  # noqa: S608  (constants)
         f" select 'often_changed', n, jsonb_build_object('steps', jsonb_build_array(), 'inputs', {WIDE})"
@@ -337,7 +337,7 @@ def test_a_workflow_brings_no_more_than_a_page_of_its_versions(web: Api, db: psy
 
 @pytest.mark.parametrize("path", [RUNS, WORKFLOW_RUNS])
 @pytest.mark.parametrize("fields", ["", "nonsense", "status", "result,nonsense", "input,", "input, input", "RESULT"])
-def test_a_field_that_cannot_be_asked_for_is_refused(web: Api, path: str, fields: str) -> None:
+def test_an_unknown_field_is_refused(web: Api, path: str, fields: str) -> None:
     error = is_error(web.as_user().get(path, params={"fields": fields}), 400, "BAD_REQUEST")
 
-    assert [fault["field"] for fault in error["details"]] == ["fields"]
+    assert [detail["field"] for detail in error["details"]] == ["fields"]

@@ -92,7 +92,7 @@ def described(api: Api) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", CALLERS)
-def test_what_a_caller_may_do_is_what_the_resources_allow(name: str, web: Api) -> None:
+def test_permissions_match_what_the_resources_allow(name: str, web: Api) -> None:
     role, make = CALLERS[name]
     caller = make(web)
     me = described(caller)
@@ -145,7 +145,7 @@ def test_a_limited_administrator_reaches_all_users_where_the_scope_says_so(web: 
     assert described(web.as_user())["all_users"] == []
 
 
-def test_no_token_and_a_broken_one_are_refused(web: Api) -> None:
+def test_a_missing_and_a_malformed_token_are_refused(web: Api) -> None:
     is_error(web.get("/api/me"), 401, "UNAUTHORIZED")
     is_error(web.with_token("x").get("/api/me"), 401, "UNAUTHORIZED")
     assert isinstance(httpx.get(f"{web.url}/api/me", trust_env=False).headers["WWW-Authenticate"], str)

@@ -46,9 +46,9 @@ def read(families: Any) -> Numbers:
 
 
 def scrape(web: Web) -> Numbers:
-    answer = httpx.get(f"{web.base}/metrics", timeout=SECONDS)
-    assert answer.headers["Content-Type"].startswith("text/plain; version=")
-    return read(parse(answer.text))
+    response = httpx.get(f"{web.base}/metrics", timeout=SECONDS)
+    assert response.headers["Content-Type"].startswith("text/plain; version=")
+    return read(parse(response.text))
 
 
 def once(web: Web, holds: Callable[[Numbers], bool]) -> Numbers:
@@ -81,7 +81,7 @@ def api(stack: Stack) -> Iterator[Api]:
     process.stop()
 
 
-def test_only_operators_may_read_them(api: Api, stack: Stack) -> None:
+def test_only_operators_may_read_metrics(api: Api, stack: Stack) -> None:
     is_error(api.get("/metrics"), 401, "UNAUTHORIZED")
     is_error(api.with_token("no.good.token").get("/metrics"), 401, "UNAUTHORIZED")
     assert "administrator" in is_error(api.as_user().get("/metrics"), 403, "FORBIDDEN")["error"]
@@ -90,7 +90,7 @@ def test_only_operators_may_read_them(api: Api, stack: Stack) -> None:
         assert read(parse(caller.get("/metrics").text)).of("web_processes") == 1
 
 
-def test_an_administrator_by_profile_may_read_them(api: Api, db: Any) -> None:
+def test_an_administrator_by_profile_may_read_metrics(api: Api, db: Any) -> None:
     user = api.as_user()
     db.execute(
         "insert into user_profiles (user_id, role) values (%s, 'admin') "
@@ -163,10 +163,10 @@ def test_sockets_subscriptions_events_frames_and_closes_count(
         assert now.of("socket_subscriptions", kind="workflow_run") == 1
         assert now.of("events_received_total", kind="delta") == 5
         assert now.of("frames_sent_total") - began.of("frames_sent_total") == 7  # and the pong
-        heard = sum(value for (name, _), value in now.items() if name == "pixelbloom_events_received_total")
-        assert now.of("event_relay_seconds_count") == heard >= 6
-        assert now.of("event_relay_seconds_bucket", le="+Inf") == heard
-        assert 0 < now.of("event_relay_seconds_sum") < SECONDS * heard
+        received = sum(value for (name, _), value in now.items() if name == "pixelbloom_events_received_total")
+        assert now.of("event_relay_seconds_count") == received >= 6
+        assert now.of("event_relay_seconds_bucket", le="+Inf") == received
+        assert 0 < now.of("event_relay_seconds_sum") < SECONDS * received
         assert now.of("redis_link_up") == 1
 
         client.send(type="unsubscribe", topic=run.topic)
@@ -188,13 +188,13 @@ def test_sockets_subscriptions_events_frames_and_closes_count(
         assert web.errors() == ""
 
 
-def test_what_a_slow_client_makes_of_the_queue_counts(server: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
+def test_the_queue_of_a_slow_client_is_measured(server: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     limits = {"queue_bytes": 100_000, "close_seconds": 1}
     small = {"WEBSOCKET_SEND_BUFFER": str(BUFFER_BYTES)}
     with Web(server.url, tmp_path / "web", limits=limits, **small) as web, stalled(web, run):
-        web.settled(members=2)
+        web.until_state(members=2)
         assert len(fill(web, run, publisher, 20_000)) < 200_000, "the system takes more than the setting allows"
         waiting = once(web, lambda found: found.of("socket_queue_bytes") >= 20_000)
         assert waiting.of("frames_dropped_total", reason="merged") == 0
@@ -212,7 +212,7 @@ def test_what_a_slow_client_makes_of_the_queue_counts(server: OwnRedis, publishe
         assert web.errors() == ""
 
 
-def test_the_loss_of_redis_and_its_return_show(server: OwnRedis, tmp_path: Any) -> None:
+def test_metrics_show_the_loss_and_return_of_redis(server: OwnRedis, tmp_path: Any) -> None:
     with Web(server.url, tmp_path / "web") as web, web.connect(uuid4()):
         found = once(web, lambda found: found.of("redis_link_up") == 1)
         assert found.of("redis_reconnects_total") == 0
@@ -222,7 +222,7 @@ def test_the_loss_of_redis_and_its_return_show(server: OwnRedis, tmp_path: Any) 
         once(web, lambda found: found.of("redis_link_up") == 1 and found.of("redis_reconnects_total") >= 1)
 
 
-def test_processes_add_up_and_what_a_killed_one_had_open_is_gone(
+def test_metrics_add_up_processes_and_drop_gauges_of_a_killed_one(
     server: OwnRedis, publisher: Publisher, tmp_path: Any
 ) -> None:
     run = SomeRun(uuid4())
@@ -244,7 +244,7 @@ def test_processes_add_up_and_what_a_killed_one_had_open_is_gone(
         for client in clients:
             client.until(status="completed", type="event")
         once(web, lambda found: found.of("frames_sent_total") == sent + everything)
-        heard = once(web, lambda found: found.of("event_relay_seconds_count") >= 4).of("event_relay_seconds_count")
+        received = once(web, lambda found: found.of("event_relay_seconds_count") >= 4).of("event_relay_seconds_count")
 
         victim = next(iter(sockets))
         os.kill(victim, signal.SIGKILL)
@@ -260,13 +260,13 @@ def test_processes_add_up_and_what_a_killed_one_had_open_is_gone(
         assert 0 < ended < everything
         assert left.of("sockets_open", channel="workflows") == everything - ended
         assert left.of("socket_subscriptions", kind="workflow_run") == everything - ended
-        assert scrape(web).of("event_relay_seconds_count") == heard  # totals never fall
+        assert scrape(web).of("event_relay_seconds_count") == received  # totals never fall
         for client in clients:
             client.connection.close()
 
 
 @pytest.mark.parametrize("options", ["", "--preload"])
-def test_gunicorn_keeps_its_folder_over_a_reload_and_takes_it_away_at_the_end(
+def test_gunicorn_retains_its_metrics_folder_over_a_reload_and_removes_it_at_the_end(
     server: OwnRedis, tmp_path: Any, options: str
 ) -> None:
     folder = tmp_path / "temporary"

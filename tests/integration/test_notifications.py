@@ -43,13 +43,13 @@ def notified(db: psycopg.Connection, user: Api, title: str = "Hello", **columns:
 
 
 def listed(user: Api, **query: Any) -> dict[str, Any]:
-    answer = user.get(PATH, params=query)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = user.get(PATH, params=query)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
-def test_pages_show_all_of_ones_own_newest_first_and_nothing_that_expired(user: Api, web: Api, db) -> None:
+def test_pages_show_own_unexpired_notifications_newest_first(user: Api, web: Api, db) -> None:
     ids = [str(notified(db, user, f"n{n}")) for n in range(7)]
     notified(db, web.as_user())
     db.execute(
@@ -73,7 +73,7 @@ def test_pages_show_all_of_ones_own_newest_first_and_nothing_that_expired(user: 
     }
 
 
-def test_a_list_may_be_of_unread_ones_and_of_a_type(user: Api, db) -> None:
+def test_a_list_is_filtered_by_unread_and_type(user: Api, db) -> None:
     read = notified(db, user, read=True)
     bill = notified(db, user, notification_type="bill")
 
@@ -82,21 +82,21 @@ def test_a_list_may_be_of_unread_ones_and_of_a_type(user: Api, db) -> None:
     assert listed(user, notification_type="none")["items"] == []
 
 
-def test_reading_marking_and_removing_reach_ones_own_only(user: Api, web: Api, db) -> None:
+def test_only_own_notifications_can_be_read_marked_and_removed(user: Api, web: Api, db) -> None:
     other = web.as_user()
-    mine, theirs = notified(db, user), notified(db, other)
+    mine, others = notified(db, user), notified(db, other)
 
     assert user.get(f"{PATH}/{mine}").json()["title"] == "Hello"
-    is_error(user.get(f"{PATH}/{theirs}"), 404, "NOT_FOUND")
+    is_error(user.get(f"{PATH}/{others}"), 404, "NOT_FOUND")
     is_error(user.get(f"{PATH}/x"), 404, "NOT_FOUND")
-    marked = user.request("POST", f"{PATH}/mark-read", json={"notification_ids": [str(mine), str(theirs)]})
+    marked = user.request("POST", f"{PATH}/mark-read", json={"notification_ids": [str(mine), str(others)]})
     assert marked.json() == {"marked": 1, "unread_count": 0}
     assert user.get(f"{PATH}/{mine}").json()["read"] is True
     assert other.get(f"{PATH}/unread-count").json() == {"unread_count": 1}
-    is_error(user.request("DELETE", f"{PATH}/{theirs}"), 404, "NOT_FOUND")
+    is_error(user.request("DELETE", f"{PATH}/{others}"), 404, "NOT_FOUND")
     assert user.request("DELETE", f"{PATH}/{mine}").status_code == 204
     is_error(user.request("DELETE", f"{PATH}/{mine}"), 404, "NOT_FOUND")
-    assert one(db, "select count(*) from notifications where id = %s", theirs) == 1
+    assert one(db, "select count(*) from notifications where id = %s", others) == 1
 
 
 def test_all_may_be_marked_at_once(user: Api, web: Api, db) -> None:
@@ -122,7 +122,7 @@ def test_all_may_be_marked_at_once(user: Api, web: Api, db) -> None:
     ],
     ids=str,
 )
-def test_a_query_that_cannot_be_taken_is_refused_by_name(user: Api, query: dict[str, str], field: str) -> None:
+def test_an_invalid_query_parameter_is_named(user: Api, query: dict[str, str], field: str) -> None:
     body = is_error(user.get(PATH, params=query), 400, "BAD_REQUEST")
 
     assert body["details"][0]["field"] == field
@@ -131,11 +131,11 @@ def test_a_query_that_cannot_be_taken_is_refused_by_name(user: Api, query: dict[
 @pytest.mark.parametrize(
     "ids", [[], ["x"], "all", None, ["812ee4be-d17d-4004-9d1e-cdceb3401e9d"] * 1001, [1]], ids=lambda ids: str(ids)[:20]
 )
-def test_ids_that_are_none_are_refused(user: Api, ids: Any) -> None:
+def test_invalid_ids_are_refused(user: Api, ids: Any) -> None:
     is_error(user.request("POST", f"{PATH}/mark-read", json={"notification_ids": ids}), 400, "BAD_REQUEST")
 
 
-def test_administrators_count_and_remove_anybodys_and_mark_their_own_alone(user: Api, web: Api, db) -> None:
+def test_administrators_count_and_remove_any_notification_and_mark_only_their_own(user: Api, web: Api, db) -> None:
     admin, service = web.as_user(admin=True), web.as_service()
     mine, hers = notified(db, user), notified(db, user)
 
@@ -154,7 +154,7 @@ def test_administrators_count_and_remove_anybodys_and_mark_their_own_alone(user:
     assert listed(user)["items"] == []
 
 
-def test_who_may_not_read_is_told_so(web: Api) -> None:
+def test_a_caller_without_permission_is_refused(web: Api) -> None:
     is_error(web.get(PATH), 401, "UNAUTHORIZED")
     is_error(web.as_user(scopes=["analytics:read"]).get(PATH), 403, "FORBIDDEN")
     is_error(web.as_service().get(f"{PATH}/unread-count"), 403, "FORBIDDEN")
@@ -162,22 +162,22 @@ def test_who_may_not_read_is_told_so(web: Api) -> None:
     assert web.as_user(scopes=["notifications:read"]).get(PATH).status_code == 200
 
 
-def test_the_end_of_a_run_is_told_to_its_user_once_and_a_chats_is_not(user: Api, web: Api, db, stack: Stack) -> None:
+def test_the_end_of_a_run_notifies_its_user_once_unless_it_is_a_chat(user: Api, web: Api, db, stack: Stack) -> None:
     lead = {"agent_type": "lead_agent", "input": {"name": "Ada", "message": "A website"}}
     run = user.invoke(lead, Prefer="wait=60").json()
     user.invoke(CHAT, Prefer="wait=60")
     user.invoke({**lead, "metadata": {"notify": False}}, Prefer="wait=60")
     web.as_service().invoke(lead, Prefer="wait=60")
 
-    told = listed(user)["items"]
-    assert [(item["notification_type"], item["severity"], item["title"]) for item in told] == [
+    notified_items = listed(user)["items"]
+    assert [(item["notification_type"], item["severity"], item["title"]) for item in notified_items] == [
         ("run_completed", "success", "Lead agent is done")
     ]
-    assert told[0]["metadata"]["run_id"] == run["request_id"]
-    assert told[0]["action_url"] == f"/runs/{run['request_id']}"
+    assert notified_items[0]["metadata"]["run_id"] == run["request_id"]
+    assert notified_items[0]["action_url"] == f"/runs/{run['request_id']}"
 
 
-def test_a_run_that_fails_or_is_cancelled_is_told_as_such(user: Api, db) -> None:
+def test_a_failed_or_cancelled_run_has_its_own_notification_type(user: Api, db) -> None:
     ids = [uuid4(), uuid4()]
     for run_id in ids:
         db.execute(
@@ -188,16 +188,16 @@ def test_a_run_that_fails_or_is_cancelled_is_told_as_such(user: Api, db) -> None
     db.execute("update runs set status = 'failed', error = 'No.', finished_at = now() where id = %s", [ids[0]])
     db.execute("update runs set status = 'cancelled', finished_at = now() where id = %s", [ids[1]])
 
-    told = {item["notification_type"]: item for item in listed(user)["items"]}
-    assert (told["run_failed"]["severity"], told["run_failed"]["message"]) == ("error", "No.")
-    assert (told["run_cancelled"]["severity"], told["run_cancelled"]["title"]) == (
+    notified_items = {item["notification_type"]: item for item in listed(user)["items"]}
+    assert (notified_items["run_failed"]["severity"], notified_items["run_failed"]["message"]) == ("error", "No.")
+    assert (notified_items["run_cancelled"]["severity"], notified_items["run_cancelled"]["title"]) == (
         "info",
         "Content agent was cancelled",
     )
     db.execute("delete from runs where id = any(%s)", [ids])
 
 
-def test_an_approval_that_waits_is_told(user: Api, stack: Stack) -> None:
+def test_a_waiting_approval_notifies_its_user(user: Api, stack: Stack) -> None:
     definition = {
         "workflow_id": f"ask_{uuid4().hex[:8]}",
         "steps": [{"key": "ask", "kind": "approval", "message": "'Shall we?'"}],
@@ -205,16 +205,16 @@ def test_an_approval_that_waits_is_told(user: Api, stack: Stack) -> None:
     created = user.as_service().request("POST", "/api/agents/workflows", json=definition)
     assert created.status_code == 201, created.text
     body = {"workflow_id": definition["workflow_id"], "inputs": {}, "async": True}
-    answer = user.request("POST", "/api/agents/workflows/execute", json=body)
-    assert answer.status_code == 200, answer.text
+    response = user.request("POST", "/api/agents/workflows/execute", json=body)
+    assert response.status_code == 200, response.text
     stack.wait_for(lambda: listed(user)["items"])
 
-    told = listed(user)["items"][0]
-    assert told["notification_type"] == "approval_waiting"
-    assert (told["message"], told["action_url"]) == ("Shall we?", "/approvals")
-    run_id = answer.json()["workflow_run_id"]
+    notified_items = listed(user)["items"][0]
+    assert notified_items["notification_type"] == "approval_waiting"
+    assert (notified_items["message"], notified_items["action_url"]) == ("Shall we?", "/approvals")
+    run_id = response.json()["workflow_run_id"]
     [step] = user.get(f"/api/agents/workflows/runs/{run_id}").json()["steps"]
-    assert told["metadata"] == {
+    assert notified_items["metadata"] == {
         "run_id": run_id,
         "step": "ask",
         "message": "Shall we?",
@@ -222,14 +222,14 @@ def test_an_approval_that_waits_is_told(user: Api, stack: Stack) -> None:
     }
 
 
-def test_a_lead_is_told_when_it_becomes_hot(user: Api, db) -> None:
+def test_a_lead_that_becomes_hot_notifies_its_user(user: Api, db) -> None:
     lead = one(db, "insert into leads (user_id, name) values (%s, 'Ada') returning id", user.user_id)
     for score in (69, 70, 90, 10, 85):
         db.execute("update leads set score = %s where id = %s", [score, lead])
 
-    told = listed(user)["items"]
-    assert [item["message"] for item in told] == ["It scored 85 of 100.", "It scored 70 of 100."]
-    assert {item["notification_type"] for item in told} == {"lead_qualified"}
+    notified_items = listed(user)["items"]
+    assert [item["message"] for item in notified_items] == ["It scored 85 of 100.", "It scored 70 of 100."]
+    assert {item["notification_type"] for item in notified_items} == {"lead_qualified"}
 
 
 def test_administrators_notify_one_some_and_all(web: Api, db, stack: Stack) -> None:
@@ -237,12 +237,18 @@ def test_administrators_notify_one_some_and_all(web: Api, db, stack: Stack) -> N
     for one_of_them in (first, second, third):
         db.execute("insert into user_profiles (user_id, role) values (%s, 'user')", [one_of_them.user_id])
     admin = web.as_user(admin=True)
-    told = {"notification_type": "news", "title": "T", "message": "m", "severity": "warning", "action_url": "/x"}
+    notified_items = {
+        "notification_type": "news",
+        "title": "T",
+        "message": "m",
+        "severity": "warning",
+        "action_url": "/x",
+    }
 
     def send(api: Api, **whom: Any) -> str:
-        answer = api.request("POST", PATH, json={**told, **whom})
-        assert answer.status_code == 201, answer.text
-        return str(answer.json()["broadcast_id"])
+        response = api.request("POST", PATH, json={**notified_items, **whom})
+        assert response.status_code == 201, response.text
+        return str(response.json()["broadcast_id"])
 
     sent = [
         send(admin, user_id=str(first.user_id)),
@@ -259,7 +265,7 @@ def test_administrators_notify_one_some_and_all(web: Api, db, stack: Stack) -> N
         one(db, "select send_broadcast(%s, 1)", broadcast_id)
         stack.wait_for(lambda which=broadcast_id: admin.get(f"{PATH}/broadcasts/{which}").json()["status"] == "sent")
     assert [len(listed(one_of_them)["items"]) for one_of_them in (first, second, third)] == [3, 2, 1]
-    is_error(first.request("POST", PATH, json={**told, "all_users": True}), 403, "FORBIDDEN")
+    is_error(first.request("POST", PATH, json={**notified_items, "all_users": True}), 403, "FORBIDDEN")
     is_error(first.get(f"{PATH}/broadcasts/{sent[0]}"), 403, "FORBIDDEN")
     is_error(admin.get(f"{PATH}/broadcasts/{uuid4()}"), 404, "NOT_FOUND")
 
@@ -281,7 +287,7 @@ def test_administrators_notify_one_some_and_all(web: Api, db, stack: Stack) -> N
     ],
     ids=lambda changes: str(sorted(changes)),
 )
-def test_what_cannot_be_sent_is_refused(web: Api, changes: dict[str, Any]) -> None:
+def test_an_invalid_notification_is_refused(web: Api, changes: dict[str, Any]) -> None:
     body = {"notification_type": "news", "title": "T", "message": "m", **changes}
 
     is_error(web.as_service().request("POST", PATH, json=body), 400, "BAD_REQUEST")

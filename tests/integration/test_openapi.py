@@ -88,7 +88,7 @@ def test_every_route_of_the_api_is_described(document: dict[str, Any]) -> None:
     }
 
 
-def test_every_answer_has_a_shape_and_an_example_that_fits(document: dict[str, Any]) -> None:
+def test_every_response_has_a_schema_and_a_valid_example(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         assert operation["summary"], name
         assert operation["description"], name
@@ -106,7 +106,7 @@ def test_every_answer_has_a_shape_and_an_example_that_fits(document: dict[str, A
                 assert content["schema"] == ERROR
 
 
-def test_every_operation_may_meet_a_malformed_request_and_says_so(document: dict[str, Any]) -> None:
+def test_every_operation_declares_400(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         assert "400" in operation["responses"], name
         takes_input = "requestBody" in operation or any(
@@ -116,11 +116,11 @@ def test_every_operation_may_meet_a_malformed_request_and_says_so(document: dict
         assert ("details" in description) == takes_input, name
 
 
-def test_the_document_says_where_its_api_is(document: dict[str, Any]) -> None:
+def test_the_document_names_its_server(document: dict[str, Any]) -> None:
     assert [server["url"] for server in document["servers"]] == ["/"]
 
 
-def test_guarded_operations_say_so(document: dict[str, Any]) -> None:
+def test_operations_that_need_a_token_declare_it(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         if name in PUBLIC:
             assert operation.get("security", []) in ([], [{}, {"bearer": []}])
@@ -129,7 +129,7 @@ def test_guarded_operations_say_so(document: dict[str, Any]) -> None:
             assert {"401", "500"} <= set(operation["responses"])
 
 
-def test_the_request_of_invoke_names_each_agent_and_its_example_fits(document: dict[str, Any]) -> None:
+def test_the_request_of_invoke_names_each_agent_with_a_valid_example(document: dict[str, Any]) -> None:
     invoke = document["paths"]["/api/agents/invoke"]["post"]
     body = invoke["requestBody"]["content"]["application/json"]
     schema = {**body["schema"], "components": document["components"]}
@@ -140,13 +140,13 @@ def test_the_request_of_invoke_names_each_agent_and_its_example_fits(document: d
     assert len(document["components"]["schemas"]["InvokeRequest"]["oneOf"]) == 9
 
 
-def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+def test_every_reference_resolves(document: dict[str, Any]) -> None:
     names = set(re.findall(r"'#/components/schemas/([^']+)'", repr(document)))
 
     assert names <= set(document["components"]["schemas"])
 
 
-def test_the_docs_page_asks_no_other_server(web: Api) -> None:
+def test_the_docs_page_calls_no_other_server(web: Api) -> None:
     page = web.get("/api/docs")
 
     assert page.status_code == 200

@@ -50,18 +50,18 @@ class Browser:
         }
 
     def request(self, method: str, path: str, body: Any = None) -> list[dict[str, Any]]:
-        answer = httpx.request(
+        response = httpx.request(
             method, f"{self._rest}/{path}", headers=self._headers, json=body, timeout=SECONDS, trust_env=False
         )
-        assert answer.is_success, answer.text
-        rows: list[dict[str, Any]] = answer.json() if answer.content else []
+        assert response.is_success, response.text
+        rows: list[dict[str, Any]] = response.json() if response.content else []
         return rows
 
     def add(self, table: str, **row: Any) -> str:
         return str(self.request("POST", table, {"user_id": str(self.id), **row})[0]["id"])
 
 
-def test_what_a_browser_writes_is_told_to_its_user_and_administrators(stack: Stack, web: Api) -> None:
+def test_rows_written_by_a_browser_are_published_to_its_user_and_administrators(stack: Stack, web: Api) -> None:
     user = web.as_user()
     assert user.user_id is not None
     browser = Browser(stack, user.user_id)
@@ -97,8 +97,8 @@ def test_what_a_browser_writes_is_told_to_its_user_and_administrators(stack: Sta
                 "deleted_at": "2026-01-31T12:00:00Z",
             },
         }
-        told = [admin.next()["type"] for _ in range(3)]
-        assert told == ["lead_created", "message_created", "conversation_deleted"]
+        received = [admin.next()["type"] for _ in range(3)]
+        assert received == ["lead_created", "message_created", "conversation_deleted"]
         assert [own.quiet(), admin.quiet(), stranger.quiet()] == [[], [], []]
 
 
@@ -112,7 +112,7 @@ class AnyTime:
 ANY_TIME = AnyTime()
 
 
-def test_what_the_backend_writes_is_told(web: Api, db: psycopg.Connection) -> None:
+def test_rows_written_by_the_backend_are_published(web: Api, db: psycopg.Connection) -> None:
     user = web.as_user()
     with socket_of(user, "analytics") as analytics, socket_of(user, "notifications") as notifications:
         lead = one(db, "insert into leads (user_id, name) values (%s, 'Ada') returning id", user.user_id)
@@ -132,16 +132,16 @@ def test_what_the_backend_writes_is_told(web: Api, db: psycopg.Connection) -> No
             " values (%s, 'hello', 'warning', 'Hi', 'You there', '/here', '{\"a\": 1}')",
             [user.user_id],
         )
-        told = [analytics.next() for _ in range(4)]
+        received = [analytics.next() for _ in range(4)]
         noted = notifications.next()
 
-        assert [(frame["type"], frame["data"].get("plan")) for frame in told] == [
+        assert [(frame["type"], frame["data"].get("plan")) for frame in received] == [
             ("lead_created", None),
             ("lead_analyzed", None),
             ("subscription_created", f"P{lead}"),
             ("subscription_updated", f"P{lead}"),
         ]
-        assert told[1]["data"]["analysis_id"] == str(lead)
+        assert received[1]["data"]["analysis_id"] == str(lead)
         assert noted["type"] == "notification_created"
         assert noted["data"]["id"] == noted["data"]["notification_id"]
         assert {**noted["data"], "id": None, "notification_id": None, "created_at": None} == {
@@ -160,7 +160,7 @@ def test_what_the_backend_writes_is_told(web: Api, db: psycopg.Connection) -> No
         assert analytics.quiet() == []
 
 
-def test_what_was_rolled_back_never_happened(web: Api, stack: Stack) -> None:
+def test_rolled_back_rows_are_not_published(web: Api, stack: Stack) -> None:
     user = web.as_user()
     with socket_of(user, "analytics") as client, psycopg.connect(stack.database_url) as db:
         db.execute("insert into leads (user_id, name) values (%s, 'Nobody')", [user.user_id])
@@ -173,7 +173,7 @@ def test_what_was_rolled_back_never_happened(web: Api, stack: Stack) -> None:
         assert client.quiet() == []
 
 
-def test_what_happens_while_redis_is_away_is_told_later_in_order_and_once(
+def test_events_during_an_outage_of_redis_are_published_later_in_order_and_once(
     web: Api, own: OwnRedis, db: psycopg.Connection, stack: Stack
 ) -> None:
     user = web.as_user()
@@ -198,17 +198,17 @@ def test_what_happens_while_redis_is_away_is_told_later_in_order_and_once(
         say(300)
         own.start()
         say(20)
-        heard: list[str] = []
-        for _ in repeat_until(lambda: len(heard) >= len(ids), saw=lambda: (len(ids), heard[-3:])):
+        received: list[str] = []
+        for _ in repeat_until(lambda: len(received) >= len(ids), saw=lambda: (len(ids), received[-3:])):
             frame = client.next()
-            heard.append(frame["data"]["message_id"])
+            received.append(frame["data"]["message_id"])
         stack.wait_for(lambda: one(db, "select count(*) from event_outbox where user_id = %s", user.user_id) == 0)
-        heard += [frame["data"]["message_id"] for frame in client.quiet()]
+        received += [frame["data"]["message_id"] for frame in client.quiet()]
 
-    assert heard == ids
+    assert received == ids
 
 
-def test_each_notification_is_in_the_snapshot_or_comes_after_it_never_both(web: Api, stack: Stack) -> None:
+def test_each_notification_is_either_in_the_snapshot_or_after_it(web: Api, stack: Stack) -> None:
     user = web.as_user()
     ids: set[str] = set()
     done = threading.Event()

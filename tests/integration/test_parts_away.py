@@ -66,7 +66,7 @@ def own_redis() -> Iterator[OwnRedis]:
 
 
 @pytest.mark.parametrize("how", ["refuses", "hangs"])
-def test_while_redis_is_away_the_web_is_ready_takes_runs_and_warns(
+def test_without_redis_the_web_tier_is_ready_accepts_runs_and_warns(
     running: Stack, own_redis: OwnRedis, how: str
 ) -> None:
     web = running.start("web", env={"REDIS_URL": own_redis.url})
@@ -100,7 +100,7 @@ def test_workers_are_counted_by_queue_and_a_queue_without_one_is_a_warning(runni
 
 
 @pytest.mark.usefixtures("nothing_ran")
-def test_without_beat_everybody_is_told_and_with_it_nobody(running: Stack) -> None:
+def test_a_missing_beat_is_reported_everywhere(running: Stack) -> None:
     for role in ("agents", "events", "maintenance", "webhooks"):
         running.start(role)
     api = Api(running.start("web").url, None, running.settings)
@@ -122,7 +122,7 @@ def test_without_beat_everybody_is_told_and_with_it_nobody(running: Stack) -> No
     assert numbers(api)["pixelbloom_periodic_task_age_seconds", "sweep_runs"] < 30
 
 
-def test_a_sweep_that_stopped_long_ago_is_down_in_doctor_although_workers_answer(
+def test_a_stopped_sweep_is_down_in_doctor_although_workers_reply(
     running: Stack, db: psycopg.Connection, nothing_ran: None
 ) -> None:
     db.execute("update public.system_state set last_sweep_at = now() - interval '1 hour'")

@@ -127,7 +127,7 @@ def calls() -> dict[str, Callable[[StripeGateway], Any]]:
 
 
 @pytest.mark.parametrize("name", calls())
-def test_a_malformed_object_raises_our_error_wherever_stripe_returns_one(
+def test_a_malformed_stripe_object_raises_malformed_event_everywhere(
     gateway: StripeGateway, shop: StripeServer, name: str
 ) -> None:
     for malformed in MALFORMED:
@@ -143,7 +143,7 @@ def test_a_malformed_object_raises_our_error_wherever_stripe_returns_one(
 
 
 @pytest.mark.parametrize("malformed", [*MALFORMED, {"data": [{"invoice": "in_1"}, 7]}])
-def test_malformed_lists_raise_our_error_or_are_read(
+def test_malformed_lists_raise_malformed_event_or_are_read(
     gateway: StripeGateway, shop: StripeServer, malformed: Any
 ) -> None:
     for name, ask in (("list", lambda: list(gateway.subscriptions())), ("of", lambda: gateway.invoice_of("pi_1"))):
@@ -156,7 +156,7 @@ def test_malformed_lists_raise_our_error_or_are_read(
         assert found is None or isinstance(found, list | dict), (name, found)
 
 
-def test_a_list_that_does_not_go_on_ends(gateway: StripeGateway, shop: StripeServer) -> None:
+def test_an_endless_list_ends(gateway: StripeGateway, shop: StripeServer) -> None:
     shop.failures.extend([{"answer": {"data": [{"id": "sub_1"}], "has_more": True}}] * 5)
     with pytest.raises(MalformedObject, match="does not go on"):
         list(gateway.subscriptions())
@@ -175,15 +175,15 @@ INVOICE = {"id": "in_1", "status": "paid", "currency": "usd", "amount_due": 1, "
         pytest.param([], id="no object"),
     ],
 )
-def test_a_malformed_invoice_of_a_refund_leads_to_the_dead_letter_and_stops_no_other_event(
+def test_a_malformed_invoice_of_a_refund_goes_to_the_dead_letter_and_delays_no_other_event(
     shop: StripeServer, store: PaymentStore, db: psycopg.Connection, work: Callable[[], int], invoice: Any
 ) -> None:
     malformed, others = refund(), [refund(payment_intent=None), refund(payment_intent=None)]
     for event in (malformed, *others):
         store.record(event, facts.read(event))
-    answers = [{"answer": {"data": [{"invoice": "in_1"}]}}, {"answer": invoice}]
+    responses = [{"answer": {"data": [{"invoice": "in_1"}]}}, {"answer": invoice}]
     due_now(db, others[0], malformed, others[1])
-    shop.failures.extend(answers)
+    shop.failures.extend(responses)
 
     assert work() == 3
     assert [row(db, event)[0] for event in others] == ["ignored", "ignored"]
@@ -194,12 +194,12 @@ def test_a_malformed_invoice_of_a_refund_leads_to_the_dead_letter_and_stops_no_o
 
     due_now(db, malformed)
     db.execute("update stripe_events set attempts = %s where id = %s", [MAX_ATTEMPTS - 1, malformed["id"]])
-    shop.failures.extend(answers)
+    shop.failures.extend(responses)
     assert work() == 1
     assert row(db, malformed)[:2] == ("failed", MAX_ATTEMPTS)
 
 
-def test_a_payload_that_nobody_foresaw_uses_attempts_up_too(
+def test_an_unexpected_payload_uses_up_attempts(
     store: PaymentStore, db: psycopg.Connection, work: Callable[[], int]
 ) -> None:
     strange, other = refund(), refund(payment_intent=None)
@@ -214,7 +214,7 @@ def test_a_payload_that_nobody_foresaw_uses_attempts_up_too(
     assert row(db, other)[0] == "ignored"
 
 
-def test_an_event_that_the_database_refuses_to_write_stops_no_other(
+def test_an_event_refused_by_the_database_delays_no_other(
     store: PaymentStore, db: psycopg.Connection, work: Callable[[], int]
 ) -> None:
     refused, other = refund(payment_intent=None), refund(payment_intent=None)
@@ -231,7 +231,7 @@ def test_an_event_that_the_database_refuses_to_write_stops_no_other(
     assert row(db, other)[0] == "ignored"
 
 
-def test_an_event_over_which_workers_die_is_dead_lettered(store: PaymentStore, db: psycopg.Connection) -> None:
+def test_an_event_that_kills_workers_is_dead_lettered(store: PaymentStore, db: psycopg.Connection) -> None:
     deadly = refund()
     store.record(deadly, facts.read(deadly))
     for attempt in range(1, 4):
@@ -248,7 +248,7 @@ def test_an_event_over_which_workers_die_is_dead_lettered(store: PaymentStore, d
     assert deadly["id"] not in store.due(1000)
 
 
-def test_an_event_that_could_not_be_read_is_fetched_again_when_it_is_replayed(
+def test_an_unreadable_event_is_fetched_again_on_replay(
     shop: StripeServer, store: PaymentStore, db: psycopg.Connection, work: Callable[[], int]
 ) -> None:
     history = History(user := uuid4())

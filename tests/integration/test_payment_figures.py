@@ -118,7 +118,7 @@ def forget(db: psycopg.Connection, user: UUID, events: Sequence[Event]) -> None:
     data=st.data(),
 )
 @settings(deadline=None, max_examples=60)
-def test_every_figure_of_revenue_is_that_of_the_ledger(
+def test_every_revenue_figure_matches_the_ledger(
     stack: Stack,
     store: PaymentStore,
     subscriptions: list[tuple[list[str], str, tuple[str, int], int]],
@@ -129,17 +129,17 @@ def test_every_figure_of_revenue_is_that_of_the_ledger(
     data: st.DataObject,
 ) -> None:
     user = uuid4()
-    told: list[list[Event]] = []
+    histories: list[list[Event]] = []
     for steps, currency, interval, trial_days in subscriptions:
         history = History(user, currency, interval=interval, trial_days=trial_days)
         history.play(steps)
-        told.append(history.at(FIRST, apart=DAY, style=style))
+        histories.append(history.at(FIRST, apart=DAY, style=style))
     for steps, currency in purchases:
         purchase = Purchase(user, currency)
         purchase.play(steps)
-        told.append(purchase.at(FIRST, apart=DAY, style=style))
-    moved = [movement for events in told for movement in ledger(events, style=style)]
-    events = [event for each in told for event in each]
+        histories.append(purchase.at(FIRST, apart=DAY, style=style))
+    moved = [movement for events in histories for movement in ledger(events, style=style)]
+    events = [event for each in histories for event in each]
     extra = data.draw(st.lists(st.sampled_from(events), max_size=5)) if events else []
     start = day_of(FIRST) + timedelta(days=first)
     end = start + timedelta(days=length - 1)
@@ -227,7 +227,7 @@ def test_nineteen_of_forty_nine_refunded_leave_thirty(store: PaymentStore, db: p
 
 
 @pytest.mark.parametrize("ends", ["trial cancelled", "incomplete_expired"])
-def test_what_was_never_paid_is_neither_revenue_nor_recurring(
+def test_unpaid_invoices_are_neither_revenue_nor_recurring(
     store: PaymentStore, db: psycopg.Connection, ends: str
 ) -> None:
     history = History(user := uuid4(), trial_days=14 if ends == "trial cancelled" else 0)
@@ -263,7 +263,7 @@ def test_what_was_never_paid_is_neither_revenue_nor_recurring(
         ("120", "day", 10, 365),
     ],
 )
-def test_what_recurs_is_the_price_by_months_of_its_interval(
+def test_recurring_revenue_is_the_price_by_months_of_its_interval(
     stack: Stack, store: PaymentStore, db: psycopg.Connection, price: str, interval: str, count: int, mrr: int
 ) -> None:
     history = History(user := uuid4(), interval=(interval, count))
@@ -282,7 +282,7 @@ def test_what_recurs_is_the_price_by_months_of_its_interval(
     assert (shown["billing_interval"], shown["billing_interval_count"]) == (interval, count)
 
 
-def test_items_of_different_intervals_recur_each_by_its_own(store: PaymentStore, db: psycopg.Connection) -> None:
+def test_items_of_different_intervals_recur_by_their_own(store: PaymentStore, db: psycopg.Connection) -> None:
     history = History(user := uuid4(), interval=("month", 3))
     subscription = history.book.get("subscription", history.subscription_id)
     extra = {"id": "si_2", "price": {"id": "p", "unit_amount": 120000, "currency": "usd"}, "quantity": 2}

@@ -116,7 +116,7 @@ HISTORIES = {
 
 @given(apart=st.sampled_from([0, 1, 100]), **HISTORIES)
 @settings(deadline=None, max_examples=60)
-def test_any_order_and_any_number_of_deliveries_end_in_the_same_rows(
+def test_any_order_and_number_of_deliveries_give_the_same_rows(
     stack: Stack,
     store: PaymentStore,
     steps: list[str],
@@ -151,7 +151,7 @@ def test_any_order_and_any_number_of_deliveries_end_in_the_same_rows(
 
 @given(**HISTORIES)
 @settings(deadline=None, max_examples=60)
-def test_the_rows_say_what_stripe_says(
+def test_the_rows_match_stripe(
     stack: Stack,
     store: PaymentStore,
     steps: list[str],
@@ -214,10 +214,10 @@ def test_the_rows_say_what_stripe_says(
     )
     if style != "charges":
         assert {one["stripe_id"] for one in found["refunds"]} == {*book["refund"], *book["dispute"]}
-    told = sorted(row["notification_type"] for row in found["notifications"])
+    types = sorted(row["notification_type"] for row in found["notifications"])
     kinds = [event["type"] for event in events]
     paid = [event for event in events if event["type"] == "invoice.paid" and event["data"]["object"]["amount_paid"] > 0]
-    assert told == sorted(
+    assert types == sorted(
         ["payment_succeeded"] * len(paid)
         + ["payment_failed"] * kinds.count("invoice.payment_failed")
         + ["payment_refunded"] * kinds.count("charge.refunded")
@@ -231,7 +231,7 @@ def seconds(moment: str | None) -> int | None:
 
 
 @pytest.mark.parametrize("style", STYLES)
-def test_events_that_are_processed_at_once_end_in_the_same_rows_too(
+def test_events_processed_concurrently_give_the_same_rows(
     stack: Stack, store: PaymentStore, db: psycopg.Connection, style: str
 ) -> None:
     history = History(uuid4())
@@ -267,9 +267,7 @@ def persistently(store: PaymentStore, event: Event) -> None:
     pytest.fail("the event was in the way of others twenty times")
 
 
-def test_a_draft_that_was_deleted_leaves_no_invoice_in_whatever_order(
-    store: PaymentStore, db: psycopg.Connection
-) -> None:
+def test_a_deleted_draft_has_no_invoice_in_any_order(store: PaymentStore, db: psycopg.Connection) -> None:
     history = History(uuid4())
     history.play(["drafted", "draft changed", "draft deleted"])
     events = history.at(FIRST, apart=1)
@@ -285,9 +283,7 @@ def test_a_draft_that_was_deleted_leaves_no_invoice_in_whatever_order(
 
 
 @pytest.mark.parametrize("steps", [["unpaid", "uncollectible"], ["unpaid", "voided"]])
-def test_an_invoice_that_is_given_up_does_not_stay_open(
-    store: PaymentStore, db: psycopg.Connection, steps: list[str]
-) -> None:
+def test_an_abandoned_invoice_does_not_stay_open(store: PaymentStore, db: psycopg.Connection, steps: list[str]) -> None:
     history = History(uuid4())
     history.play(steps)
     for event in history.at(FIRST, apart=0):
@@ -298,7 +294,7 @@ def test_an_invoice_that_is_given_up_does_not_stay_open(
     assert found == sorted(["paid", {"uncollectible": "uncollectible", "voided": "void"}[steps[-1]]])
 
 
-def test_the_end_of_a_trial_is_notified_with_what_its_own_attempt_found_out(
+def test_the_end_of_a_trial_is_notified_with_the_amount_of_its_own_attempt(
     store: PaymentStore, db: psycopg.Connection
 ) -> None:
     history = History(uuid4())

@@ -73,16 +73,16 @@ def growth(stack: Stack) -> UUID:
 
 
 def checkout(api: Api, **body: Any) -> dict[str, Any]:
-    answer = api.request("POST", CHECKOUT, json=body)
-    assert answer.status_code == 201, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.request("POST", CHECKOUT, json=body)
+    assert response.status_code == 201, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
-def control(shop: StripeServer, action: str, **told: Any) -> Any:
-    answer = httpx.post(f"{shop.url}/_control/{action}", json=told, trust_env=False)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+def control(shop: StripeServer, action: str, **params: Any) -> Any:
+    response = httpx.post(f"{shop.url}/_control/{action}", json=params, trust_env=False)
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def bought(api: Api, shop: StripeServer, stack: Stack, **body: Any) -> dict[str, Any]:
@@ -97,16 +97,16 @@ def becomes(api: Api, stack: Stack, **wanted: Any) -> dict[str, Any]:
     seen: dict[str, Any] = {}
 
     def so() -> bool:
-        answer = api.get(SUBSCRIPTION)
+        response = api.get(SUBSCRIPTION)
         seen.clear()
-        seen.update(answer.json())
-        return answer.status_code == 200 and all(seen[name] == value for name, value in wanted.items())
+        seen.update(response.json())
+        return response.status_code == 200 and all(seen[name] == value for name, value in wanted.items())
 
     stack.wait_for(so)
     return dict(seen)
 
 
-def told(api: Api) -> list[str]:
+def notification_types(api: Api) -> list[str]:
     items = api.get("/api/notifications").json()["items"]
     return sorted(item["notification_type"] for item in items)
 
@@ -144,13 +144,13 @@ def test_a_purchase_an_upgrade_a_failed_renewal_and_the_end(
     first = becomes(user, stack, status="active")
     assert (first["plan"], first["final_price"], first["currency"]) == ("Growth", 149, "usd")
     assert (first["billing_interval"], first["cancel_at_period_end"]) == ("month", False)
-    stack.wait_for(lambda: told(user) == ["payment_succeeded"])
+    stack.wait_for(lambda: notification_types(user) == ["payment_succeeded"])
     changed = user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_studio"})
     assert (changed.json()["plan"], changed.json()["final_price"]) == ("Studio", 4990), changed.text
     assert changed.json()["billing_interval"] == "year"
     control(shop, "renew", subscription=first["stripe_subscription_id"], outcome="failed")
     becomes(user, stack, status="past_due")
-    stack.wait_for(lambda: "payment_failed" in told(user))
+    stack.wait_for(lambda: "payment_failed" in notification_types(user))
     ending = user.request("POST", f"{SUBSCRIPTION}/cancel", json={})
     assert (ending.json()["status"], ending.json()["cancel_at_period_end"]) == ("past_due", True)
     ended = user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": False})
@@ -158,7 +158,7 @@ def test_a_purchase_an_upgrade_a_failed_renewal_and_the_end(
     assert ended.json()["end_date"] is not None
     is_error(user.request("POST", f"{SUBSCRIPTION}/cancel", json={}), 409, "CONFLICT")
     is_error(user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_yen"}), 409, "CONFLICT")
-    stack.wait_for(lambda: "subscription_ended" in told(user))
+    stack.wait_for(lambda: "subscription_ended" in notification_types(user))
     kinds = db.execute(
         "select type from event_outbox where user_id = %s and type like 'subscription%%'", [user.user_id]
     ).fetchall()
@@ -208,7 +208,7 @@ def test_yen_have_no_cents_and_a_single_purchase_has_no_subscription(
     is_error(once.request("POST", f"{SUBSCRIPTION}/cancel", json={}), 404, "NOT_FOUND")
     control(shop, "refund", of=session["id"])
     becomes(once, stack, status="cancelled")
-    stack.wait_for(lambda: told(once) == ["payment_refunded", "payment_succeeded"])
+    stack.wait_for(lambda: notification_types(once) == ["payment_refunded", "payment_succeeded"])
 
 
 def test_refunds_find_their_invoice_and_disputes_reach_administrators(
@@ -233,7 +233,7 @@ def test_refunds_find_their_invoice_and_disputes_reach_administrators(
     db.execute("delete from user_profiles where user_id = %s", [admin])
 
 
-def test_a_campaign_makes_it_cheaper_and_its_use_comes_back_where_nothing_is_bought(
+def test_a_campaign_lowers_the_price_and_its_use_is_released_without_a_purchase(
     user: Api, web: Api, shop: StripeServer, stack: Stack, growth: UUID, db: psycopg.Connection
 ) -> None:
     code = f"C{uuid4().hex[:8]}"
@@ -264,7 +264,7 @@ def test_a_campaign_makes_it_cheaper_and_its_use_comes_back_where_nothing_is_bou
     assert one(db, uses, code) == 1
 
 
-def test_the_end_of_a_trial_names_what_will_be_due_with_the_discount(
+def test_the_end_of_a_trial_names_the_amount_due_with_the_discount(
     user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
 ) -> None:
     found = bought(user, shop, stack)
@@ -281,7 +281,7 @@ def test_the_end_of_a_trial_names_what_will_be_due_with_the_discount(
     stack.wait_for(lambda: set(one(db, messages, user.user_id)) == both)
 
 
-def test_the_end_of_a_trial_says_where_nothing_or_an_unknown_amount_is_due(
+def test_the_end_of_a_trial_says_when_nothing_or_an_unknown_amount_is_due(
     user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
 ) -> None:
     found = bought(user, shop, stack)
@@ -300,7 +300,7 @@ def test_the_end_of_a_trial_says_where_nothing_or_an_unknown_amount_is_due(
     stack.wait_for(lambda: set(one(db, messages, user.user_id)) == {ends, unknown})
 
 
-def test_an_end_by_date_is_shown_and_can_be_withdrawn(user: Api, shop: StripeServer, stack: Stack) -> None:
+def test_a_scheduled_cancellation_is_shown_and_can_be_withdrawn(user: Api, shop: StripeServer, stack: Stack) -> None:
     found = bought(user, shop, stack)
     subscription = shop.book.get("subscription", found["stripe_subscription_id"])
     assert found["cancel_at"] is None
@@ -311,9 +311,7 @@ def test_an_end_by_date_is_shown_and_can_be_withdrawn(user: Api, shop: StripeSer
     assert becomes(user, stack, cancel_at=None)["status"] == "active"
 
 
-def test_a_change_withdraws_an_end_by_date_as_it_does_one_with_the_period(
-    user: Api, shop: StripeServer, stack: Stack
-) -> None:
+def test_a_change_withdraws_a_scheduled_cancellation(user: Api, shop: StripeServer, stack: Stack) -> None:
     found = bought(user, shop, stack)
     subscription = shop.book.get("subscription", found["stripe_subscription_id"])
     shop.book.update(subscription, {"cancel_at": "1900000000"})
@@ -326,7 +324,7 @@ def test_a_change_withdraws_an_end_by_date_as_it_does_one_with_the_period(
     assert (back.json()["cancel_at"], back.json()["cancel_at_period_end"]) == (None, False), back.text
 
 
-def test_invoices_that_nobody_pays_do_not_stay_open_and_a_refund_may_fail(
+def test_unpaid_invoices_do_not_stay_open_and_a_refund_may_fail(
     user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
 ) -> None:
     found = bought(user, shop, stack)
@@ -362,11 +360,11 @@ def test_the_same_key_gives_the_same_checkout(user: Api) -> None:
     is_error(other, 409, "CONFLICT")
 
 
-def test_nobody_buys_in_anothers_name_or_is_led_elsewhere(user: Api, web: Api, shop: StripeServer) -> None:
+def test_a_checkout_for_another_user_or_to_a_foreign_url_is_refused(user: Api, web: Api, shop: StripeServer) -> None:
     session = checkout(user, price_id="price_growth", metadata={"user_id": str(uuid4()), "campaign_id": str(uuid4())})
-    kept = shop.book.get("checkout.session", session["id"])
-    assert kept["client_reference_id"] == kept["metadata"]["user_id"] == str(user.user_id)
-    assert "campaign_id" not in kept["metadata"]
+    stored = shop.book.get("checkout.session", session["id"])
+    assert stored["client_reference_id"] == stored["metadata"]["user_id"] == str(user.user_id)
+    assert "campaign_id" not in stored["metadata"]
     body = {"price_id": "price_growth", "user_id": str(uuid4())}
     is_error(user.request("POST", CHECKOUT, json=body), 403, "FORBIDDEN")
     named = shop.book.get("checkout.session", checkout(web.as_service(), **body)["id"])
@@ -385,11 +383,11 @@ def test_nobody_buys_in_anothers_name_or_is_led_elsewhere(user: Api, web: Api, s
             found = is_error(
                 user.request("POST", CHECKOUT, json={"price_id": "price_growth", field: url}), 400, "BAD_REQUEST"
             )
-            assert [fault["field"] for fault in found["details"]] == [field]
+            assert [detail["field"] for detail in found["details"]] == [field]
     assert checkout(user, price_id="price_growth", success_url="https://app.example.com/else")["id"]
 
 
-def test_bad_questions_say_what_is_wrong(user: Api, growth: UUID) -> None:
+def test_an_invalid_request_names_its_field(user: Api, growth: UUID) -> None:
     for body, field in (
         ({}, "price_id"),
         ({"price_id": ""}, "price_id"),
@@ -404,25 +402,25 @@ def test_bad_questions_say_what_is_wrong(user: Api, growth: UUID) -> None:
         ({"price_id": "price_growth", "mode": "payment"}, "mode"),
     ):
         found = is_error(user.request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")
-        assert [fault["field"] for fault in found["details"]] == [field], found
+        assert [detail["field"] for detail in found["details"]] == [field], found
     is_error(user.request("POST", CHECKOUT, json={"metadata": {"package_id": str(uuid4())}}), 404, "NOT_FOUND")
     cheap = {"price_id": "price_yen", "metadata": {"package_id": str(growth)}}
     found = is_error(user.request("POST", CHECKOUT, json=cheap), 400, "BAD_REQUEST")
-    assert [fault["field"] for fault in found["details"]] == ["price_id"]
+    assert [detail["field"] for detail in found["details"]] == ["price_id"]
     is_error(user.request("POST", f"{SUBSCRIPTION}/change", json={}), 400, "BAD_REQUEST")
     is_error(user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": "no"}), 400, "BAD_REQUEST")
     for path in (f"{SUBSCRIPTION}/cancel", "/api/payments/portal-session"):
         is_error(user.request("POST", path, json={}), 404, "NOT_FOUND")
 
 
-def test_stripe_away_refusing_or_slow_is_told_in_our_words(user: Api, shop: StripeServer) -> None:
-    for faults, status, code in (
+def test_an_unreachable_refusing_or_slow_stripe_gives_a_plain_error(user: Api, shop: StripeServer) -> None:
+    for failures, status, code in (
         ([{"status": 500}] * 3, 502, "UPSTREAM_ERROR"),
         ([{"drop": True}] * 3, 503, "UNAVAILABLE"),
         ([{"status": 429}], 429, "RATE_LIMITED"),
         ([{"status": 401}], 503, "UNAVAILABLE"),
     ):
-        shop.failures.extend(faults)
+        shop.failures.extend(failures)
         found = is_error(user.request("POST", CHECKOUT, json={"price_id": "price_growth"}), status, code)
         assert API_KEY not in found["error"]
         shop.failures.clear()
@@ -444,26 +442,26 @@ def test_without_keys_payments_are_unavailable(stack: Stack) -> None:
         handle.stop()
 
 
-def test_webhooks_are_taken_with_any_of_our_secrets_and_kept_once(web: Api, db: psycopg.Connection) -> None:
+def test_webhooks_signed_with_any_secret_are_stored_once(web: Api, db: psycopg.Connection) -> None:
     status = "select array_agg(status) from stripe_events where id = %s"
     for secret in (SECRET, "whsec_next"):
         other = event("product.created")
         assert posted(web, other, secret).json() == {"received": True}
         assert posted(web, other, secret).json() == {"received": True}
         assert one(db, status, other["id"]) == ["ignored"]
-    broken = event("invoice.paid", data={"object": {"id": "in_1"}})
-    assert posted(web, broken).status_code == 200
-    assert one(db, status, broken["id"]) == ["failed"]
-    reason = one(db, "select error from stripe_events where id = %s", broken["id"])
+    malformed = event("invoice.paid", data={"object": {"id": "in_1"}})
+    assert posted(web, malformed).status_code == 200
+    assert one(db, status, malformed["id"]) == ["failed"]
+    reason = one(db, "select error from stripe_events where id = %s", malformed["id"])
     assert reason == "The object is not as Stripe writes invoice.paid."
-    db.execute("delete from stripe_events where id = %s", [broken["id"]])
+    db.execute("delete from stripe_events where id = %s", [malformed["id"]])
 
 
-def test_webhooks_that_nobody_signed_so_are_refused_and_leave_nothing(web: Api, db: psycopg.Connection) -> None:
+def test_webhooks_with_invalid_signatures_are_refused_and_not_stored(web: Api, db: psycopg.Connection) -> None:
     good = json.dumps(event()).encode()
     changed = good.replace(b"invoice.paid", b"invoice.paiD")
     old = int(time.time()) - 400
-    for answer in (
+    for response in (
         posted(web, good, "whsec_other"),
         posted(web, good, at=old),
         posted(web, good, sent=changed),
@@ -477,7 +475,7 @@ def test_webhooks_that_nobody_signed_so_are_refused_and_leave_nothing(web: Api, 
         posted(web, {**event(), "created": "now"}),
         posted(web, {**event(), "type": "a\x00b"}),
     ):
-        is_error(answer, 400, "BAD_REQUEST")
+        is_error(response, 400, "BAD_REQUEST")
     now = int(time.time())
     signature = stripe.WebhookSignature.generate_signature_header(good.decode(), SECRET, now)
     for header in (
@@ -511,7 +509,7 @@ def test_webhooks_that_nobody_signed_so_are_refused_and_leave_nothing(web: Api, 
     assert one(db, "select count(*) from stripe_events where id = %s", json.loads(good)["id"]) == 0
 
 
-def test_what_an_event_changes_reaches_the_sockets_without_beat(
+def test_the_changes_of_an_event_reach_the_sockets_without_beat(
     user: Api, web: Api, shop: StripeServer, running: Stack
 ) -> None:
     running.start("events")
@@ -536,40 +534,40 @@ def test_an_event_that_cannot_be_processed_waits_and_can_be_replayed(
         "refunded": True,
         "payment_intent": f"pi_{uuid4().hex}",
     }
-    told_it = event("charge.refunded", data={"object": refund})
+    posted_event = event("charge.refunded", data={"object": refund})
     db.execute("delete from stripe_events where status = 'failed'")  # those of other tests
     shop.failures.extend([{"status": 500}] * 3)
-    assert posted(web, told_it).status_code == 200
+    assert posted(web, posted_event).status_code == 200
     find = "select {} from stripe_events where id = %s"
-    stack.wait_for(lambda: one(db, find.format("error"), told_it["id"]) is not None)
+    stack.wait_for(lambda: one(db, find.format("error"), posted_event["id"]) is not None)
     shop.failures.clear()
-    assert one(db, find.format("status"), told_it["id"]) == "received"
-    assert one(db, find.format("next_attempt_at > now()"), told_it["id"])
-    db.execute("update stripe_events set attempts = 11, next_attempt_at = now() where id = %s", [told_it["id"]])
+    assert one(db, find.format("status"), posted_event["id"]) == "received"
+    assert one(db, find.format("next_attempt_at > now()"), posted_event["id"])
+    db.execute("update stripe_events set attempts = 11, next_attempt_at = now() where id = %s", [posted_event["id"]])
     shop.failures.extend([{"status": 500}] * 3)
     beat = stack.start("beat")
     try:
-        stack.wait_for(lambda: one(db, find.format("status"), told_it["id"]) == "failed")
+        stack.wait_for(lambda: one(db, find.format("status"), posted_event["id"]) == "failed")
         shop.failures.clear()
         listed = command(stack, "payments", "events", "--status", "failed")
-        assert [row["id"] for row in json.loads(listed.stdout)] == [told_it["id"]]
-        assert json.loads(command(stack, "payments", "replay", "--failed").stdout) == [told_it["id"]]
-        stack.wait_for(lambda: one(db, find.format("status"), told_it["id"]) == "ignored")
+        assert [row["id"] for row in json.loads(listed.stdout)] == [posted_event["id"]]
+        assert json.loads(command(stack, "payments", "replay", "--failed").stdout) == [posted_event["id"]]
+        stack.wait_for(lambda: one(db, find.format("status"), posted_event["id"]) == "ignored")
     finally:
         beat.stop()
     admin, service = web.as_user(admin=True), web.as_service()
     for caller in (admin, service):
         items = caller.get("/api/payments/events", params={"status": "ignored", "limit": 200}).json()["items"]
-        [item] = [item for item in items if item["id"] == told_it["id"]]
+        [item] = [item for item in items if item["id"] == posted_event["id"]]
         assert (item["type"], item["error"], item["attempts"]) == ("charge.refunded", None, 1)
-    again = admin.request("POST", f"/api/payments/events/{told_it['id']}/replay")
-    assert (again.status_code, again.json()) == (202, {"id": told_it["id"], "status_before": "ignored"})
+    again = admin.request("POST", f"/api/payments/events/{posted_event['id']}/replay")
+    assert (again.status_code, again.json()) == (202, {"id": posted_event["id"], "status_before": "ignored"})
     is_error(admin.request("POST", "/api/payments/events/evt_none/replay"), 404, "NOT_FOUND")
     is_error(web.as_user().get("/api/payments/events"), 403, "FORBIDDEN")
-    is_error(web.as_user().request("POST", f"/api/payments/events/{told_it['id']}/replay"), 403, "FORBIDDEN")
+    is_error(web.as_user().request("POST", f"/api/payments/events/{posted_event['id']}/replay"), 403, "FORBIDDEN")
     is_error(web.get("/api/payments/events"), 401, "UNAUTHORIZED")
-    for wrong in (("replay",), ("replay", "evt_none"), ("events", "--status", "lost"), ("events", "--limit", "0")):
-        found = command(stack, "payments", *wrong)
+    for invalid in (("replay",), ("replay", "evt_none"), ("events", "--status", "lost"), ("events", "--limit", "0")):
+        found = command(stack, "payments", *invalid)
         assert found.returncode == 2, found.stderr
         assert "Traceback" not in found.stderr
 
@@ -581,7 +579,7 @@ def command(stack: Stack, *args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_nightly_look_mends_what_no_event_told(
+def test_the_nightly_comparison_repairs_what_no_event_reported(
     user: Api, web: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = bought(user, shop, stack)
@@ -607,17 +605,17 @@ def test_the_nightly_look_mends_what_no_event_told(
     assert becomes(user, stack, status="past_due")["stripe_subscription_id"] == found["stripe_subscription_id"]
 
 
-def test_a_subscription_that_no_checkout_of_ours_made_is_kept_and_ignored(web: Api, db: psycopg.Connection) -> None:
+def test_events_of_a_subscription_made_elsewhere_are_stored_and_ignored(web: Api, db: psycopg.Connection) -> None:
     history = History(None)
     foreign = [one for one in history.at(int(time.time()), apart=0) if one["type"].startswith("customer.")]
-    assert [posted(web, told_it).status_code for told_it in foreign * 2] == [200, 200]
+    assert [posted(web, posted_event).status_code for posted_event in foreign * 2] == [200, 200]
     status = "select status from stripe_events where id = %s"
     until(lambda: one(db, status, foreign[0]["id"]) == "ignored")
     made = "select count(*) from user_subscriptions where stripe_subscription_id = %s"
     assert one(db, made, history.subscription_id) == 0
 
 
-def test_a_checkout_of_somebody_unknown_is_money_of_nobody_until_their_address_is_known(
+def test_a_checkout_of_an_unknown_address_has_no_user_until_the_address_is_known(
     web: Api, stack: Stack, db: psycopg.Connection
 ) -> None:
     known = uuid4()
@@ -635,7 +633,7 @@ def test_a_checkout_of_somebody_unknown_is_money_of_nobody_until_their_address_i
     stack.wait_for(lambda: one(db, find.format("user_id"), history.subscription_id) == known)
 
 
-def test_long_lists_of_stripe_are_read_page_by_page(shop: StripeServer, stack: Stack) -> None:
+def test_long_lists_at_stripe_are_read_page_by_page(shop: StripeServer, stack: Stack) -> None:
     names = {shop.book.add("subscription", {"status": "active", "customer": "cus_x"})["id"] for _ in range(230)}
     try:
         gateway = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
@@ -648,9 +646,7 @@ def test_long_lists_of_stripe_are_read_page_by_page(shop: StripeServer, stack: S
     assert len(listed) == len(set(listed))
 
 
-def test_stripe_that_hangs_is_not_waited_for_longer_than_said(
-    shop: StripeServer, stack: Stack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hanging_stripe_times_out(shop: StripeServer, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_module, "TIMEOUT_SECONDS", 0.5)
     gateway = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
     before = len(shop.requests)

@@ -47,7 +47,7 @@ def test_a_task_that_never_ran_waits_for_its_first_time(periodic: PeriodicTaskSt
     assert begin(periodic, datetime.now(UTC) - SOON) == []
 
 
-def test_a_due_task_is_begun_by_one_of_many_and_not_again_before_its_next_time(periodic: PeriodicTaskStore) -> None:
+def test_a_due_task_is_started_once_until_its_next_time(periodic: PeriodicTaskStore) -> None:
     past = datetime.now(UTC) - SOON
     with ThreadPoolExecutor(8) as pool:
         begun = list(pool.map(lambda _: begin(periodic, past), range(16)))
@@ -56,7 +56,7 @@ def test_a_due_task_is_begun_by_one_of_many_and_not_again_before_its_next_time(p
     assert begin(periodic, past) == []
 
 
-def test_a_time_that_passed_while_beat_was_away_is_due_when_it_is_back(
+def test_a_time_missed_during_an_outage_of_beat_is_due_afterwards(
     periodic: PeriodicTaskStore, db: psycopg.Connection
 ) -> None:
     begin(periodic, datetime.now(UTC) + SOON)
@@ -90,7 +90,7 @@ def blank_env(**given: str) -> dict[str, str]:
     return {**os.environ, **blank, "PYTHONPATH": str(ROOT), **given}
 
 
-def test_beat_starts_in_an_empty_folder_and_leaves_it_empty(stack: Stack, redis: Redis, tmp_path: Path) -> None:
+def test_beat_starts_in_an_empty_folder_and_writes_no_file(stack: Stack, redis: Redis, tmp_path: Path) -> None:
     beat = subprocess.Popen(
         [sys.executable, "-m", "celery", "-A", "workers.clock", "beat"],
         cwd=tmp_path,
@@ -112,7 +112,7 @@ def test_beat_starts_in_an_empty_folder_and_leaves_it_empty(stack: Stack, redis:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_interval_of_beat_is_so_long_that_restarts_could_put_it_off_for_ever(stack: Stack) -> None:
+def test_intervals_of_beat_are_short_enough_to_survive_restarts(stack: Stack) -> None:
     code = "import celeryconfig as c; print(max(e['schedule'] for e in c.beat_schedule.values()))"
     found = subprocess.run(
         [sys.executable, "-c", code],

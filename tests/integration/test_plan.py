@@ -37,7 +37,7 @@ def sent(app: Celery, redis: redis_client.Redis, priority: Priority, *following:
     return found
 
 
-def test_a_stretch_is_one_message_that_carries_the_rest_as_a_chain(app: Celery, redis: redis_client.Redis) -> None:
+def test_a_linear_segment_is_one_message_with_the_rest_as_a_chain(app: Celery, redis: redis_client.Redis) -> None:
     message = sent(app, redis, Priority.INTERACTIVE, "b", "c")
     arguments, _, embedded = message["body"]
     assert arguments == [RUN, "a"]
@@ -50,7 +50,7 @@ def test_a_stretch_is_one_message_that_carries_the_rest_as_a_chain(app: Celery, 
 
 
 @pytest.mark.parametrize("priority", list(Priority))
-def test_a_step_alone_is_a_message_alone_in_the_list_of_its_priority(
+def test_a_single_step_is_one_message_in_the_list_of_its_priority(
     app: Celery, redis: redis_client.Redis, priority: Priority
 ) -> None:
     message = sent(app, redis, priority)

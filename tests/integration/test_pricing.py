@@ -47,9 +47,9 @@ def added(db: psycopg.Connection, table: str, row: dict[str, Any]) -> UUID:
 
 def quoted(web: Api, package_id: UUID, code: str | None = None) -> dict[str, Any]:
     body = {"package_id": str(package_id), **({"campaign_code": code} if code else {})}
-    answer = web.request("POST", QUOTE, json=body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = web.request("POST", QUOTE, json=body)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -62,17 +62,17 @@ def uses(db: psycopg.Connection, code: str) -> int:
 def test_packages_on_offer_are_public_and_in_their_order(web: Api, db: psycopg.Connection) -> None:
     ids = [str(package(db, position=-n, features='["One", "Two"]')) for n in (1, 2)]
     package(db, position=-3, active=False)
-    answer = web.get(PACKAGES)
+    response = web.get(PACKAGES)
 
-    assert [item["package_id"] for item in answer.json()["items"]][:2] == ids[::-1]
-    assert answer.json()["items"][0]["price"] == 49
-    assert answer.json()["items"][0]["features"] == ["One", "Two"]
-    assert answer.json()["next_cursor"] is None
-    assert answer.headers["Cache-Control"] == "public, max-age=60"
-    assert web.as_user().get(PACKAGES).json() == answer.json()
+    assert [item["package_id"] for item in response.json()["items"]][:2] == ids[::-1]
+    assert response.json()["items"][0]["price"] == 49
+    assert response.json()["items"][0]["features"] == ["One", "Two"]
+    assert response.json()["next_cursor"] is None
+    assert response.headers["Cache-Control"] == "public, max-age=60"
+    assert web.as_user().get(PACKAGES).json() == response.json()
 
 
-def test_a_price_without_a_code_and_with_one(web: Api, db: psycopg.Connection) -> None:
+def test_a_quote_without_and_with_a_code(web: Api, db: psycopg.Connection) -> None:
     plain = package(db)
     code = campaign(db)
 
@@ -104,7 +104,7 @@ def test_a_code_that_does_not_apply_says_why(web: Api, db: psycopg.Connection, r
     assert found["campaign"]["message"].startswith("This code")
 
 
-def test_a_code_that_nobody_knows_says_so_and_no_more(web: Api, db: psycopg.Connection) -> None:
+def test_an_unknown_code_gives_no_details(web: Api, db: psycopg.Connection) -> None:
     found = quoted(web, package(db), "no such thing")["campaign"]
 
     assert found == {
@@ -127,7 +127,7 @@ def test_a_code_for_this_package_applies_to_it(web: Api, db: psycopg.Connection)
     assert quoted(web, other, code)["campaign"]["reason"] == "wrong_package"
 
 
-def test_what_is_off_is_rounded_as_the_currency_can_be_paid_and_never_more_than_the_price(web: Api, db) -> None:
+def test_a_discount_is_rounded_to_the_currency_and_never_exceeds_the_price(web: Api, db) -> None:
     tenth = campaign(db, discount_value=Decimal("33.33"))
     yen, dollars = package(db, "999", currency="jpy"), package(db, "0.05")
     large = campaign(db, discount_type="fixed", currency="usd", discount_value=1000)
@@ -145,7 +145,7 @@ def test_what_is_off_is_rounded_as_the_currency_can_be_paid_and_never_more_than_
     currency=st.sampled_from(["usd", "jpy", "kwd", "isk"]),
 )
 @settings(deadline=None, max_examples=60)
-def test_the_price_is_what_decimal_arithmetic_says(stack: Stack, price, percent, fixed, currency) -> None:
+def test_the_price_matches_decimal_arithmetic(stack: Stack, price, percent, fixed, currency) -> None:
     if charge_digits(currency) == 0:
         price, percent = price.to_integral_value(), percent if not fixed else percent.to_integral_value() + 1
     with psycopg.connect(stack.database_url) as db:
@@ -162,7 +162,7 @@ def test_the_price_is_what_decimal_arithmetic_says(stack: Stack, price, percent,
     assert (found["original_price"], found["discount_amount"], found["final_price"]) == (price, off, price - off)
 
 
-def test_bad_questions_say_what_is_wrong(web: Api, db: psycopg.Connection) -> None:
+def test_an_invalid_request_names_its_field(web: Api, db: psycopg.Connection) -> None:
     some = str(package(db))
     for body, field in (
         ({}, "package_id"),
@@ -173,7 +173,7 @@ def test_bad_questions_say_what_is_wrong(web: Api, db: psycopg.Connection) -> No
         ({"package_id": some, "price": 1}, "price"),
     ):
         found = is_error(web.request("POST", QUOTE, json=body), 400, "BAD_REQUEST")
-        assert [fault["field"] for fault in found["details"]] == [field]
+        assert [detail["field"] for detail in found["details"]] == [field]
     is_error(web.request("POST", QUOTE, json={"package_id": str(uuid4())}), 404, "NOT_FOUND")
     gone = {"package_id": str(package(db, active=False))}
     is_error(web.request("POST", QUOTE, json=gone), 404, "NOT_FOUND")
@@ -181,17 +181,17 @@ def test_bad_questions_say_what_is_wrong(web: Api, db: psycopg.Connection) -> No
         is_error(web.with_token("x").request(method, path, json=gone), 401, "UNAUTHORIZED")
 
 
-def test_questions_are_counted_by_user_and_by_address(stack: Stack, db: psycopg.Connection) -> None:
+def test_quotes_are_limited_by_user_and_by_address(stack: Stack, db: psycopg.Connection) -> None:
     handle = stack.start("web", env={"QUOTE_RATE_LIMIT": "2/hour", "TRUSTED_PROXIES": "1"})
     web = Api(handle.url, None, stack.settings)
     body = {"package_id": str(package(db))}
     home = {"X-Forwarded-For": f"203.0.113.{uuid4().int % 250}"}
     try:
         for api, headers in ((web, home), (web.as_user(), home)):
-            answers = [api.request("POST", QUOTE, json=body, headers=headers) for _ in range(3)]
-            assert [answer.status_code for answer in answers] == [200, 200, 429]
-            is_error(answers[2], 429, "RATE_LIMITED")
-            assert int(answers[2].headers["Retry-After"]) > 0
+            responses = [api.request("POST", QUOTE, json=body, headers=headers) for _ in range(3)]
+            assert [response.status_code for response in responses] == [200, 200, 429]
+            is_error(responses[2], 429, "RATE_LIMITED")
+            assert int(responses[2].headers["Retry-After"]) > 0
     finally:
         handle.stop()
 
@@ -208,7 +208,7 @@ def test_questions_are_counted_by_user_and_by_address(stack: Stack, db: psycopg.
         ("month", {"active": False}, [(1, None, 100)]),
     ],
 )
-def test_a_quote_says_what_each_period_costs(
+def test_a_quote_has_the_price_of_each_period(
     web: Api, db: psycopg.Connection, interval: str, terms: dict[str, Any], periods: list[tuple[int, int | None, int]]
 ) -> None:
     found = quoted(web, package(db, "100", billing_interval=interval), campaign(db, **terms))
@@ -223,10 +223,10 @@ def test_the_database_and_the_code_have_the_same_table_of_currencies(db: psycopg
         "select c, currency_digits(c), charge_digits(c), major_units('12340', c) from unnest(%s::text[]) as c", [every]
     ).fetchall()
 
-    wrong = [
+    invalid = [
         row for row in rows if row[1:] != (currency_digits(row[0]), charge_digits(row[0]), major_units(12340, row[0]))
     ]
-    assert wrong == []
+    assert invalid == []
     assert len(rows) == 26**3
 
 

@@ -44,7 +44,7 @@ def run(folder: Path, *command: str, **env: str) -> "subprocess.CompletedProcess
     ("name", "value"),
     [("REDIS_URL", ""), ("SUPABASE_URL", ""), ("SUPABASE_SERVICE_ROLE_KEY", ""), ("API_JWT_SECRET", "short")],
 )
-def test_web_says_what_is_wrong_on_one_line_and_ends(
+def test_the_web_tier_reports_an_invalid_setting_on_one_line_and_exits(
     tmp_path: Path, command: tuple[str, ...], name: str, value: str
 ) -> None:
     ended = run(tmp_path, *GUNICORN, *command, **{name: value})
@@ -55,7 +55,7 @@ def test_web_says_what_is_wrong_on_one_line_and_ends(
 
 
 @pytest.mark.parametrize("command", [(), ("--preload",)])
-def test_web_with_a_configuration_of_somebody_elses_ends_too(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_the_web_tier_exits_with_another_configuration_file_too(tmp_path: Path, command: tuple[str, ...]) -> None:
     """gunicorn itself starts, and must not start its worker again and again."""
     ended = run(tmp_path, *GUNICORN, "--bind=127.0.0.1:0", *command, REDIS_URL="")
     assert ended.returncode == 4
@@ -65,7 +65,7 @@ def test_web_with_a_configuration_of_somebody_elses_ends_too(tmp_path: Path, com
 
 @pytest.mark.parametrize("command", [*WORKERS, CLOCK, FLOWER], ids=lambda command: " ".join(command[3:5]))
 @pytest.mark.parametrize(("name", "value"), [("REDIS_URL", ""), ("OLLAMA_KEEP_ALIVE", "soon")])
-def test_celery_says_what_is_wrong_on_one_line_and_ends(
+def test_celery_reports_an_invalid_setting_on_one_line_and_exits(
     tmp_path: Path, command: tuple[str, ...], name: str, value: str
 ) -> None:
     ended = run(tmp_path, *command, **{name: value})
@@ -76,7 +76,7 @@ def test_celery_says_what_is_wrong_on_one_line_and_ends(
 
 
 @pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"])
-def test_a_worker_without_a_database_to_work_on_does_not_start(tmp_path: Path, name: str) -> None:
+def test_a_worker_without_a_database_setting_does_not_start(tmp_path: Path, name: str) -> None:
     ended = run(tmp_path, *WORKERS[0], **{name: ""})
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [

@@ -39,7 +39,7 @@ def open_client(url: str, **options: Any) -> Client:
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_token_is_taken_from_the_query_the_header_or_the_subprotocols(web, channel):
+def test_a_token_is_read_from_the_query_the_header_or_the_subprotocols(web, channel):
     bearer = token(uuid4())
     ways: list[tuple[str, dict[str, Any], str | None]] = [
         (web.url(channel, token=bearer), {}, None),
@@ -82,7 +82,7 @@ def test_without_a_valid_token_the_upgrade_is_accepted_and_closed_1008(web, chan
 @pytest.mark.parametrize(
     ("channel", "scope"), [("analytics", "analytics:read"), ("notifications", "notifications:read")]
 )
-def test_a_token_limited_to_scopes_needs_the_channels_own(web, channel, scope):
+def test_a_limited_token_needs_the_scope_of_the_channel(web, channel, scope):
     with web.connect(uuid4(), channel, claims={"scope": ["other:read"]}) as client:
         code, _, frames = client.closed()
         assert (code, frames[0]["code"]) == (1008, "UNAUTHORIZED")
@@ -99,7 +99,7 @@ def test_own_runs_need_no_scope(web, server):
         assert client.next()["type"] == "subscribed"
 
 
-def test_a_socket_whose_token_expires_is_closed_1008(web):
+def test_a_socket_is_closed_1008_when_its_token_expires(web):
     with web.connect(uuid4(), claims={"expires_in": 5}) as client:
         assert client.quiet() == []
         code, _, frames = client.closed()
@@ -108,21 +108,21 @@ def test_a_socket_whose_token_expires_is_closed_1008(web):
     assert [frame["code"] for frame in frames] == ["UNAUTHORIZED"]
 
 
-def test_a_fresh_token_of_the_same_user_keeps_the_socket_open(web):
+def test_a_socket_stays_open_with_a_fresh_token_of_the_same_user(web):
     user = uuid4()
     claims = {"expires_in": 5}
     with web.connect(user, claims=claims) as client, web.connect(user, claims=claims) as without:
         client.send(type="auth", token=token(user, expires_in=600))
-        answer = client.next()
-        assert answer["type"] == "authenticated"
-        assert answer["expires_at"].endswith("Z")
+        response = client.next()
+        assert response["type"] == "authenticated"
+        assert response["expires_at"].endswith("Z")
         assert without.closed()[0] == 1008  # the first token has expired
         web.state()
         assert client.quiet() == []
 
 
 @pytest.mark.parametrize("other", [token(uuid4()), token(), "nonsense"], ids=["another user", "a service", "no token"])
-def test_any_other_token_is_refused_and_the_socket_goes_on_with_its_own(web, other):
+def test_any_other_token_is_refused_and_the_socket_stays_on_its_own(web, other):
     with web.connect(uuid4()) as client:
         client.send(type="auth", token=other)
         assert client.next()["code"] == "UNAUTHORIZED"
@@ -139,7 +139,7 @@ def test_a_fresh_token_that_lost_the_scope_ends_the_socket(web):
     assert frames[-1]["code"] == "UNAUTHORIZED"
 
 
-def test_an_administrator_who_is_none_any_more_loses_other_peoples_runs(web, server):
+def test_a_demoted_administrator_loses_other_users_runs(web, server):
     publisher, run, admin = Publisher(server.client), SomeRun(uuid4()), uuid4()
     publisher.run_update(run.state("queued"))
     with web.connect(admin, claims={"role": "admin"}) as client:
@@ -151,7 +151,7 @@ def test_an_administrator_who_is_none_any_more_loses_other_peoples_runs(web, ser
         assert client.quiet() == []
 
 
-def test_a_user_may_open_so_many_sockets_and_one_more_is_asked_to_come_back(web):
+def test_a_socket_above_the_users_limit_is_closed_with_1013(web):
     user = uuid4()
     clients = [web.connect(user) for _ in range(3)]
     with web.connect(user) as client:
@@ -180,7 +180,7 @@ def test_pages_of_other_origins_are_refused_before_the_upgrade(web):
             assert refused.value.response.status_code == 403
 
 
-def test_named_origins_take_the_place_of_the_local_ones():
+def test_named_origins_replace_the_local_ones():
     settings = Settings(cors_origins=("https://app.example.com", "http://other.example:8080"))
     for origin, taken in (
         ("https://app.example.com", True),
@@ -197,7 +197,7 @@ def test_named_origins_take_the_place_of_the_local_ones():
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
-def test_a_request_that_is_no_upgrade_is_a_400(web, channel):
+def test_a_request_without_an_upgrade_is_a_400(web, channel):
     assert httpx.get(f"{web.base}/api/ws/{channel}").status_code == 400
     key = "dGhlIHNhbXBsZSBub25jZQ=="
     for headers in (
@@ -205,14 +205,14 @@ def test_a_request_that_is_no_upgrade_is_a_400(web, channel):
         {"Sec-WebSocket-Version": "8", "Sec-WebSocket-Key": key},
         {"Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": key, "Sec-WebSocket-Protocol": "é".encode()},
     ):
-        answer = httpx.get(
+        response = httpx.get(
             f"{web.base}/api/ws/{channel}?token={token(uuid4())}",
             headers={"Connection": "Upgrade", "Upgrade": "websocket", **headers},
         )
-        assert answer.status_code == 400
-    assert web.settled(sockets=0)["members"] == 0
+        assert response.status_code == 400
+    assert web.until_state(sockets=0)["members"] == 0
 
 
-def test_compression_is_not_agreed_to(web):
+def test_compression_is_not_negotiated(web):
     with web.connect(uuid4(), compression="deflate") as client:
         assert client.connection.protocol.extensions == []

@@ -70,8 +70,8 @@ def notification(user_id: UUID, **changes: Any) -> DomainEvent:
 
 def subscribed(client: Client, topic: str, **options: Any) -> list[dict[str, Any]]:
     client.send(type="subscribe", topic=topic, **options)
-    answer = client.until(type="subscribed")
-    return answer if answer[-1]["recovered"] else [*answer, client.next()]
+    response = client.until(type="subscribed")
+    return response if response[-1]["recovered"] else [*response, client.next()]
 
 
 def channel_of(kind: str) -> str:
@@ -89,17 +89,17 @@ def test_an_event_reaches_its_owner_and_administrators_with_the_fields_of_the_sp
     ):
         assert publisher.domain_events([domain.read(kind, {**SPEC[kind], "user_id": str(user)})] * 2)[1] is False
         publisher.domain_events([event(kind, None), event(kind, chief)])
-        told = owner.next()
-        heard = [admin.next() for _ in range(3)]
+        received = owner.next()
+        seen_by_admin = [admin.next() for _ in range(3)]
 
         row = domain.TYPES[kind].row
-        assert told == {"type": kind, "data": {**SPEC[kind], "id": SPEC[kind][row], "user_id": str(user)}}
-        assert heard[0] == told
-        assert [one["data"]["user_id"] for one in heard] == [str(user), None, str(chief)]
+        assert received == {"type": kind, "data": {**SPEC[kind], "id": SPEC[kind][row], "user_id": str(user)}}
+        assert seen_by_admin[0] == received
+        assert [one["data"]["user_id"] for one in seen_by_admin] == [str(user), None, str(chief)]
         assert [client.quiet() for client in (owner, admin, stranger, elsewhere)] == [[], [], [], []]
 
 
-def test_what_no_client_is_told_stays_untold_and_leaves_no_hole(web, publisher):
+def test_an_unpublished_event_makes_no_gap(web, publisher):
     user = uuid4()
     with web.connect(user, "analytics") as client:
         change = {"subject": "leads", "row_id": ID, "changed_at": AT, "user_id": str(user)}
@@ -109,12 +109,12 @@ def test_what_no_client_is_told_stays_untold_and_leaves_no_hole(web, publisher):
         assert client.quiet() == []
 
 
-def test_a_notification_comes_in_the_envelope_to_those_who_asked_and_flat_to_others_of_the_same_user(web, publisher):
+def test_a_notification_is_sent_enveloped_to_topic_subscribers_and_flat_to_other_sockets_of_the_user(web, publisher):
     user = uuid4()
     with web.connect(user, "notifications") as asked, web.connect(user, "notifications") as not_asked:
         _, snapshot = subscribed(asked, f"user:{user}")
-        told = notification(user)
-        publisher.domain_events([told])
+        received = notification(user)
+        publisher.domain_events([received])
         envelope, flat = asked.next(), not_asked.next()
 
         assert snapshot["data"] == {"items": [], "unread_count": 0}
@@ -127,7 +127,7 @@ def test_a_notification_comes_in_the_envelope_to_those_who_asked_and_flat_to_oth
         assert asked.quiet() == not_asked.quiet() == []
 
 
-def test_an_administrator_may_follow_a_user_and_hears_each_notification_once(web, publisher):
+def test_an_administrator_who_follows_a_user_receives_each_notification_once(web, publisher):
     user = uuid4()
     with web.connect(uuid4(), "notifications", claims={"role": "admin"}) as admin:
         subscribed(admin, f"user:{user}")
@@ -143,22 +143,22 @@ def test_unread_notifications_are_the_snapshot_and_history_closes_a_gap(web, pub
     (web.folder / "unread").write_text(json.dumps(unread))
     try:
         with web.connect(user, "notifications") as client:
-            answer, snapshot = subscribed(client, f"user:{user}")
+            response, snapshot = subscribed(client, f"user:{user}")
     finally:
         (web.folder / "unread").unlink()
     sent = [notification(user, title=f"n{n}") for n in range(3)]
     publisher.domain_events(sent)
     with web.connect(user, "notifications") as client:
-        back = subscribed(client, f"user:{user}", since=answer["seq"], epoch=answer["epoch"])
+        back = subscribed(client, f"user:{user}", since=response["seq"], epoch=response["epoch"])
         titles = [client.next()["data"]["title"] for _ in sent]
-        lost = subscribed(client, f"user:{user}", since=answer["seq"], epoch="another")
+        lost = subscribed(client, f"user:{user}", since=response["seq"], epoch="another")
 
     assert snapshot["data"] == {"items": unread, "unread_count": 1}
     assert (back[-1]["recovered"], titles) == (True, ["n0", "n1", "n2"])
     assert (lost[-2]["recovered"], lost[-1]["seq"]) == (False, 3)
 
 
-def test_a_role_that_changes_with_a_fresh_token_changes_what_is_told(web, publisher):
+def test_a_fresh_token_with_another_role_changes_the_events(web, publisher):
     user, other = uuid4(), uuid4()
     (web.folder / "figures").write_text("[]")
     with web.connect(user, "analytics", claims={"role": "admin"}) as client:
@@ -186,7 +186,7 @@ def computed(web: Web) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def test_figures_are_told_when_what_they_count_changes_computed_once_for_all_who_share_them(web, publisher):
+def test_changed_figures_are_published_and_computed_once_for_all_subscribers(web, publisher):
     user = uuid4()
     figures_are(web, [{"date": "2026-01-31", "value": 1}])
     weekly = {"aggregation": "weekly", "start_date": "2026-01-01", "end_date": "2026-01-31"}
@@ -199,10 +199,10 @@ def test_figures_are_told_when_what_they_count_changes_computed_once_for_all_who
     before = computed(web).count(f"{user} weekly")
     publisher.domain_events([event("lead_created", user)])
     for client in clients:
-        told = client.until(type="event")
-        assert [frame["type"] for frame in told] == ["lead_created", "event"]
-        assert told[-1]["data"] == [{"date": "2026-01-31", "value": 2}]
-        assert told[-1]["topic"] == "lead_trends"
+        received = client.until(type="event")
+        assert [frame["type"] for frame in received] == ["lead_created", "event"]
+        assert received[-1]["data"] == [{"date": "2026-01-31", "value": 2}]
+        assert received[-1]["topic"] == "lead_trends"
 
     assert computed(web).count(f"{user} weekly") == before + 1
     # Unchanged figures are not told again, and what another user does changes none of these.
@@ -215,7 +215,7 @@ def test_figures_are_told_when_what_they_count_changes_computed_once_for_all_who
     ] * 5
     for client in clients:
         client.connection.close()
-    web.settled(sockets=0, members=0)
+    web.until_state(sockets=0, members=0)
 
 
 def until_computed(web: Web, line: str, times: int) -> None:
@@ -230,7 +230,7 @@ def following(web: Web, who: UUID | None, topic: str, day: int) -> Client:
 
 
 @contextmanager
-def held(web: Web) -> Iterator[None]:
+def computations_blocked(web: Web) -> Iterator[None]:
     """What is computed takes until the end of the block."""
     path = web.folder / "held"
     path.touch()
@@ -244,7 +244,7 @@ def test_the_first_figures_of_one_user_are_computed_two_at_a_time(web):
     figures_are(web, [])
     one, other = uuid4(), uuid4()
     with ExitStack() as closing:
-        with held(web):
+        with computations_blocked(web):
             clients = [closing.enter_context(following(web, one, "kpis", day)) for day in range(1, 7)]
             until_computed(web, f"{one} daily", FIRST_AT_ONCE)
             clients.append(closing.enter_context(following(web, other, "kpis", 1)))
@@ -252,10 +252,10 @@ def test_the_first_figures_of_one_user_are_computed_two_at_a_time(web):
             assert computed(web).count(f"{one} daily") == FIRST_AT_ONCE
         for client in clients:
             client.until(type="subscribed")
-    web.settled(sockets=0, members=0)
+    web.until_state(sockets=0, members=0)
 
 
-def test_the_changed_figures_of_one_user_are_computed_before_the_rest_of_anothers_many(web, publisher):
+def test_one_users_changed_figures_are_computed_before_the_rest_of_another_users(web, publisher):
     figures_are(web, [])
     one, other = uuid4(), uuid4()
     with ExitStack() as closing:
@@ -263,7 +263,7 @@ def test_the_changed_figures_of_one_user_are_computed_before_the_rest_of_another
             client = closing.enter_context(following(web, who, "lead_trends", day))
             client.until(type="subscribed")
         before = len(computed(web))
-        with held(web):
+        with computations_blocked(web):
             publisher.domain_events([event("lead_created", one)])
             until(lambda: len(computed(web)) == before + COMPUTERS, saw=lambda: computed(web))
             publisher.domain_events([event("lead_created", other)])
@@ -271,10 +271,10 @@ def test_the_changed_figures_of_one_user_are_computed_before_the_rest_of_another
         until(lambda: f"{other} daily" in computed(web)[before:], saw=lambda: computed(web)[before:])
 
         assert computed(web)[before:].index(f"{other} daily") < 2 * COMPUTERS
-    web.settled(sockets=0, members=0)
+    web.until_state(sockets=0, members=0)
 
 
-def test_a_user_follows_so_many_different_figures_on_all_sockets_together(web, publisher):
+def test_the_limit_of_figures_counts_all_sockets_of_a_user(web, publisher):
     figures_are(web, [])
     user, other = uuid4(), uuid4()
     topics = ("kpis", "lead_trends", "conversation_trends")
@@ -302,7 +302,7 @@ def test_a_user_follows_so_many_different_figures_on_all_sockets_together(web, p
     assert refused.quiet() == []
     for client in clients:
         client.connection.close()
-    web.settled(sockets=0, members=0)
+    web.until_state(sockets=0, members=0)
 
 
 def test_two_processes_that_follow_the_same_figures_compute_them_once(server, web, publisher, tmp_path):
@@ -317,28 +317,28 @@ def test_two_processes_that_follow_the_same_figures_compute_them_once(server, we
             for one in (web, second):
                 figures_are(one, [{"value": 7}])
             publisher.domain_events([event("subscription_created", user)])
-            told = [client.until(type="event")[-1] for client in (here, there)]
+            received = [client.until(type="event")[-1] for client in (here, there)]
 
-        assert told[0] == told[1]
+        assert received[0] == received[1]
         assert computed(web).count(f"{user} daily") + computed(second).count(f"{user} daily") == before + 1
         assert second.errors() == ""
 
 
-def test_what_changed_while_nobody_followed_is_told_to_one_who_comes_back(web, publisher):
+def test_a_change_without_subscribers_is_sent_on_a_resume(web, publisher):
     user = uuid4()
     figures_are(web, [1])
     with web.connect(user, "analytics") as client:
-        answer, _ = subscribed(client, "conversation_trends")
-    web.settled(members=0)
+        response, _ = subscribed(client, "conversation_trends")
+    web.until_state(members=0)
     figures_are(web, [2])
     publisher.domain_events([event("message_created", user)])
     with web.connect(user, "analytics") as client:
-        back = subscribed(client, "conversation_trends", since=answer["seq"], epoch=answer["epoch"])
+        back = subscribed(client, "conversation_trends", since=response["seq"], epoch=response["epoch"])
         assert back[-1]["recovered"] is True
         assert client.next()["data"] == [2]
 
 
-def test_figures_that_cannot_be_computed_now_are_unavailable_and_come_when_they_can(web, publisher):
+def test_figures_that_cannot_be_computed_are_unavailable_until_they_can(web, publisher):
     user = uuid4()
     (web.folder / "figures").unlink(missing_ok=True)
     with web.connect(user, "analytics") as client:
@@ -369,17 +369,17 @@ def test_figures_that_cannot_be_computed_now_are_unavailable_and_come_when_they_
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_parameters_that_are_no_range_of_days_are_refused_by_name(web, params, said):
+def test_an_invalid_range_of_days_is_refused_with_its_parameter(web, params, said):
     with web.connect(uuid4(), "analytics") as client:
         client.send(type="subscribe", topic="lead_trends", params=params)
-        answer = client.next()
+        response = client.next()
 
-    assert (answer["type"], answer["code"], answer["topic"]) == ("error", "BAD_REQUEST", "lead_trends")
-    assert answer["message"].startswith(said)
-    assert len(answer["message"]) < 400
+    assert (response["type"], response["code"], response["topic"]) == ("error", "BAD_REQUEST", "lead_trends")
+    assert response["message"].startswith(said)
+    assert len(response["message"]) < 400
 
 
 @pytest.mark.parametrize("changes", [{"lead_id": "x"}, {"more": 1}, {"lead_id": None}, {"created_at": "soon"}], ids=str)
-def test_what_is_no_event_is_refused(changes):
+def test_an_invalid_event_is_refused(changes):
     with pytest.raises(ValueError, match="LeadCreated"):
         event("lead_created", None, **changes)

@@ -25,7 +25,7 @@ def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     with Web(server.url, tmp_path_factory.mktemp("web"), limits={"close_seconds": 0.5}) as web:
         yield web
         assert web.errors() == ""
-        web.settled(sockets=0, members=0, topics=0)
+        web.until_state(sockets=0, members=0, topics=0)
 
 
 @pytest.fixture
@@ -69,12 +69,12 @@ def raw(web: Web) -> Iterator[Raw]:
         "\ufeff{}",
     ],
 )
-def test_a_frame_that_cannot_be_taken_is_a_bad_request_and_the_socket_stays(web, text):
+def test_an_invalid_frame_is_a_bad_request_and_the_socket_stays(web, text):
     with web.connect(uuid4()) as client:
         client.connection.send(text)
-        answer = client.next()
-        assert (answer["type"], answer["code"]) == ("error", "BAD_REQUEST")
-        assert answer["message"]
+        response = client.next()
+        assert (response["type"], response["code"]) == ("error", "BAD_REQUEST")
+        assert response["message"]
         assert client.quiet() == []
 
 
@@ -86,7 +86,7 @@ def test_a_binary_frame_is_a_bad_request_and_the_socket_stays(web):
 
 
 @pytest.mark.parametrize("channel", ["analytics", "notifications", "workflows"])
-def test_heartbeats_and_pings_are_taken_on_every_channel(web, channel):
+def test_heartbeats_and_pings_work_on_every_channel(web, channel):
     with web.connect(uuid4(), channel) as client:
         client.send(type="heartbeat", timestamp="2023-06-15T12:34:56Z")
         assert client.quiet() == []
@@ -109,7 +109,7 @@ def test_a_character_split_over_two_fragments_is_whole(raw):
     cut = message.index("⚡".encode()) + 1
     raw.send(frame(message[:cut], fin=False) + frame(message[cut:], opcode=0))
 
-    assert raw.answers()[0]["topic"] == "⚡"
+    assert raw.responses()[0]["topic"] == "⚡"
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_character_split_over_two_fragments_is_whole(raw):
     ],
     ids=range(20),
 )
-def test_frames_against_the_rules_end_the_socket_with_the_code_of_the_rfc(raw, data, code):
+def test_protocol_violations_close_the_socket_with_the_code_of_the_rfc(raw, data, code):
     raw.send(data)
     raw.socket.shutdown(socket.SHUT_WR) if code is None else None
     assert raw.close_code() == code
@@ -158,7 +158,7 @@ def test_a_message_of_the_full_size_is_read(web):
     [frame(b'{"type":"ping"}'), frame(b"", opcode=9), frame(b"", opcode=10)],
     ids=["text", "ping", "pong"],
 )
-def test_a_client_that_sends_too_many_frames_a_second_is_asked_to_come_back(raw, flood):
+def test_a_client_that_sends_too_many_frames_is_closed_with_1013(raw, flood):
     raw.send(flood * 2_000)
     assert raw.close_code() == 1013
 
@@ -168,15 +168,15 @@ def test_endless_empty_fragments_are_too_many_frames(raw):
     assert raw.close_code() == 1013
 
 
-def test_a_client_that_goes_in_the_middle_of_a_frame_leaves_nothing(web):
+def test_a_client_that_disconnects_during_a_frame_is_cleaned_up(web):
     for cut in (1, 3, 7, 20):
         raw = Raw(web)
         raw.send(frame(b'{"type":"subscribe","topic":"kpis"}')[:cut])
         raw.socket.close()
-    web.settled(sockets=0, members=0)
+    web.until_state(sockets=0, members=0)
 
 
-def test_another_library_speaks_with_us(web):
+def test_another_library_can_connect(web):
     import websocket
 
     client = websocket.create_connection(web.url(token=token(uuid4())), timeout=SECONDS)
@@ -187,7 +187,7 @@ def test_another_library_speaks_with_us(web):
     client.close()
 
 
-def test_the_specs_javascript_order_of_things_works(web):
+def test_the_order_of_the_specs_javascript_works(web):
     """Connect with the token in the query, subscribe on open, before anything was read."""
     with dial(web.url(token=token(uuid4()))) as client:
         client.send('{ "type": "subscribe", "topic": "workflow_run:abc123" }')

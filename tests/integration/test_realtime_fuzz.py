@@ -39,7 +39,7 @@ CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 #: A good token, and another caller's.
 STRANGERS = token(uuid4())
 
-Answers = tuple[str, ...]
+Responses = tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 # What clients say
 
 
-def good(rng: random.Random, run: SomeRun) -> tuple[str, Answers]:
+def good(rng: random.Random, run: SomeRun) -> tuple[str, Responses]:
     """A text that is taken, and the types of its answers."""
     subscribe = {"type": "subscribe", "topic": run.topic, "params": {"x": "y" * rng.randint(0, 500)}}
     return rng.choice(
@@ -82,7 +82,7 @@ def deep(rng: random.Random) -> str:
     return opening * depth + rng.choice(["1", ""]) + closing * rng.choice([depth, 0])
 
 
-def wrong(rng: random.Random, run: SomeRun) -> tuple[str, Answers]:
+def malformed(rng: random.Random, run: SomeRun) -> tuple[str, Responses]:
     """A text that is not taken, and the codes that the error may have."""
     anything: Any = rng.choice([None, True, -1, 2**63, 2**64, 1.5, 1e308, "", "x" * 999, [], {}, [{}], "\x00", "⚡"])
     bad, topic, either = ("BAD_REQUEST",), ("INVALID_TOPIC",), ("BAD_REQUEST", "INVALID_TOPIC")
@@ -123,7 +123,7 @@ class Conversation:
     run: SomeRun
     data: bytearray = field(default_factory=bytearray)
     #: For each text of the server its type, or the codes that the error may have.
-    answers: list[Answers] = field(default_factory=list)
+    responses: list[Responses] = field(default_factory=list)
     pongs: list[bytes] = field(default_factory=list)
     #: How it may end: by these codes (None: by a close frame without one), or by the connection's end alone.
     codes: set[int | None] | None = None
@@ -132,17 +132,17 @@ class Conversation:
     def say(self) -> None:
         """One or more messages that leave the socket open."""
         rng = self.rng
-        text, answers = (good if rng.random() < 0.5 else wrong)(rng, self.run)
+        text, responses = (good if rng.random() < 0.5 else malformed)(rng, self.run)
         one_of = rng.random()
         if one_of < 0.1:
             self.whole(rng.randbytes(rng.randint(0, 300)), BINARY)
-            self.answers.append(("BAD_REQUEST",))
+            self.responses.append(("BAD_REQUEST",))
             return
         self.whole(text.encode(), TEXT)
-        if answers and answers[0].islower():
-            self.answers += [(answer,) for answer in answers]
-        elif answers:
-            self.answers.append(answers)
+        if responses and responses[0].islower():
+            self.responses += [(response,) for response in responses]
+        elif responses:
+            self.responses.append(responses)
 
     def whole(self, payload: bytes, opcode: int) -> None:
         """A message in one frame or in several, with control frames between."""
@@ -324,8 +324,8 @@ def converse(web: Web, run: SomeRun, seed: int) -> None:
             with contextlib.suppress(OSError):
                 raw.socket.shutdown(socket.SHUT_WR)
         check(talk, raw.frames())
-    except AssertionError as fault:
-        raise AssertionError(f"conversation {seed}: {fault}") from fault
+    except AssertionError as error:
+        raise AssertionError(f"conversation {seed}: {error}") from error
     finally:
         raw.socket.close()
 
@@ -347,12 +347,12 @@ def check(talk: Conversation, got: list[tuple[int, bytes]]) -> None:
         return
     assert len(codes) == 1, (talk.codes, "no close frame", said)
     assert codes[0] in talk.codes, (talk.codes, codes, said)
-    wanted = talk.answers if codes[0] not in CODES - {1000, 1001, 1003, 1008, 1011} else talk.answers[: len(said)]
+    wanted = talk.responses if codes[0] not in CODES - {1000, 1001, 1003, 1008, 1011} else talk.responses[: len(said)]
     if codes[0] == 1013:  # some of the flood was answered
         said, pongs = said[: len(wanted)], pongs[: len(talk.pongs)]
     assert len(said) == len(wanted), (wanted, said)
-    for answer, allowed in zip(said, wanted, strict=True):
-        assert answer in allowed, (wanted, said)
+    for response, allowed in zip(said, wanted, strict=True):
+        assert response in allowed, (wanted, said)
     assert pongs == talk.pongs[: len(pongs)]
     if codes[0] in (1000, 1001, None):
         assert len(pongs) == len(talk.pongs)
@@ -438,26 +438,26 @@ def attack(web: Web, run: SomeRun, cases: range) -> None:
             one.result(SECONDS)
 
 
-def test_whatever_comes_over_the_wire_ends_by_the_rules_and_leaves_the_process_at_rest(web, server):
+def test_random_conversations_end_by_the_rfc_and_the_process_is_idle_afterwards(web, server):
     publisher = Publisher(server.client)
     attacked, watched = SomeRun(uuid4()), SomeRun(uuid4())
     publisher.run_updates([attacked.state("running"), watched.state("running")])
     attack(web, attacked, range(60))  # what is made once is made now
-    rest = web.settled(sockets=0, members=0, topics=0)
+    rest = web.until_state(sockets=0, members=0, topics=0)
 
     with web.connect(watched.user_id) as witness, ThreadPoolExecutor(1) as pool:
         subscribed(witness, watched)
         under_way = pool.submit(attack, web, attacked, range(60, 60 + CASES))
-        told = 1
+        published = 1
         for _ in repeat_until(under_way.done, 2 * SECONDS, saw=web.state):
             publisher.run_delta(watched.text("x"))
-            told += 1
-            assert witness.next()["seq"] == told  # served meanwhile
+            published += 1
+            assert witness.next()["seq"] == published  # served meanwhile
             time.sleep(0.005)
         under_way.result(SECONDS)
         assert witness.quiet() == []
 
-    web.settled(sockets=0, members=0, topics=0)
+    web.until_state(sockets=0, members=0, topics=0)
 
     def at_rest() -> bool:
         now = web.state()

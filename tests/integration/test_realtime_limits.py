@@ -50,7 +50,7 @@ def padded(size: int) -> bytes:
     return b'{"type":"ping","p":"' + ("ż" * (room // 2) + "x" * (room % 2)).encode() + b'"}'
 
 
-def test_a_user_may_open_so_many_sockets_and_another_one_when_one_has_closed(web):
+def test_a_closed_socket_makes_room_below_the_users_limit(web):
     user = uuid4()
     clients = [web.connect(user, channel) for channel in ("workflows", "analytics", "notifications")]
     with web.connect(user) as refused:
@@ -59,15 +59,15 @@ def test_a_user_may_open_so_many_sockets_and_another_one_when_one_has_closed(web
     assert "3" in frames[0]["message"]
     assert frames[0]["message"] == reason
     clients.pop().connection.close()
-    web.settled(sockets=2)
+    web.until_state(sockets=2)
     with web.connect(user) as allowed:
         assert allowed.quiet() == []
     for client in clients:
         client.connection.close()
-    web.settled(sockets=0)
+    web.until_state(sockets=0)
 
 
-def test_sockets_that_are_opened_all_at_once_are_counted_too(server, tmp_path):
+def test_sockets_opened_at_once_are_counted(server, tmp_path):
     """Each waits for Redis before it is open."""
     user = uuid4()
     with Web(server.url, tmp_path / "web", limits={"sockets_per_user": 3}) as web:
@@ -79,12 +79,12 @@ def test_sockets_that_are_opened_all_at_once_are_counted_too(server, tmp_path):
                 f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
             )
-        web.settled(closes={"1013": 9})  # while the first three are not open yet
+        web.until_state(closes={"1013": 9})  # while the first three are not open yet
         server.thaw()
-        assert web.settled(sockets=3)["closes"] == {"1013": 9}
+        assert web.until_state(sockets=3)["closes"] == {"1013": 9}
         for peer in peers:
             peer.close()
-        web.settled(sockets=0)
+        web.until_state(sockets=0)
 
 
 def test_a_service_may_open_more_than_a_user(web):
@@ -94,7 +94,7 @@ def test_a_service_may_open_more_than_a_user(web):
         client.connection.close()
 
 
-def test_a_full_process_says_so(server, tmp_path):
+def test_a_full_process_refuses_sockets_with_an_error(server, tmp_path):
     with Web(server.url, tmp_path / "web", limits={"sockets": 2}) as web:
         with web.connect(uuid4()), web.connect(uuid4()), web.connect(uuid4()) as third:
             code, _, frames = third.closed()
@@ -102,7 +102,7 @@ def test_a_full_process_says_so(server, tmp_path):
         assert httpx.get(f"{web.base}/slow?seconds=0", timeout=SECONDS).json() == {"done": True}
 
 
-def test_open_sockets_take_nothing_from_the_requests(server, tmp_path):
+def test_open_sockets_do_not_use_http_connections(server, tmp_path):
     """gunicorn's worker_connections bounds requests; were sockets counted, so many of them would stop the API."""
     arguments = "--worker-connections 10"
     with Web(server.url, tmp_path / "web", GUNICORN_CMD_ARGS=arguments) as web:
@@ -113,7 +113,7 @@ def test_open_sockets_take_nothing_from_the_requests(server, tmp_path):
             client.connection.close()
 
 
-def test_a_held_topic_may_be_subscribed_again_and_a_left_one_makes_room(web, server):
+def test_a_topic_may_be_resubscribed_and_an_unsubscribed_one_makes_room(web, server):
     user = uuid4()
     runs = [SomeRun(user) for _ in range(3)]
     Publisher(server.client).run_updates([run.state("queued") for run in runs])
@@ -121,9 +121,9 @@ def test_a_held_topic_may_be_subscribed_again_and_a_left_one_makes_room(web, ser
         for run in (runs[0], runs[1], runs[1]):
             subscribed(client, run)
         client.send(type="subscribe", topic=runs[2].topic)
-        answer = client.next()
-        assert (answer["code"], answer["topic"]) == ("BAD_REQUEST", runs[2].topic)
-        assert "2 topics" in answer["message"]
+        response = client.next()
+        assert (response["code"], response["topic"]) == ("BAD_REQUEST", runs[2].topic)
+        assert "2 topics" in response["message"]
         client.send(type="unsubscribe", topic=runs[0].topic)
         client.until(type="unsubscribed")
         subscribed(client, runs[2])
@@ -131,7 +131,7 @@ def test_a_held_topic_may_be_subscribed_again_and_a_left_one_makes_room(web, ser
 
 @pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize(("size", "code"), [(MESSAGE_BYTES, 1000), (MESSAGE_BYTES + 1, 1009)])
-def test_the_size_of_a_message_counts_bytes_of_all_its_fragments(web, pieces, size, code):
+def test_the_message_limit_counts_the_bytes_of_all_fragments(web, pieces, size, code):
     message = padded(size)
     assert len(message) == size
     raw = Raw(web)
@@ -140,23 +140,23 @@ def test_the_size_of_a_message_counts_bytes_of_all_its_fragments(web, pieces, si
     for n, part in enumerate(parts):
         raw.send(frame(part, opcode=0 if n else 1, fin=n == len(parts) - 1))
     if code == 1000:
-        assert raw.answers() == [{"type": "pong"}]
+        assert raw.responses() == [{"type": "pong"}]
     else:
         assert raw.close_code() == code
     raw.socket.close()
 
 
-def test_so_many_frames_may_come_at_once_and_not_one_more(web):
+def test_a_burst_of_frames_is_bounded(web):
     allowed, too_many = Raw(web), Raw(web)
     allowed.send(frame(PING) * 19)
-    assert len(allowed.answers()) == 19  # and the close frame
+    assert len(allowed.responses()) == 19  # and the close frame
     too_many.send(frame(PING) * 21)
     assert too_many.close_code() == 1013
     allowed.socket.close()
     too_many.socket.close()
 
 
-def test_a_steady_rate_may_go_on_for_ever(server, tmp_path):
+def test_a_steady_rate_of_frames_is_allowed(server, tmp_path):
     limits = {"frames_at_once": 5, "frames_per_second": 1_000_000}
     with Web(server.url, tmp_path / "web", limits=limits) as web, web.connect(uuid4()) as client:
         for _ in range(100):
@@ -182,17 +182,17 @@ def test_a_steady_rate_may_go_on_for_ever(server, tmp_path):
     ],
     ids=range(13),
 )
-def test_parameters_that_a_topic_does_not_take_are_told_and_the_socket_stays(web, params):
+def test_unknown_topic_parameters_are_reported_and_the_socket_stays(web, params):
     with web.connect(uuid4(), "analytics") as client:
         client.send(type="subscribe", topic="kpis", params=params)
-        answer = client.next()
-        assert (answer["type"], answer["code"], answer["topic"]) == ("error", "BAD_REQUEST", "kpis")
-        assert len(answer["message"]) < 400
+        response = client.next()
+        assert (response["type"], response["code"], response["topic"]) == ("error", "BAD_REQUEST", "kpis")
+        assert len(response["message"]) < 400
         assert client.quiet() == []
         assert web.state()["topics"] == 1  # its user's own feed
 
 
-def test_a_peer_that_sends_without_end_keeps_nobody_waiting(server, tmp_path):
+def test_a_peer_that_sends_endlessly_delays_nobody(server, tmp_path):
     """What comes after its mistake is read and thrown away until its time is over."""
     with Web(server.url, tmp_path / "web", limits={"close_seconds": 60}) as web, web.connect(uuid4()) as client:
         ended: list[int] = []
@@ -220,11 +220,11 @@ def test_a_peer_that_sends_without_end_keeps_nobody_waiting(server, tmp_path):
             assert not thread.is_alive()
         for raw in raws:
             raw.socket.close()
-        web.settled(sockets=1)
+        web.until_state(sockets=1)
         assert web.errors() == ""
 
 
-def test_no_line_of_the_log_holds_a_token_wherever_it_came(server, tmp_path):
+def test_no_log_line_has_a_token(server, tmp_path):
     """At any level, and for requests that fail in any way."""
     good, fresh, expired = token(uuid4()), token(uuid4()), token(uuid4(), expires_in=-60)
     with Web(server.url, tmp_path / "web") as web:
@@ -259,7 +259,7 @@ def test_no_line_of_the_log_holds_a_token_wherever_it_came(server, tmp_path):
                     peer.shutdown(socket.SHUT_WR)
                     while peer.recv(4096):
                         pass
-        web.settled(sockets=0)
+        web.until_state(sockets=0)
     text = web.log.read_text()
 
     assert text.count("/api/ws/workflows") >= 16, "requests are logged"

@@ -48,7 +48,7 @@ def test_a_connected_client_is_caught_up_after_the_pubsub_connection_was_lost(we
     with web.connect(run.user_id) as client:
         story = Story()
         for frame in subscribed(client, run):
-            story.hear(frame)
+            story.on_message(frame)
         for n in range(60):
             publisher.run_delta(run.text(f"{n} "))
             if n % 20 == 10:
@@ -69,18 +69,18 @@ def test_a_process_that_was_too_slow_for_redis_is_caught_up(web, server, publish
     with web.connect(run.user_id) as client:
         story = Story()
         for frame in subscribed(client, run):
-            story.hear(frame)
+            story.on_message(frame)
         web.freeze()
-        told = 0
+        received = 0
         for _ in repeat_until(lambda: not server.client.execute_command("CLIENT", "LIST", "TYPE", "pubsub")):
             publisher.run_delta(run.text("x" * 20_000))
-            told += 1
+            received += 1
         web.thaw()
         publisher.run_update(run.state("completed", 1))
         story.listen(client)
         assert client.quiet() == []
 
-    assert (story.seq, story.snapshots, len(story.text)) == (told + 2, 1, told * 20_000)
+    assert (story.seq, story.snapshots, len(story.text)) == (received + 2, 1, received * 20_000)
 
 
 def test_flat_events_are_caught_up_too(web, server, publisher):
@@ -90,19 +90,19 @@ def test_flat_events_are_caught_up_too(web, server, publisher):
             publisher.run_update(run.state("queued"))
             if n % 10 == 5:
                 cut(server)
-        told = [client.next()["data"]["workflow_run_id"] for _ in runs]
+        received = [client.next()["data"]["workflow_run_id"] for _ in runs]
         assert client.quiet() == []
 
-    assert told == [str(run.id) for run in runs]
+    assert received == [str(run.id) for run in runs]
 
 
-def test_a_connected_client_is_caught_up_through_a_restart_of_redis_that_kept_its_data(web, server, publisher):
+def test_a_connected_client_is_caught_up_after_a_restart_of_redis_with_its_data(web, server, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0))
     with web.connect(run.user_id) as client:
         story = Story()
         for frame in subscribed(client, run):
-            story.hear(frame)
+            story.on_message(frame)
         publisher.run_delta(run.text("before "))
         server.kill()
         server.start()
@@ -116,19 +116,19 @@ def test_a_connected_client_is_caught_up_through_a_restart_of_redis_that_kept_it
 
 def test_after_redis_lost_its_data_a_connected_client_gets_a_fresh_snapshot_in_a_new_epoch(web, server, publisher):
     run = SomeRun(uuid4())
-    run.keep(web.folder, run.state("running", 0.3))
+    run.store(web.folder, run.state("running", 0.3))
     with web.connect(run.user_id) as client:
         first = subscribed(client, run)
         server.kill(wipe=True)
-        ended = run.keep(web.folder, run.state("completed", 1, result="done"))
+        ended = run.store(web.folder, run.state("completed", 1, result="done"))
         server.start()
-        answer = client.until(type="subscribed")[-1]
+        response = client.until(type="subscribed")[-1]
         snapshot = client.next()
         publisher.run_update(ended)  # the outbox, late
         assert client.quiet() == []
 
-    assert answer["recovered"] is False
-    assert answer["epoch"] != first[0]["epoch"]
+    assert response["recovered"] is False
+    assert response["epoch"] != first[0]["epoch"]
     assert (snapshot["snapshot"], snapshot["data"]["result"]) == (True, "done")
 
 
@@ -136,10 +136,10 @@ def remember(server: OwnRedis, *names: str) -> Callable[[], None]:
     """Note what Redis has of these topics or feeds; calling it makes Redis have that again, as a replica does that
     took over and was a moment behind."""
     keys = [key for name in names for key in (Keys.of(name).meta, Keys.of(name).log, Keys.of(name).text)]
-    kept = {key: server.client.dump(key) for key in keys}
+    dumped = {key: server.client.dump(key) for key in keys}
 
     def put_back() -> None:
-        for key, value in kept.items():
+        for key, value in dumped.items():
             server.client.delete(key)
             if value is not None:
                 server.client.restore(key, 0, value)
@@ -148,7 +148,7 @@ def remember(server: OwnRedis, *names: str) -> Callable[[], None]:
     return put_back
 
 
-def test_a_redis_that_comes_back_with_older_data_begins_the_topic_anew(web, server, publisher):
+def test_a_redis_that_returns_with_older_data_restarts_the_topic(web, server, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0))
     with web.connect(run.user_id) as client:
@@ -159,17 +159,22 @@ def test_a_redis_that_comes_back_with_older_data_begins_the_topic_anew(web, serv
             publisher.run_delta(run.text(f"lost {n} "))
         client.until(seq=5)
         put_back()
-        answer, snapshot = client.next(), client.next()
+        response, snapshot = client.next(), client.next()
         publisher.run_update(run.state("running", 0.5))
-        told = client.next()
+        received = client.next()
         assert client.quiet() == []
 
-    assert (answer["type"], answer["recovered"], answer["epoch"], answer["seq"]) == ("subscribed", False, epoch, 2)
+    assert (response["type"], response["recovered"], response["epoch"], response["seq"]) == (
+        "subscribed",
+        False,
+        epoch,
+        2,
+    )
     assert (snapshot["snapshot"], snapshot["seq"], snapshot["data"]["text"]) == (True, 2, "kept ")
-    assert (told["seq"], told["data"]["progress"]) == (3, 0.5)
+    assert (received["seq"], received["data"]["progress"]) == (3, 0.5)
 
 
-def test_older_data_shows_also_where_new_events_have_taken_the_numbers_of_the_lost_ones(web, server, publisher):
+def test_older_data_is_detected_when_new_events_reuse_lost_numbers(web, server, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0))
     with web.connect(run.user_id) as client:
@@ -183,21 +188,21 @@ def test_older_data_shows_also_where_new_events_have_taken_the_numbers_of_the_lo
         for n in range(1, 6):
             publisher.run_update(run.state("running", n / 10))
         web.thaw()
-        answer, snapshot = client.next(), client.next()
+        response, snapshot = client.next(), client.next()
         assert client.quiet() == []
 
-    assert (answer["type"], answer["recovered"]) == ("subscribed", False)
+    assert (response["type"], response["recovered"]) == ("subscribed", False)
     assert (snapshot["seq"], snapshot["data"]["progress"]) == (6, 0.5)
 
 
-def test_an_end_that_redis_forgot_is_told_from_the_database(web, server, publisher):
+def test_an_end_lost_by_redis_is_sent_from_the_database(web, server, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0))
     with web.connect(run.user_id) as client, web.connect(run.user_id) as late:
         subscribed(client, run)
         put_back = remember(server, run.topic)
         publisher.run_delta(run.text("some"))
-        publisher.run_update(run.keep(web.folder, run.state("completed", 1, result="done")))
+        publisher.run_update(run.store(web.folder, run.state("completed", 1, result="done")))
         ended = client.until(status="completed")[-1]
         put_back()
         snapshot = client.until(snapshot=True)[-1]
@@ -214,18 +219,18 @@ def test_flat_events_go_on_after_redis_came_back_with_older_data(web, server, pu
         publisher.run_updates([run.state("queued") for run in runs[:2]])
         put_back = remember(server, user_feed(runs[0].user_id, "workflows"))
         publisher.run_updates([run.state("queued") for run in runs[2 : 2 + lost]])
-        told = [client.next() for _ in range(2 + lost)]
+        received = [client.next() for _ in range(2 + lost)]
         time.sleep(0.005)
         web.freeze()
         put_back()
         publisher.run_updates([run.state("running") for run in runs[:2]])
         web.thaw()
-        told = [client.next(), client.next()]
+        received = [client.next(), client.next()]
         publisher.run_update(runs[0].state("completed"))
-        told.append(client.next())
+        received.append(client.next())
         assert client.quiet() == []
 
-    assert [event["data"]["status"] for event in told] == ["running", "running", "completed"]
+    assert [event["data"]["status"] for event in received] == ["running", "running", "completed"]
 
 
 def test_a_frozen_redis_is_noticed_and_the_client_is_caught_up(web, server, publisher):
@@ -234,7 +239,7 @@ def test_a_frozen_redis_is_noticed_and_the_client_is_caught_up(web, server, publ
     with web.connect(run.user_id) as client:
         story = Story()
         for frame in subscribed(client, run):
-            story.hear(frame)
+            story.on_message(frame)
         server.freeze()
         time.sleep(1)
         assert client.quiet() == []  # the socket itself is well
@@ -243,29 +248,29 @@ def test_a_frozen_redis_is_noticed_and_the_client_is_caught_up(web, server, publ
         assert story.listen(client).seq == 3
 
 
-def test_subscribing_while_redis_is_away_is_answered_and_works_on_the_same_socket_afterwards(web, server, publisher):
+def test_subscribing_without_redis_is_unavailable_and_works_on_the_same_socket_afterwards(web, server, publisher):
     run = SomeRun(uuid4())
-    run.keep(web.folder, run.state("queued"))
+    run.store(web.folder, run.state("queued"))
     server.kill()
     with web.connect(run.user_id) as client:
         client.send(type="subscribe", topic=run.topic)
-        answer = client.next()
-        assert (answer["type"], answer["code"], answer["topic"]) == ("error", "UNAVAILABLE", run.topic)
+        response = client.next()
+        assert (response["type"], response["code"], response["topic"]) == ("error", "UNAVAILABLE", run.topic)
         server.start()
 
         def taken() -> bool:
             client.send(type="subscribe", topic=run.topic)
-            answer.update(client.next())
-            assert answer["type"] != "error" or answer["code"] == "UNAVAILABLE"
-            return bool(answer["type"] != "error")
+            response.update(client.next())
+            assert response["type"] != "error" or response["code"] == "UNAVAILABLE"
+            return bool(response["type"] != "error")
 
-        until(taken, saw=lambda: answer)
+        until(taken, saw=lambda: response)
         assert client.next()["snapshot"] is True
         publisher.run_update(run.state("running"))
         assert client.next()["data"]["status"] == "running"
 
 
-def test_a_socket_opened_while_redis_is_away_hears_its_users_events_from_its_return_on(web, server, publisher):
+def test_a_socket_opened_without_redis_receives_its_users_events_after_the_outage(web, server, publisher):
     run = SomeRun(uuid4())
     server.kill()
     with web.connect(run.user_id) as client:
@@ -275,7 +280,7 @@ def test_a_socket_opened_while_redis_is_away_hears_its_users_events_from_its_ret
         assert client.quiet() == []
 
 
-def test_what_was_told_before_a_socket_opened_is_not_told_to_it_when_redis_returns(web, server, publisher):
+def test_events_before_a_socket_opened_are_not_sent_to_it_when_redis_returns(web, server, publisher):
     user = uuid4()
     early, late = SomeRun(user), SomeRun(user)
     publisher.run_update(early.state("queued"))
@@ -288,10 +293,10 @@ def test_what_was_told_before_a_socket_opened_is_not_told_to_it_when_redis_retur
         assert client.quiet() == []
 
 
-def test_the_database_being_away_is_an_answer_and_not_a_closed_socket(web, publisher):
+def test_an_unreachable_database_is_an_error_frame_and_the_socket_stays(web, publisher):
     run, moving = SomeRun(uuid4()), SomeRun()
     moving.user_id = run.user_id
-    run.keep(web.folder, run.state("queued"))
+    run.store(web.folder, run.state("queued"))
     publisher.run_update(moving.state("running"))
     (web.folder / "down").touch()
     with web.connect(run.user_id) as client:
@@ -302,11 +307,11 @@ def test_the_database_being_away_is_an_answer_and_not_a_closed_socket(web, publi
         assert subscribed(client, run)[1]["data"]["status"] == "queued"
 
 
-def test_a_waiter_is_told_the_end_that_came_while_redis_was_away(web, server, publisher):
+def test_a_waiter_receives_an_end_from_an_outage_of_redis(web, server, publisher):
     run = SomeRun()
     url = f"{web.base}/listen/{run.topic}?seconds={SECONDS}"
     with background(lambda: httpx.get(url, timeout=2 * SECONDS).json()) as [waiting]:
-        web.settled(members=1)
+        web.until_state(members=1)
         publisher.run_update(run.state("queued"))
         cut(server)
         publisher.run_update(run.state("completed", 1))
@@ -314,20 +319,20 @@ def test_a_waiter_is_told_the_end_that_came_while_redis_was_away(web, server, pu
     assert waiting.result()["states"][-1] == "completed"
 
 
-def test_a_waiter_is_not_held_up_for_long_while_redis_is_away(web, server):
+def test_a_waiter_is_not_delayed_for_long_without_redis(web, server):
     server.kill()
-    answer = httpx.get(f"{web.base}/listen/workflow_run:{uuid4()}?seconds=0", timeout=SECONDS)
+    response = httpx.get(f"{web.base}/listen/workflow_run:{uuid4()}?seconds=0", timeout=SECONDS)
 
-    assert answer.json() == {"states": []}
+    assert response.json() == {"states": []}
 
 
-def test_clients_that_come_back_to_another_process_go_on_where_they_were(server, web, tmp_path, publisher):
+def test_clients_resume_on_another_process(server, web, tmp_path, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("queued"))
     story = Story()
     with web.connect(run.user_id) as client:
         for frame in subscribed(client, run):
-            story.hear(frame)
+            story.on_message(frame)
     web.stop()
     publisher.run_update(run.state("running"))
     with Web(server.url, tmp_path / "second") as second, second.connect(run.user_id) as client:

@@ -69,9 +69,7 @@ def owners(client: Client) -> list[str]:
     return [frame["data"]["user_id"] for frame in client.quiet() if "data" in frame]
 
 
-def test_a_demoted_administrator_loses_the_feeds_and_topics_of_others_and_keeps_the_own_ones(
-    stack, web, db, redis, chief
-):
+def test_a_demoted_administrator_loses_the_feeds_and_topics_of_others_only(stack, web, db, redis, chief):
     publisher, other = Publisher(redis), uuid4()
     own_run, other_run = SomeRun(chief), SomeRun(other)
     for run in (own_run, other_run):

@@ -58,21 +58,21 @@ def test_a_client_that_reads_late_gets_every_byte_in_whole_frames(server, publis
     publisher.run_update(run.state("running"))
     limits = {"queue_bytes": 32 * 1024 * 1024, **SMALL}
     with Web(server.url, tmp_path / "web", limits=limits) as web, stalled(web, run) as raw:
-        web.settled(members=2)
+        web.until_state(members=2)
         for n in range(150):
             publisher.run_delta(run.text(f"{n:05d}" * 10_000))
         publisher.run_update(run.state("completed", 1))
         until(lambda: web.state()["queued"] > 7_000_000, saw=web.state)
         story = Story()
-        for event in raw.told("completed"):
-            story.hear(event)
+        for event in raw.events_until("completed"):
+            story.on_message(event)
         assert web.errors() == ""
 
     assert story.seq == 152
     assert len(story.text) == 150 * 50_000
 
 
-def test_one_stalled_client_costs_the_others_nothing_and_is_closed_1013(server, publisher, tmp_path):
+def test_a_stalled_client_does_not_delay_others_and_is_closed_1013(server, publisher, tmp_path):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     limits = {"queue_bytes": 300_000, "close_seconds": 1, **SMALL}
@@ -82,12 +82,12 @@ def test_one_stalled_client_costs_the_others_nothing_and_is_closed_1013(server, 
         clients = [web.connect(run.user_id) for _ in range(10)]
         for client in clients:
             subscribed(client, run)
-        web.settled(members=22)
+        web.until_state(members=22)
         for n in range(150):
             publisher.run_delta(run.text(f"{n:05d}" * 10_000))
             for client in clients:
                 assert client.next()["seq"] == n + 2  # while the other one hangs
-        state = web.settled(sockets=10)
+        state = web.until_state(sockets=10)
 
         assert state["closes"] == {"1013": 1}
         assert state["memory"] - before < 60_000_000
@@ -95,52 +95,52 @@ def test_one_stalled_client_costs_the_others_nothing_and_is_closed_1013(server, 
         for client in clients:
             assert client.quiet() == []
             client.connection.close()
-        web.settled(sockets=0, members=0)
+        web.until_state(sockets=0, members=0)
         assert web.errors() == ""
 
 
-def test_text_that_waits_for_a_slow_client_is_put_together_and_none_is_lost(server, publisher, tmp_path):
+def test_queued_text_for_a_slow_client_is_merged_without_loss(server, publisher, tmp_path):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     limits = {"queue_bytes": 300_000, **SMALL}
     with Web(server.url, tmp_path / "web", limits=limits) as web, stalled(web, run) as raw:
-        web.settled(members=2)
+        web.until_state(members=2)
         total = fill(web, run, publisher, 50_000)
         for n in range(2_000):  # as single frames 400 KB, as one text 12 KB
             total += f"{n:05d} "
             publisher.run_delta(run.text(f"{n:05d} "))
         publisher.run_update(run.state("completed", 1))
-        told = raw.told("completed")
+        received = raw.events_until("completed")
         assert web.errors() == ""
 
-    deltas = [event for event in told if "delta" in event.get("data", {})]
+    deltas = [event for event in received if "delta" in event.get("data", {})]
     assert "".join(event["data"]["delta"] for event in deltas) == total
     assert len(deltas) < 2_000
-    assert told[-1]["data"]["status"] == "completed"
-    seqs = [event["seq"] for event in told]
+    assert received[-1]["data"]["status"] == "completed"
+    seqs = [event["seq"] for event in received]
     assert seqs == sorted(seqs)
 
 
-def test_a_peer_that_does_not_answer_pings_is_closed_1001_and_one_that_does_stays(server, tmp_path):
+def test_a_peer_without_pongs_is_closed_1001_and_one_with_pongs_stays(server, tmp_path):
     """Not 1008, which clients read as: do not come back."""
     limits = {"ping_seconds": 0.5, "pong_seconds": 0.5, "close_seconds": 0.5}
     with Web(server.url, tmp_path / "web", limits=limits) as web, web.connect(uuid4()) as good:
         with Raw(web, silent=True) as silent:
             assert silent.close_code() == 1001
         assert good.quiet() == []
-        assert web.settled(sockets=1)["closes"] == {"1001": 1}
+        assert web.until_state(sockets=1)["closes"] == {"1001": 1}
 
 
-def test_a_peer_that_vanished_without_a_word_frees_its_socket(server, publisher, tmp_path):
+def test_a_peer_that_vanished_frees_its_socket(server, publisher, tmp_path):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     limits = {"ping_seconds": 0.3, "pong_seconds": 0.3, "close_seconds": 0.3}
     with Web(server.url, tmp_path / "web", limits=limits) as web, stalled(web, run):
-        assert web.settled(sockets=0, members=0, topics=0)["closes"] == {"1001": 1}
+        assert web.until_state(sockets=0, members=0, topics=0)["closes"] == {"1001": 1}
         assert web.errors() == ""
 
 
-def test_frames_pushed_from_all_sides_at_once_come_whole(server, publisher, tmp_path):
+def test_concurrent_frames_arrive_whole(server, publisher, tmp_path):
     """Pongs, answers, events of two topics and pings of our own, each from another greenlet."""
     user = uuid4()
     runs = [SomeRun(user) for _ in range(2)]
@@ -150,20 +150,20 @@ def test_frames_pushed_from_all_sides_at_once_come_whole(server, publisher, tmp_
         for run in runs:
             subscribed(client, run)
 
-        def tell(run: SomeRun) -> None:
+        def publish_all(run: SomeRun) -> None:
             for _ in range(300):
                 publisher.run_delta(run.text("x" * 2_000))
 
-        with background(*(partial(tell, run) for run in runs)):
+        with background(*(partial(publish_all, run) for run in runs)):
             pings = [client.connection.ping(f"{n}") for n in range(200)]
             client.send(type="ping")
             seqs: dict[str, list[int]] = {run.topic: [] for run in runs}
-            for _ in repeat_until(lambda: all(len(told) >= 300 for told in seqs.values()), saw=lambda: seqs):
+            for _ in repeat_until(lambda: all(len(received) >= 300 for received in seqs.values()), saw=lambda: seqs):
                 event = client.next()
                 if event["type"] == "event":
                     seqs[event["topic"]].append(event["seq"])
 
-        assert all(told == list(range(2, 302)) for told in seqs.values())
+        assert all(received == list(range(2, 302)) for received in seqs.values())
         assert all(ping.wait(SECONDS) for ping in pings)
         assert web.errors() == ""
 
@@ -172,7 +172,7 @@ def test_on_sigterm_sockets_are_closed_1012_while_a_request_in_hand_ends(server,
     with Web(server.url, tmp_path / "web", **NO_HURRY) as web:
         clients = [web.connect(uuid4()) for _ in range(30)]
         with background(lambda: httpx.get(f"{web.base}/slow?seconds=2", timeout=SECONDS).json()) as [request]:
-            web.settled(watched=True)
+            web.until_state(watched=True)
             assert web.process is not None
             web.process.terminate()
             codes = [client.closed()[0] for client in clients]
@@ -183,12 +183,12 @@ def test_on_sigterm_sockets_are_closed_1012_while_a_request_in_hand_ends(server,
         assert web.errors() == ""
 
 
-def test_sockets_are_told_of_a_restart_in_batches(server, tmp_path):
+def test_sockets_are_closed_for_a_restart_in_batches(server, tmp_path):
     """All at once they would come back all at once, and the requests in hand would wait for their farewells."""
     with Web(server.url, tmp_path / "web") as web:
         raws = [Raw(web) for _ in range(170)]
         with background(lambda: httpx.get(f"{web.base}/farewells?sockets=170", timeout=SECONDS).json()) as [watching]:
-            web.settled(watched=True)
+            web.until_state(watched=True)
             assert web.process is not None
             web.process.terminate()
             seen = watching.result()["seen"]
@@ -201,12 +201,12 @@ def test_sockets_are_told_of_a_restart_in_batches(server, tmp_path):
     assert len(seen) >= 3
 
 
-def test_a_stalled_client_does_not_keep_the_process_from_stopping(server, publisher, tmp_path):
+def test_a_stalled_client_does_not_prevent_the_stop(server, publisher, tmp_path):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     limits = {"close_seconds": 0.5, **SMALL}
     with Web(server.url, tmp_path / "web", limits=limits, **NO_HURRY) as web, stalled(web, run):
-        web.settled(members=2)
+        web.until_state(members=2)
         fill(web, run, publisher, 50_000)
         assert web.process is not None
         web.process.terminate()
@@ -215,10 +215,10 @@ def test_a_stalled_client_does_not_keep_the_process_from_stopping(server, publis
 
 def test_a_socket_opened_while_the_process_stops_is_asked_to_come_back(server, tmp_path):
     with Web(server.url, tmp_path / "web") as web:
-        held = web.connect(uuid4())
+        waiting = web.connect(uuid4())
         assert web.process is not None
         web.process.terminate()
-        assert held.closed()[0] == 1012
+        assert waiting.closed()[0] == 1012
         try:
             with web.connect(uuid4()) as client:
                 assert client.closed()[0] == 1012
@@ -232,12 +232,12 @@ def test_a_client_that_pings_and_reads_nothing_is_closed_1013_at_the_queues_boun
     limits = {"queue_bytes": bound, "frames_at_once": 1_000_000, "frames_per_second": 1_000_000.0, **SMALL}
     with Web(server.url, tmp_path / "web", limits=limits) as web:
         with Raw(web, user=uuid4(), receive_buffer=BUFFER_BYTES, silent=True) as raw:
-            web.settled(sockets=1)
+            web.until_state(sockets=1)
             most = 0
             for _ in repeat_until(lambda: web.state()["closes"], saw=web.state):
                 raw.send(frame(b"p" * 125, opcode=9) * 50)
                 most = max(most, web.state()["queued"])
             assert web.state()["closes"] == {"1013": 1}
             assert most <= bound
-        web.settled(sockets=0)
+        web.until_state(sockets=0)
         assert web.errors() == ""

@@ -54,11 +54,11 @@ class Crowd:
         assert frames is not None, "one that reads was closed"
         for opcode, payload in frames:
             assert opcode == TEXT
-            told = json.loads(payload)
-            if told["type"] == "event":
-                self.seqs[n].append(told["seq"])
+            received = json.loads(payload)
+            if received["type"] == "event":
+                self.seqs[n].append(received["seq"])
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         self._selector.close()
         for raw in self._raws:
             raw.close()
@@ -67,7 +67,7 @@ class Crowd:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.leave()
+        self.stop()
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_one_of_five_hundred_stops_reading_and_no_other_waits_for_it(web: tuple[
                 seq += 1
             crowd.read_until(seq)
             most = max(most, process.state()["queued"])
-        after = process.settled(sockets=SOCKETS - 1)
+        after = process.until_state(sockets=SOCKETS - 1)
 
         assert after["closes"] == {"1013": 1}
         assert in_time >= 20, "it was closed before it held anybody up"
@@ -116,5 +116,5 @@ def test_one_of_five_hundred_stops_reading_and_no_other_waits_for_it(web: tuple[
         publisher.run_update(run.state("completed", 1))
         crowd.read_until(seq + 1)
         assert all(seqs == list(range(1, seq + 2)) for seqs in crowd.seqs)
-    process.settled(sockets=0, members=0, topics=0, queued=0)
+    process.until_state(sockets=0, members=0, topics=0, queued=0)
     assert process.errors() == ""

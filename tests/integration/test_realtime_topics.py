@@ -47,7 +47,7 @@ class Story:
         self.statuses: list[str] = []
         self.snapshots = 0
 
-    def hear(self, frame: dict[str, Any]) -> None:
+    def on_message(self, frame: dict[str, Any]) -> None:
         if frame["type"] == "subscribed":
             self.epoch = frame["epoch"]
             if frame["recovered"]:
@@ -72,17 +72,17 @@ class Story:
 
     def listen(self, client: Client, until: str = "completed") -> "Story":
         for _ in repeat_until(lambda: self.statuses[-1:] == [until], saw=lambda: (self.seq, self.text[-80:])):
-            self.hear(client.next())
+            self.on_message(client.next())
         return self
 
 
 def subscribed(client: Client, run: SomeRun, **options: Any) -> list[dict[str, Any]]:
     """Subscribe; the answer and, where there is one, the snapshot."""
     client.send(type="subscribe", topic=run.topic, **options)
-    answer = client.until(type="subscribed")
-    if not answer[-1]["recovered"]:
-        answer.append(client.next())
-    return answer
+    response = client.until(type="subscribed")
+    if not response[-1]["recovered"]:
+        response.append(client.next())
+    return response
 
 
 def live(run: SomeRun, publisher: Publisher, pieces: int = 200, pause: float = 0.002) -> None:
@@ -96,7 +96,7 @@ def live(run: SomeRun, publisher: Publisher, pieces: int = 200, pause: float = 0
 
 def test_clients_that_come_before_during_and_after_a_run_see_the_same_story(web, publisher):
     run = SomeRun(uuid4())
-    run.keep(web.folder, run.state("queued"))
+    run.store(web.folder, run.state("queued"))
     clients = [web.connect(run.user_id)]
     stories = [Story()]
     clients[0].send(type="subscribe", topic=run.topic)
@@ -123,15 +123,15 @@ def test_clients_that_come_before_during_and_after_a_run_see_the_same_story(web,
     assert all(story.text in (whole, "") for story in stories)  # "" for those whose snapshot was the end
 
 
-def test_the_first_events_reach_a_client_that_subscribed_before_the_run_did_anything(web, publisher):
+def test_the_first_events_reach_a_client_that_subscribed_before_the_run_started(web, publisher):
     """The stream position is fixed before anything is published: nothing is lost between."""
     for _ in range(30):
         run = SomeRun(uuid4())
-        run.keep(web.folder, run.state("queued"))
+        run.store(web.folder, run.state("queued"))
         with web.connect(run.user_id) as client:
             story = Story()
             for frame in subscribed(client, run):
-                story.hear(frame)
+                story.on_message(frame)
             publisher.run_updates([run.state("running"), run.state("completed")])
             assert story.listen(client).statuses == ["queued", "running", "completed"]
 
@@ -141,14 +141,14 @@ def test_the_snapshot_of_a_run_in_progress_has_its_state_and_its_text_so_far(web
     publisher.run_update(run.state("running", 0.4))
     publisher.run_delta(run.text("so far"))
     with web.connect(run.user_id) as client:
-        answer, snapshot = subscribed(client, run)
+        response, snapshot = subscribed(client, run)
 
-    assert answer == {
+    assert response == {
         "type": "subscribed",
         "channel": "workflows",
         "topic": run.topic,
         "seq": 2,
-        "epoch": answer["epoch"],
+        "epoch": response["epoch"],
         "recovered": False,
     }
     assert snapshot["snapshot"] is True
@@ -166,13 +166,13 @@ def test_the_snapshot_of_a_run_in_progress_has_its_state_and_its_text_so_far(web
     }
 
 
-def test_a_client_that_comes_back_with_since_gets_exactly_what_it_missed(web, publisher):
+def test_a_client_that_resumes_with_since_gets_exactly_the_missed_events(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     story = Story()
     with web.connect(run.user_id) as client:
         for frame in subscribed(client, run):
-            story.hear(frame)
+            story.on_message(frame)
     for n in range(5):
         publisher.run_delta(run.text(f"{n}"))
     publisher.run_update(run.state("completed", 1))
@@ -184,23 +184,23 @@ def test_a_client_that_comes_back_with_since_gets_exactly_what_it_missed(web, pu
 
 
 @pytest.mark.parametrize(("since", "epoch"), [(1, "another"), (99, None)])
-def test_a_position_that_history_does_not_reach_gets_a_snapshot(web, publisher, since, epoch):
+def test_a_position_before_the_history_gets_a_snapshot(web, publisher, since, epoch):
     run = SomeRun(uuid4())
     publisher.run_updates([run.state("queued"), run.state("running")])
     with web.connect(run.user_id) as client:
-        answer = subscribed(client, run, since=since, epoch=epoch)
+        response = subscribed(client, run, since=since, epoch=epoch)
 
-    assert [frame.get("recovered") for frame in answer] == [False, None]
-    assert answer[1]["snapshot"] is True
+    assert [frame.get("recovered") for frame in response] == [False, None]
+    assert response[1]["snapshot"] is True
 
 
-def test_a_run_that_redis_does_not_know_is_read_from_the_database(web, server, publisher):
+def test_a_run_unknown_to_redis_is_read_from_the_database(web, server, publisher):
     run = SomeRun(uuid4())
-    run.keep(web.folder, run.state("completed", 1, result={"score": 9}))
+    run.store(web.folder, run.state("completed", 1, result={"score": 9}))
     with web.connect(run.user_id) as client:
-        answer, snapshot = subscribed(client, run)
+        response, snapshot = subscribed(client, run)
 
-    assert answer["seq"] == 0
+    assert response["seq"] == 0
     assert snapshot["data"]["result"] == {"score": 9}
 
 
@@ -222,7 +222,7 @@ def test_each_event_reaches_a_socket_once_in_the_form_it_asked_for(web, publishe
     assert frames[2]["data"]["status"] == "completed"
 
 
-def test_no_state_comes_twice_while_a_client_subscribes_and_unsubscribes_without_pause(web, publisher):
+def test_no_state_is_repeated_while_a_client_resubscribes_continuously(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0))
     states = 300
@@ -257,7 +257,7 @@ def _progress(frame: dict[str, Any]) -> list[float]:
     return [frame["data"]["progress"]] if news else []
 
 
-def test_another_users_sockets_hear_nothing_of_a_run(web, publisher):
+def test_another_users_sockets_receive_nothing_of_a_run(web, publisher):
     run = SomeRun(uuid4())
     with web.connect(uuid4()) as stranger, web.connect(run.user_id) as owner:
         publisher.run_update(run.state("queued"))
@@ -269,15 +269,15 @@ def test_another_users_run_and_one_that_does_not_exist_look_the_same_and_the_soc
     run, nothing = SomeRun(uuid4()), SomeRun()
     publisher.run_update(run.state("queued"))
     stored = SomeRun(uuid4())
-    stored.keep(web.folder, stored.state("queued"))
+    stored.store(web.folder, stored.state("queued"))
     with web.connect(uuid4()) as stranger:
-        answers = []
+        responses = []
         for topic in (run.topic, nothing.topic, stored.topic):
             stranger.send(type="subscribe", topic=topic)
-            answers.append({**stranger.next(), "topic": "*"})
+            responses.append({**stranger.next(), "topic": "*"})
 
-        assert answers[0]["code"] == "INVALID_TOPIC"
-        assert answers[0] == answers[1] == answers[2]
+        assert responses[0]["code"] == "INVALID_TOPIC"
+        assert responses[0] == responses[1] == responses[2]
         assert stranger.quiet() == []
 
 
@@ -306,8 +306,8 @@ def test_a_topic_that_this_channel_does_not_have_is_invalid_and_the_socket_stays
     with web.connect(uuid4()) as client:
         for kind in ("subscribe", "unsubscribe"):
             client.send(type=kind, topic=topic)
-            answer = client.next()
-            assert (answer["type"], answer["code"], answer["topic"]) == ("error", "INVALID_TOPIC", topic)
+            response = client.next()
+            assert (response["type"], response["code"], response["topic"]) == ("error", "INVALID_TOPIC", topic)
         assert client.quiet() == []
 
 
@@ -320,7 +320,7 @@ def test_the_notifications_channel_has_the_users_own_topic_and_no_other(web):
         assert client.next()["code"] == "INVALID_TOPIC"
 
 
-def test_a_socket_may_hold_so_many_topics_and_is_told_the_number(web, publisher):
+def test_a_topic_above_the_limit_is_refused_with_the_number(web, publisher):
     user = uuid4()
     runs = [SomeRun(user) for _ in range(6)]
     publisher.run_updates([run.state("queued") for run in runs])
@@ -328,10 +328,10 @@ def test_a_socket_may_hold_so_many_topics_and_is_told_the_number(web, publisher)
         for run in runs[:5]:
             subscribed(client, run)
         client.send(type="subscribe", topic=runs[5].topic)
-        answer = client.next()
+        response = client.next()
 
-    assert (answer["code"], answer["topic"]) == ("BAD_REQUEST", runs[5].topic)
-    assert "5 topics" in answer["message"]
+    assert (response["code"], response["topic"]) == ("BAD_REQUEST", runs[5].topic)
+    assert "5 topics" in response["message"]
 
 
 def test_subscribing_again_gives_a_fresh_snapshot_and_no_event_twice(web, publisher):
@@ -346,14 +346,14 @@ def test_subscribing_again_gives_a_fresh_snapshot_and_no_event_twice(web, publis
         assert web.state()["members"] >= 2
 
 
-def test_a_message_lost_on_the_way_is_read_from_the_history(web, server, publisher):
+def test_a_lost_message_is_read_from_the_history(web, server, publisher):
     """Redis drops a slow subscriber's messages in silence; the hole in the numbers shows it."""
     run = SomeRun(uuid4())
     publisher.run_update(run.state("queued"))
     with web.connect(run.user_id) as client:
         story = Story()
         for frame in subscribed(client, run):
-            story.hear(frame)
+            story.on_message(frame)
         channel = Keys.of(run.topic).channel
         log = Keys.of(run.topic).log
         publisher.run_update(run.state("running"))
@@ -370,7 +370,7 @@ def test_a_message_lost_on_the_way_is_read_from_the_history(web, server, publish
         assert client.quiet() == []
 
 
-def test_a_state_told_by_the_topic_is_not_told_flat_after_unsubscribing(web, server, publisher):
+def test_a_state_sent_by_the_topic_is_not_sent_flat_after_unsubscribing(web, server, publisher):
     """The two forms are two messages; a client may unsubscribe between them."""
     run = SomeRun(uuid4())
     publisher.run_update(run.state("queued"))
@@ -390,21 +390,21 @@ def test_a_state_told_by_the_topic_is_not_told_flat_after_unsubscribing(web, ser
         assert client.quiet() == []
 
 
-def test_a_waiter_hears_the_states_of_a_run_that_does_not_exist_yet(web, publisher):
+def test_a_waiter_receives_the_states_of_a_run_that_does_not_exist_yet(web, publisher):
     run = SomeRun()
     url = f"{web.base}/listen/{run.topic}?seconds={SECONDS}"
     before = web.state()["members"]
     with background(lambda: httpx.get(url, timeout=2 * SECONDS).json()) as [waiting]:
-        web.settled(members=before + 1)
+        web.until_state(members=before + 1)
         publisher.run_updates([run.state("queued"), run.state("running"), run.state("completed", 1)])
 
     assert waiting.result() == {"states": ["queued", "running", "completed"]}
 
 
-def test_nothing_is_left_behind_by_clients_that_have_gone(web, publisher):
+def test_disconnected_clients_are_cleaned_up(web, publisher):
     runs = [SomeRun(uuid4()) for _ in range(20)]
     publisher.run_updates([run.state("queued") for run in runs])
-    before = web.settled(sockets=0, members=0)
+    before = web.until_state(sockets=0, members=0)
     for n in range(60):
         run = runs[n % 20]
         client = web.connect(run.user_id)
@@ -415,7 +415,7 @@ def test_nothing_is_left_behind_by_clients_that_have_gone(web, publisher):
             client.connection.socket.shutdown(socket.SHUT_RDWR)  # no close frame, no waiting for the answer
         else:
             client.connection.close()
-    after = web.settled(sockets=0, members=0, topics=0)
+    after = web.until_state(sockets=0, members=0, topics=0)
 
     assert after["greenlets"] <= before["greenlets"] + 4
     assert after["files"] <= before["files"] + 4

@@ -39,7 +39,7 @@ def begun(store: PricingStore, code: str | None, package_id: UUID, **terms: Any)
     return store.begin_checkout(code=code, package_id=package_id, **{**wanted, **terms})
 
 
-def test_the_last_use_of_a_code_cannot_be_used_twice_at_once(store: PricingStore, db: psycopg.Connection) -> None:
+def test_the_last_use_of_a_code_cannot_be_taken_twice_concurrently(store: PricingStore, db: psycopg.Connection) -> None:
     package_id, code = package(db), campaign(db, max_uses=3, uses=2)
 
     with ThreadPoolExecutor(8) as pool:
@@ -50,7 +50,7 @@ def test_the_last_use_of_a_code_cannot_be_used_twice_at_once(store: PricingStore
     assert uses(db, code) == 3
 
 
-def test_a_repeat_of_the_very_same_request_takes_nothing_twice_and_another_one_conflicts(
+def test_a_repeated_request_takes_one_use_and_a_different_one_conflicts(
     store: PricingStore, db: psycopg.Connection
 ) -> None:
     package_id, code, key = package(db), campaign(db, max_uses=1), uuid4().hex
@@ -68,9 +68,7 @@ def test_a_repeat_of_the_very_same_request_takes_nothing_twice_and_another_one_c
     assert uses(db, code) == 1
 
 
-def test_only_the_request_that_took_a_use_gives_it_back_when_it_fails(
-    store: PricingStore, db: psycopg.Connection
-) -> None:
+def test_only_the_request_that_took_a_use_releases_it(store: PricingStore, db: psycopg.Connection) -> None:
     package_id, code, key, mine, anothers = package(db), campaign(db, max_uses=1), uuid4().hex, uuid4(), uuid4()
 
     first = begun(store, code, package_id, key=key, request_id=mine)
@@ -87,9 +85,7 @@ def test_only_the_request_that_took_a_use_gives_it_back_when_it_fails(
     assert again["redemption_key"] != first["redemption_key"]
 
 
-def test_a_repeat_that_comes_too_late_for_its_session_is_a_new_attempt(
-    store: PricingStore, db: psycopg.Connection
-) -> None:
+def test_a_repeat_after_the_session_expired_is_a_new_attempt(store: PricingStore, db: psycopg.Connection) -> None:
     package_id, code, key = package(db), campaign(db, max_uses=1), uuid4().hex
     first = begun(store, code, package_id, key=key)
     # Stripe takes no session that expires in less than 30 minutes.
@@ -128,7 +124,7 @@ def test_a_user_has_one_open_use_of_a_campaign(store: PricingStore, db: psycopg.
     assert uses(db, code) == 2
 
 
-def test_a_limit_a_user_counts_what_is_paid_and_what_is_open(store: PricingStore, db: psycopg.Connection) -> None:
+def test_a_limit_per_user_counts_paid_and_open_uses(store: PricingStore, db: psycopg.Connection) -> None:
     package_id, code, user_id = package(db), campaign(db, max_uses_per_user=1), uuid4()
 
     first = begun(store, code, package_id, user_id=user_id)
@@ -145,7 +141,7 @@ def test_a_limit_a_user_counts_what_is_paid_and_what_is_open(store: PricingStore
     assert begun(store, code, package_id, user_id=user_id)["state"] == "begun"
 
 
-def test_a_checkout_that_was_paid_although_its_use_was_given_back_counts_again_where_the_limit_allows(
+def test_a_paid_checkout_with_a_released_use_counts_again_within_the_limit(
     store: PricingStore, db: psycopg.Connection
 ) -> None:
     package_id, code = package(db), campaign(db, max_uses=1)
@@ -249,7 +245,7 @@ class Uses(RuleBasedStateMachine):
             self.db.close()
 
 
-def test_no_order_of_requests_and_events_uses_a_campaign_more_often_than_it_may_be(stack: Stack) -> None:
+def test_the_limit_of_a_campaign_holds_in_any_order(stack: Stack) -> None:
     machine = type("Uses", (Uses,), {"url": stack.database_url})
     run_state_machine_as_test(
         machine,

@@ -69,7 +69,7 @@ class Supervisor:
             worker.end()
 
 
-def test_workers_survive_a_redis_that_is_killed_again_and_again_under_load_or_end_in_good_order(
+def test_workers_survive_or_exit_cleanly_when_redis_is_killed_repeatedly(
     stack: Stack, db: psycopg.Connection, redis: OwnRedis, store: RunStore, tmp_path: Path
 ) -> None:
     app = Celery(broker=broker_address(redis.url), set_as_current=False)
@@ -79,9 +79,9 @@ def test_workers_survive_a_redis_that_is_killed_again_and_again_under_load_or_en
     def submit() -> None:
         step = {"key": "chat_agent", "agent_type": "chat_agent", "input": INPUT}
         run = {"id": str(uuid4()), "kind": "agent", "agent_type": "chat_agent", "input": INPUT, "steps": [step]}
-        answer = store.create({**run, "caller": "service", "lane": "service"})
-        dispatcher.publish(answer["publish"])
-        runs.append(UUID(answer["id"]))
+        response = store.create({**run, "caller": "service", "lane": "service"})
+        dispatcher.publish(response["publish"])
+        runs.append(UUID(response["id"]))
 
     def count(status: str) -> int:
         [(found,)] = db.execute("select count(*) from public.runs where status = %s", (status,)).fetchall()

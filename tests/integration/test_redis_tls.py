@@ -51,7 +51,7 @@ def settings(server: TlsProxy, query: str = "", ca: Path | None = None) -> Setti
     return Settings(redis_url=f"rediss://127.0.0.1:{server.port}/0{query}", redis_tls_ca=ca)  # type: ignore[call-arg, arg-type]
 
 
-def ask_ours(found: Settings) -> None:
+def ask_redis(found: Settings) -> None:
     """As publishers, readers and limits do, and as the sockets' link does."""
     assert found.redis_url is not None
     client = connect(found.redis_url)
@@ -95,7 +95,7 @@ def ask_flower(found: Settings) -> None:
 
 
 HALVES = [
-    pytest.param(ask_ours, id="ours"),
+    pytest.param(ask_redis, id="ours"),
     pytest.param(lambda found: ask_celery(found, config=False), id="celery-by-url"),
     pytest.param(lambda found: ask_celery(found, config=True), id="celery-by-config"),
     pytest.param(ask_flower, id="flower"),
@@ -104,7 +104,7 @@ REFUSALS = (redis.ConnectionError, kombu.exceptions.OperationalError)
 
 
 @pytest.mark.parametrize("ask", HALVES)
-def test_the_right_authority_lets_it_connect(ask, server, authorities) -> None:
+def test_the_trusted_authority_lets_it_connect(ask, server, authorities) -> None:
     ask(settings(server, ca=authorities[0].ca))
     ask(settings(server, query=f"?ssl_ca_certs={authorities[0].ca}"))
 
@@ -137,30 +137,30 @@ def test_verification_is_off_for_all_where_the_url_says_so(ask, reqs: str, serve
     ask(settings(server, f"?ssl_cert_reqs={reqs}"))
 
 
-def test_doctor_names_an_error_of_tls_as_such(server, elsewhere, authorities) -> None:
+def test_doctor_reports_tls_errors(server, elsewhere, authorities) -> None:
     assert redis_server(settings(server, ca=authorities[0].ca)).state is State.OK
-    wrong = settings(server, ca=authorities[1].ca)
+    untrusted = settings(server, ca=authorities[1].ca)
     for check in (redis_server, workers):
-        found = check(wrong)
+        found = check(untrusted)
         assert found.state is State.DOWN
         assert found.detail.startswith("TLS: the certificate of")
         assert "REDIS_TLS_CA" in (found.advice or "")
     assert "not valid for '127.0.0.1'" in redis_server(settings(elsewhere, ca=authorities[0].ca)).detail
 
 
-def test_doctor_says_where_the_other_end_speaks_no_tls() -> None:
+def test_doctor_reports_a_server_without_tls() -> None:
     import socket
     import threading
 
     with socket.create_server(("127.0.0.1", 0)) as plain:
 
-        def answer() -> None:
+        def serve() -> None:
             client, _ = plain.accept()
             with client:
                 client.sendall(b"-ERR unknown command\r\n")
                 client.recv(65536)
 
-        threading.Thread(target=answer, daemon=True).start()
+        threading.Thread(target=serve, daemon=True).start()
         found = redis_server(Settings(redis_url=f"rediss://127.0.0.1:{plain.getsockname()[1]}"))  # type: ignore[call-arg]
     assert found.detail.startswith("TLS with rediss://127.0.0.1")
 

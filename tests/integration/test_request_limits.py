@@ -82,9 +82,9 @@ def test_a_request_is_counted_before_its_body_is_read(narrow: Api, path: str) ->
 def test_a_quote_is_counted_before_its_body_is_read(narrow: Api) -> None:
     user = narrow.as_user()
 
-    answers = [posted(user, "/api/pricing/quote", b"{nonsense").status_code for _ in range(NARROW + 1)]
+    responses = [posted(user, "/api/pricing/quote", b"{nonsense").status_code for _ in range(NARROW + 1)]
 
-    assert answers == [400] * NARROW + [429]
+    assert responses == [400] * NARROW + [429]
 
 
 @pytest.mark.parametrize("path", ["/api/leads", "/api/conversations"])
@@ -111,9 +111,9 @@ def test_each_retry_counts_against_the_rate_limit(web: Api, narrow: Api, db: psy
     run_ids = [failed_run(web.as_user(user_id), db) for _ in range(NARROW + 1)]
     user = narrow.as_user(user_id)
 
-    answers = [user.request("POST", f"/api/agents/runs/{run_id}/retry").status_code for run_id in run_ids]
+    responses = [user.request("POST", f"/api/agents/runs/{run_id}/retry").status_code for run_id in run_ids]
 
-    assert answers == [200] * NARROW + [429]
+    assert responses == [200] * NARROW + [429]
 
 
 @pytest.mark.parametrize(("failed", "expected"), [(NARROW, 200), (NARROW + 1, 429)])
@@ -125,9 +125,9 @@ def test_each_run_of_a_bulk_retry_counts_against_the_rate_limit(
         failed_run(web.as_user(user_id), db)
     user = narrow.as_user(user_id)
 
-    answer = posted(user, "/api/agents/runs/retry", json.dumps({"agent_type": CHAT["agent_type"]}).encode())
+    response = posted(user, "/api/agents/runs/retry", json.dumps({"agent_type": CHAT["agent_type"]}).encode())
 
-    assert answer.status_code == expected, answer.text
+    assert response.status_code == expected, response.text
     waiting = db.execute(
         "select count(*) from public.runs where user_id = %s and status = 'failed'", [user_id]
     ).fetchone()

@@ -48,9 +48,9 @@ class Deploy:
     def submit(self) -> None:
         step = {"key": "chat_agent", "agent_type": "chat_agent", "input": INPUT}
         run = {"id": str(uuid4()), "kind": "agent", "agent_type": "chat_agent", "input": INPUT, "steps": [step]}
-        answer = self._store.create({**run, "caller": "service", "lane": "service"})
-        self._dispatcher.publish(answer["publish"])
-        self.runs.append(UUID(answer["id"]))
+        response = self._store.create({**run, "caller": "service", "lane": "service"})
+        self._dispatcher.publish(response["publish"])
+        self.runs.append(UUID(response["id"]))
 
     def holds_steps(self, worker: WorkerProcess) -> int:
         query = "select count(*) from public.run_steps where status = 'running' and lease_owner like %s"
@@ -109,7 +109,7 @@ def text_of(redis: Redis, run_id: UUID) -> str:
     return whole
 
 
-def test_ten_rolling_restarts_under_long_steps_cost_no_run_an_attempt(deploy: Deploy, redis: Redis) -> None:
+def test_ten_rolling_restarts_use_up_no_attempt(deploy: Deploy, redis: Redis) -> None:
     # No sweep is there to find what a stopping worker leaves behind: it hands over all by itself.
     for _ in range(4):
         deploy.submit()

@@ -66,7 +66,7 @@ def test_a_workflow_run_is_watched_step_by_step(web: Api) -> None:
     is_error(user.get(f"/api/agents/workflows/runs/{invoked(user)}/events"), 404, "NOT_FOUND")
 
 
-def test_only_those_who_may_see_a_run_may_watch_it(web: Api) -> None:
+def test_only_callers_who_may_see_a_run_may_watch_it(web: Api) -> None:
     run_id = invoked(web.as_user())
     for stranger in (web.as_user(), web.as_user(scopes=["leads:read"]), web.as_user(admin=True, scopes=["leads:read"])):
         is_error(stranger.get(path(run_id)), 404, "NOT_FOUND")
@@ -78,7 +78,7 @@ def test_only_those_who_may_see_a_run_may_watch_it(web: Api) -> None:
     is_error(web.as_user(scopes=[]).get(path(run_id)), 403, "FORBIDDEN")
 
 
-def test_a_token_that_verifies_is_needed(web: Api) -> None:
+def test_a_valid_token_is_required(web: Api) -> None:
     for target in (path(str(uuid4())), f"/api/agents/workflows/runs/{uuid4()}/events"):
         is_error(web.get(target), 401, "UNAUTHORIZED")
         is_error(web.get(f"{target}?token=nonsense"), 401, "UNAUTHORIZED")
@@ -100,7 +100,7 @@ def test_head_opens_no_stream(web: Api) -> None:
     assert (response.status_code, response.headers["Content-Type"]) == (200, "text/event-stream; charset=utf-8")
 
 
-def test_a_visitor_watches_the_answer_to_its_own_message(web: Api) -> None:
+def test_a_visitor_watches_the_reply_to_its_own_message(web: Api) -> None:
     def visitor() -> Api:
         return web.with_token(web.request("POST", "/api/visitors/sessions").json()["token"])
 

@@ -115,11 +115,11 @@ class RunMachine(RuleBasedStateMachine):
     def decide(self, data: st.DataObject, approved: bool) -> None:
         run_id = self.a_run(data)
         before = {s["key"]: s["status"] for s in self.steps(run_id)}
-        answer = self.call("decide_step", run_id, "p", approved, "because", "somebody", LANE_LIMIT)
+        response = self.call("decide_step", run_id, "p", approved, "because", "somebody", LANE_LIMIT)
         if "p" not in before:
-            assert answer["outcome"] == "gone"
+            assert response["outcome"] == "gone"
         else:
-            assert (answer["outcome"] == "decided") == (before["p"] == "waiting")
+            assert (response["outcome"] == "decided") == (before["p"] == "waiting")
 
     # What workers do
 
@@ -148,16 +148,16 @@ class RunMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def finish_again(self, data: st.DataObject) -> None:
         item = {**data.draw(st.sampled_from(self.done)), "output": {"late": True}}
-        [answer] = self.call("finish_steps", [item], LANE_LIMIT)["items"]
-        assert answer["outcome"] in ("already", "stale")
+        [response] = self.call("finish_steps", [item], LANE_LIMIT)["items"]
+        assert response["outcome"] in ("already", "stale")
 
     @precondition(lambda self: self.held)
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
         held = data.draw(st.sampled_from(self.held))
-        [answer] = self.call("renew_leases", [{"run_id": held.run_id, "key": held.key, "token": held.token}], 15)
+        [response] = self.call("renew_leases", [{"run_id": held.run_id, "key": held.key, "token": held.token}], 15)
         row = next(s for s in self.steps(held.run_id) if s["key"] == held.key)
-        assert answer["held"] == (row["status"] == "running" and row["lease_token"] == held.token)
+        assert response["held"] == (row["status"] == "running" and row["lease_token"] == held.token)
 
     # What time does
 
@@ -275,10 +275,10 @@ class RunMachine(RuleBasedStateMachine):
         return [row for (row,) in self.db.execute(query, [run_id]).fetchall()]
 
     def take(self, run_id: str, key: str) -> bool:
-        [answer] = self.call("claim_steps", [{"run_id": run_id, "key": key, "claim": uuid4().hex}], "worker", 15)
-        if answer["outcome"] != "claimed":
+        [response] = self.call("claim_steps", [{"run_id": run_id, "key": key, "claim": uuid4().hex}], "worker", 15)
+        if response["outcome"] != "claimed":
             return False
-        self.held.append(Held(run_id, key, answer["kind"], answer["token"]))
+        self.held.append(Held(run_id, key, response["kind"], response["token"]))
         return True
 
     def end(self, held: Held, what: str) -> None:
@@ -295,8 +295,8 @@ class RunMachine(RuleBasedStateMachine):
             item |= {"error": "the worker stops", "error_code": "WORKER_STOPPING"}
         elif what in ("failed", "fatal"):
             item |= {"what": "failed", "error": "it broke", "error_code": "X", "retryable": what == "failed"}
-        [answer] = self.call("finish_steps", [item], LANE_LIMIT)["items"]
-        if answer["outcome"] == "recorded":
+        [response] = self.call("finish_steps", [item], LANE_LIMIT)["items"]
+        if response["outcome"] == "recorded":
             self.done.append(item)
 
     def sweep(self, lost_before: str = "2000-01-01") -> None:
@@ -316,7 +316,7 @@ def machine(db: psycopg.Connection) -> Iterator[type[RunMachine]]:
     db.execute("delete from public.workflows where workflow_id = 'machine'")
 
 
-def test_no_order_of_calls_breaks_the_rules_of_a_run(stack: Stack, machine: type[RunMachine]) -> None:
+def test_the_rules_of_a_run_hold_in_any_order_of_calls(stack: Stack, machine: type[RunMachine]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(

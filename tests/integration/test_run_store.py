@@ -91,10 +91,10 @@ def expire(db: psycopg.Connection) -> None:
 
 
 def test_a_submitted_run_is_a_row_with_one_step_and_is_published(store: RunStore, clean: psycopg.Connection) -> None:
-    answer = store.create(a_run())
-    assert answer["created"]
-    assert [(p["run_id"], p["key"]) for p in answer["publish"]] == [(answer["id"], "chat_agent")]
-    row = store.get(UUID(answer["id"]))
+    response = store.create(a_run())
+    assert response["created"]
+    assert [(p["run_id"], p["key"]) for p in response["publish"]] == [(response["id"], "chat_agent")]
+    row = store.get(UUID(response["id"]))
     assert (row["status"], row["progress"]) == ("queued", 0)
     assert [step["status"] for step in row["run_steps"]] == ["pending"]
     assert clean.execute("select count(*) from public.event_outbox").fetchone() == (1,)
@@ -109,7 +109,7 @@ def test_the_same_insert_again_changes_nothing(store: RunStore, clean: psycopg.C
     assert clean.execute("select count(*) from public.event_outbox").fetchone() == (1,)
 
 
-def test_one_idempotency_key_gives_one_run_and_tells_another_body_apart(
+def test_one_idempotency_key_gives_one_run_and_conflicts_with_another_body(
     store: RunStore, clean: psycopg.Connection
 ) -> None:
     first = store.create(a_run(idempotency_key="k", request_hash="a"))
@@ -123,11 +123,11 @@ def test_one_idempotency_key_gives_one_run_and_tells_another_body_apart(
 
 def test_one_key_sent_by_many_at_once_gives_one_run(store: RunStore, clean: psycopg.Connection) -> None:
     with ThreadPoolExecutor(16) as pool:
-        answers = list(
+        responses = list(
             pool.map(lambda n: store.create(a_run(idempotency_key=f"k{n % 4}", request_hash="a")), range(64))
         )
-    assert len({answer["id"] for answer in answers}) == 4
-    assert sum(answer["created"] for answer in answers) == 4
+    assert len({response["id"] for response in responses}) == 4
+    assert sum(response["created"] for response in responses) == 4
 
 
 def test_a_step_is_claimed_by_one_worker_only(store: RunStore, clean: psycopg.Connection) -> None:
@@ -138,7 +138,7 @@ def test_a_step_is_claimed_by_one_worker_only(store: RunStore, clean: psycopg.Co
     assert store.get(run_id)["status"] == "running"
 
 
-def test_a_claim_whose_answer_was_lost_is_answered_the_same(store: RunStore, clean: psycopg.Connection) -> None:
+def test_a_repeated_claim_after_a_lost_response_returns_the_same(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     first, again = claim(store, run_id, "word"), claim(store, run_id, "word")
     assert first == again
@@ -173,9 +173,9 @@ def test_a_worker_that_lost_its_lease_cannot_write(store: RunStore, clean: psyco
 def test_a_failed_attempt_is_tried_again_until_the_limit(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     for attempt in (1, 2, 3, 4, 5):
-        answer = claim(store, run_id)
-        assert answer["attempt"] == attempt
-        ended = store.finish(failing(run_id, answer["token"]))
+        response = claim(store, run_id)
+        assert response["attempt"] == attempt
+        ended = store.finish(failing(run_id, response["token"]))
         assert len(ended["publish"]) == (1 if attempt < 5 else 0)
     row = store.get(run_id)
     assert (row["status"], row["error"], row["error_code"]) == ("failed", "it broke", "BROKEN")
@@ -183,7 +183,7 @@ def test_a_failed_attempt_is_tried_again_until_the_limit(store: RunStore, clean:
     assert [e["attempt"] for e in errors] == [1, 2, 3, 4, 5]
 
 
-def test_an_attempt_that_cannot_be_mended_fails_the_run_at_once(store: RunStore, clean: psycopg.Connection) -> None:
+def test_a_permanent_error_fails_the_run_at_once(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     store.finish(failing(run_id, claim(store, run_id)["token"], retryable=False))
     assert store.get(run_id)["status"] == "failed"
@@ -198,8 +198,8 @@ def test_a_step_that_is_handed_back_uses_up_no_attempt_and_is_published_at_once(
 ) -> None:
     run_id = submit(store)
     for token in range(1, 21):
-        answer = claim(store, run_id)
-        assert (answer["token"], answer["attempt"]) == (token, 1)
+        response = claim(store, run_id)
+        assert (response["token"], response["attempt"]) == (token, 1)
         ended = store.finish(handing_back(run_id, token))
         assert (ended["outcome"], ended["became"]) == ("recorded", "handed_back")
         assert [p["run_id"] for p in ended["publish"]] == [str(run_id)]
@@ -209,9 +209,9 @@ def test_a_step_that_is_handed_back_uses_up_no_attempt_and_is_published_at_once(
     # Its own failures count as before, and hand-backs between them do not.
     for attempt in (1, 2, 3, 4, 5):
         store.finish(handing_back(run_id, claim(store, run_id)["token"]))
-        answer = claim(store, run_id)
-        assert answer["attempt"] == attempt
-        store.finish(failing(run_id, answer["token"]))
+        response = claim(store, run_id)
+        assert response["attempt"] == attempt
+        store.finish(failing(run_id, response["token"]))
     row = store.get(run_id)
     assert (row["status"], row["error_code"], row["attempts"]) == ("failed", "BROKEN", 5)
     assert clean.execute(
@@ -222,8 +222,8 @@ def test_a_step_that_is_handed_back_uses_up_no_attempt_and_is_published_at_once(
 def test_a_lost_lease_uses_up_no_attempt_and_waits_longer_each_time(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = UUID(store.create(a_run(steps=[{**a_run()["steps"][0], "max_attempts": 1}]))["id"])
     for loss in range(12):
-        answer = claim(store, run_id)
-        assert (answer["outcome"], answer["attempt"]) == ("claimed", 1)
+        response = claim(store, run_id)
+        assert (response["outcome"], response["attempt"]) == ("claimed", 1)
         expire(clean)
         assert sweep(store, clean)["expired"] == 1
         [(wait,)] = clean.execute(
@@ -284,21 +284,21 @@ def test_a_retry_waits_for_its_backoff(store: RunStore, clean: psycopg.Connectio
     assert [p["run_id"] for p in sweep(store, clean)["publish"]] == [str(run_id)]
 
 
-def test_renewing_keeps_a_lease_from_the_sweep(store: RunStore, clean: psycopg.Connection) -> None:
+def test_a_renewed_lease_is_not_swept(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     token = claim(store, run_id)["token"]
     expire(clean)
-    answer = store.renew([{"run_id": str(run_id), "key": "chat_agent", "token": token}])
-    assert answer == [{"held": True, "cancel": False}]
+    response = store.renew([{"run_id": str(run_id), "key": "chat_agent", "token": token}])
+    assert response == [{"held": True, "cancel": False}]
     assert sweep(store, clean)["expired"] == 0
 
 
-def test_only_one_sweep_is_on_at_a_time(store: RunStore, clean: psycopg.Connection) -> None:
+def test_only_one_sweep_runs_at_a_time(store: RunStore, clean: psycopg.Connection) -> None:
     with ThreadPoolExecutor(8) as pool:
-        answers = list(
+        responses = list(
             pool.map(lambda _: store.sweep(interval_seconds=60, lost_before={0: LONG_AGO}, limit=10), range(8))
         )
-    assert sorted(a["skipped"] for a in answers) == [False] + [True] * 7
+    assert sorted(a["skipped"] for a in responses) == [False] + [True] * 7
 
 
 def test_a_step_that_the_broker_lost_is_published_again(store: RunStore, clean: psycopg.Connection) -> None:
@@ -309,7 +309,7 @@ def test_a_step_that_the_broker_lost_is_published_again(store: RunStore, clean: 
     assert [p["run_id"] for p in again["publish"]] == [str(run_id)]
 
 
-def test_after_an_outage_leases_get_one_lease_of_grace(store: RunStore, clean: psycopg.Connection) -> None:
+def test_leases_get_one_lease_of_grace_after_an_outage(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     claim(store, run_id)
     expire(clean)
@@ -322,20 +322,18 @@ def test_after_an_outage_leases_get_one_lease_of_grace(store: RunStore, clean: p
     assert sweep(store, clean)["expired"] == 1
 
 
-def test_a_lane_has_a_bounded_number_of_steps_out_and_ending_one_admits_the_next(
-    gateway: Gateway, clean: psycopg.Connection
-) -> None:
+def test_a_user_queue_has_a_bounded_number_of_published_steps(gateway: Gateway, clean: psycopg.Connection) -> None:
     store = RunStore(gateway, lane_limit=2, lease_seconds=LEASE_SECONDS)
     mine = [store.create(a_run(lane="mine")) for _ in range(5)]
     other = store.create(a_run(lane="other"))
-    assert [len(answer["publish"]) for answer in mine] == [1, 1, 0, 0, 0]
+    assert [len(response["publish"]) for response in mine] == [1, 1, 0, 0, 0]
     assert len(other["publish"]) == 1
     first = UUID(mine[0]["id"])
     ended = store.finish(ending(first, claim(store, first)["token"]))
     assert [p["run_id"] for p in ended["publish"]] == [mine[2]["id"]]
 
 
-def test_a_lane_goes_by_priority_and_then_by_age(gateway: Gateway, clean: psycopg.Connection) -> None:
+def test_a_user_queue_goes_by_priority_and_then_by_age(gateway: Gateway, clean: psycopg.Connection) -> None:
     store = RunStore(gateway, lane_limit=1, lease_seconds=LEASE_SECONDS)
     first = submit(store, lane="mine")
     submit(store, lane="mine")
@@ -344,13 +342,13 @@ def test_a_lane_goes_by_priority_and_then_by_age(gateway: Gateway, clean: psycop
     assert [p["run_id"] for p in ended["publish"]] == [str(urgent)]
 
 
-def test_many_at_once_end_once_each_and_wait_for_nobody(store: RunStore, clean: psycopg.Connection) -> None:
+def test_concurrent_runs_of_many_users_end_once_each(store: RunStore, clean: psycopg.Connection) -> None:
     """Submits, claims and finishes of many lanes at once: no deadlock, no run lost."""
 
     def whole(n: int) -> str:
         run_id = submit(store, lane=f"lane{n % 7}")
-        answer = claim(store, run_id)
-        return str(store.finish(ending(run_id, answer["token"]))["outcome"])
+        response = claim(store, run_id)
+        return str(store.finish(ending(run_id, response["token"]))["outcome"])
 
     with ThreadPoolExecutor(24) as pool:
         outcomes = list(pool.map(whole, range(200)))
@@ -359,7 +357,7 @@ def test_many_at_once_end_once_each_and_wait_for_nobody(store: RunStore, clean: 
     assert left == (0,)
 
 
-def test_the_faults_of_one_caller_stay_theirs(store: RunStore, clean: psycopg.Connection) -> None:
+def test_an_invalid_row_of_one_caller_does_not_fail_others(store: RunStore, clean: psycopg.Connection) -> None:
     """A bulk with rows that the database refuses still keeps all others."""
     gate = threading.Event()
 
@@ -385,7 +383,7 @@ def test_the_faults_of_one_caller_stay_theirs(store: RunStore, clean: psycopg.Co
 
 
 @pytest.mark.parametrize("value", ["a\x00b", "\ud800", float("inf"), float("nan"), object()])
-def test_what_postgres_cannot_keep_is_refused_before_it_is_queued(store: RunStore, value: object) -> None:
+def test_a_value_that_postgres_cannot_store_is_refused_before_it_is_queued(store: RunStore, value: object) -> None:
     with pytest.raises(InvalidInput):
         store.create(a_run(input={"message": value}))
 
@@ -395,22 +393,22 @@ def test_a_run_that_does_not_exist_is_not_found(store: RunStore) -> None:
         store.get(uuid4())
 
 
-def test_a_database_that_is_away_is_unavailable(stack: Stack) -> None:
+def test_an_unreachable_database_is_unavailable(stack: Stack) -> None:
     gone = Gateway(stack.settings_with(supabase_rest_url="http://127.0.0.1:9"))
     with pytest.raises(Unavailable):
         RunStore(gone, lane_limit=1, lease_seconds=1).create(a_run())
     gone.close()
 
 
-def test_cancelling_ends_a_waiting_run_at_once_and_a_running_one_at_its_next_sign_of_life(
+def test_cancelling_ends_a_waiting_run_at_once_and_a_running_one_at_its_next_heartbeat(
     store: RunStore, clean: psycopg.Connection
 ) -> None:
     waiting, running = submit(store), submit(store)
     token = claim(store, running)["token"]
 
     def cancel(run_id: UUID) -> tuple[str, str]:
-        answer = store.cancel(run_id)
-        return answer["outcome"], answer["status"]
+        response = store.cancel(run_id)
+        return response["outcome"], response["status"]
 
     assert cancel(waiting) == ("cancelled", "cancelled")
     assert cancel(running) == ("requested", "running")
@@ -443,7 +441,7 @@ def test_old_runs_are_removed_oldest_first_and_with_their_steps(store: RunStore,
     assert clean.execute("select count(*) from public.run_steps").fetchone() == (2,)
 
 
-def test_how_each_attempt_of_an_agent_ended_is_in_the_log_as_long_as_its_run(
+def test_the_log_has_the_outcome_of_each_attempt_while_its_run_exists(
     store: RunStore, clean: psycopg.Connection
 ) -> None:
     def log(run_id: UUID) -> list[tuple[Any, ...]]:
@@ -477,8 +475,8 @@ def test_a_cancelled_run_is_retried_and_a_completed_one_is_not(store: RunStore, 
     cancelled, done = submit(store), submit(store)
     store.cancel(cancelled)
     store.finish(ending(done, claim(store, done)["token"]))
-    answer = store.retry([cancelled, done, uuid4()])
-    assert [item["outcome"] for item in answer["items"]] == ["retried", "not_failed", "gone"]
-    assert [p["run_id"] for p in answer["publish"]] == [str(cancelled)]
+    response = store.retry([cancelled, done, uuid4()])
+    assert [item["outcome"] for item in response["items"]] == ["retried", "not_failed", "gone"]
+    assert [p["run_id"] for p in response["publish"]] == [str(cancelled)]
     assert store.finish(ending(cancelled, claim(store, cancelled)["token"]))["outcome"] == "recorded"
     assert store.get(cancelled)["retries"] == 1

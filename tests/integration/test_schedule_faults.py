@@ -69,41 +69,43 @@ def runs_of(db: psycopg.Connection, schedule_id: UUID) -> list[Any]:
     ).fetchall()
 
 
-def test_one_that_cannot_be_read_any_more_stops_no_other(schedules: ScheduleService, db: psycopg.Connection) -> None:
-    broken, sound = schedules.add(wanted()), schedules.add(wanted())
-    db.execute("update public.schedules set timezone = 'Nowhere/Gone' where id = %s", [broken.id])
+def test_an_unreadable_schedule_delays_no_other(schedules: ScheduleService, db: psycopg.Connection) -> None:
+    malformed, sound = schedules.add(wanted()), schedules.add(wanted())
+    db.execute("update public.schedules set timezone = 'Nowhere/Gone' where id = %s", [malformed.id])
     overdue(db, 0)
-    db.execute("update public.schedules set next_run_at = next_run_at - interval '1 hour' where id = %s", [broken.id])
+    db.execute(
+        "update public.schedules set next_run_at = next_run_at - interval '1 hour' where id = %s", [malformed.id]
+    )
     schedules.fire_due()
 
     assert len(runs_of(db, sound.id)) == 1
-    parked = schedules.get(broken.id)
+    parked = schedules.get(malformed.id)
     assert "Nowhere/Gone" in (parked.last_error or "")
     assert parked.to_public()["next_runs"] == [iso(datetime.fromisoformat(parked.next_run_at))]
     assert schedules.fire_due() == 0
 
 
-def test_a_service_that_acts_for_many_has_a_hundred_for_each(schedules: ScheduleService) -> None:
+def test_a_service_may_have_a_hundred_schedules_for_each_user(schedules: ScheduleService) -> None:
     for _ in range(101):
         schedules.add(wanted(uuid4(), caller="service"))
 
 
-def test_a_removed_one_fires_no_more(schedules: ScheduleService, db: psycopg.Connection) -> None:
-    kept = schedules.add(wanted())
+def test_a_removed_schedule_does_not_fire(schedules: ScheduleService, db: psycopg.Connection) -> None:
+    removed = schedules.add(wanted())
     overdue(db, 0)
-    schedules.remove(kept)
+    schedules.remove(removed)
     schedules.fire_due()
 
-    assert runs_of(db, kept.id) == []
+    assert runs_of(db, removed.id) == []
 
 
 @pytest.mark.parametrize("zone", ["localtime", "Factory"])
-def test_a_zone_must_be_a_place(zone: str) -> None:
+def test_a_time_zone_must_be_a_place(zone: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         cron.check("* * * * *", zone)
     assert raised.value.details[0].field == "timezone"
 
 
-def test_the_zones_are_known_without_the_machines_own_files() -> None:
+def test_time_zones_work_without_the_machines_files() -> None:
     code = "from pixelbloom.schedules import cron; cron.check('0 0 * * *', 'Europe/Vienna')"
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONTZPATH": ""}, timeout=60)

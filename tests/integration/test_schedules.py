@@ -109,7 +109,7 @@ def test_next_times_follow_the_zone_across_daylight_saving() -> None:
         ("0 0 * * *", "../etc/passwd", "timezone"),
     ],
 )
-def test_what_never_comes_or_is_no_expression_is_refused(expression: str, zone: str, field: str) -> None:
+def test_an_impossible_or_invalid_expression_is_refused(expression: str, zone: str, field: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         cron.check(expression, zone)
     assert raised.value.details[0].field == field
@@ -132,7 +132,7 @@ def test_many_beats_at_once_start_one_run(gateway: Gateway, db: psycopg.Connecti
     assert (after.last_run_id, after.last_error) == (str(run_id), None)
 
 
-def test_after_a_night_without_anybody_each_schedule_comes_once(gateway: Gateway, db: psycopg.Connection) -> None:
+def test_a_schedule_missed_for_a_night_fires_once(gateway: Gateway, db: psycopg.Connection) -> None:
     began = datetime(2030, 2, 1, 12, 1, tzinfo=UTC)
     schedule = service_at(gateway, began).add(wanted())
     later = service_at(gateway, began + timedelta(hours=9))
@@ -142,7 +142,7 @@ def test_after_a_night_without_anybody_each_schedule_comes_once(gateway: Gateway
     assert later.get(schedule.id).next_run_at.startswith("2030-02-01T21:05")
 
 
-def test_a_schedule_whose_work_is_no_longer_taken_says_why_and_goes_on(
+def test_a_schedule_with_refused_work_records_the_error_and_stays_active(
     gateway: Gateway, db: psycopg.Connection
 ) -> None:
     began = datetime(2030, 3, 1, 12, 1, tzinfo=UTC)
@@ -169,19 +169,19 @@ def test_a_workflow_is_scheduled_too(gateway: Gateway, db: psycopg.Connection) -
 # Over HTTP
 
 
-def test_a_schedule_is_kept_shown_listed_and_removed(user: Api) -> None:
-    answer = user.request("POST", PATH, json={**CHAT, "timezone": "Europe/Vienna", "metadata": {"a": 1}})
-    assert answer.status_code == 201, answer.text
-    kept = answer.json()
-    assert (kept["kind"], kept["agent_type"], kept["input"]) == ("agent", "chat_agent", CHAT["input"])
-    assert len(kept["next_runs"]) == 5
-    assert kept["next_runs"][0] == kept["next_run_at"]
-    assert kept["next_runs"] == sorted(kept["next_runs"])
-    assert user.get(f"{PATH}/{kept['schedule_id']}").json() == kept
-    assert [item["schedule_id"] for item in user.get(PATH).json()["items"]] == [kept["schedule_id"]]
-    assert user.request("DELETE", f"{PATH}/{kept['schedule_id']}").status_code == 204
-    is_error(user.get(f"{PATH}/{kept['schedule_id']}"), 404, "NOT_FOUND")
-    is_error(user.request("DELETE", f"{PATH}/{kept['schedule_id']}"), 404, "NOT_FOUND")
+def test_a_schedule_is_created_shown_listed_and_removed(user: Api) -> None:
+    response = user.request("POST", PATH, json={**CHAT, "timezone": "Europe/Vienna", "metadata": {"a": 1}})
+    assert response.status_code == 201, response.text
+    stored = response.json()
+    assert (stored["kind"], stored["agent_type"], stored["input"]) == ("agent", "chat_agent", CHAT["input"])
+    assert len(stored["next_runs"]) == 5
+    assert stored["next_runs"][0] == stored["next_run_at"]
+    assert stored["next_runs"] == sorted(stored["next_runs"])
+    assert user.get(f"{PATH}/{stored['schedule_id']}").json() == stored
+    assert [item["schedule_id"] for item in user.get(PATH).json()["items"]] == [stored["schedule_id"]]
+    assert user.request("DELETE", f"{PATH}/{stored['schedule_id']}").status_code == 204
+    is_error(user.get(f"{PATH}/{stored['schedule_id']}"), 404, "NOT_FOUND")
+    is_error(user.request("DELETE", f"{PATH}/{stored['schedule_id']}"), 404, "NOT_FOUND")
 
 
 @pytest.mark.parametrize(
@@ -200,17 +200,15 @@ def test_a_schedule_is_kept_shown_listed_and_removed(user: Api) -> None:
         ({"more": 1}, 400, "more"),
     ],
 )
-def test_what_cannot_be_scheduled_is_refused(user: Api, change: dict[str, Any], status: int, field: str) -> None:
+def test_an_invalid_schedule_is_refused(user: Api, change: dict[str, Any], status: int, field: str) -> None:
     body = {key: value for key, value in {**CHAT, **change}.items() if value is not None}
     code = {400: "BAD_REQUEST", 403: "FORBIDDEN", 404: "NOT_FOUND"}[status]
     error = is_error(user.request("POST", PATH, json=body), status, code)
     if field:
-        assert field in [fault["field"] for fault in error["details"]]
+        assert field in [detail["field"] for detail in error["details"]]
 
 
-def test_a_paused_schedule_starts_nothing_and_goes_on_from_the_time_it_is_resumed(
-    gateway: Gateway, db: psycopg.Connection
-) -> None:
+def test_a_paused_schedule_starts_nothing_until_it_is_resumed(gateway: Gateway, db: psycopg.Connection) -> None:
     began = datetime(2030, 5, 1, 12, 1, tzinfo=UTC)
     service = service_at(gateway, began)
     schedule = service.add(wanted())
@@ -229,7 +227,7 @@ def test_a_paused_schedule_starts_nothing_and_goes_on_from_the_time_it_is_resume
     assert len(runs_of(db, schedule.id)) == 1
 
 
-def test_a_schedule_whose_zone_is_no_longer_known_is_not_resumed(gateway: Gateway, db: psycopg.Connection) -> None:
+def test_a_schedule_with_an_unknown_time_zone_is_not_resumed(gateway: Gateway, db: psycopg.Connection) -> None:
     service = service_at(gateway, datetime(2030, 5, 1, 12, 1, tzinfo=UTC))
     schedule = service.set_active(service.add(wanted()), active=False)
     db.execute("update public.schedules set timezone = 'Mars/Olympus' where id = %s", [schedule.id])
@@ -254,7 +252,7 @@ def test_a_schedule_is_paused_and_resumed_by_its_owner_alone(user: Api, web: Api
     assert resumed["next_runs"][0] == resumed["next_run_at"]
 
 
-def test_another_users_schedule_is_not_there(user: Api, web: Api) -> None:
+def test_another_users_schedule_is_not_found(user: Api, web: Api) -> None:
     schedule_id = user.request("POST", PATH, json=CHAT).json()["schedule_id"]
     stranger = web.as_user()
     is_error(stranger.get(f"{PATH}/{schedule_id}"), 404, "NOT_FOUND")

@@ -79,7 +79,7 @@ def test_the_needed_scope_alone_opens_an_operation(web: Api, guarded: list[tuple
             assert REFUSAL not in call(caller, method, path).text, (method, path)
 
 
-def test_an_administrator_whose_scope_names_something_else_sees_own_runs_only(web: Api) -> None:
+def test_an_administrator_without_the_runs_scope_sees_only_own_runs(web: Api) -> None:
     owner, narrow = web.as_user(), web.as_user(admin=True, scopes=["analytics:read"])
     run_id = owner.invoke(CHAT).json()["request_id"]
     path = f"/api/agents/runs/{run_id}"
@@ -120,13 +120,13 @@ def test_a_token_with_an_empty_scope_opens_no_socket(web: Api, channel: str) -> 
         assert REFUSAL in frames[0]["message"]
 
 
-def test_a_socket_shows_other_peoples_runs_only_to_a_token_whose_scope_names_runs(web: Api) -> None:
+def test_a_socket_shows_other_users_runs_only_to_a_token_with_the_runs_scope(web: Api) -> None:
     owner = web.as_user()
     topic = f"workflow_run:{owner.invoke(CHAT).json()['request_id']}"
-    for scopes, answer in ((["analytics:read"], "error"), (["runs:read"], "subscribed")):
+    for scopes, response in ((["analytics:read"], "error"), (["runs:read"], "subscribed")):
         with socket(web, mint_user(web.settings, uuid4(), admin=True, scopes=scopes), "workflows") as client:
             client.send(type="subscribe", topic=topic)
-            assert client.next()["type"] == answer
+            assert client.next()["type"] == response
     with socket(web, mint_service(web.settings, scopes=["analytics:read"]), "workflows") as client:
         assert client.closed()[0] == 1008
 

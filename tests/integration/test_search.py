@@ -74,7 +74,7 @@ def plan(db: psycopg.Connection, rows: str, user_id: UUID, words: str) -> str:
 
 @pytest.mark.parametrize("words", ["number 4711", "471", "zq", "~", "Ж", "ЖУК", "王芳"])
 @pytest.mark.parametrize(("rows", "index"), [(LEADS, "leads_search"), (TITLES, "conversations_search")])
-def test_a_search_for_what_is_rare_uses_the_index(
+def test_a_search_for_a_rare_text_uses_the_index(
     db: psycopg.Connection, many: UUID, rows: str, index: str, words: str
 ) -> None:
     found = plan(db, rows, many, words)
@@ -84,7 +84,7 @@ def test_a_search_for_what_is_rare_uses_the_index(
 
 @pytest.mark.parametrize("words", ["a", "47", "shop"])
 @pytest.mark.parametrize("rows", [LEADS, TITLES])
-def test_a_search_for_what_is_common_never_reads_the_whole_table(
+def test_a_search_for_a_common_text_never_reads_the_whole_table(
     db: psycopg.Connection, many: UUID, rows: str, words: str
 ) -> None:
     found = plan(db, rows, many, words)
@@ -106,16 +106,16 @@ def test_a_search_for_what_is_common_never_reads_the_whole_table(
         ('",', 0),
     ],
 )
-def test_a_search_finds_what_stands_anywhere(web: Api, many: UUID, words: str, found: int) -> None:
+def test_a_search_matches_anywhere_in_a_text(web: Api, many: UUID, words: str, found: int) -> None:
     for path in ("/api/leads", "/api/conversations") if "erson" not in words else ("/api/leads",):
-        answer = web.as_user(many).get(path, params={"q": words, "limit": 200})
+        response = web.as_user(many).get(path, params={"q": words, "limit": 200})
 
-        assert answer.status_code == 200, answer.text
-        assert len(answer.json()["items"]) == found
+        assert response.status_code == 200, response.text
+        assert len(response.json()["items"]) == found
 
 
 @pytest.mark.parametrize("words", ["王芳", "芳", "%", "_*", "é", "\\"])
-def test_a_search_of_one_or_two_characters_finds_what_stands_anywhere(web: Api, words: str) -> None:
+def test_a_search_of_one_or_two_characters_matches_anywhere(web: Api, words: str) -> None:
     user = web.as_user()
     wanted = user.request("POST", "/api/leads", json={"name": f"Ada 王芳 100% a_*b é\\ {words}"}).json()["lead_id"]
     title = user.request("POST", "/api/conversations", json={"title": f"for {words}"}).json()["conversation_id"]
@@ -132,7 +132,7 @@ TEXTS = st.text(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
 @given(TEXTS, st.data())
-def test_what_contains_a_text_has_the_grams_of_it(db: psycopg.Connection, text: str, data: st.DataObject) -> None:
+def test_a_row_that_contains_a_text_has_its_grams(db: psycopg.Connection, text: str, data: st.DataObject) -> None:
     start = data.draw(st.integers(0, len(text) - 1))
     part = text[start : data.draw(st.integers(start + 1, len(text)))]
     row = db.execute(
@@ -157,7 +157,7 @@ def waiting(db: psycopg.Connection, text: str) -> int:
 
 
 @contextmanager
-def held(stack: Stack, table: str) -> Iterator[None]:
+def table_locked(stack: Stack, table: str) -> Iterator[None]:
     """Nobody else reads the table."""
     with psycopg.connect(stack.database_url) as holding:
         holding.execute(sql.SQL("lock table public.{} in access exclusive mode").format(sql.Identifier(table)))
@@ -165,34 +165,34 @@ def held(stack: Stack, table: str) -> Iterator[None]:
         holding.rollback()
 
 
-def test_one_users_searches_leave_connections_to_others(stack: Stack, web: Api, db: psycopg.Connection) -> None:
+def test_one_users_searches_do_not_use_all_connections(stack: Stack, web: Api, db: psycopg.Connection) -> None:
     user, other = web.as_user(), web.as_user()
 
     def search(caller: Api) -> int:
         return caller.get("/api/leads", params={"q": "bakery"}).status_code
 
-    with ThreadPoolExecutor(AT_ONCE + 1) as pool, held(stack, "leads"):
-        answers = [pool.submit(search, user) for _ in range(AT_ONCE)]
+    with ThreadPoolExecutor(AT_ONCE + 1) as pool, table_locked(stack, "leads"):
+        responses = [pool.submit(search, user) for _ in range(AT_ONCE)]
         stack.wait_for(lambda: waiting(db, "search_grams") == AT_ONCE)
         # No further one of the user reaches the database.
         assert {search(user) for _ in range(5)} == {429}
         # Another's search does, and what is no search is served to all.
-        answers.append(pool.submit(search, other))
+        responses.append(pool.submit(search, other))
         stack.wait_for(lambda: waiting(db, "search_grams") == AT_ONCE + 1)
         for caller in (other, user):
             assert caller.get("/api/agents/runs").status_code == 200
 
-    assert [answer.result() for answer in answers] == [200] * (AT_ONCE + 1)
+    assert [response.result() for response in responses] == [200] * (AT_ONCE + 1)
     assert search(user) == 200
 
 
 def test_a_list_without_a_search_is_not_bounded(stack: Stack, web: Api, db: psycopg.Connection) -> None:
     user = web.as_user()
-    with ThreadPoolExecutor(AT_ONCE + 1) as pool, held(stack, "leads"):
-        answers = [pool.submit(user.get, "/api/leads") for _ in range(AT_ONCE + 1)]
+    with ThreadPoolExecutor(AT_ONCE + 1) as pool, table_locked(stack, "leads"):
+        responses = [pool.submit(user.get, "/api/leads") for _ in range(AT_ONCE + 1)]
         stack.wait_for(lambda: waiting(db, '"leads"') == AT_ONCE + 1)
 
-    assert [answer.result().status_code for answer in answers] == [200] * (AT_ONCE + 1)
+    assert [response.result().status_code for response in responses] == [200] * (AT_ONCE + 1)
 
 
 @pytest.mark.parametrize(
@@ -208,9 +208,9 @@ def test_other_expensive_reads_are_bounded_too(
     stack: Stack, web: Api, db: psycopg.Connection, path: str, statement: str, table: str
 ) -> None:
     user = web.as_user(admin=True)
-    with ThreadPoolExecutor(AT_ONCE) as pool, held(stack, table):
-        answers = [pool.submit(user.get, path) for _ in range(AT_ONCE)]
+    with ThreadPoolExecutor(AT_ONCE) as pool, table_locked(stack, table):
+        responses = [pool.submit(user.get, path) for _ in range(AT_ONCE)]
         stack.wait_for(lambda: waiting(db, statement) == AT_ONCE)
         assert user.get(path).status_code == 429
 
-    assert [answer.result().status_code for answer in answers] == [200] * AT_ONCE
+    assert [response.result().status_code for response in responses] == [200] * AT_ONCE

@@ -113,7 +113,7 @@ def test_the_demo_is_whole_and_raises_no_events(bare: psycopg.Connection) -> Non
     assert late.fetchone() == (0,)
 
 
-def test_its_dashboards_live(bare: psycopg.Connection) -> None:
+def test_the_demo_dashboards_have_data(bare: psycopg.Connection) -> None:
     fill.demo(bare, PLAN, LATER)
 
     overview = figures(bare, "analytics_overview", OWNER)
@@ -128,7 +128,7 @@ def test_its_dashboards_live(bare: psycopg.Connection) -> None:
     assert {entry["currency"] for entry in revenue["mrr"]["by_currency"]} == {"usd", "eur"}
 
 
-def test_what_is_still_to_come_is_added_when_its_time_has_come(bare: psycopg.Connection) -> None:
+def test_later_seeds_add_the_following_days(bare: psycopg.Connection) -> None:
     noon = PLAN.end - timedelta(days=20)
     early = fill.demo(bare, PLAN, noon)
     row = bare.execute("select max(created_at) from public.leads").fetchone()
@@ -145,7 +145,7 @@ def test_what_is_still_to_come_is_added_when_its_time_has_come(bare: psycopg.Con
         assert 0 < early[table] < at_once[table] == early[table] + rest[table], table
 
 
-def test_rows_at_scale_are_as_many_as_asked_for_and_the_same_each_time(bare: psycopg.Connection) -> None:
+def test_rows_at_scale_have_the_requested_number_and_are_reproducible(bare: psycopg.Connection) -> None:
     plan = Plan(3, UNTIL, OWNER)
     added = fill.scale(bare, plan, **SMALL)
     assert (added["leads"], added["messages"], added["user_subscriptions"]) == (400, 1000, 100)
@@ -201,13 +201,13 @@ def test_the_command_prints_what_it_added_and_asks_where_others_have_leads(
         (("--seed", "-1"), "--seed -1 is not a number from 0 on"),
     ],
 )
-def test_a_wrong_option_is_named(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str) -> None:
+def test_an_invalid_option_is_named(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], said: str) -> None:
     found = command(monkeypatch, "postgresql://postgres@127.0.0.1:9/postgres", *arguments)
 
     assert (found.exit_code, found.stderr.strip()) == (2, said)
 
 
-def test_a_database_that_is_away_or_has_no_tables_is_told_of_in_words(
+def test_an_unreachable_or_empty_database_is_reported_on_one_line(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = command(monkeypatch, stack.database_url.replace("/postgres?", "/template1?"), "--yes")

@@ -96,7 +96,7 @@ CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 409: "CONFLICT"}
 
 
 @pytest.mark.parametrize(("package", "body", "status", "field"), REFUSED)
-def test_nothing_is_sold_but_a_package_at_its_own_price_and_listed_prices(
+def test_only_packages_at_their_own_price_and_listed_prices_are_sold(
     user: Api,
     shop: StripeServer,
     packages: dict[str, UUID],
@@ -108,7 +108,7 @@ def test_nothing_is_sold_but_a_package_at_its_own_price_and_listed_prices(
     before = len(shop.book.objects["checkout.session"])
     found = is_error(user.request("POST", CHECKOUT, json=order(packages, package, **body)), status, CODES[status])
 
-    assert [fault["field"] for fault in found.get("details", [])] == ([field] if field else [])
+    assert [detail["field"] for detail in found.get("details", [])] == ([field] if field else [])
     assert len(shop.book.objects["checkout.session"]) == before
 
 
@@ -122,7 +122,7 @@ def test_nothing_is_sold_but_a_package_at_its_own_price_and_listed_prices(
         (None, {"price_id": "price_listed"}, "price_listed", "subscription"),
     ],
 )
-def test_what_is_on_sale_is_sold_in_the_mode_of_its_price(
+def test_a_price_is_sold_in_its_own_mode(
     user: Api,
     shop: StripeServer,
     packages: dict[str, UUID],
@@ -158,7 +158,7 @@ def test_a_change_follows_the_rules_of_selling(
         for at_period_end in (False, True):
             body = {name: value for name, value in named.items() if value} | {"at_period_end": at_period_end}
             found = is_error(user.request("POST", f"{SUBSCRIPTION}/change", json=body), status, CODES[status])
-            assert [fault["field"] for fault in found.get("details", [])] == ([field] if field else []), body
+            assert [detail["field"] for detail in found.get("details", [])] == ([field] if field else []), body
     subscription = shop.book.get("subscription", first["stripe_subscription_id"])
     assert subscription["items"]["data"][0]["price"]["id"] == "price_starter"
     assert subscription["schedule"] is None
@@ -167,7 +167,7 @@ def test_a_change_follows_the_rules_of_selling(
     assert (changed.status_code, changed.json()["final_price"]) == (200, 9900), changed.text
 
 
-def test_a_change_takes_the_place_of_one_that_waits_for_the_next_period(
+def test_a_change_replaces_a_pending_one(
     user: Api, shop: StripeServer, stack: Stack, packages: dict[str, UUID]
 ) -> None:
     session = checkout(user, **order(packages, "Starter"))
@@ -176,8 +176,8 @@ def test_a_change_takes_the_place_of_one_that_waits_for_the_next_period(
 
     def changed(package: str, *, at_period_end: bool) -> None:
         body = {"package_id": str(packages[package]), "at_period_end": at_period_end}
-        answer = user.request("POST", f"{SUBSCRIPTION}/change", json=body)
-        assert answer.status_code == 200, answer.text
+        response = user.request("POST", f"{SUBSCRIPTION}/change", json=body)
+        assert response.status_code == 200, response.text
 
     changed("Dime", at_period_end=True)
     changed("Larger", at_period_end=False)

@@ -84,38 +84,38 @@ def clients_of(process: psutil.Process, url: str) -> int:
 @pytest.mark.parametrize(("method", "path", "status"), UNAUTHENTICATED)
 def test_an_error_does_not_wait_for_the_body(web: Api, method: str, path: str, status: int, framing: str) -> None:
     with connected(web.url, head(method, path, framing) + b"2\r\n") as connection:
-        answer = received(connection, AT_ONCE)
+        response = received(connection, AT_ONCE)
 
-    first, _, rest = answer.partition(b"\r\n")
-    assert first.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    first, _, rest = response.partition(b"\r\n")
+    assert first.startswith(f"HTTP/1.1 {status} ".encode()), response
     assert b"connection: close" in rest.lower()
 
 
-def test_a_body_that_declares_too_much_is_not_awaited(web: Api) -> None:
+def test_a_body_with_a_too_large_length_is_not_read(web: Api) -> None:
     user = web.as_user()
     named = (f"Authorization: Bearer {user.token}", "Content-Length: 10000000")
     with connected(web.url, head("POST", "/api/agents/invoke", *named)) as connection:
-        answer = received(connection, AT_ONCE)
+        response = received(connection, AT_ONCE)
 
-    assert answer.startswith(b"HTTP/1.1 413 "), answer
-    assert b"connection: close" in answer.lower()
+    assert response.startswith(b"HTTP/1.1 413 "), response
+    assert b"connection: close" in response.lower()
 
 
 def test_the_response_reaches_a_client_that_is_still_sending(web: Api) -> None:
     with connected(web.url, head("POST", "/nothing", "Content-Length: 3000000")) as connection:
         connection.sendall(b" " * 3_000_000)
-        answer = received(connection)
+        response = received(connection)
 
-    assert answer.startswith(b"HTTP/1.1 404 "), answer
-    assert b"NOT_FOUND" in answer
+    assert response.startswith(b"HTTP/1.1 404 "), response
+    assert b"NOT_FOUND" in response
 
 
-def test_a_short_body_that_was_not_needed_leaves_the_connection_open(web: Api) -> None:
+def test_the_connection_stays_open_after_a_short_unread_body(web: Api) -> None:
     request = head("POST", "/nothing", "Content-Length: 2") + b"{}"
     with connected(web.url, request + request + head("GET", "/healthz", "Connection: close")) as connection:
-        answer = received(connection)
+        response = received(connection)
 
-    assert (answer.count(b"HTTP/1.1 404 "), answer.count(b"HTTP/1.1 200 ")) == (2, 1)
+    assert (response.count(b"HTTP/1.1 404 "), response.count(b"HTTP/1.1 200 ")) == (2, 1)
 
 
 def test_a_body_that_drips_is_refused(web: Api) -> None:
@@ -128,22 +128,22 @@ def test_a_body_that_drips_is_refused(web: Api) -> None:
     ]
     with ExitStack() as closing:
         reading = [closing.enter_context(connected(web.url, data)) for data in requests]
-        answers = []
+        responses = []
         deadline = time.monotonic() + 60
         while reading:
             assert time.monotonic() < deadline, f"{len(reading)} are still read"
-            answered, _, _ = select.select(reading, [], [], 0.2)
-            answers += [received(connection) for connection in answered]
-            reading = [connection for connection in reading if connection not in answered]
+            readable, _, _ = select.select(reading, [], [], 0.2)
+            responses += [received(connection) for connection in readable]
+            reading = [connection for connection in reading if connection not in readable]
             for connection in reading:
                 connection.sendall(b" ")
-    for answer in answers:
-        assert answer.startswith(b"HTTP/1.1 400 "), answer
-        assert b"too slowly" in answer
-        assert b"connection: close" in answer.lower()
+    for response in responses:
+        assert response.startswith(b"HTTP/1.1 400 "), response
+        assert b"too slowly" in response
+        assert b"connection: close" in response.lower()
 
 
-def test_a_head_that_does_not_end_is_closed(stack: Any) -> None:
+def test_an_endless_head_closes_the_connection(stack: Any) -> None:
     begun = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
     with served(stack, "--keep-alive 2") as handle, connected(handle.url, begun) as connection:
         deadline = time.monotonic() + 30
@@ -168,9 +168,7 @@ SLOW = {
     [("", str(BY_ADDRESS), BY_ADDRESS), (f"--worker-connections {CONNECTIONS}", "0", CONNECTIONS)],
     ids=["of one address", "of all"],
 )
-def test_many_slow_clients_are_no_more_than_the_bound(
-    stack: Any, slow: bytes, arguments: str, by_address: str, most: int
-) -> None:
+def test_slow_clients_are_bounded(stack: Any, slow: bytes, arguments: str, by_address: str, most: int) -> None:
     with served(stack, arguments, CONNECTIONS_PER_ADDRESS=by_address) as handle, ExitStack() as closing:
         web = Api(handle.url, None, stack.settings)
         (process,) = psutil.Process(handle.pid).children()
@@ -185,13 +183,13 @@ def test_many_slow_clients_are_no_more_than_the_bound(
         stack.wait_for(lambda: number(web, "pixelbloom_http_connections") == 1)
 
 
-def test_a_new_connection_takes_the_place_of_the_oldest_of_its_address(stack: Any) -> None:
+def test_a_new_connection_replaces_the_oldest_of_its_address(stack: Any) -> None:
     with served(stack, CONNECTIONS_PER_ADDRESS="4") as handle, ExitStack() as closing:
 
         def opened(source: str) -> socket.socket:
             """A connection that waits for its next request."""
             connection = closing.enter_context(connected(handle.url, SLOW["idle"], source))
-            assert answered(connection)
+            assert readable(connection)
             return connection
 
         neighbour = opened("127.0.0.2")
@@ -203,10 +201,10 @@ def test_a_new_connection_takes_the_place_of_the_oldest_of_its_address(stack: An
 
         for connection in (neighbour, *others):
             connection.sendall(SLOW["idle"])
-            assert answered(connection)
+            assert readable(connection)
 
 
-def answered(connection: socket.socket) -> bool:
+def readable(connection: socket.socket) -> bool:
     """Read the whole response to a request for /healthz."""
     with http.client.HTTPResponse(connection) as response:
         response.begin()
@@ -222,7 +220,7 @@ def test_behind_a_proxy_connections_of_one_address_are_not_bounded(stack: Any) -
         stack.wait_for(lambda: number(web, "pixelbloom_http_connections") == 12 + 1)
 
 
-def test_an_address_whose_connections_all_work_is_refused(stack: Any) -> None:
+def test_an_address_with_only_busy_connections_is_refused(stack: Any) -> None:
     with served(stack, CONNECTIONS_PER_ADDRESS="4") as handle, ExitStack() as closing:
         web = Api(handle.url, None, stack.settings)
         user = web.as_user()
@@ -233,7 +231,7 @@ def test_an_address_whose_connections_all_work_is_refused(stack: Any) -> None:
         stack.wait_for(lambda: number(web, "pixelbloom_http_waits") == 3)
         closing.enter_context(connected(handle.url, head("POST", "/api/agents/invoke", *named) + body))
         with connected(handle.url, b"") as refused:
-            answer = received(refused)
+            response = received(refused)
 
-    assert answer.startswith(b"HTTP/1.1 429 "), answer
-    assert b"RATE_LIMITED" in answer
+    assert response.startswith(b"HTTP/1.1 429 "), response
+    assert b"RATE_LIMITED" in response

@@ -53,7 +53,7 @@ def submit(stack: Stack, store: RunStore, ollama: OllamaServer) -> Iterator[Call
 
     def send(agent_type: str = "chat_agent", input: dict[str, Any] | None = None, **step: Any) -> UUID:
         body = input or {"message": "How much is a website?"}
-        answer = store.create(
+        response = store.create(
             {
                 "id": str(uuid4()),
                 "kind": "agent",
@@ -65,8 +65,8 @@ def submit(stack: Stack, store: RunStore, ollama: OllamaServer) -> Iterator[Call
                 "steps": [{"key": agent_type, "agent_type": agent_type, "input": body, **step}],
             }
         )
-        dispatcher.publish(answer["publish"])
-        return UUID(answer["id"])
+        dispatcher.publish(response["publish"])
+        return UUID(response["id"])
 
     yield send
     app.close()
@@ -87,7 +87,7 @@ Submit, Ended = Callable[..., UUID], Callable[[UUID], Run]
 
 
 @pytest.mark.usefixtures("tiers")
-def test_a_run_is_answered_by_the_model_and_its_cost_is_written_down(
+def test_a_run_gets_the_models_reply_and_its_cost_is_recorded(
     submit: Submit, ended: Ended, db: psycopg.Connection
 ) -> None:
     run_id = submit()
@@ -104,7 +104,7 @@ def test_a_run_is_answered_by_the_model_and_its_cost_is_written_down(
 
 
 @pytest.mark.usefixtures("tiers")
-def test_when_no_model_answers_the_rules_do_and_the_run_says_so(
+def test_the_rules_are_used_when_no_model_replies_and_the_run_says_so(
     submit: Submit, ended: Ended, ollama: OllamaServer, db: psycopg.Connection
 ) -> None:
     ollama.play(Script(status=500), Script(status=500), Script(status=500))
@@ -124,7 +124,7 @@ def test_a_step_that_cannot_succeed_fails_at_once_with_its_reason(submit: Submit
 
 
 @pytest.mark.usefixtures("tiers")
-def test_a_step_past_its_deadline_ends_although_the_model_never_answers(
+def test_a_step_past_its_deadline_ends_although_the_model_hangs(
     submit: Submit, ended: Ended, ollama: OllamaServer
 ) -> None:
     ollama.play(*[Script(hang=True)] * 4)
@@ -190,7 +190,7 @@ def test_a_killed_workers_step_goes_to_another_once_its_lease_ran_out(
 
 
 @pytest.mark.usefixtures("tiers")
-def test_the_outbox_empties_itself(submit: Submit, ended: Ended, stack: Stack, db: psycopg.Connection) -> None:
+def test_the_outbox_is_emptied(submit: Submit, ended: Ended, stack: Stack, db: psycopg.Connection) -> None:
     ended(submit())
     stack.wait_for(lambda: db.execute("select count(*) from public.event_outbox").fetchone() == (0,))
 
@@ -208,7 +208,7 @@ def test_workers_log_the_request_and_the_run_and_no_key(
         assert stack.settings.require(secret) not in said
 
 
-def test_flower_shows_workers_and_tasks_with_the_run_in_sight(
+def test_flower_shows_workers_and_tasks_with_their_run(
     running: Stack, tiers: dict[str, StartedProcess], submit: Submit, ended: Ended
 ) -> None:
     flower = running.start("flower")

@@ -136,27 +136,27 @@ def test_an_access_token_has_the_claims_of_hosted_supabase_and_verifies_as_one(s
 def test_a_refusal_has_the_code_that_supabase_js_expects(
     call: Call, version: str | None, path: str, body: Any, status: int, expected: str
 ) -> None:
-    answer = call("POST", path, body, **({"X_Supabase_Api_Version": version} if version else {}))
-    found = answer.get_json()
-    assert answer.status_code == status
+    response = call("POST", path, body, **({"X_Supabase_Api_Version": version} if version else {}))
+    found = response.get_json()
+    assert response.status_code == status
     if version:
-        assert (found["code"], answer.headers["X-Supabase-Api-Version"]) == (expected, version)
+        assert (found["code"], response.headers["X-Supabase-Api-Version"]) == (expected, version)
         assert found["message"]
     else:
         assert (found["code"], found["error_code"]) == (status, expected)
         assert found["msg"]
     assert ("weak_password" in found) == (expected == "weak_password")
-    assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert "X-Supabase-Api-Version" in answer.headers["Access-Control-Expose-Headers"]
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "X-Supabase-Api-Version" in response.headers["Access-Control-Expose-Headers"]
 
 
-def test_an_address_is_one_account_and_a_wrong_password_is_refused(call: Call) -> None:
+def test_an_address_is_one_account_and_an_incorrect_password_is_refused(call: Call) -> None:
     email = address()
     signed_up(call, email)
     taken = call("POST", "signup", {"email": email.upper(), "password": PASSWORD})
     assert code(taken) == (422, "user_already_exists")
-    wrong = call("POST", "token?grant_type=password", {"email": email, "password": "another"})
-    assert code(wrong) == (400, "invalid_credentials")
+    refused = call("POST", "token?grant_type=password", {"email": email, "password": "another"})
+    assert code(refused) == (400, "invalid_credentials")
 
 
 def test_a_refresh_token_works_once_and_its_reuse_ends_the_session_alone(call: Call) -> None:
@@ -176,8 +176,8 @@ def test_a_refresh_token_works_once_and_its_reuse_ends_the_session_alone(call: C
 def test_of_two_refreshes_at_once_with_one_token_one_succeeds(call: Call) -> None:
     token = signed_up(call)["refresh_token"]
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: refreshed(call, token), range(4)))
-    assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
+        responses = list(pool.map(lambda _: refreshed(call, token), range(4)))
+    assert sorted(response.status_code for response in responses) == [200, 400, 400, 400]
 
 
 @pytest.mark.parametrize(
@@ -194,8 +194,8 @@ def test_signing_out_ends_the_sessions_of_its_scope(call: Call, scope: str, left
     mine = signed_up(call, email)
     other = call("POST", "token?grant_type=password", {"email": email, "password": PASSWORD}).get_json()
     somebody = signed_up(call)
-    answer = call("POST", f"logout{scope}", token=mine["access_token"])
-    assert (answer.status_code, answer.data) == (204, b"")
+    response = call("POST", f"logout{scope}", token=mine["access_token"])
+    assert (response.status_code, response.data) == (204, b"")
     assert tuple(refreshed(call, one["refresh_token"]).status_code == 200 for one in (mine, other)) == left
     assert call("GET", "user", token=somebody["access_token"]).status_code == 200
 
@@ -220,8 +220,8 @@ def test_a_user_changes_metadata_address_and_password_and_other_sessions_end_wit
     assert code(refreshed(call, other["refresh_token"])) == (400, "refresh_token_not_found")
     assert refreshed(call, mine["refresh_token"]).status_code == 200
     for tried, status in ((PASSWORD, 400), ("another one", 200)):
-        answer = call("POST", "token?grant_type=password", {"email": fresh, "password": tried})
-        assert answer.status_code == status
+        response = call("POST", "token?grant_type=password", {"email": fresh, "password": tried})
+        assert response.status_code == status
 
 
 def test_an_anonymous_user_becomes_a_user_by_an_address_and_a_password(stack: Stack, call: Call) -> None:
@@ -268,10 +268,10 @@ def test_tokens_of_others_and_of_gone_or_banned_users_are_refused(
     assert code(call("GET", "user", token=made["access_token"])) == (403, "user_not_found")
 
 
-def test_an_address_that_tries_too_often_waits(stack: Stack) -> None:
+def test_an_address_is_rate_limited(stack: Stack) -> None:
     call = caller(gateway(stack, Rates("2/5 minutes", "2/5 minutes", "1/hour")))
     tries = [call("POST", "token?grant_type=password", {"email": "a@b.co", "password": "x"}) for _ in range(3)]
-    assert [answer.status_code for answer in tries] == [400, 400, 429]
+    assert [response.status_code for response in tries] == [400, 400, 429]
     assert code(tries[2]) == (429, "over_request_rate_limit")
     assert 1 <= int(tries[2].headers["Retry-After"]) <= 300
     assert code(call("POST", "signup", {"email": address(), "password": PASSWORD}))[0] == 429
@@ -289,12 +289,12 @@ def test_passwords_are_stored_as_scrypt_hashes_and_nothing_is_open_to_browsers(
     assert row[0].startswith("scrypt:")
     assert PASSWORD not in row[0]
     for table in ("users", "sessions", "refresh_tokens"):
-        answer = httpx.get(
+        response = httpx.get(
             f"{stack.settings.supabase_url}/rest/v1/{table}",
             headers={"Authorization": f"Bearer {token}", "Accept-Profile": "auth"},
             trust_env=False,
         )
-        assert answer.status_code == 406  # PostgREST serves `public` alone
+        assert response.status_code == 406  # PostgREST serves `public` alone
 
 
 def test_the_running_gateway_signs_in_and_its_token_reads_rows(stack: Stack) -> None:

@@ -24,16 +24,16 @@ def sign_in(stack: Stack, login: demo.Login) -> httpx.Response:
     )
 
 
-def test_a_user_and_an_administrator_sign_in_with_what_is_printed_whenever_it_is_printed(stack: Stack) -> None:
+def test_the_printed_logins_work_whenever_they_are_printed(stack: Stack) -> None:
     logins = demo.ensure(stack.home, stack.database_url)
     assert [login.kind for login in logins] == ["user", "administrator"]
     assert demo.ensure(stack.home, stack.database_url) == logins
     assert stat.S_IMODE(stack.home.accounts_file.stat().st_mode) == 0o600
     found = []
     for login in logins:
-        answer = sign_in(stack, login)
-        assert answer.status_code == 200, answer.text
-        principal = TokenVerifier(stack.settings).verify(answer.json()["access_token"])
+        response = sign_in(stack, login)
+        assert response.status_code == 200, response.text
+        principal = TokenVerifier(stack.settings).verify(response.json()["access_token"])
         found.append((principal.user_id, principal.admin))
     assert found == [(DEVELOPMENT_USER, False), (demo.DEVELOPMENT_ADMIN, True)]
 
@@ -43,9 +43,7 @@ def test_a_user_and_an_administrator_sign_in_with_what_is_printed_whenever_it_is
     assert [sign_in(stack, login).status_code for login in (*again, *logins)] == [200, 200, 400, 400]
 
 
-def test_a_password_that_its_user_changed_stays_and_a_taken_address_is_left_alone(
-    stack: Stack, db: psycopg.Connection
-) -> None:
+def test_a_changed_password_stays_and_an_existing_address_is_not_touched(stack: Stack, db: psycopg.Connection) -> None:
     before = demo.ensure(stack.home, stack.database_url)
     db.execute("update auth.users set encrypted_password = 'scrypt:1:1:1$x$00' where id = %s", [DEVELOPMENT_USER])
     user, administrator = demo.ensure(stack.home, stack.database_url)
@@ -59,7 +57,7 @@ def test_a_password_that_its_user_changed_stays_and_a_taken_address_is_left_alon
     assert demo.ensure(stack.home, stack.database_url) == before
 
 
-def test_only_the_database_of_the_home_gets_them(stack: Stack, tmp_path: Path) -> None:
+def test_only_the_database_of_the_home_gets_demo_accounts(stack: Stack, tmp_path: Path) -> None:
     mine = stack.settings_with(pixelbloom_home=stack.home.root)
     assert demo.ensure_in(mine) == demo.ensure(stack.home, stack.database_url)
     other = Home.at(tmp_path / "other")

@@ -55,7 +55,7 @@ def http(stack: Stack) -> Iterator[httpx.Client]:
         ("OPTIONS", "/leads", {}),
     ],
 )
-def test_a_response_through_the_gateway_is_that_of_postgrest(
+def test_the_gateway_passes_postgrest_responses_through(
     stack: Stack, http: httpx.Client, method: str, path: str, options: dict[str, Any]
 ) -> None:
     gateway = stack.settings.require("supabase_url")
@@ -70,7 +70,7 @@ def test_a_response_through_the_gateway_is_that_of_postgrest(
     assert passed.content == direct.content
 
 
-def test_rows_written_in_chunks_come_back_whole(stack: Stack, http: httpx.Client) -> None:
+def test_rows_written_in_chunks_are_stored_whole(stack: Stack, http: httpx.Client) -> None:
     url = f"{stack.settings.require('supabase_url')}/rest/v1/leads"
     mark = f"gateway {uuid.uuid4()}"
     rows = [f'{{"name": "{mark}", "company": "{"ü" * 190}"}}' for _ in range(900)]
@@ -90,7 +90,7 @@ def test_rows_written_in_chunks_come_back_whole(stack: Stack, http: httpx.Client
 @pytest.mark.parametrize("path", ["/rest/v1/leads", "/rest/v1/rpc/anything", "/auth/v1/token?grant_type=password"])
 def test_a_browser_may_call_it_from_any_origin(stack: Stack, path: str) -> None:
     wanted = "apikey,authorization,prefer,x-client-info,x-supabase-api-version,x-retry-count"
-    answer = httpx.options(
+    response = httpx.options(
         stack.settings.require("supabase_url") + path,
         headers={
             **ORIGIN,
@@ -99,16 +99,16 @@ def test_a_browser_may_call_it_from_any_origin(stack: Stack, path: str) -> None:
         },
         trust_env=False,
     )
-    assert answer.status_code in (200, 204)
-    assert answer.headers["access-control-allow-origin"] == "*"
-    assert "access-control-allow-credentials" not in answer.headers
-    assert answer.headers["access-control-allow-headers"] == wanted
+    assert response.status_code in (200, 204)
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in response.headers
+    assert response.headers["access-control-allow-headers"] == wanted
     assert {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} <= set(
-        answer.headers["access-control-allow-methods"].split(",")
+        response.headers["access-control-allow-methods"].split(",")
     )
 
 
-def test_unknown_paths_and_an_unreachable_postgrest_say_so_to_a_browser_too(stack: Stack) -> None:
+def test_errors_of_the_gateway_have_cors_headers(stack: Stack) -> None:
     missing = httpx.get(stack.settings.require("supabase_url") + "/storage/v1/bucket", trust_env=False)
     assert missing.status_code == 404
     assert "/rest/v1 and /auth/v1" in missing.json()["message"]
@@ -129,13 +129,13 @@ def test_unknown_paths_and_an_unreachable_postgrest_say_so_to_a_browser_too(stac
     assert away.headers["access-control-allow-origin"] == "*"
 
 
-def test_an_address_longer_than_can_be_passed_on_is_refused(stack: Stack) -> None:
+def test_a_too_long_address_is_refused(stack: Stack) -> None:
     connection = HTTPConnection(stack.settings.require("supabase_url").removeprefix("http://"), timeout=30)
     try:
         connection.request("GET", f"/rest/v1/leads?name=eq.{'a' * 70_000}")
-        answer = connection.getresponse()
-        assert (answer.status, answer.headers["access-control-allow-origin"]) == (414, "*")
-        assert "too long" in json.load(answer)["message"]
+        response = connection.getresponse()
+        assert (response.status, response.headers["access-control-allow-origin"]) == (414, "*")
+        assert "too long" in json.load(response)["message"]
     finally:
         connection.close()
 

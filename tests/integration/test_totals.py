@@ -55,9 +55,9 @@ def owner(stack: Stack) -> UUID:
         titles = [{"user_id": user_id, "title": title} for title in ("blue sky", "a blue one", "red")]
         add(db, "conversations", titles)
         add(db, "conversations", [{"user_id": user_id, "title": "blue", "deleted_at": past}])
-        told = {"user_id": user_id, "notification_type": "t", "title": "T", "message": "m"}
-        add(db, "notifications", [told, told, {**told, "read": True, "read_at": past}])
-        add(db, "notifications", [{**told, "expires_at": past}])
+        notification = {"user_id": user_id, "notification_type": "t", "title": "T", "message": "m"}
+        add(db, "notifications", [notification, notification, {**notification, "read": True, "read_at": past}])
+        add(db, "notifications", [{**notification, "expires_at": past}])
     return user_id
 
 

@@ -53,7 +53,9 @@ def several_sweeps(db: psycopg.Connection) -> None:
     until(lambda: seen.add(one(db, finished)) or len(seen) > 6)
 
 
-def test_two_of_everything_do_nothing_twice(web: Api, stack: Stack, db: psycopg.Connection, receiver: Receiver) -> None:
+def test_two_of_every_process_do_nothing_twice(
+    web: Api, stack: Stack, db: psycopg.Connection, receiver: Receiver
+) -> None:
     user = web.as_user()
     schedule = user.request(
         "POST",

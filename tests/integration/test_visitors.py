@@ -38,22 +38,22 @@ def web(stack: Stack) -> Iterator[Api]:
 
 
 def visitor(web: Api, **headers: str) -> Api:
-    answer = web.request("POST", SESSIONS, headers=headers)
-    assert answer.status_code == 201, answer.text
-    return web.with_token(answer.json()["token"])
+    response = web.request("POST", SESSIONS, headers=headers)
+    assert response.status_code == 201, response.text
+    return web.with_token(response.json()["token"])
 
 
-def test_a_visitor_chats_and_leaves_a_lead(web: Api) -> None:
+def test_a_visitor_chats_and_creates_a_lead(web: Api) -> None:
     anybody, other = visitor(web), visitor(web)
     lead = anybody.request("POST", "/api/leads", json={"name": "Ada", "message": "A website, please"}).json()
     body = {"title": "Hello", "lead_id": lead["lead_id"]}
     conversation = anybody.request("POST", "/api/conversations", json=body).json()
     path = f"/api/conversations/{conversation['conversation_id']}"
-    answer = anybody.request("POST", f"{path}/messages", json={"content": "Hello"}, headers={"Prefer": "wait=60"})
+    response = anybody.request("POST", f"{path}/messages", json={"content": "Hello"}, headers={"Prefer": "wait=60"})
 
     assert (lead["user_id"], conversation["user_id"]) == (None, None)
-    assert (answer.status_code, answer.json()["status"]) == (201, "completed"), answer.text
-    assert answer.json()["reply"]["role"] == "assistant"
+    assert (response.status_code, response.json()["status"]) == (201, "completed"), response.text
+    assert response.json()["reply"]["role"] == "assistant"
     assert [message["role"] for message in anybody.get(path).json()["messages"]] == ["user", "assistant"]
     assert len(anybody.get(f"{path}/messages").json()["items"]) == 2
     for stranger in (other, web.as_user()):
@@ -67,7 +67,7 @@ def test_a_visitor_chats_and_leaves_a_lead(web: Api) -> None:
     assert admin.get(f"/api/leads/{lead['lead_id']}").status_code == 200
 
 
-def test_a_visitors_token_opens_nothing_else(web: Api, stack: Stack) -> None:
+def test_a_visitors_token_allows_nothing_else(web: Api, stack: Stack) -> None:
     token = visitor(web).token
     document = web.get("/api/openapi.json").json()
     guarded = [name for name, operation in operations(document) if operation.get("security") and name not in OPEN]
@@ -78,8 +78,10 @@ def test_a_visitors_token_opens_nothing_else(web: Api, stack: Stack) -> None:
         path = path.replace("{agent_type}", "chat_agent")
         while "{" in path:
             path = path[: path.index("{")] + str(uuid4()) + path[path.index("}") + 1 :]
-        answer = web.with_token(token).request(method, path, headers={"Content-Type": "application/json"}, content="{}")
-        assert answer.status_code == 401, (name, answer.text)
+        response = web.with_token(token).request(
+            method, path, headers={"Content-Type": "application/json"}, content="{}"
+        )
+        assert response.status_code == 401, (name, response.text)
     tables = httpx.get(
         f"{stack.rest_url}/pricing_packages", headers={"Authorization": f"Bearer {token}"}, trust_env=False
     )
@@ -93,13 +95,13 @@ def test_a_visitors_token_opens_nothing_else(web: Api, stack: Stack) -> None:
         }
         with (
             httpx.Client(trust_env=False) as client,
-            client.stream("GET", f"{web.url}/api/ws/{channel}?token={token}", headers=handshake) as answer,
+            client.stream("GET", f"{web.url}/api/ws/{channel}?token={token}", headers=handshake) as response,
         ):
-            stream = answer.extensions["network_stream"]
+            stream = response.extensions["network_stream"]
             assert b"UNAUTHORIZED" in stream.read(1024, timeout=20)
 
 
-def test_only_our_own_tokens_of_visitors_are_taken(web: Api, stack: Stack) -> None:
+def test_only_visitor_tokens_of_this_api_are_accepted(web: Api, stack: Stack) -> None:
     secret = stack.settings.require("api_jwt_secret")
     claims: dict[str, Any] = {"sub": str(uuid4()), "role": ROLE, "aud": AUDIENCE, "exp": 4_000_000_000}
 
@@ -151,7 +153,7 @@ def test_visitors_are_counted_by_address_and_by_session(stack: Stack) -> None:
         handle.stop()
 
 
-def test_where_visitors_are_not_wanted_or_cannot_be_counted_they_are_not_let_in(stack: Stack, tmp_path: Path) -> None:
+def test_visitors_are_refused_when_disabled_or_not_countable(stack: Stack, tmp_path: Path) -> None:
     closed = stack.start("web", env={"VISITORS": "false"})
     uncounted = stack.start("web", env={"REDIS_URL": f"unix://{tmp_path}/none.sock"})
     try:

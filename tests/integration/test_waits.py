@@ -76,7 +76,7 @@ def test_a_wait_ends_when_its_client_is_gone(
     stack.wait_for(lambda: waits(web) == 0, seconds=20)
 
 
-def test_a_client_that_only_ends_its_sending_half_gets_the_present_state(web: Api, stack: Any) -> None:
+def test_a_client_that_half_closes_gets_the_current_state(web: Api, stack: Any) -> None:
     connection = sent(web.as_user(), *INVOKE)
     stack.wait_for(lambda: waits(web) == 1)
 
@@ -90,7 +90,7 @@ def test_a_client_that_only_ends_its_sending_half_gets_the_present_state(web: Ap
     assert b'"queued"' in received
 
 
-def test_a_user_past_the_bound_gets_the_present_state_at_once(web: Api, stack: Any) -> None:
+def test_a_user_past_the_bound_gets_the_current_state_at_once(web: Api, stack: Any) -> None:
     user, other = web.as_user(), web.as_user()
     with ExitStack() as closing:
         for _ in range(BY_USER):
@@ -108,7 +108,7 @@ def test_a_user_past_the_bound_gets_the_present_state_at_once(web: Api, stack: A
     assert user.invoke(Prefer="wait=1").headers["Preference-Applied"] == "wait=1"
 
 
-def test_waits_leave_connections_to_other_requests(web: Api, stack: Any) -> None:
+def test_waits_do_not_use_all_connections(web: Api, stack: Any) -> None:
     with ExitStack() as closing:
         # Most of them are of a service, which the bound of a user does not hold for.
         for caller in [web.as_service()] * (BY_USER + 1) + [web.as_user() for _ in range(BY_PROCESS - BY_USER - 1)]:

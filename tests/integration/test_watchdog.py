@@ -45,7 +45,7 @@ class Worker:
     def output(self) -> str:
         return "".join(self._lines)
 
-    def answers(self) -> bool:
+    def replies(self) -> bool:
         app = Celery(broker=self._broker, set_as_current=False)
         with app.connection_for_write() as connection:  # not a pooled one, which the Redis before may have left
             return bool(app.control.ping([self.name], timeout=0.5, connection=connection))
@@ -76,25 +76,23 @@ def started(redis: OwnRedis, folder: Path, *options: str) -> Iterator[Worker]:
     """A worker that answers."""
     worker = Worker(redis, folder, *options)
     try:
-        worker.wait_for(worker.answers)
+        worker.wait_for(worker.replies)
         yield worker
     finally:
         worker.end()
 
 
 @pytest.mark.parametrize("wipe", [False, True], ids=["with its data", "empty"])
-def test_a_worker_finds_a_redis_that_comes_back(redis: OwnRedis, tmp_path: Path, wipe: bool) -> None:
+def test_a_worker_reconnects_to_a_redis_that_returns(redis: OwnRedis, tmp_path: Path, wipe: bool) -> None:
     with started(redis, tmp_path) as worker:
         redis.kill(wipe=wipe)
         worker.wait_for(lambda: "Connection to broker lost" in worker.output)
         redis.start()
-        worker.wait_for(worker.answers)
+        worker.wait_for(worker.replies)
         assert worker.process.poll() is None
 
 
-def test_a_worker_whose_redis_stays_away_ends_so_that_its_supervisor_starts_it_anew(
-    redis: OwnRedis, tmp_path: Path
-) -> None:
+def test_a_worker_exits_when_redis_stays_unreachable(redis: OwnRedis, tmp_path: Path) -> None:
     with started(redis, tmp_path, "--broker-patience=1") as worker:
         redis.kill()
         worker.wait_for(lambda: worker.process.poll() is not None)
@@ -102,7 +100,7 @@ def test_a_worker_whose_redis_stays_away_ends_so_that_its_supervisor_starts_it_a
         worker.wait_for(lambda: "worker_deaf" in worker.output)
 
 
-def test_an_orderly_stop_is_not_taken_for_deafness(redis: OwnRedis, tmp_path: Path) -> None:
+def test_an_orderly_stop_is_not_reported_as_a_lost_broker(redis: OwnRedis, tmp_path: Path) -> None:
     with started(redis, tmp_path, "--broker-patience=1") as worker:
         worker.process.terminate()
         worker.wait_for(lambda: worker.process.poll() is not None)
@@ -111,7 +109,7 @@ def test_an_orderly_stop_is_not_taken_for_deafness(redis: OwnRedis, tmp_path: Pa
 
 
 @pytest.mark.parametrize("busy", [False, True], ids=["idle", "with a message before it"])
-def test_an_error_that_celery_does_not_recover_from_ends_the_worker_with_one_line(
+def test_an_unrecoverable_celery_error_ends_the_worker_with_one_line(
     redis: OwnRedis, tmp_path: Path, busy: bool
 ) -> None:
     # As a Redis that became a read-only replica, or is out of memory, refuses the read of a queue.

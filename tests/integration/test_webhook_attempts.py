@@ -69,14 +69,14 @@ def ended(api: Api, db: psycopg.Connection, url: str, status: str = "completed")
 
 
 def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
-    answer = api.get("/api/agents/webhooks", params=query)
-    assert answer.status_code == 200, answer.text
-    items: list[dict[str, Any]] = answer.json()["items"]
+    response = api.get("/api/agents/webhooks", params=query)
+    assert response.status_code == 200, response.text
+    items: list[dict[str, Any]] = response.json()["items"]
     return items
 
 
 @pytest.mark.usefixtures("sender")
-def test_an_attempt_that_another_took_over_is_not_sent(
+def test_an_attempt_taken_over_by_another_worker_is_not_sent(
     web: Api, db: psycopg.Connection, stack: Stack, store: WebhookStore, broker: Celery
 ) -> None:
     user = web.as_user()
@@ -93,7 +93,7 @@ def test_an_attempt_that_another_took_over_is_not_sent(
 
 
 @pytest.mark.usefixtures("sender")
-def test_a_message_that_comes_twice_is_sent_once(
+def test_a_duplicate_message_is_sent_once(
     web: Api, db: psycopg.Connection, stack: Stack, store: WebhookStore, broker: Celery
 ) -> None:
     user = web.as_user()
@@ -114,7 +114,7 @@ def idle(broker: Celery) -> bool:
     return not any(tasks for name, tasks in active.items() if name.startswith("webhooks"))
 
 
-def test_what_a_dead_sender_took_is_taken_again(web: Api, db: psycopg.Connection, store: WebhookStore) -> None:
+def test_a_delivery_of_a_dead_sender_is_taken_again(web: Api, db: psycopg.Connection, store: WebhookStore) -> None:
     ended(web.as_user(), db, "https://example.com/")
     [first] = store.take(10, 0.2)
     db.execute("select pg_sleep(0.3)")
@@ -139,7 +139,7 @@ def ending(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("sender")
-def test_told_again_its_pauses_begin_anew(
+def test_a_redelivery_restarts_the_backoff(
     web: Api, db: psycopg.Connection, stack: Stack, store: WebhookStore, broker: Celery
 ) -> None:
     user = web.as_user()
@@ -156,7 +156,7 @@ def test_told_again_its_pauses_begin_anew(
     assert pause == (True,)
 
 
-def test_a_run_that_goes_on_and_ends_again_is_told_again(web: Api, db: psycopg.Connection) -> None:
+def test_a_retried_run_that_ends_again_is_delivered_again(web: Api, db: psycopg.Connection) -> None:
     user = web.as_user()
     run_id = ended(user, db, "https://example.com/", "failed")
     db.execute("update public.runs set status = 'queued', finished_at = null, result = null where id = %s", [run_id])

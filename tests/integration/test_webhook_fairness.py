@@ -73,7 +73,7 @@ def pass_time(db: psycopg.Connection) -> None:
 # Whole
 
 
-def test_300_runs_to_a_receiver_that_hangs_do_not_delay_another_user(
+def test_300_runs_to_a_hanging_receiver_do_not_delay_another_user(
     running: Stack, db: psycopg.Connection, redis: Any
 ) -> None:
     running.start("webhooks", env=ENV)
@@ -108,7 +108,7 @@ def finish_runs(db: psycopg.Connection) -> None:
     )
 
 
-def test_a_receiver_that_answers_gets_all_it_has_one_after_the_other_without_waiting_for_beat(
+def test_a_responsive_receiver_gets_all_deliveries_without_waiting_for_beat(
     running: Stack, db: psycopg.Connection, redis: Any
 ) -> None:
     running.start("webhooks", env=ENV)
@@ -127,9 +127,7 @@ def test_a_receiver_that_answers_gets_all_it_has_one_after_the_other_without_wai
 # Limits
 
 
-def test_a_user_has_so_many_in_flight_and_each_that_ends_makes_room(
-    db: psycopg.Connection, store: WebhookStore
-) -> None:
+def test_deliveries_in_flight_are_bounded_per_user(db: psycopg.Connection, store: WebhookStore) -> None:
     add(db, uuid4(), "https://a.example/", 10)
     first = store.take(100, 60)
 
@@ -139,7 +137,7 @@ def test_a_user_has_so_many_in_flight_and_each_that_ends_makes_room(
     assert len(store.take(100, 60)) == 1
 
 
-def test_a_host_has_so_many_in_flight_whoever_they_belong_to(db: psycopg.Connection, store: WebhookStore) -> None:
+def test_deliveries_in_flight_are_bounded_per_host(db: psycopg.Connection, store: WebhookStore) -> None:
     for url in ("https://A.example/x", "https://a.example.:8443/y", "https://a.example?z", "https://a.example"):
         add(db, uuid4(), url, 10)
     add(db, None, "https://b.example/", 10)
@@ -148,14 +146,14 @@ def test_a_host_has_so_many_in_flight_whoever_they_belong_to(db: psycopg.Connect
     assert store.take(100, 60) == []
 
 
-def test_users_take_turns_where_there_is_room_for_few(db: psycopg.Connection, store: WebhookStore) -> None:
+def test_users_take_turns_when_capacity_is_scarce(db: psycopg.Connection, store: WebhookStore) -> None:
     for name in "abc":
         add(db, uuid4(), f"https://{name}.example/", 10)
 
     assert hosts(db, store.take(3, 60)) == {"a.example": 1, "b.example": 1, "c.example": 1}
 
 
-def test_a_host_without_room_holds_up_none_of_its_users_others(db: psycopg.Connection, store: WebhookStore) -> None:
+def test_a_full_host_does_not_delay_its_users_other_deliveries(db: psycopg.Connection, store: WebhookStore) -> None:
     user = uuid4()
     for _ in range(2):
         add(db, uuid4(), "https://full.example/", USER_LIMIT)
@@ -166,7 +164,7 @@ def test_a_host_without_room_holds_up_none_of_its_users_others(db: psycopg.Conne
     assert hosts(db, store.take(100, 60)) == {"free.example": 1}
 
 
-def test_a_dead_senders_delivery_takes_no_room(db: psycopg.Connection, store: WebhookStore) -> None:
+def test_a_dead_senders_delivery_uses_no_capacity(db: psycopg.Connection, store: WebhookStore) -> None:
     add(db, uuid4(), "https://a.example/", USER_LIMIT)
     assert len(store.take(100, 0)) == USER_LIMIT
     assert len(store.take(100, 60)) == USER_LIMIT
@@ -182,9 +180,7 @@ def fail(db: psycopg.Connection, store: WebhookStore, times: int) -> None:
             finish(store, row, status_code=None, answered=False)
 
 
-def test_a_host_that_never_answers_is_left_alone_and_then_tried_once(
-    db: psycopg.Connection, store: WebhookStore
-) -> None:
+def test_an_unreachable_host_is_skipped_and_then_tried_once(db: psycopg.Connection, store: WebhookStore) -> None:
     for _ in range(2):
         add(db, uuid4(), "https://dead.example/", 10)
     add(db, uuid4(), "https://well.example/", 1)
@@ -208,7 +204,7 @@ def test_a_host_that_never_answers_is_left_alone_and_then_tried_once(
     assert len(store.take(100, 60)) == HOST_LIMIT, "closed: any answer shows that it lives"
 
 
-def test_answers_in_between_keep_a_circuit_closed(db: psycopg.Connection, store: WebhookStore) -> None:
+def test_responses_in_between_prevent_an_open_circuit(db: psycopg.Connection, store: WebhookStore) -> None:
     add(db, uuid4(), "https://a.example/", 10)
     for _ in range(3):
         fail(db, store, BREAKER_FAILURES - 1)
@@ -219,7 +215,7 @@ def test_answers_in_between_keep_a_circuit_closed(db: psycopg.Connection, store:
     assert len(store.take(100, 60)) == USER_LIMIT
 
 
-def test_what_waited_a_day_behind_an_open_circuit_ends(db: psycopg.Connection, store: WebhookStore) -> None:
+def test_a_delivery_ends_after_a_day_behind_an_open_circuit(db: psycopg.Connection, store: WebhookStore) -> None:
     add(db, uuid4(), "https://dead.example/", 2)
     db.execute("insert into public.webhook_hosts (host, failures, open_until) values ('dead.example', 9, 'infinity')")
     db.execute("update public.webhook_deliveries set expires_at = now() - interval '1 second'")

@@ -36,7 +36,7 @@ def hears() -> Iterator[Receiver]:
         yield server
 
 
-def test_the_receiver_verifies_it_with_the_schemes_own_library(hears: Receiver) -> None:
+def test_the_receiver_verifies_the_signature_with_the_standard_library(hears: Receiver) -> None:
     outcome = send(hears.url)
 
     assert (outcome.delivered, outcome.status_code, outcome.error) == (True, 204, None)
@@ -91,18 +91,18 @@ def test_the_address_that_was_checked_is_dialled_under_the_hosts_name(
     asked: list[Any] = []
     real = socket.getaddrinfo
 
-    def answer(host: Any, port: Any, *args: Any, **options: Any) -> Any:
+    def resolve(host: Any, port: Any, *args: Any, **options: Any) -> Any:
         if host == "hooks.example.com":
             asked.append(host)
             host = "127.0.0.1"
         return real(host, port, *args, **options)
 
-    monkeypatch.setattr(socket, "getaddrinfo", answer)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
     with Receiver(tls=tls) as server:
         outcome = send(f"https://hooks.example.com:{server.port}/hook?a=b")
 
     assert outcome.delivered, outcome.error
-    assert asked == ["hooks.example.com"]  # a second answer could be another one
+    assert asked == ["hooks.example.com"]  # a second response could be another one
     assert server.names == ["hooks.example.com"]
     assert server.received[0].path == "/hook?a=b"
     assert server.received[0].headers["host"] == f"hooks.example.com:{server.port}"
@@ -142,15 +142,15 @@ def test_a_redirect_is_a_failure_and_not_followed(status: int) -> None:
     assert elsewhere.received == []
 
 
-def test_gone_is_final_and_a_fault_is_not() -> None:
+def test_gone_is_final_and_an_error_is_not() -> None:
     with Receiver(Reply(410), Reply(500)) as server:
-        gone, fault = send(server.url), send(server.url)
+        gone, failed = send(server.url), send(server.url)
 
     assert (gone.delivered, gone.final) == (False, True)
-    assert (fault.delivered, fault.final) == (False, False)
+    assert (failed.delivered, failed.final) == (False, False)
 
 
-def test_a_wish_to_wait_is_honoured_within_bounds() -> None:
+def test_retry_after_is_honoured_within_bounds() -> None:
     with Receiver(Reply(503, {"Retry-After": "600"}), Reply(503, {"Retry-After": "999999"})) as server:
         some, much = send(server.url), send(server.url)
 
@@ -159,7 +159,7 @@ def test_a_wish_to_wait_is_honoured_within_bounds() -> None:
 
 
 @pytest.mark.parametrize("reply", [Reply(200, endless=True), Reply(200, body=b"x" * 5_000_000)])
-def test_an_answer_without_end_is_not_read(reply: Reply) -> None:
+def test_an_endless_response_is_not_read(reply: Reply) -> None:
     with Receiver(reply) as server:
         assert send(server.url).delivered
 
@@ -174,13 +174,13 @@ def test_a_server_that_drips_or_waits_is_cut_off(reply: Reply, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("field", ["result", "metadata", "steps"])
-def test_what_is_told_is_bounded_whatever_is_large(field: str) -> None:
+def test_payloads_are_bounded(field: str) -> None:
     body = payload("run.failed", {"request_id": "r", "status": "failed", field: {"x": "y" * 900_000}})
 
     assert len(body) <= MAX_BODY_BYTES
-    told = json.loads(body)
-    assert told["truncated"] is True
-    assert told["data"]["request_id"] == "r"
+    sent = json.loads(body)
+    assert sent["truncated"] is True
+    assert sent["data"]["request_id"] == "r"
 
 
 def test_nothing_is_sent_unsigned(hears: Receiver) -> None:
@@ -220,12 +220,12 @@ def test_retry_after_is_read_as_seconds_or_as_a_date_and_bounded(header: str | N
 
 
 @given(st.text(max_size=60) | st.datetimes().map(format_datetime))
-def test_no_retry_after_breaks_an_attempt(header: str) -> None:
+def test_an_invalid_retry_after_does_not_fail_an_attempt(header: str) -> None:
     seconds = retry_after(header, NOW)
     assert seconds is None or 0 <= seconds <= MAX_BACKOFF_SECONDS
 
 
-def test_a_receiver_that_asks_for_a_date_is_left_alone_until_then(hears: Receiver) -> None:
+def test_a_receiver_with_a_retry_date_is_not_called_before_it(hears: Receiver) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
     hears.replies = [Reply(503, headers={"Retry-After": later})]
     outcome = send(hears.url)
@@ -234,7 +234,7 @@ def test_a_receiver_that_asks_for_a_date_is_left_alone_until_then(hears: Receive
     assert 3000 < outcome.retry_seconds(1) <= 3600
 
 
-def test_a_name_that_is_looked_up_for_too_long_ends_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_name_lookup_ends_the_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     asked, release = threading.Event(), threading.Event()
 
     def hang(*_: Any, **__: Any) -> Any:

@@ -41,7 +41,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), ReceiverHandler)
         self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.answers: Iterator[int] = itertools.repeat(204)
+        self.responses: Iterator[int] = itertools.repeat(204)
         self.headers: dict[str, str] = {}
         self.drip = False
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -64,7 +64,7 @@ class ReceiverHandler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 time.sleep(0.1)
             return
-        self.send_response(next(self.server.answers))
+        self.send_response(next(self.server.responses))
         for name, value in self.server.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
@@ -97,9 +97,9 @@ def user(web: Api) -> Api:
 
 def submit(user: Api, url: str, **more: Any) -> str:
     body = {"agent_type": "chat_agent", "input": {"message": "Hello"}, "webhook_url": url, **more}
-    answer = user.invoke(body)
-    assert answer.status_code == 200, answer.text
-    return str(answer.json()["request_id"])
+    response = user.invoke(body)
+    assert response.status_code == 200, response.text
+    return str(response.json()["request_id"])
 
 
 def deliveries(user: Api, run_id: str) -> list[dict[str, Any]]:
@@ -119,14 +119,14 @@ def hurry(db: psycopg.Connection, run_id: str) -> None:
 # Whole
 
 
-def test_the_end_of_a_run_is_told_signed_and_listed(user: Api, receiver: Receiver) -> None:
+def test_the_end_of_a_run_is_delivered_signed_and_listed(user: Api, receiver: Receiver) -> None:
     run_id = submit(user, receiver.url)
     [(headers, body)] = until(lambda: receiver.requests)
-    told = Webhook(SECRET).verify(body, headers)
-    assert told["type"] == "run.completed"
-    assert (told["data"]["request_id"], told["data"]["status"]) == (run_id, "completed")
-    assert told["data"]["result"]["reply"]
-    assert told["data"] == user.get(f"/api/agents/runs/{run_id}").json()
+    event = Webhook(SECRET).verify(body, headers)
+    assert event["type"] == "run.completed"
+    assert (event["data"]["request_id"], event["data"]["status"]) == (run_id, "completed")
+    assert event["data"]["result"]["reply"]
+    assert event["data"] == user.get(f"/api/agents/runs/{run_id}").json()
     with pytest.raises(WebhookVerificationError):
         Webhook(SECRET).verify(body.replace(b"completed", b"cancelled", 1), headers)
     [delivery] = until(lambda: [d for d in deliveries(user, run_id) if d["status"] == "delivered"])
@@ -135,10 +135,10 @@ def test_the_end_of_a_run_is_told_signed_and_listed(user: Api, receiver: Receive
     assert deliveries(user.as_user(), run_id) == []
 
 
-def test_it_is_tried_again_with_the_same_id_until_it_is_taken(
+def test_a_delivery_is_retried_with_the_same_id_until_it_is_accepted(
     user: Api, receiver: Receiver, db: psycopg.Connection
 ) -> None:
-    receiver.answers = iter([500, 302, 429, 200])
+    receiver.responses = iter([500, 302, 429, 200])
     receiver.headers = {"Location": receiver.url}
     run_id = submit(user, receiver.url)
 
@@ -154,8 +154,8 @@ def test_it_is_tried_again_with_the_same_id_until_it_is_taken(
     assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 1
 
 
-def test_who_says_that_it_is_gone_is_left_alone_and_asked_again_only_by_hand(user: Api, receiver: Receiver) -> None:
-    receiver.answers = iter([410, 200])
+def test_a_receiver_that_is_gone_is_called_again_only_by_hand(user: Api, receiver: Receiver) -> None:
+    receiver.responses = iter([410, 200])
     run_id = submit(user, receiver.url)
     [delivery] = until(lambda: [d for d in deliveries(user, run_id) if d["status"] == "failed"])
     assert (delivery["attempts"], delivery["last_status_code"]) == (1, 410)
@@ -167,18 +167,18 @@ def test_who_says_that_it_is_gone_is_left_alone_and_asked_again_only_by_hand(use
     until(lambda: deliveries(user, run_id)[0]["status"] == "delivered")
 
 
-def test_a_cancelled_run_of_a_workflow_is_told_too(user: Api, receiver: Receiver) -> None:
+def test_a_cancelled_workflow_run_is_delivered(user: Api, receiver: Receiver) -> None:
     workflow = {"workflow_id": "campaign_launch", "webhook_url": receiver.url, "async": True}
     inputs = {"company": "Northwind", "product": "An app", "monthly_budget": 10}
-    answer = user.request("POST", "/api/agents/workflows/execute", json={**workflow, "inputs": inputs})
-    run_id = answer.json()["workflow_run_id"]
+    response = user.request("POST", "/api/agents/workflows/execute", json={**workflow, "inputs": inputs})
+    run_id = response.json()["workflow_run_id"]
     user.request("POST", f"/api/agents/workflows/runs/{run_id}/cancel")
     [(_, body)] = until(lambda: receiver.requests)
-    told = json.loads(body)
-    assert (told["type"], told["data"]["workflow_run_id"]) == ("run.cancelled", run_id)
+    event = json.loads(body)
+    assert (event["type"], event["data"]["workflow_run_id"]) == ("run.cancelled", run_id)
 
 
-def test_a_day_later_it_is_given_up(user: Api, db: psycopg.Connection) -> None:
+def test_a_delivery_is_given_up_after_a_day(user: Api, db: psycopg.Connection) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
@@ -252,7 +252,7 @@ def test_a_url_that_may_not_be_called_is_refused_on_submit(url: str) -> None:
     assert raised.value.details[0].field == "webhook_url"
 
 
-def test_a_submission_with_such_a_url_is_refused(web: Api, stack: Stack) -> None:
+def test_a_submission_with_a_forbidden_url_is_refused(web: Api, stack: Stack) -> None:
     strict = stack.start("web", env={"WEBHOOK_SECRET": SECRET})
     bare = stack.start("web", env={"WEBHOOK_SECRET": ""})
     try:
@@ -273,7 +273,7 @@ def test_a_submission_with_such_a_url_is_refused(web: Api, stack: Stack) -> None
         bare.stop()
 
 
-def test_a_name_that_means_this_machine_is_refused_when_it_is_called() -> None:
+def test_a_name_of_this_machine_is_refused_at_the_call() -> None:
     with pytest.raises(AddressRefused):
         resolve(check_url("https://localhost/", allow_private=False), allow_private=False)
     outcome = Sender([SECRET], allow_private=False).send(uuid4(), "https://localhost/", b"{}")
@@ -281,7 +281,7 @@ def test_a_name_that_means_this_machine_is_refused_when_it_is_called() -> None:
     assert resolve(check_url("http://localhost/", allow_private=True), allow_private=True)
 
 
-def test_an_unknown_name_and_one_of_a_private_network_look_the_same() -> None:
+def test_an_unknown_name_and_a_private_one_give_the_same_error() -> None:
     sender = Sender([SECRET], allow_private=False)
     private = sender.send(uuid4(), "https://localhost/", b"{}")
     unknown = sender.send(uuid4(), "https://nobody.invalid/", b"{}")
@@ -300,7 +300,7 @@ def test_an_unknown_name_and_one_of_a_private_network_look_the_same() -> None:
         ("ff02::1", False),
     ],
 )
-def test_what_is_public(address: str, is_public: bool) -> None:
+def test_only_public_addresses_count_as_public(address: str, is_public: bool) -> None:
     assert public(ipaddress.ip_address(address)) is is_public
 
 
@@ -317,22 +317,22 @@ def test_with_two_secrets_both_sign(receiver: Receiver) -> None:
 
 
 def test_a_message_of_another_user_is_not_validly_signed_for_mine(receiver: Receiver) -> None:
-    mine, theirs = uuid4(), uuid4()
+    mine, other_user = uuid4(), uuid4()
     other = "whsec_c2Vjb25kIHNlY3JldCB0aGF0IGlzIGxvbmcgZW5vdWdo"
-    assert Sender([SECRET, other], allow_private=True).send(uuid4(), receiver.url, b'{"a": 1}', theirs).delivered
+    assert Sender([SECRET, other], allow_private=True).send(uuid4(), receiver.url, b'{"a": 1}', other_user).delivered
     [(headers, body)] = receiver.requests
     for secret in (SECRET, other):
         assert Webhook(secret).verify(body, headers) == {"a": 1}
-        assert Webhook(own_secret(secret, theirs)).verify(body, headers) == {"a": 1}
+        assert Webhook(own_secret(secret, other_user)).verify(body, headers) == {"a": 1}
         with pytest.raises(WebhookVerificationError):
             Webhook(own_secret(secret, mine)).verify(body, headers)
 
 
 def test_a_user_reads_the_secret_that_signs_own_deliveries(web: Api, receiver: Receiver) -> None:
     user, other = web.as_user(), web.as_user()
-    answer = user.get(f"{PATH}/secret")
-    assert answer.headers["Cache-Control"] == "no-store"
-    secret = answer.json()["secret"]
+    response = user.get(f"{PATH}/secret")
+    assert response.headers["Cache-Control"] == "no-store"
+    secret = response.json()["secret"]
     assert secret not in (SECRET, other.get(f"{PATH}/secret").json()["secret"])
     submit(user, receiver.url)
     until(lambda: receiver.requests)
@@ -349,8 +349,8 @@ def test_a_receiver_that_drips_is_cut_off(receiver: Receiver, monkeypatch: pytes
     assert (outcome.delivered, outcome.error) == (False, "It did not answer in time.")
 
 
-def test_the_wait_doubles_is_bounded_and_heeds_retry_after(receiver: Receiver) -> None:
-    receiver.answers = itertools.repeat(503)
+def test_the_backoff_doubles_is_bounded_and_follows_retry_after(receiver: Receiver) -> None:
+    receiver.responses = itertools.repeat(503)
     receiver.headers = {"Retry-After": "600"}
     outcome = Sender([SECRET], allow_private=True).send(uuid4(), receiver.url, b"{}")
     assert outcome.retry_after == 600
@@ -359,7 +359,7 @@ def test_the_wait_doubles_is_bounded_and_heeds_retry_after(receiver: Receiver) -
     assert outcome.retry_seconds(50) <= 2 * 3600
 
 
-def test_a_run_that_is_too_large_is_told_without_its_results() -> None:
+def test_a_run_that_is_too_large_is_delivered_without_its_results() -> None:
     small = json.loads(payload("run.completed", {"request_id": "r", "result": {"a": 1}, "steps": []}))
     assert small["data"]["result"] == {"a": 1}
     large = json.loads(payload("run.completed", {"request_id": "r", "result": "x" * 300_000, "steps": []}))

@@ -59,25 +59,25 @@ BROKEN = {"message": "`1`"}
 def define(service: Api, *steps: dict[str, Any], **more: Any) -> str:
     """A new workflow of these steps; answers its name."""
     workflow_id = f"test_{next(_numbers)}_{uuid4().hex[:8]}"
-    answer = service.request(
+    response = service.request(
         "POST", "/api/agents/workflows", json={"workflow_id": workflow_id, "steps": list(steps), **more}
     )
-    assert answer.status_code == 201, answer.text
+    assert response.status_code == 201, response.text
     return workflow_id
 
 
 def execute(api: Api, workflow_id: str, inputs: Any = None, *, wait: bool = True, **more: Any) -> dict[str, Any]:
     body = {"workflow_id": workflow_id, "inputs": inputs or {}, "async": not wait, **more}
-    answer = api.request("POST", "/api/agents/workflows/execute", json=body)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.request("POST", "/api/agents/workflows/execute", json=body)
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
 def show(api: Api, run_id: str) -> dict[str, Any]:
-    answer = api.get(f"{RUNS}/{run_id}")
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
+    response = api.get(f"{RUNS}/{run_id}")
+    assert response.status_code == 200, response.text
+    found: dict[str, Any] = response.json()
     return found
 
 
@@ -97,20 +97,20 @@ def statuses(run: dict[str, Any]) -> dict[str, str]:
 # The built-in ones
 
 
-def test_lead_intake_runs_as_a_chain_and_answers_with_its_outputs(user: Api) -> None:
-    answer = execute(user, "lead_intake", LEAD)
-    assert answer["status"] == "completed", answer
-    assert set(answer["outputs"]) == {"qualify", "recommend", "reply"}
-    assert 0 <= answer["outputs"]["qualify"]["score"] <= 100
-    assert answer["outputs"]["reply"]["body"]
-    run = show(user, answer["workflow_run_id"])
+def test_lead_intake_runs_as_a_chain_and_returns_its_outputs(user: Api) -> None:
+    response = execute(user, "lead_intake", LEAD)
+    assert response["status"] == "completed", response
+    assert set(response["outputs"]) == {"qualify", "recommend", "reply"}
+    assert 0 <= response["outputs"]["qualify"]["score"] <= 100
+    assert response["outputs"]["reply"]["body"]
+    run = show(user, response["workflow_run_id"])
     assert (run["kind"], run["workflow_id"], run["workflow_version"]) == ("workflow", "lead_intake", 1)
-    assert (run["status"], run["progress"], run["outputs"]) == ("completed", 1, answer["outputs"])
+    assert (run["status"], run["progress"], run["outputs"]) == ("completed", 1, response["outputs"])
     assert [step["key"] for step in run["steps"]] == ["qualify", "recommend", "reply"]
     assert all(step["duration_ms"] is not None and step["attempt"] == 1 for step in run["steps"])
 
 
-def test_campaign_launch_joins_waits_for_a_person_and_goes_on(user: Api) -> None:
+def test_campaign_launch_joins_and_waits_for_an_approval(user: Api) -> None:
     run_id = execute(user, "campaign_launch", CAMPAIGN, wait=False)["workflow_run_id"]
     waiting = until(lambda: (run := show(user, run_id))["steps"][4]["status"] == "waiting" and run)
     assert waiting["status"] == "running"
@@ -130,19 +130,19 @@ def test_campaign_launch_joins_waits_for_a_person_and_goes_on(user: Api) -> None
     ("message", "route"),
     [("What does an online shop cost?", "sales"), ("My page is broken, please help", "technical"), ("Hm.", "other")],
 )
-def test_support_triage_takes_the_route_that_fits(user: Api, message: str, route: str) -> None:
-    answer = execute(user, "support_triage", {"message": message})
-    run = show(user, answer["workflow_run_id"])
+def test_support_triage_takes_the_matching_route(user: Api, message: str, route: str) -> None:
+    response = execute(user, "support_triage", {"message": message})
+    run = show(user, response["workflow_run_id"])
     routes = {key: status for key, status in statuses(run).items() if key in ("sales", "technical", "other")}
     assert routes == {key: "completed" if key == route else "skipped" for key in routes}
     assert run["status"] == "completed"
-    assert answer["outputs"]["answer"]["body"]
+    assert response["outputs"]["answer"]["body"]
 
 
 # How steps go on from each other
 
 
-def test_each_step_of_a_stretch_is_published_once(service: Api, db: psycopg.Connection) -> None:
+def test_each_step_of_a_linear_segment_is_published_once(service: Api, db: psycopg.Connection) -> None:
     workflow_id = define(service, chat("a"), chat("b", "a"), chat("c", "b"))
     run_id = execute(service, workflow_id)["workflow_run_id"]
     rows = db.execute(
@@ -151,7 +151,7 @@ def test_each_step_of_a_stretch_is_published_once(service: Api, db: psycopg.Conn
     assert rows == [("a", 1, 1), ("b", 1, 1), ("c", 1, 1)]
 
 
-def test_a_join_waits_for_all_and_sees_what_they_gave(service: Api) -> None:
+def test_a_join_waits_for_all_and_sees_their_outputs(service: Api) -> None:
     workflow_id = define(
         service,
         chat("a"),
@@ -159,39 +159,39 @@ def test_a_join_waits_for_all_and_sees_what_they_gave(service: Api) -> None:
         chat("right", "a", input={"message": "inputs.right"}),
         chat("join", "left", "right", input={"message": "join(' ', [outputs.left.intent, outputs.right.intent])"}),
     )
-    answer = execute(service, workflow_id, {"left": "What does it cost?", "right": "Hello"})
-    assert answer["status"] == "completed", answer
-    run = show(service, answer["workflow_run_id"])
+    response = execute(service, workflow_id, {"left": "What does it cost?", "right": "Hello"})
+    assert response["status"] == "completed", response
+    run = show(service, response["workflow_run_id"])
     by_key = {step["key"]: step for step in run["steps"]}
     assert by_key["join"]["started_at"] >= max(by_key["left"]["finished_at"], by_key["right"]["finished_at"])
 
 
-def test_a_map_runs_its_items_a_few_at_a_time_and_keeps_their_order(service: Api, ollama: OllamaServer) -> None:
+def test_a_map_runs_a_few_items_at_a_time_and_preserves_their_order(service: Api, ollama: OllamaServer) -> None:
     ollama.always(Script(delay=0.005))
     workflow_id = define(
         service,
         chat("m", kind="map", over="inputs.items", max_parallel=2, input={"message": "item", "history": "`[]`"}),
     )
     items = ["What does it cost?", "Hello", "Thank you", "How long does it take?", "I want to talk to a person"]
-    answer = execute(service, workflow_id, {"items": items})
-    assert answer["status"] == "completed", answer
-    intents = [output["intent"] for output in answer["outputs"]["m"]]
+    response = execute(service, workflow_id, {"items": items})
+    assert response["status"] == "completed", response
+    intents = [output["intent"] for output in response["outputs"]["m"]]
     assert intents == ["pricing", "greeting", "thanks", "timeline", "human"]
-    [step] = show(service, answer["workflow_run_id"])["steps"]
+    [step] = show(service, response["workflow_run_id"])["steps"]
     assert [item["key"] for item in step["items"]] == [f"m[{n}]" for n in range(5)]
     begun = [(item["started_at"], 1) for item in step["items"]] + [(i["finished_at"], -1) for i in step["items"]]
     assert max(itertools.accumulate(change for _, change in sorted(begun))) <= 2
 
 
-def test_a_map_over_nothing_gives_an_empty_list(service: Api) -> None:
+def test_a_map_over_an_empty_list_gives_an_empty_list(service: Api) -> None:
     workflow_id = define(service, chat("m", kind="map", over="inputs.items"), chat("z", "m"))
-    answer = execute(service, workflow_id, {"items": []})
-    assert (answer["status"], answer["outputs"]["m"]) == ("completed", [])
+    response = execute(service, workflow_id, {"items": []})
+    assert (response["status"], response["outputs"]["m"]) == ("completed", [])
 
 
-def test_a_map_over_what_is_no_list_fails_and_says_where(service: Api) -> None:
-    answer = execute(service, define(service, chat("m", kind="map", over="inputs.items")), {"items": "no"})
-    assert (answer["status"], answer["error"]) == ("failed", "m.over gave no list of at most 1000 items.")
+def test_a_map_over_another_value_than_a_list_fails_and_names_it(service: Api) -> None:
+    response = execute(service, define(service, chat("m", kind="map", over="inputs.items")), {"items": "no"})
+    assert (response["status"], response["error"]) == ("failed", "m.over gave no list of at most 1000 items.")
 
 
 def test_a_step_that_may_fail_does_not_fail_the_run(service: Api) -> None:
@@ -201,25 +201,23 @@ def test_a_step_that_may_fail_does_not_fail_the_run(service: Api) -> None:
         chat("b", "a", when="steps.a.status == 'failed'", input={"message": "steps.a.error"}),
         chat("c", "a", when="steps.a.status == 'completed'"),
     )
-    answer = execute(service, workflow_id)
-    run = show(service, answer["workflow_run_id"])
+    response = execute(service, workflow_id)
+    run = show(service, response["workflow_run_id"])
     assert statuses(run) == {"a": "failed", "b": "completed", "c": "skipped"}
     assert (run["status"], set(run["outputs"])) == ("completed", {"b"})
 
 
-def test_a_failed_step_fails_the_run_and_cancels_what_has_not_begun(service: Api) -> None:
-    answer = execute(service, define(service, chat("a"), chat("b", "a", input=BROKEN), chat("c", "b")))
-    assert (answer["status"], answer.get("outputs")) == ("failed", None)
-    assert answer["error"]
-    run = show(service, answer["workflow_run_id"])
+def test_a_failed_step_fails_the_run_and_cancels_pending_steps(service: Api) -> None:
+    response = execute(service, define(service, chat("a"), chat("b", "a", input=BROKEN), chat("c", "b")))
+    assert (response["status"], response.get("outputs")) == ("failed", None)
+    assert response["error"]
+    run = show(service, response["workflow_run_id"])
     assert statuses(run) == {"a": "completed", "b": "failed", "c": "cancelled"}
     assert (run["step"], run["error_code"]) == ("b", "BAD_REQUEST")
     assert [error["attempt"] for error in run["steps"][1]["errors"]] == [1]
 
 
-def test_a_step_has_the_attempts_the_backoff_and_the_time_that_it_asks_for(
-    service: Api, db: psycopg.Connection
-) -> None:
+def test_a_step_has_its_own_attempts_backoff_and_timeout(service: Api, db: psycopg.Connection) -> None:
     workflow_id = define(service, chat("a", retry={"attempts": 7, "backoff": 0.5}, timeout=90), chat("b"))
     run_id = execute(service, workflow_id)["workflow_run_id"]
     rows = db.execute(
@@ -237,8 +235,8 @@ def test_a_retry_of_ten_steps_that_failed_at_the_seventh_runs_the_last_four_only
     steps[6]["input"] = {"message": "inputs.message"}
     workflow_id = define(service, *steps)
     # Its message comes right while the run stands still, as a person would mend what it depends on.
-    answer = execute(service, workflow_id, {"message": 7})
-    run_id = answer["workflow_run_id"]
+    response = execute(service, workflow_id, {"message": 7})
+    run_id = response["workflow_run_id"]
     failed = show(service, run_id)
     assert (failed["status"], failed["step"], failed["progress"]) == ("failed", "s7", 0.6)
     with psycopg.connect(service.settings.require("database_url"), autocommit=True) as db:
@@ -258,8 +256,8 @@ def test_a_cancelled_run_stops_while_a_model_is_streaming(service: Api, ollama: 
     workflow_id = define(service, chat("a"), chat("b", "a"))
     run_id = execute(user, workflow_id, wait=False)["workflow_run_id"]
     until(lambda: ollama.requests and show(user, run_id)["status"] == "running")
-    answer = do(user, run_id, "cancel")
-    assert answer.status_code == 200, answer.text
+    response = do(user, run_id, "cancel")
+    assert response.status_code == 200, response.text
     run = ended(user, run_id)
     assert (run["status"], statuses(run)) == ("cancelled", {"a": "cancelled", "b": "cancelled"})
     assert do(user, run_id, "cancel").status_code == 200  # again changes nothing
@@ -271,15 +269,15 @@ def test_a_completed_run_can_be_neither_cancelled_nor_retried_but_replayed(user:
     run_id = execute(user, "lead_intake", LEAD)["workflow_run_id"]
     assert "only a queued or running" in is_error(do(user, run_id, "cancel"), 409, "CONFLICT")["error"]
     assert "Replay makes a new run" in is_error(do(user, run_id, "retry"), 409, "CONFLICT")["error"]
-    answer = do(user, run_id, "replay")
-    assert answer.status_code == 201, answer.text
-    assert answer.json()["replay_of"] == run_id
-    again = ended(user, answer.json()["workflow_run_id"])
+    response = do(user, run_id, "replay")
+    assert response.status_code == 201, response.text
+    assert response.json()["replay_of"] == run_id
+    again = ended(user, response.json()["workflow_run_id"])
     assert (again["status"], again["replay_of"]) == ("completed", run_id)
     assert again["outputs"].keys() == show(user, run_id)["outputs"].keys()
 
 
-def test_agents_runs_are_cancelled_retried_and_replayed_too(user: Api, service: Api) -> None:
+def test_agent_runs_are_cancelled_retried_and_replayed(user: Api, service: Api) -> None:
     later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     body = {"agent_type": "chat_agent", "input": {"message": "hello"}, "run_at": later}
     run_id = user.invoke(body).json()["request_id"]
@@ -305,10 +303,10 @@ def test_failed_runs_are_listed_with_each_attempts_error_and_retried_by_filter(s
     assert all(run["error"] and run["steps"][0]["errors"][0]["error"] for run in listed)
     two = do(user, "retry", "", {"workflow_id": workflow_id, "limit": 2})
     assert two.status_code in (404, 405)  # that is no address of a filter
-    answer = user.request("POST", f"{RUNS}/retry", json={"workflow_id": workflow_id, "limit": 2})
-    assert answer.status_code == 200, answer.text
-    assert (answer.json()["retried"], answer.json()["more"]) == (2, True)
-    assert set(answer.json()["run_ids"]) < ids
+    response = user.request("POST", f"{RUNS}/retry", json={"workflow_id": workflow_id, "limit": 2})
+    assert response.status_code == 200, response.text
+    assert (response.json()["retried"], response.json()["more"]) == (2, True)
+    assert set(response.json()["run_ids"]) < ids
     nothing = service.as_user().request("POST", f"{RUNS}/retry", json={"workflow_id": workflow_id})
     assert nothing.json() == {"retried": 0, "run_ids": [], "more": False}
 
@@ -331,7 +329,7 @@ def test_a_rejected_step_fails_the_run_unless_it_may_fail(user: Api, service: Ap
     assert statuses(run) == {"ask": "failed", "yes": "skipped", "no": "completed"}
 
 
-def test_only_who_may_decides(user: Api, web: Api, service: Api) -> None:
+def test_only_permitted_callers_decide(user: Api, web: Api, service: Api) -> None:
     workflow_id = define(service, {"key": "ask", "kind": "approval", "message": "'May I?'", "approvers": "admin"})
     run_id = execute(user, workflow_id, wait=False)["workflow_run_id"]
     until(lambda: show(user, run_id)["steps"][0]["status"] == "waiting")
@@ -344,7 +342,7 @@ def test_only_who_may_decides(user: Api, web: Api, service: Api) -> None:
     assert ended(user, run_id)["steps"][0]["output"]["decided_by"] == f"user:{admin.user_id}"
 
 
-def test_nobody_deciding_in_time_fails_the_step(user: Api, service: Api) -> None:
+def test_a_step_without_a_decision_in_time_fails(user: Api, service: Api) -> None:
     workflow_id = define(service, {"key": "ask", "kind": "approval", "message": "'May I?'", "timeout": 0.5})
     run = ended(user, execute(user, workflow_id)["workflow_run_id"])
     assert (run["status"], run["error_code"], run["error"]) == ("failed", "TIMEOUT", "Nobody decided in time.")
@@ -353,18 +351,18 @@ def test_nobody_deciding_in_time_fails_the_step(user: Api, service: Api) -> None
 # Submitting
 
 
-def test_slowness_is_no_error(user: Api, service: Api, ollama: OllamaServer) -> None:
+def test_a_slow_step_is_not_an_error(user: Api, service: Api, ollama: OllamaServer) -> None:
     ollama.always(Script(first_delay=3))
     workflow_id = define(service, chat("a"))
-    answer = user.request(
+    response = user.request(
         "POST",
         "/api/agents/workflows/execute",
         json={"workflow_id": workflow_id},
         headers={"Prefer": "wait=1"},
     )
-    assert (answer.status_code, answer.headers["Preference-Applied"]) == (200, "wait=1")
-    assert answer.json()["status"] in ("queued", "running")
-    assert ended(user, answer.json()["workflow_run_id"])["status"] == "completed"
+    assert (response.status_code, response.headers["Preference-Applied"]) == (200, "wait=1")
+    assert response.json()["status"] in ("queued", "running")
+    assert ended(user, response.json()["workflow_run_id"])["status"] == "completed"
 
 
 def test_one_idempotency_key_gives_one_run(user: Api) -> None:
@@ -398,24 +396,24 @@ def test_one_idempotency_key_gives_one_run(user: Api) -> None:
         ({"workflow_id": "lead_intake@x", "inputs": LEAD}, 400, "workflow_id"),
     ],
 )
-def test_what_cannot_be_executed_is_refused_in_words(user: Api, body: Any, status: int, names: str | None) -> None:
+def test_an_invalid_execution_is_refused_with_its_fields(user: Api, body: Any, status: int, names: str | None) -> None:
     code = {400: "BAD_REQUEST", 403: "FORBIDDEN", 404: "NOT_FOUND"}[status]
     error = is_error(user.request("POST", "/api/agents/workflows/execute", json=body), status, code)
     if names:
         assert names in json.dumps(error["details"])
 
 
-def test_a_run_in_the_future_is_left_alone_until_then(user: Api) -> None:
+def test_a_delayed_run_does_not_start_before_its_time(user: Api) -> None:
     soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
-    answer = execute(user, "lead_intake", LEAD, wait=False, run_at=soon)
-    run = ended(user, answer["workflow_run_id"])
+    response = execute(user, "lead_intake", LEAD, wait=False, run_at=soon)
+    run = ended(user, response["workflow_run_id"])
     assert (run["status"], run["started_at"] >= run["run_at"]) == ("completed", True)
 
 
 # Definitions
 
 
-def test_a_version_once_stored_never_changes_and_running_runs_keep_theirs(service: Api, user: Api) -> None:
+def test_a_stored_version_never_changes_and_running_runs_stay_on_their_version(service: Api, user: Api) -> None:
     workflow_id = define(service, chat("a"))
     same = {"workflow_id": workflow_id, "steps": [chat("a")]}
     assert service.request("POST", "/api/agents/workflows", json=same).json()["version"] == 1
@@ -449,7 +447,7 @@ def test_only_administrators_and_services_define_workflows(user: Api, web: Api) 
     assert web.as_user(admin=True).request("POST", "/api/agents/workflows", json=body).status_code == 201
 
 
-def test_a_bad_definition_is_refused_with_its_places(service: Api) -> None:
+def test_an_invalid_definition_is_refused_with_its_places(service: Api) -> None:
     body = {"workflow_id": "bad", "steps": [chat("a", "b"), chat("b", "a")]}
     error = is_error(service.request("POST", "/api/agents/workflows", json=body), 400, "BAD_REQUEST")
     assert error["details"][0]["field"] == "steps.0.needs"
@@ -471,16 +469,16 @@ def test_a_definition_is_checked_without_creating_a_version(service: Api, user: 
         service.request("POST", "/api/agents/workflows", json={**good, "steps": bad["steps"]}), 400, "BAD_REQUEST"
     )
     assert not response.json()["valid"]
-    assert {"workflow_id", "x"} <= {fault["field"] for fault in response.json()["details"]}
+    assert {"workflow_id", "x"} <= {detail["field"] for detail in response.json()["details"]}
     only_steps = checked({**good, "steps": bad["steps"]}).json()["details"]
     assert only_steps == refused["details"]
-    assert [fault["field"] for fault in only_steps] == ["steps.0.needs.0", "steps.1.agent"]
+    assert [detail["field"] for detail in only_steps] == ["steps.0.needs.0", "steps.1.agent"]
     assert checked({}).json()["details"][0]["field"] == "steps"
     is_error(checked([]), 400, "BAD_REQUEST")
     is_error(checked(good, user), 403, "FORBIDDEN")
 
 
-def test_the_list_of_workflows_goes_on_at_its_cursor(user: Api) -> None:
+def test_the_list_of_workflows_continues_at_its_cursor(user: Api) -> None:
     names: list[str] = []
     cursor = ""
     while True:
@@ -493,7 +491,7 @@ def test_the_list_of_workflows_goes_on_at_its_cursor(user: Api) -> None:
     assert "lead_intake" in names
 
 
-def test_another_users_run_is_not_there(user: Api, web: Api) -> None:
+def test_another_users_run_is_not_found(user: Api, web: Api) -> None:
     run_id = execute(user, "lead_intake", LEAD)["workflow_run_id"]
     stranger = web.as_user()
     is_error(stranger.get(f"{RUNS}/{run_id}"), 404, "NOT_FOUND")
@@ -507,7 +505,7 @@ def test_another_users_run_is_not_there(user: Api, web: Api) -> None:
 # Fairness
 
 
-def test_one_users_crowd_does_not_delay_anothers_run(web: Api, service: Api, db: psycopg.Connection) -> None:
+def test_one_users_backlog_does_not_delay_another_users_run(web: Api, service: Api, db: psycopg.Connection) -> None:
     """A thousand runs of one user stand in Postgres; at most their share is at the broker."""
     crowd, other = uuid4(), web.as_user()
     step = {"key": "chat_agent", "agent_type": "chat_agent", "input": {"message": "hello"}}
@@ -550,23 +548,21 @@ def test_interactive_runs_go_before_batch_runs_of_the_same_user(user: Api, ollam
     assert len(earlier) < 25
 
 
-def test_a_user_who_submits_too_fast_is_told_when_to_come_back(stack: Stack, web: Api) -> None:
+def test_a_user_who_submits_too_fast_gets_retry_after(stack: Stack, web: Api) -> None:
     narrow = stack.start("web", env={"RUN_RATE_LIMIT": "3/minute"})
     try:
         hasty = Api(narrow.url, None, stack.settings).as_user()
-        answers = [hasty.invoke() for _ in range(5)]
-        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
-        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 61
-        is_error(answers[-1], 429, "RATE_LIMITED")
+        responses = [hasty.invoke() for _ in range(5)]
+        assert [response.status_code for response in responses] == [200, 200, 200, 429, 429]
+        assert 1 <= int(responses[-1].headers["Retry-After"]) <= 61
+        is_error(responses[-1], 429, "RATE_LIMITED")
         service = Api(narrow.url, None, stack.settings).as_service()
         assert [service.invoke().status_code for _ in range(5)] == [200] * 5
     finally:
         narrow.stop()
 
 
-def test_a_workflow_whose_agent_is_gone_is_still_shown_and_says_so_when_it_shall_run(
-    user: Api, db: psycopg.Connection
-) -> None:
+def test_a_workflow_with_a_missing_agent_is_shown_and_refuses_to_run(user: Api, db: psycopg.Connection) -> None:
     workflow_id = f"gone_{uuid4().hex[:8]}"
     stored = {"workflow_id": workflow_id, "steps": [{**chat("a"), "agent": "agent_of_old"}]}
     db.execute(

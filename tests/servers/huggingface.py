@@ -27,14 +27,14 @@ class HuggingFaceHandler(ModelHandler):
         self.send_document(401, {"error": "Invalid username or password."})
         return False
 
-    def answer_get(self) -> None:
+    def handle_get(self) -> None:
         if self.path != "/v1/models":
-            super().answer_get()
+            super().handle_get()
         elif self.known_key():
             models = [{"id": name, "object": "model", "owned_by": name.split("/")[0]} for name in self.server.models]
             self.send_document(200, {"object": "list", "data": models})
 
-    def answer_post(self, document: dict[str, Any], script: Script) -> None:
+    def handle_post(self, document: dict[str, Any], script: Script) -> None:
         if self.path != "/v1/chat/completions":
             self.send_document(404, self.error_document("Not Found"))
             return
@@ -46,7 +46,7 @@ class HuggingFaceHandler(ModelHandler):
             self.send_document(404, {"error": error})
             return
         form = document.get("response_format") or {}
-        pieces = script.answer(form.get("json_schema", {}).get("schema"))
+        pieces = script.reply(form.get("json_schema", {}).get("schema"))
         head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1737849600, "model": model}
         self.begin_stream("text/event-stream")
         self.send_chunk(": keep-alive\n\n")

@@ -18,7 +18,7 @@ class OllamaHandler(ModelHandler):
 
     server: "OllamaServer"
 
-    def answer_get(self) -> None:
+    def handle_get(self) -> None:
         match self.path:
             case "/api/version":
                 self.send_document(200, {"version": "0.12.3"})
@@ -36,9 +36,9 @@ class OllamaHandler(ModelHandler):
                 ]
                 self.send_document(200, {"models": models})
             case _:
-                super().answer_get()
+                super().handle_get()
 
-    def answer_post(self, document: dict[str, Any], script: Script) -> None:
+    def handle_post(self, document: dict[str, Any], script: Script) -> None:
         if self.path != "/api/chat":
             self.send_document(404, self.error_document("not found"))
             return
@@ -49,7 +49,7 @@ class OllamaHandler(ModelHandler):
         if document.get("think") is not None and model in self.server.unaware:
             self.send_document(400, self.error_document(f'"{model}" does not support thinking'))
             return
-        pieces = script.answer(document.get("format") or None)
+        pieces = script.reply(document.get("format") or None)
         head = {"model": model, "created_at": "2025-01-26T00:00:00Z"}
         if not document.get("stream", True):
             message = {"role": "assistant", "content": "".join(self.paced(pieces, script))}  # type: ignore[arg-type]

@@ -38,7 +38,7 @@ class ModelHandler(BaseHTTPRequestHandler):
         if self.path == "/__requests":
             self.send_document(200, self.server.requests)
         else:
-            self.answer_get()
+            self.handle_get()
 
     def do_DELETE(self) -> None:
         self.server.reset()
@@ -62,7 +62,7 @@ class ModelHandler(BaseHTTPRequestHandler):
             if script.status != 200:
                 self.send_document(script.status, self.error_document(script.error), script.headers)
             else:
-                self.answer_post(document, script)
+                self.handle_post(document, script)
         except Dropped:
             self.drop()
         except OSError:
@@ -70,11 +70,11 @@ class ModelHandler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.server.gone.set()
 
-    def answer_get(self) -> None:
+    def handle_get(self) -> None:
         """Answer what is not ours."""
         self.send_document(404, self.error_document("not found"))
 
-    def answer_post(self, document: dict[str, Any], script: Script) -> None:
+    def handle_post(self, document: dict[str, Any], script: Script) -> None:
         """Answer a request with status 200, following the script."""
         raise NotImplementedError
 

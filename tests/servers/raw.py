@@ -122,7 +122,7 @@ class Raw:
     def frames(self) -> list[tuple[int, bytes]]:
         return list(self.each())
 
-    def told(self, status: str) -> list[dict[str, Any]]:
+    def events_until(self, status: str) -> list[dict[str, Any]]:
         """The server's texts up to the state with that status."""
         texts = []
         for opcode, payload in self.each():
@@ -143,7 +143,7 @@ class Raw:
         assert len(closes) == 1, closes
         return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
 
-    def answers(self) -> list[dict[str, object]]:
+    def responses(self) -> list[dict[str, object]]:
         """End the conversation properly; what the server said until then."""
         self.send(frame(struct.pack("!H", 1000), opcode=CLOSE))
         return [json.loads(payload) for opcode, payload in self.frames() if opcode == TEXT]

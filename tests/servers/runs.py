@@ -46,7 +46,7 @@ class SomeRun:
         self._offsets[generation] = offset + len(text)
         return RunDelta(self.id, generation, offset, text, "lead_agent", progress)
 
-    def keep(self, folder: Path, update: RunUpdate) -> RunUpdate:
+    def store(self, folder: Path, update: RunUpdate) -> RunUpdate:
         """Write the state where `tests.servers.sockets` has its database."""
         payload = {
             **update.__dict__,

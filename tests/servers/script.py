@@ -41,7 +41,7 @@ class Script:
         """For scripts that come over HTTP."""
         return cls(**document)
 
-    def answer(self, schema: dict[str, Any] | None) -> list[str]:
+    def reply(self, schema: dict[str, Any] | None) -> list[str]:
         """The pieces to send."""
         if self.pieces is not None:
             return list(self.pieces)

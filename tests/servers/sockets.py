@@ -126,12 +126,12 @@ def create_app() -> Flask:
         states: list[Any] = []
         end = threading.Event()
 
-        def heard(data: Any) -> None:
+        def on_message(data: Any) -> None:
             states.append(data["status"])
             if data["status"] == "completed":
                 end.set()
 
-        with hub.listen(topic, heard):
+        with hub.listen(topic, on_message):
             end.wait(float(request.args["seconds"]))
         return {"states": states}
 
@@ -141,9 +141,9 @@ def create_app() -> Flask:
         watched.set()
         seen: list[int] = []
         for _ in repeat_until(lambda: seen and seen[-1] >= int(request.args["sockets"]), saw=lambda: seen):
-            told = realtime.registry.stats.closes[1012]
-            if told and told not in seen:
-                seen.append(told)
+            closed = realtime.registry.stats.closes[1012]
+            if closed and closed not in seen:
+                seen.append(closed)
             time.sleep(0.01)
         return {"seen": seen}
 

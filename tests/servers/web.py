@@ -174,15 +174,15 @@ class Web:
         found: dict[str, Any] = httpx.get(f"{self.base}/state", timeout=SECONDS).json()
         return found
 
-    def settled(self, **wanted: Any) -> dict[str, Any]:
+    def until_state(self, **wanted: Any) -> dict[str, Any]:
         """The state once it has these values."""
         state: dict[str, Any] = {}
 
-        def settled() -> bool:
+        def matches() -> bool:
             state.update(self.state())
             return all(state[name] == value for name, value in wanted.items())
 
-        until(settled, saw=lambda: f"{state}, and not {wanted}")
+        until(matches, saw=lambda: f"{state}, and not {wanted}")
         return state
 
     def url(self, channel: str = "workflows", **query: str) -> str:
