@@ -7,29 +7,29 @@ monkey.patch_all()  # before anything imports ssl or opens a socket
 from pixelbloom.startup import BACKEND, allow_open_files, required_settings  # noqa: E402
 from pixelbloom.web.operations import metrics_folder  # noqa: E402
 
-settings = required_settings(*BACKEND)  # here, so that nothing is started when one is missing
+settings = required_settings(*BACKEND)  # here, so that nothing starts if one is missing
 metrics_folder.make()
 
-allow_open_files(16_384)  # a socket is one; many systems begin with 1,024
+allow_open_files(16_384)  # each socket needs one; many systems default to 1,024
 
 bind = f"127.0.0.1:{settings.port}"
 # The number of processes is WEB_CONCURRENCY, 1 by default: gunicorn reads it itself.
 worker_class = "pixelbloom.web.worker.Worker"
-# Connections of HTTP at once. Open sockets do not count: they have a bound of their own (web/realtime/limits.py).
+# Concurrent HTTP connections. Open sockets do not count: they have a separate limit (web/realtime/limits.py).
 worker_connections = 2_000
 backlog = 2048
 
-# Seconds. A worker whose event loop stands still for `timeout` is replaced.
+# Seconds. A worker with an event loop blocked for `timeout` is replaced.
 timeout = 60
 graceful_timeout = 10
 keepalive = 30
 
-# A token may stand in the URL of a socket.
+# The URL of a socket may have a token.
 limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 16_380
 
-# It would stand in the home folder of the user, one for all stacks.
+# It would be in the user's home folder, shared by all stacks.
 control_socket_disable = True
 
 logger_class = "pixelbloom.web.worker.StructuredLogger"

@@ -1,1 +1,1 @@
-"""What analytics ranges over."""
+"""Analytics: date ranges and figures."""

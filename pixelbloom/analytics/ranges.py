@@ -1,4 +1,4 @@
-"""The days that a figure is about: the same for the REST API's query and a socket's `params`."""
+"""Date ranges of figures, for the REST API's query and a socket's `params`."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -12,7 +12,7 @@ from pixelbloom.core import time_zones as zones
 Aggregation = Literal["daily", "weekly", "monthly"]
 
 DEFAULT_DAYS = 30
-#: Three years, whichever of them has a leap day.
+#: Three years, including leap days.
 MAX_DAYS = 3 * 366
 #: Cursors have room for the microseconds until 2286.
 FIRST, LAST = date(2000, 1, 1), date(2199, 12, 31)
@@ -23,14 +23,14 @@ _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)$")
 
 
 def _read_day(value: object, info: ValidationInfo) -> object:
-    """A date as it is; a time by the day on which it falls in the range's zone, or of its own where it names none."""
+    """Parse a date, or a time, which counts as its day in the range's zone; without a zone, as its own day."""
     if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
     if isinstance(value, str):
         if not _DATE.fullmatch(value):
             raise ValueError(_FORM)
         try:
-            # A `+` that came unencoded arrives as a space: forgiven.
+            # Accept a space for an unencoded `+`.
             value = datetime.fromisoformat(_SPACE_FOR_PLUS.sub(r"+\1", value))
         except ValueError:
             raise ValueError(_FORM) from None
@@ -54,23 +54,24 @@ Day = Annotated[
 
 
 class Range(BaseModel):
-    """Days from `start_date` to `end_date`, both included, in a time zone; and how long the periods in it are.
+    """Days from `start_date` to `end_date`, inclusive, in a time zone; and the length of the periods.
 
-    A date that is left out moves on with the days: the range ends today, and has 30 days. `resolve` says which days
-    that are now.
+    Omitted dates are relative to today: the range ends today, and has 30 days. `resolve` returns the current days.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    # Before the dates: they are read in it.
+    # Before the dates, because they are parsed in it.
     time_zone: Annotated[str, BeforeValidator(_read_zone)] = Field(
-        "UTC", max_length=100, description="Whose days they are: a name of the IANA database, such as Europe/Vienna."
+        "UTC",
+        max_length=100,
+        description="The time zone of the days: a name of the IANA database, such as Europe/Vienna.",
     )
     aggregation: Aggregation = Field("daily", description="The length of a period. Weeks begin on Monday.")
-    start_date: Day = Field(None, description="The first day; 30 days up to the last one where it is left out.")
+    start_date: Day = Field(None, description="The first day; by default 30 days up to the last one.")
     end_date: Day = Field(
         None,
-        description="The last day, at most three years after the first; today where it is left out.",
+        description="The last day, at most three years after the first; by default today.",
         validate_default=True,
     )
 
@@ -95,24 +96,24 @@ class Range(BaseModel):
         return end
 
     def resolve(self, now: datetime | None = None) -> Self:
-        """The same range with both dates; they do not move any more."""
+        """Return the range with both dates fixed."""
         end = self.end_date
         if end is None:
             today = _today(self.time_zone, now or datetime.now(UTC))
-            # A subscription that is kept for years stays within bounds.
+            # Keep the range of a subscription that lasts for years within the limit.
             end = min(max(today, self.start_date or today), (self.start_date or today) + timedelta(days=MAX_DAYS - 1))
         start = self.start_date or end - timedelta(days=DEFAULT_DAYS - 1)
         return self.model_copy(update={"start_date": start, "end_date": end})
 
     @property
     def days(self) -> tuple[date, date]:
-        """The first and the last day, of a range that was resolved."""
+        """The first and the last day. The range must be resolved."""
         assert self.start_date is not None
         assert self.end_date is not None
         return self.start_date, self.end_date
 
     def to_public(self) -> dict[str, Any]:
-        """As answers show it."""
+        """Return the range as responses show it."""
         start, end = self.days
         return {
             "start_date": start.isoformat(),

@@ -1,4 +1,4 @@
-"""Figures computed in Postgres. A `user_id` of None means everybody's."""
+"""Figures computed in Postgres. A `user_id` of None means everybody."""
 
 from typing import Any
 from uuid import UUID
@@ -14,77 +14,77 @@ Before = tuple[str, str] | None
 
 
 class AnalyticsStore:
-    """Every method may raise Unavailable. A range that moves on with the days is resolved at the call.
+    """Every method may raise Unavailable. A relative range is resolved at the call.
 
-    Trends are {"date", "value"} a period, oldest first; lists are newest first.
+    Trends are {"date", "value"} per period, oldest first; lists are newest first.
     """
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def overview(self, user_id: UUID | None, range_: Range) -> Figures:
-        """`total_leads`, `active_conversations`, `conversion_rate` and `total_revenue`, each with its change."""
+        """Return `total_leads`, `active_conversations`, `conversion_rate` and `total_revenue`, each with its change."""
         return self._figures("analytics_overview", user_id, range_)
 
     def lead_trends(self, user_id: UUID | None, range_: Range) -> Series:
-        """Leads by when they were made."""
+        """Return the number of leads by creation time."""
         return self._series("lead_trends", user_id, range_)
 
     def conversation_trends(self, user_id: UUID | None, range_: Range) -> Series:
-        """Conversations by when they began."""
+        """Return the number of conversations by start time."""
         return self._series("conversation_trends", user_id, range_)
 
     def subscription_trends(self, user_id: UUID | None, range_: Range) -> Series:
-        """Subscriptions at the end of each period, and those that `started` and `ended` in it."""
+        """Return the subscriptions at the end of each period, and those that `started` and `ended` in it."""
         return self._series("subscription_trends", user_id, range_)
 
     def agent_trends(self, user_id: UUID | None, range_: Range, agent_type: str | None) -> Series:
-        """What one agent did, or all of them, and how it ended."""
+        """Return the executions of one agent, or of all, by outcome."""
         return self._series("agent_trends", user_id, range_, p_agent_type=agent_type)
 
     def lead_summary(self, user_id: UUID | None, range_: Range) -> Figures:
-        """Leads by status and source."""
+        """Return figures of leads by status and source."""
         return self._figures("lead_summary", user_id, range_)
 
     def conversation_summary(self, user_id: UUID | None, range_: Range) -> Figures:
-        """Conversations and their messages."""
+        """Return figures of conversations and their messages."""
         return self._figures("conversation_summary", user_id, range_)
 
     def recommendation_summary(self, user_id: UUID | None, range_: Range) -> Figures:
-        """Services that were recommended."""
+        """Return the number of recommendations by service."""
         return self._figures("recommendation_summary", user_id, range_)
 
     def revenue_summary(self, user_id: UUID | None, range_: Range) -> Figures:
-        """Revenue, recurring revenue and churn."""
+        """Return revenue, recurring revenue and churn."""
         return self._figures("revenue_summary", user_id, range_)
 
     def revenue_by_package(self, user_id: UUID | None, range_: Range) -> Series:
-        """Revenue and subscriptions by package and currency."""
+        """Return revenue and subscriptions by package and currency."""
         found: Series = self._ask("revenue_by_package", user_id, range_)
         return found
 
     def customer_ltv(self, user_id: UUID | None, range_: Range) -> Figures:
-        """What customers have paid in all."""
+        """Return the totals that customers have paid."""
         return self._figures("customer_ltv", user_id, range_)
 
     def agent_summary(self, user_id: UUID | None, range_: Range) -> Figures:
-        """What each agent did, how it ended and how long it took."""
+        """Return the executions, outcomes and durations of each agent."""
         return self._figures("agent_summary", user_id, range_)
 
     def model_summary(self, user_id: UUID | None, range_: Range) -> Figures:
-        """Calls to model providers."""
+        """Return figures of calls to model providers."""
         return self._figures("model_summary", user_id, range_, p_aggregation=range_.aggregation)
 
     def conversations(
         self, user_id: UUID | None, range_: Range, *, status: str | None, limit: int, before: Before
     ) -> Series:
-        """Conversations that began in the range."""
+        """Return conversations that began in the range."""
         return self._list("conversation_list", user_id, range_, limit, before, p_status=status)
 
     def subscriptions(
         self, user_id: UUID | None, range_: Range, *, status: str | None, limit: int, before: Before
     ) -> Series:
-        """Subscriptions that began in the range, known to cursors by when."""
+        """Return subscriptions that began in the range; cursors use the start time."""
         return self._list("subscription_list", user_id, range_, limit, before, p_status=status)
 
     def agent_logs(
@@ -97,7 +97,7 @@ class AnalyticsStore:
         limit: int,
         before: Before,
     ) -> Rows:
-        """What agents reported in the range."""
+        """Return the log entries of agents in the range."""
 
         def read(count: int, last: Before) -> Series:
             return self._list("agent_log_list", user_id, range_, count, last, p_agent_type=agent_type, p_level=level)

@@ -1,4 +1,4 @@
-"""Conversations and their messages."""
+"""Storage of conversations and their messages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,19 +12,19 @@ from pixelbloom.database.pagination import Filtered, Rows, Slices, containing, n
 
 COLUMNS = "id,user_id,visitor_id,lead_id,title,status,metadata,version,last_message_at,created_at,updated_at"
 MESSAGE_COLUMNS = "id,conversation_id,user_id,role,content,run_id,metadata,created_at"
-#: Messages of a history: more than chat_agent shows to a model.
+#: Maximum number of messages of a history: more than chat_agent shows to a model.
 MAX_HISTORY = 50
 
 
 class ScopedConversations:
-    """The conversations of one user, or all of them for a run in nobody's name. A ConversationReader."""
+    """The conversations of one user, or all for a run without a user. A ConversationReader."""
 
     def __init__(self, gateway: Gateway, user_id: UUID | None) -> None:
         self._gateway = gateway
         self._user_id = user_id
 
     def history(self, conversation_id: UUID, run_id: UUID, step: str) -> Sequence[Turn] | None:
-        """What was said before this step asked; None where there is none within reach. Raises Unavailable."""
+        """Return the messages before this step's; None if there is no conversation in scope. Raises Unavailable."""
         rows = self._gateway.rpc(
             "conversation_history",
             {
@@ -39,18 +39,18 @@ class ScopedConversations:
 
 
 class ConversationStore:
-    """The table `conversations`, less what was removed, and `messages`. May raise Unavailable or RejectedData."""
+    """The tables `conversations`, without deleted rows, and `messages`. May raise Unavailable or RejectedData."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def add(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Answers the row as it was kept."""
-        answer: Any = self._gateway.send(
+        """Return the stored row."""
+        response: Any = self._gateway.send(
             lambda client: client.table("conversations").insert(dict(row)).execute(), name="conversations.add"
         )
-        kept: dict[str, Any] = answer.data[0]
-        return kept
+        added: dict[str, Any] = response.data[0]
+        return added
 
     def find(self, conversation_id: UUID) -> dict[str, Any] | None:
         rows = self._gateway.select(
@@ -71,9 +71,9 @@ class ConversationStore:
         before: tuple[str, str] | None,
         total: bool = False,
     ) -> Rows:
-        """Newest first. `filters` are columns and values; `words` stand in the title.
+        """Return a page, newest first. `filters` are columns and values; `words` is text in the title.
 
-        With `total` the number of all that fit is counted too.
+        With `total`, count all matching rows too.
         """
         after, until = between
         grams = search_grams(self._gateway, words) if words is not None else ""
@@ -100,8 +100,8 @@ class ConversationStore:
         return Filtered(self._gateway, "conversations", narrow).counted(page, wanted=total)
 
     def change(self, conversation_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Answers the row as it is now; None where there is none of that version any more."""
-        answer: Any = self._gateway.send(
+        """Return the changed row; None if no row has that version."""
+        response: Any = self._gateway.send(
             lambda client: (
                 client.table("conversations")
                 .update(dict(changes))
@@ -112,11 +112,11 @@ class ConversationStore:
             ),
             name="conversations.change",
         )
-        rows: list[dict[str, Any]] = answer.data
+        rows: list[dict[str, Any]] = response.data
         return rows[0] if rows else None
 
     def messages(self, conversation_id: UUID, *, limit: int, after: str | None, before: tuple[str, str] | None) -> Rows:
-        """Newest first; `after` is a moment that those are later than."""
+        """Return a page of messages created after `after`, newest first."""
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("messages").select(MESSAGE_COLUMNS).eq("conversation_id", str(conversation_id))
@@ -130,7 +130,7 @@ class ConversationStore:
         return Slices(read, position).page(limit, before)
 
     def reply(self, run_id: UUID) -> dict[str, Any] | None:
-        """What the run answered, where it has."""
+        """Return the reply of a run, if there is one."""
         rows = self._gateway.select(
             lambda client: (
                 client.table("messages")

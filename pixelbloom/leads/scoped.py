@@ -1,4 +1,4 @@
-"""Leads, as far as a run may see them."""
+"""The leads that a run may read."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from pixelbloom.agents.lead_reader import LeadRecord
 from pixelbloom.database.gateway import Gateway
 
 MAX_TERMS = 16
-#: Words of a question that say nothing about a lead.
+#: Words of a question that are not specific to a lead.
 STOP_WORDS = frozenset(
     """
     a all an and any are at best by companies company find for from get give good has have hot in is lead leads list me
@@ -24,14 +24,14 @@ COLUMNS = "id,name,email,company,industry,budget,timeline,message,source,status,
 
 
 class ScopedLeads:
-    """The leads of one user, or all of them for a service that names no user. A LeadReader."""
+    """The leads of one user, or all for a service without a user. A LeadReader."""
 
     def __init__(self, gateway: Gateway, user_id: UUID | None) -> None:
         self._gateway = gateway
         self._user_id = user_id
 
     def get(self, lead_id: UUID) -> LeadRecord | None:
-        """The lead, or None where there is none within reach. Raises Unavailable."""
+        """Return the lead, or None if there is none in scope. Raises Unavailable."""
 
         def query(client: Client) -> Any:
             rows = client.table("leads").select(COLUMNS).eq("id", str(lead_id)).is_("deleted_at", "null")
@@ -43,7 +43,7 @@ class ScopedLeads:
         return record(rows[0]) if rows else None
 
     def search(self, text: str, limit: int) -> Sequence[LeadRecord]:
-        """At most `limit` leads that contain any of the words of `text`, best first. Raises Unavailable."""
+        """Return at most `limit` leads that contain any word of `text`, best first. Raises Unavailable."""
         rows = self._gateway.rpc(
             "search_leads",
             {"p_user_id": str(self._user_id) if self._user_id else None, "p_terms": terms(text), "p_limit": limit},
@@ -53,13 +53,13 @@ class ScopedLeads:
 
 
 def terms(text: str) -> list[str]:
-    """The words of a question that may stand in a lead."""
+    """Return the words of a question to search for."""
     words = dict.fromkeys(word for word in re.findall(r"\w+", text.lower()) if word not in STOP_WORDS)
     return list(words)[:MAX_TERMS]
 
 
 def record(row: dict[str, Any]) -> LeadRecord:
-    """A lead from its row."""
+    """Return a lead from its row."""
     return LeadRecord(
         id=UUID(row["id"]),
         name=row["name"],

@@ -1,4 +1,4 @@
-"""Leads as the API keeps them. What a run may see of them is `pixelbloom.leads.scoped`."""
+"""Storage of leads for the API. Runs read them through `pixelbloom.leads.scoped`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,18 +14,18 @@ COLUMNS = (
 
 
 class LeadRows:
-    """The table `leads`, less what was removed. Every method may raise Unavailable or RejectedData."""
+    """The table `leads`, without deleted rows. Every method may raise Unavailable or RejectedData."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def add(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Answers the row as it was kept."""
-        answer: Any = self._gateway.send(
+        """Return the stored row."""
+        response: Any = self._gateway.send(
             lambda client: client.table("leads").insert(dict(row)).execute(), name="leads.add"
         )
-        kept: dict[str, Any] = answer.data[0]
-        return kept
+        added: dict[str, Any] = response.data[0]
+        return added
 
     def find(self, lead_id: UUID) -> dict[str, Any] | None:
         rows = self._gateway.select(
@@ -45,9 +45,10 @@ class LeadRows:
         before: tuple[str, str] | None,
         total: bool = False,
     ) -> Rows:
-        """Newest first. `filters` are columns and values; `words` stand in the name, company, email or message.
+        """Return a page, newest first. `filters` are columns and values; `words` is text in name, company, email or
+        message.
 
-        With `total` the number of all that fit is counted too.
+        With `total`, count all matching rows too.
         """
         least, most = scores
         after, until = between
@@ -79,8 +80,8 @@ class LeadRows:
         return Filtered(self._gateway, "leads", narrow).counted(page, wanted=total)
 
     def change(self, lead_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Answers the row as it is now; None where there is none of that version any more."""
-        answer: Any = self._gateway.send(
+        """Return the changed row; None if no row has that version."""
+        response: Any = self._gateway.send(
             lambda client: (
                 client.table("leads")
                 .update(dict(changes))
@@ -91,5 +92,5 @@ class LeadRows:
             ),
             name="leads.change",
         )
-        rows: list[dict[str, Any]] = answer.data
+        rows: list[dict[str, Any]] = response.data
         return rows[0] if rows else None

@@ -1,4 +1,4 @@
-"""What users should know."""
+"""Storage of notifications and broadcasts."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,19 +11,17 @@ from pixelbloom.database.pagination import Filtered, Rows, Slices, position
 
 
 class NotificationStore:
-    """Notifications, each of one user. Every method may raise Unavailable."""
+    """Notifications of users. Every method may raise Unavailable."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
-        """The newest unread as `items`, the number of all as `unread_count`, and as `untold` the ids of those whose
-        event may not be published yet.
+        """Return the newest unread as `items`, the number of all unread as `unread_count`, and as `untold` the ids of
+        those with events that may not be published yet.
         """
-        answer: dict[str, Any] = self._gateway.rpc(
-            "unread_notifications", {"p_user_id": str(user_id), "p_limit": limit}
-        )
-        return answer
+        found: dict[str, Any] = self._gateway.rpc("unread_notifications", {"p_user_id": str(user_id), "p_limit": limit})
+        return found
 
     def page(
         self,
@@ -35,9 +33,9 @@ class NotificationStore:
         before: tuple[str, str] | None,
         total: bool = False,
     ) -> tuple[Rows, int | None]:
-        """The page, newest first, from after the (created_at, id) of `before` on, and the user's number of unread ones.
+        """Return a page, newest first, older than the (created_at, id) of `before`, and the user's unread count.
 
-        Without a user everybody's, and no number of unread ones. With `total` all that fit are counted too.
+        Without a user, return everybody's, without an unread count. With `total`, count all matching rows too.
         """
         unread: int | None = None
 
@@ -52,7 +50,7 @@ class NotificationStore:
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
             nonlocal unread
             at, row_id = last or (None, None)
-            answer: dict[str, Any] = self._gateway.rpc(
+            found: dict[str, Any] = self._gateway.rpc(
                 "list_notifications",
                 {
                     "p_user_id": str(user_id) if user_id else None,
@@ -63,8 +61,8 @@ class NotificationStore:
                     "p_before_id": row_id,
                 },
             )
-            unread = answer["unread_count"]
-            items: list[dict[str, Any]] = answer["items"]
+            unread = found["unread_count"]
+            items: list[dict[str, Any]] = found["items"]
             return items
 
         page = Slices(read, position).page(limit, before)
@@ -74,25 +72,25 @@ class NotificationStore:
         return int(self._gateway.rpc("count_unread", {"p_user_id": str(user_id)}))
 
     def find(self, user_id: UUID | None, notification_id: UUID) -> dict[str, Any] | None:
-        """One of the user's own; without a user one of anybody's."""
+        """Return a notification of the user; without a user, anybody's."""
         found: dict[str, Any] | None = self._gateway.rpc(
             "find_notification", {"p_user_id": str(user_id) if user_id else None, "p_id": str(notification_id)}
         )
         return found
 
     def mark_read(self, user_id: UUID, notification_ids: Sequence[UUID] | None) -> dict[str, Any]:
-        """Some of the user's own, or all. Answers {"marked", "unread_count"}."""
+        """Mark some of the user's notifications, or all. Return {"marked", "unread_count"}."""
         ids = None if notification_ids is None else [str(one) for one in notification_ids]
-        answer: dict[str, Any] = self._gateway.rpc("mark_notifications_read", {"p_user_id": str(user_id), "p_ids": ids})
-        return answer
+        marked: dict[str, Any] = self._gateway.rpc("mark_notifications_read", {"p_user_id": str(user_id), "p_ids": ids})
+        return marked
 
     def remove(self, user_id: UUID | None, notification_id: UUID) -> bool:
-        """Remove one of the user's own, or without a user one of anybody's. Returns whether there was one."""
+        """Delete a notification of the user, or without a user anybody's. Return whether it existed."""
         named = {"p_user_id": str(user_id) if user_id else None, "p_id": str(notification_id)}
         return bool(self._gateway.rpc("remove_notification", named))
 
     def purge(self, read_before: datetime, limit: int) -> int:
-        """Remove expired ones, and those read before that moment; at most so many. Answers how many."""
+        """Delete at most `limit` notifications that expired or were read before `read_before`. Return the number."""
         return int(
             self._gateway.rpc("purge_notifications", {"p_read_before": read_before.isoformat(), "p_limit": limit})
         )
@@ -107,17 +105,17 @@ class BroadcastStore:
     def add(
         self, notification: Mapping[str, Any], user_ids: Sequence[UUID] | None, created_by: UUID | None
     ) -> dict[str, Any]:
-        """Keep one to be sent; None means all users. Answers its row."""
+        """Store a broadcast to be sent; `user_ids` of None means all users. Return its row."""
         row = {
             "notification": dict(notification),
             "user_ids": None if user_ids is None else [str(one) for one in user_ids],
             "created_by": str(created_by) if created_by else None,
         }
-        answer: Any = self._gateway.send(
+        response: Any = self._gateway.send(
             lambda client: client.table("broadcasts").insert(row).execute(), name="broadcasts.add"
         )
-        kept: dict[str, Any] = answer.data[0]
-        return kept
+        added: dict[str, Any] = response.data[0]
+        return added
 
     def find(self, broadcast_id: UUID) -> dict[str, Any] | None:
         rows = self._gateway.select(
@@ -126,7 +124,7 @@ class BroadcastStore:
         return rows[0] if rows else None
 
     def open(self, limit: int) -> list[UUID]:
-        """Those that are not sent yet, oldest first."""
+        """Return the ids of unsent broadcasts, oldest first."""
         rows = self._gateway.select(
             lambda client: (
                 client.table("broadcasts").select("id").eq("status", "sending").order("created_at").limit(limit)
@@ -136,5 +134,5 @@ class BroadcastStore:
         return [UUID(row["id"]) for row in rows]
 
     def send(self, broadcast_id: UUID, limit: int) -> bool:
-        """Send the next batch. Answers whether there is more."""
+        """Send the next batch. Return whether there is more."""
         return bool(self._gateway.rpc("send_broadcast", {"p_id": str(broadcast_id), "p_limit": limit})["left"])

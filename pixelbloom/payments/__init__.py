@@ -1,1 +1,1 @@
-"""Payments by Stripe: what its events mean, and the calls that we make to it. No HTTP of ours."""
+"""Payments by Stripe: interpreting its events, and calling its API. No Flask."""

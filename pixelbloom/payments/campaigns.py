@@ -1,4 +1,4 @@
-"""Campaigns at checkouts: why a code does not apply, and the coupon of Stripe that stands for one."""
+"""Campaigns at checkouts: why a code does not apply, and the Stripe coupon of a campaign."""
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -14,25 +14,25 @@ from pixelbloom.payments.selling import Mode, Package
 
 WHY_NOT = {
     "unknown": "There is no such code.",
-    "inactive": "This code is not in use.",
+    "inactive": "This code is inactive.",
     "not_started": "This code is not valid yet.",
     "expired": "This code is no longer valid.",
-    "used_up": "This code has been used as often as it may be.",
-    "used_up_by_user": "You have used this code as often as you may.",
+    "used_up": "This code has reached its maximum number of uses.",
+    "used_up_by_user": "You have reached the maximum number of uses of this code.",
     "needs_user": "This code is for signed-in users; sign in, or name the user_id.",
     "wrong_package": "This code is not for this package.",
     "wrong_currency": "This code is not for prices in this currency.",
 }
-#: Ids of our coupons begin so; coupons that were made at Stripe by hand are left alone.
+#: Prefix of our coupons' ids; coupons created manually at Stripe are not touched.
 COUPON_PREFIX = "pb_"
 
 
 def check_campaign(row: Mapping[str, Any], packages: Collection[str]) -> list[FieldError]:
-    """Return what is invalid in a campaign to be stored; `packages` are the ids that there are."""
-    return [FieldError(field, message) for field, message in _faults(row, packages)]
+    """Return the errors of a campaign to be stored; `packages` are the existing ids."""
+    return [FieldError(field, message) for field, message in _errors(row, packages)]
 
 
-def _faults(row: Mapping[str, Any], packages: Collection[str]) -> Iterator[tuple[str, str]]:
+def _errors(row: Mapping[str, Any], packages: Collection[str]) -> Iterator[tuple[str, str]]:
     value, code = Decimal(str(row["discount_value"])), row["currency"]
     if row["discount_type"] == "percentage":
         if value > 100 or value != round(value, 2):
@@ -42,9 +42,9 @@ def _faults(row: Mapping[str, Any], packages: Collection[str]) -> Iterator[tuple
     elif value != round(value, charge_digits(code)):
         yield "discount_value", f"cannot be charged in {code}: use at most {charge_digits(code)} decimals"
     if (row["duration"] == "repeating") != (row["duration_months"] is not None):
-        yield "duration_months", "is required with a duration of repeating, and with no other"
+        yield "duration_months", "is required with a duration of repeating, and only then"
     if row["max_uses"] is not None and row["max_uses"] < row["uses"]:
-        yield "max_uses", f"must be at least the {row['uses']} uses that there are"
+        yield "max_uses", f"must be at least the {row['uses']} existing uses"
     starts, ends = (row[name] and datetime.fromisoformat(row[name]) for name in ("starts_at", "ends_at"))
     if starts and ends and ends <= starts:
         yield "ends_at", "must be after starts_at"
@@ -54,7 +54,7 @@ def _faults(row: Mapping[str, Any], packages: Collection[str]) -> Iterator[tuple
 
 @dataclass(frozen=True)
 class Campaign:
-    """What a campaign gives off, and off what; `value` in percent, or in major units of its currency."""
+    """The discount of a campaign and its scope; `value` in percent, or in major units of its currency."""
 
     id: UUID
     code: str
@@ -81,21 +81,21 @@ class Campaign:
         )
 
     def covers(self, package: Package | None) -> bool:
-        """Whether a discount that was granted stays with a subscription that changes to this package.
+        """Whether a granted discount remains when a subscription changes to this package.
 
-        Its dates and limits do not matter any more; a price without a package has no campaigns.
+        The campaign's dates and limits no longer apply; a price without a package has no campaigns.
         """
         if package is None or (self.package_ids is not None and package.id not in self.package_ids):
             return False
         return self.discount_type == "percentage" or self.currency == package.currency
 
     def coupon_id(self, mode: Mode, applies_to: Sequence[str]) -> str:
-        """The id of the coupon for these terms: other terms, or other prices, have another one."""
+        """Return the id of the coupon for these terms and prices; others have a different id."""
         parts = (self.id, self.discount_type, self.value.normalize(), self.currency, *self.lasts(mode), *applies_to)
         return COUPON_PREFIX + hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:24]
 
     def coupon(self, mode: Mode, products: Sequence[str]) -> dict[str, Any]:
-        """The terms of the coupon, for these products alone where there are any."""
+        """Return the terms of the coupon, limited to these products if any are given."""
         duration, months = self.lasts(mode)
         terms: dict[str, Any] = {"percent_off": float(self.value), "duration": duration, "name": self.code[:40]}
         if self.discount_type == "fixed" and self.currency is not None:
@@ -108,5 +108,5 @@ class Campaign:
         return terms
 
     def lasts(self, mode: Mode) -> tuple[str, int | None]:
-        """For how long it is given: what is paid once has one invoice."""
+        """Return the duration and its months; a one-time payment has a single invoice."""
         return ("once", None) if mode == "payment" else (self.duration, self.duration_months)

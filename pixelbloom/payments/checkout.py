@@ -1,4 +1,4 @@
-"""Selling: beginning a checkout, and changing a subscription's price, by the same rules."""
+"""Selling: starting a checkout, and changing a subscription's price, by the same rules."""
 
 import hashlib
 import json
@@ -28,39 +28,39 @@ from pixelbloom.pricing.store import PricingStore
 
 log = structlog.get_logger(__name__)
 
-#: Metadata that we alone write.
+#: Metadata that only we write.
 RESERVED = ("user_id", "campaign_id", "discount_type", "discount_value", "discount_months", "redemption_key")
-#: How often another open checkout of the same customer is ended before the request is refused.
+#: How often another open checkout of the same customer is expired before the request is rejected.
 REPLACEMENTS = 3
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a caller wants to buy. `key` is the name of this request, the same for a repeat of it."""
+    """A caller's purchase request. `key` identifies the request; a repeat has the same."""
 
     key: str
     wanted: Wanted
     user_id: UUID | None
-    #: The customer at Stripe, where the user has one; it is no part of the request.
+    #: The user's customer id at Stripe, if any; not part of the request.
     stripe_customer: str | None = field(compare=False)
     customer_email: str | None
     success_url: str
     cancel_url: str
     metadata: Mapping[str, str]
     campaign_code: str | None
-    #: Whether prices that belong to no package are not for this buyer.
+    #: Whether this buyer may only buy packages.
     packages_only: bool = field(default=False, compare=False)
 
     @property
     def digest(self) -> str:
-        """The same for the very same request, in hexadecimal."""
-        left_out = ("key", "stripe_customer", "packages_only")
-        said = {name: value for name, value in asdict(self).items() if name not in left_out}
-        return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+        """A hash of the request, in hexadecimal; equal for equal requests."""
+        excluded = ("key", "stripe_customer", "packages_only")
+        fields = {name: value for name, value in asdict(self).items() if name not in excluded}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
 
     @property
     def customer(self) -> str | None:
-        """Whose uses of a code are counted together; None where nobody is named."""
+        """The name under which uses of a code are counted; None if unknown."""
         if self.user_id is not None:
             return str(self.user_id)
         return f"email:{self.customer_email.lower()}" if self.customer_email is not None else None
@@ -75,9 +75,9 @@ class Checkouts:
         self._stripe = stripe
 
     def begin(self, order: Order) -> dict[str, str]:
-        """Return the checkout session: {"id", "url"}; that of the first request where this repeats it.
+        """Return the checkout session: {"id", "url"}; a repeated request returns the first one's.
 
-        Raises InvalidInput, NotFound, and Conflict where the key was used for another request.
+        Raises InvalidInput, NotFound, and Conflict if the key was used for another request.
         """
         made = self._pricing.find_checkout(order.key, order.digest)
         if made is not None:
@@ -99,21 +99,21 @@ class Checkouts:
         try:
             session = self._stripe.create_checkout(params, f"{order.key}:{begun['attempt']}")
         except (Unavailable, UpstreamError):
-            # It may have been made: a repeat finds it by its key. Nobody has its address, so the customer's next
-            # checkout takes the use over; else it comes back when the session has expired.
+            # Stripe may have created it: a repeat finds it by its key. Nobody has its URL, so the customer's next
+            # checkout takes over the redemption; otherwise it is released when the session has expired.
             raise
         except PixelBloomError:
             self._pricing.fail_checkout(order.key, begun["attempt"], request_id)
             raise
         if not self._pricing.finish_checkout(order.key, begun["attempt"], session["id"], session["url"]):
             self._stripe.expire_checkout(session["id"])
-            raise Conflict("A newer checkout took the place of this one; use that, or try again.")
+            raise Conflict("A newer checkout replaced this one; use that, or try again.")
         return {"id": session["id"], "url": session["url"]}
 
     def change(self, subscription: Mapping[str, Any], wanted: Wanted, *, at_period_end: bool) -> dict[str, Any]:
-        """Change the price of a subscription of ours, and return it as Stripe has it then.
+        """Change the price of a subscription, and return its new state at Stripe.
 
-        A campaign is judged again: where it is not for the new package, its discount ends with the present price.
+        The campaign is checked again: if it does not cover the new package, its discount ends with the current price.
         Raises InvalidInput, NotFound and Conflict.
         """
         offer, price, _ = self._offer(wanted, None)
@@ -131,16 +131,16 @@ class Checkouts:
         )
 
     def end_redemption(self, key: str, session_id: str | None) -> str:
-        """Give a use of a code back that is not paid, and end its checkout at Stripe.
+        """Expire the checkout of an unpaid redemption at Stripe, and release the redemption.
 
-        Returns expired, or complete where it was paid meanwhile.
+        Return expired, or complete if it was paid meanwhile.
         """
         state = self._stripe.expire_checkout(session_id) if session_id is not None else "expired"
         self._pricing.settle_redemption(key, "expired" if state == "expired" else "open")
         return state
 
     def check_package(self, row: Mapping[str, Any]) -> None:
-        """Raise InvalidInput where a package on sale and its price at Stripe differ."""
+        """Raise InvalidInput if a package on sale and its price at Stripe differ."""
         if not row["active"] or row["stripe_price_id"] is None:
             return
         package = Package.from_row({"id": str(uuid4()), **row})
@@ -149,15 +149,15 @@ class Checkouts:
         except NotFound:
             raise invalid("stripe_price_id", "is not a price of this Stripe account") from None
         if difference := difference_of(package, price):
-            raise invalid("stripe_price_id", f"does not fit the package: that price at Stripe {difference}")
+            raise invalid("stripe_price_id", f"does not match the package: that price at Stripe {difference}")
 
     def package(self, package_id: UUID) -> Package | None:
-        """Return a package, a retired one too."""
+        """Return a package, even a retired one."""
         row = self._pricing.package(package_id)
         return Package.from_row(row) if row else None
 
     def package_of(self, price_id: str) -> Package | None:
-        """Return the package that has this price at Stripe, a retired one too."""
+        """Return the package that has this price at Stripe, even a retired one."""
         row = self._pricing.package_of(price_id)
         return Package.from_row(row) if row else None
 
@@ -181,7 +181,7 @@ class Checkouts:
         return offer, price, check_price(offer, price, wanted.mode, default_mode)
 
     def _begun(self, order: Order, offer: Offer, request_id: UUID) -> dict[str, Any]:
-        """One use of the code taken, where there is one; other open checkouts with it are ended first."""
+        """Redeem the code, if any; the customer's other open checkouts with it are expired first."""
         for _ in range(REPLACEMENTS):
             begun = self._pricing.begin_checkout(
                 key=order.key,
@@ -203,11 +203,11 @@ class Checkouts:
                     raise _another_request()
                 case _:
                     return begun
-        raise Conflict("Another checkout with this code is beginning at the same moment; try again.")
+        raise Conflict("Another checkout with this code is starting at the same moment; try again.")
 
     def _params(self, order: Order, offer: Offer, mode: Mode) -> dict[str, Any]:
-        """The parameters of the session, without a discount."""
-        # Ours last: nobody names another buyer.
+        """Return the parameters of the session, without a discount."""
+        # Ours override the caller's, so that nobody can name another buyer.
         metadata = {**order.metadata, "price_id": offer.price_id}
         for name in RESERVED:
             metadata.pop(name, None)
@@ -231,7 +231,7 @@ class Checkouts:
         return params
 
     def _discount(self, params: dict[str, Any], begun: Mapping[str, Any], mode: Mode) -> None:
-        """Add the campaign's coupon to the parameters of a session, which then expires soon."""
+        """Add the campaign's coupon to the parameters of a session, with a short expiry."""
         row = self._pricing.campaign(UUID(begun["quote"]["campaign"]["campaign_id"]))
         if row is None:
             raise Conflict("The campaign was removed at the same moment; try again without its code.")

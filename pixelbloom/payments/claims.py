@@ -1,4 +1,4 @@
-"""Purchases of people without an account, which their account gets when it is first seen with that address verified."""
+"""Claiming purchases made without an account, for the account that later has that address verified."""
 
 import threading
 import time
@@ -15,14 +15,14 @@ from pixelbloom.errors import PixelBloomError
 log = structlog.get_logger(__name__)
 
 MAX_REMEMBERED = 10_000
-#: Seconds until a claim that failed is tried again.
+#: Seconds until a failed claim is tried again.
 RETRY_SECONDS = 30.0
 
 
 class Claims:
-    """Claims once for each token of a user that this process sees; `claim` returns how many purchases there were.
+    """Claims once for each user token that this process sees; `claim` returns the number of purchases.
 
-    The database decides by the account's own verified address (`claim_purchases`), never by what a token says.
+    The database decides by the account's verified address (`claim_purchases`), never by the token's.
     """
 
     def __init__(
@@ -39,8 +39,8 @@ class Claims:
         self._seen: OrderedDict[tuple[UUID, datetime], float | None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def saw(self, caller: Principal) -> None:
-        """Claim for a caller whose token is new here. An error is logged and never the caller's."""
+    def observe(self, caller: Principal) -> None:
+        """Claim for a caller with a new token. An error is logged, and does not reach the caller."""
         if caller.user_id is None or caller.anonymous:
             return
         key, now = (caller.user_id, caller.expires_at), self._clock()
@@ -58,7 +58,7 @@ class Claims:
             self._remember(key, None)
 
     def claim(self, user_id: UUID) -> int:
-        """Claim now, and return how many purchases the user got. Raises Unavailable."""
+        """Claim now, and return the number of purchases. Raises Unavailable."""
         claimed = self._claim(user_id)
         if claimed:
             log.info("purchases_claimed", user_id=str(user_id), purchases=claimed)

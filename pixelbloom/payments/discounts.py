@@ -1,4 +1,4 @@
-"""What a subscription's next payment comes to, as far as the subscription itself says."""
+"""The amount of a subscription's next payment, computed from the subscription itself."""
 
 from calendar import monthrange
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +13,7 @@ MONTHS_A_YEAR = 12
 
 
 def due(item: Mapping[str, Any], prices: Sequence[int], at: int | None) -> int:
-    """Return what the items of a subscription cost together at a time, less the discounts that hold then.
+    """Return the total of a subscription's items at a time, less the discounts valid then, in the smallest unit.
 
     `prices` are those of its items, in the smallest unit.
     """
@@ -21,7 +21,7 @@ def due(item: Mapping[str, Any], prices: Sequence[int], at: int | None) -> int:
     coupons = [coupon for discount in found if (coupon := _coupon(discount, at)) is not None]
     terms = [coupon for coupon in coupons if isinstance(coupon, dict)]
     if len(terms) < len(coupons):
-        # Ids alone: the campaign that our checkout wrote down says what they are.
+        # Only ids: use the campaign that our checkout stored in the metadata.
         terms.append(_campaign(mapping(item.get("metadata")), item, at))
     left = list(prices)
     for coupon in terms:
@@ -30,9 +30,9 @@ def due(item: Mapping[str, Any], prices: Sequence[int], at: int | None) -> int:
 
 
 def _coupon(discount: object, at: int | None) -> dict[str, Any] | str | None:
-    """The terms of a discount's coupon; its id, or that of the discount, where there is no more; None where it is over.
+    """Return the terms of a discount's coupon, or an id if there are no terms; None if the discount has ended.
 
-    One for a single invoice is gone from the subscription after that, so one that is there is for the next.
+    A discount for a single invoice is removed after it, so a present one applies to the next invoice.
     """
     if not isinstance(discount, Mapping):
         return str(discount)
@@ -56,7 +56,7 @@ def _campaign(metadata: Mapping[str, Any], item: Mapping[str, Any], at: int | No
 
 
 def _after(start: int, months: int) -> int:
-    """The same day so many months later, or the last day of that month where it has no such day."""
+    """Return the same day `months` later, or the last day of a shorter month."""
     begun = datetime.fromtimestamp(start, UTC)
     years, month = divmod(begun.month - 1 + months, MONTHS_A_YEAR)
     year, month = begun.year + years, month + 1
@@ -64,7 +64,7 @@ def _after(start: int, months: int) -> int:
 
 
 def _take_off(left: list[int], coupon: Mapping[str, Any], item: Mapping[str, Any]) -> None:
-    """Lower what is left of the items' prices by a coupon, which may be for some products only."""
+    """Subtract a coupon, which may cover only some products, from what is left of the items' prices."""
     products = mapping(coupon.get("applies_to")).get("products")
     covered = [n for n, part in enumerate(item["items"]["data"]) if _covers(products, part)]
     off = _off(coupon, sum(left[n] for n in covered), item)

@@ -1,4 +1,4 @@
-"""The calls that we make to Stripe, with bounded time and retries. Its errors become ours here."""
+"""Calls to Stripe, with timeouts and retries. Its errors are translated into PixelBloom's."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
@@ -33,14 +33,14 @@ from pixelbloom.payments.values import (
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
-#: Seconds for one request, and how often the library tries one again whose answer did not come.
+#: Seconds for one request, and how often the library retries one without a response.
 TIMEOUT_SECONDS = 10
 RETRIES = 2
 PAGE = 100
 
 
 class StripeGateway:
-    """Stripe as we use it. Every method may raise ConfigurationError, Unavailable, UpstreamError or RateLimited."""
+    """The Stripe API. Every method may raise ConfigurationError, Unavailable, UpstreamError or RateLimited."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -48,7 +48,7 @@ class StripeGateway:
         self._http: stripe.RequestsClient | None = None
 
     def ready(self) -> None:
-        """Raises ConfigurationError where there is no key."""
+        """Raise ConfigurationError if there is no key."""
         self._connected()
 
     def close(self) -> None:
@@ -58,17 +58,17 @@ class StripeGateway:
         self._client = self._http = None
 
     def create_checkout(self, params: Mapping[str, Any], key: str) -> dict[str, Any]:
-        """A checkout session: {"id", "url"}. The same key gives the same one. Raises InvalidInput."""
+        """Create a checkout session: {"id", "url"}. The same key returns the same one. Raises InvalidInput."""
         made = self._call(lambda client, ask: client.v1.checkout.sessions.create(ask(params), {"idempotency_key": key}))
         with reading("a checkout session"):
             return {**made, "id": text(made["id"]), "url": address(made["url"])}
 
     def price(self, price_id: str) -> StripePrice:
-        """Return a price as it is at Stripe now. Raises NotFound."""
+        """Return a price's current state at Stripe. Raises NotFound."""
         return StripePrice.read(self._call(lambda client, _: client.v1.prices.retrieve(price_id)))
 
     def expire_checkout(self, session_id: str) -> Literal["expired", "complete"]:
-        """End an open checkout session. Returns how it stands then: one that was paid meanwhile is complete."""
+        """Expire an open checkout session. Return its state: complete if it was paid meanwhile."""
 
         def expire_or_find(client: stripe.StripeClient, _: Callable[[Any], Any]) -> Any:
             try:
@@ -81,13 +81,13 @@ class StripeGateway:
         try:
             session = self._call(expire_or_find)
         except NotFound:
-            # Another account's, or made in test mode: nobody pays it here.
+            # Of another account, or of test mode: it cannot be paid here.
             return "expired"
         with reading("a checkout session"):
             return "complete" if one_of(("expired", "complete"), session["status"]) == "complete" else "expired"
 
     def coupon(self, coupon_id: str, terms: Callable[[], Mapping[str, Any]]) -> str:
-        """The coupon of this id, made where it is not there yet, with these terms."""
+        """Return the id of the coupon, created with these terms if it does not exist."""
 
         def find_or_make(client: stripe.StripeClient, ask: Callable[[Any], Any]) -> Any:
             try:
@@ -107,18 +107,18 @@ class StripeGateway:
             return text(found["id"])
 
     def open_portal(self, customer: str, return_url: str) -> str:
-        """The address of the billing portal for this customer."""
+        """Return the URL of the billing portal for this customer."""
         params = {"customer": customer, "return_url": return_url}
         made = self._call(lambda client, ask: client.v1.billing_portal.sessions.create(ask(params)))
         with reading("a session of the billing portal"):
             return address(made["url"])
 
     def subscription(self, subscription_id: str) -> dict[str, Any]:
-        """As it is now. Raises NotFound."""
+        """Return a subscription's current state. Raises NotFound."""
         return self._call(lambda client, _: client.v1.subscriptions.retrieve(subscription_id))
 
     def cancel(self, subscription_id: str, *, at_period_end: bool) -> dict[str, Any]:
-        """End it now, or with the period that is paid for; answers it as it is then."""
+        """Cancel a subscription now, or at the end of the paid period; return its new state."""
         if not at_period_end:
             return self._call(lambda client, _: client.v1.subscriptions.cancel(subscription_id))
         now = self.subscription(subscription_id)
@@ -129,10 +129,10 @@ class StripeGateway:
     def change(
         self, subscription_id: str, price: str, *, at_period_end: bool, drops: str | None = None
     ) -> dict[str, Any]:
-        """Another price, now with the difference put on the next invoice, or from the next period on.
+        """Change the price: now, with the difference on the next invoice, or from the next period on.
 
-        It takes the place of a change that waits for the next period.
-        Discounts by coupons whose ids begin with `drops` end with the present price; all others stay.
+        It replaces a change scheduled for the next period.
+        Discounts by coupons with the id prefix `drops` end with the current price; all others remain.
         """
         expanded = {"expand": ["discounts"]}
         now = self._call(lambda client, ask: client.v1.subscriptions.retrieve(subscription_id, ask(expanded)))
@@ -145,7 +145,7 @@ class StripeGateway:
             self._change_later(now, price, [name for name, _ in discounts], staying)
             return self.subscription(subscription_id)
         self._release_schedule(now)
-        # Stripe takes one of the two ways to end at a date, and refuses both in one call.
+        # Stripe accepts only one of these two parameters in a call.
         goes_on = {"cancel_at": ""} if by_date else {"cancel_at_period_end": False}
         wanted: dict[str, Any] = {
             "items": [{"id": item, "price": price}],
@@ -157,7 +157,7 @@ class StripeGateway:
         return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
 
     def _release_schedule(self, now: Mapping[str, Any]) -> None:
-        """Drop a change that waits for the next period: it would undo a later one, and Stripe refuses another end."""
+        """Drop a change scheduled for the next period: it would undo a later one, and Stripe rejects another end."""
         with reading("a subscription"):
             schedule = reference(now.get("schedule"))
         if schedule is not None:
@@ -172,7 +172,7 @@ class StripeGateway:
             quantity = amount(item.get("quantity") or 1)
             current = {
                 "items": [{"price": text(item["price"]["id"]), "quantity": quantity}],
-                # A phase that names none would have none but the customer's.
+                # A phase without discounts would have only the customer's.
                 "discounts": _discounts(discounts),
                 "start_date": amount(item["current_period_start"]),
                 "end_date": amount(item["current_period_end"]),
@@ -186,7 +186,7 @@ class StripeGateway:
         self._call(lambda client, ask: client.v1.subscription_schedules.update(schedule, ask(wanted)))
 
     def invoice_of(self, payment_intent: str) -> dict[str, Any] | None:
-        """The invoice that a payment was for; None where it was for none."""
+        """Return the invoice of a payment, or None."""
         params = {"payment": {"type": "payment_intent", "payment_intent": payment_intent}, "limit": 1}
         page = self._call(lambda client, ask: client.v1.invoice_payments.list(ask(params)))
         with reading("a list of invoice payments"):
@@ -195,11 +195,11 @@ class StripeGateway:
         return self._call(lambda client, _: client.v1.invoices.retrieve(invoice)) if invoice else None
 
     def event(self, event_id: str) -> dict[str, Any]:
-        """An event, which Stripe keeps for 30 days. Raises NotFound."""
+        """Return an event; Stripe stores them for 30 days. Raises NotFound."""
         return self._call(lambda client, _: client.v1.events.retrieve(event_id))
 
     def upcoming(self, subscription_id: str) -> tuple[int, str]:
-        """What the next invoice of a subscription comes to, in the smallest unit, and its currency. Raises NotFound."""
+        """Return the next invoice's amount, in the smallest unit, and its currency. Raises NotFound."""
         params = {"subscription": subscription_id}
         found = self._call(lambda client, ask: client.v1.invoices.create_preview(ask(params)))
         with reading("an upcoming invoice"):
@@ -207,7 +207,7 @@ class StripeGateway:
             return owed(due), currency(found["currency"])
 
     def subscriptions(self) -> Iterator[dict[str, Any]]:
-        """All that there are, ended ones too, page by page."""
+        """Yield all subscriptions, including ended ones, page by page."""
         after: str | None = None
         while True:
             params = {"status": "all", "limit": PAGE, **({"starting_after": after} if after else {})}
@@ -219,14 +219,14 @@ class StripeGateway:
             if last is None:
                 return
             if last == after:
-                raise MalformedObject("The list of subscriptions does not go on.")
+                raise MalformedObject("The list of subscriptions does not advance.")
             after = last
 
     def _connected(self) -> stripe.StripeClient:
         if self._client is None:
             settings = self._settings
             if settings.stripe_api_key is None:
-                raise ConfigurationError("Payments are not set up here: STRIPE_API_KEY is missing.")
+                raise ConfigurationError("Payments are not configured: STRIPE_API_KEY is missing.")
             self._http = stripe.RequestsClient(timeout=TIMEOUT_SECONDS)
             self._client = stripe.StripeClient(
                 settings.stripe_api_key.get_secret_value(),
@@ -238,7 +238,7 @@ class StripeGateway:
 
     def _call(self, call: Callable[..., Any]) -> dict[str, Any]:
         client = self._connected()
-        with reading("its objects"):
+        with reading("an object"):
             try:
                 return mapping(call(client, _as_given).to_dict())
             except stripe.StripeError as error:
@@ -246,37 +246,37 @@ class StripeGateway:
 
 
 def _discounts(names: Sequence[str]) -> Any:
-    """Discounts as a request names them; an empty text for none."""
+    """Return discounts as request parameters; an empty string for none."""
     return [{"discount": name} for name in names] or ""
 
 
 def _coupon_of(discount: Mapping[str, Any]) -> str:
-    """The id of a discount's coupon, as this version of the API has it, and those before 2025-09-30."""
+    """Return the id of a discount's coupon, in this version of the API and those before 2025-09-30."""
     source = mapping(discount.get("source"))
     return reference(source.get("coupon") or discount.get("coupon")) or ""
 
 
 def _as_given(params: Any) -> Any:
-    """The library's types name every parameter there is; ours are built from data."""
+    """Convert parameters, because the library's types list every parameter, and ours are built from data."""
     return dict(params)
 
 
 def _translated(error: stripe.StripeError) -> Exception:
-    """Ours for theirs, whose words stay theirs."""
+    """Translate an error of Stripe. Its message is not passed on."""
     log.warning("stripe_refused", kind=type(error).__name__, status=error.http_status, code=error.code)
     match error:
         case stripe.RateLimitError():
-            return RateLimited("Stripe takes no more requests now; try again shortly.", 5)
+            return RateLimited("Stripe's rate limit is reached; try again shortly.", 5)
         case stripe.APIConnectionError():
-            return Unavailable("Stripe does not answer; try again shortly.", 5)
+            return Unavailable("Stripe is unreachable; try again shortly.", 5)
         case stripe.AuthenticationError() | stripe.PermissionError():
-            return ConfigurationError("Stripe refuses our key: set STRIPE_API_KEY to one that may do this.")
+            return ConfigurationError("Stripe rejected STRIPE_API_KEY: set it to a key with this permission.")
         case stripe.IdempotencyError():
             return Conflict("This Idempotency-Key was used with another request; use a new key for a new request.")
         case stripe.InvalidRequestError() if error.http_status == 404:
-            return NotFound("Stripe does not know it any more.")
+            return NotFound("Not found at Stripe.")
         case stripe.InvalidRequestError():
-            return InvalidInput(f"Stripe does not take {error.param or 'the request'}; check its value.")
+            return InvalidInput(f"Stripe rejected {error.param or 'the request'}; check its value.")
         case stripe.CardError():
             return InvalidInput("The payment method was declined; use another one.")
-    return UpstreamError("Stripe answered with an error; try again later.")
+    return UpstreamError("Stripe returned an error; try again later.")

@@ -1,4 +1,4 @@
-"""What one item of a subscription costs, and how often."""
+"""The price and interval of one subscription item."""
 
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
@@ -11,9 +11,9 @@ _MOST_INTERVALS = 1200
 
 
 def priced(part: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an item's {"amount", "interval", "interval_count"}; an amount of None is not known. Raises ValueError.
+    """Return an item's {"amount", "interval", "interval_count"}; an amount of None is unknown. Raises ValueError.
 
-    What is metered costs nothing by itself: its invoices say what was used.
+    A metered item costs 0: its invoices have the usage.
     """
     price, quantity = part["price"], part.get("quantity")
     recurring = mapping(price.get("recurring"))

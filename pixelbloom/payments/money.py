@@ -15,19 +15,19 @@ WHOLE_HUNDREDTHS = frozenset(("isk", "ugx"))
 
 
 def currency_digits(currency: str) -> int:
-    """Return how many decimals of a major unit Stripe's smallest unit of this currency is: 2 for usd, 3 for kwd."""
+    """Return the number of decimals of Stripe's smallest unit in this currency: 2 for usd, 3 for kwd."""
     return 0 if currency in ZERO_DECIMAL else 3 if currency in THREE_DECIMAL else 2
 
 
 def charge_digits(currency: str) -> int:
-    """Return how many decimals an amount may have that is charged in this currency: 2 for usd and kwd, 0 for isk."""
+    """Return the number of decimals that a charged amount may have in this currency: 2 for usd and kwd, 0 for isk."""
     return 0 if currency in ZERO_DECIMAL or currency in WHOLE_HUNDREDTHS else 2
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
     """Return an amount as Stripe counts it: 4900 for 49.00 usd and for 4900 jpy, 18600 for 18.600 kwd.
 
-    Raises ValueError where the amount cannot be charged in this currency.
+    Raises ValueError if the amount cannot be charged in this currency.
     """
     digits = charge_digits(currency)
     if amount != round(amount, digits):
@@ -36,5 +36,5 @@ def minor_units(amount: Decimal, currency: str) -> int:
 
 
 def major_units(amount: int, currency: str) -> Decimal:
-    """Return an amount of Stripe's in major units: 49.00 for 4900 usd, 4900 for 4900 jpy, 18.600 for 18600 kwd."""
+    """Return Stripe's amount in major units: 49.00 for 4900 usd, 4900 for 4900 jpy, 18.600 for 18600 kwd."""
     return Decimal(amount).scaleb(-currency_digits(currency))

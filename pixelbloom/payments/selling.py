@@ -1,6 +1,6 @@
-"""The rules of selling: which price may be sold, and whether Stripe's price is the package's. Pure functions.
+"""The rules of selling: which price may be sold, and whether Stripe's price matches the package. Pure functions.
 
-A package is sold at its own price or not at all. A price without a package is sold only where the settings name it.
+A package is sold only at its own price. A price without a package is sold only if the settings name it.
 """
 
 from collections.abc import Collection, Mapping
@@ -43,20 +43,20 @@ class Package:
 
 @dataclass(frozen=True)
 class StripePrice:
-    """A price as Stripe has it; `amount` in the currency's smallest unit, None where it depends on the quantity."""
+    """A price at Stripe; `amount` in the currency's smallest unit, None if it depends on the quantity."""
 
     id: str
     product: str
     currency: str
     amount: int | None
-    #: `month`, `year` ... and how many of them a period has; None for a price that is paid once.
+    #: `month`, `year` ... and their number per period; None for a one-time price.
     interval: str | None
     interval_count: int
     active: bool
 
     @classmethod
     def read(cls, item: Mapping[str, Any]) -> Self:
-        """Raises MalformedObject."""
+        """Parse an object of Stripe. Raises MalformedObject."""
         with reading("a price"):
             recurring = item["recurring"]
             return cls(
@@ -77,7 +77,7 @@ class StripePrice:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a caller names; `package_field` is the name of the package's field in its request."""
+    """A caller's choice; `package_field` is the name of the package's field in the request."""
 
     package_id: UUID | None
     price_id: str | None
@@ -87,14 +87,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Offer:
-    """What is sold: a price of Stripe, and the package whose price it is, if any."""
+    """What is sold: a price of Stripe, and its package, if any."""
 
     price_id: str
     package: Package | None
 
 
 class Catalogue(Protocol):
-    """Where packages are looked up, retired ones too: `pixelbloom.payments.checkout` reads them from the database."""
+    """Finds packages, including retired ones. Implemented by `pixelbloom.payments.checkout`."""
 
     def package(self, package_id: UUID) -> Package | None:
         """Return the package of this id."""
@@ -104,10 +104,10 @@ class Catalogue(Protocol):
 
 
 def choose(wanted: Wanted, catalogue: Catalogue, *, default: str | None, extra: Collection[str]) -> Offer:
-    """Return what may be sold of what is wanted.
+    """Return the offer for a choice.
 
-    `default` is bought where nothing is named; it and `extra` are the prices that need no package. Raises NotFound for
-    a package that does not exist or is retired, and InvalidInput for a price that is not on sale.
+    `default` is sold if nothing is chosen; it and `extra` are the prices that need no package. Raises NotFound for a
+    package that does not exist or is retired, and InvalidInput for a price that is not on sale.
     """
     if wanted.package_id is not None:
         package = catalogue.package(wanted.package_id)
@@ -116,11 +116,11 @@ def choose(wanted: Wanted, catalogue: Catalogue, *, default: str | None, extra: 
         if package.stripe_price_id is None:
             raise invalid(wanted.package_field, "names a package that has no price at Stripe yet, so it is not on sale")
         if wanted.price_id not in (None, package.stripe_price_id):
-            raise invalid("price_id", "is not the price of that package; leave one of them out")
+            raise invalid("price_id", "is not the price of that package; omit one of them")
         return Offer(package.stripe_price_id, package)
     price_id = wanted.price_id or default
     if price_id is None:
-        raise invalid("price_id", "is required, as no STRIPE_PRICE_ID is set")
+        raise invalid("price_id", "is required, because STRIPE_PRICE_ID is not set")
     package = catalogue.package_of(price_id)
     if package is not None and package.active:
         return Offer(price_id, package)
@@ -130,10 +130,10 @@ def choose(wanted: Wanted, catalogue: Catalogue, *, default: str | None, extra: 
 
 
 def check_price(offer: Offer, price: StripePrice, mode: Mode | None, default_mode: Mode | None) -> Mode:
-    """Return the mode in which the offer is sold, once Stripe's price is found to be the one that is meant.
+    """Check Stripe's price, and return the mode in which the offer is sold.
 
-    `default_mode` is that of prices without a package. Raises Conflict where the package and its price differ, and
-    InvalidInput where the price cannot be sold in the wanted mode.
+    `default_mode` is that of prices without a package. Raises Conflict if the package and its price differ, and
+    InvalidInput if the price cannot be sold in the wanted mode.
     """
     if offer.package is not None and (difference := difference_of(offer.package, price)):
         raise Conflict(
@@ -150,7 +150,7 @@ def check_price(offer: Offer, price: StripePrice, mode: Mode | None, default_mod
 
 
 def check_package(row: Mapping[str, Any]) -> list[FieldError]:
-    """Return what is invalid in a package to be stored."""
+    """Return the errors of a package to be stored."""
     price, code = Decimal(str(row["price"])), row["currency"]
     digits = charge_digits(code)
     if price != round(price, digits):
@@ -159,7 +159,7 @@ def check_package(row: Mapping[str, Any]) -> list[FieldError]:
 
 
 def difference_of(package: Package, price: StripePrice) -> str | None:
-    """Return in which way a package's price at Stripe is not the package's; None where it is."""
+    """Return how a package's price at Stripe differs from the package; None if it matches."""
     if not price.active:
         return "is archived"
     if price.currency != package.currency:
@@ -173,5 +173,5 @@ def difference_of(package: Package, price: StripePrice) -> str | None:
 
 
 def invalid(field: str, message: str) -> InvalidInput:
-    """An error about one field of the request."""
+    """Return an error about one field of the request."""
     return InvalidInput(f"{field} {message}.", [FieldError(field, message)])

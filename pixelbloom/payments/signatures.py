@@ -1,4 +1,4 @@
-"""Webhooks of Stripe: signed on their raw bytes, with any of our secrets, not long ago."""
+"""Verification of Stripe's webhooks: a recent signature over the raw bytes, with any of our secrets."""
 
 import json
 import re
@@ -10,9 +10,9 @@ import stripe
 from pixelbloom.errors import InvalidInput
 from pixelbloom.payments.values import moment
 
-#: Seconds for which a signature holds: what was sent longer ago is a replay.
+#: Seconds for which a signature is valid; older ones are replays.
 TOLERANCE_SECONDS = 300
-_REFUSED = "The signature does not verify: check STRIPE_WEBHOOK_SECRET and that the body is passed on byte by byte."
+_REFUSED = "The signature is invalid: check STRIPE_WEBHOOK_SECRET, and that proxies do not change the body."
 #: One time and one to ten signatures, of v1 and of other schemes. Stripe sends one v1 for each secret in use.
 _PART = r"[a-z][a-z0-9]{0,9}=[!-+\--~]{1,200}"
 _HEADER = re.compile(rf"{_PART}(?:, ?{_PART}){{1,15}}")
@@ -22,7 +22,7 @@ _LONGEST = {"id": 255, "type": 200}
 
 
 def verified(payload: bytes, header: str | None, secrets: Sequence[str]) -> dict[str, Any]:
-    """The event in a webhook's body. Raises InvalidInput where nobody who knows a secret of ours sent it so."""
+    """Return the event in a webhook's body. Raises InvalidInput if the signature or the body is invalid."""
     if not _well_formed(header):
         raise InvalidInput(_REFUSED)
     for secret in secrets:
@@ -46,12 +46,12 @@ def _event(payload: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         plain = False
     if not plain:
-        raise InvalidInput("The body is no event of Stripe.")
+        raise InvalidInput("The body is not a Stripe event.")
     return event
 
 
 def _well_formed(header: str | None) -> bool:
-    """Whether the library can compare it: ASCII, and a single time of a sensible length."""
+    """Whether the library can verify the header: ASCII, and a single time of a reasonable length."""
     if header is None or len(header) > _MAX_HEADER or not _HEADER.fullmatch(header):
         return False
     return len(_TIME.findall(header)) == 1 and re.search(r"(?:^|,) ?t=[0-9]{1,12}(?:,|$)", header) is not None

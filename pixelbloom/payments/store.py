@@ -1,4 +1,4 @@
-"""Purchases, and the events of Stripe that they follow from."""
+"""Storage of purchases, and of the Stripe events they are derived from."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -19,10 +19,10 @@ class PaymentStore:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
-    def record(self, event: Mapping[str, Any], fact: Mapping[str, Any] | None, error: str | None = None) -> bool:
-        """Store an event under its own id, once. Returns whether it is new.
+    def record(self, event: Mapping[str, Any], state: Mapping[str, Any] | None, error: str | None = None) -> bool:
+        """Store an event under its id, once. Return whether it is new.
 
-        Without a fact it is ignored, or, where an error says why it cannot be read, dead-lettered.
+        Without a state it is ignored, or with an error dead-lettered.
         """
         return bool(
             self._gateway.rpc(
@@ -30,24 +30,24 @@ class PaymentStore:
                 {
                     "p_id": event["id"],
                     "p_type": event["type"],
-                    "p_subject": fact["subject"] if fact else None,
-                    "p_payload": dict(fact) if fact else {},
+                    "p_subject": state["subject"] if state else None,
+                    "p_payload": dict(state) if state else {},
                     "p_occurred_at": datetime.fromtimestamp(event["created"], UTC).isoformat(),
-                    "p_handled": fact is not None,
+                    "p_handled": state is not None,
                     "p_error": error,
                 },
             )
         )
 
     def due(self, limit: int) -> list[str]:
-        """The ids of events that wait for a worker."""
+        """Return the ids of events that wait for a worker."""
         ids: list[str] = self._gateway.rpc("due_stripe_events", {"p_limit": limit})
         return ids
 
     def begin(self, event_id: str, lease_seconds: float, max_attempts: int = 12) -> dict[str, Any] | None:
-        """Take an event: {"id", "type", "fact", "attempts", "token"}; None where there is nothing to do.
+        """Lease an event: {"id", "type", "fact", "attempts", "token"}; None if there is nothing to do.
 
-        One whose attempts are used up, by workers that died over it, is dead-lettered.
+        An event without attempts left, because workers died processing it, is dead-lettered.
         """
         begun: dict[str, Any] | None = self._gateway.rpc(
             "begin_stripe_event",
@@ -55,18 +55,18 @@ class PaymentStore:
         )
         return begun
 
-    def apply(self, event_id: str, fact: Mapping[str, Any], token: int | None = None) -> dict[str, Any] | None:
-        """Take a fact in. Answers {"status": processed or ignored, "tied"}; None where the lease was lost.
+    def apply(self, event_id: str, state: Mapping[str, Any], token: int | None = None) -> dict[str, Any] | None:
+        """Apply a state. Return {"status": processed or ignored, "tied"}; None if the lease was lost.
 
-        `tied` says that another event of the same second tells it otherwise.
+        `tied`: another event of the same second has a different state, so their order is ambiguous.
         """
         applied: dict[str, Any] | None = self._gateway.rpc(
-            "apply_stripe_fact", {"p_event_id": event_id, "p_fact": dict(fact), "p_token": token}
+            "apply_stripe_fact", {"p_event_id": event_id, "p_fact": dict(state), "p_token": token}
         )
         return applied
 
     def fail(self, event_id: str, token: int, error: str, *, retry_seconds: float, final: bool) -> str | None:
-        """Record an attempt that came to nothing. Answers received or failed."""
+        """Record a failed attempt. Return received or failed."""
         status: str | None = self._gateway.rpc(
             "fail_stripe_event",
             {
@@ -80,12 +80,12 @@ class PaymentStore:
         return status
 
     def replay(self, event_id: str) -> str | None:
-        """Let an event be processed again. Answers its status before; None where there is none."""
+        """Queue an event for processing again. Return its previous status; None if it does not exist."""
         status: str | None = self._gateway.rpc("replay_stripe_event", {"p_id": event_id})
         return status
 
     def checkout_of(self, payment_intent: str) -> str | None:
-        """The subject of the checkout that a payment was for."""
+        """Return the subject of the checkout of a payment."""
         rows = self._gateway.select(
             lambda client: (
                 client.table("stripe_objects")
@@ -99,7 +99,7 @@ class PaymentStore:
         return rows[0]["subject"] if rows else None
 
     def current(self, user_id: UUID, subscription_id: UUID | None = None) -> dict[str, Any] | None:
-        """A user's newest subscription that is not over, else the newest of all; or the one of this id."""
+        """Return a user's newest active subscription, else the newest of all; or the one of this id."""
         found: dict[str, Any] | None = self._gateway.rpc(
             "current_subscription",
             {"p_user_id": str(user_id), "p_id": str(subscription_id) if subscription_id else None},
@@ -107,11 +107,11 @@ class PaymentStore:
         return found
 
     def claim(self, user_id: UUID) -> int:
-        """Give a user the purchases that were made with its verified address; returns how many it got."""
+        """Assign a user the purchases made with the user's verified address; return their number."""
         return int(self._gateway.rpc("claim_purchases", {"p_user_id": str(user_id)}))
 
     def known(self, subscription_ids: list[str]) -> dict[str, dict[str, Any]]:
-        """What we know of these subscriptions of Stripe, by id."""
+        """Return the stored states of these Stripe subscriptions, by id."""
         rows = self._gateway.select(
             lambda client: (
                 client.table("stripe_objects")
@@ -125,7 +125,7 @@ class PaymentStore:
         return {row["id"]: row["body"] for row in rows}
 
     def open_subscriptions(self, limit: int, after: str) -> list[str]:
-        """Ids of Stripe's of those that are not over, in their order, after this one."""
+        """Return Stripe ids of active subscriptions, in order, after this one."""
         rows = self._gateway.select(
             lambda client: (
                 client.table("user_subscriptions")
@@ -140,7 +140,7 @@ class PaymentStore:
         return [row["stripe_subscription_id"] for row in rows]
 
     def events(self, *, limit: int, status: str | None, before: tuple[str, str] | None = None) -> Rows:
-        """The newest events, at most `limit`, from after the (received_at, id) of `before` on."""
+        """Return a page of events, newest first, older than the (received_at, id) of `before`."""
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("stripe_events").select(EVENT_COLUMNS)

@@ -1,9 +1,9 @@
-"""What an event of Stripe says, reduced to what we keep: nothing of a card, no names, no addresses.
+"""States of Stripe objects, reduced to what we store: no card data, no names, no postal addresses.
 
-A fact is the state of one object at the event's own time: {"id", "kind", "subject", "at", "rank", "body"}. `subject`
-is the subscription that it belongs to, of a single purchase the checkout session; None where the event does not say.
-Amounts are in the smallest unit of the currency. Events come in the API version of their endpoint: older shapes are
-read too.
+A StripeObjectState is a snapshot of one object at the time of an event: {"id", "kind", "subject", "at", "rank",
+"body"}. `subject` is the object's subscription, or the checkout session of a single purchase; None if the event has
+neither. Amounts are in the smallest unit of the currency. Events have the API version of their endpoint: older formats
+are parsed too.
 """
 
 import re
@@ -25,9 +25,9 @@ from pixelbloom.payments.values import (
     text,
 )
 
-Fact = dict[str, Any]
+StripeObjectState = dict[str, Any]
 
-#: Our own words in the metadata of a checkout; others' are left out.
+#: The keys of our metadata at a checkout; others are dropped.
 METADATA = {
     "user_id": r"[0-9a-fA-F-]{36}",
     "package_id": r"[0-9a-fA-F-]{36}",
@@ -43,35 +43,35 @@ _EMAIL = r"[^@\s\x00-\x1f\ud800-\udfff]{1,200}@[^@\s\x00-\x1f\ud800-\udfff]{1,20
 _STATUS = {"canceled": "cancelled", "incomplete_expired": "cancelled"}
 _STATUSES = ("incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled")
 _INVOICE_STATUSES = ("draft", "open", "uncollectible", "void", "paid")
-#: Of two events of one second the one of the later status is the later; a paid one changes no more.
+#: Of two events of one second, the one with the later status is the later; a paid invoice does not change.
 _INVOICE_RANKS = {status: rank for rank, status in enumerate((*_INVOICE_STATUSES, "deleted"))}
 _REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled")
 
 
 class Kind(NamedTuple):
-    """How the object of an event is read, and which of two events of the same second is the later one."""
+    """The parser of an event's object, and the rank that orders events of the same second."""
 
-    read: Callable[[Mapping[str, Any], str], Fact | None]
+    read: Callable[[Mapping[str, Any], str], StripeObjectState | None]
     rank: int
 
 
-def read(event: Mapping[str, Any]) -> Fact | None:
-    """The fact that an event tells; None for what we do not handle. Raises MalformedObject."""
+def read(event: Mapping[str, Any]) -> StripeObjectState | None:
+    """Return the object state in an event; None for unhandled types. Raises MalformedObject."""
     kind = HANDLED.get(str(event.get("type")))
     if kind is None:
         return None
     with reading(str(event["type"])):
-        fact = kind.read(event["data"]["object"], event["type"])
-        if fact is None:
+        state = kind.read(event["data"]["object"], event["type"])
+        if state is None:
             return None
-        if fact["kind"] == "charge":
+        if state["kind"] == "charge":
             before = mapping(event["data"].get("previous_attributes")).get("amount_refunded")
-            fact["body"]["told_amount"] = max(fact["body"]["amount_refunded"] - amount(before or 0), 0)
-        return {"at": moment(event["created"]), "rank": kind.rank, **fact}
+            state["body"]["told_amount"] = max(state["body"]["amount_refunded"] - amount(before or 0), 0)
+        return {"at": moment(event["created"]), "rank": kind.rank, **state}
 
 
-def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
-    """A subscription; its price is that of all its items, each of which may have an interval of its own."""
+def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
+    """Return the state of a subscription; its price is the total of its items, which may differ in intervals."""
     parts = [priced(part) for part in item["items"]["data"]]
     first = item["items"]["data"][0]
     status, start, trial_end = item["status"], moment(item["start_date"]), optional_moment(item.get("trial_end"))
@@ -87,7 +87,7 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
         "interval": parts[0]["interval"],
         "interval_count": parts[0]["interval_count"],
         "start": start,
-        # A later trial moves the next payment of a subscription that is paid for already.
+        # A later trial moves the next payment of a paid subscription.
         "trial_end": trial_end if trial_start is None or trial_start <= start else None,
         "ended": optional_moment(item.get("ended_at")),
         "period_end": period_end,
@@ -104,11 +104,11 @@ def subscription(item: Mapping[str, Any], _: str = "") -> Fact:
     ends = cancel_at if cancel_at is not None else period_end if at_period_end else None
     if trial_end is not None and ends is not None and ends <= trial_end:
         body["ends_in_trial"], body["told_amount"] = True, 0
-    return _fact(item, "subscription", text(item["id"]), body)
+    return _object_state(item, "subscription", text(item["id"]), body)
 
 
-def _checkout(item: Mapping[str, Any], kind: str) -> Fact | None:
-    """A checkout session; None for one that only stores a payment method: it sells nothing."""
+def _checkout(item: Mapping[str, Any], kind: str) -> StripeObjectState | None:
+    """Return the state of a checkout session; None if it only stores a payment method and sells nothing."""
     if item["mode"] == "setup":
         return None
     mode = one_of(("payment", "subscription"), item["mode"])
@@ -125,21 +125,21 @@ def _checkout(item: Mapping[str, Any], kind: str) -> Fact | None:
         "amount_discount": amount((item.get("total_details") or {}).get("amount_discount") or 0),
         "told_amount": amount(item["amount_total"]),
         "created": moment(item["created"]),
-        "metadata": _ours(item.get("metadata") or {}),
+        "metadata": _own_metadata(item.get("metadata") or {}),
     }
     expired = body["state"] == "expired"
     subject = reference(item.get("subscription")) if mode == "subscription" else session
-    return _fact(item, "checkout", subject if subject or not expired else None, body)
+    return _object_state(item, "checkout", subject if subject or not expired else None, body)
 
 
-def invoice_fetched(item: Mapping[str, Any]) -> Fact:
-    """An invoice that Stripe's API returned, and whose. Raises MalformedObject."""
+def invoice_fetched(item: Mapping[str, Any]) -> StripeObjectState:
+    """Return the state of an invoice from Stripe's API, with its subject. Raises MalformedObject."""
     with reading("an invoice"):
         return invoice(item)
 
 
-def invoice(item: Mapping[str, Any], kind: str = "") -> Fact:
-    """An invoice, and whose. Of one second the later status is the later event; of one status `created` is first."""
+def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
+    """Return the state of an invoice. Events of one second are ordered by status; `created` precedes its equals."""
     parent = (item.get("parent") or {}).get("subscription_details") or {}
     moments = mapping(item.get("status_transitions"))
     status = "deleted" if kind == "invoice.deleted" else one_of(_INVOICE_STATUSES, item["status"])
@@ -153,16 +153,18 @@ def invoice(item: Mapping[str, Any], kind: str = "") -> Fact:
         "issued": (issued := optional_moment(moments.get("finalized_at") or item.get("created"))),
         # Versions of the API before 2019-03-14 have no status_transitions.
         "paid": optional_moment(moments.get("paid_at")) or (issued if status == "paid" else None),
-        # As versions of the API before 2025-03-31 write it.
+        # In versions of the API before 2025-03-31.
         "payment_intent": reference(item.get("payment_intent")),
         "charge": reference(item.get("charge")),
     }
     subject = reference(parent.get("subscription") or item.get("subscription"))
-    return _fact(item, "invoice", subject, body) | {"rank": 2 * _INVOICE_RANKS[status] + (kind != "invoice.created")}
+    return _object_state(item, "invoice", subject, body) | {
+        "rank": 2 * _INVOICE_RANKS[status] + (kind != "invoice.created")
+    }
 
 
-def _refund(item: Mapping[str, Any], kind: str) -> Fact:
-    """A refund, or the charge of one: both are sent under such names."""
+def _refund(item: Mapping[str, Any], kind: str) -> StripeObjectState:
+    """Return the state of a refund or of its charge: both come with these event types."""
     if "amount_refunded" in item:
         return _charge(item, kind)
     status = one_of(_REFUND_STATUSES, item.get("status") or "succeeded")
@@ -175,11 +177,11 @@ def _refund(item: Mapping[str, Any], kind: str) -> Fact:
         "status": status,
         "created": moment(item["created"]),
     }
-    # A refund that failed stays so; of one second that is the later event.
-    return _fact(item, "refund", None, body) | {"rank": _REFUND_STATUSES.index(status)}
+    # A failed refund remains failed: within a second that is the later event.
+    return _object_state(item, "refund", None, body) | {"rank": _REFUND_STATUSES.index(status)}
 
 
-def _charge(item: Mapping[str, Any], kind: str) -> Fact:
+def _charge(item: Mapping[str, Any], kind: str) -> StripeObjectState:
     refunded = amount(item["amount_refunded"])
     body = {
         "payment_intent": reference(item.get("payment_intent")),
@@ -187,12 +189,12 @@ def _charge(item: Mapping[str, Any], kind: str) -> Fact:
         "currency": currency(item["currency"]),
         "amount_refunded": refunded,
     }
-    # With `charge.refunded` more was refunded: of one second, the larger is the later. Others may lower it again.
+    # `charge.refunded` increases the amount: within a second, the larger is the later. Others may reduce it again.
     part = 1000 * refunded // max(amount(item["amount"]), 1)
-    return _fact(item, "charge", None, body) | {"rank": min(part, 1000) if kind == "charge.refunded" else 1001}
+    return _object_state(item, "charge", None, body) | {"rank": min(part, 1000) if kind == "charge.refunded" else 1001}
 
 
-def _dispute(item: Mapping[str, Any], kind: str) -> Fact:
+def _dispute(item: Mapping[str, Any], kind: str) -> StripeObjectState:
     status = item.get("status")
     funds = None
     if kind.endswith("funds_withdrawn") or status == "lost":
@@ -207,10 +209,10 @@ def _dispute(item: Mapping[str, Any], kind: str) -> Fact:
         "told_amount": amount(item["amount"]),
         "funds": funds,
     }
-    return _fact(item, "dispute", None, body)
+    return _object_state(item, "dispute", None, body)
 
 
-#: Of a second's events nothing comes after the end.
+#: Within a second, no event comes after the end.
 END_RANK = 9
 
 HANDLED: dict[str, Kind] = {
@@ -245,22 +247,22 @@ HANDLED: dict[str, Kind] = {
     "charge.dispute.funds_reinstated": Kind(_dispute, 3),
     "charge.dispute.closed": Kind(_dispute, 4),
 }
-#: Of what Stripe answers to our own call, or to the nightly look: events of the same second may be later.
-ANSWER_RANK = 1
+#: Rank of API responses, also in the nightly reconciliation: events of the same second may be later.
+RESPONSE_RANK = 1
 
 
-def answered(item: Mapping[str, Any], at: int) -> Fact:
-    """The fact that an answer of Stripe's API tells about a subscription, `at` in seconds. Raises MalformedObject."""
+def from_response(item: Mapping[str, Any], at: int) -> StripeObjectState:
+    """Return the state of a subscription in a response of Stripe's API, `at` in seconds. Raises MalformedObject."""
     with reading("a subscription"):
-        fact = subscription(item)
-        # What is over stays over.
-        rank = END_RANK if fact["body"]["status"] == "cancelled" else ANSWER_RANK
-        return fact | {"at": at, "rank": rank, "answer": True}
+        state = subscription(item)
+        # A cancelled subscription remains cancelled.
+        rank = END_RANK if state["body"]["status"] == "cancelled" else RESPONSE_RANK
+        return state | {"at": at, "rank": rank, "answer": True}
 
 
-def _fact(item: Mapping[str, Any], kind: str, subject: str | None, body: dict[str, Any]) -> Fact:
-    kept = {name: value for name, value in body.items() if value is not None}
-    return {"id": text(item["id"]), "kind": kind, "subject": subject, "body": kept}
+def _object_state(item: Mapping[str, Any], kind: str, subject: str | None, body: dict[str, Any]) -> StripeObjectState:
+    known = {name: value for name, value in body.items() if value is not None}
+    return {"id": text(item["id"]), "kind": kind, "subject": subject, "body": known}
 
 
 def _state(kind: str, payment_status: object) -> str:
@@ -272,11 +274,11 @@ def _state(kind: str, payment_status: object) -> str:
 
 
 def _matching(pattern: str, value: object) -> str | None:
-    """A text that anybody may have written: left out where it is not of this form."""
+    """Return untrusted text if it matches the pattern, else None."""
     return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
 
 
-def _ours(metadata: Mapping[str, Any]) -> dict[str, str]:
+def _own_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: value
         for name, pattern in METADATA.items()

@@ -1,4 +1,4 @@
-"""The one door through which objects of Stripe are read: what is not as Stripe writes it raises MalformedObject."""
+"""Strict parsing of Stripe objects: anything unexpected raises MalformedObject."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,23 +9,23 @@ from pixelbloom.errors import PixelBloomError, UpstreamError
 
 _CURRENCY = re.compile(r"[a-z]{3}")
 _LARGEST = 10**12
-#: The first second after the year 9999, the last that Python and ISO 8601 can write.
+#: The first second after the year 9999, the last year of Python and ISO 8601.
 _LAST_SECOND = 253_402_300_800
 
 
 class MalformedObject(UpstreamError):
-    """An object of Stripe in a shape that we cannot read."""
+    """An object of Stripe that cannot be parsed."""
 
 
 @contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Read an object of Stripe inside this. Whatever goes wrong there raises MalformedObject, which names `what`."""
+    """Parse an object of Stripe in this context. Any error in it raises MalformedObject, which names `what`."""
     try:
         yield
     except PixelBloomError:
         raise
     except Exception as error:
-        raise MalformedObject(f"The object is not as Stripe writes {what}.") from error
+        raise MalformedObject(f"Malformed Stripe object: expected {what}.") from error
 
 
 def amount(value: object) -> int:
@@ -36,12 +36,12 @@ def amount(value: object) -> int:
 
 
 def owed(value: object) -> int:
-    """Return an amount in the smallest unit, and 0 for what a customer has in credit. Raises ValueError."""
+    """Return an amount in the smallest unit; 0 for a customer's credit. Raises ValueError."""
     return 0 if isinstance(value, int) and -_LARGEST <= value < 0 else amount(value)
 
 
 def moment(value: object) -> int:
-    """Return seconds since 1970, of a year that a calendar knows. Raises ValueError."""
+    """Return seconds since 1970, up to the year 9999. Raises ValueError."""
     seconds = amount(value)
     if seconds >= _LAST_SECOND:
         raise ValueError("not a time")
@@ -61,14 +61,14 @@ def currency(value: Any) -> str:
 
 
 def one_of(known: Sequence[str], value: object) -> str:
-    """Return the value where it is a known one. Raises ValueError."""
+    """Return the value if it is known. Raises ValueError."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError("not known")
+        raise ValueError("unknown value")
     return value
 
 
 def text(value: object) -> str:
-    """Return an id, or another short text of visible ASCII characters. Raises ValueError."""
+    """Return an id, or another short string of visible ASCII characters. Raises ValueError."""
     if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,255}", value):
         raise ValueError("not an id")
     return value
@@ -82,7 +82,7 @@ def address(value: object) -> str:
 
 
 def reference(value: object) -> str | None:
-    """Return an id, also of an object that was expanded in its place. Raises ValueError."""
+    """Return an id, or the id of an expanded object. Raises ValueError."""
     if isinstance(value, Mapping):
         value = value["id"]
     return None if value is None else text(value)

@@ -1,4 +1,4 @@
-"""Packages, and what they cost with a campaign's code."""
+"""Storage of packages, campaigns and redemptions, and quotes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -20,13 +20,13 @@ class PricingStore:
         self._gateway = gateway
 
     def packages(self, *, limit: int, after: tuple[int, str] | None) -> Rows:
-        """Those that can be bought, as they are shown: by position and name, from after those of `after` on."""
+        """Return a page of packages for sale, in display order: by position and name, after those of `after`."""
         return self._packages(
             lambda client: client.table("pricing_packages").select(COLUMNS).eq("active", True), limit, after
         )
 
     def catalogue(self, *, limit: int, after: tuple[int, str] | None) -> Rows:
-        """All packages, retired ones too, in the order in which they are shown."""
+        """Return a page of all packages, including retired ones, in display order."""
         return self._packages(lambda client: client.table("pricing_packages").select("*"), limit, after)
 
     def _packages(self, rows: Callable[[Client], Any], limit: int, after: tuple[int, str] | None) -> Rows:
@@ -43,7 +43,7 @@ class PricingStore:
         return Slices(read, lambda row: (int(row["position"]), str(row["name"]))).page(limit, after)
 
     def known_packages(self, package_ids: Sequence[str]) -> set[str]:
-        """Return those of the ids that are a package's, a retired one's too."""
+        """Return the ids that belong to packages, including retired ones."""
         if not package_ids:
             return set()
         rows = self._gateway.select(
@@ -53,15 +53,15 @@ class PricingStore:
         return {row["id"] for row in rows}
 
     def add_package(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the package as it is stored. Raises Conflict where its name or price id is another's."""
+        """Return the stored package. Raises Conflict if its name or price id exists already."""
         return self._add("pricing_packages", row)
 
     def change_package(self, package_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the package as it is now; None where it has another version. Raises Conflict."""
+        """Return the changed package; None if it has another version. Raises Conflict."""
         return self._change("pricing_packages", package_id, version, changes)
 
     def campaigns(self, *, limit: int, before: tuple[str, str] | None) -> Rows:
-        """Campaigns, newest first, from after the (created_at, id) of `before` on."""
+        """Return a page of campaigns, newest first, older than the (created_at, id) of `before`."""
 
         def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
             return self._gateway.select(
@@ -72,17 +72,17 @@ class PricingStore:
         return Slices(read, position).page(limit, before)
 
     def add_campaign(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the campaign as it is stored. Raises Conflict where its code is another's."""
+        """Return the stored campaign. Raises Conflict if its code exists already."""
         return self._add("pricing_campaigns", row)
 
     def change_campaign(self, campaign_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return the campaign as it is now; None where it has another version."""
+        """Return the changed campaign; None if it has another version."""
         return self._change("pricing_campaigns", campaign_id, version, changes)
 
     def redemptions(
         self, *, campaign_id: UUID | None, state: str | None, limit: int, before: tuple[str, str] | None
     ) -> Rows:
-        """Uses of codes, newest first; `state` is open, completed or released."""
+        """Return a page of redemptions, newest first; `state` is open, completed or released."""
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("campaign_redemptions").select("*")
@@ -103,7 +103,7 @@ class PricingStore:
         return Slices(read, position).page(limit, before)
 
     def overdue_redemptions(self, before: datetime, limit: int) -> list[dict[str, Any]]:
-        """Return open uses whose checkouts expired before this moment, the oldest first."""
+        """Return open redemptions with checkouts that expired before this time, the oldest first."""
         return self._gateway.select(
             lambda client: (
                 client.table("campaign_redemptions")
@@ -118,7 +118,7 @@ class PricingStore:
         )
 
     def redemption(self, redemption_id: UUID) -> dict[str, Any] | None:
-        """Return a use of a code."""
+        """Return a redemption of a code."""
         rows = self._gateway.select(
             lambda client: client.table("campaign_redemptions").select("*").eq("id", str(redemption_id)).limit(1),
             name="pricing.redemption",
@@ -126,28 +126,28 @@ class PricingStore:
         return rows[0] if rows else None
 
     def _add(self, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        answer: Any = self._gateway.send(
+        response: Any = self._gateway.send(
             lambda client: client.table(table).insert(dict(row)).execute(), name=f"{table}.add"
         )
-        added: dict[str, Any] = answer.data[0]
+        added: dict[str, Any] = response.data[0]
         return added
 
     def _change(self, table: str, row_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
-        answer: Any = self._gateway.send(
+        response: Any = self._gateway.send(
             lambda client: (
                 client.table(table).update(dict(changes)).eq("id", str(row_id)).eq("version", version).execute()
             ),
             name=f"{table}.change",
         )
-        rows: list[dict[str, Any]] = answer.data
+        rows: list[dict[str, Any]] = response.data
         return rows[0] if rows else None
 
     def package(self, package_id: UUID) -> dict[str, Any] | None:
-        """Return a package, a retired one too."""
+        """Return a package, even a retired one."""
         return self._package("id", str(package_id))
 
     def package_of(self, price_id: str) -> dict[str, Any] | None:
-        """Return the package that has this price at Stripe, a retired one too."""
+        """Return the package that has this price at Stripe, even a retired one."""
         return self._package("stripe_price_id", price_id)
 
     def _package(self, column: str, value: str) -> dict[str, Any] | None:
@@ -179,14 +179,14 @@ class PricingStore:
         return rows[0]["pricing_campaigns"] if rows else None
 
     def quote(self, package_id: UUID, code: str | None, customer: str | None = None) -> dict[str, Any] | None:
-        """The price now, also for a customer who may have used the code; None where there is no such package."""
+        """Return the current price, given the customer's earlier uses of the code; None without such a package."""
         found: dict[str, Any] | None = self._gateway.rpc(
             "quote_package", {"p_package_id": str(package_id), "p_code": code, "p_customer": customer}
         )
         return found
 
     def find_checkout(self, key: str, digest: str) -> dict[str, Any] | None:
-        """What the request of this key made: {"state": made or conflict, "id", "url"}; None where nothing was made."""
+        """Return the session that this key created: {"state": made or conflict, "id", "url"}; None if there is none."""
         found: dict[str, Any] | None = self._gateway.rpc(
             "find_checkout", {"p_request_key": key, "p_request_hash": digest}
         )
@@ -203,7 +203,7 @@ class PricingStore:
         user_id: UUID | None,
         customer: str | None,
     ) -> dict[str, Any]:
-        """Begin an attempt, and take one use of the code where it applies; see the SQL function for its states."""
+        """Start an attempt, and redeem the code if it applies; see the SQL function for the states."""
         begun: dict[str, Any] = self._gateway.rpc(
             "begin_checkout",
             {
@@ -219,7 +219,7 @@ class PricingStore:
         return begun
 
     def finish_checkout(self, key: str, attempt: int, session_id: str, url: str) -> bool:
-        """Record the session of an attempt. False where it does not hold any more and must be ended."""
+        """Record the session of an attempt. False if the attempt was replaced and the session must be expired."""
         return bool(
             self._gateway.rpc(
                 "finish_checkout",
@@ -228,7 +228,7 @@ class PricingStore:
         )
 
     def fail_checkout(self, key: str, attempt: int, request_id: UUID) -> bool:
-        """Record that an attempt made nothing. Returns whether a use was given back, which this request had taken."""
+        """Record a failed attempt. Return whether a redemption of this request was released."""
         return bool(
             self._gateway.rpc(
                 "fail_checkout", {"p_request_key": key, "p_attempt": attempt, "p_request_id": str(request_id)}
@@ -236,5 +236,5 @@ class PricingStore:
         )
 
     def settle_redemption(self, key: str, state: str) -> None:
-        """Record how the checkout of a use stands: expired, failed, paid or open (paid later)."""
+        """Record the state of a redemption's checkout: expired, failed, paid or open (paid later)."""
         self._gateway.rpc("settle_redemption", {"p_key": key, "p_state": state})

@@ -10,8 +10,8 @@ import structlog
 
 from pixelbloom.celery_app import app
 from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited, Unavailable
-from pixelbloom.payments import stripe_state as facts
-from pixelbloom.payments.stripe_state import Fact
+from pixelbloom.payments import stripe_state
+from pixelbloom.payments.stripe_state import StripeObjectState
 from pixelbloom.payments.values import MalformedObject
 from pixelbloom.runs.claim import backoff
 from pixelbloom.tasks.container import services
@@ -65,12 +65,12 @@ def process_stripe_event(event_id: str) -> str | None:
     if begun is None:
         return None
     try:
-        fact = _resolved(begun["fact"] or _fetched(event_id), begun["type"])
-        applied = parts.payments.apply(event_id, fact, begun["token"])
+        state = _resolved(begun["fact"] or _fetched(event_id), begun["type"])
+        applied = parts.payments.apply(event_id, state, begun["token"])
         if applied is None:
             return None
-        if applied["tied"] and fact["kind"] == "subscription":
-            _ask(fact["id"])
+        if applied["tied"] and state["kind"] == "subscription":
+            _ask(state["id"])
     except Exception as error:
         return _failed(begun, error)
     # The rows' events are in the outbox: publish them now, not at the next beat.
@@ -102,12 +102,12 @@ def _failed(begun: Mapping[str, Any], error: Exception) -> str | None:
     return status
 
 
-def _fetched(event_id: str) -> Fact:
-    """The fact of an event that could not be read when it came, from Stripe. Raises MalformedObject."""
-    fact = facts.read(services().stripe.event(event_id))
-    if fact is None:
+def _fetched(event_id: str) -> StripeObjectState:
+    """Fetch an event that could not be parsed on receipt, and return its state. Raises MalformedObject."""
+    state = stripe_state.read(services().stripe.event(event_id))
+    if state is None:
         raise MalformedObject("The event's type is no longer handled.")
-    return fact
+    return state
 
 
 @app.task(name="pixelbloom.reconcile_subscriptions")
@@ -127,13 +127,13 @@ def reconcile_subscriptions() -> int:
     while page := list(islice(listed, PAGE)):
         found = list(_readable(page, at))
         seen |= {str(item.get("id")) for item in page}
-        known = parts.payments.known([fact["id"] for fact in found])
-        for fact in found:
-            if fact["id"] not in known or _same(known[fact["id"]], fact["body"]):
+        known = parts.payments.known([state["id"] for state in found])
+        for state in found:
+            if state["id"] not in known or _same(known[state["id"]], state["body"]):
                 continue  # not created by our checkout, or unchanged
-            parts.payments.apply(f"reconciled:{at}", fact)
+            parts.payments.apply(f"reconciled:{at}", state)
             repaired += 1
-            log.warning("subscription_mended", stripe_subscription_id=fact["id"], status=fact["body"]["status"])
+            log.warning("subscription_mended", stripe_subscription_id=state["id"], status=state["body"]["status"])
         at = int(time.time())
     if repaired:
         parts.dispatcher.send("pixelbloom.relay_outbox")
@@ -184,38 +184,40 @@ def _ask(subscription_id: str) -> None:
     if parts.settings.stripe_api_key is None:
         return
     try:
-        parts.payments.apply(f"answered:{at}", facts.answered(parts.stripe.subscription(subscription_id), at))
+        parts.payments.apply(
+            f"answered:{at}", stripe_state.from_response(parts.stripe.subscription(subscription_id), at)
+        )
     except PixelBloomError as error:
         log.warning("subscription_not_asked", stripe_subscription_id=subscription_id, reason=error.message)
 
 
-def _readable(page: Iterable[dict[str, Any]], at: int) -> Iterable[Fact]:
+def _readable(page: Iterable[dict[str, Any]], at: int) -> Iterable[StripeObjectState]:
     for item in page:
         try:
-            yield facts.answered(item, at)
+            yield stripe_state.from_response(item, at)
         except MalformedObject:
             log.warning("subscription_not_readable", stripe_subscription_id=item.get("id"))
 
 
-def _resolved(fact: Fact, kind: str) -> Fact:
+def _resolved(state: StripeObjectState, kind: str) -> StripeObjectState:
     """Add what the event omits: the subject of a refund or dispute, and the amount due after a trial."""
     if kind == "customer.subscription.trial_will_end":
-        return _with_upcoming(fact)
-    payment = fact["body"].get("payment_intent")
-    if fact["kind"] not in ("charge", "refund", "dispute") or fact["subject"] is not None or payment is None:
-        return fact
+        return _with_upcoming(state)
+    payment = state["body"].get("payment_intent")
+    if state["kind"] not in ("charge", "refund", "dispute") or state["subject"] is not None or payment is None:
+        return state
     parts = services()
     subject = parts.payments.checkout_of(payment)
-    body = fact["body"]
+    body = state["body"]
     if subject is None and parts.settings.stripe_api_key is not None:
         invoice = parts.stripe.invoice_of(payment)
         if invoice is not None:
-            found = facts.invoice_fetched(invoice)
+            found = stripe_state.invoice_fetched(invoice)
             subject, body = found["subject"], {**body, "invoice": found["id"]}
-    return {**fact, "subject": subject, "body": body}
+    return {**state, "subject": subject, "body": body}
 
 
-def _with_upcoming(fact: Fact) -> Fact:
+def _with_upcoming(state: StripeObjectState) -> StripeObjectState:
     """Add the total of the upcoming invoice. If Stripe has none, the price less the discounts stays.
 
     A subscription that ends with its trial has no upcoming invoice.
@@ -223,15 +225,15 @@ def _with_upcoming(fact: Fact) -> Fact:
     Raises Unavailable and RateLimited, which are retried.
     """
     parts = services()
-    if parts.settings.stripe_api_key is None or fact["body"].get("ends_in_trial"):
-        return fact
+    if parts.settings.stripe_api_key is None or state["body"].get("ends_in_trial"):
+        return state
     try:
-        total, currency = parts.stripe.upcoming(fact["id"])
+        total, currency = parts.stripe.upcoming(state["id"])
     except (Unavailable, RateLimited):
         raise
     except PixelBloomError as error:
-        log.warning("upcoming_invoice_unknown", stripe_subscription_id=fact["id"], reason=error.message)
-        return fact
-    if currency != fact["body"]["currency"]:
-        return fact
-    return {**fact, "body": {**fact["body"], "told_amount": total}}
+        log.warning("upcoming_invoice_unknown", stripe_subscription_id=state["id"], reason=error.message)
+        return state
+    if currency != state["body"]["currency"]:
+        return state
+    return {**state, "body": {**state["body"], "told_amount": total}}

@@ -16,7 +16,7 @@ import pytest
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
-from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments import stripe_state
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.values import MalformedObject
@@ -116,12 +116,12 @@ def calls() -> dict[str, Callable[[StripeGateway], Any]]:
         "checkout": lambda stripe: stripe.create_checkout({}, "k"),
         "coupon": lambda stripe: stripe.coupon("c", {}),
         "portal": lambda stripe: stripe.open_portal("cus_1", "http://localhost"),
-        "subscription": lambda stripe: facts.answered(stripe.subscription("sub_1"), 1),
-        "cancel": lambda stripe: facts.answered(stripe.cancel("sub_1", at_period_end=True), 1),
-        "cancel now": lambda stripe: facts.answered(stripe.cancel("sub_1", at_period_end=False), 1),
+        "subscription": lambda stripe: stripe_state.from_response(stripe.subscription("sub_1"), 1),
+        "cancel": lambda stripe: stripe_state.from_response(stripe.cancel("sub_1", at_period_end=True), 1),
+        "cancel now": lambda stripe: stripe_state.from_response(stripe.cancel("sub_1", at_period_end=False), 1),
         "change": lambda stripe: stripe.change("sub_1", "price_1", at_period_end=False),
         "change later": lambda stripe: stripe.change("sub_1", "price_1", at_period_end=True),
-        "event": lambda stripe: facts.read(stripe.event("evt_1")),
+        "event": lambda stripe: stripe_state.read(stripe.event("evt_1")),
         "upcoming": lambda stripe: stripe.upcoming("sub_1"),
     }
 
@@ -180,7 +180,7 @@ def test_a_malformed_invoice_of_a_refund_goes_to_the_dead_letter_and_delays_no_o
 ) -> None:
     malformed, others = refund(), [refund(payment_intent=None), refund(payment_intent=None)]
     for event in (malformed, *others):
-        store.record(event, facts.read(event))
+        store.record(event, stripe_state.read(event))
     responses = [{"answer": {"data": [{"invoice": "in_1"}]}}, {"answer": invoice}]
     due_now(db, others[0], malformed, others[1])
     shop.failures.extend(responses)
@@ -190,7 +190,7 @@ def test_a_malformed_invoice_of_a_refund_goes_to_the_dead_letter_and_delays_no_o
     status, attempts, error = row(db, malformed)
     assert (status, attempts) == ("received", 1)
     assert error is not None
-    assert error.startswith("The object is not as Stripe writes")
+    assert error.startswith("Malformed Stripe object: expected")
 
     due_now(db, malformed)
     db.execute("update stripe_events set attempts = %s where id = %s", [MAX_ATTEMPTS - 1, malformed["id"]])
@@ -204,7 +204,7 @@ def test_an_unexpected_payload_uses_up_attempts(
 ) -> None:
     strange, other = refund(), refund(payment_intent=None)
     for event in (strange, other):
-        store.record(event, facts.read(event))
+        store.record(event, stripe_state.read(event))
     db.execute('update stripe_events set payload = \'{"kind": "charge"}\' where id = %s', [strange["id"]])
     due_now(db, strange, other)
     work()
@@ -219,7 +219,7 @@ def test_an_event_refused_by_the_database_delays_no_other(
 ) -> None:
     refused, other = refund(payment_intent=None), refund(payment_intent=None)
     for event in (refused, other):
-        store.record(event, facts.read(event))
+        store.record(event, stripe_state.read(event))
     due_now(db, refused, other)
     db.execute("alter table stripe_events add constraint refuses check (id <> '" + refused["id"] + "') not valid")
     try:
@@ -233,7 +233,7 @@ def test_an_event_refused_by_the_database_delays_no_other(
 
 def test_an_event_that_kills_workers_is_dead_lettered(store: PaymentStore, db: psycopg.Connection) -> None:
     deadly = refund()
-    store.record(deadly, facts.read(deadly))
+    store.record(deadly, stripe_state.read(deadly))
     for attempt in range(1, 4):
         due_now(db, deadly)
         begun = store.begin(deadly["id"], 60, 3)
@@ -254,7 +254,7 @@ def test_an_unreadable_event_is_fetched_again_on_replay(
     history = History(user := uuid4())
     events = history.at(int(time.time()), apart=0)
     for event in events:
-        store.record(event, None, error="The object is not as Stripe writes it.")
+        store.record(event, None, error="Malformed Stripe object.")
         assert row(db, event)[0] == "failed"
         shop.book.objects["event"][event["id"]] = {**event, "object": "event"}
         assert store.replay(event["id"]) == "failed"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import Unavailable
-from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments import stripe_state
 from pixelbloom.payments.money import currency_digits
 from pixelbloom.payments.store import PaymentStore
 from tests.servers.stripe import Event, History
@@ -47,7 +47,7 @@ def store(stack: Stack) -> Iterator[PaymentStore]:
 
 def deliver(store: PaymentStore, event: Event) -> None:
     """As the webhook and the worker do it."""
-    fact = facts.read(event)
+    fact = stripe_state.read(event)
     store.record(event, fact)
     begun = store.begin(event["id"], 60)
     if begun is not None:
@@ -253,7 +253,7 @@ def test_events_processed_concurrently_give_the_same_rows(
 
 def persistently(store: PaymentStore, event: Event) -> None:
     """As `deliver`, and again where the database found two in each other's way."""
-    fact = facts.read(event)
+    fact = stripe_state.read(event)
     store.record(event, fact)
     for _ in range(20):
         begun = store.begin(event["id"], 0)
@@ -301,7 +301,7 @@ def test_the_end_of_a_trial_is_notified_with_the_amount_of_its_own_attempt(
     history.play(["trial_will_end", "renewed"])
     events = history.at(FIRST, apart=1)
     [ending] = [event for event in events if event["type"] == "customer.subscription.trial_will_end"]
-    fact = facts.read(ending)
+    fact = stripe_state.read(ending)
     assert fact is not None
     store.record(ending, fact)
     for event in events:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments import stripe_state
 from pixelbloom.payments.values import MalformedObject
 from tests.servers.stripe import History
 
@@ -22,7 +22,7 @@ def subscription(**changes: Any) -> dict[str, Any]:
 
 
 def body(item: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = facts.answered(item, 1)["body"]
+    found: dict[str, Any] = stripe_state.from_response(item, 1)["body"]
     return found
 
 
@@ -187,13 +187,13 @@ INVOICE = {"id": "in_1", "status": "open", "currency": "usd", "amount_due": 100,
     ],
 )
 def test_every_event_of_an_invoice_moves_its_row(kind: str, status: str, stored: str) -> None:
-    fact = facts.read(event(kind, {**INVOICE, "status": status}))
+    fact = stripe_state.read(event(kind, {**INVOICE, "status": status}))
     assert fact is not None
     assert fact["body"]["status"] == stored
 
 
 def test_what_a_customer_has_in_credit_is_not_due() -> None:
-    fact = facts.read(event("invoice.created", {**INVOICE, "status": "draft", "amount_due": -700}))
+    fact = stripe_state.read(event("invoice.created", {**INVOICE, "status": "draft", "amount_due": -700}))
     assert fact is not None
     assert (fact["body"]["amount_due"], fact["body"]["told_amount"]) == (0, 0)
 
@@ -203,20 +203,20 @@ def test_what_a_customer_has_in_credit_is_not_due() -> None:
     [({"status_transitions": {"paid_at": 9, "finalized_at": 7}}, 9), ({"status_transitions": None}, 5), ({}, 5)],
 )
 def test_a_paid_invoice_has_a_time_of_payment_in_every_version_of_the_api(moments: dict[str, Any], paid: int) -> None:
-    fact = facts.read(event("invoice.paid", {**INVOICE, "status": "paid", "created": 5, **moments}))
+    fact = stripe_state.read(event("invoice.paid", {**INVOICE, "status": "paid", "created": 5, **moments}))
     assert fact is not None
     assert fact["body"]["paid"] == paid
-    assert "paid" not in (facts.read(event("invoice.updated", {**INVOICE, "created": 5})) or {})["body"]
+    assert "paid" not in (stripe_state.read(event("invoice.updated", {**INVOICE, "created": 5})) or {})["body"]
 
 
 def test_a_checkout_that_only_stores_a_card_is_ignored() -> None:
     session = {"id": "cs_1", "mode": "setup", "currency": None, "amount_total": None, "amount_subtotal": None}
-    assert facts.read(event("checkout.session.completed", session)) is None
+    assert stripe_state.read(event("checkout.session.completed", session)) is None
 
 
 def test_of_one_second_and_status_the_event_of_the_creation_is_the_earlier_one() -> None:
     created, updated = (
-        (facts.read(event(kind, {**INVOICE, "status": "draft"})) or {})["rank"]
+        (stripe_state.read(event(kind, {**INVOICE, "status": "draft"})) or {})["rank"]
         for kind in ("invoice.created", "invoice.updated")
     )
     assert created < updated
@@ -224,7 +224,7 @@ def test_of_one_second_and_status_the_event_of_the_creation_is_the_earlier_one()
 
 def test_of_one_second_the_later_status_of_an_invoice_is_the_later_event() -> None:
     ranks = [
-        (facts.read(event(kind, {**INVOICE, "status": status})) or {})["rank"]
+        (stripe_state.read(event(kind, {**INVOICE, "status": status})) or {})["rank"]
         for kind, status in (
             ("invoice.created", "draft"),
             ("invoice.finalized", "open"),
@@ -242,10 +242,10 @@ REFUND = {"id": "re_1", "object": "refund", "currency": "usd", "amount": 1900, "
 
 
 def test_a_refund_is_an_object_of_its_own_and_a_charge_reports_what_it_sums_up_to() -> None:
-    refund = facts.read(event("refund.created", {**REFUND, "status": "pending"}))
-    failed = facts.read(event("charge.refund.updated", {**REFUND, "status": "failed"}))
-    charge = facts.read(event("charge.refunded", CHARGE, previous_attributes={"amount_refunded": 900}))
-    lowered = facts.read(event("charge.refund.updated", {**CHARGE, "amount_refunded": 0}))
+    refund = stripe_state.read(event("refund.created", {**REFUND, "status": "pending"}))
+    failed = stripe_state.read(event("charge.refund.updated", {**REFUND, "status": "failed"}))
+    charge = stripe_state.read(event("charge.refunded", CHARGE, previous_attributes={"amount_refunded": 900}))
+    lowered = stripe_state.read(event("charge.refund.updated", {**CHARGE, "amount_refunded": 0}))
     assert refund
     assert failed
     assert charge

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments import stripe_state
 from pixelbloom.payments.money import (
     THREE_DECIMAL,
     WHOLE_HUNDREDTHS,
@@ -67,7 +67,7 @@ def test_nothing_of_a_card_or_a_name_is_kept() -> None:
         "payment_method_details": {"card": {"last4": "4242"}},
         "metadata": {"package_id": "no uuid", "note": "Secret", "discount_value": "1e9"},
     }
-    kept = repr(facts.read(event))
+    kept = repr(stripe_state.read(event))
 
     assert "Secret" not in kept
     assert "4242" not in kept
@@ -75,7 +75,7 @@ def test_nothing_of_a_card_or_a_name_is_kept() -> None:
 
 
 def test_types_that_we_do_not_handle_tell_no_fact() -> None:
-    assert facts.read({"type": "product.created"}) is None
+    assert stripe_state.read({"type": "product.created"}) is None
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -88,16 +88,16 @@ def test_an_event_with_a_wrong_value_anywhere_is_read_or_refused_in_words(data: 
     history = History(None)
     history.play(["upgraded", "unpaid", "paid late", "refunded", "ended"])
     events = history.at(1_790_000_000, apart=1)
-    event = data.draw(st.sampled_from([event for event in events if event["type"] in facts.HANDLED]))
+    event = data.draw(st.sampled_from([event for event in events if event["type"] in stripe_state.HANDLED]))
     *parents, last = data.draw(st.sampled_from([path for path in _paths(event)[1:] if path != ("type",)]))
     place: Any = event
     for key in parents:
         place = place[key]
     place[last] = wrong
     try:
-        fact = facts.read(event)
+        fact = stripe_state.read(event)
     except MalformedObject as error:
-        assert error.message.startswith("The object is not as Stripe writes")  # noqa: PT017
+        assert error.message.startswith("Malformed Stripe object: expected")  # noqa: PT017
     else:
         assert fact is not None
         assert isinstance(fact["id"], str)

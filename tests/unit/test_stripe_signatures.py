@@ -60,7 +60,7 @@ def test_a_broken_header_is_refused(value: str | None) -> None:
     now, good = whole.removeprefix("t=").split(",v1=")
     if value is not None:
         value = value.replace("<header>", whole).replace("<now>", now).replace("<good>", good)
-    with pytest.raises(InvalidInput, match="signature does not verify"):
+    with pytest.raises(InvalidInput, match="signature is invalid"):
         verified(BODY, value, [SECRET, "whsec_other"])
 
 
@@ -74,5 +74,5 @@ def test_any_text_as_header_is_refused_in_our_words(value: str) -> None:
 def test_an_event_of_no_time_that_a_calendar_knows_is_refused(created: str) -> None:
     body = BODY.replace(b"1790000000", created.encode())
     value = stripe.WebhookSignature.generate_signature_header(body.decode(), SECRET)
-    with pytest.raises(InvalidInput, match="no event of Stripe"):
+    with pytest.raises(InvalidInput, match="not a Stripe event"):
         verified(body, value, [SECRET])

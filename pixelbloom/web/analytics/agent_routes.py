@@ -1,4 +1,4 @@
-"""`/api/analytics/agents` and `/models`: how agents and models do, for administrators."""
+"""`/api/analytics/agents` and `/models`: figures of agents and models, for administrators."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The examples of analytics that the OpenAPI document shows."""
+"""The analytics examples of the OpenAPI document."""
 
 from typing import Any
 

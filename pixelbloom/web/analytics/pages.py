@@ -1,4 +1,4 @@
-"""What the answers about figures have in common."""
+"""The common parts of the analytics routes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from pixelbloom.web.analytics.schemas import PageOfRangeQuery, RangeQuery
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import scoped
 
-#: Before each request: a token, whose scope, where it has one, has analytics.
+#: Before each request: require a token with the scope of analytics, if it has scopes.
 guard = scoped("analytics")
 
 
@@ -17,17 +17,17 @@ def figures() -> AnalyticsStore:
 
 
 def ranged(query: RangeQuery, found: dict[str, Any]) -> dict[str, Any]:
-    """Figures with the days that they are about; the query is one that was resolved."""
+    """Return figures with their range. The query must be resolved."""
     return {"range": query.to_public(), **found}
 
 
 def before(query: PageOfRangeQuery) -> Before:
-    """Where the page begins."""
+    """Return the position where the page begins."""
     return read_cursor(query.cursor) if query.cursor else None
 
 
 def page(query: PageOfRangeQuery, rows: Series, by: str = "created_at") -> dict[str, Any]:
-    """A page of rows, of which one more than asked for was read; they are in the order of the time `by`."""
+    """Return a page of rows, given one row more than the limit, in the order of the time `by`."""
     items = rows[: query.limit]
     more = len(rows) > query.limit
     cursor = write_cursor({"created_at": items[-1][by], "id": items[-1]["id"]}) if more else None

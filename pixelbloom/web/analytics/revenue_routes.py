@@ -1,4 +1,4 @@
-"""`/api/analytics/revenue`: money and subscriptions in figures."""
+"""`/api/analytics/revenue`: figures of revenue and subscriptions."""
 
 from typing import Any
 
@@ -73,7 +73,7 @@ def subscription_trends(query: RangeQuery) -> dict[str, Any]:
     responses={**success(CustomerValueBody, examples.CUSTOMERS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def customer_ltv(query: RangeQuery) -> dict[str, Any]:
-    """Returns what customers of the range have paid in all until its end: averages, and those who paid most."""
+    """Returns the totals that customers of the range have paid until its end: averages, and those who paid most."""
     query = query.resolve()
     return ranged(query, figures().customer_ltv(listed_owner(query.user_id), query))
 

@@ -1,4 +1,4 @@
-"""`/api/analytics`: leads, conversations and recommendations in figures."""
+"""`/api/analytics`: figures of leads, conversations and recommendations."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def overview(query: RangeQuery) -> dict[str, Any]:
     responses={**success(LeadSummaryBody, examples.LEADS), **failures(400, 401, 403, 429, 500, 503)},
 )
 def lead_summary(query: RangeQuery) -> dict[str, Any]:
-    """Returns figures of leads that were created in the range, by their present state."""
+    """Returns figures of leads that were created in the range, by their current state."""
     query = query.resolve()
     return ranged(query, figures().lead_summary(listed_owner(query.user_id), query))
 

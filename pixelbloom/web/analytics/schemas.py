@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about analytics, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about analytics in the OpenAPI document."""
 
 from typing import Annotated, Literal
 
@@ -9,16 +9,17 @@ from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.http.schemas import JsonObject, Shape, Time, UserId, Uuid, read_limit
 
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
-Percent = Annotated[float | None, Field(description="In percent; null where there is nothing to be a part of.")]
+Percent = Annotated[float | None, Field(description="In percent; null if the base is 0.")]
 SubscriptionStatus = Literal["incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled"]
 Level = Literal["debug", "info", "warning", "error"]
 
 
 class RangeQuery(Shape, Range):
-    """Which days, in whose zone, and whose figures."""
+    """The days, time zone and owner of figures."""
 
     user_id: UserId = Field(
-        None, description="Whose; for services and administrators, who get the whole without it. Others get their own."
+        None,
+        description="The owner; for services and administrators (default: everybody). Others get their own.",
     )
 
 
@@ -48,14 +49,14 @@ class AgentTrendsQuery(RangeQuery):
 
 
 class AgentLogsQuery(PageOfRangeQuery):
-    """Which lines of the log."""
+    """Which log entries."""
 
     agent_type: str | None = Field(None, max_length=100, description="Only of this agent.")
     level: Level | None = Field(None, description="Only of this level.")
 
 
 class RangeBody(Shape):
-    """The days that were asked for, or that were meant."""
+    """The requested days, or the default ones."""
 
     start_date: Day
     end_date: Day
@@ -70,11 +71,11 @@ class Ranged(Shape):
 
 
 class Figure(Shape):
-    """A figure, and how it changed against as many days before."""
+    """A figure, and its change from the same number of days before."""
 
     value: float | None
     change: float | None = Field(
-        description="In percent, or in points of a rate or an average; null where the earlier value is 0 or none."
+        description="In percent, or in points of a rate or an average; null if the earlier value is 0 or missing."
     )
 
 
@@ -107,13 +108,13 @@ class Point(Shape):
 
 
 class TrendBody(Ranged):
-    """A figure a period, oldest first; zeros too."""
+    """A figure per period, oldest first, including zeros."""
 
     data: list[Point]
 
 
 class StatusCount(Shape):
-    """How many are in a state."""
+    """The number in a state."""
 
     status: str
     value: int
@@ -136,7 +137,7 @@ class Amount(Shape):
 
 
 class LeadSummaryBody(Ranged):
-    """Leads that were made in the range."""
+    """Leads created in the range."""
 
     total: Figure
     qualified: Figure
@@ -152,7 +153,7 @@ class ConversationSummaryBody(Ranged):
     """Conversations in the range."""
 
     started: Figure
-    active: Figure = Field(description="Those in which something was said.")
+    active: Figure = Field(description="Those with messages.")
     messages: Figure
     messages_per_conversation: Figure
     by_status: list[StatusCount] = Field(description="Of those that were started.")
@@ -175,26 +176,26 @@ class ConversationPage(Shape):
     """Conversations, newest first."""
 
     items: list[ConversationItem]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class RevenueSummaryBody(Ranged):
     """Money and subscriptions."""
 
-    revenue: MoneyFigure = Field(description="Money that came in.")
+    revenue: MoneyFigure = Field(description="Money received.")
     mrr: MoneyFigure = Field(description="Monthly recurring revenue at the end of the range, against its beginning.")
     arr: MoneyFigure = Field(description="Twelve times that.")
     active_subscriptions: Figure = Field(description="At the end of the range, against its beginning.")
     new_subscriptions: Figure
     ended_subscriptions: Figure
-    churn_rate: Figure = Field(description="What part of the subscriptions at its beginning ended in the range.")
+    churn_rate: Figure = Field(description="The share of the subscriptions at its beginning that ended in the range.")
 
 
 class PackageRevenue(Shape):
     """A package in one currency."""
 
     package_id: Uuid | None
-    package: str | None = Field(description="Null for what was sold without a package.")
+    package: str | None = Field(description="Null for sales without a package.")
     currency: str
     revenue: float
     payments: int
@@ -222,7 +223,7 @@ class SubscriptionTrendBody(Ranged):
 
 
 class CurrencyValue(Shape):
-    """What customers of one currency paid in all."""
+    """The totals paid by customers in one currency."""
 
     currency: str
     customers: int
@@ -232,7 +233,7 @@ class CurrencyValue(Shape):
 
 
 class CustomerValue(Shape):
-    """What one customer paid in all."""
+    """The total paid by one customer."""
 
     user_id: Uuid
     currency: str
@@ -243,7 +244,7 @@ class CustomerValue(Shape):
 
 
 class CustomerValueBody(Ranged):
-    """What those who paid in the range have paid in all until its end."""
+    """The totals that customers who paid in the range have paid until its end."""
 
     customers: int
     average: Amount = Field(description="In the currency of the most customers.")
@@ -270,14 +271,14 @@ class SubscriptionItem(Shape):
 
 
 class SubscriptionPage(Shape):
-    """Subscriptions, those that began last first."""
+    """Subscriptions, newest first."""
 
     items: list[SubscriptionItem]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class AgentFigures(Shape):
-    """What one agent did."""
+    """The executions of one agent."""
 
     agent_type: str
     executions: int
@@ -292,11 +293,11 @@ class AgentFigures(Shape):
 
 
 class AgentSummaryBody(Ranged):
-    """What the agents did, in runs of their own and as steps of workflows."""
+    """The executions of agents, in agent runs and as steps of workflows."""
 
     executions: Figure
     success_rate: Figure = Field(description="Of those that completed or failed.")
-    fallback_rate: Figure = Field(description="How many were answered by the agent's own rules.")
+    fallback_rate: Figure = Field(description="The share with a result of the agent's own rules.")
     average_duration_ms: Figure
     tokens: Figure
     by_agent: list[AgentFigures]
@@ -317,7 +318,7 @@ class AgentTrendBody(Ranged):
 
 
 class LogItem(Shape):
-    """What an agent reported."""
+    """A log entry of an agent."""
 
     id: Uuid
     run_id: Uuid | None
@@ -333,7 +334,7 @@ class LogPage(Shape):
     """The log, newest first."""
 
     items: list[LogItem]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class ModelFigures(Shape):
@@ -344,14 +345,14 @@ class ModelFigures(Shape):
     calls: int
     ok: int
     success_rate: Percent
-    average_latency_ms: int | None = Field(description="Of those that were answered.")
+    average_latency_ms: int | None = Field(description="Of those with a response.")
     p95_latency_ms: int | None
     prompt_tokens: int
     completion_tokens: int
 
 
 class OutcomeCount(Shape):
-    """How calls ended."""
+    """The number of calls with an outcome."""
 
     outcome: str
     value: int

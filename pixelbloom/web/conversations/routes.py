@@ -20,10 +20,10 @@ from pixelbloom.web.conversations.schemas import (
     ConversationsPage,
     ConversationsQuery,
     ConversationWithMessages,
-    MessageAnswer,
     MessagePage,
     MessageRequest,
     MessagesQuery,
+    SentMessage,
 )
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
@@ -76,7 +76,7 @@ def add_conversation(body: ConversationRequest) -> Response:
     }
     if body.lead_id is not None:
         _check_lead(body.lead_id, row)
-    response = _answer(services().conversations.add(row))
+    response = _rendered(services().conversations.add(row))
     response.status_code = 201
     return response
 
@@ -91,7 +91,9 @@ def add_conversation(body: ConversationRequest) -> Response:
     },
 )
 def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
-    """Returns your own, newest first. Services and administrators get everybody's, or those of `user_id`."""
+    """Returns your own conversations, newest first. Services and administrators get everybody's, or those of
+    `user_id`.
+    """
     wanted = {"user_id": listed_owner(query.user_id), "status": query.status, "lead_id": query.lead_id}
     rows = services().conversations.page(
         limit=query.limit,
@@ -114,8 +116,8 @@ def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
     },
 )
 def get_conversation(path: ConversationPath) -> Response:
-    """Returns the conversation with its newest messages: 50, or fewer where these are larger than 4 MiB."""
-    row = _theirs(path.conversation_id)
+    """Returns the conversation with its newest messages: 50, or fewer if these are larger than 4 MiB."""
+    row = _visible_conversation(path.conversation_id)
     found = services().conversations.messages(UUID(row["id"]), limit=NEWEST, after=None, before=None)
     shown = {
         **_shown(row),
@@ -136,21 +138,21 @@ def get_conversation(path: ConversationPath) -> Response:
     openapi_extensions=headers(IF_MATCH),
 )
 def change_conversation(path: ConversationPath, body: ConversationChanges) -> Response:
-    """Changes the fields that are given. A closed conversation takes no messages until it is active again."""
-    row = _theirs(path.conversation_id)
-    return _answer(changed(row, body.model_dump(mode="json", exclude_unset=True), services().conversations.change))
+    """Changes the given fields. A closed conversation accepts no messages until it is active again."""
+    row = _visible_conversation(path.conversation_id)
+    return _rendered(changed(row, body.model_dump(mode="json", exclude_unset=True), services().conversations.change))
 
 
 @conversations.delete(
     "/<conversation_id>",
     summary="Delete a conversation",
     operation_id="deleteConversation",
-    responses={**nothing("It is gone, and its messages with it."), **failures(401, 403, 404, 409, 500, 503)},
+    responses={**nothing("Conversation and messages deleted."), **failures(401, 403, 404, 409, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
 def remove_conversation(path: ConversationPath) -> tuple[str, int]:
-    """The conversation and its messages are gone, and `conversation_deleted` is published."""
-    changed(_theirs(path.conversation_id), {"deleted_at": "now"}, services().conversations.change)
+    """Deletes the conversation and its messages, and publishes `conversation_deleted`."""
+    changed(_visible_conversation(path.conversation_id), {"deleted_at": "now"}, services().conversations.change)
     return "", 204
 
 
@@ -165,7 +167,7 @@ def remove_conversation(path: ConversationPath) -> tuple[str, int]:
 )
 def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any]:
     """Returns the messages of a conversation, newest first."""
-    row = _theirs(path.conversation_id)
+    row = _visible_conversation(path.conversation_id)
     rows = services().conversations.messages(
         UUID(row["id"]),
         limit=query.limit,
@@ -181,8 +183,8 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
     operation_id="sendMessage",
     responses={
         **success(
-            MessageAnswer,
-            shown_examples.ANSWERED,
+            SentMessage,
+            shown_examples.SENT,
             status=201,
             description="Message stored, run accepted.",
             headers=("Preference-Applied",),
@@ -192,15 +194,15 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
     openapi_extensions=headers(*SUBMISSION),
 )
 def add_message(path: ConversationPath, body: MessageRequest) -> Response:
-    """Stores the message and a run of chat_agent, which reads the conversation; its reply becomes a message.
+    """Stores the message and creates a run of chat_agent, which reads the conversation; its reply becomes a message.
 
-    `Prefer: wait=N` delays the response until the reply is there or N seconds pass. With an `Idempotency-Key` the same
+    `Prefer: wait=N` delays the response until the reply is ready or N seconds pass. With an `Idempotency-Key` the same
     message is stored once. Visitors may, within VISITOR_MESSAGE_LIMIT.
     """
-    caller, row = principal(), _theirs(path.conversation_id)
+    caller, row = principal(), _visible_conversation(path.conversation_id)
     user_id = UUID(row["user_id"]) if row["user_id"] else None
     if caller.kind != "visitor" and not caller.may_act_for(user_id):
-        raise Forbidden("Only the one whose conversation it is, or a service, may speak in it.")
+        raise Forbidden("Only the conversation's owner or a service may send messages.")
     if row["status"] == "closed":
         raise Conflict("The conversation is closed; set its status to active first.")
     wanted = Submission(
@@ -212,18 +214,18 @@ def add_message(path: ConversationPath, body: MessageRequest) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
     )
-    response: Response = jsonify(_answered(row["id"], accepted, waited=waited))
+    response: Response = jsonify(_sent_message(row["id"], accepted, waited=waited))
     response.status_code = 201
     if waited:
         response.headers["Preference-Applied"] = f"wait={seconds}"
     return response
 
 
-def _answered(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict[str, Any]:
+def _sent_message(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict[str, Any]:
     reply = services().conversations.reply(accepted.id) if waited and accepted.status == "completed" else None
     return {
         "conversation_id": conversation_id,
-        # The database keeps a question under the id of its run.
+        # The database stores a question under the id of its run.
         "id": str(accepted.id),
         "message_id": str(accepted.id),
         "request_id": str(accepted.id),
@@ -233,8 +235,8 @@ def _answered(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict
     }
 
 
-def _theirs(text: str) -> dict[str, Any]:
-    """The conversation, where the caller may see it. Raises NotFound."""
+def _visible_conversation(text: str) -> dict[str, Any]:
+    """Return the conversation if the caller may see it. Raises NotFound."""
     conversation_id = uuid_or_none(text)
     row = services().conversations.find(conversation_id) if conversation_id else None
     if row is None or not may_see(row["user_id"], row["visitor_id"]):
@@ -243,17 +245,17 @@ def _theirs(text: str) -> dict[str, Any]:
 
 
 def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:
-    """Raises NotFound where the lead is not of the same owner."""
+    """Raise NotFound if the lead has another owner."""
     lead = services().leads.find(lead_id)
     if lead is None or any(lead[name] != row[name] for name in ("user_id", "visitor_id")):
-        raise NotFound("There is no such lead of the conversation's owner; leave lead_id out.")
+        raise NotFound("There is no such lead of the conversation's owner; omit lead_id.")
 
 
 def _next(rows: Rows) -> str | None:
     return write_cursor(rows.items[-1]) if rows.more else None
 
 
-def _answer(row: dict[str, Any]) -> Response:
+def _rendered(row: dict[str, Any]) -> Response:
     return versioned(_shown(row), row["version"])
 
 

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about conversations, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about conversations in the OpenAPI document."""
 
 from typing import Annotated, Any, Literal
 
@@ -68,7 +68,7 @@ CONVERSATION: dict[str, Any] = {
     "updated_at": "2026-01-31T12:00:00.001000Z",
 }
 WITH_MESSAGES: dict[str, Any] = {**CONVERSATION, "messages": [QUESTION, REPLY], "messages_cursor": None}
-ANSWERED: dict[str, Any] = {
+SENT: dict[str, Any] = {
     "conversation_id": _ID,
     "id": _RUN_ID,
     "message_id": _RUN_ID,
@@ -100,11 +100,11 @@ class ConversationRequest(Shape):
     title: Title = None
     lead_id: UserId = Field(None, description="The lead that it is about: one of the same owner.")
     metadata: Metadata = Field(default={})
-    user_id: UserId = Field(None, description="Whose it is; for services and administrators. Others' are their own.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others always own theirs.")
 
 
 class ConversationChanges(Changes):
-    """What shall be otherwise; what is left out stays."""
+    """The fields to change; omitted ones stay the same."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -117,7 +117,7 @@ class ConversationChanges(Changes):
 
 
 class MessageRequest(Shape):
-    """What the user says."""
+    """The user's message."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -139,11 +139,11 @@ class MessageBody(Shape):
     id: Uuid
     message_id: Uuid
     conversation_id: Uuid
-    user_id: Uuid | None = Field(description="Whose conversation it is.")
+    user_id: Uuid | None = Field(description="The owner of the conversation.")
     role: Literal["user", "assistant", "system"]
     content: str
-    request_id: Uuid | None = Field(description="The run that it was said to, or that said it.")
-    metadata: JsonObject = Field(description="Of a reply: what chat_agent found out, who answered.")
+    request_id: Uuid | None = Field(description="The run that the message started, or that wrote it.")
+    metadata: JsonObject = Field(description="Of a reply: chat_agent's findings, provider and model.")
     created_at: Time
 
 
@@ -151,7 +151,7 @@ class MessagePage(Shape):
     """Messages, newest first."""
 
     items: list[MessageBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for earlier ones; null on the last page.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for earlier ones; null on the last page.")
 
 
 class ConversationBody(Shape):
@@ -160,7 +160,7 @@ class ConversationBody(Shape):
     id: Uuid
     conversation_id: Uuid
     user_id: Uuid | None
-    visitor_id: Uuid | None = Field(description="The session of the visitor who holds it; null for users'.")
+    visitor_id: Uuid | None = Field(description="The session of the visitor who owns it; null for users.")
     lead_id: Uuid | None
     title: str | None
     status: Status
@@ -172,42 +172,42 @@ class ConversationBody(Shape):
 
 
 class ConversationWithMessages(ConversationBody):
-    """A conversation, and what was said last."""
+    """A conversation and its last messages."""
 
     messages: list[MessageBody] = Field(
-        description="The newest, oldest first: 50, or fewer where these are larger than 4 MiB."
+        description="The newest, oldest first: 50, or fewer if these are larger than 4 MiB."
     )
-    messages_cursor: str | None = Field(description="For the messages before these; null where there are none.")
+    messages_cursor: str | None = Field(description="For the messages before these; null if there are none.")
 
 
 class ConversationsPage(Counted):
     """Conversations, newest first."""
 
     items: list[ConversationBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
-class MessageAnswer(Shape):
-    """The message was kept, and chat_agent runs."""
+class SentMessage(Shape):
+    """The stored message, and the run of chat_agent."""
 
     id: Uuid
     conversation_id: Uuid
     message_id: Uuid
     request_id: Uuid = Field(description="The run, as GET /api/agents/runs/{request_id} and the topics name it.")
     status: RunStatusName
-    reply: MessageBody | None = Field(description="Where it was waited for, and the run is completed.")
+    reply: MessageBody | None = Field(description="Only if the request waited and the run is completed.")
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
 class ConversationsQuery(CountQuery):
     """Which conversations to list."""
 
-    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
     status: Status | None = None
     lead_id: UserId = None
     created_after: Moment | None = None
     created_before: Moment | None = None
-    q: str | None = Field(None, min_length=1, max_length=200, pattern=_STORABLE, description="Stands in the title.")
+    q: str | None = Field(None, min_length=1, max_length=200, pattern=_STORABLE, description="Text in the title.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
@@ -215,7 +215,7 @@ class ConversationsQuery(CountQuery):
 class MessagesQuery(Shape):
     """Which messages to list."""
 
-    created_after: Moment | None = Field(None, description="Only later ones: what came since you looked.")
+    created_after: Moment | None = Field(None, description="Only those created after this time.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor` or `messages_cursor`.")
 
@@ -223,7 +223,7 @@ class MessagesQuery(Shape):
 class ConversationPath(Shape):
     """A conversation's address."""
 
-    conversation_id: str = Field(json_schema_extra={"format": "uuid"}, description="As POST answered it.")
+    conversation_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the response of POST.")
 
 
 class SessionBody(Shape):

@@ -1,4 +1,4 @@
-"""`/api/visitors`: sessions of people who look at the website and are not signed in."""
+"""`/api/visitors`: sessions of website visitors who are not signed in."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def begin_session() -> tuple[dict[str, Any], int]:
     """
     parts = services()
     if not parts.settings.visitors:
-        raise Forbidden("Visitors are not let in here; sign in.")
+        raise Forbidden("Visitors are not allowed here; sign in.")
     parts.visitor_limits.sessions.count(visitor_address(request.remote_addr))
     token, visitor = parts.visitors.begin()
     log.info("visitor_session_begun", visitor_id=str(visitor.visitor_id))

@@ -99,7 +99,7 @@ def _verified(token: str) -> Principal:
     if request.blueprint in _FOR_NAMED_USERS:
         refuse_anonymous(found)
     if services().settings.stripe_webhook_secret:
-        services().claims.saw(found)
+        services().claims.observe(found)
     return found
 
 

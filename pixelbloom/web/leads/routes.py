@@ -48,11 +48,11 @@ def add_lead(body: LeadRequest) -> Response:
     and they cannot read it again.
     """
     if principal().kind == "visitor" and (body.notes is not None or body.assigned_to is not None):
-        raise Forbidden("A visitor may not set notes or assigned_to; leave them out.")
+        raise Forbidden("A visitor may not set notes or assigned_to; omit them.")
     row = body.model_dump(mode="json", exclude={"user_id"})
     row["user_id"] = text_or_none(services().access.new_owner(principal(), body.user_id))
     row["visitor_id"] = text_or_none(principal().visitor_id)
-    response = _answer(services().leads.add(row))
+    response = _rendered(services().leads.add(row))
     response.status_code = 201
     return response
 
@@ -67,7 +67,7 @@ def add_lead(body: LeadRequest) -> Response:
     },
 )
 def list_leads(query: LeadsQuery) -> dict[str, Any]:
-    """Returns your own, newest first. Services and administrators get everybody's, or those of `user_id`."""
+    """Returns your own leads, newest first. Services and administrators get everybody's, or those of `user_id`."""
     wanted = {"user_id": listed_owner(query.user_id), "status": query.status, "source": query.source}
     rows = services().leads.page(
         limit=query.limit,
@@ -92,8 +92,8 @@ def list_leads(query: LeadsQuery) -> dict[str, Any]:
     responses={**success(LeadBody, lead_examples.LEAD, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
 def get_lead(path: LeadPath) -> Response:
-    """Returns the lead with what lead_agent found out about it."""
-    return _answer(_theirs(path.lead_id))
+    """Returns the lead with the analysis of lead_agent."""
+    return _rendered(_visible_lead(path.lead_id))
 
 
 @leads.patch(
@@ -104,20 +104,20 @@ def get_lead(path: LeadPath) -> Response:
     openapi_extensions=headers(IF_MATCH),
 )
 def change_lead(path: LeadPath, body: LeadChanges) -> Response:
-    """Changes the fields that are given. With `If-Match`, only where nobody has changed the lead since."""
+    """Changes the given fields. With `If-Match`, only if the lead was not changed since."""
     changes = body.model_dump(mode="json", exclude_unset=True)
-    return _answer(_changed(path.lead_id, changes))
+    return _rendered(_changed(path.lead_id, changes))
 
 
 @leads.delete(
     "/<lead_id>",
     summary="Delete a lead",
     operation_id="deleteLead",
-    responses={**nothing("It is gone."), **failures(401, 403, 404, 409, 500, 503)},
+    responses={**nothing("Lead deleted."), **failures(401, 403, 404, 409, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
 def remove_lead(path: LeadPath) -> tuple[str, int]:
-    """The lead is gone from lists and from figures, those of the past too."""
+    """Deletes the lead. It disappears from lists and from figures, including those of the past."""
     _changed(path.lead_id, {"deleted_at": "now"})
     return "", 204
 
@@ -136,34 +136,34 @@ def analyze_lead(path: LeadPath) -> Response:
     """Creates a run of lead_agent. When it is completed the lead has its score, status and analysis, and
     `lead_analyzed` is published.
     """
-    lead = _theirs(path.lead_id)
+    lead = _visible_lead(path.lead_id)
     owner = UUID(lead["user_id"]) if lead["user_id"] else None
     wanted = Submission(
         agent_type="lead_agent",
         input={"lead_id": lead["id"]},
-        # In the owner's name, whoever asks: the run reaches the owner's leads.
+        # On behalf of the owner, whoever the caller is: the run can read the owner's leads.
         **{**terms(SubmissionTerms()), "user_id": owner},
     )
     seconds = wait_seconds(request.headers.get("Prefer"))
     accepted, waited = submitted(
         lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
     )
-    answer: dict[str, Any] = {
+    body: dict[str, Any] = {
         "id": str(accepted.id),
         "request_id": str(accepted.id),
         "status": str(accepted.status),
         "error": accepted.error,
     }
     if accepted.status == "completed":
-        answer["result"] = accepted.result
-    response = jsonify(answer)
+        body["result"] = accepted.result
+    response = jsonify(body)
     if waited:
         response.headers["Preference-Applied"] = f"wait={seconds}"
     return response
 
 
-def _theirs(text: str) -> dict[str, Any]:
-    """The lead, where the caller may see it. Raises NotFound."""
+def _visible_lead(text: str) -> dict[str, Any]:
+    """Return the lead if the caller may see it. Raises NotFound."""
     lead_id = uuid_or_none(text)
     row = services().leads.find(lead_id) if lead_id else None
     if row is None or not may_see(row["user_id"]):
@@ -172,12 +172,12 @@ def _theirs(text: str) -> dict[str, Any]:
 
 
 def _changed(text: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Raises NotFound, InvalidInput, and Conflict where somebody was faster."""
-    row = _theirs(text)
+    """Change a lead. Raises NotFound, InvalidInput, and Conflict if it was changed meanwhile."""
+    row = _visible_lead(text)
     return changed(row, changes, services().leads.change)
 
 
-def _answer(row: dict[str, Any]) -> Response:
+def _rendered(row: dict[str, Any]) -> Response:
     return versioned(_shown(row), row["version"])
 
 

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about leads, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about leads in the OpenAPI document."""
 
 import re
 from decimal import Decimal
@@ -52,7 +52,7 @@ WANTED = {name: LEAD[name] for name in ("name", "email", "company", "industry", 
 
 Status = Literal["new", "contacted", "qualified", "unqualified", "converted", "lost"]
 _STORABLE = r"^[^\x00]*$"
-#: In major units, as numeric(16, 3) keeps it.
+#: In major units, stored as numeric(16, 3).
 MAX_BUDGET = 10_000_000_000
 
 
@@ -69,7 +69,7 @@ def _score(value: object) -> object:
 
 
 def text(most: int, least: int = 1) -> Any:
-    """A text that can be stored, or null."""
+    """Return the type of a storable string of `least` to `most` characters, or null."""
     return Annotated[str, Field(min_length=least, max_length=most, pattern=_STORABLE)] | None
 
 
@@ -81,17 +81,17 @@ Budget = Annotated[
 
 
 class LeadFields(Shape):
-    """What people may say about a lead. Null means that it is not known."""
+    """The fields of a lead. Null means unknown."""
 
     email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = None
     phone: text(50) = None  # type: ignore[valid-type]
     company: text(200) = None  # type: ignore[valid-type]
     industry: text(100) = None  # type: ignore[valid-type]
-    budget: Budget = Field(None, description="In major units of the currency; cents are kept.")
+    budget: Budget = Field(None, description="In major units of the currency; decimals are stored.")
     currency: str = Field("usd", pattern="^[a-z]{3}$")
     timeline: text(200) = None  # type: ignore[valid-type]
     message: text(10_000) = None  # type: ignore[valid-type]
-    notes: text(10_000) = Field(None, description="Of those who work on it; not for visitors.")  # type: ignore[valid-type]
+    notes: text(10_000) = Field(None, description="Internal notes; not for visitors.")  # type: ignore[valid-type]
     assigned_to: UserId = Field(None, description="The user who works on it; not for visitors.")
     metadata: Metadata = Field(default={})
 
@@ -103,11 +103,11 @@ class LeadRequest(LeadFields):
 
     name: str = Field(min_length=1, max_length=200, pattern=_STORABLE)
     source: str = Field("api", min_length=1, max_length=100, pattern=_STORABLE)
-    user_id: UserId = Field(None, description="Whose it is; for services and administrators. Others' are their own.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others always own theirs.")
 
 
 class LeadChanges(LeadFields, Changes):
-    """What shall be otherwise; what is left out stays."""
+    """The fields to change; omitted ones stay the same."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -139,8 +139,8 @@ class LeadBody(Shape):
     source: str
     status: Status
     score: int | None = Field(description="0 to 100, by lead_agent; null before.")
-    analysis: JsonObject | None = Field(description="What lead_agent found.")
-    analysis_id: Uuid | None = Field(description="The run that found it.")
+    analysis: JsonObject | None = Field(description="The result of lead_agent.")
+    analysis_id: Uuid | None = Field(description="The run that produced it.")
     analyzed_at: Time | None
     metadata: JsonObject
     version: int = Field(description="Grows with each change; also the ETag.")
@@ -152,7 +152,7 @@ class LeadPage(Counted):
     """Leads, newest first."""
 
     items: list[LeadBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 Bound = Annotated[
@@ -165,7 +165,7 @@ Bound = Annotated[
 class LeadsQuery(CountQuery):
     """Which leads to list."""
 
-    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
     status: Status | None = None
     source: str | None = Field(None, min_length=1, max_length=100, pattern=_STORABLE)
     min_score: Bound = None
@@ -173,7 +173,7 @@ class LeadsQuery(CountQuery):
     created_after: Moment | None = None
     created_before: Moment | None = None
     q: str | None = Field(
-        None, min_length=1, max_length=200, pattern=_STORABLE, description="Stands in name, company, email or message."
+        None, min_length=1, max_length=200, pattern=_STORABLE, description="Text in name, company, email or message."
     )
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
@@ -182,4 +182,4 @@ class LeadsQuery(CountQuery):
 class LeadPath(Shape):
     """A lead's address."""
 
-    lead_id: str = Field(json_schema_extra={"format": "uuid"}, description="As POST answered it.")
+    lead_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the response of POST.")

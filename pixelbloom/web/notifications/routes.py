@@ -1,4 +1,4 @@
-"""`/api/notifications`: a user's own, and those that administrators send."""
+"""`/api/notifications`: a user's notifications, and broadcasts by administrators."""
 
 from typing import Any
 from uuid import UUID
@@ -42,7 +42,7 @@ _NO_SUCH = "There is no such notification, or it is not yours."
 
 @notifications.before_request
 def guard() -> None:
-    """A token, whose scope, where it has one, has notifications: to read them is to mark and remove them too."""
+    """Require a token with the scope of notifications, if it has scopes; reading includes marking and removing."""
     authenticate()
     writes = request.endpoint == f"{notifications.name}.{notify_users.__name__}"
     scopes.check(principal(), scopes.needed("notifications", write=writes))
@@ -60,8 +60,8 @@ def guard() -> None:
     },
 )
 def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
-    """Your own, newest first, without those that have expired. Services and administrators see everybody's, or those of
-    `user_id`; `unread_count` is null where everybody's are listed.
+    """Returns your own notifications, newest first, without expired ones. Services and administrators get everybody's,
+    or those of `user_id`; `unread_count` is null if everybody's are listed.
     """
     rows, unread = services().notifications.page(
         listed_owner(query.user_id),
@@ -101,7 +101,7 @@ def unread_count(query: UnreadQuery) -> dict[str, Any]:
     responses={**success(NotificationBody, examples.NOTIFICATION), **failures(401, 403, 404, 500, 503)},
 )
 def get_notification(path: NotificationPath) -> dict[str, Any]:
-    """Returns one of your own, or for services and administrators anybody's. This does not mark it as read."""
+    """Returns one of your own notifications, or for services and administrators anybody's. Does not mark it as read."""
     found = services().notifications.find(listed_owner(None), _id(path.notification_id))
     if found is None:
         raise NotFound(_NO_SUCH)
@@ -115,7 +115,7 @@ def get_notification(path: NotificationPath) -> dict[str, Any]:
     responses={**success(MarkedBody, {"marked": 1, "unread_count": 2}), **failures(400, 401, 403, 413, 500, 503)},
 )
 def mark_read(body: MarkRequest) -> dict[str, Any]:
-    """Marks those that are your own; others are skipped."""
+    """Marks your own notifications; others are skipped."""
     return services().notifications.mark_read(reader(), body.notification_ids)
 
 
@@ -126,7 +126,7 @@ def mark_read(body: MarkRequest) -> dict[str, Any]:
     responses={**success(MarkedBody, {"marked": 3, "unread_count": 0}), **failures(401, 403, 500, 503)},
 )
 def mark_all_read() -> dict[str, Any]:
-    """Marks all your notifications that exist at this moment."""
+    """Marks all your current notifications."""
     return services().notifications.mark_read(reader(), None)
 
 
@@ -134,10 +134,10 @@ def mark_all_read() -> dict[str, Any]:
     "/<notification:notification_id>",
     summary="Delete a notification",
     operation_id="deleteNotification",
-    responses={**nothing("It is gone."), **failures(401, 403, 404, 500, 503)},
+    responses={**nothing("Notification deleted."), **failures(401, 403, 404, 500, 503)},
 )
 def remove_notification(path: NotificationPath) -> tuple[str, int]:
-    """Deletes one of your own, or for services and administrators anybody's."""
+    """Deletes one of your own notifications, or for services and administrators anybody's."""
     if not services().notifications.remove(listed_owner(None), _id(path.notification_id)):
         raise NotFound(_NO_SUCH)
     return "", 204
@@ -177,9 +177,7 @@ def get_broadcast(path: BroadcastPath) -> dict[str, Any]:
 
 
 def reader() -> UUID:
-    """The user whose notifications are marked or counted: the caller, an administrator too. Raises Forbidden for
-    services.
-    """
+    """Return the user to mark or count for: the caller, even an administrator. Raises Forbidden for services."""
     user_id = principal().user_id
     if user_id is None:
         raise Forbidden("A service has no notifications of its own; use a user's token, or name a user_id to read.")

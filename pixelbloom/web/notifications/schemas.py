@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about notifications, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about notifications in the OpenAPI document."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -48,7 +48,7 @@ BROADCAST: dict[str, Any] = {
     "created_at": "2026-01-31T12:00:03.480000Z",
     "finished_at": None,
 }
-#: Notifications marked, or users told, in one call.
+#: Notifications marked, or users notified, in one call.
 MAX_IDS = 1_000
 
 Severity = Literal["info", "success", "warning", "error"]
@@ -70,7 +70,7 @@ class NotificationBody(Shape):
     severity: Severity
     title: str
     message: str
-    action_url: str | None = Field(description="Where the page goes on.")
+    action_url: str | None = Field(description="The page to open.")
     created_at: Time
     read: bool
     metadata: JsonObject
@@ -80,14 +80,14 @@ class NotificationPage(Counted):
     """Notifications, newest first."""
 
     items: list[NotificationBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
-    unread_count: int | None = Field(description="Of all of one user's, not of this page; null for everybody's.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    unread_count: int | None = Field(description="Of all of one user's notifications; null for everybody's.")
 
 
 class NotificationsQuery(CountQuery):
-    """Which to list."""
+    """The notifications to list."""
 
-    user_id: UserId = Field(None, description="Whose; for services and administrators. Others see their own.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
     unread_only: Flag = Field(False, description="Only those not read yet.")
@@ -99,23 +99,23 @@ class NotificationsQuery(CountQuery):
 class NotificationPath(Shape):
     """A notification's address."""
 
-    notification_id: str = Field(json_schema_extra={"format": "uuid"}, description="As the list has it.")
+    notification_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the list.")
 
 
 class UnreadQuery(Shape):
-    """Whose to count."""
+    """The user to count for."""
 
-    user_id: UserId = Field(None, description="Whose; for services and administrators. Your own where it is left out.")
+    user_id: UserId = Field(None, description="The user; for services and administrators. Your own by default.")
 
 
 class UnreadBody(Shape):
-    """How many are not read."""
+    """The number of unread notifications."""
 
     unread_count: int
 
 
 class MarkRequest(Shape):
-    """Which to mark as read."""
+    """The notifications to mark as read."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -126,17 +126,17 @@ class MarkRequest(Shape):
 
 
 class MarkedBody(Shape):
-    """What came of marking."""
+    """The result of marking."""
 
-    marked: int = Field(description="How many were not read before.")
-    unread_count: int = Field(description="How many are left.")
+    marked: int = Field(description="The number that were unread before.")
+    unread_count: int = Field(description="The number still unread.")
 
 
 _TEXT = r"^[^\x00]*$"
 
 
 class BroadcastRequest(Shape):
-    """What to tell, and whom: `user_id`, `user_ids` or `all_users`."""
+    """A notification and its audience: `user_id`, `user_ids` or `all_users`."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -162,29 +162,29 @@ class BroadcastRequest(Shape):
 
     @model_validator(mode="after")
     def _somebody(self) -> "BroadcastRequest":
-        """As `oneOf` tells it in the schema."""
+        """Check the rule of `oneOf` in the schema."""
         if (self.user_id is not None) + (self.user_ids is not None) + self.all_users != 1:
             raise ValueError("must have one of `user_id`, `user_ids` and `all_users`")
         return self
 
     @property
     def audience(self) -> list[UUID] | None:
-        """Whom; None means all."""
+        """The users to notify; None means all."""
         return [self.user_id] if self.user_id is not None else self.user_ids
 
     @property
     def notification(self) -> dict[str, Any]:
-        """What is told."""
+        """The notification."""
         return self.model_dump(mode="json", exclude={"user_id", "user_ids", "all_users"})
 
 
 class BroadcastBody(Shape):
-    """A notification on its way to many."""
+    """A notification to many users."""
 
     id: Uuid
     broadcast_id: Uuid
     status: Literal["sending", "sent"]
-    sent: int = Field(description="Users that have it.")
+    sent: int = Field(description="The number of users who have received it.")
     created_at: Time
     finished_at: Time | None
 
@@ -192,4 +192,4 @@ class BroadcastBody(Shape):
 class BroadcastPath(Shape):
     """A broadcast's address."""
 
-    broadcast_id: str = Field(json_schema_extra={"format": "uuid"}, description="As POST answered it.")
+    broadcast_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the response of POST.")

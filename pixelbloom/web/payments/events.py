@@ -1,4 +1,4 @@
-"""`/api/payments/events`: Stripe's events as they were processed, and processing one again. For administrators."""
+"""`/api/payments/events`: Stripe's events and their processing state, and replays. For administrators."""
 
 from typing import Any
 
@@ -61,8 +61,8 @@ def list_events(query: EventsQuery) -> dict[str, Any]:
     },
 )
 def replay_event(path: EventPath) -> tuple[dict[str, Any], int]:
-    """Processes an event again. Safe to repeat: the rows depend on the set of events alone. An event that could not be
-    read is fetched from Stripe.
+    """Processes an event again. Safe to repeat: the rows depend only on the set of events. An event that could not be
+    parsed is fetched from Stripe.
     """
     before = services().payments.replay(path.event_id)
     if before is None:

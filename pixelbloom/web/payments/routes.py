@@ -1,4 +1,4 @@
-"""`/api/payments`: buying, and one's own subscription."""
+"""`/api/payments`: buying, and the caller's subscription."""
 
 import hashlib
 import re
@@ -12,7 +12,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import Conflict, NotFound, Unauthenticated
-from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments import stripe_state
 from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web.container import services
@@ -43,7 +43,7 @@ payments = APIBlueprint(
 
 @payments.before_request
 def guard() -> None:
-    """Anybody may buy, also without a token; a scope must not be empty. The rest is for tokens that name payments."""
+    """Require the scope of payments, except for buying: that needs no token, but a token's scope must not be empty."""
     if request.endpoint == f"{payments.name}.{create_checkout_session.__name__}":
         own_or_scoped_or_nobody("payments")()
     else:
@@ -52,9 +52,9 @@ def guard() -> None:
 
 payments.before_request(counting.count_first(counting.checkout, "create_checkout_session"))
 
-#: What Stripe and our rows take as an address, in ASCII.
+#: E-mail addresses that Stripe and our rows accept, in ASCII.
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,3}")
-_NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout-session begins one."
+_NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout-session starts one."
 
 
 @payments.post(
@@ -69,11 +69,11 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
     openapi_extensions=headers(IDEMPOTENCY_KEY),
 )
 def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]:
-    """A checkout session of Stripe; send the browser to its `url`. When it is paid, the subscription is there.
+    """Creates a Stripe checkout session; send the browser to its `url`. After the payment the subscription exists.
 
-    Without a token, or with a visitor's, packages are for sale, `customer_email` is required, and an address may begin
-    CHECKOUT_RATE_LIMIT checkouts. The purchase belongs to the account with that verified address; where there is none,
-    that account gets it when it first signs in.
+    Without a token, or with a visitor's, only packages are for sale, `customer_email` is required, and a network
+    address may start CHECKOUT_RATE_LIMIT checkouts. The purchase belongs to the account with that verified e-mail
+    address, or to one that signs in with it later.
     """
     settings, caller = services().settings, g.principal
     user_id = _user(caller, body.user_id)
@@ -86,7 +86,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     cancel_url = _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url)
     wanted = Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id")
     if body.campaign_code is not None:
-        # Codes cannot be guessed here either: trials count together with the quotes'.
+        # Against guessing of codes: attempts count together with quotes.
         services().quote_limit.count(f"user:{user_id}" if user_id else caller_or_address())
     services().stripe.ready()
     known = services().payments.current(user_id) if user_id is not None else None
@@ -115,7 +115,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     },
 )
 def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
-    """Returns the `url` of Stripe's own pages for cards and invoices; send the browser there."""
+    """Returns the `url` of Stripe's billing portal for cards and invoices; send the browser there."""
     found = _current()
     if found["stripe_customer_id"] is None:
         raise NotFound(_NO_SUBSCRIPTION)
@@ -130,7 +130,7 @@ def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
     responses={**success(SubscriptionBody, payment_schemas.SUBSCRIPTION), **failures(401, 403, 404, 500, 503)},
 )
 def get_subscription() -> dict[str, Any]:
-    """Returns the newest that has not ended, else the newest of all."""
+    """Returns your newest active subscription, else the newest of all."""
     return _current()
 
 
@@ -144,7 +144,7 @@ def get_subscription() -> dict[str, Any]:
     },
 )
 def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
-    """At the end of the period that is paid for, or now. The response has it already; Stripe's event follows."""
+    """Cancels at the end of the paid period, or now. The response shows it already; Stripe's event follows."""
     found = _running()
     return _after(found, services().stripe.cancel(found["stripe_subscription_id"], at_period_end=body.at_period_end))
 
@@ -159,7 +159,7 @@ def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
     },
 )
 def change_subscription(body: ChangeRequest) -> dict[str, Any]:
-    """Changes it to another price: now, with the difference on the next invoice, or from the next period on."""
+    """Changes the price: now, with the difference on the next invoice, or from the next period on."""
     if body.price_id is None and body.package_id is None:
         raise invalid("price_id", "or package_id is required")
     found = _running()
@@ -184,38 +184,38 @@ def _running() -> dict[str, Any]:
     if found["stripe_subscription_id"] is None:
         raise NotFound(_NO_SUBSCRIPTION)
     if found["status"] == "cancelled":
-        raise Conflict("The subscription has ended; begin a new one.")
+        raise Conflict("The subscription has ended; start a new one.")
     return found
 
 
-def _after(found: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-    """What Stripe answered is taken in at once; its event says the same later."""
+def _after(found: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
+    """Apply Stripe's response at once; its event has the same state later."""
     at = int(time.time())
-    services().payments.apply(f"answered:{at}", facts.answered(answer, at))
+    services().payments.apply(f"answered:{at}", stripe_state.from_response(response, at))
     services().send_task("pixelbloom.relay_outbox")
     return _current(UUID(found["subscription_id"]))
 
 
 def _user(caller: Principal | None, user_id: UUID | None) -> UUID | None:
-    """The user who buys; None where nobody is named. Raises Unauthenticated and Forbidden."""
+    """Return the user who buys, or None. Raises Unauthenticated and Forbidden."""
     if caller is not None:
         return services().access.acting_for(caller, user_id)
     if user_id is not None:
-        raise Unauthenticated("Send a token in the header Authorization: Bearer <token>, or leave user_id out.")
+        raise Unauthenticated("Send a token in the header Authorization: Bearer <token>, or omit user_id.")
     return None
 
 
 def _buyer(email: str | None) -> str:
-    """The name of a buyer without an account, for idempotency keys. Raises InvalidInput."""
+    """Return the name of a buyer without an account, for idempotency keys. Raises InvalidInput."""
     if email is None:
-        raise invalid("customer_email", "is required without an account; name your address, or sign in")
+        raise invalid("customer_email", "is required without an account; enter your e-mail address, or sign in")
     if not _ADDRESS.fullmatch(email):
         raise invalid("customer_email", "must be an e-mail address like you@example.com")
     return f"{caller_or_address()}:email:{email.lower()}"
 
 
 def _package_id(metadata: Mapping[str, str]) -> UUID | None:
-    """Raises InvalidInput."""
+    """Return the package id in the metadata. Raises InvalidInput."""
     text = metadata.get("package_id")
     package_id = uuid_or_none(text)
     if text is not None and package_id is None:
@@ -224,12 +224,12 @@ def _package_id(metadata: Mapping[str, str]) -> UUID | None:
 
 
 def _allowed(field: str, url: str | None, default: str | None) -> str:
-    """Where a browser may be sent back to. Raises InvalidInput."""
+    """Return the URL if a browser may return to it. Raises InvalidInput."""
     url = url or default
     if url is None:
         raise invalid(
-            field, f"is required, as no STRIPE_{'SUCCESS_URL' if field == 'return_url' else field.upper()} is set"
+            field, f"is required, because STRIPE_{'SUCCESS_URL' if field == 'return_url' else field.upper()} is not set"
         )
     if not origins.may_return_to(services().settings, url):
-        raise invalid(field, "must lead to an origin of CORS_ORIGINS, STRIPE_SUCCESS_URL or STRIPE_CANCEL_URL")
+        raise invalid(field, "must have an origin of CORS_ORIGINS, STRIPE_SUCCESS_URL or STRIPE_CANCEL_URL")
     return url

@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about payments, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about payments in the OpenAPI document."""
 
 from typing import Annotated, Any, Literal
 
@@ -46,7 +46,7 @@ EVENT: dict[str, Any] = {
     "subject": "sub_a1b2c3",
     "status": "failed",
     "attempts": 12,
-    "error": "The object is not as Stripe writes invoice.paid.",
+    "error": "Malformed Stripe object: expected invoice.paid.",
     "occurred_at": "2026-01-31T12:00:00.000000Z",
     "received_at": "2026-01-31T12:00:01.000000Z",
     "processed_at": None,
@@ -61,20 +61,20 @@ Key = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_-]
 
 
 class CheckoutRequest(Shape):
-    """What is to be bought; what is left out is as the deployment's settings say."""
+    """The purchase; omitted fields have defaults from the settings."""
 
     model_config = ConfigDict(extra="forbid", openapi_extra={"example": WANTED})  # type: ignore[typeddict-unknown-key]
 
     price_id: PriceId | None = Field(
         None,
-        description="That of an active package, or one of STRIPE_EXTRA_PRICE_IDS; by default STRIPE_PRICE_ID.",
+        description="The price of an active package, or one of STRIPE_EXTRA_PRICE_IDS; by default STRIPE_PRICE_ID.",
     )
     mode: Literal["subscription", "payment"] | None = Field(
         None,
-        description="Must fit the price. Where it is left out, that of the package; without a package STRIPE_MODE.",
+        description="Must fit the price. By default that of the package; without a package STRIPE_MODE.",
     )
-    success_url: Url | None = Field(None, description="STRIPE_SUCCESS_URL where it is left out.")
-    cancel_url: Url | None = Field(None, description="STRIPE_CANCEL_URL where it is left out.")
+    success_url: Url | None = Field(None, description="By default STRIPE_SUCCESS_URL.")
+    cancel_url: Url | None = Field(None, description="By default STRIPE_CANCEL_URL.")
     customer_email: Annotated[str, Field(max_length=320, pattern=EMAIL)] | None = Field(
         None, description="The buyer's address; required without an account."
     )
@@ -82,7 +82,7 @@ class CheckoutRequest(Shape):
         default={}, max_length=30, description="`package_id` names the package that is bought."
     )
     campaign_code: Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[^\x00]*$")] | None = Field(
-        None, description="Of a campaign; one that does not apply is a 400 that says why."
+        None, description="Of a campaign; if it does not apply, the response is 400 with the reason."
     )
     user_id: UserId = Field(None, description="Who buys; for services. Users buy for themselves.")
 
@@ -95,42 +95,42 @@ class CheckoutBody(Shape):
 
 
 class PortalRequest(Shape):
-    """Where the billing portal leads back to."""
+    """The return URL of the billing portal."""
 
     model_config = ConfigDict(
         extra="forbid",
         openapi_extra={"example": {"return_url": "https://app.example.com/billing"}},  # type: ignore[typeddict-unknown-key]
     )
 
-    return_url: Url | None = Field(None, description="STRIPE_SUCCESS_URL where it is left out.")
+    return_url: Url | None = Field(None, description="By default STRIPE_SUCCESS_URL.")
 
 
 class PortalBody(Shape):
     """The billing portal."""
 
-    url: str = Field(description="Where to send the browser; it holds for some minutes.")
+    url: str = Field(description="Where to send the browser; valid for some minutes.")
 
 
 class CancelRequest(Shape):
-    """When the subscription shall end."""
+    """When the subscription ends."""
 
     model_config = ConfigDict(
         extra="forbid",
         openapi_extra={"example": {"at_period_end": True}},  # type: ignore[typeddict-unknown-key]
     )
 
-    at_period_end: bool = Field(True, strict=True, description="With the period that is paid for, or now.")
+    at_period_end: bool = Field(True, strict=True, description="At the end of the paid period, or now.")
 
 
 class ChangeRequest(Shape):
-    """To which price, and when."""
+    """The new price, and when it applies."""
 
     model_config = ConfigDict(
         extra="forbid",
         openapi_extra={"example": {"price_id": "price_456"}},  # type: ignore[typeddict-unknown-key]
     )
 
-    price_id: PriceId | None = Field(None, description="The price of an active package, or one that the settings name.")
+    price_id: PriceId | None = Field(None, description="The price of an active package, or one in the settings.")
     package_id: UserId = Field(None, description="An active package that has a price at Stripe.")
     at_period_end: bool = Field(
         False, strict=True, description="From the next period on, or now with the difference on the next invoice."
@@ -144,26 +144,26 @@ class SubscriptionBody(Shape):
     subscription_id: Uuid
     user_id: Uuid | None
     package_id: Uuid | None
-    plan: str = Field(description="The package's name, or the price id where there is no package.")
+    plan: str = Field(description="The package's name, or the price id if there is no package.")
     status: Literal["incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled"]
     start_date: Time
     end_date: Time | None
     current_period_end: Time | None
     cancel_at_period_end: bool
-    cancel_at: Time | None = Field(description="When it will end, as far as that is known; null while it goes on.")
+    cancel_at: Time | None = Field(description="When it will end, if known; null while it continues.")
     currency: str
     original_price: float | None
     discount_amount: float
     final_price: float
     billing_interval: Literal["once", "day", "week", "month", "year"]
-    billing_interval_count: int = Field(description="How many of these intervals a payment is for: 3 months.")
+    billing_interval_count: int = Field(description="The number of intervals per payment: 3 months.")
     stripe_customer_id: str | None
     stripe_subscription_id: str | None
     stripe_price_id: str | None
 
 
 class ReceivedBody(Shape):
-    """The event is kept."""
+    """The event is stored."""
 
     received: bool
 
@@ -174,7 +174,7 @@ EventStatus = Literal["received", "processed", "ignored", "failed"]
 class EventsQuery(Shape):
     """Which events of Stripe."""
 
-    status: EventStatus | None = Field(None, description="`failed` is the dead letter.")
+    status: EventStatus | None = Field(None, description="`failed` events are dead-lettered.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
     cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
 
@@ -186,7 +186,7 @@ class EventPath(Shape):
 
 
 class EventBody(Shape):
-    """An event of Stripe, and what came of it."""
+    """An event of Stripe, and its processing state."""
 
     id: str
     type: str
@@ -203,7 +203,7 @@ class EventsBody(Shape):
     """Events of Stripe, the newest first."""
 
     items: list[EventBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class ReplayedBody(Shape):

@@ -1,4 +1,4 @@
-"""`/api/payments/webhook`: what Stripe tells us. Kept in the same call; a worker does the rest."""
+"""`/api/payments/webhook`: events from Stripe. They are stored in the request; a worker processes them."""
 
 from typing import Any, cast
 
@@ -7,7 +7,7 @@ from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import ConfigurationError
-from pixelbloom.payments import stripe_state as facts
+from pixelbloom.payments import stripe_state
 from pixelbloom.payments.signatures import verified
 from pixelbloom.payments.values import MalformedObject
 from pixelbloom.web.container import services
@@ -42,22 +42,22 @@ _SIGNATURE = {
     openapi_extensions=headers(_SIGNATURE),
 )
 def receive_event() -> dict[str, Any]:
-    """Takes an event that is signed with STRIPE_WEBHOOK_SECRET, or with one of them while it is rotated. A repeated
+    """Accepts an event that is signed with STRIPE_WEBHOOK_SECRET, or with one of several during a rotation. A repeated
     event is stored once; one of an unknown type is stored and ignored, and a malformed one is dead-lettered.
     """
     secrets = [secret.get_secret_value() for secret in services().settings.stripe_webhook_secret]
     if not secrets:
-        raise ConfigurationError("Payments are not set up here: STRIPE_WEBHOOK_SECRET is missing.")
+        raise ConfigurationError("Payments are not configured: STRIPE_WEBHOOK_SECRET is missing.")
     event = verified(cast(StrictRequest, request).get_raw(), request.headers.get("Stripe-Signature"), secrets)
-    fact, unreadable = None, None
+    state, malformed = None, None
     try:
-        fact = facts.read(event)
+        state = stripe_state.read(event)
     except MalformedObject as error:
-        # Stripe would send it again for days, and it would not be better.
+        # An error response would make Stripe retry for days, with the same malformed event.
         log.warning("stripe_event_malformed", event_id=event["id"], type=event["type"], reason=error.message)
-        unreadable = error.message
-    new = services().payments.record(event, fact, error=unreadable)
-    log.info("stripe_event_received", event_id=event["id"], type=event["type"], new=new, handled=fact is not None)
-    if new and fact is not None:
+        malformed = error.message
+    new = services().payments.record(event, state, error=malformed)
+    log.info("stripe_event_received", event_id=event["id"], type=event["type"], new=new, handled=state is not None)
+    if new and state is not None:
         services().send_task("pixelbloom.process_stripe_event", event["id"])
     return {"received": True}

@@ -1,4 +1,4 @@
-"""`/api/pricing`: packages, campaigns and their uses, for administrators and services."""
+"""`/api/pricing`: packages, campaigns and redemptions, for administrators and services."""
 
 from collections.abc import Callable
 from typing import Any
@@ -48,11 +48,11 @@ pricing_admin = APIBlueprint(
 )
 _NO_PACKAGE = "There is no such package; GET /api/pricing/catalogue lists them."
 _NO_CAMPAIGN = "There is no such campaign; GET /api/pricing/campaigns lists them."
-_NO_REDEMPTION = "There is no such use of a code; GET /api/pricing/redemptions lists them."
+_NO_REDEMPTION = "There is no such redemption; GET /api/pricing/redemptions lists them."
 
 
 def guard() -> None:
-    """A token of an administrator or of a service, whose scope, where it has one, names payments."""
+    """Require an administrator's or a service's token, with the scope of payments if it has scopes."""
     scoped("payments")()
     require_admin("manage packages and campaigns")
 
@@ -62,7 +62,7 @@ pricing_admin.before_request(guard)
 
 @pricing.before_request
 def guard_creation() -> None:
-    """Packages are listed for everybody, and created at the same address by administrators alone."""
+    """Require an administrator or a service to create packages; the same URL lists them for everybody."""
     if request.endpoint == f"{pricing.name}.{create_package.__name__}":
         guard()
 
@@ -77,7 +77,7 @@ def guard_creation() -> None:
     },
 )
 def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
-    """Returns all packages, retired ones too, with their prices at Stripe, in the order in which they are shown."""
+    """Returns all packages, retired ones too, with their prices at Stripe, in their display order."""
     return shelf(query, services().pricing.catalogue, _package)
 
 
@@ -89,10 +89,10 @@ def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
     responses={**success(PackageTerms, shapes.PACKAGE, status=201), **failures(400, 401, 403, 409, 413, 500, 502, 503)},
 )
 def create_package(body: PackageRequest) -> Response:
-    """The package is on sale at once where it has a price at Stripe, which must agree with it."""
+    """Creates a package. It is on sale at once if it has a price at Stripe, which must match it."""
     row = body.model_dump(mode="json")
     _checked_package(row)
-    response = _answer(_unique(lambda: services().pricing.add_package(row), "name or stripe_price_id"), _package)
+    response = _rendered(_unique(lambda: services().pricing.add_package(row), "name or stripe_price_id"), _package)
     response.status_code = 201
     return response
 
@@ -104,8 +104,8 @@ def create_package(body: PackageRequest) -> Response:
     responses={**success(PackageTerms, shapes.PACKAGE, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
 def get_package(path: PackagePath) -> Response:
-    """Returns the package, also a retired one."""
-    return _answer(_found_package(path.package_id), _package)
+    """Returns the package, even a retired one."""
+    return _rendered(_found_package(path.package_id), _package)
 
 
 @pricing_admin.patch(
@@ -116,14 +116,14 @@ def get_package(path: PackagePath) -> Response:
     openapi_extensions=headers(IF_MATCH),
 )
 def change_package(path: PackagePath, body: PackageChanges) -> Response:
-    """Changes the fields that are given. `active` false retires the package: it is neither sold nor changed to, and
-    those who have it keep it. With `If-Match`, only where nobody has changed it since.
+    """Changes the given fields. `active` false retires the package: it is not sold any more, also to subscribers of
+    others; its own subscribers are not affected. With `If-Match`, only if it was not changed since.
     """
     changes = body.model_dump(mode="json", exclude_unset=True)
     row = _found_package(path.package_id)
     _checked_package({**row, **changes})
     change = services().pricing.change_package
-    return _answer(_unique(lambda: changed(row, changes, change), "name or stripe_price_id"), _package)
+    return _rendered(_unique(lambda: changed(row, changes, change), "name or stripe_price_id"), _package)
 
 
 @pricing_admin.get(
@@ -148,10 +148,10 @@ def list_campaigns(query: CampaignsQuery) -> dict[str, Any]:
     responses={**success(CampaignTerms, shapes.CAMPAIGN, status=201), **failures(400, 401, 403, 409, 413, 500, 503)},
 )
 def create_campaign(body: CampaignRequest) -> Response:
-    """The campaign's code can be used at once, or from `starts_at` on."""
+    """Creates a campaign. Its code is valid at once, or from `starts_at` on."""
     row = body.model_dump(mode="json")
     _checked_campaign({**row, "uses": 0})
-    response = _answer(_unique(lambda: services().pricing.add_campaign(row), "code"), _campaign)
+    response = _rendered(_unique(lambda: services().pricing.add_campaign(row), "code"), _campaign)
     response.status_code = 201
     return response
 
@@ -163,8 +163,8 @@ def create_campaign(body: CampaignRequest) -> Response:
     responses={**success(CampaignTerms, shapes.CAMPAIGN, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
 def get_campaign(path: CampaignPath) -> Response:
-    """Returns the campaign; `uses` counts paid and open ones."""
-    return _answer(_found_campaign(path.campaign_id), _campaign)
+    """Returns the campaign; `uses` counts paid and open redemptions."""
+    return _rendered(_found_campaign(path.campaign_id), _campaign)
 
 
 @pricing_admin.patch(
@@ -175,13 +175,13 @@ def get_campaign(path: CampaignPath) -> Response:
     openapi_extensions=headers(IF_MATCH),
 )
 def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
-    """Changes the fields that are given; discounts that were granted keep their terms. `active` false retires the
-    campaign. With `If-Match`, only where nobody has changed it since.
+    """Changes the given fields; granted discounts are not affected. `active` false retires the campaign. With
+    `If-Match`, only if it was not changed since.
     """
     changes = body.model_dump(mode="json", exclude_unset=True)
     row = _found_campaign(path.campaign_id)
     _checked_campaign({**row, **changes})
-    return _answer(changed(row, changes, services().pricing.change_campaign), _campaign)
+    return _rendered(changed(row, changes, services().pricing.change_campaign), _campaign)
 
 
 @pricing_admin.get(
@@ -194,8 +194,8 @@ def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
     },
 )
 def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
-    """Returns uses of campaign codes, newest first, of one campaign or of all; `state` narrows to those that are open,
-    completed or released.
+    """Returns redemptions of campaign codes, newest first, of one campaign or of all; `state` filters for open,
+    completed or released ones.
     """
     find, before = services().pricing.redemptions, read_cursor(query.cursor) if query.cursor else None
     rows = find(campaign_id=query.campaign_id, state=query.state, limit=query.limit, before=before)
@@ -209,12 +209,12 @@ def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
     responses={**success(RedemptionBody, shapes.REDEMPTION), **failures(401, 403, 404, 409, 429, 500, 502, 503)},
 )
 def release_redemption(path: RedemptionPath) -> dict[str, Any]:
-    """Returns an open use of a campaign code. Its checkout is ended at Stripe first, so that nobody can pay it any
-    more; one that was paid meanwhile is completed.
+    """Releases an open redemption of a campaign code. Its checkout is expired at Stripe first, so that it cannot be
+    paid any more; one that was paid meanwhile is completed.
     """
     row = _found_redemption(path.redemption_id)
     if row["released_at"] is not None or row["completed_at"] is not None:
-        raise Conflict("Only an open use can be given back; this one is completed or was given back already.")
+        raise Conflict("Only an open redemption can be released; this one is completed or released.")
     if row["stripe_session_id"] is not None:
         services().stripe.ready()
     services().checkouts.end_redemption(row["redemption_key"], row["stripe_session_id"])
@@ -238,7 +238,7 @@ def _found_redemption(text: str) -> dict[str, Any]:
 
 
 def _found(text: str, find: Callable[[UUID], dict[str, Any] | None], message: str) -> dict[str, Any]:
-    """Raises NotFound."""
+    """Return the row of this id. Raises NotFound."""
     row_id = uuid_or_none(text)
     row = find(row_id) if row_id else None
     if row is None:
@@ -247,24 +247,24 @@ def _found(text: str, find: Callable[[UUID], dict[str, Any] | None], message: st
 
 
 def _checked_package(row: dict[str, Any]) -> None:
-    """Raises InvalidInput."""
+    """Validate a package. Raises InvalidInput."""
     _refuse(check_package(row))
     if services().settings.stripe_api_key is not None:
         services().checkouts.check_package(row)
 
 
 def _checked_campaign(row: dict[str, Any]) -> None:
-    """Raises InvalidInput."""
+    """Validate a campaign. Raises InvalidInput."""
     _refuse(check_campaign(row, services().pricing.known_packages(row["package_ids"] or ())))
 
 
-def _refuse(faults: list[Any]) -> None:
-    if faults:
-        raise InvalidInput(f"{faults[0].field} {faults[0].message}.", faults)
+def _refuse(errors: list[Any]) -> None:
+    if errors:
+        raise InvalidInput(f"{errors[0].field} {errors[0].message}.", errors)
 
 
 def _unique(act: Callable[[], dict[str, Any]], names: str) -> dict[str, Any]:
-    """Raises Conflict that says what is there already."""
+    """Run `act`; raise a Conflict that names the unique fields if the row exists already."""
     try:
         return act()
     except Conflict as error:
@@ -273,7 +273,7 @@ def _unique(act: Callable[[], dict[str, Any]], names: str) -> dict[str, Any]:
         ) from None
 
 
-def _answer(row: dict[str, Any], show: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
+def _rendered(row: dict[str, Any], show: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
     return versioned(show(row), row["version"])
 
 
@@ -291,7 +291,7 @@ def _redemption(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shown(row: dict[str, Any], example: dict[str, Any], named: str) -> dict[str, Any]:
-    """The row's columns of the example, its times in UTC."""
+    """Return the columns of the row that the example has, with times in UTC."""
     return {
         name: iso(parse_time(row[name])) if name.endswith("_at") and row[name] is not None else row[name]
         for name in example

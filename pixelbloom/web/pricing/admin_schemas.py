@@ -1,4 +1,4 @@
-"""The shapes of requests and responses of those who look after packages and campaigns."""
+"""The schemas of requests and responses about the administration of packages and campaigns."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -109,13 +109,13 @@ class PackageRequest(Shape):
     currency: Currency = "usd"
     billing_interval: Interval = "month"
     features: list[Feature] = Field(default=[], max_length=50)
-    stripe_price_id: PriceId | None = Field(None, description="Without one it is shown, but not sold.")
+    stripe_price_id: PriceId | None = Field(None, description="Without one the package is shown, but not sold.")
     position: Position = Field(0, description="The smallest is shown first.")
     active: bool = Field(True, strict=True)
 
 
 class PackageChanges(Changes):
-    """What of a package changes."""
+    """The fields of a package to change."""
 
     model_config = _given({"active": False})
 
@@ -131,7 +131,7 @@ class PackageChanges(Changes):
 
 
 class PackageTerms(PackageBody):
-    """A package as those see it who look after it."""
+    """A package as administrators see it."""
 
     stripe_price_id: str | None
     active: bool
@@ -145,11 +145,11 @@ class CatalogueList(Shape):
     """Packages, retired ones too."""
 
     items: list[PackageTerms]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class CampaignFields(Shape):
-    """What may be said of a campaign."""
+    """The fields of a campaign."""
 
     description: CampaignText = None
     discount_type: Literal["percentage", "fixed"] = "percentage"
@@ -159,9 +159,10 @@ class CampaignFields(Shape):
         None, description="Null for all packages."
     )
     duration: Duration = Field(
-        "once", description="How long a subscription has it: its first invoice, `duration_months`, or for ever."
+        "once",
+        description="How long a subscription has it: its first invoice, `duration_months`, or forever.",
     )
-    duration_months: Months | None = Field(None, description="With `repeating` alone.")
+    duration_months: Months | None = Field(None, description="Only with `repeating`.")
     max_uses: Uses | None = None
     max_uses_per_user: Uses | None = None
     starts_at: Moment | None = None
@@ -170,7 +171,7 @@ class CampaignFields(Shape):
 
 
 class CampaignChanges(CampaignFields, Changes):
-    """What of a campaign changes; null takes a limit or a date away."""
+    """The fields of a campaign to change; null removes a limit or a date."""
 
     model_config = _given({"ends_at": "2027-01-01T00:00:00Z"})
 
@@ -180,7 +181,7 @@ class CampaignRequest(CampaignFields):
 
     model_config = _given(_NEW_CAMPAIGN)
 
-    code: Code = Field(description="Capital and small letters are the same.")
+    code: Code = Field(description="Case-insensitive.")
     discount_type: Literal["percentage", "fixed"]
     discount_value: Value = Field(description="Percent, or major units of `currency`.")
 
@@ -200,7 +201,7 @@ class CampaignTerms(Shape):
     duration_months: int | None
     max_uses: int | None
     max_uses_per_user: int | None
-    uses: int = Field(description="Paid and open ones.")
+    uses: int = Field(description="The number of paid and open redemptions.")
     starts_at: Time | None
     ends_at: Time | None
     active: bool
@@ -213,11 +214,11 @@ class CampaignPage(Shape):
     """Campaigns, newest first."""
 
     items: list[CampaignTerms]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class RedemptionBody(Shape):
-    """A use of a code."""
+    """A redemption of a code."""
 
     id: Uuid
     redemption_id: Uuid
@@ -225,7 +226,7 @@ class RedemptionBody(Shape):
     package_id: Uuid | None
     user_id: Uuid | None
     state: Literal["open", "completed", "released"]
-    stripe_session_id: str | None = Field(description="Its checkout; null where it is not known.")
+    stripe_session_id: str | None = Field(description="Its checkout; null if unknown.")
     created_at: Time
     expires_at: Time = Field(description="When its checkout expires at Stripe.")
     completed_at: Time | None
@@ -233,14 +234,14 @@ class RedemptionBody(Shape):
 
 
 class RedemptionPage(Shape):
-    """Uses of codes, newest first."""
+    """Redemptions of codes, newest first."""
 
     items: list[RedemptionBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class RedemptionsQuery(Shape):
-    """Which uses."""
+    """Which redemptions."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -272,6 +273,6 @@ class CampaignPath(Shape):
 
 
 class RedemptionPath(Shape):
-    """A use of a code by its id."""
+    """A redemption by its id."""
 
     redemption_id: str = Field(json_schema_extra={"format": "uuid"})

@@ -1,4 +1,4 @@
-"""`/api/pricing`: what can be bought, and for how much. Nobody needs a token for it."""
+"""`/api/pricing`: packages for sale and their prices. Needs no token."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,8 +26,8 @@ pricing = APIBlueprint(
 pricing.before_request(authenticate_if_named)
 pricing.before_request(counting.count_first(counting.quote, "quote_package"))
 
-#: Browsers and proxies may keep the packages for so many seconds.
-KEEP_SECONDS = 60
+#: Seconds for which browsers and proxies may cache the packages.
+CACHE_SECONDS = 60
 
 
 @pricing.get(
@@ -41,9 +41,9 @@ KEEP_SECONDS = 60
     },
 )
 def list_packages(query: PackagesQuery) -> Response:
-    """Returns what can be bought, in the order in which it is to be shown."""
+    """Returns the packages for sale, in their display order."""
     response: Response = jsonify(shelf(query, services().pricing.packages, _shown))
-    response.headers["Cache-Control"] = f"public, max-age={KEEP_SECONDS}"
+    response.headers["Cache-Control"] = f"public, max-age={CACHE_SECONDS}"
     return response
 
 
@@ -58,8 +58,8 @@ def list_packages(query: PackagesQuery) -> Response:
     },
 )
 def quote_package(body: QuoteRequest) -> dict[str, Any]:
-    """Returns what a package costs now, with a campaign's code where one is given; `campaign` says why a code does not
-    apply. A quote uses nothing up. At most QUOTE_RATE_LIMIT, so that codes cannot be guessed.
+    """Returns the current price of a package, with a campaign's code if given; `campaign` has the reason if the code
+    does not apply. A quote does not redeem the code. Limited by QUOTE_RATE_LIMIT, against guessing of codes.
     """
     customer = g.principal.user_id if g.principal is not None else None
     quote = services().pricing.quote(body.package_id, body.campaign_code, str(customer) if customer else None)
@@ -75,7 +75,7 @@ def quote_package(body: QuoteRequest) -> dict[str, Any]:
 def shelf(
     query: PackagesQuery, read: Callable[..., Rows], show: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
-    """Return a page of packages, as `read` finds and `show` shows them."""
+    """Return a page of packages, read by `read` and rendered by `show`."""
     rows = read(limit=query.limit, after=read_position_cursor(query.cursor) if query.cursor else None)
     return {
         "items": [show(row) for row in rows.items],

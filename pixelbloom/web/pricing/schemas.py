@@ -1,4 +1,4 @@
-"""The shapes of requests and answers about prices, as the OpenAPI document shows them."""
+"""The schemas of requests and responses about prices in the OpenAPI document."""
 
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -47,23 +47,23 @@ Money = Annotated[float, Field(ge=0, description="In major units of the currency
 
 
 class PackageBody(Shape):
-    """Something that can be bought."""
+    """A package for sale."""
 
     id: Uuid
     package_id: Uuid
     name: str
     description: str | None
     price: Money
-    currency: str = Field(description="ISO 4217, in small letters.")
+    currency: str = Field(description="ISO 4217, in lower case.")
     billing_interval: Interval
     features: list[Any]
 
 
 class PackageList(Shape):
-    """Packages, in the order in which they are to be shown."""
+    """Packages, in their display order."""
 
     items: list[PackageBody]
-    next_cursor: str | None = Field(description="Give it as `cursor` for the next page; null on the last one.")
+    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class PackagesQuery(Shape):
@@ -76,7 +76,7 @@ class PackagesQuery(Shape):
 
 
 class QuoteRequest(Shape):
-    """What is to be bought, and with which code."""
+    """A package and a campaign code."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -85,12 +85,12 @@ class QuoteRequest(Shape):
 
     package_id: Annotated[UUID, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
     campaign_code: str | None = Field(
-        None, min_length=1, max_length=50, pattern=r"^[^\x00]*$", description="Capital and small letters are the same."
+        None, min_length=1, max_length=50, pattern=r"^[^\x00]*$", description="Case-insensitive."
     )
 
 
 class CampaignBody(Shape):
-    """What became of the code."""
+    """The result of applying the code."""
 
     code: str
     applies: bool
@@ -106,24 +106,24 @@ class CampaignBody(Shape):
             "wrong_currency",
         ]
         | None
-    ) = Field(description="Why it does not apply; null where it does.")
-    message: str | None = Field(description="The reason in words.")
+    ) = Field(description="Why it does not apply; null if it does.")
+    message: str | None = Field(description="The reason as a sentence.")
     discount_type: Literal["percentage", "fixed"] | None
     discount_value: float | None = Field(description="Percent, or major units of the currency.")
-    duration: Duration | None = Field(description="The first invoice, `duration_months`, or as long as it lasts.")
+    duration: Duration | None = Field(description="The first invoice, `duration_months`, or forever.")
     duration_months: int | None
 
 
 class PeriodBody(Shape):
-    """What some periods of a subscription cost."""
+    """The price of consecutive periods of a subscription."""
 
-    first: int = Field(description="The first of them; 1 is the one that is paid at the checkout.")
-    last: int | None = Field(description="The last of them; null where it goes on.")
+    first: int = Field(description="The first period; 1 is the one paid at the checkout.")
+    last: int | None = Field(description="The last period; null if there is no end.")
     price: Money
 
 
 class QuoteBody(Shape):
-    """What a package costs now."""
+    """The current price of a package."""
 
     package_id: Uuid
     name: str
@@ -132,5 +132,5 @@ class QuoteBody(Shape):
     original_price: Money
     discount_amount: Money
     final_price: Money
-    campaign: CampaignBody | None = Field(description="Null where no code was given.")
-    periods: list[PeriodBody] = Field(description="What each period costs, as a discount may end.")
+    campaign: CampaignBody | None = Field(description="Null if no code was given.")
+    periods: list[PeriodBody] = Field(description="The price of each period, as a discount may end.")
