@@ -1,4 +1,4 @@
-"""A failed test leaves nothing open that a later test of its process would be blamed for."""
+"""Closes what a failed test left open, so that no later test of its process fails for it."""
 
 import gc
 import traceback

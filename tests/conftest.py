@@ -14,7 +14,7 @@ __all__ = ["pytest_exception_interact"]
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """The embedded servers, migrated, in a home of their own; our own processes are started by the tests."""
+    """The embedded servers, migrated, in a home of their own; the tests start PixelBloom's processes."""
     with started_stack("pb-tests-") as running:
         yield running
 
@@ -37,7 +37,7 @@ def redis(stack: Stack) -> Iterator[redis_client.Redis]:
 
 @pytest.fixture
 def running(stack: Stack) -> Iterator[Stack]:
-    """The stack, whose processes started by this test end with it."""
+    """The stack. Processes that this test started end with it."""
     before = set(stack.running)
     yield stack
     stop_all([process for process in stack.running if process not in before])
@@ -58,7 +58,7 @@ def _after_each_module() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _after_each_failure(request: pytest.FixtureRequest) -> Iterator[None]:
-    """End what a failed test started. One that passes may leave a process of its module's that it restarted."""
+    """End what a failed test started. A passing test may have restarted a process of its module, which stays."""
     before = _processes()
     yield
     if request.node.stash.get(FAILED, False):

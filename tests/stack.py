@@ -1,4 +1,4 @@
-"""The local stack as tests hold it: the embedded servers, and our processes one by one."""
+"""The local stack for tests: the embedded servers, and PixelBloom's processes one by one."""
 
 import http.client
 import itertools
@@ -98,13 +98,13 @@ class Stack:
             **keys,
             **self._servers.env,
             "PIXELBLOOM_HOME": str(self.home.root),
-            "OLLAMA_HOST": "http://127.0.0.1:9",  # nobody: a model on the machine must not answer our tests
+            "OLLAMA_HOST": "http://127.0.0.1:9",  # nobody: tests must not use a model on the machine
             "MODEL_TIMEOUT": "10",
         }
 
     @property
     def env(self) -> dict[str, str]:
-        """Every variable of ours: what the machine sets for itself is emptied, which counts as not set."""
+        """Return every setting: variables of the machine are emptied, which counts as not set."""
         blank = {name.upper(): "" for name in Settings.model_fields}
         return {**blank, "LOG_FORMAT": "json", **self._values}
 
@@ -139,7 +139,7 @@ class Stack:
             self._values = before
 
     def start(self, role: str, env: Mapping[str, str] | None = None, port: int | None = None) -> StartedProcess:
-        """Start web, agents, events, maintenance, beat or flower, and wait until it answers.
+        """Start web, agents, events, maintenance, beat or flower, and wait until it is ready.
 
         `port` is that of web or flower; a free one where none is named.
         """
@@ -157,7 +157,7 @@ class Stack:
         child.start()
         try:
             if port is not None:
-                until_ready(lambda: _answers(port), child, seconds=READY_SECONDS)
+                until_ready(lambda: _responds(port), child, seconds=READY_SECONDS)
             elif role in WORKERS:
                 waits = itertools.chain(PONG_SECONDS, itertools.repeat(PONG_SECONDS[-1]))
                 with Celery(broker=broker_address(self.redis_url), set_as_current=False) as app:
@@ -168,7 +168,7 @@ class Stack:
         return process
 
     def wait_for(self, happened: Callable[[], object], seconds: float = SECONDS) -> None:
-        """Wait for something that must come true; a failure shows what our processes last logged."""
+        """Wait until the condition is true; a failure shows the last log lines of the processes."""
         until(happened, seconds, saw=lambda: "\n".join(f"{one.name}: {one.output[-800:]}" for one in self.running))
 
     def close(self) -> None:
@@ -192,7 +192,7 @@ def stop_all(processes: Iterable[StartedProcess]) -> None:
 
 @contextmanager
 def started_stack(prefix: str) -> Iterator[Stack]:
-    """A stack whose servers are started, in a temporary folder that ends with it."""
+    """A stack with started servers, in a temporary folder that is removed with it."""
     with tempfile.TemporaryDirectory(prefix=prefix) as folder:
         running = Stack(Path(folder))
         try:
@@ -202,7 +202,7 @@ def started_stack(prefix: str) -> Iterator[Stack]:
             running.close()
 
 
-def _answers(port: int) -> bool:
+def _responds(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/healthz")
@@ -214,6 +214,6 @@ def _answers(port: int) -> bool:
 
 
 def _pongs(app: Celery, name: str, seconds: float) -> bool:
-    """Whether this worker answers within so many seconds. The wait ends with its answer."""
+    """Return whether this worker replies within so many seconds. The wait ends with its reply."""
     node = f"{name}{socket.gethostname()}"
     return bool(app.control.ping(destination=[node], timeout=seconds, limit=1))

@@ -79,7 +79,7 @@ def repeat_until(
 
 
 class Background(threading.Thread):
-    """A function that runs beside the test, and whose error is raised in the test."""
+    """A function that runs beside the test. Its error is raised in the test."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
         super().__init__(daemon=True, name=f"test: {getattr(function, '__name__', function)}")

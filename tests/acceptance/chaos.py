@@ -98,7 +98,7 @@ EXPECTED = {"chaos_failing": "failed"}
 
 
 class FlakyOllama(OllamaServer):
-    """Slow, failing and breaking answers beside good ones, by a seed."""
+    """Slow, failing and interrupted replies beside good ones, by a seed."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -242,7 +242,7 @@ class Chaos:
             return  # it is down already, and not up again yet
         self.report.kills[target] += 1
 
-    # What must hold
+    # Invariants
 
     def report_error(self, text: str) -> None:
         if len(self.report.errors) < 20:
@@ -349,7 +349,7 @@ class Chaos:
 
 
 def one_seed(home: Path, *, seed: int, runs: int, kills: int) -> Report:
-    """A new stack, one seed, and nothing left."""
+    """Run one seed on a new stack and remove it."""
     with FlakyOllama(seed) as model:
         stack = RunningStack(home, OLLAMA_HOST=model.url, LEASE_SECONDS="4", RUN_RATE_LIMIT="off")
         stack.start()

@@ -1,4 +1,4 @@
-"""Accepted means kept: 500 runs, while workers and Redis are killed under them."""
+"""No accepted run is lost: 500 runs, while workers and Redis are killed."""
 
 import collections
 import shutil

@@ -75,7 +75,7 @@ def test_a_chat_streams_real_tokens_into_its_result(stack: RunningStack) -> None
 
 @pytest.mark.parametrize("agent_type", ["ecommerce_agent", "web_development_agent"])
 def test_a_structured_agent_gets_json_that_matches_its_schema(stack: RunningStack, agent_type: str) -> None:
-    # A model this small goes wrong now and then, some times in a row too: the rules answer then.
+    # A model this small gives invalid replies now and then, also repeatedly: the rules are used then.
     for _ in range(6):
         run_id = invoke(stack, agent_type)
         with watch(stack, run_id) as events:

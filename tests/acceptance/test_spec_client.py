@@ -63,7 +63,7 @@ class Conversation:
         self.socket.send(json.dumps(frame))
 
     def _read(self) -> None:
-        """Beside the test, so that pings are answered whatever it waits for."""
+        """Runs beside the test, so that pings get pongs whatever the test waits for."""
         try:
             while True:
                 opcode, data = self.socket.recv_data()
@@ -130,7 +130,7 @@ def test_a_channel_accepts_a_token_by_query_and_header_and_responds_to_pings(cal
             socket.send(type="heartbeat", timestamp="2023-06-15T12:34:56Z")
             socket.send(type="ping")
             assert socket.wait(type="pong") == {"type": "pong"}
-            assert socket.frames == [{"type": "pong"}], "a heartbeat is not answered"
+            assert socket.frames == [{"type": "pong"}], "a heartbeat gets no pong"
 
 
 @pytest.mark.parametrize("channel", CHANNELS)

@@ -14,7 +14,7 @@ NOBODY = "http://127.0.0.1:9"
 
 
 def refused(stack: RunningStack) -> str:
-    """Start what cannot start; its last line, once it has ended and nothing of it is left."""
+    """Start a stack that cannot start. Returns its last line, once all its processes have ended."""
     stack.start()
     try:
         stack.wait_for(lambda: stack.exit_code() is not None)

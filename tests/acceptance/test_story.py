@@ -52,7 +52,7 @@ def frames(ws: ClientConnection) -> Iterator[dict[str, Any]]:
 
 
 def subscription_of(ws: ClientConnection) -> dict[str, Any]:
-    """What a subscription is answered with. What the run did before it stood was told in the flat form."""
+    """Return the confirmation of a subscription. Earlier events of the run came in the flat form."""
     return next(frame for frame in frames(ws) if frame["type"] != "workflow_status_update")
 
 
@@ -64,7 +64,7 @@ def submit(up: RunningStack) -> str:
 
 
 class Watcher:
-    """A client that knows only the spec: everything it was told about one run."""
+    """A client that knows only the spec: every frame it received about one run."""
 
     def __init__(self, up: RunningStack, run_id: str) -> None:
         self.frames: list[dict[str, Any]] = []
@@ -77,7 +77,7 @@ class Watcher:
             ws.send(json.dumps({"type": "subscribe", "topic": f"workflow_run:{self._run_id}"}))
             for frame in frames(ws):
                 if not self.frames and frame["type"] == "workflow_status_update":
-                    continue  # told before the subscription stood
+                    continue  # sent before the subscription
                 self.frames.append(frame)
                 if frame["type"] == "event" and frame["data"]["status"] in TERMINAL:
                     return
@@ -115,7 +115,7 @@ def test_clients_before_during_and_after_a_run_see_the_same_events(up: RunningSt
         assert (polled["status"], polled["provider"], polled["result"]["reply"]) == ("completed", "ollama", PROSE)
         for story in stories:
             check(story, polled["result"])
-        assert stories[1][1]["data"]["text"], "the one who came during the run was not told the text so far"
+        assert stories[1][1]["data"]["text"], "the client that subscribed during the run got no text so far"
         assert len(stories[2]) == 2
 
         received = []

@@ -32,7 +32,7 @@ class RunningStack:
         self.home = home
         self.port, self.flower_port = free_port(), free_port()
         self.user_id = uuid4()
-        blank = {name.upper(): "" for name in Settings.model_fields}  # what this machine sets is not ours
+        blank = {name.upper(): "" for name in Settings.model_fields}  # ignore the machine's own settings
         self._env = {
             **os.environ,
             **blank,
@@ -78,7 +78,7 @@ class RunningStack:
         assert self.exit_code() is None, self.output[-3000:]
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Stop it as an operator does; answers its exit code."""
+        """Stop it as an operator does. Returns its exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
@@ -112,7 +112,7 @@ class RunningStack:
     # Its processes
 
     def processes(self, words: str = "") -> list[psutil.Process]:
-        """Its living processes whose command line has these words; all that were ever on record or under it."""
+        """Return its live processes with these words in the command line: all recorded ones and all descendants."""
         found: dict[int, psutil.Process] = {}
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
@@ -138,7 +138,7 @@ class RunningStack:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the running stack, as its own files tell them."""
+        """The settings of the running stack, read from its files."""
         files = (self.home / "secrets.env", self.home / "stack.env")
         values = {k.lower(): v for file in files for k, v in envfile.read(file).items()}
         known = {name: value for name, value in values.items() if name in Settings.model_fields}
@@ -179,7 +179,7 @@ class RunningStack:
 
 @contextlib.contextmanager
 def start_stack(home: Path, **env: str) -> Iterator[RunningStack]:
-    """A stack that is ready; afterwards nothing of it is left."""
+    """A stack that is ready; all of it is removed afterwards."""
     stack = RunningStack(home, **env)
     stack.start()
     try:
@@ -190,7 +190,7 @@ def start_stack(home: Path, **env: str) -> Iterator[RunningStack]:
 
 
 def end(stack: RunningStack) -> None:
-    """Stop a stack, and kill what is left of it."""
+    """Stop a stack, and kill its remaining processes."""
     if stack.exit_code() is None:
         with contextlib.suppress(subprocess.TimeoutExpired):
             stack.stop()

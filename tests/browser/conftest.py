@@ -69,7 +69,7 @@ def _console(stack: Stack, browser: Browser) -> Iterator[Console]:
 
 @pytest.fixture
 def console(_console: Console) -> Iterator[Console]:
-    """The console. Each page that a test opens is closed after it, and must have kept to its policy and its servers."""
+    """The console. Each page that a test opens is closed after it, without policy violations or foreign requests."""
     yield _console
     try:
         _console.check()

@@ -58,7 +58,7 @@ def _make(target: str) -> None:
 
 @dataclass
 class Console:
-    """The console of a running stack. `model` is its Ollama, which answers slowly enough to be watched."""
+    """The console of a running stack. `model` is its Ollama, which replies slowly enough to be watched."""
 
     stack: Stack
     browser: Browser
@@ -67,7 +67,7 @@ class Console:
     #: What its processes were started with, beyond the stack's own.
     env: dict[str, str] = field(default_factory=dict)
     opened: list[Page] = field(default_factory=list)
-    #: Of all pages: addresses outside of ours and Supabase's, and messages of the browser that name an error.
+    #: Of all pages: requests to other servers than the API and Supabase, and error messages of the browser.
     foreign: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
@@ -134,7 +134,7 @@ class Console:
         return page
 
     def check(self) -> None:
-        """What holds for every page: no request elsewhere, no violation of the policy, no error in a script."""
+        """Check every page: no request elsewhere, no violation of the policy, no error in a script."""
         for page in self.opened:
             if not page.is_closed() and page.url.startswith(self.url):
                 assert page.evaluate("window.violations") == []
@@ -171,7 +171,7 @@ def started_console(stack: Stack, browser: Browser, **env: str) -> Iterator[Cons
             "PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file),
             **env,
         }
-        # The threads stay: the kernel ends a process of ours with the thread that started it.
+        # The threads stay: the kernel ends a process with the thread that started it.
         with ThreadPoolExecutor() as pool:
             started = list(pool.map(lambda role: stack.start(role, env=values), ROLES))
             console = Console(stack, browser, model, started, values)

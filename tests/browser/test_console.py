@@ -93,7 +93,7 @@ def test_a_refused_token_opens_the_sign_in_dialog_over_the_page(console: Console
 
 @pytest.fixture(scope="module")
 def wide_package(stack: Stack) -> Iterator[None]:
-    """A package on sale whose texts cannot be broken at a blank."""
+    """A package on sale with texts without blanks to wrap at."""
     with psycopg.connect(stack.database_url, autocommit=True) as db:
         row = db.execute(
             "insert into pricing_packages (name, price, currency, features) values (%s, 123456789.12, 'usd', %s)"
@@ -176,7 +176,7 @@ def test_inline_code_does_not_run(console: Console) -> None:
 
 
 def test_the_browser_loads_only_own_files() -> None:
-    """No address of another server stands in the built files, but for namespaces and links of libraries."""
+    """The built files have no address of another server, except namespaces and links of libraries."""
     build()
     built = ROOT / "pixelbloom" / "web" / "console" / "static"
     page = (built / "index.html").read_text()

@@ -1,4 +1,4 @@
-"""Billing in the console: a whole purchase with the stand-in for Stripe, and what becomes of the subscription."""
+"""Billing in the console: a whole purchase with the stand-in for Stripe, and the changes of the subscription."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ def test_somebody_buys_with_a_code_changes_and_cancels(console: Console, shop: S
     expect(dialog).to_contain_text("The first 3 months $39.20 each, then $49.00 a month.", timeout=WAIT)
     dialog.get_by_role("button", name="Continue to payment").click()
 
-    # The stand-in's page, where the money is.
+    # The payment page of the stand-in.
     page.wait_for_url(f"{shop.url}/**")
     page.get_by_role("button", name="Pay", exact=True).click()
     page.wait_for_url(f"{console.url}/billing?checkout=paid")

@@ -41,7 +41,7 @@ REVIEW = {
 
 @pytest.fixture(scope="module")
 def _console(stack: Stack, browser: Browser) -> Iterator[Console]:
-    """Models may be slow: text that stands still must not be discarded for another provider's."""
+    """Models may be slow: paused text must not be discarded for another provider's."""
     with started_console(stack, browser, MODEL_TIMEOUT="600") as console:
         service = console.api().as_service()
         for workflow_id, approvers in (("console_review", "owner"), ("console_admin_review", "admin")):

@@ -43,7 +43,7 @@ def written(page: Page, definition: dict[str, Any] | str) -> None:
 
 @pytest.fixture
 def add_failed(console: Console) -> Callable[..., str]:
-    """Makes failed rows as workers leave them: a run of chat_agent, or with `of` a delivery about a run."""
+    """Makes failed rows as workers write them: a run of chat_agent, or with `of` a delivery about a run."""
 
     def add(user_id: UUID, code: str = "TIMEOUT") -> str:
         run_id, user, given = str(uuid4()), str(user_id), '{"message": "Hello"}'

@@ -32,7 +32,7 @@ def test_a_buyer_pays_after_a_declined_card(page: Page, shop: StripeServer) -> N
     session = checkout(shop)
     page.goto(session["url"])
     assert "no card is asked for" in page.inner_text("body")
-    assert "<b>Growth</b>" in page.inner_text("table")  # names are text, whatever stands in them
+    assert "<b>Growth</b>" in page.inner_text("table")  # names are escaped
     assert "149.00 USD a month" in page.inner_text("table")
     page.click("text=Pay with a card that is declined")
     assert page.inner_text("[role=alert]") == "Your card was declined."

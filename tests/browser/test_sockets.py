@@ -72,7 +72,7 @@ def names(page: Page, api: Api, **more: str) -> None:
 
 
 def store_frames(page: Page, api: Api, *channels: str) -> None:
-    """Open sockets whose frames the page keeps."""
+    """Open sockets, and store their frames in the page."""
     names(page, api)
     page.evaluate(
         """async channels => {
@@ -238,7 +238,7 @@ def test_the_documented_client_gets_every_event_over_a_restart_of_the_server(
         + ")()"
     )
     page.wait_for_function("story.text.length > 20", timeout=WAIT)
-    os.kill(server.pid, signal.SIGHUP)  # gunicorn starts a new worker and tells the old one's sockets to come back
+    os.kill(server.pid, signal.SIGHUP)  # gunicorn starts a new worker and closes the old one's sockets with 1012
     page.wait_for_function("story.end", timeout=WAIT)
     story = page.evaluate("story")
 

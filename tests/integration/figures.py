@@ -19,14 +19,14 @@ GENERATED = settings(
 
 @contextmanager
 def filled(db: psycopg.Connection, agency: Agency) -> Iterator[psycopg.Connection]:
-    """These rows and no others; what was there before comes back."""
+    """Have these rows and no others; earlier rows are restored afterwards."""
     with db.transaction(force_rollback=True):
         agency.insert(db)
         yield db
 
 
 def asked(db: psycopg.Connection, function: str, *arguments: object) -> Any:
-    """What a function of ours answers."""
+    """Return the result of a SQL function."""
     places = ", ".join(["%s"] * len(arguments))
     row = db.execute(f"select public.{function}({places})", arguments).fetchone()
     assert row is not None
@@ -34,7 +34,7 @@ def asked(db: psycopg.Connection, function: str, *arguments: object) -> Any:
 
 
 def seen(rows: Iterable[Row], who: UUID | None) -> list[Row]:
-    """Theirs, of those that were not deleted."""
+    """Return the user's rows that were not deleted."""
     return [row for row in rows if row.get("deleted_at") is None and who in (None, row["user_id"])]
 
 
@@ -49,7 +49,7 @@ def rounded(value: Decimal | float, places: str = "0.1") -> float:
 
 
 def counted(now: Decimal | float | None, before: Decimal | float | None) -> dict[str, Any]:
-    """A figure as the API tells it."""
+    """A figure as the API returns it."""
     change = (
         rounded(100 * (Decimal(now) - Decimal(before)) / abs(Decimal(before))) if now is not None and before else None
     )
@@ -57,7 +57,7 @@ def counted(now: Decimal | float | None, before: Decimal | float | None) -> dict
 
 
 def rated(now: float | None, before: float | None) -> dict[str, Any]:
-    """A rate as the API tells it: by points."""
+    """A rate as the API returns it, in percentage points."""
     return {"value": now, "change": rounded(now - before) if now is not None and before else None}
 
 

@@ -61,7 +61,7 @@ class Api:
 
 
 def is_error(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Hold the answer to the spec's error body; answers it."""
+    """Check the response against the spec's error body. Returns the body."""
     assert response.status_code == status, response.text
     assert response.headers["Content-Type"] == "application/json"
     assert response.headers["X-Request-ID"]
@@ -74,7 +74,7 @@ def is_error(response: httpx.Response, status: int, code: str) -> dict[str, Any]
 
 
 def raw(url: str, data: bytes) -> tuple[int, dict[str, str], bytes]:
-    """Send bytes as they are; answers status, headers and body of what comes back."""
+    """Send bytes as they are. Returns status, headers and body of the response."""
     parts = urlsplit(url)
     with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=70) as connection:
         connection.sendall(data)

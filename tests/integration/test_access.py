@@ -67,16 +67,16 @@ LISTS = {
     "/api/analytics/conversations/list": ("conversation", "id"),
     "/api/analytics/revenue/subscriptions/list": ("subscription", "id"),
 }
-#: Lists whose rows belong to the agency: for everybody, or for administrators alone.
+#: Lists of the agency's rows: for everybody, or for administrators alone.
 SHARED = {"/api/agents", "/api/agents/workflows", "/api/agents/workflows/{workflow_id}", "/api/pricing/packages"}
 ADMINISTRATORS = {
     *("/api/pricing/catalogue", "/api/pricing/campaigns", "/api/pricing/redemptions", "/api/payments/events"),
     *("/api/analytics/agents/logs", "/api/analytics/agents/summary", "/api/analytics/agents/trends"),
     *("/api/analytics/models/metrics", "/metrics", "/api/notifications/broadcasts/{broadcast_id}"),
 }
-#: What belongs to the row whose id is in the path.
+#: Subresources of the row in the path.
 INNER = {"/api/conversations/{conversation_id}/messages": "conversation"}
-#: Groups of rows; tests/integration/test_failures.py holds them to the rule.
+#: Groups of rows; tests/integration/test_failures.py tests their rule.
 GROUPED = {"/api/agents/failures"}
 #: One row by its id.
 SINGLE = {
@@ -218,7 +218,7 @@ def test_lists_and_rows_have_an_id_beside_the_name_of_the_spec(web: Api, everybo
         for rows in everybody:
             if rows.user_id is not None:
                 for item in admin.get(path, params={"user_id": str(rows.user_id)}).json()["items"]:
-                    # An approval is a step, with an id of its own; all others are named by theirs.
+                    # An approval is a step, with an id of its own; all others by their own id.
                     assert item["id"] == item[name] or path == "/api/agents/approvals"
                     check_shape(item, path)
     for path, kind in SINGLE.items():

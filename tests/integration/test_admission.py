@@ -46,7 +46,7 @@ def store(stack: Stack, clean: psycopg.Connection) -> Iterator[RunStore]:
 
 
 class Workers:
-    """Eight threads that take messages in the order in which they were published. `begun` names the lanes of `runs`."""
+    """Eight threads that take messages in the order of publication. `begun` has the user queues of `runs`."""
 
     def __init__(self, store: RunStore, lanes: dict[str, str]) -> None:
         self.queue: deque[str] = deque()
@@ -78,7 +78,7 @@ def crowd(store: RunStore, workers: Workers, lanes: dict[str, str], lane: str, n
 
 
 def out(db: psycopg.Connection) -> dict[str, int]:
-    """Steps that are published and not ended, by lane."""
+    """Return the number of published, unfinished steps by user queue."""
     rows = db.execute(
         "select lane, count(*) from public.run_steps where published_at is not null"
         " and status in ('pending', 'running') group by lane"

@@ -1,4 +1,4 @@
-"""What the SQL functions say of agents and models, held against the same counted in Python from generated rows."""
+"""The SQL functions for agents and models, compared with the same figures in Python from generated rows."""
 
 import math
 from collections import Counter
@@ -26,14 +26,14 @@ from tests.integration.figures import (
 from tests.servers.agency import PEOPLE, Agency, Days, days, works
 
 Case = tuple[Days, Agency, UUID | None]
-#: Of calls whose answer was used; prose that was cut off is used as far as it goes.
+#: Outcomes of calls with a used reply; truncated prose is used as far as it goes.
 USED = ("ok", "truncated")
 WORKS = days().flatmap(lambda of: st.tuples(st.just(of), works(of), st.sampled_from(PEOPLE)))
 
 
 @pytest.fixture
 def empty(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """No rows of other tests; theirs come back."""
+    """Hide the rows of other tests; they are restored afterwards."""
     with db.transaction(force_rollback=True):
         db.execute("truncate public.runs, public.model_metrics, public.agent_logs cascade")
         yield db

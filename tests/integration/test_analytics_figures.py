@@ -1,4 +1,4 @@
-"""What the SQL functions of analytics count, held against the same figures counted in Python from generated rows."""
+"""The SQL functions of analytics, compared with the same figures in Python from generated rows."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from tests.integration.figures import (
 from tests.servers.agency import PEOPLE, ZONES, Agency, Days, days, ledgers, talks
 
 Case = tuple[Days, Agency, UUID | None]
-#: A range, the rows around it, and whose figures are asked for; None asks for everybody's.
+#: A range, the rows around it, and the user of the figures; None for all users.
 TALKS = days().flatmap(lambda of: st.tuples(st.just(of), talks(of), st.sampled_from(PEOPLE)))
 BOTH = days().flatmap(
     lambda of: st.tuples(
@@ -44,7 +44,7 @@ BOTH = days().flatmap(
 
 @pytest.fixture
 def empty(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """No rows of other tests; theirs come back."""
+    """Hide the rows of other tests; they are restored afterwards."""
     with db.transaction(force_rollback=True):
         db.execute(
             "truncate public.leads, public.conversations, public.service_recommendations, public.user_subscriptions,"

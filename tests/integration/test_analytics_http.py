@@ -1,4 +1,4 @@
-"""`/api/analytics` on the running API: who sees whose figures, ranges, pages, and what is refused."""
+"""`/api/analytics` on the running API: access to figures, ranges, pages, and refusals."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -51,7 +51,7 @@ def _rows(stack: Stack, ada: UUID, ben: UUID) -> None:
     """Three of everything of Ada's, one of Ben's, all of last week; nobody else has any."""
     owners = [ada, ada, ada, ben]
     at = [TODAY - timedelta(days=2 + number) for number in range(4)]
-    # Nothing tells two of the newest apart but their ids.
+    # Two of the newest differ only by their ids.
     at[1] = at[0]
     ids = [uuid4() for _ in owners]
     each = [
@@ -128,7 +128,7 @@ def ask(api: Api, path: str, **query: Any) -> Any:
 
 
 def count(path: str, body: Any) -> int:
-    """How many rows an answer is about."""
+    """Return the number of rows that a response covers."""
     if "items" in body:
         return len(body["items"])
     if path == "revenue/by-package":

@@ -1,4 +1,4 @@
-"""What the SQL functions say of money and subscriptions, held against the same counted in Python."""
+"""The SQL functions for money and subscriptions, compared with the same figures in Python."""
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
@@ -38,7 +38,7 @@ LEDGERS = days().flatmap(lambda of: st.tuples(st.just(of), ledgers(of), st.sampl
 
 @pytest.fixture
 def empty(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """No rows of other tests; theirs come back."""
+    """Hide the rows of other tests; they are restored afterwards."""
     with db.transaction(force_rollback=True):
         db.execute(
             "truncate public.user_subscriptions, public.invoices, public.refunds, public.pricing_packages cascade"

@@ -144,7 +144,7 @@ def test_run_events_have_ordered_steps_and_the_message_of_the_waiting_one(web: A
 def test_pages_show_each_step_once(web: Api, workflow_id: str, db: psycopg.Connection) -> None:
     user, admin = web.as_user(), web.as_user(admin=True)
     run_ids = [begin(user, workflow_id) for _ in range(3)]
-    # Equal deadlines are told apart by the id.
+    # Equal deadlines are ordered by the id.
     db.execute(
         "update run_steps set deadline_at = '2090-01-01' where run_id = any(%s) and status = 'waiting'", [run_ids]
     )

@@ -1,4 +1,4 @@
-"""Buying without an account: what is for sale, who may, and whose the purchase is."""
+"""Buying without an account: what is for sale, who may buy, and who gets the purchase."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -83,7 +83,7 @@ def paid(web: Api, shop: StripeServer, db: psycopg.Connection, email: str, **bod
 
 
 def claiming(web: Api, user_id: UUID, email: str) -> Api:
-    """A user whose token says that the address is theirs."""
+    """A user with a token that claims the address."""
     says = {"email": email, "email_verified": True}
     claims = jwt.decode(mint_user(web.settings, user_id), options={"verify_signature": False})
     secret = web.settings.require("supabase_jwt_secret")

@@ -58,7 +58,7 @@ def _fresh(model: OllamaServer) -> Iterator[None]:
 
 
 def end_started() -> None:
-    """Kill the commands that a failed test left running."""
+    """Kill commands that are still running after a failed test."""
     for process in started:
         if process.poll() is None:
             process.kill()

@@ -17,10 +17,10 @@ from tests.waiting import SECONDS
 
 
 @contextmanager
-def answering(
+def responding_with(
     status: int, body: bytes, headers: dict[str, str] | None = None
 ) -> Iterator[tuple[str, list[BaseHTTPRequestHandler]]]:
-    """A server with one answer, and the requests that it got."""
+    """A server with one response, and the requests that it got."""
     got: list[BaseHTTPRequestHandler] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -49,20 +49,24 @@ def answering(
 
 
 def failure(status: int, body: bytes, headers: dict[str, str] | None = None) -> ApiError:
-    with answering(status, body, headers) as (url, _), ApiClient(url, "t") as api, pytest.raises(ApiError) as caught:
+    with (
+        responding_with(status, body, headers) as (url, _),
+        ApiClient(url, "t") as api,
+        pytest.raises(ApiError) as caught,
+    ):
         api.run(uuid4())
     return caught.value
 
 
 def test_an_api_error_has_all_fields_of_its_body() -> None:
     body = {
-        "error": "The input is not right.",
+        "error": "The input is invalid.",
         "code": "BAD_REQUEST",
-        "details": [{"field": "input.budget", "message": "is wrong"}],
+        "details": [{"field": "input.budget", "message": "is invalid"}],
     }
     error = failure(400, json.dumps(body).encode(), {"X-Request-ID": "r-1", "Retry-After": "3"})
-    assert (error.status, error.code, error.message) == (400, "BAD_REQUEST", "The input is not right.")
-    assert error.details == (FieldError("input.budget", "is wrong"),)
+    assert (error.status, error.code, error.message) == (400, "BAD_REQUEST", "The input is invalid.")
+    assert error.details == (FieldError("input.budget", "is invalid"),)
     assert (error.request_id, error.retry_after) == ("r-1", 3.0)
 
 
@@ -92,14 +96,14 @@ def test_the_token_is_sent_and_a_netrc_does_not_take_its_place(tmp_path: Path, m
     netrc.write_text("machine 127.0.0.1 login somebody password else\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    with answering(200, b"{}") as (url, got), ApiClient(url, "the-token") as api:
+    with responding_with(200, b"{}") as (url, got), ApiClient(url, "the-token") as api:
         api.agents()
     assert got[0].headers["Authorization"] == "Bearer the-token"
 
 
 def test_invoke_sends_what_it_was_given() -> None:
     user = uuid4()
-    with answering(200, b"{}") as (url, got), ApiClient(f"{url}/", "t") as api:
+    with responding_with(200, b"{}") as (url, got), ApiClient(f"{url}/", "t") as api:
         api.invoke("lead_agent", {"a": 1}, user_id=user, metadata={"b": 2}, idempotency_key="k", wait=5)
         api.invoke("lead_agent", {})
     full, least = got
@@ -116,7 +120,7 @@ def test_invoke_sends_what_it_was_given() -> None:
 
 
 def test_a_number_that_json_cannot_carry_is_refused_before_sending() -> None:
-    with answering(200, b"{}") as (url, got), ApiClient(url, "t") as api, pytest.raises(ConfigurationError):
+    with responding_with(200, b"{}") as (url, got), ApiClient(url, "t") as api, pytest.raises(ConfigurationError):
         api.invoke("lead_agent", {"a": float("nan")})
     assert got == []
 

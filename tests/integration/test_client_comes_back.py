@@ -52,7 +52,7 @@ def test_the_client_gets_every_event_once_over_restarts(
         begun, over = threading.Event(), threading.Event()
 
         def publish() -> None:
-            """As a worker does, which keeps a text until Redis has taken it."""
+            """Publish as a worker does, which buffers a text until Redis has accepted it."""
             for n in range(TEXTS):
                 piece = run.text(f"{n} ")
                 _until_taken(partial(publisher.run_delta, piece))

@@ -55,7 +55,7 @@ def all_events(server: ScriptedServer, **options: object) -> list[object]:
 
 
 def first_story(end: Callable[[Peer], None]) -> Act:
-    """A server that tells up to seq 3 and then ends the connection in some way."""
+    """A server that sends events up to seq 3 and then ends the connection in some way."""
 
     def play(peer: Peer) -> None:
         assert "since" not in peer.take("subscribe")
@@ -443,7 +443,7 @@ def test_concurrent_steps_have_separate_texts() -> None:
 
 
 def test_a_step_that_restarted_during_a_lost_connection_is_yielded_from_its_beginning() -> None:
-    """Another one ended meanwhile: what it wrote stands."""
+    """Another step ended meanwhile: its text stays."""
 
     def play(peer: Peer) -> None:
         topic = peer.take("subscribe")["topic"]

@@ -1,4 +1,4 @@
-"""Conversations over HTTP: kept, answered by chat_agent with what was said before, and seen by their owner alone."""
+"""Conversations over HTTP: stored, with replies of chat_agent that know their history, visible to their owner only."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Submitting a run again while a worker is finishing it: neither may wait for what the other holds."""
+"""Submitting a run again while a worker is finishing it must not deadlock."""
 
 import json
 from typing import Any
@@ -36,7 +36,7 @@ def test_a_repeated_key_does_not_lock_the_user_queue_while_it_waits_for_the_run(
 
     with psycopg.connect(stack.database_url, autocommit=True) as watch, psycopg.connect(stack.database_url) as worker:
         watch.execute(create, [submission(caller, caller)])
-        # As finish_steps does: first the run's row, then the lane.
+        # As finish_steps does: first the run's row, then the user queue.
         worker.execute("update public.runs set progress = 0.5 where caller = %s", [caller])
         other = Background(repeat)
         other.start()

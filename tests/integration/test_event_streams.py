@@ -17,7 +17,7 @@ from tests.servers.runs import SomeRun
 from tests.servers.web import Web, token
 from tests.waiting import background, repeat_until, until
 
-#: Of the system's buffers, at both ends: what waits beyond them waits in our queue.
+#: Size of the system's buffers at both ends, in bytes: everything beyond them waits in the server's queue.
 BUFFER_BYTES = 4096
 
 

@@ -218,7 +218,7 @@ def test_closing_without_redis_ends_in_time_and_raises_nothing(server, publisher
     run = SomeRun()
     stream = emitter(publisher, run)
     server.kill()
-    stream.token("nobody hears this")
+    stream.token("nobody receives this")
 
     closing = threading.Thread(target=stream.close, kwargs={"timeout": 0.2})
     closing.start()

@@ -285,7 +285,7 @@ def test_publishing_without_redis_raises_so_that_the_outbox_row_stays():
 
 
 class LossyProxy:
-    """Passes bytes on to a unix socket; when told to, swallows one reply and cuts the connection."""
+    """Passes bytes on to a unix socket; on request, drops one reply and closes the connection."""
 
     def __init__(self, path: str) -> None:
         self._path = path

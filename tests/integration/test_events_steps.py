@@ -57,7 +57,7 @@ def wipe(server: OwnRedis, run: SomeWorkflow) -> None:
 
 
 def fields_of_steps(server: OwnRedis, run: SomeWorkflow) -> set[str]:
-    """The steps of which Redis keeps anything."""
+    """Return the steps with data in Redis."""
     keys = Keys.of(run.topic)
     in_meta = {field.decode().partition(":")[2] for field in server.client.hkeys(keys.meta)}
     return {*in_meta, *(step.decode() for step in server.client.hkeys(keys.text))} - {""}
@@ -239,7 +239,7 @@ def test_a_run_retried_after_its_end_publishes_its_states_and_new_text(publisher
 
 
 def test_text_that_precedes_the_state_of_a_retried_run_restarts_its_progress(publisher, reader):
-    """The states are left to the outbox; whoever comes meanwhile gets the database's."""
+    """The outbox publishes the states later; a client that subscribes meanwhile gets the database's."""
     run = SomeWorkflow("a", "b")
     first, other = run.claim("a"), run.claim("b")
     publisher.run_updates(run.states)
@@ -342,7 +342,7 @@ class Client:
 
 
 def test_no_interleaving_of_two_steps_loses_or_repeats_anything(publisher, reader):
-    """Every order in which two workers commit, tell and stream; what was told is told again after each act."""
+    """Every order in which two workers commit, publish and stream; everything is published again after each act."""
     acts = 5
     for firsts in combinations(range(2 * acts), acts):
         run, client = SomeWorkflow("left", "right"), Client()
@@ -402,7 +402,7 @@ class TopicMachine(RuleBasedStateMachine):
 
     @rule(data=st.data(), what=st.sampled_from(["work"] * 12 + ["send", "publish"] * 3 + ["come", "forget"]))
     def turn(self, data: st.DataObject, what: str) -> None:
-        """One rule, or hypothesis would leave out the work in every second example."""
+        """One rule, or hypothesis would skip the work in every second example."""
         {
             "work": self.work,
             "send": self.send_any,
@@ -412,7 +412,7 @@ class TopicMachine(RuleBasedStateMachine):
         }[what](data)
 
     def work(self, data: st.DataObject) -> None:
-        """What the database and the workers do. What is made may be told at once, later, or never."""
+        """One act of the database or a worker. Its event may be published at once, later, or never."""
         step = data.draw(st.sampled_from("ab"))
         act = data.draw(st.sampled_from(["stream", "stream", "restart", "completed", "pending", "pending", "failed"]))
         publish_now = data.draw(st.sampled_from([True, True, False]))
@@ -447,7 +447,7 @@ class TopicMachine(RuleBasedStateMachine):
         self.newest[attempt.step] = self.deltas[-1]
         return self.deltas[-1]
 
-    # What comes late
+    # Late events
 
     def send_any(self, data: st.DataObject) -> None:
         if self.deltas:
@@ -457,7 +457,7 @@ class TopicMachine(RuleBasedStateMachine):
         self.publish(data.draw(st.sampled_from(self.run.states[-5:])))
 
     def repeat(self) -> None:
-        """Everything that was told comes once more."""
+        """Publish everything once more."""
         assert not any(self.publisher.run_deltas([delta for delta in self.deltas if id(delta) in self.published]))
         assert not any(self.publisher.run_updates([state for state in self.run.states if id(state) in self.published]))
 

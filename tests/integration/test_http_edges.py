@@ -1,4 +1,4 @@
-"""What every answer has in common: errors, request ids, CORS, headers, health, stopping, logs."""
+"""What every response has in common: errors, request ids, CORS, headers, health, stopping, logs."""
 
 import json
 import socket

@@ -18,7 +18,7 @@ COUNT = 200
 CONVERSATION = "c0ffee00-0000-4000-8000-000000000001"
 WIDE = "jsonb_build_object('text', repeat('é', 100000))"
 #: By list, a statement that adds COUNT rows as wide as the table's checks allow, or of 600 KB in the API's JSON where
-#: only the code that writes them has a bound; `%(user)s` is whose they are.
+#: only the code that writes them has a bound; `%(user)s` is their owner.
 FILLERS = {
     "/api/agents/runs": """
         insert into public.runs (id, kind, agent_type, user_id, caller, lane, input, metadata)
@@ -135,7 +135,7 @@ IDS = (
     "package_id",
     "campaign_id",
 )
-#: Lists whose pages are small whatever is stored, and what bounds them.
+#: Lists with small pages whatever is stored, and what bounds them.
 ONE_PAGE = {
     "/api/agents": "the agents of this version",
     "/api/agents/approvals": "a message is cut to 2,000 characters",
@@ -173,7 +173,7 @@ def add_runs(db: psycopg.Connection, user_id: UUID, *, workflow: bool = False, c
             )
             select
                 gen_random_uuid(), {what}, %(user)s, 'test', 'test', wide, 'completed', 1, wide,
-                -- Neighbours of one moment, to be told apart by their ids.
+                -- Rows of the same time, ordered by their ids.
                 now() - (n / 2) * interval '1 second', now()
             from generate_series(1, %(count)s) as n,
                 lateral (select jsonb_build_object('text', repeat(md5(n::text), 6400)) as wide) as made_wide
@@ -204,7 +204,7 @@ def walk(api: Api, path: str, **query: Any) -> Iterator[tuple[dict[str, Any], in
 
 
 def lists(document: dict[str, Any]) -> set[str]:
-    """The paths whose GET returns `items`."""
+    """The paths with a GET that returns `items`."""
     found = set()
     for path, item in document["paths"].items():
         content = item.get("get", {}).get("responses", {}).get("200", {}).get("content", {}).get("application/json")
@@ -319,7 +319,7 @@ def test_a_workflow_has_at_most_a_page_of_versions(web: Api, db: psycopg.Connect
     cursor = None
     for _ in range(40):
         response = user.get(path, params={"cursor": cursor} if cursor else {})
-        # The newest version stands beside the page.
+        # The newest version is beside the page.
         assert len(response.content) <= PAGE_BYTES + 2 * MARGIN
         shown = response.json()
         assert shown["version"] == 40

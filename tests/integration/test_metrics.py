@@ -52,7 +52,7 @@ def scrape(web: Web) -> Numbers:
 
 
 def once(web: Web, holds: Callable[[Numbers], bool]) -> Numbers:
-    """The first scrape of which it holds: other processes' numbers are up to a second old."""
+    """Return the first scrape that matches: other processes' numbers are up to a second old."""
     found: list[Numbers] = []
 
     def look() -> bool:

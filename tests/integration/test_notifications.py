@@ -1,4 +1,4 @@
-"""A user's notifications: read, marked, removed, told by what happens, and sent by administrators."""
+"""A user's notifications: read, marked, removed, created by events, and sent by administrators."""
 
 from collections.abc import Iterator
 from typing import Any

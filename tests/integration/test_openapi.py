@@ -30,7 +30,7 @@ PUBLIC = {
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A stack of its own: hundreds of odd requests shall not meet what other tests left, nor leave theirs to them."""
+    """A stack of its own: hundreds of odd requests must not mix with the rows of other tests."""
     with started_stack("pb-openapi-") as running:
         yield running
 
@@ -167,7 +167,7 @@ def test_the_docs_page_calls_no_other_server(web: Api) -> None:
 
 #: What these take depends on more than JSON Schema can say: the inputs of the workflow that is named, references
 #: between steps, cron expressions, time zones, how two dates lie, the decimals of a currency, and what Stripe knows.
-#: All other checks hold for them too.
+#: All other checks apply to them too.
 BEYOND_SCHEMA = (
     'include-operation-id = ["createWorkflowVersion", "createSchedule", "executeWorkflow"]',
     'include-operation-id = ["createPackage", "updatePackage", "createCampaign", "updateCampaign"]',

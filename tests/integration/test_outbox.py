@@ -1,4 +1,4 @@
-"""What is written to the database is told over the sockets, whoever writes, and as often as it happened."""
+"""Rows written to the database are published over the sockets exactly once, whoever writes them."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Attempts at events of Stripe: what fails uses its attempts up, and holds up nothing else."""
+"""Attempts at events of Stripe: a failure uses up its attempts, and delays no other event."""
 
 import os
 import re

@@ -426,7 +426,7 @@ def test_an_unreachable_refusing_or_slow_stripe_gives_a_plain_error(user: Api, s
         shop.failures.clear()
     before = len(shop.book.objects["checkout.session"])
     shop.failures.append({"status": 500})
-    checkout(user, price_id="price_growth")  # a single fault is tried again
+    checkout(user, price_id="price_growth")  # a single error is retried
     assert len(shop.book.objects["checkout.session"]) == before + 1
 
 

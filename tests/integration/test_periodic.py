@@ -43,7 +43,7 @@ def make_due(db: psycopg.Connection) -> None:
 
 def test_a_task_that_never_ran_waits_for_its_first_time(periodic: PeriodicTaskStore) -> None:
     assert begin(periodic, datetime.now(UTC) + SOON) == []
-    # Its first time stands: a caller that comes back later with another one does not move it.
+    # The first time is fixed: a later call with another one does not change it.
     assert begin(periodic, datetime.now(UTC) - SOON) == []
 
 

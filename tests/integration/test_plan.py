@@ -28,7 +28,7 @@ def app(stack: Stack) -> Iterator[Celery]:
 
 
 def sent(app: Celery, redis: redis_client.Redis, priority: Priority, *following: str) -> dict[str, Any]:
-    """Publish step a; answers the one message that is in the broker."""
+    """Publish step a. Returns the one message in the broker."""
     publication = {"run_id": RUN, "key": "a", "priority": priority.number, "published_at": AT, "chain": following}
     canvas(app, publication).apply_async(retry=False)
     [message] = redis.lrange(broker_list(priority), 0, -1)

@@ -1,4 +1,4 @@
-"""Processes started by hand with a setting missing or wrong: one line that names it, and they end."""
+"""Processes started by hand with a missing or invalid setting: they print one line that names it, and exit."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Leads, conversations, subscriptions and notifications over the sockets, through the publisher that tells them."""
+"""Leads, conversations, subscriptions and notifications over the sockets, through their publisher."""
 
 import json
 from collections.abc import Iterator
@@ -205,7 +205,7 @@ def test_changed_figures_are_published_and_computed_once_for_all_subscribers(web
         assert received[-1]["topic"] == "lead_trends"
 
     assert computed(web).count(f"{user} weekly") == before + 1
-    # Unchanged figures are not told again, and what another user does changes none of these.
+    # Unchanged figures are not published again, and another user's changes affect none of these.
     publisher.domain_events(
         [event("lead_created", user), event("lead_created", uuid4()), event("message_created", user)]
     )

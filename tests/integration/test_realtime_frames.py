@@ -1,4 +1,4 @@
-"""What clients may send, well-formed and not: an answer or a close code, never a traceback, nothing left behind."""
+"""Frames of clients, valid and invalid: a response or a close code, never a traceback, and full cleanup."""
 
 import json
 import socket

@@ -1,4 +1,4 @@
-"""Random conversations of every wrong kind: each ends as RFC 6455 has it, and the process is at rest afterwards.
+"""Random invalid conversations: each ends as RFC 6455 says, and the process is idle afterwards.
 
 FUZZ_SEED and FUZZ_CASES play others, and more of them.
 """
@@ -28,7 +28,7 @@ from tests.waiting import SECONDS, repeat_until, until
 
 SEED = int(os.environ.get("FUZZ_SEED", "4"))
 CASES = int(os.environ.get("FUZZ_CASES", "500"))
-#: Sockets at once; the answers of each are its own.
+#: Sockets at once, each with its own responses.
 THREADS = 6
 MESSAGE_BYTES = 16 * 1024
 
@@ -59,7 +59,7 @@ def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def good(rng: random.Random, run: SomeRun) -> tuple[str, Responses]:
-    """A text that is taken, and the types of its answers."""
+    """Return a valid text, and the types of its responses."""
     subscribe = {"type": "subscribe", "topic": run.topic, "params": {"x": "y" * rng.randint(0, 500)}}
     return rng.choice(
         [
@@ -117,7 +117,7 @@ def malformed(rng: random.Random, run: SomeRun) -> tuple[str, Responses]:
 
 @dataclass
 class Conversation:
-    """Bytes, and what they must be answered with."""
+    """Bytes, and their expected responses."""
 
     rng: random.Random
     run: SomeRun
@@ -130,7 +130,7 @@ class Conversation:
     half_close: bool = False
 
     def say(self) -> None:
-        """One or more messages that leave the socket open."""
+        """One or more messages after which the socket stays open."""
         rng = self.rng
         text, responses = (good if rng.random() < 0.5 else malformed)(rng, self.run)
         one_of = rng.random()
@@ -307,7 +307,7 @@ def send(raw: Raw, rng: random.Random, data: bytes) -> None:
 
 
 def converse(web: Web, run: SomeRun, seed: int) -> None:
-    """One random conversation. Raises AssertionError where an answer is not the one that it must be."""
+    """One random conversation. Raises AssertionError on an unexpected response."""
     rng = random.Random(seed)
     assert run.user_id is not None
     raw = Raw(web, user=run.user_id)
@@ -317,7 +317,7 @@ def converse(web: Web, run: SomeRun, seed: int) -> None:
             talk.say()
         talk.end()
         send(raw, rng, bytes(talk.data))
-        if rng.random() < 0.15:  # gone before any answer
+        if rng.random() < 0.15:  # gone before any response
             raw.reset() if rng.random() < 0.5 else raw.socket.close()
             return
         if talk.half_close:
@@ -348,7 +348,7 @@ def check(talk: Conversation, got: list[tuple[int, bytes]]) -> None:
     assert len(codes) == 1, (talk.codes, "no close frame", said)
     assert codes[0] in talk.codes, (talk.codes, codes, said)
     wanted = talk.responses if codes[0] not in CODES - {1000, 1001, 1003, 1008, 1011} else talk.responses[: len(said)]
-    if codes[0] == 1013:  # some of the flood was answered
+    if codes[0] == 1013:  # some of the flood got responses
         said, pongs = said[: len(wanted)], pongs[: len(talk.pongs)]
     assert len(said) == len(wanted), (wanted, said)
     for response, allowed in zip(said, wanted, strict=True):
@@ -359,7 +359,7 @@ def check(talk: Conversation, got: list[tuple[int, bytes]]) -> None:
 
 
 def handshake(web: Web, run: SomeRun, seed: int) -> None:
-    """A request for an upgrade with something wrong in it, or behind it: an answer that says so, or a socket."""
+    """A request for an upgrade with an error in it, or behind it: an error response, or a socket."""
     rng = random.Random(seed)
     lines = {
         "Host": "x",

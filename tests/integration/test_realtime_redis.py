@@ -62,7 +62,7 @@ def test_a_connected_client_is_caught_up_after_the_pubsub_connection_was_lost(we
 
 
 def test_a_process_that_was_too_slow_for_redis_is_caught_up(web, server, publisher):
-    """Redis ends a subscriber whose output buffer overflows, and what was in the buffer is lost without a word."""
+    """Redis ends a subscriber whose output buffer overflows, and the buffered messages are lost silently."""
     server.client.config_set("client-output-buffer-limit", "pubsub 64kb 0 0")
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0))
@@ -153,7 +153,7 @@ def test_a_redis_that_returns_with_older_data_restarts_the_topic(web, server, pu
     publisher.run_update(run.state("running", 0))
     with web.connect(run.user_id) as client:
         epoch = subscribed(client, run)[0]["epoch"]
-        publisher.run_delta(run.text("kept "))
+        publisher.run_delta(run.text("saved "))
         put_back = remember(server, run.topic)
         for n in range(3):
             publisher.run_delta(run.text(f"lost {n} "))
@@ -170,7 +170,7 @@ def test_a_redis_that_returns_with_older_data_restarts_the_topic(web, server, pu
         epoch,
         2,
     )
-    assert (snapshot["snapshot"], snapshot["seq"], snapshot["data"]["text"]) == (True, 2, "kept ")
+    assert (snapshot["snapshot"], snapshot["seq"], snapshot["data"]["text"]) == (True, 2, "saved ")
     assert (received["seq"], received["data"]["progress"]) == (3, 0.5)
 
 

@@ -28,7 +28,7 @@ def web(stack: Stack) -> Iterator[StartedProcess]:
 
 @pytest.fixture
 def chief(db: psycopg.Connection) -> Iterator[UUID]:
-    """An administrator by `user_profiles`, whose tokens claim nothing."""
+    """An administrator by `user_profiles`, with tokens without a role."""
     user = uuid4()
     db.execute("insert into public.user_profiles (user_id, role) values (%s, 'admin')", (user,))
     yield user
@@ -65,7 +65,7 @@ def notification(user: UUID) -> DomainEvent:
 
 
 def owners(client: Client) -> list[str]:
-    """Whose flat events came until now."""
+    """Return the users of the flat events so far."""
     return [frame["data"]["user_id"] for frame in client.quiet() if "data" in frame]
 
 

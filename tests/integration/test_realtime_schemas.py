@@ -26,7 +26,7 @@ def document(web: Api) -> dict[str, Any]:
 
 
 def check(document: dict[str, Any], channel: str, frames: list[dict[str, Any]]) -> set[str]:
-    """Hold each frame to the one message of its channel that it is. Returns the names of these messages."""
+    """Match each frame with exactly one message of its channel. Returns the names of these messages."""
     seen: set[str] = set()
     for frame in frames:
         fits = []

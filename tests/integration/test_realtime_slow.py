@@ -17,7 +17,7 @@ from tests.servers.runs import SomeRun
 from tests.servers.web import Web
 from tests.waiting import SECONDS, background, repeat_until, until
 
-#: Of the system's buffers, at both ends: what waits beyond them waits in our queue.
+#: Size of the system's buffers at both ends, in bytes: everything beyond them waits in the server's queue.
 BUFFER_BYTES = 4096
 SMALL = {"send_buffer_bytes": BUFFER_BYTES}
 #: So that only a process that ends by itself ends in time.
@@ -53,7 +53,7 @@ def fill(web: Web, run: SomeRun, publisher: Publisher, queued: int) -> str:
 
 
 def test_a_client_that_reads_late_gets_every_byte_in_whole_frames(server, publisher, tmp_path):
-    """The kernel takes part of a write: what is left out would corrupt every later frame."""
+    """The kernel takes part of a write: a missing rest would corrupt every later frame."""
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     limits = {"queue_bytes": 32 * 1024 * 1024, **SMALL}
@@ -122,7 +122,7 @@ def test_queued_text_for_a_slow_client_is_merged_without_loss(server, publisher,
 
 
 def test_a_peer_without_pongs_is_closed_1001_and_one_with_pongs_stays(server, tmp_path):
-    """Not 1008, which clients read as: do not come back."""
+    """Not 1008, which clients read as: do not reconnect."""
     limits = {"ping_seconds": 0.5, "pong_seconds": 0.5, "close_seconds": 0.5}
     with Web(server.url, tmp_path / "web", limits=limits) as web, web.connect(uuid4()) as good:
         with Raw(web, silent=True) as silent:
@@ -141,7 +141,7 @@ def test_a_peer_that_vanished_frees_its_socket(server, publisher, tmp_path):
 
 
 def test_concurrent_frames_arrive_whole(server, publisher, tmp_path):
-    """Pongs, answers, events of two topics and pings of our own, each from another greenlet."""
+    """Pongs, responses, events of two topics and the server's pings, each from another greenlet."""
     user = uuid4()
     runs = [SomeRun(user) for _ in range(2)]
     limits = {"ping_seconds": 0.1, "frames_per_second": 100_000, "frames_at_once": 100_000}
@@ -184,7 +184,7 @@ def test_on_sigterm_sockets_are_closed_1012_while_a_request_in_hand_ends(server,
 
 
 def test_sockets_are_closed_for_a_restart_in_batches(server, tmp_path):
-    """All at once they would come back all at once, and the requests in hand would wait for their farewells."""
+    """Closed all at once they would reconnect all at once, and running requests would wait for the closes."""
     with Web(server.url, tmp_path / "web") as web:
         raws = [Raw(web) for _ in range(170)]
         with background(lambda: httpx.get(f"{web.base}/farewells?sockets=170", timeout=SECONDS).json()) as [watching]:

@@ -93,7 +93,7 @@ def test_one_of_five_hundred_stops_reading_and_no_other_waits_for_it(web: tuple[
             stalled.send(frame(json.dumps({"type": "subscribe", "topic": topic}).encode()))
         crowd = opened.enter_context(Crowd(process, run, SOCKETS - 1))
         crowd.read_until(1)
-        # What only the stalled one follows fills the buffers of the system, so that its queue has to keep the rest.
+        # What only the stalled one follows fills the buffers of the system, so that its queue must buffer the rest.
         for _ in repeat_until(lambda: process.state()["queued"] > 0, saw=process.state):
             publisher.run_delta(own.text("x" * 10_000))
         before = process.state()
@@ -110,7 +110,7 @@ def test_one_of_five_hundred_stops_reading_and_no_other_waits_for_it(web: tuple[
         after = process.until_state(sockets=SOCKETS - 1)
 
         assert after["closes"] == {"1013": 1}
-        assert in_time >= 20, "it was closed before it held anybody up"
+        assert in_time >= 20, "it was closed before it delayed anybody"
         assert before["queued"] <= most <= QUEUE_BYTES + 50_000
         assert after["memory"] < before["memory"] + 8_000_000
         publisher.run_update(run.state("completed", 1))

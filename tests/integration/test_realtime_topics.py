@@ -77,7 +77,7 @@ class Story:
 
 
 def subscribed(client: Client, run: SomeRun, **options: Any) -> list[dict[str, Any]]:
-    """Subscribe; the answer and, where there is one, the snapshot."""
+    """Subscribe. Returns the confirmation and the snapshot, if any."""
     client.send(type="subscribe", topic=run.topic, **options)
     response = client.until(type="subscribed")
     if not response[-1]["recovered"]:
@@ -120,7 +120,7 @@ def test_clients_that_come_before_during_and_after_a_run_see_the_same_story(web,
     assert all(story.snapshots == 1 for story in stories)
     whole = "".join(f"wörd {n} " for n in range(200))
     assert stories[0].text == whole
-    assert all(story.text in (whole, "") for story in stories)  # "" for those whose snapshot was the end
+    assert all(story.text in (whole, "") for story in stories)  # "" if the snapshot was the end
 
 
 def test_the_first_events_reach_a_client_that_subscribed_before_the_run_started(web, publisher):
@@ -240,7 +240,7 @@ def test_no_state_is_repeated_while_a_client_resubscribes_continuously(web, publ
             for frame in client.until(type="unsubscribed"):
                 seen += _progress(frame)
             time.sleep(0.05)
-        # The last one comes while no subscription covers it, so no snapshot can stand for it.
+        # The last one comes while no subscription covers it, so no snapshot can replace it.
         publisher.run_update(run.state("completed", 1))
         while 1 not in seen:
             seen += _progress(client.next())
@@ -366,7 +366,7 @@ def test_a_lost_message_is_read_from_the_history(web, server, publisher):
         publisher.run_update(run.state("completed", 1))
 
         assert story.listen(client).seq == 4
-        server.client.publish(channel, b"not one of ours")
+        server.client.publish(channel, b"not an event")
         assert client.quiet() == []
 
 
@@ -412,7 +412,7 @@ def test_disconnected_clients_are_cleaned_up(web, publisher):
         if n % 3 == 0:
             client.next()
         if n % 2:
-            client.connection.socket.shutdown(socket.SHUT_RDWR)  # no close frame, no waiting for the answer
+            client.connection.socket.shutdown(socket.SHUT_RDWR)  # no close frame, no waiting for the response
         else:
             client.connection.close()
     after = web.until_state(sockets=0, members=0, topics=0)

@@ -108,7 +108,7 @@ def test_a_repeat_after_the_session_expired_is_a_new_attempt(store: PricingStore
 def test_a_user_has_one_open_use_of_a_campaign(store: PricingStore, db: psycopg.Connection) -> None:
     package_id, code, user_id = package(db), campaign(db, max_uses=5), uuid4()
 
-    # Its address reached nobody, so the next one takes its place; the session that it may still make does not hold.
+    # Its address reached nobody, so the next request replaces it; a session that it may still make is ignored.
     lost_key = uuid4().hex
     lost = begun(store, code, package_id, user_id=user_id, key=lost_key)
     key = uuid4().hex

@@ -42,7 +42,7 @@ def store(stack: Stack, db: psycopg.Connection) -> Iterator[RunStore]:
 
 
 class Supervisor:
-    """Starts each worker that ended again, as in production, and keeps what those said that ended."""
+    """Starts each worker that ended again, as in production, and stores the output of those that ended."""
 
     def __init__(self, env: dict[str, str], folder: Path) -> None:
         self._env, self._folder = env, folder

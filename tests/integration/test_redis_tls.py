@@ -1,4 +1,4 @@
-"""Redis over TLS: certificates are verified by both halves, Celery's and our own, by one setting."""
+"""Redis over TLS: certificates are verified by Celery's and by PixelBloom's own connections, by one setting."""
 
 import asyncio
 import os

@@ -85,8 +85,8 @@ def deploy(stack: Stack, db: psycopg.Connection, redis: Redis, tmp_path: Path) -
     gateway = Gateway(stack.settings)
     store = RunStore(gateway, lane_limit=100, lease_seconds=15)
     with OllamaServer(delay=PIECE_SECONDS) as ollama:
-        # Each execution of a step gets another answer, so that text of two of them cannot pass for one.
-        ollama.play(*[Script(text=f"Answer {n}: {n} {PROSE}") for n in range(400)])
+        # Each execution of a step gets another reply, so that texts of two cannot be mistaken for one.
+        ollama.play(*[Script(text=f"Reply {n}: {n} {PROSE}") for n in range(400)])
         env = {**stack.env, "OLLAMA_HOST": ollama.url, "AGENT_CONCURRENCY": "4", "MODEL_TIMEOUT": "60"}
         running = Deploy(stack, db, store, env, tmp_path)
         yield running
@@ -96,7 +96,7 @@ def deploy(stack: Stack, db: psycopg.Connection, redis: Redis, tmp_path: Path) -
 
 
 def text_of(redis: Redis, run_id: UUID) -> str:
-    """What a client has in the end that follows the rules: a reset voids the text, offsets have no hole."""
+    """The final text of a client that follows the rules: a reset discards the text, offsets have no gap."""
     found = TopicReader(redis).read(Topic.parse(run_topic(run_id)), since=0)
     assert isinstance(found, Recovered)
     whole = ""
@@ -110,7 +110,7 @@ def text_of(redis: Redis, run_id: UUID) -> str:
 
 
 def test_ten_rolling_restarts_use_up_no_attempt(deploy: Deploy, redis: Redis) -> None:
-    # No sweep is there to find what a stopping worker leaves behind: it hands over all by itself.
+    # No sweep runs here: a stopping worker must hand back all its steps itself.
     for _ in range(4):
         deploy.submit()
     for number in range(RESTARTS):

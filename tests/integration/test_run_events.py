@@ -1,4 +1,4 @@
-"""Watching runs over HTTP, on the whole application: who may, with which token, and what the run tells."""
+"""Watching runs over HTTP, on the whole application: who may, with which token, and the run's events."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The rules of a run hold whatever workers, people and sweeps do, in whatever order.
+"""The rules of a run hold for any order of acts of workers, people and sweeps.
 
 Hypothesis plays several workers against the real SQL functions: claims, renewals, ends of every kind, late and repeated
 calls, leases that run out, sweeps, cancels, retries and decisions. After each call the rules are checked, and in the
@@ -229,7 +229,7 @@ class RunMachine(RuleBasedStateMachine):
             for m in (s for s in steps if s["kind"] == "map"):
                 started = [s for s in steps if s["parent"] == m["key"] and s["ready"] and s["status"] not in ENDED]
                 assert len(started) <= m["max_parallel"]
-        assert out <= LANE_LIMIT + getattr(self, "strays", 0), "more steps of a lane are out than may be"
+        assert out <= LANE_LIMIT + getattr(self, "strays", 0), "a user queue has more published steps than its limit"
 
     def teardown(self) -> None:
         """Nothing is stuck: workers that do their work bring every run to its end."""

@@ -343,7 +343,7 @@ def test_a_user_queue_goes_by_priority_and_then_by_age(gateway: Gateway, clean: 
 
 
 def test_concurrent_runs_of_many_users_end_once_each(store: RunStore, clean: psycopg.Connection) -> None:
-    """Submits, claims and finishes of many lanes at once: no deadlock, no run lost."""
+    """Concurrent submits, claims and finishes of many user queues: no deadlock, no run lost."""
 
     def whole(n: int) -> str:
         run_id = submit(store, lane=f"lane{n % 7}")
@@ -358,7 +358,7 @@ def test_concurrent_runs_of_many_users_end_once_each(store: RunStore, clean: psy
 
 
 def test_an_invalid_row_of_one_caller_does_not_fail_others(store: RunStore, clean: psycopg.Connection) -> None:
-    """A bulk with rows that the database refuses still keeps all others."""
+    """A bulk with rows that the database refuses still stores all others."""
     gate = threading.Event()
 
     def create(runs: Any) -> Any:
@@ -372,7 +372,7 @@ def test_an_invalid_row_of_one_caller_does_not_fail_others(store: RunStore, clea
             group.submit(a_run(user_id="no uuid") if n % 5 == 0 else a_run())
         except RejectedData:
             return "refused"
-        return "kept"
+        return "stored"
 
     with ThreadPoolExecutor(20) as pool:
         futures = [pool.submit(one, n) for n in range(20)]

@@ -1,4 +1,4 @@
-"""Schedules that cannot be fired hold up no other, and each user has their own number of them."""
+"""Schedules that cannot be fired delay no other, and each user has a limit of them."""
 
 import os
 import subprocess

@@ -144,7 +144,7 @@ def owner(db: psycopg.Connection) -> Iterator[UUID]:
     )
     yield user
     for table in ("user_profiles", "leads", "runs"):
-        db.execute(f"delete from public.{table} where user_id = %s", (user,))  # noqa: S608  (names of ours)
+        db.execute(f"delete from public.{table} where user_id = %s", (user,))  # noqa: S608  (constant names)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def bare(url: str) -> Iterator[psycopg.Connection]:
 
 
 def digest(db: psycopg.Connection) -> dict[str, str]:
-    """What the tables hold, in short; the database's own ids and clock aside."""
+    """Summarize the tables, without generated ids and times."""
     found = {}
     for table in ("leads", "conversations", "messages", "user_subscriptions", "invoices", "runs", "agent_logs"):
         rows = db.execute(f"select to_jsonb(t) - 'updated_at' from public.{table} as t").fetchall()  # noqa: S608

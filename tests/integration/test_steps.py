@@ -1,4 +1,4 @@
-"""Steps in real workers: what a run goes through, and how it ends when things go wrong."""
+"""Steps in real workers: the life of a run, and how it ends after failures."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -46,7 +46,7 @@ def store(stack: Stack) -> Iterator[RunStore]:
 
 @pytest.fixture
 def submit(stack: Stack, store: RunStore, ollama: OllamaServer) -> Iterator[Callable[..., UUID]]:
-    """Keep a run and hand it to the broker, as the web tier does."""
+    """Store a run and publish it to the broker, as the web tier does."""
     ollama.reset()
     app = Celery(broker=broker_address(stack.redis_url), set_as_current=False)
     dispatcher = Dispatcher(app, lambda _: None)

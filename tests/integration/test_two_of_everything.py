@@ -22,7 +22,7 @@ def web(stack: Stack) -> Iterator[Api]:
     env = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_ALLOW_PRIVATE": "true"}
     roles = [role for role in ("agents", "events", "maintenance", "webhooks") for _ in range(2)]
     started = [stack.start(role, env=env) for role in roles]
-    # Each beat keeps its own file of when it did what, as on two machines.
+    # Each beat has its own schedule file, as on two machines.
     for name in ("a", "b"):
         home = stack.home.root / name
         home.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""Visitors who are not signed in: they may leave leads and chat, at a rate, and nothing else."""
+"""Visitors who are not signed in: they may create leads and chat, at a rate, and nothing else."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -110,7 +110,7 @@ def test_a_user_past_the_bound_gets_the_current_state_at_once(web: Api, stack: A
 
 def test_waits_do_not_use_all_connections(web: Api, stack: Any) -> None:
     with ExitStack() as closing:
-        # Most of them are of a service, which the bound of a user does not hold for.
+        # Most of them are of a service, which has no bound of a user.
         for caller in [web.as_service()] * (BY_USER + 1) + [web.as_user() for _ in range(BY_PROCESS - BY_USER - 1)]:
             closing.enter_context(sent(caller, *INVOKE))
         stack.wait_for(lambda: waits(web) == BY_PROCESS)

@@ -1,4 +1,4 @@
-"""A worker whose Redis is killed finds it again or ends; it never stays alive and deaf."""
+"""A worker that loses Redis reconnects or exits; it never stays alive without consuming."""
 
 import os
 import socket
@@ -47,7 +47,7 @@ class Worker:
 
     def replies(self) -> bool:
         app = Celery(broker=self._broker, set_as_current=False)
-        with app.connection_for_write() as connection:  # not a pooled one, which the Redis before may have left
+        with app.connection_for_write() as connection:  # not a pooled one, which may belong to the previous Redis
             return bool(app.control.ping([self.name], timeout=0.5, connection=connection))
 
     def wait_for(self, happened: Callable[[], object]) -> None:
@@ -73,7 +73,7 @@ def redis() -> Iterator[OwnRedis]:
 
 @contextmanager
 def started(redis: OwnRedis, folder: Path, *options: str) -> Iterator[Worker]:
-    """A worker that answers."""
+    """A worker that replies."""
     worker = Worker(redis, folder, *options)
     try:
         worker.wait_for(worker.replies)

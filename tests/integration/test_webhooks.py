@@ -34,7 +34,7 @@ PATH = "/api/agents/webhooks"
 
 
 class Receiver(ThreadingHTTPServer):
-    """A caller's server: keeps what it is told, and answers as the test says."""
+    """A caller's server: stores what it receives, and responds as the test says."""
 
     daemon_threads = True
 

@@ -52,12 +52,12 @@ def chat(key: str, *needs: str, **more: Any) -> dict[str, Any]:
     return {"key": key, "agent": "chat_agent", "needs": list(needs), "input": {"message": "'hello'"}, **more}
 
 
-#: Its input is no text, which the agent refuses: it fails, and a retry cannot mend it.
+#: Its input is not text, which the agent refuses: it fails, and a retry cannot fix it.
 BROKEN = {"message": "`1`"}
 
 
 def define(service: Api, *steps: dict[str, Any], **more: Any) -> str:
-    """A new workflow of these steps; answers its name."""
+    """Create a workflow of these steps. Returns its name."""
     workflow_id = f"test_{next(_numbers)}_{uuid4().hex[:8]}"
     response = service.request(
         "POST", "/api/agents/workflows", json={"workflow_id": workflow_id, "steps": list(steps), **more}
@@ -234,7 +234,7 @@ def test_a_retry_of_ten_steps_that_failed_at_the_seventh_runs_the_last_four_only
     steps = [chat("s1")] + [chat(f"s{n}", f"s{n - 1}") for n in range(2, 11)]
     steps[6]["input"] = {"message": "inputs.message"}
     workflow_id = define(service, *steps)
-    # Its message comes right while the run stands still, as a person would mend what it depends on.
+    # Its message is corrected while the run is stopped, as a person would fix its cause.
     response = execute(service, workflow_id, {"message": 7})
     run_id = response["workflow_run_id"]
     failed = show(service, run_id)
@@ -261,7 +261,7 @@ def test_a_cancelled_run_stops_while_a_model_is_streaming(service: Api, ollama: 
     run = ended(user, run_id)
     assert (run["status"], statuses(run)) == ("cancelled", {"a": "cancelled", "b": "cancelled"})
     assert do(user, run_id, "cancel").status_code == 200  # again changes nothing
-    # Within a second of the request; the machine's load is not ours to answer for, so only the order is held.
+    # Within a second of the request; the machine's load varies, so only the order is asserted.
     assert ollama.gone.wait(30), "the model was not let go"
 
 
@@ -506,7 +506,7 @@ def test_another_users_run_is_not_found(user: Api, web: Api) -> None:
 
 
 def test_one_users_backlog_does_not_delay_another_users_run(web: Api, service: Api, db: psycopg.Connection) -> None:
-    """A thousand runs of one user stand in Postgres; at most their share is at the broker."""
+    """A thousand runs of one user wait in Postgres; at most their share is at the broker."""
     crowd, other = uuid4(), web.as_user()
     step = {"key": "chat_agent", "agent_type": "chat_agent", "input": {"message": "hello"}}
     rows = [

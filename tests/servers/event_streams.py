@@ -76,7 +76,7 @@ class EventStream:
                 return event
 
     def until(self, **wanted: Any) -> list[Event]:
-        """All events up to one whose state has these members."""
+        """Return all events up to one with these members in its state."""
         start = len(self.events)
         while event := self.next():
             if event.type == "event" and all(event.state.get(name) == value for name, value in wanted.items()):
@@ -100,7 +100,7 @@ class EventStream:
             self._parsed(block.decode())
 
     def body(self) -> bytes:
-        """What is left of the response, as it is."""
+        """Return the rest of the response unparsed."""
         while self._read(Deadline(what="the end of the response")):
             pass
         return self._buffer

@@ -1,4 +1,4 @@
-"""gunicorn for the socket tests: our worker class and logs with every line, a short stop."""
+"""gunicorn for the socket tests: PixelBloom's worker class, every log line, a short stop."""
 
 from gevent import monkey
 

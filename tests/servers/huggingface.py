@@ -21,7 +21,7 @@ class HuggingFaceHandler(ModelHandler):
     server: "HuggingFaceServer"
 
     def known_key(self) -> bool:
-        """Whether the caller has the key; if not, it was told."""
+        """Return whether the caller has the key; if not, send the error."""
         if self.headers.get("Authorization") == f"Bearer {KEY}":
             return True
         self.send_document(401, {"error": "Invalid username or password."})

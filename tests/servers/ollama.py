@@ -82,7 +82,7 @@ class OllamaHandler(ModelHandler):
 
     @staticmethod
     def done(document: dict[str, Any], pieces: list[str]) -> dict[str, Any]:
-        """What the last message tells."""
+        """The fields of the last message."""
         prompt = sum(len(message["content"]) for message in document["messages"]) // 4
         return {
             "done": True,

@@ -1,6 +1,6 @@
 """A stand-in for a model provider: a real HTTP server in a thread, or in a process of its own.
 
-`play` queues scripts, one a request; without one the server answers sensibly. Over HTTP: POST /__script takes one
+`play` queues scripts, one a request; without one it sends a plausible reply. Over HTTP: POST /__script takes one
 script or a list, GET /__requests gives what was asked, DELETE /__script forgets both.
 """
 
@@ -71,11 +71,11 @@ class ModelHandler(BaseHTTPRequestHandler):
             self.server.gone.set()
 
     def handle_get(self) -> None:
-        """Answer what is not ours."""
+        """Respond to any other path."""
         self.send_document(404, self.error_document("not found"))
 
     def handle_post(self, document: dict[str, Any], script: Script) -> None:
-        """Answer a request with status 200, following the script."""
+        """Respond to a request with status 200, following the script."""
         raise NotImplementedError
 
     def error_document(self, error: str) -> Any:
@@ -177,17 +177,17 @@ class ModelServer(ThreadingHTTPServer):
         self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Tell of bugs in the stand-in, not of clients that went away."""
+        """Report bugs in the stand-in, not clients that disconnected."""
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
     def play(self, *scripts: Script) -> None:
-        """Answer the next requests so."""
+        """Use these scripts for the next requests."""
         with self._lock:
             self._scripts.extend(scripts)
 
     def always(self, script: Script | None) -> None:
-        """Answer so whenever no script is queued."""
+        """Use this script whenever none is queued."""
         with self._lock:
             self._always = script
 
@@ -221,15 +221,15 @@ def serve(server_type: type[ModelServer], arguments: list[str], **more: Any) -> 
     parser.add_argument("--delay", type=float, default=0.0, help="seconds before each piece")
     for script_field in dataclasses.fields(Script):
         if script_field.name in ("status", "first_delay", "error", "text"):
-            parser.add_argument(f"--{script_field.name.replace('_', '-')}", default=None, help="of every answer")
-    parser.add_argument("--hang", action="store_true", help="never answer")
+            parser.add_argument(f"--{script_field.name.replace('_', '-')}", default=None, help="of every reply")
+    parser.add_argument("--hang", action="store_true", help="never reply")
     options = parser.parse_args(arguments)
     server = server_type(port=options.port, delay=options.delay, **more)
     server.always(
         Script(
             text=options.text,
             status=int(options.status or 200),
-            error=options.error or "something went wrong",
+            error=options.error or "internal error",
             first_delay=float(options.first_delay or 0),
             hang=options.hang,
         )

@@ -34,7 +34,7 @@ def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = T
 class Raw:
     """A connection that writes whatever bytes it likes after a proper handshake.
 
-    It answers the server's pings while it reads, and shows them to nobody; a `silent` one does not.
+    It responds to the server's pings while it reads, and hides them; a `silent` one does not respond.
     """
 
     def __init__(

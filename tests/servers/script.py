@@ -1,4 +1,4 @@
-"""What a stand-in for a model provider is told to do, and the answers it makes up by itself."""
+"""Scripts of a stand-in for a model provider, and its generated replies."""
 
 import json
 import re
@@ -14,23 +14,23 @@ PROSE = (
 
 @dataclass(frozen=True)
 class Script:
-    """How one request is answered. Seconds, and counts of pieces; None leaves that part as it usually is."""
+    """How the stand-in replies to one request. Seconds, and counts of pieces; None for the default."""
 
-    text: str | None = None  # the answer; made up from the request where None
-    pieces: Sequence[str] | None = None  # the answer, cut as it is to be sent
+    text: str | None = None  # the reply; generated from the request if None
+    pieces: Sequence[str] | None = None  # the reply, in the pieces to send
     delay: float | None = None  # before each piece
     first_delay: float = 0.0  # before the status line
     status: int = 200
-    error: str = "something went wrong"  # told with a status other than 200
+    error: str = "internal error"  # sent with a status other than 200
     headers: Sequence[tuple[str, str]] = ()
-    hang: bool = False  # take the request and never answer
+    hang: bool = False  # read the request and never reply
     hang_after: int | None = None  # send so many pieces, then nothing more
     break_after: int | None = None  # send so many pieces, then drop the connection
     error_after: int | None = None  # send so many pieces, then an error inside of the stream
     garbage_after: int | None = None  # send so many pieces, then what is not the protocol
     unfinished: bool = False  # end the stream cleanly, but without its last message
     ended: str = "stop"  # done_reason, finish_reason
-    thinking: Sequence[str] = ()  # sent before the answer as reasoning, in the provider's own field
+    thinking: Sequence[str] = ()  # sent before the reply as reasoning, in the provider's own field
     tool_calls: bool = False  # call a tool that nobody offered
     function_call: bool = False  # HuggingFace: call it in the older form
     parts: bool = False  # HuggingFace: each piece as a list of parts of all forms, and an empty choice with the usage
@@ -52,7 +52,7 @@ class Script:
 
 
 def sample(schema: dict[str, Any], name: str = "answer") -> Any:
-    """A value that fits the schema, so far as a provider's grammar would hold a model to it."""
+    """Return a value that matches the schema, as far as a provider's grammar would enforce it."""
     if "const" in schema:
         return schema["const"]
     if "enum" in schema:

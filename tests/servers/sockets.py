@@ -3,7 +3,7 @@
 The database is a folder: one file a run, `unread` with what `user:<id>` begins with, `figures` with what every
 analytics topic shows, and `computed`, a line for each time that it was read.
 
-`/state` tells what the process holds, `/farewells` how a stop goes on, `/slow` is a request that takes a while,
+`/state` shows what the process holds, `/farewells` how a stop proceeds, `/slow` is a request that takes a while,
 `/listen/<topic>` waits for the topic's next states as `Prefer: wait` does.
 """
 
@@ -137,7 +137,7 @@ def create_app() -> Flask:
 
     @app.get("/farewells")
     def farewells() -> dict[str, Any]:
-        """The numbers of sockets told to come back elsewhere, as they rise to `sockets`."""
+        """Return the numbers of sockets closed with 1012, as they rise to `sockets`."""
         watched.set()
         seen: list[int] = []
         for _ in repeat_until(lambda: seen and seen[-1] >= int(request.args["sockets"]), saw=lambda: seen):

@@ -25,7 +25,7 @@ PRICES = ({"id": "price_starter", "unit_amount": "4900"}, {"id": "price_growth",
 
 
 class Purchase:
-    """What happens to a single purchase, told as events in their order."""
+    """The life of a single purchase, as ordered events."""
 
     def __init__(self, user_id: UUID | None, currency: str = "usd") -> None:
         self.events: list[Event] = []
@@ -66,7 +66,7 @@ class Purchase:
 
 
 class History:
-    """What happens to one subscription, told as events in their order."""
+    """The life of one subscription, as ordered events."""
 
     def __init__(
         self,

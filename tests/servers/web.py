@@ -30,7 +30,7 @@ def token(sub: UUID | None = None, *, expires_in: float = 600, **claims: Any) ->
     return jwt.encode({**whom, "iat": int(now), "exp": now + expires_in, **claims}, SECRET, "HS256")
 
 
-#: A client that reads and answers pings whatever the test does, and sends none itself.
+#: A client that reads and responds to pings whatever the test does, and sends none itself.
 PATIENT: dict[str, Any] = {"open_timeout": SECONDS, "max_size": None, "max_queue": None, "ping_interval": None}
 
 
@@ -40,7 +40,7 @@ def dial(url: str, **options: Any) -> ClientConnection:
 
 
 class Client:
-    """An independent WebSocket client that keeps what it got."""
+    """An independent WebSocket client that stores what it received."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self.connection = connection
@@ -159,7 +159,7 @@ class Web:
         self.process.wait(SECONDS)
 
     def freeze(self) -> None:
-        """The process stands still: it neither reads nor writes."""
+        """Suspend the process: it neither reads nor writes."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -175,7 +175,7 @@ class Web:
         return found
 
     def until_state(self, **wanted: Any) -> dict[str, Any]:
-        """The state once it has these values."""
+        """Wait until the state has these values, and return it."""
         state: dict[str, Any] = {}
 
         def matches() -> bool:

@@ -57,7 +57,7 @@ class Peer:
         self._connection.socket.shutdown(socket.SHUT_RDWR)
 
     def wait_until_gone(self) -> None:
-        """Until the client has left; what it still sends is thrown away."""
+        """Wait until the client disconnects; what it still sends is discarded."""
         while True:
             try:
                 self._connection.recv(timeout=SECONDS)
@@ -87,7 +87,7 @@ class ScriptedServer:
             self._handle,
             "127.0.0.1",
             0,
-            process_request=self._answer_upgrade,
+            process_request=self._handle_upgrade,
             compression=None,
             ping_interval=None,
             close_timeout=1,
@@ -107,7 +107,7 @@ class ScriptedServer:
                 raise self._failures[0]
             assert self._played == len(self._acts), f"{self._played} of {len(self._acts)} acts were played"
 
-    def _answer_upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
+    def _handle_upgrade(self, connection: ServerConnection, request: Request) -> Response | None:
         with self._lock:
             act = self._acts[self._played] if self._played < len(self._acts) else HTTPStatus.GONE
             self._played += 1

@@ -15,7 +15,7 @@ def as_steps(statuses: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 class SomeWorkflow:
-    """A run whose steps a test claims and ends; each change of it is a revision."""
+    """A run with steps that a test claims and ends; each change of it is a revision."""
 
     def __init__(self, *steps: str, user_id: UUID | None = None) -> None:
         self.id = uuid4()
@@ -38,7 +38,7 @@ class SomeWorkflow:
         return self.states[-1]
 
     def change(self, status: str | None = None, *, progress: float | None = None, **steps: str) -> RunUpdate:
-        """Commit the next revision; answers the state to be told."""
+        """Commit the next revision. Returns the state to publish."""
         self.rev += 1
         self.status = status or self.status
         self.progress = self.progress if progress is None else progress
@@ -83,12 +83,12 @@ class Attempt:
         self._offset = 0
 
     def text(self, text: str, progress: float = 0.1) -> RunDelta:
-        """The next text. What is made and not told is lost on the way."""
+        """Return the next text. A text that is not published is lost."""
         offset, self._offset = self._offset, self._offset + len(text)
         return RunDelta(self.update.run_id, self._generation, offset, text, self.step, progress, rev=self.update.rev)
 
     def restart(self) -> "Attempt":
-        """Another provider begins the answer anew."""
+        """Another provider restarts the reply."""
         self._generation += 1
         self._offset = 0
         return self
