@@ -1,1 +1,1 @@
-"""The agents: one module each; `registry` finds them."""
+"""The agents, one module each; `registry` finds them."""

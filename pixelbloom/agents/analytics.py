@@ -1,4 +1,4 @@
-"""analytics_agent: reads series of numbers."""
+"""analytics_agent: analyses series of numbers."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ MAX_POINTS = 1000
 
 
 class Point(NullIsAbsent):
-    """A value, with the day it belongs to where that is known."""
+    """A value with its day, if known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,7 +42,7 @@ class _Dated(Point):
 
 
 class _Plain(Point):
-    """A value whose day is not told."""
+    """A value without a day."""
 
     model_config = ConfigDict(title="PlainPoint")
 
@@ -127,7 +127,7 @@ class AnalyticsInput(AgentInput):
 
 
 class Anomaly(BaseModel):
-    """A value far from where the others would have it."""
+    """A value far from the expected one."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -210,7 +210,7 @@ class AnalyticsOutput(AgentOutput):
 
 
 class AnalyticsDraft(Draft):
-    """An analyst's words."""
+    """An analyst's draft."""
 
     summary: DraftText = Field(description="what the numbers say in two to four sentences; answer the question if any")
     insights: DraftLines = Field(description="list of one to six insights, each tied to a computed number")
@@ -218,7 +218,7 @@ class AnalyticsDraft(Draft):
 
 
 class AnalyticsAgent(StructuredAgent[AnalyticsInput, AnalyticsDraft, AnalyticsOutput]):
-    """Computes trends, means and anomalies, and says what they mean."""
+    """Computes trends, means and anomalies, and interprets them."""
 
     agent_type = "analytics_agent"
     title = "Analytics"
@@ -237,19 +237,19 @@ class AnalyticsAgent(StructuredAgent[AnalyticsInput, AnalyticsDraft, AnalyticsOu
     task = "Explain these findings to somebody who knows the business but no statistics."
 
     def facts(self, input: AnalyticsInput) -> dict[str, Any]:
-        """The findings."""
+        """Return the findings."""
         return {
             "series": [finding.model_dump(mode="json", exclude_none=True) for finding in _findings(input)],
             "correlations": [pair.model_dump() for pair in _correlations(input)],
         }
 
     def shown(self, input: AnalyticsInput) -> AnalyticsInput:
-        """The last values only: a thousand would fill the prompt, and the findings say what they hold."""
+        """Return only the last values: a thousand would fill the prompt, and the findings summarize them."""
         last = [series.model_copy(update={"points": series.points[-24:]}) for series in input.series]
         return input.model_copy(update={"series": last})
 
     def rules(self, input: AnalyticsInput) -> AnalyticsDraft:
-        """The findings in words."""
+        """Return the findings as text."""
         findings = _findings(input)
         pairs = _correlations(input)
         said = listing(f"{finding.name} {_trend_words(finding)}" for finding in findings)
@@ -265,7 +265,7 @@ class AnalyticsAgent(StructuredAgent[AnalyticsInput, AnalyticsDraft, AnalyticsOu
         )
 
     def compose(self, draft: AnalyticsDraft, input: AnalyticsInput) -> AnalyticsOutput:
-        """Our findings with the draft's words."""
+        """Combine the findings with the draft's text."""
         return AnalyticsOutput(
             summary=draft.summary,
             series=_findings(input),
@@ -276,7 +276,7 @@ class AnalyticsAgent(StructuredAgent[AnalyticsInput, AnalyticsDraft, AnalyticsOu
 
 
 def _round(value: float) -> float:
-    """Six significant digits: what is left of a float's noise helps nobody."""
+    """Round to six significant digits, which removes a float's noise."""
     return 0.0 if value == 0 else round(value, 5 - math.floor(math.log10(abs(value))))
 
 

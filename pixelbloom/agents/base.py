@@ -1,8 +1,7 @@
-"""What an agent is.
+"""The base classes of agents.
 
-An agent turns an input into an output. Numbers and facts are computed from the input by its own code, with or
-without a model; a model writes the judgement and the words around them. Where no model answers, `fallback`
-writes those by rule.
+An agent turns an input into an output. Its code always computes numbers and facts from the input; a model writes the
+judgement and the text around them. If no model is available, `fallback` writes those by rule.
 """
 
 from abc import ABC, abstractmethod
@@ -28,14 +27,14 @@ Out = TypeVar("Out", bound=AgentOutput)
 Prose = TypeVar("Prose", bound=ProseOutput)
 Draft = TypeVar("Draft", bound=DraftModel)
 
-#: Faults told of one input; a list of ten thousand helps nobody.
-MAX_FAULTS = 20
+#: Maximum errors reported for one input.
+MAX_ERRORS = 20
 
 
 class Agent(ABC, Generic[In, Out]):
-    """One kind of work. Instances hold no state and are shared by threads.
+    """One kind of work. Instances are stateless and shared by threads.
 
-    `step_timeout` and what `deadline` gives are in seconds; `capabilities` are short phrases for people.
+    `step_timeout` and `deadline` are in seconds; `capabilities` are short phrases for people.
     """
 
     agent_type: ClassVar[str]
@@ -52,16 +51,16 @@ class Agent(ABC, Generic[In, Out]):
     output: type[Out]
 
     def deadline(self, model_timeout: float) -> float:
-        """Seconds for a whole step, given MODEL_TIMEOUT: each of two providers may use its own up."""
+        """Return the seconds for a whole step, given MODEL_TIMEOUT, which each of two providers may use up."""
         return max(self.step_timeout, 2 * model_timeout + 10)
 
     def validate(self, input: dict[str, Any]) -> dict[str, Any]:
-        """The input as it will be stored. Raises InvalidInput with a FieldError for each field at fault."""
+        """Return the input to store. Raises InvalidInput with a FieldError for each invalid field."""
         self._read(input)
         return input
 
     def run(self, input: dict[str, Any], context: AgentContext) -> AgentOutcome:
-        """Do the work; the lack of a model is no error.
+        """Run the agent; a missing model is not an error.
 
         Raises InvalidInput, StepRejected, StepTimeout or StepCancelled.
         """
@@ -69,7 +68,7 @@ class Agent(ABC, Generic[In, Out]):
         context.control.check()
         reply: ModelReply | None = None
         try:
-            out, reply = self.answer(prepared, context)
+            out, reply = self.generate(prepared, context)
         except ModelsUnavailable as error:
             log.warning(
                 "agent_fallback_used",
@@ -88,23 +87,23 @@ class Agent(ABC, Generic[In, Out]):
         )
 
     def prepare(self, input: In, context: AgentContext) -> In:  # noqa: ARG002  (for those who override it)
-        """Fetch what the input only names. Raises StepRejected where it does not exist."""
+        """Load objects that the input refers to. Raises StepRejected if one does not exist."""
         return input
 
     @abstractmethod
     def messages(self, input: In) -> list[Message]:
-        """The prompt."""
+        """Return the prompt."""
 
     @abstractmethod
-    def answer(self, input: In, context: AgentContext) -> tuple[Out, ModelReply]:
+    def generate(self, input: In, context: AgentContext) -> tuple[Out, ModelReply]:
         """Ask a model. Raises ModelsUnavailable."""
 
     @abstractmethod
     def fallback(self, input: In) -> Out:
-        """The output without a model, computed from the input."""
+        """Return the output without a model, computed from the input."""
 
     def request(self, input: In, context: AgentContext) -> ModelRequest:
-        """The prompt with this agent's settings."""
+        """Return the prompt with this agent's settings."""
         return ModelRequest(
             agent_type=self.agent_type,
             messages=tuple(self.messages(input)),
@@ -115,32 +114,32 @@ class Agent(ABC, Generic[In, Out]):
         )
 
     def _read(self, input: dict[str, Any]) -> In:
-        faults = [FieldError(path, "must not hold NUL characters or lone surrogates") for path in _unstorable(input)]
-        if not faults:
+        errors = [FieldError(path, "must not contain NUL characters or lone surrogates") for path in _unstorable(input)]
+        if not errors:
             try:
                 return self.input.model_validate(input)
             except ValidationError as error:
-                faults = [self._fault(fault) for fault in error.errors(include_url=False, include_input=False)]
+                errors = [self._field_error(item) for item in error.errors(include_url=False, include_input=False)]
             except RecursionError:
-                faults = [FieldError("input", "is nested too deeply")]
-        first = faults[0]
+                errors = [FieldError("input", "is nested too deeply")]
+        first = errors[0]
         raise InvalidInput(
-            f"The input of {self.agent_type} is not right: {first.field} {first.message}.", faults[:MAX_FAULTS]
+            f"The input of {self.agent_type} is invalid: {first.field} {first.message}.", errors[:MAX_ERRORS]
         )
 
-    def _fault(self, fault: Any) -> FieldError:
-        field = ".".join(("input", *(clean_text(str(part))[:100] for part in fault["loc"])))
-        if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
+    def _field_error(self, error: Any) -> FieldError:
+        field = ".".join(("input", *(clean_text(str(part))[:100] for part in error["loc"])))
+        if error["type"] == "extra_forbidden" and len(error["loc"]) == 1:
             return FieldError(field, f"is not a field of it; it takes {', '.join(self.input.model_fields)}")
-        return FieldError(field, clean_text(sentence(fault)))
+        return FieldError(field, clean_text(sentence(error)))
 
 
 class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
-    """An agent whose model writes JSON: a `draft`, which `compose` joins with the computed facts."""
+    """An agent whose model writes JSON: a `draft`, which `compose` combines with the computed facts."""
 
     structured = True
 
-    #: Who the model is ("a sales analyst"), what it must mind, and what it is asked to do.
+    #: The model's role ("a sales analyst"), its guidelines, and its task.
     role: ClassVar[str]
     guidance: ClassVar[tuple[str, ...]]
     task: ClassVar[str]
@@ -149,14 +148,14 @@ class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
 
     @abstractmethod
     def facts(self, input: In) -> dict[str, Any]:
-        """What was computed from the input, for the model to build on."""
+        """Return the facts computed from the input, for the prompt."""
 
     def shown(self, input: In) -> In:
-        """The part of the input that the model is shown."""
+        """Return the part of the input to show to the model."""
         return input
 
     def messages(self, input: In) -> list[Message]:
-        """The rules and the fields of the draft; then the task, the input and the facts as material."""
+        """Return the rules and the fields of the draft, then the task with the input and the facts as material."""
         fields = "; ".join(f"{name}: {field.description}" for name, field in self.draft.model_fields.items())
         rules = (
             *self.guidance,
@@ -164,47 +163,47 @@ class StructuredAgent(Agent[In, Out], Generic[In, Draft, Out]):
             f"Answer with one JSON object and nothing else. Its fields: {fields}.",
         )
         given = self.shown(input).model_dump(mode="json", exclude_none=True)
-        told = material(input=given, computed=self.facts(input))
-        return [Message("system", system(self.role, *rules)), Message("user", f"{self.task}\n\n{told}")]
+        data = material(input=given, computed=self.facts(input))
+        return [Message("system", system(self.role, *rules)), Message("user", f"{self.task}\n\n{data}")]
 
     @abstractmethod
     def rules(self, input: In) -> Draft:
-        """The draft that needs no model."""
+        """Return a draft computed without a model."""
 
     @abstractmethod
     def compose(self, draft: Draft, input: In) -> Out:
-        """The output. Total: whatever passes as a draft makes one."""
+        """Return the output. Every valid draft gives one."""
 
-    def answer(self, input: In, context: AgentContext) -> tuple[Out, ModelReply]:
-        """Ask for a draft, and compose the output with it."""
+    def generate(self, input: In, context: AgentContext) -> tuple[Out, ModelReply]:
+        """Ask a model for a draft, and compose the output from it."""
         draft, reply = context.models.generate_json(
             self.request(input, context), self.draft, context.control, context.stream
         )
         return self.compose(draft, input), reply
 
     def fallback(self, input: In) -> Out:
-        """The output composed with the draft of the rules."""
+        """Return the output composed from the draft of the rules."""
         return self.compose(self.rules(input), input)
 
 
 class ProseAgent(Agent[In, Prose], Generic[In, Prose]):
-    """An agent whose model writes text for people, which can be read while it comes."""
+    """An agent whose model writes text for people, streamed as it is generated."""
 
     structured = False
 
     @abstractmethod
     def from_text(self, text: str, input: In) -> Prose:
-        """The output around what the model wrote."""
+        """Return the output around the model's text."""
 
-    def answer(self, input: In, context: AgentContext) -> tuple[Prose, ModelReply]:
-        """Ask for text."""
+    def generate(self, input: In, context: AgentContext) -> tuple[Prose, ModelReply]:
+        """Ask a model for text."""
         reply = context.models.generate(self.request(input, context), context.control, context.stream)
         out = self.from_text(reply.text.strip(), input)
         return out.model_copy(update={"truncated": reply.truncated}), reply
 
 
 def _unstorable(value: Any, path: str = "input") -> Iterator[str]:
-    """The paths of strings that Postgres could not keep."""
+    """Yield the paths of strings that Postgres cannot store."""
     stack: list[tuple[Any, str]] = [(value, path)]
     while stack:
         item, where = stack.pop()
@@ -221,7 +220,7 @@ def _unstorable(value: Any, path: str = "input") -> Iterator[str]:
 
 
 def example(model: type[BaseModel]) -> dict[str, Any]:
-    """The example that stands in a schema."""
+    """Return the example in a model's schema."""
     extra = model.model_config.get("json_schema_extra")
     assert isinstance(extra, dict)
     examples = extra["examples"]

@@ -1,4 +1,4 @@
-"""brand_design_agent: the start of a brand's identity."""
+"""brand_design_agent: drafts a brand's identity."""
 
 from typing import Annotated, Any, Literal
 
@@ -23,7 +23,7 @@ Tone = Literal["trustworthy", "playful", "premium", "bold", "calm", "natural", "
 ColourRole = Literal["primary", "secondary", "accent", "ink", "paper"]
 Hex = Annotated[str, StringConstraints(pattern=r"^#?[0-9a-fA-F]{6}$")]
 
-#: Hue in degrees, saturation, fonts for headings and text, and words for the voice of each tone.
+#: By tone: hue in degrees, saturation, fonts for headings and text, and words for the voice.
 _TONES: dict[Tone, tuple[float, float, tuple[str, str], tuple[str, str, str]]] = {
     "trustworthy": (215, 0.62, ("Source Serif 4", "Source Sans 3"), ("clear", "reliable", "unhurried")),
     "playful": (330, 0.78, ("Baloo 2", "Nunito"), ("cheerful", "short", "surprising")),
@@ -131,7 +131,7 @@ class BrandDesignOutput(AgentOutput):
 
 
 class BrandDesignDraft(Draft):
-    """A brand designer's words."""
+    """A brand designer's draft."""
 
     summary: DraftText = Field(description="the direction of the identity in two to four sentences")
     positioning: DraftText = Field(description="what makes the brand different, in one sentence")
@@ -141,7 +141,7 @@ class BrandDesignDraft(Draft):
 
 
 class BrandDesignAgent(StructuredAgent[BrandDesignInput, BrandDesignDraft, BrandDesignOutput]):
-    """Builds a palette that can be read, and words around it."""
+    """Builds an accessible palette, and text around it."""
 
     agent_type = "brand_design_agent"
     title = "Brand design"
@@ -160,12 +160,12 @@ class BrandDesignAgent(StructuredAgent[BrandDesignInput, BrandDesignDraft, Brand
     task = "Draft the direction of this identity."
 
     def facts(self, input: BrandDesignInput) -> dict[str, Any]:
-        """The palette and the fonts."""
+        """Return the palette and the fonts."""
         _, _, fonts, _ = _TONES[input.tone]
         return {"palette": {role: colour.hex for role, colour in palette(input).items()}, "fonts": fonts}
 
     def rules(self, input: BrandDesignInput) -> BrandDesignDraft:
-        """Words from the values and the tone."""
+        """Return a draft from the values and the tone."""
         _, _, _, voice = _TONES[input.tone]
         values = input.values or list(voice)
         business = input.industry or "company"
@@ -192,7 +192,7 @@ class BrandDesignAgent(StructuredAgent[BrandDesignInput, BrandDesignDraft, Brand
         )
 
     def compose(self, draft: BrandDesignDraft, input: BrandDesignInput) -> BrandDesignOutput:
-        """Our palette with the draft's words."""
+        """Combine the palette with the draft's text."""
         colours = palette(input)
         _, _, (headings, text), _ = _TONES[input.tone]
         uses: dict[ColourRole, str] = {
@@ -215,9 +215,9 @@ class BrandDesignAgent(StructuredAgent[BrandDesignInput, BrandDesignDraft, Brand
 
 
 def palette(input: BrandDesignInput) -> dict[ColourRole, Colour]:
-    """Five colours from the tone or the given one, away from those to avoid; all but paper and secondary as text.
+    """Return five colours, away from those to avoid. All but paper and secondary are readable as text.
 
-    A given colour stays as it is, even where it is hard to read: the contrast pairs say so.
+    A given colour is unchanged, even if it is hard to read: the contrast pairs show it.
     """
     hue, saturation, _, _ = _TONES[input.tone]
     avoided = [Colour.from_hex(text).hsl[0] for text in input.avoid_colors]
@@ -241,7 +241,7 @@ def palette(input: BrandDesignInput) -> dict[ColourRole, Colour]:
 
 
 def _away(hue: float, avoided: list[float]) -> float:
-    """The nearest hue that looks like none of the avoided ones; the farthest from them where all are near."""
+    """Return the nearest hue that is distinct from the avoided ones, else the farthest from them."""
     steps = [step * sign for step in range(0, 181, 10) for sign in (1, -1)]
     free = (hue + step for step in steps if all(apart(hue + step, other) >= _ALIKE for other in avoided))
     farthest = max(steps, key=lambda step: min((apart(hue + step, other) for other in avoided), default=0))

@@ -20,10 +20,10 @@ from pixelbloom.models.catalog import GENERAL
 from pixelbloom.models.request import Message
 from pixelbloom.models.text import shorten
 
-#: Of a message, in characters.
+#: Maximum characters of a message.
 MAX_SAID = 8000
 Said = Annotated[str, StringConstraints(min_length=1, max_length=MAX_SAID)]
-#: How much of a stored conversation the model is shown: messages, and characters in all.
+#: How much of a stored conversation the model sees: messages, and characters in total.
 MAX_TURNS = 50
 MAX_HISTORY = 24_000
 
@@ -38,7 +38,7 @@ class ChatTurn(NullIsAbsent):
 
 
 class _ChatTurn(ChatTurn):
-    """An earlier message of the conversation. Fields beside these are passed over."""
+    """An earlier message of the conversation. Other fields are ignored."""
 
     model_config = ConfigDict(
         extra="allow", title="ChatTurn", json_schema_extra={"propertyNames": {"pattern": text_pattern(0)}}
@@ -79,7 +79,7 @@ class ChatInput(AgentInput):
     @model_validator(mode="before")
     @classmethod
     def _from_messages(cls, data: Any) -> Any:
-        """Take `{"messages": [...]}`, as chat APIs have it, where the last one is the user's."""
+        """Accept `{"messages": [...]}`, as in chat APIs, if the last message is the user's."""
         if not isinstance(data, dict) or set(data) != {"messages"} or not isinstance(data["messages"], list):
             return data
         *history, last = data["messages"] or [None]
@@ -130,7 +130,7 @@ class ChatAgent(ProseAgent[ChatInput, ChatOutput]):
     output = ChatOutput
 
     def prepare(self, input: ChatInput, context: AgentContext) -> ChatInput:
-        """Fetch what was said in the stored conversation."""
+        """Load the messages of the stored conversation."""
         if input.conversation_id is None:
             return input
         said = context.conversations.history(input.conversation_id, context.run_id, context.step)
@@ -140,7 +140,7 @@ class ChatAgent(ProseAgent[ChatInput, ChatOutput]):
         return input.model_copy(update={"history": _newest([*stored, *input.history])})
 
     def messages(self, input: ChatInput) -> list[Message]:
-        """The house rules and price list, the history, the message."""
+        """Return the rules and price list, the history and the message."""
         prices = "\n".join(f"  {s.title}: {_price(s)}, {_time(s)}. {s.summary}" for s in SERVICES)
         rules = system(
             "the friendly first contact on the website",
@@ -154,7 +154,7 @@ class ChatAgent(ProseAgent[ChatInput, ChatOutput]):
         return [Message("system", rules), *turns, Message("user", input.message)]
 
     def from_text(self, text: str, input: ChatInput) -> ChatOutput:
-        """The model's reply with what the rules know about the message."""
+        """Return the model's reply with the intent, services and questions found by rule."""
         intent = intent_of(input.message)
         services = self._services(input)
         return ChatOutput(
@@ -166,26 +166,26 @@ class ChatAgent(ProseAgent[ChatInput, ChatOutput]):
         )
 
     def fallback(self, input: ChatInput) -> ChatOutput:
-        """An answer from the price list, by intent."""
+        """Return a reply from the price list, by intent."""
         return self.from_text(_reply(intent_of(input.message), self._services(input), input.message), input)
 
     @staticmethod
     def _services(input: ChatInput) -> tuple[Service, ...]:
-        """Those of the message; where it names none, those the visitor spoke of last."""
+        """Return the services in the message, else those that the visitor mentioned last."""
         said = [input.message, *(turn.content for turn in reversed(input.history) if turn.role == "user")]
         return next((found for text in said if (found := mentioned(text))), ())
 
 
 def _newest(turns: list[ChatTurn]) -> list[ChatTurn]:
-    """As many of the last turns as the model is shown."""
-    kept: list[ChatTurn] = []
+    """Return the last turns that the model sees."""
+    newest: list[ChatTurn] = []
     room = MAX_HISTORY
     for turn in reversed(turns[-MAX_TURNS:]):
         room -= len(turn.content)
         if room < 0:
             break
-        kept.append(turn)
-    return kept[::-1]
+        newest.append(turn)
+    return newest[::-1]
 
 
 def _price(service: Service) -> str:

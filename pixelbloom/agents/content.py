@@ -1,4 +1,4 @@
-"""content_agent: writes articles, pages, mails and posts."""
+"""content_agent: writes articles, pages, emails and posts."""
 
 import re
 from typing import Annotated, Literal
@@ -16,7 +16,7 @@ from pixelbloom.models.text import shorten
 ContentType = Literal["blog_post", "landing_page", "email", "social_post", "product_description", "case_study"]
 ContentTone = Literal["friendly", "professional", "playful", "persuasive", "expert"]
 
-#: The parts of each type, with the part of the words that each gets.
+#: The sections of each type, with the share of words of each.
 _PARTS: dict[ContentType, tuple[tuple[str, float], ...]] = {
     "blog_post": (
         ("Why {topic} matters", 0.2),
@@ -47,7 +47,7 @@ _DEFAULT_LENGTH: dict[ContentType, int] = {
 }
 #: Words that a person reads in a minute.
 _READING = 220
-#: What search engines show of a description.
+#: The characters of a description that search engines show.
 _META = 155
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
@@ -144,7 +144,7 @@ class ContentAgent(ProseAgent[ContentInput, ContentOutput]):
     output = ContentOutput
 
     def messages(self, input: ContentInput) -> list[Message]:
-        """How to write, and the order as material."""
+        """Return the rules of writing, and the order as material."""
         length = input.length or _DEFAULT_LENGTH[input.content_type]
         rules = system(
             f"a copywriter who writes in a {input.tone} tone",
@@ -159,11 +159,11 @@ class ContentAgent(ProseAgent[ContentInput, ContentOutput]):
         return [Message("system", rules), Message("user", f"Write this {kind}.\n\n{order}")]
 
     def from_text(self, text: str, input: ContentInput) -> ContentOutput:
-        """The model's text, measured."""
+        """Return the model's text with its counts."""
         return _measured("text", text, input)
 
     def fallback(self, input: ContentInput) -> ContentOutput:
-        """An outline: the parts of such a text, each with its length, its points of the brief, its keywords."""
+        """Return an outline: the sections of such a text, each with its length, points of the brief and keywords."""
         return _measured("outline", _outline(input), input)
 
 
@@ -189,7 +189,7 @@ def _measured(kind: Literal["text", "outline"], text: str, input: ContentInput) 
 
 
 def _heading(line: str) -> str | None:
-    """The text of a Markdown heading of the levels 1 to 4, without its closing marks; None for any other line."""
+    """Return the text of a Markdown heading of levels 1 to 4, without closing marks; None for other lines."""
     text = line.lstrip("#")
     if not 1 <= len(line) - len(text) <= 4 or not text[:1].isspace():
         return None
@@ -217,5 +217,5 @@ def _outline(input: ContentInput) -> str:
 
 
 def _dealt(items: list[str], parts: int) -> list[list[str]]:
-    """The items in their order, spread evenly over the parts."""
+    """Distribute the items in order, evenly over the sections."""
     return [items[i * len(items) // parts : (i + 1) * len(items) // parts] for i in range(parts)]

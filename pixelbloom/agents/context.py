@@ -1,4 +1,4 @@
-"""What a step hands to its agent, and what it gets back."""
+"""What a step passes to its agent, and the agent's outcome."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from pixelbloom.models.request import TokenStream
 
 @dataclass(frozen=True)
 class AgentContext:
-    """Everything an agent may use beside its input."""
+    """Everything an agent may use besides its input."""
 
     run_id: UUID
     step: str
@@ -28,7 +28,7 @@ class AgentContext:
 
 @dataclass(frozen=True)
 class AgentOutcome:
-    """A finished step's output as plain JSON, and who wrote it. The fallback has no `model`."""
+    """A finished step's output as plain JSON, and its provider. The fallback has no `model`."""
 
     output: dict[str, Any]
     provider: Literal["ollama", "huggingface", "fallback"]

@@ -1,4 +1,4 @@
-"""Stored conversations, as an agent may read them. The store implements the reader."""
+"""The interface through which agents read stored conversations. The store implements it."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, Protocol
@@ -6,17 +6,17 @@ from uuid import UUID
 
 
 class Turn(NamedTuple):
-    """What one side said."""
+    """One message of a conversation."""
 
     role: Literal["user", "assistant"]
     content: str
 
 
 class ConversationReader(Protocol):
-    """Conversations within the reach of the run's user, and no others."""
+    """Reads only conversations that the run's user may see."""
 
     def history(self, conversation_id: UUID, run_id: UUID, step: str) -> Sequence[Turn] | None:
-        """What was said before this step of the run asked, oldest first; None where there is none within reach."""
+        """Return the messages before this step of the run, oldest first; None if there is no visible conversation."""
 
 
 class NoConversations:
@@ -28,5 +28,5 @@ class NoConversations:
         run_id: UUID,  # noqa: ARG002
         step: str,  # noqa: ARG002
     ) -> Sequence[Turn] | None:
-        """There is none."""
+        """Return None."""
         return None

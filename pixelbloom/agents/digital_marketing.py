@@ -1,4 +1,4 @@
-"""digital_marketing_agent: how to spend a marketing budget."""
+"""digital_marketing_agent: plans a marketing budget."""
 
 from decimal import ROUND_DOWN, Decimal
 from typing import Annotated, Any, Literal
@@ -32,7 +32,7 @@ _WEIGHTS: dict[MarketingGoal, dict[Channel, int]] = {
     "sales": {"search_ads": 45, "social_ads": 30, "email": 10, "seo": 10, "display": 5},
     "retention": {"email": 50, "content": 25, "social_ads": 20, "display": 5},
 }
-#: Less a month than this buys nothing that can be measured.
+#: The minimum monthly amount with measurable results.
 _LEAST: dict[Channel, int] = {
     "search_ads": 300,
     "social_ads": 200,
@@ -41,7 +41,7 @@ _LEAST: dict[Channel, int] = {
     "email": 50,
     "display": 250,
 }
-#: Cost of a visit in dollars, and the part of visits that do what is wanted: assumptions, told in the output.
+#: Assumed cost of a visit in dollars, and conversion rate; the output lists these assumptions.
 _VISIT_COST: dict[Channel, Decimal] = {
     "search_ads": Decimal("2.40"),
     "social_ads": Decimal("0.95"),
@@ -50,7 +50,7 @@ _VISIT_COST: dict[Channel, Decimal] = {
     "email": Decimal("0.20"),
     "display": Decimal("0.60"),
 }
-#: Currencies near enough to the dollar for those assumptions; in others we split, and forecast nothing.
+#: Currencies close enough to the dollar for those assumptions; others get a split without a forecast.
 _COMPARABLE = frozenset({"usd", "eur", "gbp", "chf", "cad", "aud", "nzd"})
 _CONVERSION: dict[Channel, Decimal] = {
     "search_ads": Decimal("0.040"),
@@ -152,7 +152,7 @@ class DigitalMarketingOutput(AgentOutput):
 
 
 class DigitalMarketingDraft(Draft):
-    """A campaign manager's words."""
+    """A campaign manager's draft."""
 
     summary: DraftText = Field(description="the plan in two to four sentences, with why the budget is split so")
     messages: DraftLines = Field(description="list of three to six headlines or subject lines for this audience")
@@ -160,7 +160,7 @@ class DigitalMarketingDraft(Draft):
 
 
 class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarketingDraft, DigitalMarketingOutput]):
-    """Splits a budget over channels by goal, and says what to expect."""
+    """Splits a budget over channels by goal, and forecasts the results."""
 
     agent_type = "digital_marketing_agent"
     title = "Digital marketing"
@@ -179,12 +179,12 @@ class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarket
     task = "Plan this campaign."
 
     def facts(self, input: DigitalMarketingInput) -> dict[str, Any]:
-        """The split and its expected results."""
+        """Return the split and its expected results."""
         allocation, left_out = allocate(input)
         return {"allocation": [part.model_dump(mode="json") for part in allocation], "left_out": left_out}
 
     def rules(self, input: DigitalMarketingInput) -> DigitalMarketingDraft:
-        """Words for the split."""
+        """Return a draft for the split."""
         allocation, left_out = allocate(input)
         first = allocation[0]
         names = listing(f"{_name(part.channel)} ({part.share:.0%})" for part in allocation)
@@ -203,7 +203,7 @@ class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarket
         )
 
     def compose(self, draft: DigitalMarketingDraft, input: DigitalMarketingInput) -> DigitalMarketingOutput:
-        """Our numbers with the draft's words."""
+        """Combine the numbers with the draft's text."""
         allocation, left_out = allocate(input)
         total = input.monthly_budget * input.months
         known = [part.conversions for part in allocation if part.conversions is not None]

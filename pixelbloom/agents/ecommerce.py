@@ -1,4 +1,4 @@
-"""ecommerce_agent: what a shop's numbers say."""
+"""ecommerce_agent: analyses a shop's numbers."""
 
 import itertools
 from decimal import Decimal
@@ -27,7 +27,7 @@ from pixelbloom.models.catalog import GENERAL
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000), NUMBER]
 
-#: Where most shops stand; a number beyond these is worth a word.
+#: Typical ranges of shops; numbers outside are reported.
 _LOW_CONVERSION = 0.01
 _GOOD_CONVERSION = 0.03
 _LOW_MARGIN = 0.25
@@ -89,7 +89,7 @@ class EcommerceInput(AgentInput):
 
     @model_validator(mode="after")
     def _some_numbers(self) -> "EcommerceInput":
-        """As `anyOf` tells it in the schema."""
+        """Check what `anyOf` in the schema requires."""
         if not self.products and all(getattr(self, name) is None for name in _TOTALS):
             raise ValueError("must have numbers: `products`, or `visitors`, `orders` and `revenue`")
         return self
@@ -165,14 +165,14 @@ class EcommerceOutput(AgentOutput):
 
 
 class EcommerceDraft(Draft):
-    """A shop consultant's words."""
+    """A shop consultant's draft."""
 
     summary: DraftText = Field(description="the state of the shop in two to four sentences; answer the question if any")
     actions: DraftLines = Field(description="list of two to six actions, the one with the most effect first")
 
 
 class EcommerceAgent(StructuredAgent[EcommerceInput, EcommerceDraft, EcommerceOutput]):
-    """Computes margin, order value, conversion and stock, and says what follows."""
+    """Computes margin, order value, conversion and stock, and recommends actions."""
 
     agent_type = "ecommerce_agent"
     title = "E-commerce"
@@ -191,7 +191,7 @@ class EcommerceAgent(StructuredAgent[EcommerceInput, EcommerceDraft, EcommerceOu
     task = "Say how the shop does and what to do."
 
     def facts(self, input: EcommerceInput) -> dict[str, Any]:
-        """Measures, the ten best and worst products, findings."""
+        """Return measures, the ten best and worst products, and findings."""
         products = _products(input)
         shown = products if len(products) <= 20 else products[:10] + products[-10:]
         return {
@@ -201,7 +201,7 @@ class EcommerceAgent(StructuredAgent[EcommerceInput, EcommerceDraft, EcommerceOu
         }
 
     def rules(self, input: EcommerceInput) -> EcommerceDraft:
-        """The measures in words; an action for each finding."""
+        """Return the measures as text, and an action for each finding."""
         metrics = _metrics(input)
         unit = input.currency.upper()
         said = []
@@ -219,7 +219,7 @@ class EcommerceAgent(StructuredAgent[EcommerceInput, EcommerceDraft, EcommerceOu
         return EcommerceDraft(summary=summary, actions=_actions(input))
 
     def compose(self, draft: EcommerceDraft, input: EcommerceInput) -> EcommerceOutput:
-        """Our numbers with the draft's words."""
+        """Combine the numbers with the draft's text."""
         return EcommerceOutput(
             summary=draft.summary,
             currency=input.currency,
@@ -230,17 +230,17 @@ class EcommerceAgent(StructuredAgent[EcommerceInput, EcommerceDraft, EcommerceOu
         )
 
 
-def _kept(product: Product) -> int:
+def _net_units(product: Product) -> int:
     return product.units_sold - product.units_returned
 
 
 def _metrics(input: EcommerceInput) -> ShopMetrics:
     revenue = input.revenue
     if revenue is None and input.products:
-        revenue = sum((product.price * _kept(product) for product in input.products), Decimal(0))
+        revenue = sum((product.price * _net_units(product) for product in input.products), Decimal(0))
     known = [product for product in input.products if product.cost is not None]
-    margin = sum(((p.price - (p.cost or 0)) * _kept(p) for p in known), Decimal(0)) if known else None
-    of_known = sum((p.price * _kept(p) for p in known), Decimal(0))
+    margin = sum(((p.price - (p.cost or 0)) * _net_units(p) for p in known), Decimal(0)) if known else None
+    of_known = sum((p.price * _net_units(p) for p in known), Decimal(0))
     orders, spend = input.orders, input.marketing_spend
     abandoned = None
     if input.carts and orders is not None and orders <= input.carts:
@@ -267,7 +267,7 @@ def _products(input: EcommerceInput) -> list[ProductMetrics]:
 
 
 def _measure(product: Product, days: int) -> ProductMetrics:
-    kept = _kept(product)
+    kept = _net_units(product)
     margin = None if product.cost is None else (product.price - product.cost) * kept
     rate = None
     if product.cost is not None and product.price:
@@ -297,7 +297,7 @@ def _actions(input: EcommerceInput) -> list[str]:
 
 
 def _doubts(input: EcommerceInput) -> list[tuple[str, str]]:
-    """Numbers that cannot all be of the same visits or the same sales, and what was done with them."""
+    """Return notes on inconsistent numbers, and how they were handled."""
     found = [
         (
             f"{product.name}: more came back ({product.units_returned}) than was sold ({product.units_sold}); those of "
@@ -320,7 +320,7 @@ def _doubts(input: EcommerceInput) -> list[tuple[str, str]]:
 
 
 def _judged(input: EcommerceInput) -> list[tuple[str, str]]:
-    """What stands out, with what to do about it; losses first."""
+    """Return the findings with their actions; losses first."""
     metrics = _metrics(input)
     found = _doubts(input)
     if metrics.profit_after_marketing is not None and metrics.profit_after_marketing < 0:

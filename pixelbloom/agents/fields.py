@@ -1,7 +1,7 @@
-"""Field types that the agents share, and the two bases of their schemas.
+"""Shared field types of agents, and the base classes of their schemas.
 
-What callers send is refused where it breaks a bound. What a model writes is cut to its bound instead: an
-answer is not worthless because a sentence is long.
+Callers' values beyond a limit are rejected. A model's values are shortened instead: a long sentence does not make a
+reply useless.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from pixelbloom.models.text import shorten
 
 
 class AgentInput(NullIsAbsent):
-    """What a caller may send. Unknown fields are an error: a misspelt one must not be lost in silence."""
+    """A caller's input. Unknown fields are an error: a misspelt one must not be ignored silently."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, str_strip_whitespace=True, allow_inf_nan=False, validate_default=False
@@ -34,24 +34,24 @@ class AgentInput(NullIsAbsent):
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The schema that says all that the validators do."""
+        """Return the schema with everything that the validators check."""
         return super().model_json_schema(*args, **{"schema_generator": InputJsonSchema, **kwargs})
 
 
 class AgentOutput(BaseModel):
-    """What a run keeps. Built by our own code, from computed facts and a checked draft."""
+    """The stored result of a run, built by our code from computed facts and a validated draft."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ProseOutput(AgentOutput):
-    """What a run stores of an agent whose model writes text."""
+    """The stored result of an agent whose model writes text."""
 
     truncated: bool = Field(False, description="Whether the model cut its text off before its end.")
 
 
 class Draft(BaseModel):
-    """What a model is asked to write. Extra fields are dropped; what is too long is cut."""
+    """What a model is asked to write. Extra fields are dropped; long values are shortened."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, str_strip_whitespace=True, allow_inf_nan=False)
 
@@ -76,24 +76,24 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 #: A brief from a caller.
 Brief = Annotated[str, StringConstraints(min_length=1, max_length=6000)]
 
-#: The same three as a model writes them.
+#: The same three, written by a model.
 DraftLabel = Annotated[str, BeforeValidator(_cut_text(200)), Field(min_length=1, max_length=200)]
 DraftLine = Annotated[str, BeforeValidator(_cut_text(500)), Field(min_length=1, max_length=500)]
 DraftText = Annotated[str, BeforeValidator(_cut_text(4000)), Field(min_length=1, max_length=4000)]
 DraftLines = Annotated[list[DraftLine], BeforeValidator(_cut_list(8)), Field(min_length=1, max_length=8)]
 
-#: To stand after the bounds of a number: before them it would hide them from the schema.
+#: Must come after the bounds of a number: before them it would hide them from the schema.
 NUMBER = BeforeValidator(number)
 
 
 def amount_schema(least: float, most: Decimal) -> WithJsonSchema:
-    """A number between the two, or a text of one; `0` is told as a number only."""
+    """Return the schema of a number between the two, or a text of one; `0` only as a number."""
     texts = amount_text(most.adjusted())
     numbers = {"type": "number", "minimum": least, "maximum": float(most)}
     return WithJsonSchema({"anyOf": [numbers, {"type": "string", "maxLength": 40, "pattern": texts}]})
 
 
-#: Sums in major units of their currency, as numbers or as people write them. Never a float inside.
+#: Amounts in major units of their currency, as numbers or texts. Never stored as a float.
 MAX_AMOUNT = Decimal("1e10")
 Amount = Annotated[
     Decimal,
@@ -102,14 +102,14 @@ Amount = Annotated[
     AfterValidator(lambda value: round(value, 2)),
     amount_schema(0, MAX_AMOUNT),
 ]
-#: Of which at least the smallest unit is left after rounding.
+#: At least the smallest unit after rounding.
 PositiveAmount = Annotated[Amount, Field(gt=0), amount_schema(0.01, MAX_AMOUNT)]
 Money = Annotated[Decimal, PlainSerializer(float, return_type=float, when_used="json")]
 Currency = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z]{3}$")]
 
 
 def one_of(*choices: str) -> BeforeValidator:
-    """Forgive a model the case and the blanks of a choice it was given; the type still checks the rest."""
+    """Ignore case, spaces and separators in a model's choice; the type still validates it."""
     known = {choice.replace("_", "").replace("-", ""): choice for choice in choices}
 
     def read(value: Any) -> Any:

@@ -49,7 +49,7 @@ _OPEN = frozenset({"new", "contacted", "qualified"})
 Email = Annotated[str, StringConstraints(max_length=320, pattern=EMAIL)]
 
 
-#: Each of these says something about a lead; `source` says so little that it needs one of them.
+#: Each of these describes a lead; `source` says so little that it needs one of them.
 _SAYS_WHO = ("lead_id", "name", "email", "company", "industry", "budget", "timeline", "message")
 _WAYS: list[JsonValue] = [
     given("query", absent=(*_SAYS_WHO, "source")),
@@ -100,7 +100,7 @@ class LeadInput(AgentInput):
 
     @model_validator(mode="after")
     def _one_way(self) -> "LeadInput":
-        """As `_WAYS` tells it in the schema."""
+        """Check what `_WAYS` in the schema requires."""
         lead = [name for name in (*_SAYS_WHO, "source") if getattr(self, name) is not None]
         if self.query is not None and lead:
             raise ValueError("must have no lead beside `query`, which searches the stored ones")
@@ -111,7 +111,7 @@ class LeadInput(AgentInput):
         return self
 
     def facts(self) -> Facts:
-        """The lead that is meant: the stored one, with what the caller says now on top."""
+        """Return the facts of the lead: the stored ones, overridden by the input."""
         stored = Facts.from_record(self._records[0]) if self._records else Facts()
         return Facts(
             name=self.name or stored.name,
@@ -127,7 +127,7 @@ class LeadInput(AgentInput):
 
 
 class Prospect(BaseModel):
-    """A stored lead that a search found."""
+    """A stored lead found by a search."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -224,7 +224,7 @@ class LeadAgent(StructuredAgent[LeadInput, LeadDraft, LeadOutput]):
     task = "Give your judgement of this lead, or of the leads that this search found."
 
     def prepare(self, input: LeadInput, context: AgentContext) -> LeadInput:
-        """Fetch the stored lead, or those that the query may mean."""
+        """Load the stored lead, or those that match the query."""
         if input.lead_id is not None:
             record = context.leads.get(input.lead_id)
             if record is None:
@@ -237,7 +237,7 @@ class LeadAgent(StructuredAgent[LeadInput, LeadDraft, LeadOutput]):
         return input
 
     def facts(self, input: LeadInput) -> dict[str, Any]:
-        """The score and its reasons, or the ranked prospects."""
+        """Return the score and its reasons, or the ranked prospects."""
         if input.query is not None:
             prospects = [p.model_dump(mode="json", exclude={"lead_id"}) for p in _ranked(input)[:10]]
             return {"searched": len(input._records), "prospects": prospects}
@@ -247,7 +247,7 @@ class LeadAgent(StructuredAgent[LeadInput, LeadDraft, LeadOutput]):
         return {"lead": known, "score": found.total, "tier": found.tier, "reasons": found.reasons}
 
     def rules(self, input: LeadInput) -> LeadDraft:
-        """The finding and the next steps by tier and by what is missing."""
+        """Return a draft by tier and by missing facts."""
         if input.query is not None:
             return _search_draft(input, _ranked(input))
         facts = input.facts()
@@ -261,7 +261,7 @@ class LeadAgent(StructuredAgent[LeadInput, LeadDraft, LeadOutput]):
         )
 
     def compose(self, draft: LeadDraft, input: LeadInput) -> LeadOutput:
-        """The computed score moved by the judgement; a search keeps the computed ranking."""
+        """Adjust the computed score by the draft's judgement; a search retains the computed ranking."""
         if input.query is not None:
             return LeadOutput(
                 mode="search",
@@ -304,14 +304,14 @@ def _with_records(input: LeadInput, records: tuple[LeadRecord, ...]) -> LeadInpu
 
 
 def _terms(query: str) -> list[str]:
-    """What to look for: the query without its request words and its least budget."""
+    """Return the search terms: the query without its request words and its minimum budget."""
     least = _least(query)
     rest = f"{query[: least.start]} {query[least.end :]}" if least else query
     return [word for word in keywords(rest) if word not in _SEARCH_ONLY]
 
 
 class _Least(NamedTuple):
-    """The budget that a query asks for at least, and where the query says so."""
+    """The minimum budget in a query, and its position."""
 
     budget: Decimal
     start: int
@@ -327,7 +327,7 @@ def _least(query: str) -> _Least | None:
 
 
 def _ranked(input: LeadInput) -> list[Prospect]:
-    """The found leads: open ones first, by score and by how many of the query's words they contain."""
+    """Rank the leads: open ones first, by score and by the number of the query's words they contain."""
     assert input.query is not None
     terms = _terms(input.query)
     least = _least(input.query)

@@ -1,4 +1,4 @@
-"""Stored leads, as an agent may read them. The store implements the reader."""
+"""The interface through which agents read stored leads. The store implements it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from uuid import UUID
 
 @dataclass(frozen=True)
 class LeadRecord:
-    """A row of `leads`, so far as qualifying one needs it. `budget` is in major units."""
+    """The columns of `leads` needed to qualify a lead. `budget` is in major units."""
 
     id: UUID
     name: str
@@ -27,22 +27,22 @@ class LeadRecord:
 
 
 class LeadReader(Protocol):
-    """Leads within the reach of the run's user, and no others."""
+    """Reads only leads that the run's user may see."""
 
     def get(self, lead_id: UUID) -> LeadRecord | None:
-        """The lead, or None where there is none within reach."""
+        """Return the lead, or None if there is no visible one."""
 
     def search(self, text: str, limit: int) -> Sequence[LeadRecord]:
-        """At most `limit` leads that contain any word of `text`; the best known ones where it is empty."""
+        """Return at most `limit` leads that contain any word of `text`; for an empty text, the best scored ones."""
 
 
 class NoLeads:
     """A LeadReader over an empty table."""
 
     def get(self, lead_id: UUID) -> LeadRecord | None:  # noqa: ARG002  (the protocol's signature)
-        """There is none."""
+        """Return None."""
         return None
 
     def search(self, text: str, limit: int) -> Sequence[LeadRecord]:  # noqa: ARG002  (the same)
-        """There are none."""
+        """Return no leads."""
         return ()

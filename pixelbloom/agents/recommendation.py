@@ -1,4 +1,4 @@
-"""recommendation_agent: which services fit a company's goals and budget."""
+"""recommendation_agent: recommends services for a company's goals and budget."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ from pixelbloom.agents.knowledge.services import BY_KEY, SERVICES, Goal, Service
 from pixelbloom.agents.knowledge.words import any_of, listing
 from pixelbloom.models.catalog import GENERAL
 
-#: How people name the goals.
+#: Common names of the goals.
 _GOAL_WORDS: dict[Goal, tuple[str, ...]] = {
     "more_leads": ("lead", "enquiries", "inquiries", "customers", "sign-up", "signup", "appointments", "traffic"),
     "online_sales": ("sales", "sell", "revenue", "orders", "shop", "store", "checkout", "ecommerce"),
@@ -68,7 +68,7 @@ class RecommendationInput(AgentInput):
 
     @model_validator(mode="after")
     def _some_wish(self) -> "RecommendationInput":
-        """As `anyOf` tells it in the schema."""
+        """Check what `anyOf` in the schema requires."""
         if not self.goals and not self.description:
             raise ValueError("must have `goals`, or a `description` of what is wanted")
         return self
@@ -123,7 +123,7 @@ class RecommendationOutput(AgentOutput):
 
 
 def _by_service(value: Any) -> Any:
-    """Take the reasons of services that we have; a model may name others."""
+    """Select the reasons of existing services; a model may name others."""
     if not isinstance(value, list):
         return value
     return [item for item in value if isinstance(item, dict) and item.get("service") in BY_KEY][:8]
@@ -137,7 +137,7 @@ class Reason(Draft):
 
 
 class RecommendationDraft(Draft):
-    """A consultant's words."""
+    """A consultant's draft."""
 
     summary: DraftText = Field(description="the advice in two to four sentences, to the company")
     reasons: Annotated[list[Reason], BeforeValidator(_by_service)] = Field(
@@ -166,7 +166,7 @@ class RecommendationAgent(StructuredAgent[RecommendationInput, RecommendationDra
     task = "Explain these recommendations to the company."
 
     def facts(self, input: RecommendationInput) -> dict[str, Any]:
-        """The ranked services with their prices, and the plan."""
+        """Return the ranked services with their prices, and the plan."""
         ranked = _rank(input)
         return {
             "recommended": [
@@ -184,7 +184,7 @@ class RecommendationAgent(StructuredAgent[RecommendationInput, RecommendationDra
         }
 
     def rules(self, input: RecommendationInput) -> RecommendationDraft:
-        """Reasons by goal, first steps by the plan."""
+        """Return reasons by goal, and first steps by the plan."""
         ranked = _rank(input)
         plan = _plan(ranked, input.budget)
         goals, unknown = understood(input)
@@ -207,7 +207,7 @@ class RecommendationAgent(StructuredAgent[RecommendationInput, RecommendationDra
         )
 
     def compose(self, draft: RecommendationDraft, input: RecommendationInput) -> RecommendationOutput:
-        """Our ranking and prices with the draft's words."""
+        """Combine the ranking and prices with the draft's text."""
         goals, unknown = understood(input)
         ranked = _rank(input)
         plan = _plan(ranked, input.budget)
@@ -241,7 +241,7 @@ class RecommendationAgent(StructuredAgent[RecommendationInput, RecommendationDra
 
 
 def understood(input: RecommendationInput) -> tuple[list[Goal], list[str]]:
-    """The goals by key, and those in words that say nothing to us."""
+    """Return the goals by key, and those not understood."""
     goals: list[Goal] = []
     unknown: list[str] = []
     for said in input.goals:
@@ -262,7 +262,7 @@ def _goals_in(text: str) -> list[Goal]:
 
 
 def _rank(input: RecommendationInput) -> list[tuple[Service, int]]:
-    """The services that are not there yet and serve the goals, with 0 to 100 for how well."""
+    """Return the services that the company lacks and that serve the goals, scored 0 to 100."""
     goals, _ = understood(input)
     asked = mentioned(input.description or "")
     ranked = []
@@ -277,7 +277,7 @@ def _rank(input: RecommendationInput) -> list[tuple[Service, int]]:
 
 
 def _plan(ranked: list[tuple[Service, int]], budget: Decimal | None) -> list[Service]:
-    """The best that fit into the budget together, at their lowest prices; the best three without a budget."""
+    """Return the best services that fit into the budget at their lowest prices; without a budget, the best three."""
     if budget is None:
         return [service for service, _ in ranked[:3]]
     plan = []

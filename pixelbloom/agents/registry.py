@@ -1,4 +1,4 @@
-"""All agents by their names. A module in this folder that defines an agent is enough."""
+"""All agents by name. Every module in this folder that defines an agent is found."""
 
 import importlib
 import inspect
@@ -27,12 +27,12 @@ def _agents() -> dict[str, Agent[Any, Any]]:
 
 
 def all() -> tuple[Agent[Any, Any], ...]:
-    """Every agent, by name."""
+    """Return every agent, by name."""
     return tuple(_agents().values())
 
 
 def get(agent_type: str) -> Agent[Any, Any]:
-    """The agent of that name. Raises InvalidInput, which names those there are."""
+    """Return the agent with that name. Raises InvalidInput, which names the known ones."""
     try:
         return _agents()[agent_type]
     except KeyError:

@@ -1,4 +1,4 @@
-"""web_development_agent: what building a website takes."""
+"""web_development_agent: estimates a website."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -41,7 +41,7 @@ _STACKS: dict[ProjectType, list[str]] = {
     "portal": ["React", "Flask", "PostgreSQL", "OpenID Connect"],
     "api": ["Flask", "PostgreSQL", "OpenAPI", "Celery with Redis"],
 }
-#: Features we have built often enough to know their hours.
+#: Features with known hours.
 _FEATURES: tuple[tuple[str, int, tuple[str, ...]], ...] = (
     ("Sign-in and accounts", 28, ("login", "sign-in", "signin", "account", "authentication", "auth", "sso", "members")),
     ("Payments", 36, ("payment", "stripe", "paypal", "billing", "subscription", "checkout")),
@@ -63,7 +63,7 @@ _FEATURES: tuple[tuple[str, int, tuple[str, ...]], ...] = (
     ("Multilingual content", 20, ("multilingual", "languages", "translation", "i18n")),
     ("Accessibility audit", 16, ("accessibility", "wcag", "barrier-free", "ada compliance")),
 )
-#: Hours of a feature that we do not know.
+#: Hours of an unknown feature.
 _UNKNOWN = 24
 _PER_PAGE = 4
 _PER_LANGUAGE = 14
@@ -124,7 +124,7 @@ class EffortItem(BaseModel):
 
 
 class Phase(BaseModel):
-    """A stretch of the project."""
+    """A phase of the project."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -176,7 +176,7 @@ class WebDevelopmentOutput(AgentOutput):
 
 
 class WebDevelopmentDraft(Draft):
-    """A technical lead's words."""
+    """A technical lead's draft."""
 
     summary: DraftText = Field(description="the estimate and the approach in two to four sentences")
     stack: DraftLines = Field(
@@ -206,7 +206,7 @@ class WebDevelopmentAgent(StructuredAgent[WebDevelopmentInput, WebDevelopmentDra
     task = "Plan this project."
 
     def facts(self, input: WebDevelopmentInput) -> dict[str, Any]:
-        """The estimate."""
+        """Return the estimate."""
         items = effort(input)
         low, likely, high = _hours(items)
         return {
@@ -217,7 +217,7 @@ class WebDevelopmentAgent(StructuredAgent[WebDevelopmentInput, WebDevelopmentDra
         }
 
     def rules(self, input: WebDevelopmentInput) -> WebDevelopmentDraft:
-        """The usual stack of such a project; risks and questions by what is unknown."""
+        """Return the usual stack of such a project, and risks and questions by what is unknown."""
         items = effort(input)
         low, likely, high = _hours(items)
         weeks = _weeks(likely, input.team_size)
@@ -242,7 +242,7 @@ class WebDevelopmentAgent(StructuredAgent[WebDevelopmentInput, WebDevelopmentDra
         )
 
     def compose(self, draft: WebDevelopmentDraft, input: WebDevelopmentInput) -> WebDevelopmentOutput:
-        """Our hours and costs with the draft's words."""
+        """Combine the hours and costs with the draft's text."""
         items = effort(input)
         low, likely, high = _hours(items)
         weeks = _weeks(likely, input.team_size)
@@ -265,7 +265,7 @@ class WebDevelopmentAgent(StructuredAgent[WebDevelopmentInput, WebDevelopmentDra
 
 
 def effort(input: WebDevelopmentInput) -> list[EffortItem]:
-    """The parts of the work with their likely hours; a known feature counts once, however often it is named."""
+    """Return the parts of the work with their likely hours; a known feature counts once."""
     base = f"Base of a {input.project_type.replace('_', ' ')}"
     items = [EffortItem(name=base, hours=_BASE[input.project_type], basis="known")]
     if input.pages:
@@ -286,14 +286,14 @@ def effort(input: WebDevelopmentInput) -> list[EffortItem]:
 
 
 def _hours(items: list[EffortItem]) -> tuple[int, int, int]:
-    """Low, likely, high: what is assumed may double."""
+    """Return the low, likely and high hours; assumed parts may double."""
     known = sum(item.hours for item in items if item.basis == "known")
     assumed = sum(item.hours for item in items if item.basis == "assumed")
     return round(known * 0.85 + assumed * 0.6), known + assumed, round(known * 1.25 + assumed * 2)
 
 
 def _weeks(hours: int, team: int) -> int:
-    """Whole weeks; each further person adds three quarters of one, because people must talk."""
+    """Return whole weeks; each further person adds three quarters, because of coordination."""
     strength = 1 + 0.75 * (team - 1)
     return max(1, -(-hours // int(_HOURS_A_WEEK * strength)))
 

@@ -1,1 +1,1 @@
-"""Runs that start by the clock."""
+"""Scheduled runs."""

@@ -11,27 +11,26 @@ from pixelbloom.errors import FieldError, InvalidInput
 
 
 class NeverComes(Exception):
-    """The expression names no time that there is, or its zone is not known here."""
+    """The expression matches no future time, or its time zone is unknown."""
 
 
 def check(cron: str, timezone: str) -> None:
-    """Raises InvalidInput, which names `cron` or `timezone`."""
+    """Validate a cron expression and a time zone. Raises InvalidInput, which names `cron` or `timezone`."""
     if timezone not in zones.known():
         raise InvalidInput(f"The timezone {zones.INVALID_ZONE}.", [FieldError("timezone", zones.INVALID_ZONE)])
-    fault = "must be five fields (minute, hour, day, month, weekday) that name times that there are, like 30 9 * * 1-5"
+    message = "must be five fields (minute, hour, day, month, weekday) that match existing times, like 30 9 * * 1-5"
     if len(cron) > 200 or len(cron.split()) != 5:
-        raise InvalidInput(f"The cron {fault}.", [FieldError("cron", fault)])
+        raise InvalidInput(f"The cron {message}.", [FieldError("cron", message)])
     try:
         next_times(cron, timezone, datetime.now(UTC), 1)
     except NeverComes:
-        raise InvalidInput(f"The cron {fault}.", [FieldError("cron", fault)]) from None
+        raise InvalidInput(f"The cron {message}.", [FieldError("cron", message)]) from None
 
 
 def next_times(cron: str, timezone: str, after: datetime, count: int) -> list[datetime]:
-    """The next times after that one, in UTC. Raises NeverComes.
+    """Return the next `count` times after `after`, in UTC. Raises NeverComes.
 
-    Daylight saving: as Debian's cron, a time that the clocks leap over comes right after the leap, and one that they
-    pass twice comes once.
+    Daylight saving follows Debian's cron: a skipped time comes right after the change, and a repeated one comes once.
     """
     try:
         times = islice(CronSim(cron, after.astimezone(ZoneInfo(timezone))), count)
@@ -39,5 +38,5 @@ def next_times(cron: str, timezone: str, after: datetime, count: int) -> list[da
     except (CronSimError, ZoneInfoNotFoundError, ValueError) as error:
         raise NeverComes(str(error)) from error
     if not found:
-        raise NeverComes("no time is left")
+        raise NeverComes("no future time matches")
     return found

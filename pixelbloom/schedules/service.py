@@ -1,4 +1,4 @@
-"""Keeping schedules, and firing those that are due."""
+"""Manages schedules and fires due ones."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from pixelbloom.workflows.service import WorkflowService, WorkflowSubmission
 
 log = structlog.get_logger(__name__)
 
-#: Schedules of one user; of a service, where they are nobody's.
+#: Schedules per user, or per service for those without a user.
 MAX_SCHEDULES = 100
-#: Fired in one task; the next one goes on.
+#: Schedules fired per task; the next task continues.
 BATCH = 100
 SHOWN_TIMES = 5
-#: A schedule whose times cannot be told any more is looked at again after this.
+#: Time after which a schedule without a determinable next time is tried again.
 PARKED = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to run, and when."""
+    """What to run, and when."""
 
     kind: Literal["agent", "workflow"]
     target: str
@@ -44,7 +44,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule as it is kept."""
+    """A schedule as stored."""
 
     id: UUID
     user_id: UUID | None
@@ -83,7 +83,7 @@ class Schedule:
         )
 
     def to_public(self) -> dict[str, Any]:
-        """The schedule as `GET /api/agents/schedules/{schedule_id}` shows it."""
+        """Return the schedule as in `GET /api/agents/schedules/{schedule_id}`."""
         work = (
             {"agent_type": self.target, "input": dict(self.input)}
             if self.kind == "agent"
@@ -120,14 +120,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Page:
-    """Some schedules, newest first."""
+    """A page of schedules, newest first."""
 
     items: tuple[Schedule, ...]
     next_cursor: str | None
 
 
 class ScheduleService:
-    """Every method may raise Unavailable. `clock` tells the time, in UTC."""
+    """Schedules and their runs. Every method may raise Unavailable. `clock` returns the time in UTC."""
 
     def __init__(
         self,
@@ -143,9 +143,9 @@ class ScheduleService:
         self._clock = clock
 
     def add(self, wanted: Wanted) -> Schedule:
-        """Keep a schedule (`POST /api/agents/schedules`).
+        """Store a schedule (`POST /api/agents/schedules`).
 
-        Raises InvalidInput, NotFound for an unknown workflow, and Conflict where its user has too many.
+        Raises InvalidInput, NotFound for an unknown workflow, and Conflict if its user has too many.
         """
         cron.check(wanted.cron, wanted.timezone)
         if wanted.kind == "agent":
@@ -153,10 +153,10 @@ class ScheduleService:
         else:
             workflow = self._workflows.find(wanted.target)
             if workflow.retired_at is not None:
-                raise Conflict(f"The workflow {wanted.target} is retired; it takes no new runs.")
+                raise Conflict(f"The workflow {wanted.target} is retired and accepts no new runs.")
             check_inputs(workflow.definition, wanted.input)
         [following] = cron.next_times(wanted.cron, wanted.timezone, self._clock(), 1)
-        answer = self._store.add(
+        result = self._store.add(
             {
                 "user_id": str(wanted.user_id) if wanted.user_id else None,
                 "caller": wanted.caller,
@@ -170,43 +170,43 @@ class ScheduleService:
             },
             MAX_SCHEDULES,
         )
-        if answer["outcome"] == "full":
+        if result["outcome"] == "full":
             raise Conflict(
                 f"There are {MAX_SCHEDULES} schedules already, as many as a user may have; remove one first."
             )
-        return Schedule.from_row(answer["schedule"])
+        return Schedule.from_row(result["schedule"])
 
     def get(self, schedule_id: UUID) -> Schedule:
-        """One schedule. Raises NotFound."""
+        """Return a schedule. Raises NotFound."""
         row = self._store.find(schedule_id)
         if row is None:
             raise NotFound("There is no such schedule.")
         return Schedule.from_row(row)
 
     def set_active(self, schedule: Schedule, *, active: bool) -> Schedule:
-        """Pause a schedule, or resume it: it goes on at its next time from now, whatever it missed.
+        """Pause a schedule, or resume it at its next time from now; missed times are skipped.
 
-        Raises NotFound where it was removed meanwhile, and Conflict where its next time cannot be determined any more.
+        Raises NotFound if it was removed meanwhile, and Conflict if its next time can no longer be determined.
         """
         following = self._clock()
         if active:
             try:
                 [following] = cron.next_times(schedule.cron, schedule.timezone, following, 1)
-            except cron.NeverComes as fault:
+            except cron.NeverComes as error:
                 raise Conflict(
-                    f"Its next time cannot be determined ({fault}); delete the schedule and create another."
-                ) from fault
+                    f"Its next time cannot be determined ({error}); delete the schedule and create another."
+                ) from error
         row = self._store.set_active(schedule.id, active=active, following=following)
         if row is None:
             raise NotFound("There is no such schedule.")
         return Schedule.from_row(row)
 
     def remove(self, schedule: Schedule) -> None:
-        """Start no more runs by it."""
+        """Delete a schedule; runs that it started continue."""
         self._store.remove(schedule.id)
 
     def page(self, *, owner: UUID | None, limit: int, cursor: str | None) -> Page:
-        """Schedules, newest first."""
+        """Return a page of schedules, newest first."""
         rows = self._store.page(owner=owner, limit=limit, before=read_cursor(cursor) if cursor else None)
         return Page(
             items=tuple(Schedule.from_row(row) for row in rows.items),
@@ -214,10 +214,10 @@ class ScheduleService:
         )
 
     def fire_due(self) -> int:
-        """Start what is due, each once, however many processes do this at once. Answers how many this one started.
+        """Start due schedules, each once, also with concurrent processes. Return the number started by this call.
 
-        After a time in which nobody fired, each comes once, not as often as it was missed. One that cannot be fired
-        says why and holds up no other.
+        After an outage, each due schedule fires once, not once per missed time. One that fails records its error and
+        does not delay the others.
         """
         now = self._clock()
         started = 0
@@ -226,13 +226,13 @@ class ScheduleService:
             run_id, error = self._fire(schedule)
             try:
                 [following] = cron.next_times(schedule.cron, schedule.timezone, now, 1)
-            except cron.NeverComes as fault:
-                following, error = now + PARKED, f"Its next time cannot be told: {str(fault).removesuffix('.')}."
-                log.error("schedule_parked", schedule_id=str(schedule.id), reason=str(fault))
-            mine = self._store.advance(
+            except cron.NeverComes as never:
+                following, error = now + PARKED, f"Its next time cannot be determined: {str(never).removesuffix('.')}."
+                log.error("schedule_parked", schedule_id=str(schedule.id), reason=str(never))
+            advanced = self._store.advance(
                 schedule.id, expected=schedule.next_run_at, following=following, run_id=run_id, error=error
             )
-            started += mine and run_id is not None
+            started += advanced and run_id is not None
         return started
 
     def _fire(self, schedule: Schedule) -> tuple[UUID | None, str | None]:
@@ -245,7 +245,7 @@ class ScheduleService:
             return None, error.message
         except Exception:
             log.exception("schedule_crashed", schedule_id=str(schedule.id))
-            return None, "Something went wrong on our side; it is tried again at its next time."
+            return None, "An internal error occurred; the schedule is tried again at its next time."
         if accepted.created:
             log.info("schedule_fired", schedule_id=str(schedule.id), run_id=str(accepted.id))
         return accepted.id, None
@@ -255,7 +255,7 @@ class ScheduleService:
             "caller": schedule.caller,
             "user_id": schedule.user_id,
             "metadata": {**schedule.metadata, "schedule_id": str(schedule.id)},
-            # Whoever else fires this very time gets the same run.
+            # Concurrent firings of the same time get the same run.
             "idempotency_key": f"schedule:{schedule.id}:{schedule.next_run_at}",
             "priority": Priority.BATCH,
         }

@@ -1,4 +1,4 @@
-"""Schedules: runs that start by the clock."""
+"""Stores schedules."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,12 +23,12 @@ class ScheduleStore:
         self._gateway = gateway
 
     def add(self, schedule: Mapping[str, Any], limit: int) -> dict[str, Any]:
-        """Keep one. Answers {"outcome": "added" | "full", "schedule"}."""
-        answer: dict[str, Any] = self._gateway.rpc("add_schedule", {"p_schedule": dict(schedule), "p_limit": limit})
-        return answer
+        """Store a schedule. Return {"outcome": "added" | "full", "schedule"}."""
+        result: dict[str, Any] = self._gateway.rpc("add_schedule", {"p_schedule": dict(schedule), "p_limit": limit})
+        return result
 
     def due(self, now: datetime, limit: int) -> list[dict[str, Any]]:
-        """Those whose time has come, the longest waiting first."""
+        """Return due schedules, the longest waiting first."""
         return self._gateway.select(
             lambda client: (
                 client.table("schedules")
@@ -44,7 +44,7 @@ class ScheduleStore:
     def advance(
         self, schedule_id: UUID, *, expected: str, following: datetime, run_id: UUID | None, error: str | None
     ) -> bool:
-        """Put it on to its next time. False where another process did so."""
+        """Advance a schedule to its next time. Return False if another process did so."""
         done: bool = self._gateway.rpc(
             "advance_schedule",
             {
@@ -58,7 +58,7 @@ class ScheduleStore:
         return done
 
     def set_active(self, schedule_id: UUID, *, active: bool, following: datetime) -> dict[str, Any] | None:
-        """Pause it, or resume it at `following`. Returns the schedule, None where there is none."""
+        """Pause a schedule, or resume it at `following`. Return the schedule, or None if there is none."""
         row: dict[str, Any] | None = self._gateway.rpc(
             "set_schedule_active",
             {"p_id": str(schedule_id), "p_active": active, "p_next": following.isoformat()},
@@ -66,21 +66,21 @@ class ScheduleStore:
         return row
 
     def find(self, schedule_id: UUID) -> dict[str, Any] | None:
-        """One schedule."""
+        """Return a schedule, or None."""
         rows = self._gateway.select(
             lambda client: client.table("schedules").select(COLUMNS).eq("id", str(schedule_id)), name="schedules.find"
         )
         return rows[0] if rows else None
 
     def remove(self, schedule_id: UUID) -> None:
-        """Remove it; runs that it started go on."""
+        """Delete a schedule; runs that it started continue."""
         self._gateway.send(
             lambda client: client.table("schedules").delete().eq("id", str(schedule_id)).execute(),
             name="schedules.remove",
         )
 
     def page(self, *, owner: UUID | None, limit: int, before: tuple[str, str] | None) -> Rows:
-        """Newest first, at most `limit`; `owner` None means everybody's."""
+        """Return at most `limit` schedules, newest first; `owner` None means all users'."""
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("schedules").select(COLUMNS)

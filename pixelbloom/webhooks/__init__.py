@@ -1,1 +1,1 @@
-"""Telling callers' servers how their runs ended, by the Standard Webhooks scheme."""
+"""Webhooks for finished runs, by the Standard Webhooks scheme."""

@@ -1,4 +1,4 @@
-"""Where a webhook may go: never to private or link-local addresses, unless the configuration allows it."""
+"""Validates webhook addresses: private and link-local ones are refused unless the configuration allows them."""
 
 import ipaddress
 import socket
@@ -11,12 +11,12 @@ MAX_LENGTH = 2048
 
 
 class AddressRefused(Exception):
-    """The host is nobody that we may talk to; the message says why."""
+    """The host must not be called; the message says why."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A parsed URL. `path` has its query."""
+    """A parsed URL. `path` includes the query."""
 
     scheme: str
     host: str
@@ -31,17 +31,17 @@ class Target:
 
 
 def check_url(url: str, *, allow_private: bool) -> Target:
-    """The URL in its parts. Raises InvalidInput, which names `webhook_url`."""
-    fault = _fault(url, allow_private)
-    if fault:
-        raise InvalidInput(f"The webhook_url {fault}.", [FieldError("webhook_url", fault)])
+    """Parse and validate the URL. Raises InvalidInput, which names `webhook_url`."""
+    problem = _problem(url, allow_private)
+    if problem:
+        raise InvalidInput(f"The webhook_url {problem}.", [FieldError("webhook_url", problem)])
     parts = urlsplit(url)
     path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return Target(parts.scheme, str(parts.hostname), port, path)
 
 
-def _fault(url: str, allow_private: bool) -> str | None:
+def _problem(url: str, allow_private: bool) -> str | None:
     if (
         len(url) > MAX_LENGTH
         or not url.isascii()
@@ -58,7 +58,7 @@ def _fault(url: str, allow_private: bool) -> str | None:
     if parts.scheme not in schemes or not host or port == 0:
         return f"must be a URL that starts with {' or '.join(f'{scheme}://' for scheme in schemes)} and names a host"
     if parts.username is not None or parts.password is not None:
-        return "must hold no user name and no password"
+        return "must not contain a user name or password"
     if parts.fragment:
         return "must have no fragment"
     try:
@@ -69,27 +69,27 @@ def _fault(url: str, allow_private: bool) -> str | None:
 
 
 def public(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
-    """Whether it is somebody on the internet, also through the forms that carry an IPv4 address in an IPv6 one."""
+    """Return whether the address is public, also for IPv4 addresses embedded in IPv6."""
     if isinstance(address, ipaddress.IPv6Address):
         inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
         if inner:
             return public(inner)
-        if address.is_site_local:  # withdrawn, yet still somebody's own network
+        if address.is_site_local:  # deprecated, but still private
             return False
         if address in _NAT64:
             return public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-_REFUSED = "The host cannot be called: it is not known, or its address is not public."
+_REFUSED = "The host cannot be called: it is unknown, or its address is not public."
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 def resolve(target: Target, *, allow_private: bool) -> str:
-    """The address to dial. It is dialled itself, not its name again, which could mean another one by then.
+    """Resolve the host to the address to connect to, so that a later DNS change cannot redirect the call.
 
-    Raises AddressRefused where the name is not known, or where any of its addresses is not public: with the same words,
-    for the names in our own network are nobody's business.
+    Raises AddressRefused if the name is unknown or any of its addresses is not public; the message is the same, so that
+    it does not reveal names in our network.
     """
     try:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)

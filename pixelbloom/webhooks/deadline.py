@@ -1,4 +1,4 @@
-"""Calls that cannot be interrupted, like the system's name lookup, within a time all the same."""
+"""Time limits for calls that cannot be interrupted, like the system's name lookup."""
 
 import threading
 from collections.abc import Callable
@@ -6,15 +6,15 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-#: Calls that go on after their time was up. With more of them nothing is begun.
+#: Maximum calls running, including those abandoned after a timeout. Beyond it, no call starts.
 MAX_ABANDONED = 64
 _running = threading.BoundedSemaphore(MAX_ABANDONED)
 
 
 def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what the call returns, or raise what it raises. Raises TimeoutError where it takes longer.
+    """Return the call's result, or raise its exception. Raises TimeoutError after `seconds`.
 
-    It then goes on in a thread of its own, and its result is dropped.
+    After a timeout the call continues in its thread, and its result is dropped.
     """
     if seconds <= 0 or not _running.acquire(timeout=seconds):
         raise TimeoutError

@@ -1,4 +1,4 @@
-"""A secret for the webhooks of each user, derived from the server's: nothing to store, and nothing to lose."""
+"""Derives each user's webhook secret from the server's, so that none has to be stored."""
 
 import base64
 import hashlib
@@ -10,7 +10,7 @@ _PURPOSE = b"pixelbloom: secret of a user's webhooks: "
 
 
 def own_secret(server_secret: str, user_id: UUID) -> str:
-    """The user's secret in the form of Standard Webhooks. The server's cannot be computed from it."""
+    """Return the user's secret in the format of Standard Webhooks. The server's cannot be derived from it."""
     text = server_secret.removeprefix(PREFIX)
     key = base64.b64decode(text + "=" * (-len(text) % 4))
     digest = hmac.new(key, _PURPOSE + str(user_id).encode(), hashlib.sha256).digest()

@@ -1,4 +1,4 @@
-"""One attempt at telling a server: signed, bounded in time, and never redirected."""
+"""Sends one attempt of a delivery: signed, bounded in time, and without redirects."""
 
 import contextlib
 import json
@@ -25,19 +25,19 @@ from pixelbloom.webhooks.deadline import within
 from pixelbloom.webhooks.secrets import own_secret
 
 CONNECT_SECONDS = 5.0
-#: For all of it, the lookup of the name included, however slowly the other end drips.
+#: For the whole attempt, including the name lookup and a slow response.
 TOTAL_SECONDS = 20.0
 MAX_BODY_BYTES = 256 * 1024
 FIRST_BACKOFF_SECONDS = 5.0
 MAX_BACKOFF_SECONDS = 2 * 3600.0
-#: The receiver says that it is gone for good.
+#: The receiver is permanently gone.
 GONE = 410
-_TOO_SLOW = "It did not answer in time."
+_TOO_SLOW = "The receiver timed out."
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt ended. `retry_after` is in seconds, where the receiver asked for it."""
+    """The outcome of an attempt. `retry_after` is in seconds, or None if not requested."""
 
     status_code: int | None
     error: str | None
@@ -49,24 +49,24 @@ class Outcome:
         return self.status_code is not None and 200 <= self.status_code < 300
 
     @property
-    def answered(self) -> bool:
-        """Whether the receiver answered at all."""
+    def responded(self) -> bool:
+        """Whether the receiver responded at all."""
         return self.status_code is not None
 
     @property
     def final(self) -> bool:
-        """Whether another attempt is of no use."""
+        """Whether another attempt is pointless."""
         return self.status_code == GONE
 
     def retry_seconds(self, attempts: int) -> float:
-        """How long to wait after so many attempts: doubling, bounded, with jitter; longer where it was asked for."""
+        """Return the delay after this many attempts: doubling, bounded, with jitter; longer if requested."""
         ceiling = min(FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 30), MAX_BACKOFF_SECONDS)
         own = ceiling * (0.75 + random.random() / 2)  # noqa: S311  (jitter, not a secret)
         return min(max(own, self.retry_after or 0.0), MAX_BACKOFF_SECONDS)
 
 
 def payload(event: str, run: Mapping[str, Any]) -> bytes:
-    """The run as it is polled. Too large, it comes without its input, its results or its metadata, and says so."""
+    """Return the event with the run as in the API. A too large run loses input, results and metadata, and is marked."""
     data = dict(run)
     stamp = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = json.dumps({"type": event, "timestamp": stamp, "data": data}, separators=(",", ":")).encode()
@@ -82,7 +82,7 @@ def payload(event: str, run: Mapping[str, Any]) -> bytes:
 
 
 class Sender:
-    """Sends webhooks. With several secrets each body carries a signature of each, while they are changed."""
+    """Sends webhooks. During a rotation of secrets, each body has a signature with each secret."""
 
     def __init__(self, secrets: Sequence[str], *, allow_private: bool) -> None:
         self._secrets = tuple(secrets)
@@ -90,20 +90,20 @@ class Sender:
         self._tls: ssl.SSLContext | None = None
 
     def send(self, delivery_id: UUID, url: str, body: bytes, user_id: UUID | None = None) -> Outcome:
-        """POST the body once, signed for the run's user too. Never raises for what the other end does."""
+        """POST the body once, also signed with the user's secret. Never raises because of the receiver."""
         began = time.monotonic()
 
         def ended(status: int | None, error: str | None, retry_after: float | None = None) -> Outcome:
             return Outcome(status, error, round((time.monotonic() - began) * 1000), retry_after)
 
         if not self._secrets:
-            return ended(None, "Nothing can be signed here: WEBHOOK_SECRET is missing.")
+            return ended(None, "Webhooks cannot be signed: WEBHOOK_SECRET is not set.")
         try:
             target = check_url(url, allow_private=self._allow_private)
             address = within(TOTAL_SECONDS, lambda: resolve(target, allow_private=self._allow_private))
             connection = self._connection(target, address)
         except (AddressRefused, InvalidInput) as refused:
-            return Outcome(None, str(refused), 0)  # how long it took to find out would tell of our network
+            return Outcome(None, str(refused), 0)  # the duration would reveal details of our network
         except TimeoutError:
             return ended(None, _TOO_SLOW)
         late = threading.Event()
@@ -119,16 +119,16 @@ class Sender:
             connection.request("POST", target.path, body=body, headers=headers, preload_content=False)
             response = connection.getresponse()
             if late.is_set():
-                raise TimeoutError  # a head that was cut off reads as one that ended
+                raise TimeoutError  # a truncated header section looks complete
             status = response.status
-            error = None if 200 <= status < 300 else f"The receiver answered {status}."
+            error = None if 200 <= status < 300 else f"The receiver returned {status}."
             return ended(status, error, retry_after(response.headers.get("Retry-After"), datetime.now(UTC)))
-        except ssl.SSLError as fault:
-            return ended(None, f"TLS failed: {fault.reason or 'the certificate does not fit'}.")
-        except (OSError, HTTPError, ValueError) as fault:
-            slow = late.is_set() or isinstance(fault, TimeoutError | ConnectTimeoutError | ReadTimeoutError)
-            slow = slow and not isinstance(fault, NewConnectionError)
-            return ended(None, _TOO_SLOW if slow else f"The connection failed ({_name(fault)}).")
+        except ssl.SSLError as error:
+            return ended(None, f"TLS failed: {error.reason or 'the certificate does not match'}.")
+        except (OSError, HTTPError, ValueError) as error:
+            slow = late.is_set() or isinstance(error, TimeoutError | ConnectTimeoutError | ReadTimeoutError)
+            slow = slow and not isinstance(error, NewConnectionError)
+            return ended(None, _TOO_SLOW if slow else f"The connection failed ({type(error).__name__}).")
         finally:
             timer.cancel()
             connection.close()
@@ -164,7 +164,7 @@ class Sender:
 
 
 def _cut(connection: HTTPConnection, late: threading.Event) -> None:
-    """Wake a blocked read."""
+    """Shut the socket, which wakes a blocked read."""
     late.set()
     sock = connection.sock
     if sock is not None:
@@ -172,14 +172,10 @@ def _cut(connection: HTTPConnection, late: threading.Event) -> None:
             sock.shutdown(socket.SHUT_RDWR)
 
 
-def _name(fault: BaseException) -> str:
-    return type(fault).__name__
-
-
 def retry_after(header: str | None, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After header asks for, at most MAX_BACKOFF_SECONDS; None where it is none.
+    """Return the seconds of a Retry-After header, at most MAX_BACKOFF_SECONDS; None if it is invalid.
 
-    It holds seconds or an HTTP date.
+    The header contains seconds or an HTTP date.
     """
     text = (header or "").strip()
     if text.isascii() and text.isdigit():

@@ -1,4 +1,4 @@
-"""Webhook deliveries: what is due, and what became of each."""
+"""Stores webhook deliveries and the outcomes of their attempts."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,9 +13,9 @@ COLUMNS = (
     "id,run_id,user_id,url,event,status,attempts,next_attempt_at,last_status_code,last_error,outcomes,created_at,"
     "finished_at"
 )
-#: Attempts of one user, and to one host, that are in flight at once.
+#: Concurrent attempts per user and per host.
 USER_LIMIT, HOST_LIMIT = 3, 6
-#: Attempts in a row without any answer after which a host is left alone, and for how many seconds; doubling.
+#: Consecutive attempts without a response that open a host's circuit, and for how many seconds; doubling.
 BREAKER_FAILURES, BREAKER_SECONDS = 5, 30.0
 
 
@@ -27,9 +27,9 @@ class WebhookStore:
         self._limits = {"p_user_limit": user_limit, "p_host_limit": host_limit}
 
     def take(self, limit: int, lease_seconds: float) -> list[dict[str, Any]]:
-        """Take due deliveries for a while and return their {"id", "token"}.
+        """Lease due deliveries and return their {"id", "token"}.
 
-        No user and no host has more of them in flight than its limit; hosts that do not answer are left alone.
+        Users and hosts do not exceed their limits of concurrent attempts; unreachable hosts are skipped.
         """
         rows: list[dict[str, Any]] = self._gateway.rpc(
             "take_webhooks", {"p_limit": limit, "p_lease_seconds": lease_seconds, **self._limits}
@@ -37,10 +37,9 @@ class WebhookStore:
         return rows
 
     def begin(self, delivery_id: UUID, token: int, lease_seconds: float) -> dict[str, Any] | None:
-        """Begin an attempt that was taken. Answers {"run_id", "url", "event", "attempts", "token"}.
+        """Begin a leased attempt. Return {"run_id", "url", "event", "attempts", "token"}.
 
-        It is finished with that token. None where the attempt was begun before, another one took its place, or the
-        delivery has ended.
+        `finish` needs the returned token. None if the attempt was begun before or replaced, or the delivery has ended.
         """
         begun: dict[str, Any] | None = self._gateway.rpc(
             "begin_webhook", {"p_id": str(delivery_id), "p_token": token, "p_lease_seconds": lease_seconds}
@@ -48,7 +47,7 @@ class WebhookStore:
         return begun
 
     def find(self, delivery_id: UUID) -> dict[str, Any] | None:
-        """One delivery."""
+        """Return a delivery, or None."""
         rows = self._gateway.select(
             lambda client: client.table("webhook_deliveries").select(COLUMNS).eq("id", str(delivery_id)),
             name="webhooks.find",
@@ -56,7 +55,7 @@ class WebhookStore:
         return rows[0] if rows else None
 
     def finish(self, delivery_id: UUID, token: int, ending: Mapping[str, Any]) -> str | None:
-        """Record an attempt. Answers the delivery's status, None where another attempt took its place."""
+        """Record an attempt. Return the delivery's status, or None if another attempt replaced it."""
         status: str | None = self._gateway.rpc(
             "finish_webhook",
             {
@@ -70,12 +69,12 @@ class WebhookStore:
         return status
 
     def redeliver(self, delivery_id: UUID) -> str | None:
-        """Try an ended one again. Answers its status before, None where there is no such delivery."""
+        """Retry an ended delivery. Return its previous status, or None if there is no such delivery."""
         status: str | None = self._gateway.rpc("redeliver_webhook", {"p_id": str(delivery_id)})
         return status
 
     def page(self, *, limit: int, filters: Mapping[str, str], before: tuple[str, str] | None) -> Rows:
-        """Newest first, at most `limit`, from after the (created_at, id) of `before` on."""
+        """Return at most `limit` deliveries, newest first, after the (created_at, id) of `before`."""
 
         def query(client: Client, count: int, last: tuple[str, str] | None) -> Any:
             rows = client.table("webhook_deliveries").select(COLUMNS)

@@ -1,2 +1,1 @@
-"""Definitions of workflows: versioned data, checked before it is kept, rendered step by step. Pure: nothing here talks
-to anything."""
+"""Workflow definitions: versioned data, validated before it is stored, rendered step by step."""

@@ -1,25 +1,25 @@
-"""What a definition must hold beyond its shape."""
+"""Semantic checks of a definition."""
 
 from collections.abc import Iterator
 
 from pixelbloom.agents import registry
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.workflows.definition import ApprovalStep, Definition, MapStep, Step
-from pixelbloom.workflows.expressions import ExpressionFault, expressions, names
+from pixelbloom.workflows.expressions import ExpressionError, expressions, names
 from pixelbloom.workflows.graph import before, cycle
-from pixelbloom.workflows.schema import schema_faults
+from pixelbloom.workflows.schema import schema_errors
 
 ROOTS = frozenset({"inputs", "outputs", "steps"})
 ITEM_ROOTS = frozenset({"item", "index"})
 
 
-def faults_of(definition: Definition) -> Iterator[FieldError]:
-    """Every fault of a definition whose shape is right."""
+def find_errors(definition: Definition) -> Iterator[FieldError]:
+    """Yield every error of a structurally valid definition."""
     if definition.inputs is not None:
-        yield from schema_faults(definition.inputs)
-    faulty = list(_graph(definition))
-    yield from faulty
-    reachable = {} if faulty else before(definition.steps)
+        yield from schema_errors(definition.inputs)
+    graph_errors = list(_graph(definition))
+    yield from graph_errors
+    reachable = {} if graph_errors else before(definition.steps)
     for place, step in enumerate(definition.steps):
         where = f"steps.{place}"
         yield from _agent(step, where)
@@ -33,7 +33,7 @@ def _graph(definition: Definition) -> Iterator[FieldError]:
     keys = [step.key for step in definition.steps]
     for place, step in enumerate(definition.steps):
         if step.key in keys[:place]:
-            yield FieldError(f"steps.{place}.key", f"is the key of another step too: {step.key}")
+            yield FieldError(f"steps.{place}.key", f"is also the key of another step: {step.key}")
         for index, need in enumerate(step.needs):
             if need not in keys:
                 yield FieldError(f"steps.{place}.needs.{index}", f"names no step: {need}")
@@ -52,7 +52,7 @@ def _agent(step: Step, where: str) -> Iterator[FieldError]:
         agent = registry.get(step.agent)
     except InvalidInput:
         known = ", ".join(agent.agent_type for agent in registry.all())
-        yield FieldError(f"{where}.agent", f"is no agent; known are {known}")
+        yield FieldError(f"{where}.agent", f"is not an agent; known are {known}")
         return
     if isinstance(step.input, dict):
         fields = agent.input.model_fields
@@ -71,15 +71,15 @@ def _expression(
 ) -> Iterator[str]:
     try:
         read = names(expression)
-    except ExpressionFault as fault:
-        yield str(fault)
+    except ExpressionError as error:
+        yield str(error)
         return
     keys = {other.key for other in definition.steps}
     for name, under in sorted(read, key=str):
         if name == "@":
-            yield f"reads @, all that is known, at once; begin with one of {', '.join(sorted(known))}"
+            yield f"reads @, the whole context; start with one of {', '.join(sorted(known))}"
         elif name not in known:
-            yield f"reads {name[:64]}, which is not known here; known are {', '.join(sorted(known))}"
+            yield f"reads {name[:64]}, which is unknown; known are {', '.join(sorted(known))}"
         elif name in ("outputs", "steps"):
             if under is None:
                 one = step.needs[0] if step.needs else "qualify"
@@ -87,8 +87,8 @@ def _expression(
             elif under not in keys:
                 yield f"reads {name}.{under[:64]}, but there is no such step"
             elif under == step.key:
-                yield f"reads {name}.{under}, the outcome of this very step, which is not known before it ends"
+                yield f"reads {name}.{under}, the outcome of this step itself, which is unknown before it ends"
             elif reachable and step.key in reachable[under]:
-                yield f"reads {name}.{under}, which begins after this step; take {step.key} out of the needs before it"
+                yield f"reads {name}.{under}, which starts after this step; take {step.key} out of the needs before it"
             elif reachable and under not in reachable[step.key]:
                 yield f"reads {name}.{under}, which does not end before this step; add {under} to its needs"

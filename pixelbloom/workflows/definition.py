@@ -1,4 +1,4 @@
-"""The shape of a definition."""
+"""The structure of a definition."""
 
 from typing import Annotated, Any, Literal
 
@@ -6,14 +6,14 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstrain
 
 MAX_STEPS = 100
 MAX_ITEMS = 1000
-MAX_FAULTS = 20
+MAX_ERRORS = 20
 MAX_LENGTH = 1000
 DAY = 24 * 3600.0
 
 WorkflowId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=MAX_LENGTH)]
-#: An object whose texts are expressions, or one expression that gives an object.
+#: An object whose strings are expressions, or one expression that returns an object.
 Template = dict[str, Any] | Expression
 
 
@@ -22,7 +22,7 @@ class _Part(BaseModel):
 
 
 class Retry(_Part):
-    """How often a step is tried, and the seconds before the second attempt; they double with each further one."""
+    """How often a step is attempted, and the seconds before the second attempt, doubled for each further one."""
 
     attempts: int = Field(3, ge=1, le=20)
     backoff: float = Field(1, ge=0, le=3600)
@@ -46,18 +46,18 @@ class _Work(_Step):
     @classmethod
     def _template(cls, value: Any) -> Any:
         if not isinstance(value, dict | str):
-            raise ValueError("must be an object, or an expression that gives one")
+            raise ValueError("must be an object, or an expression that returns one")
         return value
 
 
 class AgentStep(_Work):
-    """An agent's work."""
+    """A step that runs an agent."""
 
     kind: Literal["agent"] = "agent"
 
 
 class MapStep(_Work):
-    """The same work for each item of a list. Its output is the list of their outputs, in order."""
+    """Runs an agent for each item of a list. Its output is the list of their outputs, in order."""
 
     kind: Literal["map"]
     over: Expression
@@ -65,7 +65,7 @@ class MapStep(_Work):
 
 
 class ApprovalStep(_Step):
-    """A person says yes or no, within `timeout` seconds."""
+    """A step that a person approves or rejects, within `timeout` seconds."""
 
     kind: Literal["approval"]
     message: Expression
@@ -82,7 +82,7 @@ _KINDS: dict[str, type[AgentStep] | type[MapStep] | type[ApprovalStep]] = {
 
 
 class Definition(_Part):
-    """A workflow. `inputs` is the JSON Schema of what it takes, where it has one."""
+    """A workflow. `inputs` is the JSON Schema of its inputs, if any."""
 
     workflow_id: WorkflowId
     description: str = Field("", max_length=2000)
@@ -91,10 +91,10 @@ class Definition(_Part):
 
 
 def read_step(step: Any) -> Step:
-    """One step from JSON. Raises ValueError, of which Pydantic's is one."""
+    """Parse one step from JSON. Raises ValueError, which includes Pydantic's ValidationError."""
     if not isinstance(step, dict):
         raise ValueError("must be an object")
     kind = step.get("kind", "agent")
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise ValueError(f"has no kind that is known; known are {', '.join(_KINDS)}")
+        raise ValueError(f"has an unknown kind; known are {', '.join(_KINDS)}")
     return _KINDS[kind].model_validate(step)

@@ -1,8 +1,8 @@
-"""JMESPath, bounded: what an expression may say, what it reads, and what it gives.
+"""Bounded JMESPath: parses expressions, finds what they read, and evaluates them.
 
-An expression comes from whoever writes a workflow, and its material from callers and models. So its length and its
-nodes are bounded when it is kept, and its steps and the size of all that it makes are bounded when it runs: a text of
-131 characters could make 58 MB otherwise.
+Expressions come from workflow authors, their data from callers and models. So length and nodes are bounded when an
+expression is stored, and steps and the size of all values when it runs: otherwise an expression of 131 characters could
+produce 58 MB.
 """
 
 import json
@@ -22,29 +22,29 @@ from pixelbloom.workflows.storable import unstorable
 
 MAX_NODES = 200
 MAX_VISITS = 50_000
-#: Of values made while the expressions of a template run, and of what they give: characters, and bytes of JSON.
+#: Limits of all intermediate values of a template's expressions, in characters, and of their results, in bytes of JSON.
 MAX_MADE = 4 * 1024 * 1024
 MAX_OUTPUT = 256 * 1024
 MAX_DEPTH = 60
 
 
-class ExpressionFault(Exception):
-    """An expression that cannot be taken, or that did not give a value. The message says why."""
+class ExpressionError(Exception):
+    """An expression is invalid or failed to evaluate. The message, without a subject, says why."""
 
 
 @lru_cache(maxsize=4096)
 def parse(expression: str) -> Mapping[str, Any]:
-    """The expression's tree. Raises ExpressionFault."""
+    """Return the expression's tree. Raises ExpressionError."""
     if len(expression) > MAX_LENGTH:
-        raise ExpressionFault(f"has more than {MAX_LENGTH} characters; split the work over steps")
+        raise ExpressionError(f"has more than {MAX_LENGTH} characters; split the work over steps")
     try:
         tree: Mapping[str, Any] = jmespath.compile(expression).parsed
     except (JMESPathError, RecursionError, ValueError) as error:
         place = getattr(error, "lex_position", getattr(error, "position", None))
         at = f" at character {place + 1}" if isinstance(place, int) else ""
-        raise ExpressionFault(f"is no JMESPath expression{at}") from None
+        raise ExpressionError(f"is not a JMESPath expression{at}") from None
     if sum(1 for _ in _walk(tree)) > MAX_NODES:
-        raise ExpressionFault(f"has more than {MAX_NODES} parts; split the work over steps")
+        raise ExpressionError(f"has more than {MAX_NODES} parts; split the work over steps")
     _check_nodes(tree)
     return tree
 
@@ -60,29 +60,29 @@ def _walk(tree: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _check_nodes(tree: Mapping[str, Any]) -> None:
     for node in _walk(tree):
         if node["type"] == "function_expression" and node["value"] not in Functions.FUNCTION_TABLE:
-            raise ExpressionFault(f"calls {str(node['value'])[:50]}, which is no function of JMESPath")
-        for fault in unstorable(node.get("value")):  # written as escapes: `"\\u0000"`
-            raise ExpressionFault(f"holds a value that {fault.message}")
+            raise ExpressionError(f"calls {str(node['value'])[:50]}, which is not a JMESPath function")
+        for error in unstorable(node.get("value")):  # written as escapes: `"\\u0000"`
+            raise ExpressionError(f"contains a value that {error.message}")
 
 
 def names(expression: str) -> set[tuple[str, str | None]]:
-    """The names that it reads from its surroundings, each with the name under it: ("outputs", "qualify").
+    """Return the names that it reads from the context, each with the name below it: ("outputs", "qualify").
 
-    `@` stands for all of them at once. Names that are read of something else (`inputs.items[].name`) are not among
-    them. Raises ExpressionFault.
+    `@` means the whole context. Names that are read from other values (`inputs.items[].name`) are not included.
+    Raises ExpressionError.
     """
     return set(_reads(parse(expression)))
 
 
 def _reads(node: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """What a node reads that is itself read against the surroundings."""
+    """Yield what a node, itself evaluated against the context, reads."""
     kind, children = node["type"], node.get("children", [])
     match kind:
         case "field":
             yield node["value"], None
-        case "current" | "identity":  # `*`, `[0]` and `[?x]` begin with an identity
+        case "current" | "identity":  # `*`, `[0]` and `[?x]` start with an identity
             yield "@", None
-        case "expref":  # read against each item of a list
+        case "expref":  # evaluated against each item of a list
             return
         case "subexpression" if children[0]["type"] == "field":
             yield children[0]["value"], _begins_with(children[1])
@@ -95,14 +95,14 @@ def _reads(node: Mapping[str, Any]) -> Iterator[tuple[str, str | None]]:
 
 
 def _begins_with(node: Mapping[str, Any]) -> str | None:
-    """The one name that all after the point is read of: `.a`, `.a[0]`, `.a[*].b`; None for `.[a, b]` and the like."""
+    """Return the first name after the point: `.a`, `.a[0]`, `.a[*].b`; None for `.[a, b]` and the like."""
     while node["type"] in ("index_expression", "projection", "value_projection", "filter_projection", "flatten"):
         node = node["children"][0]
     return node["value"] if node["type"] == "field" else None
 
 
 def templates(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """The expressions in a template, each with its place in it."""
+    """Yield the expressions in a template, each with its path."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict):
@@ -114,7 +114,7 @@ def templates(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def expressions(step: Step) -> Iterator[tuple[str, str]]:
-    """Every expression of a step, with the field it stands in."""
+    """Yield every expression of a step, with its field."""
     if step.when is not None:
         yield "when", step.when
     if isinstance(step, ApprovalStep):
@@ -127,7 +127,7 @@ def expressions(step: Step) -> Iterator[tuple[str, str]]:
 
 
 def uses(step: Step) -> frozenset[str]:
-    """The steps whose outcome its expressions read."""
+    """Return the steps whose outcome the step's expressions read."""
     return frozenset(
         under
         for _, expression in expressions(step)
@@ -137,7 +137,7 @@ def uses(step: Step) -> frozenset[str]:
 
 
 class _Bounded(TreeInterpreter):
-    """Counts what it visits and weighs what it makes and gives, over all expressions of one template."""
+    """Limits visits and the size of values, over all expressions of one template."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,22 +147,22 @@ class _Bounded(TreeInterpreter):
         self._given = 0
 
     def give(self, expression: str, context: Mapping[str, Any]) -> Any:
-        """What the expression gives of the context. Raises ExpressionFault."""
+        """Evaluate the expression on the context. Raises ExpressionError."""
         try:
             value = self.visit(parse(expression), context)
         except JMESPathError as error:
-            raise ExpressionFault(f"cannot be evaluated: {type(error).__name__.removesuffix('Error')}") from None
+            raise ExpressionError(f"cannot be evaluated: {type(error).__name__.removesuffix('Error')}") from None
         except (RecursionError, TypeError, ValueError, OverflowError, ArithmeticError, AttributeError, KeyError):
-            raise ExpressionFault("cannot be evaluated on this input") from None
+            raise ExpressionError("cannot be evaluated on this input") from None
         if weight(value, MAX_OUTPUT) <= MAX_OUTPUT:
             if not _plain(value):
-                raise ExpressionFault("gives a value that is no JSON")
-            for fault in unstorable(value):
-                raise ExpressionFault(f"gives a value that {fault.message}")
+                raise ExpressionError("returns a value that is not JSON")
+            for part in unstorable(value):
+                raise ExpressionError(f"returns a value that {part.message}")
             self._given += len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
             if self._given <= MAX_OUTPUT:
                 return value
-        raise ExpressionFault(f"gives more than {MAX_OUTPUT // 1024} KiB, or does so with those before it")
+        raise ExpressionError(f"returns more than {MAX_OUTPUT // 1024} KiB, alone or together with those before it")
 
     def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         self._count(1)
@@ -170,27 +170,27 @@ class _Bounded(TreeInterpreter):
         if node["type"] in ("function_expression", "multi_select_list", "multi_select_dict", "flatten", "projection"):
             self._made += weight(value, MAX_MADE - self._made)
             if self._made > MAX_MADE:
-                raise ExpressionFault("makes values that are too large")
+                raise ExpressionError("produces values that are too large")
         return value
 
     def visit_function_expression(self, node: Any, value: Any) -> Any:
         given = [self.visit(child, value) for child in node["children"]]
-        self._count(sum(len(part) for part in given if isinstance(part, list)) // 10)  # functions look at each item
+        self._count(sum(len(part) for part in given if isinstance(part, list)) // 10)  # functions read each item
         return self._table.call_function(node["value"], given)
 
     def _count(self, visits: int) -> None:
         self._visits += visits
         if self._visits > MAX_VISITS:
-            raise ExpressionFault("takes too many steps on this input")
+            raise ExpressionError("takes too many steps on this input")
 
 
 def weight(value: Any, limit: int) -> int:
-    """About how many bytes of JSON a value is; stops counting beyond the limit."""
+    """Estimate the bytes of a value as JSON; stop counting beyond the limit."""
     total, waiting = 0, [(value, 0)]
     while waiting and total <= limit:
         item, depth = waiting.pop()
         if depth > MAX_DEPTH:
-            raise ExpressionFault("gives a value that is nested too deeply")
+            raise ExpressionError("returns a value that is nested too deeply")
         if isinstance(item, str):
             total += len(item) + 2
         elif isinstance(item, dict):
@@ -205,7 +205,7 @@ def weight(value: Any, limit: int) -> int:
 
 
 def evaluate(expression: str, context: Mapping[str, Any]) -> Any:
-    """What it gives of the context. Raises ExpressionFault."""
+    """Evaluate the expression on the context. Raises ExpressionError."""
     return _Bounded().give(expression, context)
 
 
@@ -226,12 +226,12 @@ def _plain(value: Any) -> bool:
 
 
 def holds(value: Any) -> bool:
-    """JMESPath's truth: null, false, and empty texts, lists and objects are false; 0 is true."""
+    """Return JMESPath's truth: null, false, and empty strings, lists and objects are false; 0 is true."""
     return value is not None and value is not False and value != "" and value not in ([], {})
 
 
 def render(template: Any, context: Mapping[str, Any], where: str) -> Any:
-    """The template with its expressions evaluated, bounded together. Raises StepRejected, which names the place."""
+    """Evaluate the template's expressions, bounded together. Raises StepRejected, which names the path."""
     return _render(template, context, where, _Bounded())
 
 
@@ -239,8 +239,8 @@ def _render(template: Any, context: Mapping[str, Any], where: str, bounded: _Bou
     if isinstance(template, str):
         try:
             return bounded.give(template, context)
-        except ExpressionFault as fault:
-            raise StepRejected(f"The expression in {where} {fault}.") from None
+        except ExpressionError as error:
+            raise StepRejected(f"The expression in {where} {error}.") from None
     if isinstance(template, dict):
         return {key: _render(part, context, f"{where}.{key}", bounded) for key, part in template.items()}
     if isinstance(template, list):

@@ -1,4 +1,4 @@
-"""The graph of a workflow's steps: its order, its cycles, and its linear stretches."""
+"""The graph of a workflow's steps: its order, its cycles, and its linear segments."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,7 @@ from pixelbloom.workflows.definition import Definition, Step
 
 
 def cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
-    """The keys of a cycle, the first one again at the end; None where there is none."""
+    """Return the keys of a cycle, with the first one repeated at the end, or None."""
     done: set[str] = set()
     for start in needs:
         path: list[str] = []
@@ -26,7 +26,7 @@ def cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
 
 
 def order(steps: Sequence[Step]) -> list[Step]:
-    """Each step after those that it needs; otherwise as they stand. For steps without a cycle."""
+    """Return the steps in topological order, otherwise in their given order. The steps must have no cycle."""
     placed: set[str] = set()
     ordered: list[Step] = []
     waiting = list(steps)
@@ -39,7 +39,7 @@ def order(steps: Sequence[Step]) -> list[Step]:
 
 
 def before(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
-    """For each step all those that end before it begins. For steps without a cycle."""
+    """Return for each step all steps that end before it starts. The steps must have no cycle."""
     found: dict[str, frozenset[str]] = {}
     for step in order(steps):
         found[step.key] = frozenset(step.needs).union(*(found[need] for need in step.needs))
@@ -47,14 +47,14 @@ def before(steps: Sequence[Step]) -> dict[str, frozenset[str]]:
 
 
 def edges(definition: Definition) -> list[tuple[str, str]]:
-    """From each needed step to the one that needs it."""
+    """Return the edges from each needed step to the one that needs it."""
     return [(need, step.key) for step in definition.steps for need in step.needs]
 
 
 def successors(definition: Definition) -> dict[str, str]:
-    """The linear stretches: for a step the one after it, where that needs it alone and nothing else needs it.
+    """Return the linear segments: each step's only successor, if that successor needs no other step.
 
-    Maps and approvals end a stretch: something must happen between them and what follows.
+    Maps and approvals end a segment: they do not complete with their own message.
     """
     by_key = {step.key: step for step in definition.steps}
     needed_by: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Reading a definition: every fault is told by its place."""
+"""Parses a definition and reports every error with its path."""
 
 from collections.abc import Mapping
 from itertools import islice
@@ -8,54 +8,54 @@ from pydantic import ValidationError
 
 from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import FieldError, InvalidInput
-from pixelbloom.workflows.checks import faults_of
-from pixelbloom.workflows.definition import MAX_FAULTS, MAX_STEPS, Definition, Step, read_step
+from pixelbloom.workflows.checks import find_errors
+from pixelbloom.workflows.definition import MAX_ERRORS, MAX_STEPS, Definition, Step, read_step
 from pixelbloom.workflows.storable import unstorable
 
-#: Every pattern in a definition is one of a name.
-NAME = "must be a name in small letters, digits and underscores, beginning with a letter"
+#: Every pattern in a definition is that of a name.
+NAME = "must be a name of lower-case letters, digits and underscores that starts with a letter"
 
 
 def read_definition(body: Mapping[str, Any]) -> Definition:
-    """A definition from JSON, fully checked. Raises InvalidInput with a FieldError for each fault, by its place."""
+    """Parse and check a definition from JSON. Raises InvalidInput with a FieldError for each error."""
     given = dict(body)
-    faults = list(islice(unstorable(given), MAX_FAULTS))
-    if faults:
-        raise _refusal(faults)
+    errors = list(islice(unstorable(given), MAX_ERRORS))
+    if errors:
+        raise _refusal(errors)
     steps = given.pop("steps", None)
     read: list[Step] = []
     if not isinstance(steps, list) or not 1 <= len(steps) <= MAX_STEPS:
-        faults.append(FieldError("steps", f"must be a list of 1 to {MAX_STEPS} steps"))
+        errors.append(FieldError("steps", f"must be a list of 1 to {MAX_STEPS} steps"))
     else:
         for place, step in enumerate(steps):
             try:
                 read.append(read_step(step))
             except ValidationError as error:
-                faults += _told(error, f"steps.{place}")
+                errors += _field_errors(error, f"steps.{place}")
             except ValueError as error:
-                faults.append(FieldError(f"steps.{place}", str(error)))
+                errors.append(FieldError(f"steps.{place}", str(error)))
     definition: Definition | None = None
     try:
         definition = Definition.model_validate({**given, "steps": tuple(read)})
     except ValidationError as error:
-        faults += _told(error)
-    if not faults and definition is not None:
-        faults = list(faults_of(definition))
-        if not faults:
+        errors += _field_errors(error)
+    if not errors and definition is not None:
+        errors = list(find_errors(definition))
+        if not errors:
             return definition
-    raise _refusal(faults)
+    raise _refusal(errors)
 
 
-def _refusal(faults: list[FieldError]) -> InvalidInput:
-    first = faults[0]
-    return InvalidInput(f"The workflow is not right: {first.field} {first.message}.", faults[:MAX_FAULTS])
+def _refusal(errors: list[FieldError]) -> InvalidInput:
+    first = errors[0]
+    return InvalidInput(f"The workflow is invalid: {first.field} {first.message}.", errors[:MAX_ERRORS])
 
 
-def _told(error: ValidationError, where: str = "") -> list[FieldError]:
+def _field_errors(error: ValidationError, where: str = "") -> list[FieldError]:
     return [
         FieldError(
-            ".".join(filter(None, (where, *(str(part)[:100] for part in fault["loc"])))) or "body",
-            NAME if fault["type"] == "string_pattern_mismatch" else sentence(fault),
+            ".".join(filter(None, (where, *(str(part)[:100] for part in item["loc"])))) or "body",
+            NAME if item["type"] == "string_pattern_mismatch" else sentence(item),
         )
-        for fault in error.errors(include_url=False, include_input=False)[:MAX_FAULTS]
+        for item in error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
     ]

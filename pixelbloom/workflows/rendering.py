@@ -1,4 +1,4 @@
-"""What a claimed step is to do: its condition and its input, rendered from what is known by then."""
+"""Renders the condition and the input of a claimed step."""
 
 from typing import Any
 
@@ -12,9 +12,9 @@ MAX_MESSAGE = 4000
 
 
 def render(claim: Claim) -> Rendered | Ending:
-    """The input of the step's agent; or how the step ends without one: skipped, waiting or expanded.
+    """Return the input of the step's agent, or how the step ends without one: skipped, waiting or expanded.
 
-    Raises StepRejected where an expression cannot be evaluated or gives what is not wanted.
+    Raises StepRejected if an expression cannot be evaluated or returns an unexpected type.
     """
     if claim.spec is None:
         return Rendered(claim.input)
@@ -28,7 +28,7 @@ def render(claim: Claim) -> Rendered | Ending:
     if isinstance(step, MapStep):
         items = rendered(step.over, context, f"{step.key}.over")
         if not isinstance(items, list) or len(items) > MAX_ITEMS:
-            raise StepRejected(f"{step.key}.over gave no list of at most {MAX_ITEMS} items.")
+            raise StepRejected(f"{step.key}.over did not return a list of at most {MAX_ITEMS} items.")
         return claim.expanded(
             [
                 _object(step.input, {**context, "item": item, "index": index}, f"{step.key}.input")
@@ -49,8 +49,8 @@ def _context(claim: Claim) -> dict[str, Any]:
 
 
 def _object(template: Any, context: dict[str, Any], where: str) -> dict[str, Any]:
-    """An agent's input. A field whose expression gave null is left out, as if it had not been named."""
+    """Render an agent's input. A field whose expression returned null is omitted."""
     value = rendered(template, context, where)
     if not isinstance(value, dict):
-        raise StepRejected(f"{where} gave no object.")
+        raise StepRejected(f"{where} did not return an object.")
     return {key: part for key, part in value.items() if part is not None}

@@ -1,7 +1,7 @@
-"""JSON Schemas of inputs (draft 2020-12), so read that no schema and no input crashes, hangs or leaves this process.
+"""Validates inputs by JSON Schema (draft 2020-12). No schema or input can crash, hang or access anything outside.
 
-A schema refers to nothing outside itself, and to itself only where that ends. Its patterns are matched in linear time.
-A check stops when it has looked often enough: a few lines of `$ref` could ask for more work than there is time.
+A schema refers only to itself, and not without end. Its patterns are matched in linear time. The number of checks is
+limited: a few lines of `$ref` could cause unbounded work.
 """
 
 import operator
@@ -24,7 +24,7 @@ from pixelbloom.errors import FieldError
 from pixelbloom.workflows.graph import cycle
 
 MAX_SCHEMAS = 500
-#: Each may take 50 ms to make ready.
+#: Each may take 50 ms to compile.
 MAX_PATTERNS = 50
 MAX_PATTERN = 500
 #: About two seconds.
@@ -38,16 +38,16 @@ _ONE = {"additionalProperties", "contains", "contentSchema", "else", "if", "item
 }
 _LISTED = {"allOf", "anyOf", "oneOf", "prefixItems"}
 _NAMED = {"$defs", "definitions", "dependentSchemas", "properties"}
-#: Those whose schemas look at the same value again.
+#: Keywords whose schemas apply to the same value.
 _IN_PLACE = {"allOf", "anyOf", "dependentSchemas", "else", "if", "not", "oneOf", "then"}
 
 
 class TooMuchWork(Exception):
-    """The check was stopped."""
+    """The check exceeded its limit of work."""
 
 
-def schema_faults(schema: Mapping[str, Any]) -> Iterator[FieldError]:
-    """Every fault of a workflow's schema of its inputs."""
+def schema_errors(schema: Mapping[str, Any]) -> Iterator[FieldError]:
+    """Yield every error of a workflow's schema of its inputs."""
     found: dict[str, Mapping[str, Any]] = {}
     again: dict[str, list[str]] = {}
     for pointer, part, same in _schemas(schema):
@@ -61,14 +61,14 @@ def schema_faults(schema: Mapping[str, Any]) -> Iterator[FieldError]:
     if len({str(part["pattern"]) for part in found.values() if "pattern" in part}) > MAX_PATTERNS:
         yield FieldError("inputs", f"has more than {MAX_PATTERNS} different patterns")
         return
-    faults = [fault for pointer, part in found.items() for fault in _keywords(pointer, part, found)]
+    invalid = [error for pointer, part in found.items() for error in _keywords(pointer, part, found)]
     try:
         Draft202012Validator.check_schema(dict(schema))
     except SchemaError as error:
         place = ".".join(("inputs", *(str(part) for part in error.absolute_path)))[:200]
-        faults.insert(0, FieldError(place, "is no JSON Schema (draft 2020-12)"))
-    yield from faults
-    if not faults:
+        invalid.insert(0, FieldError(place, "is not a JSON Schema (draft 2020-12)"))
+    yield from invalid
+    if not invalid:
         for pointer, part in found.items():
             if "$ref" in part:
                 again[pointer].append(_target(part["$ref"]))
@@ -77,7 +77,7 @@ def schema_faults(schema: Mapping[str, Any]) -> Iterator[FieldError]:
 
 
 def errors(schema: Mapping[str, Any], value: Any) -> Iterator[ValidationError]:
-    """What is wrong with a value, by a schema without faults. Raises TooMuchWork."""
+    """Yield the errors of a value by a valid schema. Raises TooMuchWork."""
     plain = {key: part for key, part in schema.items() if key not in ("$schema", "$id")}
     validator = _Bounded(plain)
     _left.set([MAX_CHECKS])
@@ -88,7 +88,7 @@ def errors(schema: Mapping[str, Any], value: Any) -> Iterator[ValidationError]:
 
 
 def _schemas(schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str | None]]:
-    """Each schema in a schema by its JSON pointer, and the pointer of the one that looks at the same value."""
+    """Yield each nested schema with its JSON pointer, and the pointer of the one that applies to the same value."""
     waiting: list[tuple[str, Any, str | None]] = [("", schema, None)]
     while waiting:
         pointer, part, same = waiting.pop()
@@ -110,13 +110,15 @@ def _keywords(pointer: str, part: Mapping[str, Any], found: Mapping[str, Any]) -
     if "$ref" in part and not (str(part["$ref"]).startswith("#") and _target(part["$ref"]) in found):
         yield FieldError(where, "has a $ref to no schema in this one; write it as #/$defs/name")
     if "$dynamicRef" in part:
-        yield FieldError(where, "has a $dynamicRef, which is not taken; use $ref")
+        yield FieldError(where, "has a $dynamicRef, which is not supported; use $ref")
     if "patternProperties" in part:
-        yield FieldError(where, "has patternProperties, which are not taken; use propertyNames, additionalProperties")
+        yield FieldError(
+            where, "has patternProperties, which are not supported; use propertyNames, additionalProperties"
+        )
     if pointer and ("$id" in part or "$schema" in part):
         yield FieldError(where, "has an $id or $schema, which only the outermost schema may have")
     if not pointer and str(part.get("$schema", DIALECT)).removesuffix("#") != DIALECT:
-        yield FieldError(where, f"is of another $schema; only {DIALECT} is taken")
+        yield FieldError(where, f"has an unsupported $schema; only {DIALECT} is supported")
     pattern = part.get("pattern")
     if isinstance(pattern, str):
         try:
@@ -142,7 +144,7 @@ def _place(pointer: str) -> str:
 
 @lru_cache(maxsize=512)
 def _matcher(pattern: str) -> TypeAdapter[str]:
-    """Pydantic's patterns never go back, whatever the text. Python's can take hours for 40 characters."""
+    """Compile with Pydantic's regex engine, which never backtracks. Python's can take hours for 40 characters."""
     return TypeAdapter(Annotated[str, StringConstraints(pattern=pattern)])
 
 
@@ -155,12 +157,12 @@ def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[
 
 
 def _format(validator: Any, name: str, value: Any, schema: Any) -> Iterator[ValidationError]:  # noqa: ARG001
-    """Of all formats only `amount`: a sum of money as people write it."""
+    """Check the only supported format, `amount`: a sum of money in common notations."""
     if name == "amount" and isinstance(value, str):
         try:
             amount = as_amount(value)
         except ValueError:
-            yield ValidationError("is no amount")
+            yield ValidationError("is not an amount")
         else:
             for rule, breaks in (("minimum", operator.lt), ("maximum", operator.gt)):
                 if rule in schema and breaks(amount, Decimal(str(schema[rule]))):
@@ -178,7 +180,7 @@ def _unique(validator: Any, wanted: bool, value: Any, schema: Any) -> Iterator[V
 
 
 def _same(value: Any) -> Hashable:
-    """Equal for values that JSON Schema calls equal: 1 and 1.0 are, 1 and true are not."""
+    """Return a key that is equal for values that JSON Schema calls equal: 1 and 1.0, but not 1 and true."""
     if isinstance(value, dict):
         return "object", frozenset((key, _same(part)) for key, part in value.items())
     if isinstance(value, list):

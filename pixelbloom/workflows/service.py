@@ -1,4 +1,4 @@
-"""Workflows as the web tier and the schedules see them: their definitions, and making runs of them."""
+"""Manages workflow definitions and submits runs of them, for the web tier and the schedules."""
 
 import threading
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ SYSTEM = "system"
 
 @dataclass(frozen=True, kw_only=True)
 class WorkflowSubmission(Terms):
-    """A workflow's work. `workflow_id` may name a version: `lead_intake@3`; else it is the newest."""
+    """The input of a workflow. `workflow_id` may name a version, like `lead_intake@3`; by default the newest."""
 
     workflow_id: str
     inputs: Mapping[str, Any]
@@ -33,7 +33,7 @@ class WorkflowSubmission(Terms):
 
 @dataclass(frozen=True)
 class Workflow:
-    """One version of a workflow, as it was stored. Its definition is read when it runs: agents may have gone since."""
+    """One version of a workflow, as stored. Its definition is parsed when it runs: agents may have been removed."""
 
     workflow_id: str
     version: int
@@ -57,11 +57,11 @@ class Workflow:
 
     @property
     def definition(self) -> Definition:
-        """The definition, checked. Raises InvalidInput where it no longer holds."""
+        """The checked definition. Raises InvalidInput if it is no longer valid."""
         return _parsed(orjson.dumps(self.stored))
 
     def to_public(self) -> dict[str, Any]:
-        """The version as `GET /api/agents/workflows/{workflow_id}` shows it."""
+        """Return the version as in `GET /api/agents/workflows/{workflow_id}`."""
         steps = self.stored.get("steps", [])
         return {
             "id": self.workflow_id,
@@ -78,7 +78,7 @@ class Workflow:
 
 
 class WorkflowService:
-    """Every method may raise Unavailable."""
+    """Workflows and their runs. Every method may raise Unavailable."""
 
     def __init__(self, store: WorkflowStore, runs: RunService, *, model_timeout: float) -> None:
         self._store = store
@@ -88,19 +88,19 @@ class WorkflowService:
         self._lock = threading.Lock()
 
     def submit(self, wanted: WorkflowSubmission, run_id: UUID | None = None) -> Accepted:
-        """Keep a run of a workflow (`POST /api/agents/workflows/execute`).
+        """Store a run of a workflow (`POST /api/agents/workflows/execute`).
 
-        Raises InvalidInput for inputs that the workflow does not take, NotFound, Conflict for one that is retired or an
-        idempotency key that came with another body, and Unavailable, which names the run.
+        Raises InvalidInput for invalid inputs, NotFound, Conflict for a retired workflow or an idempotency key used
+        with another body, and Unavailable, which names the run.
         """
         workflow = self.find(wanted.workflow_id)
         if workflow.retired_at is not None:
-            raise Conflict(f"The workflow {wanted.workflow_id} is retired; it takes no new runs.")
+            raise Conflict(f"The workflow {wanted.workflow_id} is retired and accepts no new runs.")
         check_inputs(workflow.definition, wanted.inputs)
         return self._accept(workflow, wanted, dict(wanted.inputs), wanted.workflow_id, run_id)
 
     def again(self, run: Mapping[str, Any], terms: Terms) -> Accepted:
-        """A new run of the very version that a run was made from, retired or not, with the same inputs."""
+        """Submit a new run of the run's workflow version, retired or not, with the same inputs."""
         row = self._store.find(run["workflow_id"], run["workflow_version"])
         assert row is not None  # the run's row refers to it
         return self._accept(Workflow.from_row(row), terms, run["input"], run["workflow_id"])
@@ -122,7 +122,7 @@ class WorkflowService:
         )
 
     def find(self, name: str) -> Workflow:
-        """The workflow of that name, or its version after an `@`. Raises NotFound."""
+        """Return the workflow with that name, or its version after an `@`. Raises NotFound."""
         self._seed()
         workflow_id, _, version = name.partition("@")
         if version and not (version.isascii() and version.isdigit() and len(version) < 10):
@@ -133,7 +133,7 @@ class WorkflowService:
         return self._found(workflow_id, int(version) if version else None)
 
     def newest(self, workflow_id: str) -> Workflow:
-        """The newest version that may run, else the newest that is retired. Raises NotFound."""
+        """Return the newest active version, else the newest retired one. Raises NotFound."""
         self._seed()
         return self._found(workflow_id, None)
 
@@ -144,19 +144,19 @@ class WorkflowService:
         return Workflow.from_row(row)
 
     def versions(self, workflow_id: str, *, before: int | None, limit: int) -> tuple[list[Workflow], bool]:
-        """Return versions, the newest first, from the one before `before` on; and whether there are more."""
+        """Return versions below `before`, the newest first, and whether there are more."""
         self._seed()
         rows = self._store.versions(workflow_id, limit, before)
         return [Workflow.from_row(row) for row in rows.items], rows.more
 
     def page(self, *, after: str, limit: int) -> tuple[list[Workflow], bool]:
-        """The newest version of each that may run, by name, from after `after` on; and whether there are more."""
+        """Return the newest active version of each workflow, by name, after `after`; and whether there are more."""
         self._seed()
         rows = self._store.newest_of_each(after, limit)
         return [Workflow.from_row(row) for row in rows.items], rows.more
 
     def add(self, body: Mapping[str, Any], *, created_by: str) -> Workflow:
-        """Keep a new version (`POST /api/agents/workflows`). Raises InvalidInput, which names the place."""
+        """Store a new version (`POST /api/agents/workflows`). Raises InvalidInput with the path of each error."""
         self._seed()
         definition = read_definition(body)
         self._add(definition, created_by=created_by, seed=False)
@@ -164,11 +164,11 @@ class WorkflowService:
 
     @staticmethod
     def check(body: Mapping[str, Any]) -> None:
-        """Check a definition without storing it. Raises InvalidInput, which names the place of each fault."""
+        """Check a definition without storing it. Raises InvalidInput with the path of each error."""
         read_definition(body)
 
     def retire(self, workflow_id: str) -> None:
-        """Allow no new runs of it; those that are there go on. Raises NotFound."""
+        """Retire a workflow: it accepts no new runs, and existing runs continue. Raises NotFound."""
         self._seed()
         if not self._store.retire(workflow_id) and self._store.find(workflow_id, None) is None:
             raise NotFound("There is no such workflow.")
@@ -183,7 +183,7 @@ class WorkflowService:
         )
 
     def _seed(self) -> None:
-        """Once a process, see that the database has the workflows that PixelBloom brings."""
+        """Store the built-in workflows, once per process."""
         with self._lock:
             if self._seeded:
                 return

@@ -1,4 +1,4 @@
-"""The rows of the steps of a workflow's run."""
+"""The rows of a workflow run's steps."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from pixelbloom.workflows.graph import order, successors
 
 
 def workflow_steps(definition: Definition, model_timeout: float) -> list[dict[str, Any]]:
-    """The steps of a workflow's run, so ordered that each stands after those that it needs."""
+    """Return the steps of a workflow's run in topological order."""
     following = successors(definition)
     return [_workflow_step(step, following.get(step.key), model_timeout) for step in order(definition.steps)]
 

@@ -1,4 +1,4 @@
-"""What Postgres keeps and JSON can say: of the values that come from outside, what is neither is told by its place."""
+"""Finds parts of external values that Postgres cannot store or JSON cannot represent."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _TEXT = "has NUL characters or lone surrogates, which cannot be stored"
 
 
 def unstorable(value: Any, path: str = "") -> Iterator[FieldError]:
-    """A fault for each part of a JSON value that cannot be kept. What is nested too deeply is told once."""
+    """Yield an error for each part of a JSON value that cannot be stored. Excessive nesting is reported once."""
     waiting = [(value, path, 0)]
     while waiting:
         item, where, depth = waiting.pop()

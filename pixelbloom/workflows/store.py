@@ -1,4 +1,4 @@
-"""Definitions of workflows: versions are added, retired, and never changed."""
+"""Stores workflow definitions. Versions are added and retired, never changed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from supabase import Client
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Rows, Slices
 
-#: Versions that are read at once: each has a definition of up to 1 MiB.
+#: Versions read at once: each has a definition of up to 1 MiB.
 VERSION_ROWS = 5
 COLUMNS = "workflow_id,version,description,definition,created_by,created_at,retired_at"
 
@@ -22,8 +22,8 @@ class WorkflowStore:
     def add(
         self, workflow_id: str, description: str, definition: Mapping[str, Any], *, created_by: str, seed: bool = False
     ) -> dict[str, Any]:
-        """Add a version, if it says anything new. Answers {"version", "created"}."""
-        answer: dict[str, Any] = self._gateway.rpc(
+        """Add a version if it differs from the newest. Return {"version", "created"}."""
+        result: dict[str, Any] = self._gateway.rpc(
             "add_workflow",
             {
                 "p_workflow_id": workflow_id,
@@ -33,15 +33,15 @@ class WorkflowStore:
                 "p_seed": seed,
             },
         )
-        return answer
+        return result
 
     def retire(self, workflow_id: str) -> int:
-        """Allow no new runs of it. Answers how many versions that concerns."""
+        """Allow no new runs of the workflow. Return the number of versions retired."""
         count: int = self._gateway.rpc("retire_workflow", {"p_workflow_id": workflow_id})
         return count
 
     def newest_of_each(self, after: str, limit: int) -> Rows:
-        """The newest version of each workflow that may run, by name."""
+        """Return the newest active version of each workflow, by name."""
 
         def read(count: int, last: str | None) -> list[dict[str, Any]]:
             rows: list[dict[str, Any]] = self._gateway.rpc("list_workflows", {"p_after": last or "", "p_limit": count})
@@ -50,7 +50,7 @@ class WorkflowStore:
         return Slices(read, lambda row: str(row["workflow_id"])).page(limit, after)
 
     def versions(self, workflow_id: str, limit: int, before: int | None) -> Rows:
-        """Versions of one, the newest first, from the one before `before` on."""
+        """Return versions of a workflow below `before`, the newest first."""
 
         def query(client: Client, count: int, last: int | None) -> Any:
             rows = client.table("workflows").select(COLUMNS).eq("workflow_id", workflow_id)
@@ -64,7 +64,7 @@ class WorkflowStore:
         return Slices(read, lambda row: int(row["version"]), rows=VERSION_ROWS).page(limit, before)
 
     def find(self, workflow_id: str, version: int | None) -> dict[str, Any] | None:
-        """That version, or the newest that may run; else the newest that is retired; None where there is none."""
+        """Return that version, or the newest active one, else the newest retired one; None if there is none."""
         rows = self._gateway.select(
             lambda client: (
                 _narrowed(client.table("workflows").select(COLUMNS).eq("workflow_id", workflow_id), version)

@@ -198,7 +198,7 @@ def test_failed_runs_are_retried_from_their_groups(console: Console, add_failed:
 def test_a_webhook_is_delivered_again(console: Console, add_failed: Callable[..., str]) -> None:
     user_id = uuid4()
     delivery_id, ended = str(uuid4()), {"status": "failed", "attempts": 12, "finished_at": "2026-01-01"}
-    error = "The receiver answered 500."
+    error = "The receiver returned 500."
     said = {"last_status_code": 500, "last_error": error}
     tried = [{"at": "2026-01-01T00:00:00Z", "status_code": 500, "error": error, "duration_ms": 9}]
     about = {"run_id": add_failed(user_id), "user_id": user_id, "url": "http://127.0.0.1:9/hook", "event": "run.failed"}

@@ -135,7 +135,7 @@ def test_a_file_is_checked_without_a_server(tmp_path: Path) -> None:
     assert valid.stderr.splitlines() == ["test is valid: 2 steps, 1 edges", "  a", "  b <- a"]
     invalid = validate(json.dumps({"workflow_id": "test", "steps": [{**step, "needs": ["z"]}, {**step, "key": "A"}]}))
     assert invalid.returncode == 2
-    assert "steps.1.key: must be a name in small letters" in invalid.stderr
+    assert "steps.1.key: must be a name of lower-case letters" in invalid.stderr
     for text in ("{", "[]"):
         malformed = validate(text)
         assert (malformed.returncode, len(malformed.stderr.splitlines())) == (2, 1)

@@ -311,7 +311,7 @@ def test_the_log_has_the_request_id_and_never_the_query(stack: Any) -> None:
 def test_input_errors_are_plain_sentences(web: Api) -> None:
     user = web.as_user()
     error = is_error(user.invoke({"agent_type": "chat_agent", "input": {}}), 400, "BAD_REQUEST")
-    assert error["error"] == "The input of chat_agent is not right: input.message is required."
+    assert error["error"] == "The input of chat_agent is invalid: input.message is required."
     assert error["details"] == [{"field": "input.message", "message": "is required"}]
     error = is_error(user.invoke({"agent_type": "chat_agent", "input": "x"}), 400, "BAD_REQUEST")
     assert error["error"] == "input must be an object."

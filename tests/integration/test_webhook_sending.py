@@ -248,5 +248,5 @@ def test_a_slow_name_lookup_ends_the_attempt(monkeypatch: pytest.MonkeyPatch) ->
 
     assert asked.is_set()
     assert not release.is_set(), "the lookup still hangs"
-    assert (outcome.answered, outcome.error) == (False, "It did not answer in time.")
+    assert (outcome.responded, outcome.error) == (False, "The receiver timed out.")
     release.set()

@@ -28,7 +28,7 @@ from tests.integration.http import Api, is_error
 from tests.stack import Stack, stop_all
 from tests.waiting import until
 
-UNREACHABLE = "The host cannot be called: it is not known, or its address is not public."
+UNREACHABLE = "The host cannot be called: it is unknown, or its address is not public."
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATH = "/api/agents/webhooks"
 
@@ -149,7 +149,7 @@ def test_a_delivery_is_retried_with_the_same_id_until_it_is_accepted(
     until(done)
     [delivery] = deliveries(user, run_id)
     assert [outcome["status_code"] for outcome in delivery["outcomes"]] == [500, 302, 429, 200]
-    assert delivery["outcomes"][1]["error"] == "The receiver answered 302."  # and was not followed
+    assert delivery["outcomes"][1]["error"] == "The receiver returned 302."  # and was not followed
     assert len(receiver.requests) == 4
     assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 1
 
@@ -346,7 +346,7 @@ def test_a_receiver_that_drips_is_cut_off(receiver: Receiver, monkeypatch: pytes
     monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.5)
     receiver.drip = True
     outcome = Sender([SECRET], allow_private=True).send(uuid4(), receiver.url, b"{}")
-    assert (outcome.delivered, outcome.error) == (False, "It did not answer in time.")
+    assert (outcome.delivered, outcome.error) == (False, "The receiver timed out.")
 
 
 def test_the_backoff_doubles_is_bounded_and_follows_retry_after(receiver: Receiver) -> None:

@@ -191,7 +191,7 @@ def test_a_map_over_an_empty_list_gives_an_empty_list(service: Api) -> None:
 
 def test_a_map_over_another_value_than_a_list_fails_and_names_it(service: Api) -> None:
     response = execute(service, define(service, chat("m", kind="map", over="inputs.items")), {"items": "no"})
-    assert (response["status"], response["error"]) == ("failed", "m.over gave no list of at most 1000 items.")
+    assert (response["status"], response["error"]) == ("failed", "m.over did not return a list of at most 1000 items.")
 
 
 def test_a_step_that_may_fail_does_not_fail_the_run(service: Api) -> None:

@@ -135,7 +135,7 @@ def test_whatever_is_wrong_with_an_agents_input_is_one_sentence_about_a_field(ag
     assert found
     for refusal in found:
         first = refusal.details[0]
-        assert refusal.message == f"The input of {agent.agent_type} is not right: {first.field} {first.message}."
+        assert refusal.message == f"The input of {agent.agent_type} is invalid: {first.field} {first.message}."
         for fault in refusal.details:
             assert re.fullmatch(r"input(\.\w+)*", fault.field)
             assert re.match(r"(must|is|has) ", fault.message), fault

@@ -1,1 +1,1 @@
-"""What agents know about the agency: services, prices, scoring, and how to read what people write."""
+"""The agents' knowledge of the agency: services, prices, scoring, and parsing of people's texts."""

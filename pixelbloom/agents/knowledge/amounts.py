@@ -1,4 +1,4 @@
-"""Sums of money as people write them: `$20k`, `20.000 EUR`, `₹5,00,000`, `15-20k`, `USD 2.5m`.
+"""Parses amounts of money in text: `$20k`, `20.000 EUR`, `₹5,00,000`, `15-20k`, `USD 2.5m`.
 
 How a number with separators is read:
 
@@ -21,7 +21,7 @@ from typing import Any
 
 from pixelbloom.agents.knowledge.currencies import AFTER, BEFORE
 
-#: Texts in a field of its own are no longer than this.
+#: Maximum length of an amount in its own field.
 MAX_TEXT = 40
 _MAX_DIGITS = 15
 
@@ -32,10 +32,10 @@ _FACTORS = {
     **dict.fromkeys(("cr", "crore", "crores"), Decimal(10) ** 7),
     **dict.fromkeys(("b", "bn", "mrd", "billion", "billions"), Decimal(10) ** 9),
 }
-#: These mean other things too, metres for one: money only beside a currency.
+#: Ambiguous units, such as metres: money only next to a currency.
 _AMBIGUOUS_UNITS = frozenset({"m", "mn", "b", "bn", "cr"})
 
-# Blanks of one character become a space each, so that no position moves.
+# Each whitespace character becomes one space, so that positions do not change.
 _PLAIN = str.maketrans(
     {
         **dict.fromkeys("\t\n\r\xa0\u1680\u2007\u2008\u2009\u200a\u202f\u205f\u3000", " "),
@@ -55,7 +55,7 @@ _AFTER = re.compile(
 )
 _BEFORE = re.compile(rf"(?:^|[^\w])(?P<currency>{BEFORE}) ?$", re.IGNORECASE)
 _LONGEST_BEFORE = 12
-#: What makes a number part of something else: `v1.2`, `C3`.
+#: Prefixes that make a number part of something else: `v1.2`, `C3`.
 _NOT_BEFORE = re.compile(r"(?:[\w.,\u066b]|\w')$")
 #: Between the two ends of a range; the second may have its currency in front.
 _TO = re.compile(rf" ?(?:-|to|or|bis) ?(?:{BEFORE})? ?", re.IGNORECASE)
@@ -64,7 +64,7 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:\D\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}")
 
 @dataclass(frozen=True)
 class _Found:
-    """A number with what stands around it; `start` and `end` cover the currency too."""
+    """A number with its context; `start` and `end` include the currency."""
 
     start: int
     end: int
@@ -79,18 +79,18 @@ class _Found:
 
 
 def sums(text: str) -> list[Decimal]:
-    """The sums in the text; a bare number is none. The ends of a range are two sums."""
+    """Return the amounts in the text, without bare numbers. A range gives two amounts."""
     return [found.value for found in _found(text.translate(_PLAIN)) if found.money]
 
 
 def leading(text: str) -> tuple[Decimal, int] | None:
-    """The sum that the text begins with and the position after it; None where it begins with something else."""
+    """Return the amount at the start of the text and the position after it, or None."""
     found = next(_found(text[:MAX_TEXT].translate(_PLAIN)), None)
     return (found.value, found.end) if found and found.money and found.start == 0 else None
 
 
 def as_amount(value: Any) -> Any:
-    """A text that is one sum, or a range of two, as a Decimal: of a range its upper end. A number stays as it is.
+    """Convert a text with one amount, or a range (its upper end), to a Decimal. A number is returned unchanged.
 
     Raises ValueError for other texts.
     """
@@ -108,7 +108,7 @@ def as_amount(value: Any) -> Any:
 
 
 def _found(text: str) -> Iterator[_Found]:
-    """The numbers that may be sums, left to right; ranges share their unit and their currency."""
+    """Return the numbers that may be amounts, left to right; ranges share their unit and their currency."""
     numbers = [found for match in _NUMBER.finditer(text) if (found := _read(text, match))]
     joined = [_joined(text, *pair) for pair in pairwise(numbers)]
     for index, found in enumerate(numbers):
@@ -146,7 +146,7 @@ def _read(text: str, match: re.Match[str]) -> _Found | None:
 
 
 def _number(text: str, unit: str) -> Decimal | None:
-    """The number by the rules above; None for what is none, such as a date or an address."""
+    """Return the number by the rules above; None for other text, such as a date or an address."""
     separators = [character for character in text if not character.isdecimal()]
     whole, fraction = text, ""
     if separators:

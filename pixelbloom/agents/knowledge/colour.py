@@ -1,4 +1,4 @@
-"""Colours: hue, saturation and lightness, and whether one can be read on another (WCAG 2.2)."""
+"""Colours: hue, saturation, lightness, and contrast (WCAG 2.2)."""
 
 import colorsys
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How people name a currency before or after a sum, as patterns."""
+"""Patterns of currencies before or after an amount."""
 
 _CODES = (
     "usd eur gbp inr jpy cny chf cad aud nzd sek nok dkk isk pln czk huf ron bgn rsd try rub uah ils aed sar qar egp "
@@ -8,11 +8,11 @@ _WORDS = (
     "dollars? euros? pounds? rupees? francs? franken yen yuan pesos? reais real bucks? kronor kroner krona rs inr kr "
     r"kč zł złotych lei ft fr sfr rm rp щ\.д"
 )
-#: With letters of a country around them: `US$`, `$US`, `£GB`, `R$`, `A$`.
+#: With a country's letters around them: `US$`, `$US`, `£GB`, `R$`, `A$`.
 _SIGNS = "$€£¥₹₽₺₴₩₦₫₱₪฿₡₲₵₸₼₾₿৳¢"
 _SIGN = rf"[a-z]{{0,3}}[{_SIGNS}](?: ?(?:us|ca|au|nz|gb|su|ru)\b)?"
 
-#: Case is ignored by whoever uses them. Longer ones stand first.
+#: Matched without regard to case. Longer ones come first.
 _NAMES = "|".join(sorted((*_CODES.split(), *_WORDS.split()), key=len, reverse=True))
 BEFORE = rf"(?:{_SIGN}|(?:{_NAMES})\.?)"
 AFTER = rf"(?:{_SIGN}|(?:{_NAMES})\b\.?)"

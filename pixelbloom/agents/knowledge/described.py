@@ -1,4 +1,4 @@
-"""The JSON Schema of an input says what its validators do, so that whoever fills it in by the schema is not refused."""
+"""JSON Schemas of inputs that match their validators, so that input valid by the schema is accepted."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import GetJsonSchemaHandler, JsonValue, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-#: What `str_strip_whitespace` takes away: the characters that Unicode calls white space.
+#: The characters that `str_strip_whitespace` removes: Unicode white space.
 _BLANK = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _ANY = r"[^\x00]"
 _INK = rf"[^\x00{_BLANK}]"
@@ -25,15 +25,15 @@ NULL: dict[str, JsonValue] = {"type": "null"}
 
 
 def text_pattern(least: int) -> str:
-    """Texts without NUL that are so long at least when the blanks around them are gone."""
+    """Return a pattern of texts without NUL that have at least this length when stripped."""
     ends = {0: "", 1: _INK}.get(least, rf"{_INK}{_ANY}{{{least - 2},}}{_INK}")
     return rf"^{_ANY}*{ends}{_ANY}*$" if ends else rf"^{_ANY}*$"
 
 
 def amount_text(digits: int) -> str:
-    """Sums of so many digits before the point at most, as `$20k`, `15000` or `20.000 EUR`, above zero.
+    """Return a pattern of positive amounts with at most this many digits before the point, like `$20k`.
 
-    The usual ones of those that `amounts.as_amount` reads, by a pattern that browsers know too.
+    It covers the usual forms that `amounts.as_amount` parses, and browsers support it too.
     """
     plain, thousands, millions = (rf"[1-9][0-9]{{0,{most - 1}}}([.,][0-9]{{1,2}})?" for most in _scales(digits))
     grouped = "|".join(rf"[1-9][0-9]{{0,2}}({separator}[0-9]{{3}}){{1,2}}" for separator in (",", r"\.", " ", "'"))
@@ -46,14 +46,14 @@ def _scales(digits: int) -> tuple[int, int, int]:
 
 
 def given(*names: str, absent: tuple[str, ...] = (), **bounds: dict[str, JsonValue]) -> JsonValue:
-    """A schema of objects that have these fields and lack those; null is as good as absent."""
+    """Return a schema of objects with these fields and without those; null counts as absent."""
     properties: dict[str, JsonValue] = {name: {**NOT_NULL, **bounds.get(name, {})} for name in names}
     properties |= dict.fromkeys(absent, NULL)
     return {"required": list(names), "properties": properties}
 
 
 class DescribedAs:
-    """An annotation: the field is read as its own type, and takes what the other type describes."""
+    """An annotation: the field is validated as its own type, but described by the schema of the other type."""
 
     def __init__(self, other: Any) -> None:
         self._other = TypeAdapter(other)
@@ -63,16 +63,16 @@ class DescribedAs:
 
 
 class InputJsonSchema(GenerateJsonSchema):
-    """As Pydantic has it, and with what it does not tell: texts hold no NUL, and blanks around them do not count."""
+    """Pydantic's schema, plus what it omits: texts contain no NUL, and surrounding whitespace does not count."""
 
     def str_schema(self, schema: core_schema.StringSchema) -> JsonSchemaValue:
-        """A pattern for each text that has none of its own."""
+        """Add a pattern to each text without one."""
         found = super().str_schema(schema)
         found.setdefault("pattern", text_pattern(found.get("minLength", 0)))
         return found
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
-        """Keys that break their pattern are refused, not passed over."""
+        """Reject keys that do not match their pattern instead of ignoring them."""
         found = super().dict_schema(schema)
         if "patternProperties" in found:
             found["additionalProperties"] = False
@@ -80,14 +80,14 @@ class InputJsonSchema(GenerateJsonSchema):
 
 
 def number(value: Any) -> Any:
-    """Refuse what JSON Schema does not call a number, which Pydantic would read as one."""
+    """Reject values that JSON Schema does not call numbers, but Pydantic would convert."""
     if isinstance(value, bool | str):
         raise ValueError("must be a number")
     return value
 
 
 def iso_date(value: Any) -> Any:
-    """Refuse timestamps, which Pydantic would read as a date."""
+    """Reject timestamps, which Pydantic would convert to a date."""
     if isinstance(value, int | float) or (isinstance(value, str) and not _DATE.fullmatch(value)):
         raise ValueError("must be a date in ISO 8601, like 2026-01-31")
     return value

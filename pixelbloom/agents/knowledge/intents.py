@@ -1,4 +1,4 @@
-"""What a visitor wants, told by the words of their message."""
+"""Detects a visitor's intent from the words of the message."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ Intent = Literal[
     "thanks",
     "other",
 ]
-#: Words that tell an intent; of equal counts the earlier one wins.
+#: Words that indicate an intent; of equal counts the earlier one wins.
 _SIGNS: dict[Intent, tuple[str, ...]] = {
     "complaint": (
         "complaint",
@@ -92,7 +92,7 @@ _SIGNS: dict[Intent, tuple[str, ...]] = {
 
 
 def intent_of(message: str) -> Intent:
-    """What the message wants."""
+    """Return the intent of a message."""
     hits = {intent: count(message, signs) for intent, signs in _SIGNS.items()}
     best = max(hits, key=lambda intent: hits[intent])
     if hits[best]:

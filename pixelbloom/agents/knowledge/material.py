@@ -1,8 +1,7 @@
-"""Words from outside inside of a prompt.
+"""External text in a prompt.
 
-Whoever fills a form can write "ignore your instructions" into it. So such text reaches a model only as JSON
-between two marks, with every `<` escaped so that it cannot write the closing mark, and each system prompt
-says what that means.
+Anyone can write "ignore your instructions" into a form. So such text reaches a model only as JSON between two tags,
+with every `<` escaped so that it cannot contain the closing tag, and each system prompt explains the tags.
 """
 
 import json
@@ -15,14 +14,14 @@ RULE = (
 
 
 def material(**parts: Any) -> str:
-    """The named parts as one block; None and empty ones are left out."""
-    told = {name: part for name, part in parts.items() if part not in (None, "", [], {}, ())}
-    body = json.dumps(told, ensure_ascii=False, default=str, indent=1).replace("<", "\\u003c")
+    """Return the named parts as one block; None and empty ones are omitted."""
+    given = {name: part for name, part in parts.items() if part not in (None, "", [], {}, ())}
+    body = json.dumps(given, ensure_ascii=False, default=str, indent=1).replace("<", "\\u003c")
     return f"<material>\n{body}\n</material>"
 
 
 def system(role: str, *rules: str) -> str:
-    """A system prompt: who the model is, the agency it works for, its rules."""
+    """Return a system prompt: the model's role, the agency it works for, its rules."""
     lines = "\n".join(f"- {rule}" for rule in (*rules, RULE))
     return (
         f"You are {role} at PixelCraft, a digital agency that designs, builds and markets websites, shops "

@@ -1,4 +1,4 @@
-"""How promising a lead is, computed from what is known about it."""
+"""Scores a lead from the facts known about it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from pixelbloom.agents.lead_reader import LeadRecord
 
 Tier = Literal["hot", "warm", "cold"]
 
-#: Points that a part can give; together 100.
+#: Maximum points per part; together 100.
 MOST = {"budget": 30, "timeline": 20, "fit": 30, "contact": 20}
 
 _SECTORS = {
@@ -38,7 +38,7 @@ _FREE_MAIL = frozenset(_FREE_MAIL_DOMAINS.split())
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known about a lead, wherever it came from."""
+    """The facts known about a lead, from any source."""
 
     name: str | None = None
     email: str | None = None
@@ -52,7 +52,7 @@ class Facts:
 
     @classmethod
     def from_record(cls, record: LeadRecord) -> "Facts":
-        """The facts of a stored lead."""
+        """Return the facts of a stored lead."""
         return cls(
             name=record.name,
             email=record.email,
@@ -67,13 +67,13 @@ class Facts:
 
     @property
     def text(self) -> str:
-        """All words about it."""
+        """All text about the lead."""
         return " ".join(part for part in (self.name, self.company, self.industry, self.message) if part)
 
 
 @dataclass(frozen=True)
 class Score:
-    """Points by part, with the reason for each, and what is missing."""
+    """Points per part, with the reason for each, and the missing facts."""
 
     points: dict[str, int]
     reasons: tuple[str, ...]
@@ -87,12 +87,12 @@ class Score:
 
     @property
     def tier(self) -> Tier:
-        """What the total means."""
+        """The tier of the total."""
         return tier(self.total)
 
 
 def tier(score: int) -> Tier:
-    """hot from 70, warm from 45."""
+    """Return the tier of a score: hot from 70, warm from 45."""
     return "hot" if score >= 70 else "warm" if score >= 45 else "cold"
 
 
@@ -103,7 +103,7 @@ def score(facts: Facts) -> Score:
     timeline, timeline_reason = _timeline(facts)
     fit, fit_reason = _fit(facts, services)
     contact, contact_reason = _contact(facts)
-    told = {
+    facts_by_name = {
         "budget": facts.budget is not None or bool(sums(facts.message or "")),
         "timeline": weeks(facts.timeline) is not None or weeks(facts.message) is not None,
         "needs": bool(facts.message),
@@ -113,7 +113,7 @@ def score(facts: Facts) -> Score:
     return Score(
         points={"budget": budget, "timeline": timeline, "fit": fit, "contact": contact},
         reasons=(budget_reason, timeline_reason, fit_reason, contact_reason),
-        missing=tuple(name for name, known in told.items() if not known),
+        missing=tuple(name for name, known in facts_by_name.items() if not known),
         services=services,
     )
 

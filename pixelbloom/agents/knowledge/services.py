@@ -1,4 +1,4 @@
-"""What the agency sells: the list that chat, recommendations and lead scoring share. Prices in USD."""
+"""The agency's services, shared by chat, recommendations and lead scoring. Prices in USD."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,7 +23,7 @@ Goal = Literal[
 
 @dataclass(frozen=True)
 class Service:
-    """One service: its price at least and usually, the weeks it takes, the goals it serves (0 to 1)."""
+    """One service: its lowest and usual price, the weeks it takes, and how well it serves goals (0 to 1)."""
 
     key: ServiceKey
     title: str
@@ -131,6 +131,6 @@ BY_KEY: dict[str, Service] = {service.key: service for service in SERVICES}
 
 
 def mentioned(text: str) -> tuple[Service, ...]:
-    """The services whose words stand in the text, most mentions first."""
+    """Return the services mentioned in the text, most mentions first."""
     hits = {service.key: count(text, service.words) for service in SERVICES}
     return tuple(sorted((s for s in SERVICES if hits[s.key]), key=lambda s: -hits[s.key]))

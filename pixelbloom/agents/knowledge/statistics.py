@@ -1,4 +1,4 @@
-"""What a series of numbers says: level, trend, outliers. Plain Python, for at most some thousands of numbers."""
+"""Statistics of a series: level, trend, outliers. Plain Python, for at most some thousands of numbers."""
 
 import math
 import statistics
@@ -14,19 +14,19 @@ OUTLIER = 3.5
 
 @dataclass(frozen=True)
 class Line:
-    """A least-squares line through the values at 0, 1, 2 ..., and how much of their spread it explains (0 to 1)."""
+    """A least-squares line through the values at 0, 1, 2 ..., and the share of variance it explains (0 to 1)."""
 
     slope: float
     start: float
     explained: float
 
     def at(self, x: float) -> float:
-        """The line's value."""
+        """Return the line's value at a position."""
         return self.start + self.slope * x
 
 
 def fit(values: Sequence[float]) -> Line | None:
-    """The line, or None for fewer than two values."""
+    """Return the line, or None for fewer than two values."""
     if len(values) < 2:
         return None
     # Scaled, so that squares of large numbers stay finite.
@@ -43,7 +43,7 @@ def fit(values: Sequence[float]) -> Line | None:
 
 
 def trend(values: Sequence[float]) -> Trend:
-    """Whether the values rise or fall beyond chance (5%, two-sided, by the slope's t), or hardly move at all."""
+    """Return whether the values rise or fall significantly (5%, two-sided, by the slope's t), or are flat."""
     line = fit(values)
     if line is None or len(values) < 3:
         return "unclear"
@@ -60,7 +60,7 @@ def trend(values: Sequence[float]) -> Trend:
 
 
 def outliers(values: Sequence[float]) -> list[tuple[int, float]]:
-    """Positions and robust z-scores of values far from where the line of the others would have them."""
+    """Return positions and robust z-scores of values far from the fitted line."""
     if len(values) < 5:
         return []
     line = fit(values)
@@ -80,7 +80,7 @@ def outliers(values: Sequence[float]) -> list[tuple[int, float]]:
 
 
 def correlation(one: Sequence[float], other: Sequence[float]) -> float | None:
-    """Pearson's r of two series of equal length, or None where it is not defined."""
+    """Return Pearson's r of two series of equal length, or None if it is undefined."""
     if len(one) != len(other) or len(one) < 3:
         return None
     scaled = []

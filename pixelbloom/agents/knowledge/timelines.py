@@ -1,4 +1,4 @@
-"""How soon somebody wants something, from their own words."""
+"""Parses timelines in free text."""
 
 import re
 
@@ -37,7 +37,7 @@ _PHRASES: tuple[tuple[float, tuple[str, ...]], ...] = (
 
 
 def weeks(text: str | None) -> float | None:
-    """Weeks until it is wanted, the longest that the text names; None where it says nothing."""
+    """Return the longest number of weeks named in the text, or None."""
     if not text:
         return None
     if match := _SPAN.search(text):

@@ -1,4 +1,4 @@
-"""Looking for words in text, and what people mean by them."""
+"""Finds words in text."""
 
 import re
 from collections.abc import Iterable
@@ -16,35 +16,35 @@ STOP_WORDS = frozenset(_STOP_WORDS.split())
 
 
 def words(text: str) -> list[str]:
-    """The words of the text, in lower case."""
+    """Return the words of the text, in lower case."""
     return _WORD.findall(text.lower())
 
 
 def keywords(text: str, limit: int = 12) -> list[str]:
-    """The words that carry meaning, each once, in their order; at most `limit`."""
-    kept = (word for word in words(text) if word not in STOP_WORDS and (len(word) > 1 or word.isdigit()))
-    return list(dict.fromkeys(kept))[:limit]
+    """Return at most `limit` distinct words that are not stop words, in order."""
+    meaningful = (word for word in words(text) if word not in STOP_WORDS and (len(word) > 1 or word.isdigit()))
+    return list(dict.fromkeys(meaningful))[:limit]
 
 
 def count(text: str, phrases: Iterable[str]) -> int:
-    """How often the phrases stand in the text as whole words; a plural `s` is forgiven."""
-    # Two blanks between words, so that a word's blanks are its own and neighbours are both counted.
+    """Count how often the phrases occur in the text as whole words; a plural `s` is ignored."""
+    # Two spaces between words, so that matches do not share a space and neighbours are both counted.
     plain = f"  {'  '.join(words(text))}  "
     wanted = ["  ".join(words(phrase)) for phrase in phrases]
     return sum(plain.count(f" {phrase}{ending} ") for phrase in wanted for ending in ("", "s", "es") if phrase)
 
 
 def any_of(text: str, phrases: Iterable[str]) -> bool:
-    """Whether one of the phrases stands in the text."""
+    """Return whether the text contains one of the phrases."""
     return count(text, phrases) > 0
 
 
 def plural(number: int, noun: str) -> str:
-    """`1 lead`, `2 leads`."""
+    """Format a count: `1 lead`, `2 leads`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def listing(items: Iterable[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Format a list: `a`, `a and b`, `a, b and c`."""
     *rest, last = list(items) or [""]
     return f"{', '.join(rest)} and {last}" if rest else last

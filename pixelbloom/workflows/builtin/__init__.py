@@ -1,4 +1,4 @@
-"""The workflows that PixelBloom brings, as JSON files beside this one."""
+"""The built-in workflows, as JSON files in this folder."""
 
 import json
 from functools import cache
@@ -10,6 +10,6 @@ from pixelbloom.workflows.reading import read_definition
 
 @cache
 def builtin() -> tuple[Definition, ...]:
-    """Every built-in workflow, by name."""
+    """Return every built-in workflow, by name."""
     found = (entry for entry in files(__package__).iterdir() if entry.name.endswith(".json"))
     return tuple(read_definition(json.loads(entry.read_text("utf-8"))) for entry in sorted(found, key=lambda e: e.name))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelbloom.errors import StepRejected
-from pixelbloom.workflows.expressions import ExpressionFault, evaluate, holds, render
+from pixelbloom.workflows.expressions import ExpressionError, evaluate, holds, render
 from pixelbloom.workflows.reading import read_definition
 from pixelbloom.workflows.rendering import render as rendered
 from tests.unit.workflows.claims import claim
@@ -46,7 +46,7 @@ def test_conditions_hold_by_the_rules_of_jmespath(value: Any, true: bool) -> Non
     [
         ("join(', ', inputs.n)", "cannot be evaluated"),
         ("length(inputs.n)", "cannot be evaluated"),
-        ("to_number('1e999')", "no JSON"),
+        ("to_number('1e999')", "not JSON"),
         ("sort_by(inputs.words, &@.x)", "cannot be evaluated"),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_small_text_cannot_make_a_large_value(expression: str) -> None:
     context = {"inputs": {"big": ["x" * 100] * 20_000}}
     tracemalloc.start()
     try:
-        with pytest.raises(ExpressionFault):
+        with pytest.raises(ExpressionError):
             evaluate(expression, context)
         assert tracemalloc.get_traced_memory()[1] < 64 * 1024 * 1024
     finally:
@@ -79,7 +79,7 @@ def test_a_small_text_cannot_make_a_large_value(expression: str) -> None:
 
 @given(st.text(max_size=60))
 def test_any_text_is_an_expression_or_a_fault(text: str) -> None:
-    with contextlib.suppress(ExpressionFault):
+    with contextlib.suppress(ExpressionError):
         evaluate(text, CONTEXT)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pixelbloom.errors import InvalidInput
 from pixelbloom.workflows.definition import AgentStep
-from pixelbloom.workflows.expressions import ExpressionFault, evaluate, names, uses
+from pixelbloom.workflows.expressions import ExpressionError, evaluate, names, uses
 from pixelbloom.workflows.reading import read_definition
 
 
@@ -52,7 +52,7 @@ def test_a_steps_output_may_be_read_in_each_way_jmespath_has(when: str) -> None:
 
 @pytest.mark.parametrize("when", ["*", "*.m", "[0]", "[*]", "[]", "[1:]", "[?outputs]", "@", "@.outputs.m", "keys(@)"])
 def test_reading_all_that_is_known_at_once_is_refused(when: str) -> None:
-    with pytest.raises(InvalidInput, match="reads @, all that is known, at once"):
+    with pytest.raises(InvalidInput, match="reads @, the whole context"):
         read_definition(three(when))
 
 
@@ -67,8 +67,8 @@ def test_reading_steps_that_are_not_named_is_refused(when: str) -> None:
 @pytest.mark.parametrize(
     ("when", "words"),
     [
-        ("outputs.c", "of this very step"),
-        ("outputs.d", "begins after this step"),
+        ("outputs.c", "of this step itself"),
+        ("outputs.d", "starts after this step"),
         ("outputs.e", "add e to its needs"),
     ],
 )
@@ -85,7 +85,7 @@ def test_the_item_of_a_map_is_known_in_its_input_alone(field: str) -> None:
     body["steps"][0]["input"] = {"message": "item.text"}
     read_definition(body)
     body["steps"][0][field] = "item.more"
-    with pytest.raises(InvalidInput, match=f"steps.0.{field} reads item, which is not known here"):
+    with pytest.raises(InvalidInput, match=f"steps.0.{field} reads item, which is unknown"):
         read_definition(body)
 
 
@@ -126,8 +126,8 @@ FULL: dict[str, Any] = {
 def outcome(expression: str, context: dict[str, Any]) -> Any:
     try:
         return evaluate(expression, context)
-    except ExpressionFault as fault:
-        return str(fault)
+    except ExpressionError as error:
+        return str(error)
 
 
 @given(EXPRESSIONS)

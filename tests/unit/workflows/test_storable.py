@@ -72,13 +72,13 @@ def test_inputs_hold_only_what_can_be_kept_whatever_the_schema(inputs: dict[str,
 def test_what_an_expression_gives_is_counted_in_bytes_of_json(character: str, fits: int) -> None:
     text = render("inputs.x", {"inputs": {"x": character * fits}}, "a.input")
     assert len(json.dumps(text, ensure_ascii=False).encode()) <= MAX_OUTPUT
-    with pytest.raises(StepRejected, match=r"a\.input gives more than 256 KiB"):
+    with pytest.raises(StepRejected, match=r"a\.input returns more than 256 KiB"):
         render("inputs.x", {"inputs": {"x": character * (fits + 4)}}, "a.input")
 
 
 def test_the_expressions_of_one_input_share_their_bounds() -> None:
     context = {"inputs": {"x": "y" * 100_000, "list": [1] * 20_000}}
-    with pytest.raises(StepRejected, match=r"a\.input\.c gives more than 256 KiB"):
+    with pytest.raises(StepRejected, match=r"a\.input\.c returns more than 256 KiB"):
         render(dict.fromkeys("abcd", "inputs.x"), context, "a.input")
     with pytest.raises(StepRejected, match="too many steps"):
         render({f"f{n}": "max(inputs.list)" for n in range(30)}, context, "a.input")
