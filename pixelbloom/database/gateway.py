@@ -156,7 +156,7 @@ def translate(error: APIError, name: str) -> PixelBloomError:
         log.warning("store_unavailable", call=name, sqlstate=code)
         return Unavailable("The database cannot take the request now; try again shortly.", RETRY_AFTER_SECONDS)
     if code == "PT409":
-        return QuotaReached(error.message or "A user may have no more rows; remove some for good first.")
+        return QuotaReached(error.message or "A user may have no more rows; permanently remove some first.")
     if code == "23505":
         return Conflict("That already exists.")
     if code.startswith(("22", "23")):

@@ -83,7 +83,7 @@ create table public.messages (
     role text not null check (role in ('user', 'assistant', 'system')),
     content text not null check (char_length(content) between 1 and 32000),
     run_id uuid,
-    -- The step of that run which was asked, or which answered.
+    -- The step of that run which got the question, or which replied.
     step text check (char_length(step) <= 100),
     metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),
     created_at timestamptz not null default now(),
@@ -96,7 +96,7 @@ comment on table public.messages is 'What was said in a conversation, oldest fir
 create index messages_conversation on public.messages (conversation_id, created_at, id);
 create index messages_owner on public.messages (user_id, created_at desc);
 create index messages_newest on public.messages (created_at desc);
--- A step asks once and answers once.
+-- A step has one question and one reply.
 create unique index messages_of_step on public.messages (run_id, step, role) where step is not null;
 
 create table public.agent_logs (
@@ -144,7 +144,7 @@ create table public.generated_content (
     created_at timestamptz not null default now()
 );
 
-comment on table public.generated_content is 'Texts and plans that agents wrote, kept for their owner.';
+comment on table public.generated_content is 'Texts and plans that agents wrote, stored for their owner.';
 
 create index generated_content_owner on public.generated_content (user_id, created_at desc);
 

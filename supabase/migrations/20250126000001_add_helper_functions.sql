@@ -6,7 +6,7 @@ language sql immutable parallel safe
 set search_path = ''
 as $$ select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 
--- Keeps updated_at true whoever writes.
+-- Set updated_at on every write.
 create function public.touch_updated_at() returns trigger
 language plpgsql
 set search_path = ''
@@ -101,7 +101,7 @@ for each row execute function public.touch_version();
 create trigger conversations_touch before update of title, status, lead_id, metadata, deleted_at on public.conversations
 for each row execute function public.touch_version();
 
--- Keeps last_message_at true whoever writes. As the owner of the table: a browser may not write that column.
+-- Set last_message_at on every write. Runs as the owner of the table: a browser may not write that column.
 create function public.touch_conversation() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -118,7 +118,8 @@ revoke execute on function public.touch_conversation() from public, anon, authen
 create trigger messages_touch after insert on public.messages
 for each row execute function public.touch_conversation();
 
--- Leads whose words match a question, best first; lead_agent ranks them further. A null p_user_id means: of everybody.
+-- Return leads that match the words of a question, best first; lead_agent ranks them further. A null p_user_id means
+-- all users.
 create function public.search_leads(p_user_id uuid, p_terms text[], p_limit integer) returns setof public.leads
 language sql stable
 set search_path = ''

@@ -1,8 +1,8 @@
 -- Analytics of leads and conversations. Days are those of a time zone, given by its IANA name; both dates of a range
--- belong to it. A null p_user_id means: of everybody. Each function answers one jsonb: rows would be cut at max-rows.
+-- belong to it. A null p_user_id means all users. Each function returns one jsonb: rows would be cut at max-rows.
 --
--- They are in PL/pgSQL and ask for a plan of each call's own values: whether one user's rows or everybody's are
--- counted, and over how long, decides which index is right.
+-- They are in PL/pgSQL and plan each call with its own values: the best index depends on whether one user's or all rows
+-- are counted, and over how long.
 
 create index leads_created on public.leads (created_at) include (user_id, status) where deleted_at is null;
 create index conversations_created on public.conversations (created_at) include (user_id, status)
@@ -118,8 +118,8 @@ end
 $$;
 
 -- The figures at the head of a dashboard: {"total_leads", "active_conversations", "conversion_rate", "total_revenue"},
--- each {"value", "change"}: against the period of as many days before it. Money is told in one currency, named by
--- `currency`, and in each by `by_currency`.
+-- each {"value", "change"}: against the period of as many days before it. Money is in the currency named by `currency`;
+-- `by_currency` has every currency.
 create function public.analytics_overview(p_user_id uuid, p_start date, p_end date, p_zone text) returns jsonb
 language plpgsql stable
 set search_path = ''
@@ -406,7 +406,7 @@ end
 $$;
 
 -- What the agents did, in runs of their own and as steps of workflows, by when the run was made. An execution succeeds
--- or fails when it ends; a retry is no new one. Those by the rules had no model that answered.
+-- or fails when it ends; a retry is not a new one. Executions by the rules had no available model.
 create function public.agent_summary(p_user_id uuid, p_start date, p_end date, p_zone text) returns jsonb
 language plpgsql stable
 set search_path = ''

@@ -114,7 +114,7 @@ create table public.campaign_redemptions (
     campaign_id uuid not null references public.pricing_campaigns (id) on delete cascade,
     package_id uuid references public.pricing_packages (id) on delete set null,
     user_id uuid,
-    -- Whose uses are counted together: the user's id, or an e-mail address where there is no user.
+    -- The customer whose uses are counted together: the user's id, or an e-mail address without a user.
     customer text check (char_length(customer) <= 400),
     redemption_key text not null unique check (char_length(redemption_key) between 1 and 255),
     -- The HTTP request that took it; no other may give it back when it fails.
@@ -126,7 +126,7 @@ create table public.campaign_redemptions (
     released_at timestamptz
 );
 
-comment on table public.campaign_redemptions is 'Uses of discount codes; those that were given back have released_at.';
+comment on table public.campaign_redemptions is 'Uses of discount codes; released ones have released_at.';
 
 create index campaign_redemptions_campaign on public.campaign_redemptions (campaign_id, created_at desc);
 create index campaign_redemptions_used on public.campaign_redemptions (created_at) where released_at is null;
@@ -145,7 +145,7 @@ alter table public.campaign_redemptions enable row level security;
 revoke all on public.pricing_packages, public.pricing_campaigns, public.checkouts, public.campaign_redemptions
 from public, anon, authenticated;
 
--- Prices are public; codes are told to those who were given them.
+-- Prices are public; codes are visible only to those who have them.
 grant select on public.pricing_packages to anon, authenticated;
 grant select on public.pricing_campaigns, public.campaign_redemptions to authenticated;
 grant all on public.pricing_packages, public.pricing_campaigns, public.checkouts, public.campaign_redemptions
@@ -227,9 +227,8 @@ as $$
     ) as q
 $$;
 
--- The e-mail address of an account, in small letters, where the account is known to read it: an unverified address, and
--- one that an identity provider asserts (SSO), could be anybody's. Only ASCII letters are folded: another letter is
--- another mailbox.
+-- Return an account's verified e-mail address, in lower case. An unverified address, or one asserted by an identity
+-- provider (SSO), could belong to someone else. Only ASCII letters are folded: another letter is another mailbox.
 create function public.verified_email(p_user_id uuid) returns text
 language sql stable security definer
 set search_path = ''
@@ -265,8 +264,8 @@ as $$
     end
 $$;
 
--- What a package costs now, with a code where one is given, and why that does not apply. Null without such a package.
--- `p_customer` is whose uses are counted against the campaign's limit a user.
+-- Return the current price of a package, with a code if given, and why the code does not apply. Null without such a
+-- package. The uses of `p_customer` count against the campaign's limit per user.
 create function public.quote_package(
     p_package_id uuid, p_code text, p_customer text default null, p_at timestamptz default now()
 ) returns jsonb
@@ -292,7 +291,7 @@ begin
 end
 $$;
 
--- Give a use back that was not paid. Answers whether there was one. The campaign's row is locked first, as everywhere.
+-- Release an unpaid use. Returns whether there was one. The campaign's row is locked first, as everywhere.
 create function public.release_campaign(p_key text) returns boolean
 language plpgsql
 set search_path = ''
@@ -315,8 +314,8 @@ begin
 end
 $$;
 
--- Record how the checkout of a use stands at Stripe: `expired` and `failed` give the use back, `paid` and `open` (paid
--- later) complete it. A use that was given back although its checkout was paid is counted again where the limits allow.
+-- Record the state of a use's checkout at Stripe: `expired` and `failed` release the use, `paid` and `open` (paid
+-- later) complete it. A use that was released although its checkout was paid is counted again if the limits allow.
 create function public.settle_redemption(p_key text, p_state text) returns void
 language plpgsql
 set search_path = ''
@@ -369,12 +368,12 @@ as $$
     where k.request_key = p_request_key
 $$;
 
--- Begin an attempt at a checkout, and take one use of a code where one is given. Answers {"state"}:
+-- Begin an attempt at a checkout, and reserve one use of a code if given. Returns {"state"}:
 -- `made` and `conflict` as above; `gone`: no such package; `refused`: the code does not apply, see "quote"; `open`: the
 -- customer has another open checkout with this code ("redemption_key", "stripe_session_id"), which must be ended first;
 -- `begun`: "attempt", and with a code "quote", "redemption_key", "expires_at" (seconds) and "applies_to", the prices
 -- that a campaign of some packages is for.
--- `p_request_id` names the HTTP request, so that a repeat of this call takes nothing twice.
+-- `p_request_id` identifies the HTTP request, so that repeating this call reserves nothing twice.
 create function public.begin_checkout(
     p_request_key text,
     p_request_hash text,
@@ -413,7 +412,7 @@ begin
             r.released_at is null and r.stripe_session_id is null
             and r.expires_at < clock_timestamp() + interval '32 minutes'
         then
-            -- Nobody has seen its session, and Stripe makes none that expires so soon: this is a new attempt.
+            -- Its session was never returned, and Stripe creates none that expires so soon: this is a new attempt.
             perform public.release_campaign(r.redemption_key);
             r.released_at := clock_timestamp();
             select * into c from public.pricing_campaigns where id = c.id;
@@ -445,7 +444,7 @@ begin
                         'state', 'open', 'redemption_key', o.redemption_key, 'stripe_session_id', o.stripe_session_id
                     );
                 elsif o.id is not null then
-                    -- Nobody has its address yet, so nobody can pay it: the newer request takes its place.
+                    -- Its URL was never returned, so it cannot be paid: the newer request replaces it.
                     perform public.release_campaign(o.redemption_key);
                     select * into c from public.pricing_campaigns where id = c.id;
                 end if;
@@ -482,8 +481,8 @@ begin
 end
 $$;
 
--- Record the session that an attempt made. Answers whether it holds: not where another one was made meanwhile, or where
--- the use of its code was given back; such a session must be ended.
+-- Record the session of an attempt. Returns false if another one was created meanwhile, or if the use of its code was
+-- released; the caller must then expire the session.
 create function public.finish_checkout(p_request_key text, p_attempt integer, p_session_id text, p_url text)
 returns boolean
 language plpgsql
@@ -493,7 +492,7 @@ declare
     v_key text := 'checkout:' || p_request_key || ':' || p_attempt;
 begin
     perform pg_advisory_xact_lock(hashtextextended('checkout:' || p_request_key, 0));
-    -- Locked, so that nobody releases it in between.
+    -- Locked against a concurrent release.
     perform 1 from public.campaign_redemptions where redemption_key = v_key for update;
     if exists (
         select 1 from public.campaign_redemptions where redemption_key = v_key and released_at is not null
@@ -510,8 +509,8 @@ begin
 end
 $$;
 
--- An attempt failed for certain: no session was made. The use of the code that this very request took is given back,
--- and a repeat is a new attempt. Answers whether a use was given back.
+-- Record a failed attempt without a session. The use of the code that this request reserved is released, and a repeat
+-- is a new attempt. Returns whether a use was released.
 create function public.fail_checkout(p_request_key text, p_attempt integer, p_request_id uuid) returns boolean
 language plpgsql
 set search_path = ''

@@ -185,9 +185,9 @@ where r.amount > 0 and r.status not in ('failed', 'cancelled');
 
 comment on view public.money_movements is 'Money received and returned, by when.';
 
--- Subscriptions that are paid again and again, from start_date (the end of a trial, where there was one) to before
--- end_date. A trial that was cancelled is none, nor is one whose first payment never came. How a subscription stood
--- before is not kept: what is paused or unpaid now never counts, nor what was cancelled at a time that nobody knows.
+-- Recurring subscriptions, from start_date (the end of a trial, if any) to before end_date, without cancelled trials
+-- and without those whose first payment never arrived. Past states are not stored: a subscription that is paused or
+-- unpaid now never counts, nor does one that was cancelled at an unknown time.
 create view public.recurring_subscriptions with (security_invoker = true) as
 select
     s.id,
@@ -204,7 +204,7 @@ where
     and (s.end_date is null or s.end_date >= s.start_date)
     and (s.end_date is null or s.billed_from is null or s.end_date > s.billed_from);
 
-comment on view public.recurring_subscriptions is 'What monthly and yearly revenue is made of.';
+comment on view public.recurring_subscriptions is 'The subscriptions of monthly and yearly revenue.';
 
 revoke all on public.money_movements, public.recurring_subscriptions from public, anon, authenticated;
 grant select on public.money_movements, public.recurring_subscriptions to service_role;

@@ -58,7 +58,7 @@ create table public.runs (
     check (status <> 'failed' or error is not null)
 );
 
-comment on table public.runs is 'One row a run of an agent or a workflow.';
+comment on table public.runs is 'One row per run of an agent or a workflow.';
 
 create unique index runs_idempotency on public.runs (caller, idempotency_key) where idempotency_key is not null;
 create index runs_owner on public.runs (user_id, created_at desc, id desc);
@@ -78,9 +78,9 @@ create table public.run_steps (
     needs text[] not null default '{}',
     -- The steps whose outcome its expressions read.
     uses text[] not null default '{}',
-    -- The step after it in its linear stretch: their messages travel as one Celery chain.
+    -- The next step in its linear segment: their messages are sent as one Celery chain.
     next_key text,
-    -- The map whose item it is.
+    -- The map of this item.
     parent text,
     -- What a worker renders before it runs; an agent run has its input as it is.
     spec jsonb check (jsonb_typeof(spec) = 'object'),
@@ -111,7 +111,7 @@ create table public.run_steps (
     lease_owner text,
     lease_token bigint not null default 0,
     lease_expires_at timestamptz,
-    -- Of an approval: until when somebody may decide.
+    -- The deadline of an approval.
     deadline_at timestamptz,
     input jsonb not null check (jsonb_typeof(input) = 'object'),
     output jsonb,
@@ -139,7 +139,7 @@ create table public.run_steps (
     check (status <> 'completed' or output is not null)
 );
 
-comment on table public.run_steps is 'One row a step of a run; an agent run has one.';
+comment on table public.run_steps is 'One row per step of a run; an agent run has one.';
 
 -- What waits for admission, what is out at the broker, and what is in a worker's hands.
 create index run_steps_backlog on public.run_steps (lane, priority desc, created_at, run_id, position)
@@ -171,7 +171,7 @@ create table public.schedules (
     updated_at timestamptz not null default now()
 );
 
-comment on table public.schedules is 'Runs that start by the clock.';
+comment on table public.schedules is 'Scheduled runs.';
 
 create index schedules_due on public.schedules (next_run_at) where active;
 create index schedules_owner on public.schedules (user_id, created_at desc);
@@ -180,7 +180,7 @@ create index schedules_newest on public.schedules (created_at desc, id desc);
 create trigger schedules_touch before update on public.schedules
 for each row execute function public.touch_updated_at();
 
--- What is still to be told over Redis. Written in the transaction of the change it tells of; deleted once published.
+-- Events to publish over Redis. Written in the transaction of their change; deleted once published.
 create table public.event_outbox (
     id bigint generated always as identity primary key,
     type text not null check (char_length(type) <= 100),
@@ -204,7 +204,7 @@ create table public.system_state (
     relay_owner text
 );
 
-comment on table public.system_state is 'Whose turn it is to sweep and to relay.';
+comment on table public.system_state is 'The current sweep and the current relay.';
 
 insert into public.system_state default values;
 
@@ -216,7 +216,7 @@ create table public.periodic_tasks (
     last_finished_at timestamptz
 );
 
-comment on table public.periodic_tasks is 'Tasks that repeat: when each is due, and when it last finished.';
+comment on table public.periodic_tasks is 'Periodic tasks: when each is due, and when it last finished.';
 
 alter table public.workflows enable row level security;
 alter table public.runs enable row level security;

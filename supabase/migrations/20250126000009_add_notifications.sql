@@ -16,7 +16,7 @@ create table public.notifications (
     read boolean not null default false,
     read_at timestamptz,
     expires_at timestamptz,
-    -- Names what it is about, where it is to be told once.
+    -- The deduplication key of a notification that is sent once.
     dedupe_key text unique check (char_length(dedupe_key) <= 200),
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now()
@@ -29,7 +29,7 @@ create index notifications_newest on public.notifications (created_at desc, id d
 create index notifications_unread on public.notifications (user_id, created_at desc) where not read;
 create index notifications_expiry on public.notifications (expires_at) where expires_at is not null;
 
--- read and read_at never disagree, whoever writes.
+-- read and read_at agree on every write.
 create function public.stamp_notification_read() returns trigger
 language plpgsql
 set search_path = ''
@@ -78,7 +78,7 @@ as $$
     )
 $$;
 
--- Whoever writes one, its user hears of it.
+-- Publish every new notification to its user.
 create function public.tell_notification() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -137,7 +137,8 @@ as $$
     where n.user_id = p_user_id and not n.read and (n.expires_at is null or n.expires_at > now())
 $$;
 
--- A page of a user's own, newest first, and the number of all unread; with null of everybody's, without that number.
+-- Return a page of a user's notifications, newest first, and the number of unread ones; with null, of all users,
+-- without that number.
 create function public.list_notifications(
     p_user_id uuid, p_limit integer, p_unread_only boolean, p_type text, p_before timestamptz, p_before_id uuid
 ) returns jsonb
@@ -182,7 +183,7 @@ as $$
     )
 $$;
 
--- One of a user's own, with a null user of anybody's; null where there is none.
+-- Return a notification of the user, or with a null user of any user; null if there is none.
 create function public.find_notification(p_user_id uuid, p_id uuid) returns jsonb
 language sql stable
 set search_path = ''
@@ -192,7 +193,7 @@ as $$
         and (n.expires_at is null or n.expires_at > now())
 $$;
 
--- Mark some of a user's own, or with null all, as read. Answers how many were not before, and how many are left.
+-- Mark some of a user's notifications, or with null all, as read. Returns how many were unread, and how many still are.
 create function public.mark_notifications_read(p_user_id uuid, p_ids uuid[]) returns jsonb
 language plpgsql
 set search_path = ''
@@ -207,7 +208,7 @@ begin
 end
 $$;
 
--- Remove one of a user's own, with a null user one of anybody's. Returns whether there was one.
+-- Remove a notification of the user, or with a null user of any user. Returns whether there was one.
 create function public.remove_notification(p_user_id uuid, p_id uuid) returns boolean
 language plpgsql
 set search_path = ''
@@ -218,7 +219,7 @@ begin
 end
 $$;
 
--- Remove what has expired, and what was read before a moment; at most so many. Answers how many.
+-- Remove at most p_limit notifications that expired or were read before a time. Returns the number removed.
 create function public.purge_notifications(p_read_before timestamptz, p_limit integer) returns integer
 language plpgsql
 set search_path = ''
@@ -239,7 +240,7 @@ $$;
 
 create index notifications_read on public.notifications (read_at) where read;
 
--- Let a user know. With a key, once; answers the notification's id, or null where there is one of that key.
+-- Create a notification, with a key only once. Returns its id, or null if the key exists.
 create function public.notify_user(
     p_user_id uuid,
     p_type text,
@@ -276,8 +277,8 @@ as $$
     from (select coalesce(p_run.workflow_id, p_run.agent_type) as name) as n
 $$;
 
--- The user of a run hears of its end. Not of a chat's: the reply is there. `"notify": false` in the run's metadata
--- silences it.
+-- Notify the user of a run of its end, except for chats, whose reply is visible. `"notify": false` in the run's
+-- metadata disables it.
 create function public.notify_run_end() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -292,7 +293,7 @@ begin
         case new.status
             when 'completed' then 'The result is ready.'
             when 'failed' then coalesce(new.error, 'It could not be completed.')
-            else 'It was cancelled before its end.'
+            else 'It was cancelled.'
         end,
         '/runs/' || new.id,
         jsonb_build_object('run_id', new.id, 'kind', new.kind, 'name', coalesce(new.workflow_id, new.agent_type)),
@@ -312,7 +313,7 @@ for each row when (
 )
 execute function public.notify_run_end();
 
--- Somebody has to decide.
+-- Notify those who may decide an approval.
 create function public.notify_approval() returns trigger
 language plpgsql security definer
 set search_path = ''

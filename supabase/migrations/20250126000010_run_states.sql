@@ -1,11 +1,11 @@
--- What the transitions of a run share.
+-- Common functions of the transitions of a run.
 --
--- Every transition is one function: atomic, guarded by the state it leaves, idempotent. A repeated or late call changes
--- nothing and says so in what it returns; a conflict is returned as data, never raised.
--- Locks are always taken in the same order, so that no two calls can wait for each other: run rows (by id), then lanes
--- (advisory, by name), then steps of other runs (skipping locked ones).
+-- Every transition is one function: atomic, guarded by the previous state, idempotent. A repeated or late call changes
+-- nothing and its result says so; a conflict is returned as data, never raised.
+-- Locks are always acquired in the same order, to prevent deadlocks: run rows (by id), then user queues (advisory, by
+-- name of the lane), then steps of other runs (skipping locked ones).
 
--- A run's state as the outbox keeps it and the publisher tells it.
+-- Return a run's state as the outbox stores it and the publisher publishes it.
 create function public.run_update(p_run public.runs) returns jsonb
 language sql stable
 set search_path = ''
@@ -81,7 +81,7 @@ as $$
     from public.run_steps as s where s.run_id = p_run_id
 $$;
 
--- The steps that follow this one in its linear stretch and are still to be done.
+-- Return the pending steps that follow this one in its linear segment.
 create function public.stretch(p_run_id uuid, p_key text) returns jsonb
 language sql stable
 set search_path = ''
@@ -120,7 +120,7 @@ create table public.agent_workers (
     seen_at timestamptz not null default clock_timestamp()
 );
 
-comment on table public.agent_workers is 'What the agents workers can execute at once; admission follows it.';
+comment on table public.agent_workers is 'How many steps each agents worker executes at once; admission follows it.';
 
 alter table public.agent_workers enable row level security;
 revoke all on public.agent_workers from public, anon, authenticated;
@@ -150,7 +150,7 @@ as $$
     where w.seen_at > clock_timestamp() - interval '30 seconds'
 $$;
 
--- Some lanes that have something waiting, from after this one on and then from the first, one index probe a lane.
+-- Return some user queues with waiting steps, starting after this one and wrapping around, with one index probe each.
 create function public.waiting_lanes(p_after text, p_limit integer) returns setof text
 language sql stable
 set search_path = ''
@@ -177,13 +177,12 @@ as $$
     select distinct lanes.lane from lanes where lanes.n > 0 and lanes.lane is not null
 $$;
 
--- Publish what may be published, in these lanes and, where there is room, in others that wait. What is out in all
--- follows the workers' capacity, so that nobody's backlog stands in the broker; a lane with nothing out gets one all
--- the same, and none has more than p_limit. The room goes by priority, then to the lanes that have the least out, then
--- by age.
+-- Publish admitted steps of these user queues and, if there is room, of others that wait. The total of published steps
+-- follows the workers' capacity, so that no backlog builds up in the broker. A queue without published steps always
+-- gets one, and none has more than p_limit. Room is given by priority, then to the queues with the fewest published
+-- steps, then by age.
 --
--- The lanes that are named are locked in their order, the others only where nobody holds them: no two calls wait for
--- each other.
+-- The named queues are locked in order, the others only if they are not locked, to prevent deadlocks.
 create function public.admit_steps(p_lanes text[], p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
@@ -269,7 +268,7 @@ begin
 end
 $$;
 
--- Lock the runs that a bulk names, in the order that everybody uses.
+-- Lock the runs of a bulk, in the common order.
 create function public.lock_runs(p_items jsonb) returns void
 language plpgsql
 set search_path = ''
@@ -281,7 +280,7 @@ begin
 end
 $$;
 
--- Only the backend calls these. Supabase's default privileges would let everybody.
+-- Only the backend may call these. Supabase's default privileges would let every role.
 revoke execute on function
 public.run_update(public.runs),
 public.tell_run(uuid),

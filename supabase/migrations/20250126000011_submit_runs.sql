@@ -1,7 +1,8 @@
--- Insert runs with their steps. A run whose (caller, idempotency key) is known is not inserted again: the known one is
--- returned, with "conflict" where its request was another. Returns {"runs": [...in the order given], "publish": [...]}.
+-- Insert runs with their steps. A run with a known (caller, idempotency key) is not inserted again: the known one is
+-- returned, with "conflict" if its request differs. Returns {"runs": [...in the order given], "publish": [...]}.
 --
--- The lanes are taken last: an insert may wait for the row of a run with the same key, whose holder waits for a lane.
+-- The user queues are locked last: an insert may wait for the row of a run with the same key, whose transaction waits
+-- for a queue.
 create function public.create_runs(p_runs jsonb, p_lane_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
@@ -17,7 +18,7 @@ declare
 begin
     select array_agg(distinct i ->> 'lane' order by i ->> 'lane') into v_lanes from jsonb_array_elements(p_runs) as i;
 
-    -- In one order for everybody, so that two bulks with the same keys cannot wait for each other.
+    -- In a common order, so that two bulks with the same keys cannot deadlock.
     for v_item in
         select i from jsonb_array_elements(p_runs) as i order by i ->> 'caller', i ->> 'idempotency_key', i ->> 'id'
     loop

@@ -1,4 +1,4 @@
--- What happens to a step while it is worked on: claimed under a lease, kept, ended, and what follows from its end.
+-- The execution of a step: claim under a lease, renewal, end, and what follows from the end.
 
 -- What the expressions of a step may read: the run's inputs, and how the steps that it uses ended.
 create function public.step_context(p_run public.runs, p_uses text[]) returns jsonb
@@ -16,10 +16,10 @@ as $$
     )
 $$;
 
--- Take steps under a lease. The lease token fences off a worker that lost its lease.
--- Each item ends as claimed, done (a chain may go on to its next), over (nothing left to do), leased (elsewhere),
--- not_ready or gone. Its "claim" is a word of the caller's own making: the same claim again, because the answer was
--- lost, is answered the same.
+-- Claim steps under a lease. The lease token fences off a worker that lost its lease.
+-- Each item ends as claimed, done (a chain may continue with its next step), over (nothing left to do), leased
+-- (elsewhere), not_ready or gone. "claim" is the caller's claim id: repeating a claim with the same id returns the
+-- same, in case the response was lost.
 create function public.claim_steps(p_items jsonb, p_worker text, p_lease_seconds double precision) returns jsonb
 language plpgsql
 set search_path = ''
@@ -96,9 +96,9 @@ begin
 end
 $$;
 
--- What follows from a step's end: the steps that waited for it become ready; for an item, the next one of its map, and
--- after the last one the end of the map itself. With p_ride its successor in the linear stretch counts as published,
--- because the message that brought this step goes on to it.
+-- Apply a step's end: the steps that waited for it become ready; for an item, the next one of its map, and after the
+-- last one the map ends. With p_ride its successor in the linear segment counts as published, because the chain of this
+-- step's message continues with it.
 create function public.step_ended(p_run_id uuid, p_key text, p_ride boolean) returns void
 language plpgsql
 set search_path = ''
@@ -175,7 +175,7 @@ begin
 end
 $$;
 
--- End a run whose steps have all ended, or that cannot go on. The caller holds its lock.
+-- End a run if all its steps have ended or it cannot continue. The caller holds its lock.
 create function public.settle_run(p_run_id uuid) returns void
 language plpgsql
 set search_path = ''
@@ -326,10 +326,10 @@ end
 $$;
 
 -- Record how steps ended; only the holder of the lease may. A run's next steps become ready in the same transaction,
--- and the lanes' next steps are admitted. What an item says happened: "completed" with an output; "skipped"; "waiting"
--- for a person, with a message and a deadline; "expanded" into the items of a map; "handed_back" by a worker that is
--- being stopped; else it failed.
--- Each item ends as recorded, already (the same call again) or stale; a recorded one tells what the step became.
+-- and the user queues' next steps are admitted. An item reports: "completed" with an output; "skipped"; "waiting" for a
+-- person, with a message and a deadline; "expanded" into the items of a map; "handed_back" by a stopping worker; else
+-- it failed.
+-- Each item ends as recorded, already (a repeated call) or stale; a recorded one has the step's outcome.
 create function public.finish_steps(p_items jsonb, p_lane_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
@@ -419,8 +419,8 @@ begin
 end
 $$;
 
--- Keep leases alive. Says for each whether it is still held and whether the run was cancelled.
--- A step that another transaction is just changing is not waited for: the lease outlives several missed turns.
+-- Renew leases. Returns for each whether it is still held and whether the run was cancelled.
+-- Steps locked by another transaction are skipped: a lease survives several missed renewals.
 create function public.renew_leases(p_items jsonb, p_lease_seconds double precision) returns jsonb
 language plpgsql
 set search_path = ''

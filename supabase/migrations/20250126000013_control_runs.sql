@@ -29,8 +29,8 @@ begin
 end
 $$;
 
--- Let ended runs go on from the steps that failed or were cancelled; what was done is kept, and each step that goes on
--- has its attempts anew. Each item ({"run_id"}) ends as retried, not_failed (with its status) or gone.
+-- Retry ended runs from the failed or cancelled steps; completed steps are not repeated, and retried steps get all
+-- their attempts again. Each item ({"run_id"}) ends as retried, not_failed (with its status) or gone.
 create function public.retry_runs(p_items jsonb, p_lane_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
@@ -54,7 +54,7 @@ begin
             continue;
         end if;
         update public.run_steps as s set
-            -- A map whose items stand goes on with them.
+            -- A map with existing items continues with them.
             status = case
                 when s.kind = 'map' and exists (
                     select 1 from public.run_steps as i where i.run_id = r.id and i.parent = s.key
@@ -148,9 +148,9 @@ begin
 end
 $$;
 
--- Steps that wait for a decision, the earliest deadline first, from after that (deadline, id) on: those of a user's
--- runs, or with null of everybody's. Those that only an administrator decides are left out unless p_admin. The lane of
--- a user's steps is the user's id.
+-- Return steps that wait for a decision, the earliest deadline first, after that (deadline, id): those of a user's
+-- runs, or with null of all. Steps that only an administrator may decide are included only with p_admin. The lane of a
+-- user's steps is the user's id.
 create function public.list_approvals(
     p_user_id uuid, p_admin boolean, p_limit integer, p_after timestamptz, p_after_id uuid
 ) returns jsonb
@@ -204,8 +204,8 @@ as $$
     inner join public.runs as r on r.id = w.run_id
 $$;
 
--- The newest p_most failed runs of a user, or with null of everybody, grouped by what failed and why, the largest group
--- first. Returns {"items", "counted", "more"}; each item has the newest run's id, time and error.
+-- Group the newest p_most failed runs of a user, or with null of all, by what failed and why, the largest group first.
+-- Returns {"items", "counted", "more"}; each item has the newest run's id, time and error.
 create function public.count_failures(
     p_user_id uuid, p_after timestamptz, p_before timestamptz, p_most integer
 ) returns jsonb

@@ -1,6 +1,6 @@
 -- Schedules: runs that start by the clock.
 
--- Keep a schedule, unless its owner has p_limit of them: its user, or the caller where it has none. Returns
+-- Store a schedule unless its owner (its user, or the caller if it has none) has p_limit of them. Returns
 -- {"outcome": "added" | "full", "schedule"}.
 create function public.add_schedule(p_schedule jsonb, p_limit integer) returns jsonb
 language plpgsql

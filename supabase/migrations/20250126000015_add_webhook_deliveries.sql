@@ -1,4 +1,4 @@
--- Completion webhooks: what is still to be told to callers' servers, and what became of it.
+-- Completion webhooks: deliveries to callers' servers, and their outcomes.
 
 create table public.webhook_deliveries (
     id uuid primary key default gen_random_uuid(),
@@ -21,7 +21,7 @@ create table public.webhook_deliveries (
     finished_at timestamptz,
     -- An attempt is in flight, or its message is on the way to a worker.
     leased_until timestamptz,
-    -- Whose deliveries share a limit: a user's, or those of all services.
+    -- The owner of a shared limit: a user, or all services together.
     owner text not null generated always as (coalesce(user_id::text, 'service')) stored,
     -- Of the URL, without its port.
     host text not null generated always as (
@@ -30,7 +30,7 @@ create table public.webhook_deliveries (
     check ((status = 'pending') = (finished_at is null))
 );
 
-comment on table public.webhook_deliveries is 'One row an end of a run that a caller wants to be told of.';
+comment on table public.webhook_deliveries is 'One row per webhook of a run that ended.';
 
 create index webhook_deliveries_due on public.webhook_deliveries (owner, next_attempt_at, id) where status = 'pending';
 create index webhook_deliveries_leased on public.webhook_deliveries (leased_until) where leased_until is not null;
@@ -50,18 +50,18 @@ using (user_id = (select auth.uid()));
 create policy webhook_deliveries_admin on public.webhook_deliveries for select to authenticated
 using ((select public.is_admin()));
 
--- The circuit breaker of each host that did not answer lately; a host that answers has no row.
+-- The circuit breaker of each host that was unreachable recently; a reachable host has no row.
 create table public.webhook_hosts (
     host text primary key,
-    -- Attempts in a row without any answer.
+    -- Consecutive attempts without a response.
     failures integer not null default 1,
-    -- No attempt begins before this; after it one at a time, until the host answers.
+    -- No attempt begins before this; after it one at a time, until the host responds.
     open_until timestamptz,
     open_seconds double precision,
     changed_at timestamptz not null default clock_timestamp()
 );
 
-comment on table public.webhook_hosts is 'Hosts of webhooks that do not answer, and until when they are left alone.';
+comment on table public.webhook_hosts is 'Unreachable hosts of webhooks, and until when they are skipped.';
 
 alter table public.webhook_hosts enable row level security;
 revoke all on public.webhook_hosts from public, anon, authenticated;
@@ -84,10 +84,9 @@ for each row
 when (new.webhook_url is not null and new.finished_at is not null and old.finished_at is null)
 execute function public.note_webhook();
 
--- Take due deliveries for a while: one whose sender dies is taken again when that is over. No owner has more than
--- p_user_limit in flight and no host more than p_host_limit, so that receivers that hang delay nobody else. A host
--- whose circuit is open gets none, and one whose time is over a single one. Owners take turns. What is past its day
--- ends.
+-- Lease due deliveries; if the sender dies, they are leased again after the lease. No owner has more than p_user_limit
+-- in flight and no host more than p_host_limit, so that hanging receivers delay no others. A host with an open circuit
+-- gets none, and a half-open one a single delivery. Owners take turns. Deliveries older than a day end.
 create function public.take_webhooks(
     p_limit integer, p_lease_seconds double precision, p_user_limit integer, p_host_limit integer
 ) returns jsonb
@@ -188,10 +187,10 @@ begin
 end
 $$;
 
--- Record how an attempt ended. It is tried again after p_retry_seconds, unless it was delivered, p_final says that it
--- is of no use, or a day has passed. Returns the delivery's status, or null for an attempt that is not the newest.
--- p_answered says whether the host answered at all: after p_failures attempts in a row without an answer the host is
--- left alone for p_open_seconds, then for twice as long each time, up to ten minutes.
+-- Record how an attempt ended. It is retried after p_retry_seconds, unless it was delivered, p_final is true, or a day
+-- has passed. Returns the delivery's status, or null for an attempt that is not the newest. p_answered is whether the
+-- host responded at all: after p_failures consecutive attempts without a response its circuit opens for p_open_seconds,
+-- then for twice as long each time, up to ten minutes.
 create function public.finish_webhook(
     p_id uuid,
     p_token bigint,

@@ -1,8 +1,8 @@
--- What goes on by itself: the sweep, and the relay of what is still to be told.
+-- Background work: the sweep, the relay of the outbox, and periodic tasks.
 
--- Put right what a dead process left: leases that ran out, steps published and lost by the broker, steps whose time has
--- come, and decisions that nobody made in time. One sweep at a time: the others get {"skipped": true}.
--- p_lost_before says, for each priority by its number, before when a step must have been published to be lost.
+-- Recover the work of dead processes: expired leases, published steps that the broker lost, due steps, and approvals
+-- past their deadline. One sweep at a time: concurrent calls get {"skipped": true}.
+-- p_lost_before maps each priority's number to a time: steps published before it count as lost.
 create function public.sweep_runs(
     p_interval_seconds double precision,
     p_lease_seconds double precision,
@@ -33,7 +33,7 @@ begin
     update public.system_state
     set next_sweep_at = v_now + make_interval(secs => p_interval_seconds), last_sweep_at = v_now;
 
-    -- Nobody could renew while the database was away: one lease of grace before any is taken.
+    -- Leases could not be renewed while the database was unreachable: one lease of grace before any expires.
     v_outage := v_last < v_now - make_interval(secs => p_interval_seconds * 2 + p_lease_seconds / 2);
     if v_outage then
         update public.run_steps set lease_expires_at = v_now + make_interval(secs => p_lease_seconds)
@@ -105,7 +105,7 @@ begin
     )
     select jsonb_agg(public.publication(sent.step)) into v_lost from sent;
 
-    -- The lanes that have something waiting, one index probe a lane.
+    -- The user queues with waiting steps, with one index probe each.
     with recursive lanes as (
         (
             select b.lane from public.run_steps as b
@@ -134,8 +134,8 @@ begin
 end
 $$;
 
--- Hand out what is still to be published, oldest first, after removing what the last batch published. One relay at a
--- time keeps the order within a topic; its turn lasts p_lease_seconds from each call.
+-- Return the events to publish, oldest first, after removing those of the last batch. A single relay at a time
+-- preserves the order within a topic; its lease lasts p_lease_seconds from each call.
 create function public.take_outbox(
     p_owner text, p_published bigint[], p_limit integer, p_lease_seconds double precision
 ) returns jsonb
@@ -162,9 +162,9 @@ begin
 end
 $$;
 
--- Start each of these tasks that is due, and return their names. p_tasks holds, by name, when a task that never ran is
--- first due ("first_at"), and for how many seconds no other caller starts it ("lease_seconds"): a task that fails or
--- whose worker dies is due again after that.
+-- Start each of these tasks that is due, and return their names. p_tasks has, by name, when a task that never ran is
+-- first due ("first_at"), and for how many seconds no other caller starts it ("lease_seconds"): after a failure or the
+-- death of its worker a task is due again after that.
 create function public.begin_periodic_tasks(p_tasks jsonb) returns text[]
 language sql
 set search_path = ''

@@ -1,5 +1,5 @@
--- What happens to leads, conversations and subscriptions goes into the outbox in the transaction in which it happens,
--- whoever writes: the backend, or a browser under its user's rights. See ..09 for notifications.
+-- Changes of leads, conversations and subscriptions are written to the outbox in the same transaction, whether by the
+-- backend or by a browser under its user's rights. See ..09 for notifications.
 
 -- Leave an event. As the owner of the table: those who write leads may not write events.
 create function public.leave_event(p_type text, p_user_id uuid, p_payload jsonb) returns void
@@ -15,7 +15,7 @@ as $$
     )
 $$;
 
--- Figures that are followed live have to be computed anew; clients are told no event.
+-- Live figures must be recomputed; clients get no event.
 create function public.leave_change(p_subject text, p_row_id uuid, p_user_id uuid) returns void
 language sql
 set search_path = ''
@@ -57,7 +57,7 @@ language plpgsql security definer
 set search_path = ''
 as $$
 declare
-    -- The assistant's words belong to whose conversation it is.
+    -- The assistant's messages belong to the conversation's owner.
     v_owner uuid := coalesce(
         new.user_id, (select c.user_id from public.conversations as c where c.id = new.conversation_id)
     );

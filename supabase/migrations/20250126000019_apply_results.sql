@@ -1,7 +1,6 @@
--- What agents found out is kept on the rows that they worked on, in the transaction in which their step is completed:
--- once, as the step is.
+-- Agents' results are stored on the rows that they worked on, once, in the transaction that completes their step.
 
--- lead_agent qualified a stored lead of the run's user; or of anybody's, where a service named no user.
+-- lead_agent qualified a stored lead of the run's user, or of any user if a service named no user.
 create function public.apply_lead_result(p_user_id uuid, p_run_id uuid, p_output jsonb) returns void
 language sql
 set search_path = ''
@@ -38,8 +37,8 @@ as $$
     from jsonb_array_elements(p_output -> 'recommendations') as r (item)
 $$;
 
--- A message in a stored conversation of the run's user; or of anybody's, where nobody's name was given: a service, or a
--- visitor, whose right to it was checked. Kept once a step.
+-- Store a message, once per step, in a conversation of the run's user; without a user (a service, or a visitor with a
+-- checked right to it) in any conversation.
 create function public.say(
     p_conversation_id uuid, p_user_id uuid, p_role text, p_content text, p_run_id uuid, p_step text,
     p_metadata jsonb, p_id uuid
@@ -64,7 +63,7 @@ language sql immutable parallel safe
 set search_path = ''
 as $$ select replace(lower(p_input ->> 'conversation_id'), 'urn:uuid:', '')::uuid $$;
 
--- What is asked stands in the conversation from the moment on in which the run is kept, under the run's own id.
+-- The question is stored in the conversation when the run is stored, under the run's id.
 create function public.say_question() returns trigger
 language plpgsql security definer
 set search_path = ''

@@ -26,8 +26,8 @@ grant all on public.broadcasts to service_role;
 create policy broadcasts_admin on public.broadcasts for select to authenticated
 using ((select public.is_admin()));
 
--- Send the next batch of a broadcast. Answers {"left": whether there is more, "sent": how many in this batch}. Safe to
--- repeat, and by two at once: the row is locked, and a user gets it once.
+-- Send the next batch of a broadcast. Returns {"left": whether there is more, "sent": the number in this batch}. Safe
+-- to repeat, also concurrently: the row is locked, and a user gets it once.
 create function public.send_broadcast(p_id uuid, p_limit integer) returns jsonb
 language plpgsql security definer
 set search_path = ''

@@ -1,5 +1,5 @@
--- Payments: what Stripe tells is kept as the newest known state of each of its objects, and the rows of subscriptions
--- and invoices are derived from those. So neither the order in which events come nor how often they come matters.
+-- Payments: the newest known state of each Stripe object is stored, and the rows of subscriptions and invoices are
+-- derived from these. So neither the order of events nor duplicates matter.
 
 alter table public.user_subscriptions
 add column stripe_customer_id text check (char_length(stripe_customer_id) <= 255),
@@ -42,7 +42,7 @@ create table public.stripe_objects (
     told_by text not null
 );
 
-comment on table public.stripe_objects is 'What Stripe last said of its objects.';
+comment on table public.stripe_objects is 'The newest known states of Stripe objects.';
 
 create index stripe_objects_subject on public.stripe_objects (subject, kind) where subject is not null;
 create index stripe_objects_payment on public.stripe_objects ((body ->> 'payment_intent'), kind);
@@ -69,7 +69,7 @@ as $$
     )
 $$;
 
--- From the smallest unit of a currency, as Stripe counts, to major units, as we keep money.
+-- Convert from the smallest unit of a currency, as in Stripe, to major units, as we store money.
 create function public.major_units(p_amount jsonb, p_currency text) returns numeric
 language sql immutable parallel safe
 set search_path = ''
@@ -122,8 +122,8 @@ as $$
     ) as d
 $$;
 
--- Take an event under a lease. Null where it is done, dead-lettered, not due, or another worker has it. An event whose
--- last attempt ended with its worker has used that attempt up, too: after the last one it is dead-lettered here.
+-- Lease an event. Returns null if it is done, dead-lettered, not due, or leased elsewhere. An attempt whose worker died
+-- is used up, too: after the last one the event is dead-lettered here.
 create function public.begin_stripe_event(
     p_id text, p_lease_seconds double precision, p_max_attempts integer
 ) returns jsonb
@@ -165,7 +165,7 @@ as $$
     returning status
 $$;
 
--- Process an event again that was given up, or any other. Answers its status before, or null.
+-- Process a dead-lettered or any other event again. Returns its previous status, or null.
 create function public.replay_stripe_event(p_id text) returns text
 language plpgsql
 set search_path = ''
@@ -181,8 +181,8 @@ begin
 end
 $$;
 
--- Keep what is newly known of an object. Answers whether another event of the same second and rank says otherwise:
--- which of them is the later one Stripe alone knows.
+-- Store the newest state of an object. Returns whether another event of the same second and rank conflicts: only Stripe
+-- knows which of them is later.
 create function public.keep_stripe_object(p_fact jsonb, p_event_id text) returns boolean
 language plpgsql
 set search_path = ''
@@ -210,14 +210,14 @@ begin
         told_by = excluded.told_by
     where
         (o.told_at, o.told_rank, o.told_by) < (excluded.told_at, excluded.told_rank, excluded.told_by)
-        -- What Stripe answers is how it is now.
+        -- A response from Stripe is the current state.
         or (coalesce((p_fact ->> 'answer')::boolean, false) and o.told_at <= excluded.told_at);
     return v_tied;
 end
 $$;
 
--- The owner of a checkout: as it was named, else as its metadata say, else the account whose verified address is its
--- customer's.
+-- Return the owner of a checkout: the named one, else the one in its metadata, else the account with its customer's
+-- verified address.
 create function public.checkout_user(p_checkout jsonb) returns uuid
 language sql stable
 set search_path = ''
@@ -374,8 +374,8 @@ as $$
     where at is not null
 $$;
 
--- The row of a purchase, from what is known of its checkout and its subscription. Only a checkout that was completed
--- makes one. Answers its id, or null.
+-- Derive the row of a purchase from the states of its checkout and its subscription. Only a completed checkout makes
+-- one. Returns its id, or null.
 create function public.derive_purchase(p_subject text) returns uuid
 language plpgsql
 set search_path = ''
@@ -423,8 +423,8 @@ begin
 
     v_currency := coalesce(s ->> 'currency', c ->> 'currency');
     v_original := public.major_units(coalesce(s -> 'amount', c -> 'amount_subtotal'), v_currency);
-    -- A campaign's discount is that of the present price, as long as Stripe has one on the subscription and the campaign
-    -- is for this package; another discount is known for the price of the checkout only.
+    -- A campaign's discount is that of the present price, as long as Stripe has one on the subscription and the
+    -- campaign is for this package; another discount is known for the price of the checkout only.
     v_discount := case
         when not coalesce((s ->> 'discounted')::boolean, true) then 0
         when v_campaign is not null and s is not null and not v_covered then 0
@@ -437,7 +437,7 @@ begin
         else 0
     end;
     v_discount := least(coalesce(v_discount, 0), v_original);
-    -- A single purchase whose money was all returned is over.
+    -- A single purchase ends once it is fully refunded.
     if s is null then
         select case when sum(r.amount) >= (c ->> 'told_amount')::numeric then max(r.refunded_at) end into v_refunded
         from public.returned_money(p_subject) as r
@@ -497,7 +497,7 @@ begin
         public.moment(s ->> 'period_end')
     )
     on conflict (stripe_checkout_session_id) do update set
-        -- It stays with its owner, whoever has the address later.
+        -- The owner never changes, even if another account has the address later.
         user_id = coalesce(u.user_id, excluded.user_id),
         package_id = excluded.package_id,
         campaign_id = excluded.campaign_id,
@@ -668,7 +668,7 @@ $$;
 create trigger refunds_told after insert or update or delete on public.refunds
 for each row execute function public.publish_money('status', 'amount', 'refunded_at');
 
--- What the user of a purchase should know, once for each event of Stripe; administrators hear of disputes.
+-- Notify the user of a purchase, once for each event of Stripe; administrators are notified of disputes.
 create function public.notify_payments(p_subject text, p_purchase_id uuid) returns void
 language sql
 set search_path = ''
@@ -735,11 +735,11 @@ as $$
         e.subject = p_subject
         -- Not of one that waits for its attempt: what is due after a trial is asked for then.
         and e.status in ('processed', 'ignored')
-        -- An invoice over nothing is none of theirs.
+        -- An invoice of zero is not shown to users.
         and (k.type <> 'payment_succeeded' or (e.payload -> 'body' ->> 'told_amount')::numeric > 0)
 $$;
 
--- Make the rows agree with what is known of a purchase. Answers its id, or null where there is none (yet).
+-- Update the rows of a purchase from the stored states. Returns its id, or null if there is none (yet).
 create function public.derive_payments(p_subject text) returns uuid
 language plpgsql
 set search_path = ''
@@ -811,9 +811,9 @@ begin
 end
 $$;
 
--- Take a fact in: keep the object, derive the rows, and mark the event as processed, or as ignored where it is about
--- nothing that we know (a checkout that comes later makes up for that). One subject after another. Answers
--- {"status", "tied"}, or null where the lease was lost.
+-- Apply an object's state: store it, derive the rows, and mark the event as processed, or as ignored if its subject is
+-- unknown (a later checkout then applies it). Calls for one subject are serialized. Returns {"status", "tied"}, or null
+-- if the lease was lost.
 create function public.apply_stripe_fact(p_event_id text, p_fact jsonb, p_token bigint default null) returns jsonb
 language plpgsql
 set search_path = ''

@@ -30,7 +30,7 @@ $$;
 revoke execute on function public.has_scope(text), public.has_any_scope() from public, anon;
 grant execute on function public.has_scope(text), public.has_any_scope() to authenticated, service_role;
 
--- Rows that only the scope of their resource opens. Each policy stands beside those that say whose rows they are.
+-- Rows that require the scope of their resource. These policies apply in addition to those of ownership.
 do $$
 declare
     v_table text;
@@ -59,7 +59,7 @@ begin
         );
     end loop;
 
-    -- Those that a browser may change. Whoever reads notifications marks and removes them too.
+    -- Tables that a browser may change. A token that may read notifications may also mark and remove them.
     for v_table, v_resource in
         select * from (values
             ('leads', 'leads:write'),

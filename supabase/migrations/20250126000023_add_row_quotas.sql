@@ -1,4 +1,4 @@
--- How many rows of a table one user may have, whoever writes them. Operators change the numbers with an update.
+-- The maximum rows of a table per user, whoever writes them. Operators change the numbers with an update.
 create table public.row_quotas (
     table_name text primary key check (table_name in ('leads', 'conversations', 'messages')),
     rows_per_user integer not null check (rows_per_user > 0)
@@ -13,10 +13,10 @@ alter table public.row_quotas enable row level security;
 revoke all on public.row_quotas from public, anon, authenticated;
 grant all on public.row_quotas to service_role;
 
--- Once a statement, after it: refuses it where a user whose rows it inserted has more than the quota. Only the roles of
--- the API are refused, not the owner of the database (seeds, restores). Of messages that runs add, only the question of
--- a run of chat_agent is refused, which is stored under the run's own id when the run is accepted: the run is refused
--- with it. What a run adds later is counted and not refused, since an accepted run must be able to end.
+-- After each statement: reject it if it inserted rows of a user who now exceeds the quota. Only the API's roles are
+-- limited, not the owner of the database (seeds, restores). Of messages that runs add, only the question of a
+-- chat_agent run, stored under the run's id when the run is accepted, is rejected, together with the run. Rows that a
+-- run adds later are counted but not rejected, since an accepted run must be able to end.
 create function public.enforce_row_quota() returns trigger
 language plpgsql security definer
 set search_path = ''
@@ -43,7 +43,7 @@ begin
         case tg_table_name when 'messages' then 'and (i.run_id is null or i.run_id = i.id)' else '' end, tg_table_name
     ) into over using quota;
     if over then
-        raise exception 'A user may have % rows in %; remove some for good first.', quota, tg_table_name
+        raise exception 'A user may have % rows in %; permanently remove some first.', quota, tg_table_name
             using errcode = 'PT409';
     end if;
     return null;
@@ -72,7 +72,7 @@ begin
         offset quota - 1
         limit 1
     ) then
-        raise exception 'A user may have % rows in messages; remove some for good first.', quota
+        raise exception 'A user may have % rows in messages; permanently remove some first.', quota
             using errcode = 'PT409';
     end if;
     return null;
