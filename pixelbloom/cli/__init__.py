@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-#: Each exposes `register(app)`. `up` and `token` must not wait for what the others import, nor fail with it.
+#: Each exposes `register(app)`. `up` and `token` must not depend on the imports of the others.
 MODULES = (
     "up",
     "migrate",
@@ -23,7 +23,7 @@ MODULES = (
     "payments",
 )
 
-#: The exit code after an error that nobody expected, as sysexits.h has it.
+#: The exit code after an unexpected error, as in sysexits.h.
 UNEXPECTED = 70
 
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def unexpected(error: BaseException, *, stack: bool) -> str:
-    """What is printed of an error that nobody expected: its type, and with `stack` the lines of code it came by."""
+    """Describe an unexpected error: its type, and with `stack` its lines of code."""
     lines = []
     cause: BaseException | None = error
     while stack and cause is not None:

@@ -95,7 +95,7 @@ def update_campaign(
 
 @reported
 def retire_campaign(campaign_id: Id, token: TokenOption = None, api_url: ApiUrl = None) -> None:
-    """Accept a code no more; discounts that were granted stay."""
+    """Stop accepting a code; granted discounts stay."""
     _update("campaigns", campaign_id, {"active": False}, token, api_url)
 
 

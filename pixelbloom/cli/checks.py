@@ -46,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check:
-    """A part that is asked. Without a `required` one the system does not work."""
+    """A part to check. Without a `required` one the system does not work."""
 
     name: str
     required: bool
@@ -87,7 +87,7 @@ def postgres(settings: Settings) -> Finding:
             version = connection.info.parameter_status("server_version") or "?"
             missing = _missing_migrations(connection)
     except psycopg.Error as error:
-        # The driver's words may quote the connection string.
+        # The driver's message may contain the connection string.
         code = f" ({error.sqlstate})" if error.sqlstate else ""
         return down(f"no connection{code}", f"check DATABASE_URL, or {START}")
     if missing:
@@ -105,7 +105,7 @@ def _missing_migrations(connection: psycopg.Connection) -> int:
 
 
 def postgrest(settings: Settings) -> Finding:
-    """Supabase's REST interface: the way to the data."""
+    """Supabase's REST interface, which the backend reads and writes through."""
     if settings.supabase_rest_url is None and settings.supabase_url is None:
         return down("SUPABASE_URL is not set", f"set SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY, or {START}")
     url = settings.supabase_rest_url or f"{settings.supabase_url}/rest/v1"
@@ -136,7 +136,7 @@ def postgrest(settings: Settings) -> Finding:
 
 
 def supabase(settings: Settings) -> Finding:
-    """Where browsers sign in and read: the local gateway, or hosted Supabase. The backend may go another way."""
+    """Where browsers sign in and read: the local gateway, or hosted Supabase. The backend may use another address."""
     if settings.supabase_url is None:
         return off("SUPABASE_URL is not set", "set it where browsers use supabase-js")
     address = shown(settings.supabase_url)
@@ -202,7 +202,7 @@ def workers(settings: Settings) -> Finding:
 
     from pixelbloom.celery_app import broker_address
 
-    # Not the process's own app: that one takes the settings that were read first, wherever that was.
+    # Not the process's own app, which uses the settings that were read first.
     app = Celery(broker=broker_address(settings.redis_url), set_as_current=False)
     app.conf.broker_transport_options = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
     try:
@@ -247,7 +247,7 @@ def beat(settings: Settings) -> Finding:
 
 
 def api(settings: Settings) -> Finding:
-    """The web tier. Other parts work without it, and it may well run elsewhere."""
+    """The web tier. Other parts work without it, and it may run elsewhere."""
     url = api_address(settings)
     try:
         response = httpx.get(f"{url}/readyz", timeout=TIMEOUT, trust_env=False)

@@ -1,4 +1,4 @@
-"""The way to the API: its address, and a token to call it with."""
+"""The address of the API, and a token for it."""
 
 from uuid import UUID
 
@@ -52,7 +52,7 @@ def _token(settings: Settings, given: str | None, user_id: UUID | None) -> Token
             "No token: pass --token or set PIXELBLOOM_TOKEN; where SUPABASE_JWT_SECRET is set, or the local stack"
             " runs, one is made for you"
         )
-    # Made anew when asked for, so that a long watch outlives its first token.
+    # Minted on each call, so that a long watch outlives its first token.
     return lambda: mint_user(settings, user_id or DEVELOPMENT_USER)
 
 

@@ -10,7 +10,7 @@ from pixelbloom.errors import InvalidInput
 
 
 def read_text(path: Path, name: str) -> str:
-    """The text of a file. Raises InvalidInput, on one line, which begins with `name`."""
+    """Read the text of a file. Raises InvalidInput with one line that begins with `name`."""
     try:
         return decoded(path.read_bytes())
     except OSError as error:
@@ -20,7 +20,7 @@ def read_text(path: Path, name: str) -> str:
 
 
 def read_stdin(name: str) -> str:
-    """The text on stdin. Raises InvalidInput."""
+    """Read the text on stdin. Raises InvalidInput."""
     try:
         return decoded(sys.stdin.buffer.read())
     except NotText as error:
@@ -28,7 +28,7 @@ def read_stdin(name: str) -> str:
 
 
 def read_object(text: str, name: str, *, hint: str = "", example: str = '{"query": "..."}') -> dict[str, Any]:
-    """The JSON object in the text. Raises InvalidInput, on one line, which begins with `name`."""
+    """Parse the JSON object in the text. Raises InvalidInput with one line that begins with `name`."""
 
     def constant(word: str) -> NoReturn:
         raise InvalidInput(f"{name} has a number that JSON cannot carry: {word} is not JSON")

@@ -27,7 +27,7 @@ def env(
 
 
 def lines(settings: Settings, *, secrets: bool) -> dict[str, str]:
-    """What is printed, in order. Raises ConfigurationError where SUPABASE_URL or REDIS_URL is not known."""
+    """Return the lines to print, in order. Raises ConfigurationError if SUPABASE_URL or REDIS_URL is not set."""
     supabase = settings.require("supabase_url")
     database = settings.database_url.get_secret_value() if settings.database_url else ""
     anon = settings.supabase_anon_key.get_secret_value() if settings.supabase_anon_key else ""
@@ -71,7 +71,7 @@ def local_keys(settings: Settings, *, secrets: bool) -> dict[str, str]:
 
 
 def without_password(url: str) -> str:
-    """The URL with its password starred out."""
+    """Return the URL with its password masked."""
     parts = urlsplit(url)
     if not parts.password:
         return url

@@ -47,7 +47,7 @@ def invoke(
 
 
 def read_input(source: str) -> dict[str, Any]:
-    """The JSON object that `--input` means. Raises InvalidInput, on one line."""
+    """Return the JSON object of `--input`. Raises InvalidInput with one line."""
     if source == "-":
         return read_object(read_stdin("--input -"), "--input")
     if source.startswith("@"):

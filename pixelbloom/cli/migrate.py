@@ -14,7 +14,7 @@ def register(app: typer.Typer) -> None:
 
 @reported
 def migrate() -> None:
-    """Apply what is missing to DATABASE_URL, in order, each in a transaction. Safe to repeat."""
+    """Apply missing migrations to DATABASE_URL, in order, each in a transaction. Safe to repeat."""
     from pixelbloom.database import migrations
 
     url = load().require("database_url")

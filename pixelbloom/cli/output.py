@@ -1,4 +1,4 @@
-"""What a command prints: results to stdout and nothing else there, everything for people to stderr."""
+"""The output of commands: only results to stdout, messages for people to stderr."""
 
 import functools
 import json
@@ -15,7 +15,7 @@ from pixelbloom.errors import ConfigurationError, InvalidInput, PixelBloomError
 
 P = ParamSpec("P")
 
-#: Exit codes. FAILED is a run that failed or a part that is down, UNREACHABLE an API that refused or was away.
+#: Exit codes. FAILED is a run that failed or a part that is down, UNREACHABLE an API that refused or was unreachable.
 FAILED, USAGE, UNREACHABLE, INTERRUPTED = 1, 2, 3, 130
 
 #: A model's text may hold escape sequences, which must not reach the reader's terminal.
@@ -28,27 +28,27 @@ def err() -> Console:
 
 
 def say(line: str) -> None:
-    """One line for people."""
+    """Print one line for people."""
     print(printable(line), file=sys.stderr, flush=True)
 
 
 def printable(text: str) -> str:
-    """The text without control characters and without what UTF-8 cannot carry."""
+    """Return the text without control characters and unpaired surrogates."""
     return text.translate(_CONTROLS).encode("utf-8", "replace").decode()
 
 
 def literal(text: str) -> Text:
-    """Text of others for a Rich table: printable, and its brackets are no markup."""
+    """Escape external text for a Rich table."""
     return Text(printable(text))
 
 
 def unstopped(sentence: str) -> str:
-    """The sentence without its full stop, where more follows."""
+    """Return the sentence without its full stop, to continue it."""
     return sentence if sentence.endswith("..") else sentence.removesuffix(".")
 
 
 def result(value: Any) -> None:
-    """The command's result as JSON on stdout."""
+    """Print the command's result as JSON on stdout."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -65,7 +65,7 @@ def fail(message: str, exit_code: int) -> NoReturn:
 
 
 def reported(command: Callable[P, None]) -> Callable[P, None]:
-    """A command whose errors end as one line and an exit code, never as a traceback."""
+    """A command that reports errors as one line and an exit code, never as a traceback."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -80,7 +80,7 @@ def reported(command: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader left, as `head` does; Python would complain once more while it exits.
+            # The reader closed the pipe, as `head` does; Python would report it again at exit.
             sys.stderr.close()
             raise typer.Exit(FAILED) from None
 

@@ -1,4 +1,4 @@
-"""`pixelbloom payments`: Stripe's events, and processing one again; uses of codes, and giving one back."""
+"""`pixelbloom payments`: Stripe's events, and processing one again; uses of codes, and releasing one."""
 
 from typing import Annotated, Literal
 
@@ -54,7 +54,7 @@ def release(
     token: TokenOption = None,
     api_url: ApiUrl = None,
 ) -> None:
-    """Give an open use of a code back, and end its checkout at Stripe."""
+    """Release an open use of a code, and end its checkout at Stripe."""
     wanted = parse_uuid(redemption_id, "The use's id")
     with connect_admin(api_url, token) as api:
         result(api.post(f"/api/pricing/redemptions/{wanted}/release", {}))
@@ -65,7 +65,7 @@ def replay(
     event_ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Events, by Stripe's ids.")] = None,
     failed: Annotated[bool, typer.Option("--failed", help="All of the dead letter, the newest 200.")] = False,
 ) -> None:
-    """Let events be processed again: within seconds, by a worker. Prints their ids as JSON."""
+    """Process events again, by a worker within seconds. Prints their ids as JSON."""
     from pixelbloom.database.gateway import Gateway
     from pixelbloom.payments.store import PaymentStore
 

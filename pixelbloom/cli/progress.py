@@ -17,7 +17,7 @@ LINE = 100
 
 
 class View(Protocol):
-    """Somewhere to show a run."""
+    """A display of a run."""
 
     def __enter__(self) -> Self: ...
 
@@ -30,13 +30,13 @@ class View(Protocol):
 
 
 def view() -> View:
-    """The one that fits where stderr goes."""
+    """Return the display for the current stderr."""
     console = err()
     return TerminalView(console) if on_terminal(console) else PlainView()
 
 
 def on_terminal(console: Console) -> bool:
-    """Whether somebody looks at it who can be shown things that move."""
+    """Return whether stderr is an interactive terminal."""
     return console.is_terminal and not console.is_dumb_terminal
 
 
@@ -50,7 +50,7 @@ class Lines:
         self.rest = ""
 
     def add(self, event: RunText) -> list[str]:
-        """The lines that are complete now. Of JSON, which is the result in the making, only that it is written."""
+        """Return the lines that are complete now. For JSON, only a note that it is being written."""
         if event.offset == 0 or event.restart:
             self._json = event.text.lstrip().startswith(("{", "```"))
             if self._json:
@@ -69,7 +69,7 @@ class Lines:
         return lines + long
 
     def flush(self) -> list[str]:
-        """What is left."""
+        """Return the rest."""
         left, self.rest = self.rest, ""
         return [left] if left else []
 
@@ -83,7 +83,7 @@ class Lines:
 
 
 def _discarded(event: RunText) -> str:
-    """What is said of the text above, which stays visible."""
+    """Return the note about the text above, which stays visible."""
     return f"discarded, retrying with {printable(event.retrying_with)}" if event.retrying_with else "discarded"
 
 
@@ -115,7 +115,7 @@ class PlainView:
                 say(lost(event))
 
     def _moved(self, event: RunProgress) -> None:
-        # Tokens move the progress with each message; a line for each tenth is enough.
+        # Each message changes the progress; a line for each tenth is enough.
         now = (event.status, int(event.progress * 10))
         if now != self._said:
             self._said = now
@@ -179,5 +179,5 @@ class TerminalView:
 
 
 def lost(event: Lost) -> str:
-    """The sentence about a lost connection."""
+    """Return the message about a lost connection."""
     return printable(f"connection lost: {unstopped(event.reason)}; trying again in {event.retry_in:.1f} s")

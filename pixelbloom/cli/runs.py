@@ -15,7 +15,7 @@ from pixelbloom.cli.watch import watch_run
 from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.errors import InvalidInput
 
-#: As the API has them.
+#: The statuses of the API.
 LIMIT, MAX_LIMIT = 50, 200
 #: Columns of a terminal from which on a row also has room for the year, the seconds and the model.
 WIDE = 110
@@ -26,7 +26,7 @@ UserId = Annotated[str | None, typer.Option(help="The runs' owner, where the tok
 
 
 def register(app: typer.Typer) -> None:
-    runs = typer.Typer(no_args_is_help=True, help="Show, watch, list and steer runs.")
+    runs = typer.Typer(no_args_is_help=True, help="Show, watch, list and control runs.")
     runs.command("show")(show)
     runs.command("watch")(watch)
     runs.command("list")(list_runs)
@@ -61,7 +61,7 @@ def cancel(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api
 
 @reported
 def retry(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
-    """Let a failed or cancelled run go on, with its attempts anew. Prints it as JSON."""
+    """Retry a failed or cancelled run with new attempts. Prints it as JSON."""
     with connect(api_url, token, _user(user_id)) as api:
         result(api.act(parse_uuid(run_id, "The run's id"), "retry"))
 
@@ -116,7 +116,7 @@ def list_runs(
 
 
 def table(items: list[dict[str, Any]], width: int) -> Table:
-    """The runs for a terminal of so many columns, each on one line from 80 columns on; the id is never cut."""
+    """Return a table of the runs for this many columns, one line each from 80 columns on; ids are never cut."""
     wide = width >= WIDE
     grid = Table(box=None, pad_edge=False, padding=(0, 2 if wide else 1, 0, 0))
     grid.add_column("ID", min_width=36, overflow="fold")
@@ -148,7 +148,7 @@ def _user(user_id: str | None) -> Any:
 
 
 def _moment(text: str | None, option: str) -> str | None:
-    """The moment with its zone, as the API wants it; one without is this machine's time."""
+    """Return the time with its zone; one without is in this machine's zone."""
     if text is None:
         return None
     try:

@@ -27,7 +27,7 @@ def seed(
     subscriptions: Annotated[int, typer.Option(min=1, help="With --scale: how many.")] = 50_000,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Fill DATABASE_URL with a demo agency. Safe to repeat: what is there is left alone."""
+    """Fill DATABASE_URL with a demo agency. Safe to repeat: existing rows do not change."""
     from pixelbloom.database import migrations
     from pixelbloom.local.seed import fill
     from pixelbloom.local.seed.plan import Plan

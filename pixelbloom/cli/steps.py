@@ -28,13 +28,13 @@ MARKS = {
 
 
 def step_view(run_id: UUID) -> View:
-    """The one that fits where stderr goes."""
+    """Return the display for the current stderr."""
     console = err()
     return StepTree(console, run_id) if on_terminal(console) else PlainSteps(run_id)
 
 
 def ask(run_id: UUID, key: str) -> str:
-    """What to do where a run waits for a person."""
+    """Return the commands that decide a waiting step."""
     return f"pixelbloom workflows approve {run_id} {key}   (or: reject)"
 
 
@@ -67,7 +67,7 @@ class PlainSteps:
 
 
 class StepTree:
-    """The steps, each with its mark; of those that run, how much was written."""
+    """The steps with their marks; running ones with the amount of text written."""
 
     def __init__(self, console: Console, run_id: UUID) -> None:
         self._console = console

@@ -11,7 +11,7 @@ from pixelbloom.cli.output import reported
 from pixelbloom.config import load
 from pixelbloom.errors import InvalidInput
 
-#: Ten years; a token for longer is a mistake of units.
+#: Ten years; a longer one is probably in another unit.
 MAX_SECONDS = 10 * 366 * 86_400
 
 

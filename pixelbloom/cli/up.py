@@ -12,7 +12,7 @@ def register(app: typer.Typer) -> None:
 
 @reported
 def up() -> None:
-    """Start Postgres, PostgREST, the Supabase gateway, Redis and our own processes, and run them until Ctrl-C."""
+    """Start Postgres, PostgREST, the Supabase gateway, Redis and PixelBloom's processes, and run them until Ctrl-C."""
     from pixelbloom.local.up import up as start
 
     start(load(home_files=False))

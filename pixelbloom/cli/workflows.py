@@ -1,4 +1,4 @@
-"""`pixelbloom workflows`: list, show, run and check workflows, and steer their runs."""
+"""`pixelbloom workflows`: list, show, run and check workflows, and control their runs."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ UserId = Annotated[str | None, typer.Option(help="The runs' owner, where the tok
 
 
 def register(app: typer.Typer) -> None:
-    workflows = typer.Typer(no_args_is_help=True, help="List, show, run and check workflows, and steer their runs.")
+    workflows = typer.Typer(no_args_is_help=True, help="List, show, run and check workflows, and control their runs.")
     workflows.command("list")(list_workflows)
     workflows.command("show")(show)
     workflows.command("run")(run)
@@ -169,7 +169,7 @@ def cancel(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api
 
 @reported
 def retry(run_id: RunId, user_id: UserId = None, token: TokenOption = None, api_url: ApiUrl = None) -> None:
-    """Let a failed or cancelled run go on from where it failed. Prints it as JSON."""
+    """Retry a failed or cancelled run from where it failed. Prints it as JSON."""
     _act(run_id, "retry", user_id, token, api_url)
 
 

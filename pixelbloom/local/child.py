@@ -19,7 +19,7 @@ from pixelbloom.local.output import Output
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 LONGEST_LINE = 64 * 1024
-#: Between a polite signal and SIGKILL, in seconds.
+#: Seconds between the stop signal and SIGKILL.
 GRACE_SECONDS = 10.0
 
 
@@ -37,7 +37,7 @@ class Command:
 
 
 class Child:
-    """A running command. Start it from a thread that lives as long as it shall: Linux ties it to that thread."""
+    """A running command. Start it from a thread that outlives it: Linux ends it with that thread."""
 
     def __init__(self, command: Command, records: Path, output: Output) -> None:
         self.command = command
@@ -54,7 +54,7 @@ class Child:
 
     @property
     def started(self) -> bool:
-        """Whether it was ever started."""
+        """Return whether it was ever started."""
         return self._process is not None
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ class Child:
         self._pump.start()
 
     def exit_code(self) -> int | None:
-        """How it ended: an exit code, or a signal's number below zero. None while it runs."""
+        """Return the exit code, or a negative signal number. None while it runs."""
         assert self._process is not None
         return self._process.poll()
 
@@ -99,7 +99,7 @@ class Child:
             self._process.send_signal(number)  # type: ignore[union-attr]
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """Ask it to end, wait `grace` seconds, then end its whole group. Safe to repeat."""
+        """Send the stop signal, wait `grace` seconds, then kill its whole group. Safe to repeat."""
         if self._process is None:
             return
         self.signal(self.command.stop_signal)
@@ -109,7 +109,7 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """End it and what it started, at once."""
+        """Kill it and its descendants at once."""
         if self._process is None:
             return
         end_group(self._process.pid)
@@ -119,7 +119,7 @@ class Child:
             self._pump.join(timeout=1)
 
     def last_words(self) -> str:
-        """The newest of its output, for an error message."""
+        """Return the end of its output, for an error message."""
         if self._pump is not None and self.exit_code() is not None:
             self._pump.join(timeout=1)
         return self._output.tail(self.name)

@@ -16,7 +16,7 @@ def read(path: Path) -> dict[str, str]:
 
 
 def write(path: Path, values: Mapping[str, str]) -> None:
-    """Replace the file at once, mode 0600: a reader sees the old one or the new one."""
+    """Replace the file atomically, mode 0600."""
     text = "".join(f"{name}={_quoted(value)}\n" for name, value in values.items())
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # mode 0600
     try:

@@ -24,7 +24,7 @@ class Home:
 
     @classmethod
     def at(cls, path: Path) -> "Home":
-        """The home at `path`, made where it is missing. Raises StackError where it cannot be."""
+        """Return the home at `path`, created if missing. Raises StackError if it cannot be created."""
         root = path.expanduser().absolute()
         try:
             root.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ class Home:
         return home
 
     def remove_sockets(self) -> None:
-        """Remove the sockets' folder where nothing is left in it. For who holds the lock."""
+        """Remove the sockets' folder if it is empty. Only for the holder of the lock."""
         for folder in (self.postgres_sockets, self.sockets):
             with suppress(OSError):
                 folder.rmdir()
@@ -53,7 +53,7 @@ class Home:
 
     @property
     def records(self) -> Path:
-        """Who was started, so that a later start knows what an earlier one left behind."""
+        """The record of started processes, so that a later start can end leftovers."""
         return self.root / "run"
 
     @property
@@ -66,7 +66,7 @@ class Home:
 
     @property
     def stripe(self) -> Path:
-        """What the stand-in for Stripe knows."""
+        """The objects of the stand-in for Stripe."""
         return self.root / "stripe.json"
 
     @property

@@ -1,4 +1,4 @@
-"""Knowing a process again: a pid alone may by now be somebody else's."""
+"""Identifies a process: a pid alone may be reused."""
 
 import sys
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> "Identity | None":
-        """Who has this pid now; None where nobody has, or only a zombie."""
+        """Return the process with this pid; None if there is none, or only a zombie."""
         try:
             process = psutil.Process(pid)
             if process.status() == psutil.STATUS_ZOMBIE:

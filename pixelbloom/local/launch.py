@@ -15,7 +15,7 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 CLONE_NEWUSER = 0x10000000
-#: Who root is inside the namespace: anybody but root.
+#: The user id of root inside the namespace: any but 0.
 INSIDE = 1000
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> None:
     if "--on-death" in values and sys.platform == "linux":
         _libc().prctl(PR_SET_PDEATHSIG, int(values["--on-death"]), 0, 0, 0)
     if "--parent" in values and os.getppid() != int(values["--parent"]):
-        sys.exit(1)  # it died before we could say that we want to know
+        sys.exit(1)  # the parent died before prctl
     try:
         os.execvp(program[0], program)  # noqa: S606
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What an earlier supervisor left running when it was killed: found, and ended."""
+"""Ends processes that a killed supervisor left running."""
 
 import json
 import os
@@ -16,7 +16,7 @@ POLITE_SECONDS = 5.0
 
 
 def end_recorded(records: Path) -> list[str]:
-    """End every process on record that still is the one recorded. Returns the names of those that lived."""
+    """End every recorded process that still runs. Returns their names."""
     ended = []
     for record in sorted(records.glob("*.json")):
         try:
@@ -44,7 +44,7 @@ def end(identity: Identity, polite: signal.Signals = signal.SIGTERM) -> None:
 
 
 def end_group(leader: int) -> bool:
-    """Kill the process group of this number, where there is one."""
+    """Kill the process group of this number, if it exists."""
     try:
         os.killpg(leader, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
@@ -70,7 +70,7 @@ def end_all_in(folder: Path, program: str) -> int:
 
 
 def _working_in(folder: Path, program: str) -> Iterable[Identity]:
-    """In order of pid; a server's children come after it but for a wrap of the pids, which only costs patience."""
+    """Return them by pid, a server before its children. A wrap of the pids only delays the end."""
     for process in psutil.process_iter():
         try:
             if process.name() == program and Path(process.cwd()) == folder:
@@ -78,7 +78,7 @@ def _working_in(folder: Path, program: str) -> Iterable[Identity]:
                 if identity is not None:
                     yield identity
         except (psutil.Error, OSError):
-            continue  # gone, or somebody else's
+            continue  # gone, or of another user
 
 
 def _wait(identity: Identity, seconds: float) -> None:

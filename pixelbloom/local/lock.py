@@ -1,4 +1,4 @@
-"""One supervisor a home."""
+"""One supervisor per home."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from typing import IO
 
 from pixelbloom.errors import ConfigurationError
 
-#: One that is stopping is waited for this long, in seconds.
+#: Seconds to wait for a holder that is stopping.
 STOPPING_SECONDS = 20.0
 STOPPING = "stopping"
 
@@ -35,7 +35,7 @@ class HomeLock:
 
 @contextmanager
 def hold(path: Path) -> Iterator[HomeLock]:
-    """Hold the home's lock. Raises ConfigurationError that names who holds it, unless they are soon gone."""
+    """Hold the home's lock. Raises ConfigurationError with the holder, unless it is stopping."""
     deadline = time.monotonic() + STOPPING_SECONDS
     with path.open("a+", encoding="utf-8") as file:
         while True:

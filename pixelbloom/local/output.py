@@ -31,7 +31,7 @@ class Output:
         self._lock = threading.Lock()
 
     def line(self, name: str, text: str) -> None:
-        """One line of a child's output. Never raises: a full disk or a closed terminal stops no child."""
+        """Write one line of a child's output. Never raises: a full disk or a closed terminal must not stop a child."""
         with self._lock:
             self._tails.setdefault(name, deque(maxlen=TAIL_LINES)).append(text)
             self._write(name, text)
@@ -43,21 +43,21 @@ class Output:
             return "\n".join(self._tails.get(name, ()))
 
     def begin(self, name: str) -> None:
-        """Forget the tail of an earlier process of this name."""
+        """Drop the tail of an earlier process of this name."""
         with self._lock:
             self._tails.pop(name, None)
 
     def say(self, text: str) -> None:
-        """A word of the supervisor's own."""
+        """Print a line of the supervisor."""
         self.line(OWN_NAME, text)
 
     def follow(self) -> None:
-        """From now on, show on the terminal what children say."""
+        """From now on, show the children's output on the terminal."""
         with self._lock:
             self._followed = True
 
     def plain(self, text: str) -> None:
-        """Text for the terminal alone, without a prefix."""
+        """Print text on the terminal only, without a prefix."""
         with self._lock:
             self._print(text)
 

@@ -36,7 +36,7 @@ SETTINGS = (
 
 @dataclass(frozen=True)
 class Postgres:
-    """One cluster in a home. It listens on a unix socket alone; the socket's folder is who may connect."""
+    """One cluster in a home. It listens on a unix socket only; the socket's folder controls access."""
 
     home: Home
     durable: bool = True
@@ -49,7 +49,7 @@ class Postgres:
         return f"postgresql://{user}@/postgres?host={self.sockets}"
 
     def command(self) -> Command:
-        """The command of the server. Raises StackError where its program is missing or root cannot run it."""
+        """Return the command of the server. Raises StackError if its program is missing or root cannot run it."""
         settings = SETTINGS if self.durable else SETTINGS + FAST_AND_LOOSE
         options = [part for setting in settings for part in ("-c", setting)]
         return Command(
@@ -101,7 +101,7 @@ class Postgres:
         new.rename(self.home.postgres)
 
     def _clear_stale(self) -> None:
-        """End what still runs on this cluster, and remove its lock files.
+        """End processes that still run on this cluster, and remove its lock files.
 
         Postgres takes any process with that pid for itself, a zombie too, and would not start.
         """

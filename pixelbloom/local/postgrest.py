@@ -1,4 +1,4 @@
-"""The embedded PostgREST: what Supabase puts before Postgres, without the rest of Supabase."""
+"""The embedded PostgREST, the REST interface of Supabase."""
 
 import http.client
 import random
@@ -12,12 +12,12 @@ from pixelbloom.local.home import Home
 from pixelbloom.local.postgres import Postgres
 
 HOST = "127.0.0.1"
-#: Below the range that systems give to outgoing connections: nobody takes it while PostgREST is restarted.
+#: Below the range of outgoing connections, so that no other process takes it during a restart of PostgREST.
 PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port without a listener."""
     for port in random.sample(PORTS, 200):
         with socket.socket() as probe:
             try:
@@ -29,7 +29,7 @@ def free_port() -> int:
 
 
 def stored_port(home: Home, name: str = "postgrest") -> int:
-    """The port of the last start where it is still free: tokens and front ends name the address."""
+    """Return the port of the last start if it is still free: tokens and front ends contain the address."""
     file = home.root / f"{name}.port"
     try:
         port = int(file.read_text())

@@ -1,4 +1,4 @@
-"""What must hold before the stack starts: the settings that were given, and the ports."""
+"""Checks before the stack starts: the given settings, and the ports."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from pixelbloom.local import model as local_model
 
 
 def check_given(settings: Settings) -> None:
-    """Raises ConfigurationError where a given Supabase lacks its key, or a key or an address its Supabase."""
+    """Raise ConfigurationError if a given Supabase lacks its key, or a key or an address its Supabase."""
     if settings.pixelbloom_stripe == "local" and settings.stripe_api_key is not None:
         raise ConfigurationError("PIXELBLOOM_STRIPE is local and STRIPE_API_KEY is set: unset one of them")
     local_model.check(settings)
@@ -29,7 +29,7 @@ def check_given(settings: Settings) -> None:
 
 
 def check_ports(settings: Settings) -> None:
-    """Raises ConfigurationError that names the variable and the port in use."""
+    """Raise ConfigurationError with the variable and the port in use."""
     if settings.port == settings.flower_port:
         raise ConfigurationError(f"FLOWER_PORT: {settings.port} is also PORT; set one of them to another port")
     ports = [("PORT", settings.port), ("FLOWER_PORT", settings.flower_port)]
@@ -49,7 +49,7 @@ def check_ports(settings: Settings) -> None:
 
 
 def _check_local_key(settings: Settings, name: str) -> None:
-    """The embedded PostgREST takes a given key only where it is signed with the given secret."""
+    """Raise ConfigurationError if a given key is not signed with the given secret: PostgREST would refuse it."""
     key, secret = given(settings, name.upper()), given(settings, "SUPABASE_JWT_SECRET")
     if key is None:
         return
@@ -64,7 +64,7 @@ def _check_local_key(settings: Settings, name: str) -> None:
 
 
 def given(settings: Settings, name: str) -> str | None:
-    """The text of a setting, a secret one too; None where it is not set."""
+    """Return the text of a setting, also of a secret one; None if it is not set."""
     value = getattr(settings, name.lower())
     if not value:
         return None

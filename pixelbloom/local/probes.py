@@ -23,7 +23,7 @@ class Beat:
         self._gateway = Gateway(settings)
 
     def runs(self) -> bool:
-        """Whether no periodic task is overdue."""
+        """Return whether no periodic task is overdue."""
         try:
             return periodic.judge(PeriodicTaskStore(self._gateway).ages()).problem is None
         except PixelBloomError:
@@ -43,7 +43,7 @@ def responds(port: int, path: str) -> bool:
 
 
 def flower_knows(port: int, login: str) -> set[str]:
-    """The workers that Flower found when it asked anew; `login` is user:password."""
+    """Have Flower refresh, and return the workers that it found. `login` is user:password."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         credentials = base64.b64encode(login.encode()).decode()

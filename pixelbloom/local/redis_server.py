@@ -11,7 +11,7 @@ from pixelbloom.local import binaries
 from pixelbloom.local.child import Command
 from pixelbloom.local.home import Home
 
-#: What Redis 6.2 says when its append-only file, or the snapshot at its head, cannot be read.
+#: Messages of Redis 6.2 for an unreadable append-only file, or snapshot at its head.
 DAMAGED = (
     "reading the append only file",  # bad format, unexpected end, an unknown command
     "Terminating server after rdb file reading failure",
@@ -63,7 +63,7 @@ class RedisServer:
             return False
 
     def damaged(self) -> bool:
-        """Whether the last start failed on its own data."""
+        """Return whether the last start failed on its own data."""
         words = self.said()
         return any(sign in words for sign in DAMAGED)
 
@@ -73,7 +73,7 @@ class RedisServer:
             self.set_aside()
 
     def set_aside(self) -> None:
-        """Move the data out of the way and say so; nothing is deleted."""
+        """Set the data aside and report it; nothing is deleted."""
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
         for name in ("appendonly.aof", "dump.rdb"):
             path = self.home.redis / name

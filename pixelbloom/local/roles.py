@@ -1,4 +1,4 @@
-"""Our own processes: how each is started. In production the same commands are run by hand."""
+"""The commands of PixelBloom's processes. In production the same commands are run by hand."""
 
 import os
 import sys
@@ -10,14 +10,14 @@ from pixelbloom.local.child import Command
 #: The folder of wsgi.py, workers/ and celeryconfig.py: a clone, installed or not.
 ROOT = Path(__file__).parents[2]
 WORKERS = ("agents", "events", "maintenance", "webhooks")
-#: These ask nothing of the database before somebody asks them: they start beside it.
+#: These need no database to start: they start beside it.
 EARLY = ("web", "flower")
 #: In the order of their start.
 ROLES = (*EARLY, *WORKERS, "beat")
 
 
 def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: Path | None = None) -> Command:
-    """The command of `web`, a worker, `beat` or `flower`. `env` is its settings, by name of variable."""
+    """Return the command of `web`, a worker, `beat` or `flower`. `env` has its settings by variable name."""
     python = sys.executable
     celery = [python, "-m", "celery", "--quiet", "-A"]
     if role == "web":

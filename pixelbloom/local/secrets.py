@@ -37,7 +37,7 @@ def ensure(path: Path) -> dict[str, str]:
 
 
 def project_keys(jwt_secret: str) -> dict[str, str]:
-    """The two keys of a Supabase project: tokens that name a role and no user."""
+    """Return the two keys of a Supabase project: tokens with a role and no user."""
     issued = int(time.time())
     return {
         name: jwt.encode(
@@ -50,7 +50,7 @@ def project_keys(jwt_secret: str) -> dict[str, str]:
 
 
 def api_keys(jwt_secret: str) -> dict[str, str]:
-    """The two keys of a project in their newer form, which are no tokens. The local gateway derives them, too."""
+    """Return the two keys of a project in the newer form, which are not tokens. The local gateway derives them too."""
 
     def key(kind: str) -> str:
         digest = hmac.new(jwt_secret.encode(), f"sb_{kind}".encode(), hashlib.sha256).digest()

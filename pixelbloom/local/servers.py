@@ -1,4 +1,4 @@
-"""The embedded servers as one thing: started side by side, migrated, stopped one after the other."""
+"""The embedded servers together: started concurrently, migrated, stopped one after the other."""
 
 import time
 from collections.abc import Callable
@@ -51,8 +51,8 @@ class Servers:
         self.finish()
 
     def launch(self, keys: dict[str, str] | None, *, redis: bool) -> None:
-        """Start Postgres and Redis side by side, and wait for Redis alone. `env` is complete then."""
-        # In case it must be fetched: before anything runs.
+        """Start Postgres and Redis concurrently, and wait only for Redis. `env` is complete then."""
+        # It may have to be fetched: before anything runs.
         program = binaries.postgrest(self.home.root, self.output.say) if keys is not None else None
         server = RedisServer(self.home, lambda: self.output.tail("redis"), self.output.say, durable=self.durable)
         if redis:
@@ -77,7 +77,7 @@ class Servers:
             self._wait_for_redis(server)
 
     def finish(self) -> None:
-        """The bootstrap and the migrations, then PostgREST: its schema cache is then right from the start."""
+        """Run the bootstrap and the migrations, then start PostgREST, so that its schema cache is current."""
         if self._front is None or self._gateway is None:
             return
         database = self._front.database
@@ -94,7 +94,7 @@ class Servers:
             self.children.pop().stop(STOP_SECONDS)
 
     def _wait_for_redis(self, server: RedisServer) -> None:
-        """Data that it cannot read is set aside, once."""
+        """Wait for Redis. Unreadable data is set aside, once."""
         child = self._child("redis")
         try:
             self._wait(child, server.ready, REDIS_SECONDS)

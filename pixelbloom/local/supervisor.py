@@ -13,24 +13,24 @@ from pixelbloom.local.output import Output
 POLL_SECONDS = 0.2
 FIRST_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 30.0
-#: Whoever stayed up this long starts with the first backoff again.
+#: A process that ran for this many seconds starts with the first backoff again.
 HEALTHY_SECONDS = 60.0
-#: For the processes that finish what they have in hand; the servers under them get their own few seconds after it.
+#: Seconds for processes to finish their running work; the servers get their own few seconds after it.
 STOP_SECONDS = 9.0
 
 
 class Stopped(Exception):
-    """Somebody asked us to stop while we were starting."""
+    """A stop was requested while starting."""
 
 
 class StopRequest:
-    """SIGINT, SIGTERM and SIGHUP, as something to wait for."""
+    """SIGINT, SIGTERM and SIGHUP as an event."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     def listen(self) -> None:
-        """Take the signals over; a second Ctrl-C changes nothing."""
+        """Install the signal handlers; a second Ctrl-C changes nothing."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
 
@@ -42,7 +42,7 @@ class StopRequest:
         return self._event.is_set()
 
     def pause(self, seconds: float) -> None:
-        """Sleep, but raise Stopped as soon as we shall stop."""
+        """Sleep, but raise Stopped as soon as a stop is requested."""
         if self._event.wait(seconds):
             raise Stopped
 
@@ -63,7 +63,7 @@ class Supervisor:
         self._output = output
 
     def watch(self, stop: StopRequest) -> None:
-        """Restart what dies, until we shall stop. Raises Stopped then. Call it from the thread that started them."""
+        """Restart processes that die. Raises Stopped on a stop request. Call it from the thread that started them."""
         while True:
             for watched in self._watched:
                 self._look(watched)
@@ -78,7 +78,7 @@ class Supervisor:
         code = watched.child.exit_code()
         if code is None:
             return
-        watched.child.kill()  # what it started must not outlive it
+        watched.child.kill()  # its descendants must not outlive it
         if now - watched.started > HEALTHY_SECONDS:
             watched.backoff = FIRST_BACKOFF_SECONDS
         self._output.say(f"{watched.child.name} ended ({reason(code)}); starting it again in {watched.backoff:g} s")
@@ -98,7 +98,7 @@ class Supervisor:
 
 
 def stop_together(children: Sequence[Child], seconds: float = STOP_SECONDS) -> None:
-    """Ask all of them at once, and kill those that are not gone when the time is over."""
+    """Send the stop signal to all at once, and kill those that still run after the time."""
     for child in children:
         child.signal(child.command.stop_signal)
     deadline = time.monotonic() + seconds
@@ -107,7 +107,7 @@ def stop_together(children: Sequence[Child], seconds: float = STOP_SECONDS) -> N
 
 
 def reason(code: int) -> str:
-    """How a process ended, in words."""
+    """Describe how a process ended."""
     if code >= 0:
         return f"exit code {code}"
     try:

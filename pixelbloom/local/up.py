@@ -31,7 +31,7 @@ from pixelbloom.local.supervisor import Stopped, StopRequest, Supervisor, stop_t
 from pixelbloom.local.wait import until
 
 READY_SECONDS = 90.0
-#: Flower asks the workers for a second; on a loaded machine they need some more of them.
+#: Flower waits a second for workers; on a loaded machine they need longer.
 FLOWER_SECONDS = 120.0
 FLOWER_PAUSE_SECONDS = 0.5
 TOKEN_SECONDS = 24 * 3600
@@ -90,7 +90,7 @@ class Running:
         self._logins: Sequence[demo.Login] = ()
 
     def start(self) -> None:
-        """Start the servers that were not given and our own processes, and wait until all are ready."""
+        """Start the servers that were not given and PixelBloom's processes, and wait until all are ready."""
         keys = self._keys()
         own_redis, own_database = self._settings.redis_url is None, self._settings.supabase_url is None
         parts = [
@@ -126,7 +126,7 @@ class Running:
         threading.Thread(target=self._refresh_flower, name="flower-refresh", daemon=True).start()
 
     def _start_shop(self) -> None:
-        """The stand-in for Stripe, and the settings that lead to it."""
+        """Start the stand-in for Stripe, and return the settings that lead to it."""
         shop = local_stripe.command(self._settings, self._home, self._env)
         self._env |= local_stripe.settings(self._settings, shop)
         child = Child(shop, self._home.records, self._output)
@@ -134,7 +134,7 @@ class Running:
         child.start()
 
     def _start_model(self) -> None:
-        """The model for demonstration, and the settings that lead to it."""
+        """Start the demonstration model, and return the settings that lead to it."""
         server = local_model.command(self._settings)
         self._env |= {"PIXELBLOOM_MODEL": "local", **local_model.settings(self._settings, server)}
         child = Child(server, self._home.records, self._output)
@@ -149,7 +149,7 @@ class Running:
             child.start()
 
     def _refresh_flower(self) -> None:
-        """Have Flower ask the workers until it knows all: it asks once by itself, which may have been before them.
+        """Have Flower refresh until it knows all workers: its own first refresh may have been before their start.
 
         More than once: Flower merges a request with one that still waits for replies.
         """
@@ -161,17 +161,17 @@ class Running:
             time.sleep(FLOWER_PAUSE_SECONDS)
 
     def watch(self) -> None:
-        """Restart what dies. Raises Stopped when we shall stop."""
+        """Restart processes that die. Raises Stopped when a stop is requested."""
         Supervisor([*self._servers.children, *self._roles], self._output).watch(self._stop)
 
     def stop(self) -> None:
-        """Stop our own processes together, then the servers under them."""
+        """Stop PixelBloom's processes together, then the servers."""
         self._home.stack_file.unlink(missing_ok=True)
         stop_together([child for child in self._roles if child.started])
         self._servers.stop()
 
     def banner(self) -> str:
-        """What runs where, a token, and a line to paste."""
+        """Print the addresses, a token, and a line to paste."""
         mine = self._settings_of_processes()
         api, flower = f"http://127.0.0.1:{mine.port}", f"http://127.0.0.1:{mine.flower_port}"
         user, _, password = self._login().partition(":")
@@ -203,11 +203,11 @@ class Running:
         )
 
     def _login(self) -> str:
-        """The first user:password of Flower."""
+        """Return the first user:password of Flower."""
         return self._env["FLOWER_BASIC_AUTH"].partition(",")[0]
 
     def _keys(self) -> dict[str, str]:
-        """The secrets that our processes get: those given, otherwise the home's own."""
+        """Return the secrets of the stack's processes: the given ones, otherwise the home's."""
         stored = secrets.ensure(self._home.secrets_file)
         supplied = {name: value for name in stored if (value := given(self._settings, name))}
         if self._settings.supabase_url is not None:

@@ -1,4 +1,4 @@
-"""Waiting for a server to be ready, without waiting for one that died."""
+"""Waits for a server to be ready, unless it died."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +12,7 @@ Pause = Callable[[float], object]
 
 
 def until(ready: Callable[[], bool], child: Child, *, seconds: float, pause: Pause = time.sleep) -> None:
-    """Return when `ready` says so. Raises StackError with the child's last words when it ends or is too slow."""
+    """Wait until `ready` returns true. Raises StackError with the child's last output if it ends or is too slow."""
     deadline = time.monotonic() + seconds
     while not ready():
         code = child.exit_code()

@@ -21,7 +21,7 @@ from tests.integration.http import Api
 from tests.servers.script import Script
 from tests.stack import Stack, started_stack
 
-ANSWER = (
+REPLY = (
     "A landing page for the spring campaign usually takes **two to three weeks**:\n\n"
     "- a day for the offer and its audience\n- four days for design and copy\n- a week to build and test it\n\n"
     "We could begin on Monday. Should it also take bookings, or is a form enough?"
@@ -76,7 +76,7 @@ def work(console: Console) -> Iterator[dict[str, str]]:
     inputs = {"workflow_id": "campaign_review", "inputs": {"topic": "spring gardens"}, "async": True}
     waiting = request(user, "/api/agents/workflows/execute", inputs)["workflow_run_id"]
     console.stack.wait_for(lambda: user.get("/api/agents/approvals").json()["items"])
-    pieces = [f"{word} " for word in ANSWER.split(" ")]
+    pieces = [f"{word} " for word in REPLY.split(" ")]
     console.model.play(Script(pieces=pieces, delay=0, hang_after=len(pieces) - 12))
     chat = {"agent_type": "chat_agent", "input": {"message": "How long does a landing page for spring take?"}}
     streaming = request(user, "/api/agents/invoke", chat)["request_id"]

@@ -14,30 +14,30 @@ from tests.stack import Stack, StartedProcess, stop_all
 SCRIPT = """async ({ url, key, api, email }) => {
   const client = supabase.createClient(url, key)
   const password = 'correct horse battery'
-  const wrong = await client.auth.signInWithPassword({ email, password })
+  const refused = await client.auth.signInWithPassword({ email, password })
   await client.auth.signUp({ email, password })
   const { data } = await client.auth.signInWithPassword({ email, password })
   const lead = await client.from('leads').insert({ name: 'Grace' }).select().single()
   const counted = await client.from('leads').select('*', { count: 'exact', head: true })
   await client.from('leads').delete().eq('id', lead.data.id)
   const token = data.session.access_token
-  const answer = await fetch(`${api}/api/agents/invoke`, {
+  const response = await fetch(`${api}/api/agents/invoke`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
     body: JSON.stringify({ agent_type: 'chat_agent', input: { message: 'Hello' } }),
   })
-  const run = (await answer.json()).request_id
+  const run = (await response.json()).request_id
   const subscribed = await new Promise((resolve, reject) => {
     const socket = new WebSocket(`${api.replace('http', 'ws')}/api/ws/workflows?token=${token}`)
-    setTimeout(() => reject(new Error('no answer on the socket within 30 s')), 30000)
+    setTimeout(() => reject(new Error('no response on the socket within 30 s')), 30000)
     socket.onopen = () => socket.send(JSON.stringify({ type: 'subscribe', topic: `workflow_run:${run}` }))
     socket.onclose = (event) => reject(new Error(`closed: ${event.code}`))
     socket.onmessage = ({ data }) => JSON.parse(data).type === 'subscribed' && resolve(true)
   })
   await client.auth.signOut()
   return {
-    wrong: wrong.error.code, owner: lead.data.user_id === data.user.id, count: counted.count,
-    status: answer.status, subscribed, left: (await client.auth.getSession()).data.session,
+    refused: refused.error.code, owner: lead.data.user_id === data.user.id, count: counted.count,
+    status: response.status, subscribed, left: (await client.auth.getSession()).data.session,
   }
 }"""
 
@@ -79,7 +79,7 @@ def test_a_page_signs_in_writes_a_row_invokes_and_subscribes(stack: Stack, web: 
         "email": "page@example.com",
     }
     assert page.evaluate(SCRIPT, given) == {
-        "wrong": "invalid_credentials",
+        "refused": "invalid_credentials",
         "owner": True,
         "count": 1,
         "status": 200,

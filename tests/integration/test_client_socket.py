@@ -204,13 +204,13 @@ def test_the_client_follows_a_topic_with_a_new_epoch() -> None:
 
 
 def test_the_client_pings_a_silent_server_and_drops_an_unresponsive_one() -> None:
-    def answer_then_hang(peer: Peer) -> None:
+    def respond_then_hang(peer: Peer) -> None:
         peer.take("ping")
         peer.send(type="pong")
         peer.take("ping")
         peer.hold_still(0.5)
 
-    acts = [answer_then_hang, lambda peer: peer.close(1008)]
+    acts = [respond_then_hang, lambda peer: peer.close(1008)]
     with ScriptedServer(acts) as server, client(server, ping_seconds=0.1) as sockets:
         events = sockets.events()
         assert next(event for event in events if isinstance(event, Lost)).reason == "the server is silent"

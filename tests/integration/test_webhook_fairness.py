@@ -201,7 +201,7 @@ def test_an_unreachable_host_is_skipped_and_then_tried_once(db: psycopg.Connecti
     pass_time(db)
     [probe] = store.take(100, 60)
     finish(store, probe, status_code=500)
-    assert len(store.take(100, 60)) == HOST_LIMIT, "closed: any answer shows that it lives"
+    assert len(store.take(100, 60)) == HOST_LIMIT, "closed: any response shows that the host is up"
 
 
 def test_responses_in_between_prevent_an_open_circuit(db: psycopg.Connection, store: WebhookStore) -> None:

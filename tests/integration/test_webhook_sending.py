@@ -31,23 +31,23 @@ def send(url: str, body: bytes = BODY, *secrets: str, allow_private: bool = True
 
 
 @pytest.fixture
-def hears() -> Iterator[Receiver]:
+def receiver() -> Iterator[Receiver]:
     with Receiver() as server:
         yield server
 
 
-def test_the_receiver_verifies_the_signature_with_the_standard_library(hears: Receiver) -> None:
-    outcome = send(hears.url)
+def test_the_receiver_verifies_the_signature_with_the_standard_library(receiver: Receiver) -> None:
+    outcome = send(receiver.url)
 
     assert (outcome.delivered, outcome.status_code, outcome.error) == (True, 204, None)
-    [got] = hears.received
+    [got] = receiver.received
     assert Webhook(SECRET).verify(got.body, got.headers) == json.loads(BODY)
     assert got.headers["content-type"] == "application/json"
 
 
-def test_a_changed_body_id_or_time_no_longer_verifies(hears: Receiver) -> None:
-    send(hears.url)
-    [got] = hears.received
+def test_a_changed_body_id_or_time_no_longer_verifies(receiver: Receiver) -> None:
+    send(receiver.url)
+    [got] = receiver.received
 
     for body, headers in (
         (got.body.replace(b"run.completed", b"run.cancelled"), {}),
@@ -183,11 +183,11 @@ def test_payloads_are_bounded(field: str) -> None:
     assert sent["data"]["request_id"] == "r"
 
 
-def test_nothing_is_sent_unsigned(hears: Receiver) -> None:
-    outcome = Sender([], allow_private=True).send(uuid4(), hears.url, BODY)
+def test_nothing_is_sent_unsigned(receiver: Receiver) -> None:
+    outcome = Sender([], allow_private=True).send(uuid4(), receiver.url, BODY)
 
     assert not outcome.delivered
-    assert hears.received == []
+    assert receiver.received == []
 
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
@@ -225,10 +225,10 @@ def test_an_invalid_retry_after_does_not_fail_an_attempt(header: str) -> None:
     assert seconds is None or 0 <= seconds <= MAX_BACKOFF_SECONDS
 
 
-def test_a_receiver_with_a_retry_date_is_not_called_before_it(hears: Receiver) -> None:
+def test_a_receiver_with_a_retry_date_is_not_called_before_it(receiver: Receiver) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    hears.replies = [Reply(503, headers={"Retry-After": later})]
-    outcome = send(hears.url)
+    receiver.replies = [Reply(503, headers={"Retry-After": later})]
+    outcome = send(receiver.url)
 
     assert outcome.status_code == 503
     assert 3000 < outcome.retry_seconds(1) <= 3600

@@ -53,7 +53,7 @@ def chat(key: str, *needs: str, **more: Any) -> dict[str, Any]:
 
 
 #: Its input is not text, which the agent refuses: it fails, and a retry cannot fix it.
-BROKEN = {"message": "`1`"}
+INVALID_INPUT = {"message": "`1`"}
 
 
 def define(service: Api, *steps: dict[str, Any], **more: Any) -> str:
@@ -197,7 +197,7 @@ def test_a_map_over_another_value_than_a_list_fails_and_names_it(service: Api) -
 def test_a_step_that_may_fail_does_not_fail_the_run(service: Api) -> None:
     workflow_id = define(
         service,
-        chat("a", input=BROKEN, on_error="continue"),
+        chat("a", input=INVALID_INPUT, on_error="continue"),
         chat("b", "a", when="steps.a.status == 'failed'", input={"message": "steps.a.error"}),
         chat("c", "a", when="steps.a.status == 'completed'"),
     )
@@ -208,7 +208,7 @@ def test_a_step_that_may_fail_does_not_fail_the_run(service: Api) -> None:
 
 
 def test_a_failed_step_fails_the_run_and_cancels_pending_steps(service: Api) -> None:
-    response = execute(service, define(service, chat("a"), chat("b", "a", input=BROKEN), chat("c", "b")))
+    response = execute(service, define(service, chat("a"), chat("b", "a", input=INVALID_INPUT), chat("c", "b")))
     assert (response["status"], response.get("outputs")) == ("failed", None)
     assert response["error"]
     run = show(service, response["workflow_run_id"])

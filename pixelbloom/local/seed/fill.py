@@ -1,4 +1,4 @@
-"""Into the database with it. Events are for what happens, not for what is made up: no trigger runs."""
+"""Insert the demo's rows. No trigger runs, so that made-up rows publish no events."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from pixelbloom.local.seed.plan import Plan, Row
 from pixelbloom.local.seed.work import notifications, runs
 
 SCALE = Path(__file__).with_name("scale.sql")
-#: When a row became known, by table; what is still to come is left out.
+#: The time column of each table; rows of the future are omitted.
 MOMENTS = {
     "user_subscriptions": "start_date",
     "run_steps": "finished_at",
@@ -83,13 +83,13 @@ def scale(
             connection.execute("select set_config(%s, %s, true)", (f"seed.{name}", str(value)))
         connection.execute(SCALE.read_text(encoding="utf-8"))
         after = _counts(connection, tables)
-    # Plans and index-only scans need to know what is there now.
+    # Plans and index-only scans need current statistics.
     connection.execute("vacuum (analyze)")
     return {table: after[table] - before[table] for table in tables}
 
 
 def others(connection: psycopg.Connection, owner: UUID) -> int:
-    """How many leads there are that are not the owner's."""
+    """Return the number of leads of other users."""
     row = connection.execute("select count(*) from public.leads where user_id is distinct from %s", (owner,)).fetchone()
     return int(row[0]) if row else 0
 

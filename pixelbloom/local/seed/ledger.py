@@ -24,7 +24,7 @@ TAKEN = {"Starter": 50, "Growth": 38, "Studio": 12}
 
 
 def packages(plan: Plan) -> list[Row]:
-    """What can be bought."""
+    """The packages."""
     dice = plan.dice("packages")
     return [
         {
@@ -46,7 +46,7 @@ def _price(package: str) -> Decimal:
 
 
 def campaigns(plan: Plan, package_ids: dict[str, UUID]) -> list[Row]:
-    """Codes that make them cheaper: one for everything, one that has ended, and one for the large package."""
+    """Campaigns: one for all packages, one that has ended, and one for the large package."""
     dice = plan.dice("campaigns")
     welcome = {"code": "WELCOME20", "discount_type": "percentage", "discount_value": Decimal(20)}
     spring = {"code": "SPRING50", "discount_type": "percentage", "discount_value": Decimal(50)}

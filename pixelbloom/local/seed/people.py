@@ -19,7 +19,7 @@ from pixelbloom.local.seed.words import (
 #: Half a year, in which the agency grows.
 DAYS = 180
 CLOSED_AFTER = timedelta(days=3)
-#: How leads stand after some days, by how good they are.
+#: Final statuses of leads by their tier, with weights.
 FATES = {
     "hot": {"converted": 45, "qualified": 30, "contacted": 15, "lost": 10},
     "warm": {"converted": 15, "qualified": 30, "contacted": 30, "lost": 25},
@@ -39,7 +39,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Person:
-    """A lead's row, with how good it is and what agents did for it."""
+    """A lead's row, with its tier and the agents' work on it."""
 
     row: Row
     tier: str
@@ -47,7 +47,7 @@ class Person:
 
 
 def run_agent(agent_type: str, at: datetime, given: dict[str, Any]) -> Work:
-    """What the agent's rules say to an input."""
+    """Run the agent's rules on an input."""
     agent = get(agent_type)
     output = agent.fallback(agent.input.model_validate(given))
     return Work(agent_type, at, given, output.model_dump(mode="json"))
@@ -156,7 +156,7 @@ def talks(plan: Plan, found: list[Person]) -> tuple[list[Row], list[Row], list[W
 
 
 def recommendations(plan: Plan, found: list[Person]) -> list[Row]:
-    """The services that were recommended to each lead."""
+    """Return the services recommended to each lead."""
     dice = plan.dice("recommendations")
     return [
         {

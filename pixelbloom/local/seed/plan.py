@@ -1,4 +1,4 @@
-"""What the demo's rows are made from: a number, a day, an owner. The same three always give the same rows."""
+"""The inputs of the demo's rows: a number, a day, an owner. The same three always give the same rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,22 +21,22 @@ class Plan:
 
     @property
     def end(self) -> datetime:
-        """The moment after the last day."""
+        """Return the end of the last day."""
         return datetime.combine(self.until + timedelta(days=1), time(), UTC)
 
     def dice(self, part: str) -> "Dice":
-        """Chances of a part of its own, so that one part may change without the others."""
+        """Return a random source for one part, so that one part may change without the others."""
         return Dice(f"{self.number}:{self.owner}:{part}")
 
 
 class Dice(Random):
-    """Chances that are the same for the same seed."""
+    """A random source, reproducible by its seed."""
 
     def uuid(self) -> UUID:
         return UUID(int=self.getrandbits(128), version=4)
 
     def one_of(self, weights: Mapping[T, float]) -> T:
-        """One of the keys, as often as its weight says."""
+        """Return one of the keys, chosen by weight."""
         [found] = self.choices(list(weights), list(weights.values()))
         return found
 

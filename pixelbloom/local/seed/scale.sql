@@ -11,7 +11,7 @@ select
     current_setting('seed.number') as seed,
     500 as users;
 
--- Some users have much more than others; the owner has the most.
+-- Some users have many more rows than others; the owner has the most.
 create or replace function pg_temp.one_of_users(p_random double precision) returns uuid
 language sql immutable
 as $$

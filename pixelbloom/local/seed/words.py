@@ -15,7 +15,7 @@ COMPANY_STEMS = (
     *("Juniper", "Kestrel", "Lumen", "Maple", "Meridian", "Northwind", "Orchard", "Pebble", "Quartz", "Raven"),
     *("Saffron", "Summit", "Tidal", "Umber", "Vela", "Willow", "Yarrow", "Zephyr"),
 )
-#: An industry, and what its companies are called.
+#: Industries, and names of their companies.
 INDUSTRIES = {
     "SaaS": ("Labs", "Cloud", "Software"),
     "Retail": ("Goods", "Store", "Supply"),
@@ -26,7 +26,7 @@ INDUSTRIES = {
     "Manufacturing": ("Works", "Tools", "Machines"),
     "Fintech": ("Pay", "Capital", "Ledger"),
 }
-#: What a lead writes, what it asks in the chat, and what it may spend at the usual.
+#: A lead's message, its question in the chat, and its usual budget.
 WISHES = (
     (
         "We need a new website with a blog; ours is ten years old and does not work on phones.",
@@ -60,5 +60,5 @@ WISHES = (
     ),
 )
 TIMELINES = ("as soon as possible", "within 4 weeks", "within 2 months", "next quarter", "this year", "just looking")
-#: Where leads come from, and how often.
+#: Sources of leads, with weights.
 SOURCES = {"website": 45, "referral": 20, "campaign": 20, "event": 10, "partner": 5}

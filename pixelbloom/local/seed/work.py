@@ -12,7 +12,7 @@ FAILURE = 0.03
 
 
 def runs(plan: Plan, works: list[Work]) -> dict[str, list[Row]]:
-    """`runs`, `run_steps`, `model_metrics` and `agent_logs` of all that was done, oldest first."""
+    """`runs`, `run_steps`, `model_metrics` and `agent_logs` of all work, oldest first."""
     dice = plan.dice("work")
     tables: dict[str, list[Row]] = {"runs": [], "run_steps": [], "model_metrics": [], "agent_logs": []}
     for work in sorted(works, key=lambda each: each.at):

@@ -1,4 +1,4 @@
-"""The stand-in's side of Stripe's API: what it takes, by address, and what it refuses."""
+"""The stand-in's part of Stripe's API: its operations by address, and its refusals."""
 
 import re
 import time
@@ -23,13 +23,13 @@ LISTS = {
     "events": "event",
 }
 _KEY = re.compile(r"[^\[\]]+")
-#: How long a session of a checkout lives: by default, and the least.
+#: Seconds until a checkout session expires: the default, and the minimum.
 SESSION_SECONDS = 86_400
 SHORTEST_SECONDS = 1_800
 
 
 def nested(pairs: Mapping[str, str]) -> Obj:
-    """`a[b][0][c]=v` as Stripe's library writes it."""
+    """Parse parameters like `a[b][0][c]=v`, as Stripe's library writes them."""
     found: Obj = {}
     for path, value in pairs.items():
         *parents, last = _KEY.findall(path) or [path]

@@ -1,4 +1,4 @@
-"""What the stand-in knows: the objects of Stripe, and what happens to them. One lock for all of it."""
+"""The objects of the stand-in for Stripe, and their changes, under one lock."""
 
 import json
 import threading
@@ -73,7 +73,7 @@ class Book:
             new.replace(self._path)
 
     def add(self, kind: str, values: Mapping[str, Any], object_id: str | None = None) -> Obj:
-        """A new object."""
+        """Add a new object."""
         made = {
             "id": object_id or name(kind),
             "object": kind,
@@ -86,7 +86,7 @@ class Book:
         return made
 
     def get(self, kind: str, object_id: str, param: str = "id") -> Obj:
-        """Raises Refused."""
+        """Return an object. Raises Refused if there is none."""
         found = self.objects[kind].get(object_id)
         if found is None:
             status = 404 if param == "id" else 400
@@ -111,10 +111,10 @@ class Book:
         self._publish(event)
         return event
 
-    # What happens
+    # Changes
 
     def pay(self, session_id: str, outcome: str) -> Obj:
-        """A visitor ends a checkout: paid, declined, async (paid later), async_paid or async_failed."""
+        """End a checkout as a visitor does: paid, declined, async (paid later), async_paid or async_failed."""
         session = self.get("checkout.session", session_id)
         if outcome.startswith("async_"):
             return self._paid_later(session, outcome == "async_paid")
@@ -157,7 +157,7 @@ class Book:
         return session
 
     def expire(self, session: Obj) -> Obj:
-        """A checkout that nobody ends."""
+        """Expire a checkout."""
         if session["status"] != "open":
             raise Refused("Only an open checkout session can be expired.")
         session |= {"status": "expired", "url": None}
@@ -165,7 +165,7 @@ class Book:
         return session
 
     def renew(self, subscription_id: str, *, paid: bool) -> Obj:
-        """The next period begins; its invoice is paid, or cannot be."""
+        """Begin the next period; its invoice is paid or fails."""
         subscription = self._running(subscription_id)
         item = subscription["items"]["data"][0]
         if subscription["cancel_at_period_end"]:
@@ -191,7 +191,7 @@ class Book:
         return invoice
 
     def pay_open_invoice(self, invoice_id: str) -> Obj:
-        """An invoice that could not be collected is paid after all."""
+        """Pay an invoice that failed before."""
         invoice = self.get("invoice", invoice_id)
         if invoice["status"] != "open":
             raise Refused("The invoice is not open.")
@@ -200,7 +200,7 @@ class Book:
         return invoice
 
     def give_up(self, invoice: Obj, *, void: bool) -> Obj:
-        """An open invoice is voided, or marked as uncollectible."""
+        """Void an open invoice, or mark it as uncollectible."""
         if invoice["status"] not in ("open", "uncollectible"):
             raise Refused("The invoice is not open.")
         invoice["status"] = "void" if void else "uncollectible"
@@ -210,7 +210,7 @@ class Book:
         return invoice
 
     def draft(self, subscription: Obj, amount: int) -> Obj:
-        """An invoice that is not final yet."""
+        """Make a draft invoice."""
         invoice = self._invoice(subscription, "manual", amount) | {"status": "draft"}
         self.objects["invoice"][invoice["id"]] = invoice
         invoice["status_transitions"]["finalized_at"] = None
@@ -225,7 +225,7 @@ class Book:
         return {"id": invoice["id"], "object": "invoice", "deleted": True}
 
     def preview(self, subscription: Obj) -> Obj:
-        """The invoice that comes next, as far as it is known."""
+        """Preview the next invoice, as far as it is known."""
         total = self.due(subscription)
         return {
             "object": "invoice",
@@ -237,7 +237,7 @@ class Book:
         }
 
     def stand(self, subscription_id: str, kind: str) -> Obj:
-        """paused, resumed or trial_will_end."""
+        """Set the subscription's state to paused, resumed or trial_will_end."""
         subscription = self._running(subscription_id)
         if kind != "trial_will_end":
             subscription["status"] = "paused" if kind == "paused" else "active"
@@ -245,7 +245,7 @@ class Book:
         return subscription
 
     def update(self, subscription: Obj, params: Mapping[str, Any]) -> Obj:
-        """Another price, or the end with the period."""
+        """Change the price, or cancel with the period."""
         self._running(subscription["id"])
         before: Obj = {}
         for change in params.get("items") or ():
@@ -278,7 +278,7 @@ class Book:
         return subscription
 
     def end(self, subscription: Obj) -> Obj:
-        """It is over."""
+        """Cancel it now."""
         now = int(time.time())
         self._running(subscription["id"])
         subscription |= {"status": "canceled", "ended_at": now, "canceled_at": now}
@@ -286,7 +286,7 @@ class Book:
         return subscription
 
     def refund(self, charge: Obj, amount: int | None) -> Obj:
-        """All of a charge, or a part of it."""
+        """Refund all of a charge, or a part of it."""
         before = charge["amount_refunded"]
         amount = min(amount or charge["amount"], charge["amount"] - before)
         made = {name: charge[name] for name in ("currency", "payment_intent")}
@@ -297,7 +297,7 @@ class Book:
         return charge
 
     def fail_refund(self, refund: Obj) -> Obj:
-        """The bank sends the money of a refund back."""
+        """Fail a refund, as when the bank returns it."""
         if refund["status"] == "failed":
             raise Refused("The refund has failed already.")
         refund["status"] = "failed"
@@ -311,7 +311,7 @@ class Book:
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
 
     def dispute(self, charge: Obj) -> Obj:
-        """A customer says that it was not them; the money is withdrawn until it is decided."""
+        """Open a dispute; the money is withdrawn until it is decided."""
         made = {name: charge[name] for name in ("amount", "currency", "payment_intent")}
         dispute = self.add("dispute", {**made, "charge": charge["id"], "status": "needs_response"})
         self.emit("charge.dispute.created", dispute)
@@ -319,7 +319,7 @@ class Book:
         return dispute
 
     def close_dispute(self, dispute: Obj, *, won: bool) -> Obj:
-        """It is decided; what was won comes back."""
+        """Close a dispute; the money returns if it was won."""
         dispute["status"] = "won" if won else "lost"
         if won:
             self.emit("charge.dispute.funds_reinstated", dispute)
@@ -327,7 +327,7 @@ class Book:
         return dispute
 
     def charge_of(self, object_id: str) -> Obj:
-        """The charge of an invoice or of a checkout session. Raises Refused."""
+        """Return the charge of an invoice or of a checkout session. Raises Refused."""
         paid = [p for p in self.objects["invoice_payment"].values() if p["invoice"] == object_id]
         session = self.objects["checkout.session"].get(object_id, {})
         intent = paid[-1]["payment"]["payment_intent"] if paid else session.get("payment_intent")
@@ -336,10 +336,10 @@ class Book:
                 return charge
         raise Refused("Nothing was paid for it.")
 
-    # Parts of it
+    # Helpers
 
     def bill(self, subscription: Obj, reason: str, amount: int) -> Obj:
-        """A finalized invoice of a subscription."""
+        """Make a finalized invoice of a subscription."""
         invoice = self._invoice(subscription, reason, amount)
         subscription["latest_invoice"] = invoice["id"]
         self.emit("invoice.finalized", invoice)
@@ -376,7 +376,7 @@ class Book:
         )
 
     def finish_invoice(self, invoice: Obj, *, paid: bool) -> None:
-        """Collect it, or fail to."""
+        """Record a payment of the invoice, or its failure."""
         invoice["attempt_count"] += 1
         if not paid:
             self.emit("invoice.payment_failed", invoice)
@@ -397,13 +397,13 @@ class Book:
         self.emit("invoice.paid", invoice)
 
     def due(self, subscription: Obj) -> int:
-        """What a period of a subscription costs now."""
+        """Return the price of a period of a subscription."""
         coupons = [self.get("discount", name)["source"] for name in subscription["discounts"]]
         product = subscription["items"]["data"][0]["price"]["product"]
         return self.discounted(_price_of(subscription), coupons, product)
 
     def _discount(self, subscription: Obj, wanted: Any) -> None:
-        """The discounts that a subscription has from now on: by coupon, or by the id of one that it has."""
+        """Set the discounts of a subscription: by coupon, or by the id of an existing one."""
         names = []
         for each in wanted or ():
             if "discount" in each:
@@ -421,7 +421,7 @@ class Book:
         subscription["discounts"] = names
 
     def _end_discounts(self, subscription: Obj, *, billed: bool = True) -> None:
-        """Drop what is over: what was for one invoice, and what had its months before this period."""
+        """Drop ended discounts: those for one invoice, and those with their months before this period."""
         start = subscription["items"]["data"][0]["current_period_start"]
 
         def lasts(name: str) -> bool:
@@ -432,7 +432,7 @@ class Book:
         subscription["discounts"] = [name for name in subscription["discounts"] if lasts(name)]
 
     def discounted(self, amount: int, discounts: list[Obj], product: str) -> int:
-        """What is left of an amount for a product, rounded half up."""
+        """Return an amount for a product after discounts, rounded half up."""
         for discount in discounts:
             coupon = self.get("coupon", discount["coupon"], "discounts[0][coupon]")
             if product not in (coupon.get("applies_to") or {"products": [product]})["products"]:
@@ -509,7 +509,7 @@ class Book:
 
 
 def name(kind: str) -> str:
-    """A new id."""
+    """Return a new id."""
     return f"{_PREFIX[kind]}_{uuid4().hex[:24]}"
 
 

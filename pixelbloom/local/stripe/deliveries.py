@@ -1,4 +1,4 @@
-"""Webhooks of the stand-in: signed as Stripe signs them, one after the other, and again where they were not taken."""
+"""Webhooks of the stand-in: signed as Stripe signs them, one after the other, with retries."""
 
 import json
 import threading
@@ -16,7 +16,7 @@ PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0)
 
 
 class Deliveries:
-    """A thread that posts events to `url`. What became of them is in `log`."""
+    """A thread that posts events to `url`. Their outcomes are in `log`."""
 
     def __init__(self, url: str | None, secret: str) -> None:
         self.url = url
@@ -30,7 +30,7 @@ class Deliveries:
         self._thread.start()
 
     def send(self, event: Obj) -> None:
-        """Soon."""
+        """Queue an event."""
         with self._wake:
             self._waiting.append((event, 0))
             self._wake.notify()

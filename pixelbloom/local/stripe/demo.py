@@ -1,4 +1,4 @@
-"""The prices of the demo's packages, which `pixelbloom seed` adds: what a newcomer can buy."""
+"""The prices of the demo's packages, which `pixelbloom seed` adds: what a new user can buy."""
 
 from typing import Any
 

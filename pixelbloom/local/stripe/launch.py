@@ -23,7 +23,7 @@ def command(settings: Settings, home: Home, env: Mapping[str, str]) -> Command:
 
 
 def settings(given: Settings, shop: Command) -> dict[str, str]:
-    """What our own processes need to know of it. What is given stays."""
+    """Return the settings that lead the stack's processes to it. Given ones stay."""
     url = f"http://127.0.0.1:{given.stripe_port}"
     found = {name: shop.env[name] for name in ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET")}
     defaults = {

@@ -1,4 +1,4 @@
-"""The stand-in's own pages: where a visitor pays, and where a customer looks after a subscription."""
+"""The stand-in's own pages: the checkout, and the billing portal."""
 
 from html import escape
 
@@ -16,7 +16,7 @@ button {{ font: inherit; padding: .5rem 1rem; margin: .25rem .25rem .25rem 0; cu
 
 
 def checkout(book: Book, session: Obj, error: str = "") -> str:
-    """What is bought, and the ways to end it."""
+    """The checkout page, with its outcomes."""
     [line] = session["line_items"]
     price = book.get("price", line["price"])
     product = book.objects["product"].get(price["product"], {})
@@ -35,7 +35,7 @@ def checkout(book: Book, session: Obj, error: str = "") -> str:
 
 
 def after(page: str) -> str:
-    """Where a browser comes to after a checkout, where no front end is there to take it."""
+    """The page after a checkout without a front end."""
     if page == "done":
         return _FRAME.format(
             title="Thank you", content="<p>It is paid: see <code>GET /api/payments/subscription</code>.</p>"
@@ -44,7 +44,7 @@ def after(page: str) -> str:
 
 
 def portal(book: Book, session: Obj) -> str:
-    """A customer's subscriptions, and the way back."""
+    """A customer's subscriptions, and a link back."""
     parts = []
     for item in book.objects["subscription"].values():
         if item["customer"] == session["customer"]:

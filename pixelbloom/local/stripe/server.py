@@ -1,4 +1,4 @@
-"""The stand-in as an HTTP server: the API, its pages, and `/_control` for tests and the curious."""
+"""The stand-in as an HTTP server: the API, its pages, and `/_control` for tests."""
 
 import json
 import socket
@@ -27,7 +27,7 @@ class _Quiet(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class StripeServer:
@@ -60,7 +60,7 @@ class StripeServer:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def offer(self, prices: list[Obj]) -> None:
-        """Prices to begin with: {"id", "name", "unit_amount", "currency", "interval"}; those that are there stay."""
+        """Create initial prices: {"id", "name", "unit_amount", "currency", "interval"}; existing ones stay."""
         for price in prices:
             if price["id"] not in self.book.objects["price"]:
                 made: Obj = {
@@ -75,15 +75,15 @@ class StripeServer:
                 self._api.handle("POST", "prices", made)
 
     def begin(self, params: Obj) -> Obj:
-        """A checkout session, as the API makes one."""
+        """Create a checkout session, as the API does."""
         return self._api.handle("POST", "checkout/sessions", params)
 
     def open_portal(self, params: Obj) -> str:
-        """The address of a billing page."""
+        """Return the address of a billing page."""
         return str(self._api.handle("POST", "billing_portal/sessions", params)["url"])
 
     def serve(self) -> None:
-        """Until it is stopped."""
+        """Serve until it is stopped."""
         self._server.serve_forever()
 
     def stop(self) -> None:
@@ -203,7 +203,7 @@ class StripeServer:
         return _html(pages.portal(self.book, session))
 
     def control(self, action: str, params: Obj) -> Obj:
-        """Let something happen. Raises Refused."""
+        """Run a control action. Raises Refused."""
         book = self.book
         actions: dict[str, Callable[[], Any]] = {
             "pay_session": lambda: book.pay(params["session"], params.get("outcome", "paid")),

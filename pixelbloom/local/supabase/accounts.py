@@ -1,4 +1,4 @@
-"""The users in `auth.users`: made, found, changed, and shown as Supabase Auth shows them."""
+"""The users in `auth.users`: created, found, changed, and shown as Supabase Auth shows them."""
 
 import re
 from dataclasses import dataclass

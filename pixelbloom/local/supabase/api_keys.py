@@ -6,11 +6,11 @@ from pixelbloom.local import secrets
 
 
 class UnknownKey(Exception):
-    """An `apikey` of that form which is not the project's."""
+    """An `apikey` of that form that is not the project's."""
 
 
 class ApiKeys:
-    """The project's two keys, and the tokens that they stand for."""
+    """The project's two keys, and their tokens."""
 
     def __init__(self, jwt_secret: str) -> None:
         new, tokens = secrets.api_keys(jwt_secret), secrets.project_keys(jwt_secret)

@@ -44,7 +44,7 @@ DEMOS = (
 
 @dataclass(frozen=True)
 class Login:
-    """What to sign in with. `password` is None where its user has changed it."""
+    """The credentials of an account. `password` is None if its user has changed it."""
 
     kind: str
     email: str
@@ -63,7 +63,7 @@ def ensure_in(settings: Settings) -> Sequence[Login]:
 
 
 def ensure(home: Home, database_url: str) -> Sequence[Login]:
-    """Make the accounts that are missing, and return both. An address that somebody else signed up with is left out."""
+    """Make the accounts that are missing, and return both. An address with another account is omitted."""
     stored = envfile.read(home.accounts_file)
     values = {demo.variable: secrets.token_urlsafe(PASSWORD_BYTES) for demo in DEMOS} | stored
     if values != stored:
@@ -92,7 +92,7 @@ def _ensured(db: accounts.Connection, demo: Demo, password: str, *, new: bool) -
         return Login(demo.kind, demo.email, password)
     if account.email is None:
         return None
-    if new:  # the file was lost, and nobody knows the one before
+    if new:  # the file was lost, and with it the earlier password
         accounts.change(db, account, email=None, password=password, data=None)
     known = new or passwords.matches(account.password, password)
     return Login(demo.kind, account.email, password if known else None)

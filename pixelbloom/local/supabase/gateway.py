@@ -37,7 +37,7 @@ class Gateway:
         return body
 
     def _respond(self, environ: dict[str, Any]) -> tuple[str, Headers, Iterable[bytes]]:
-        # As it was sent: PATH_INFO is decoded.
+        # The raw path: PATH_INFO is decoded.
         path = str(environ["RAW_URI"]).partition("?")[0]
         if path == REST or path.startswith(f"{REST}/"):
             try:

@@ -12,7 +12,7 @@ from pixelbloom.local.supabase.errors import AuthError
 
 @dataclass(frozen=True)
 class Rates:
-    """So many of each from one address."""
+    """The limits of one address."""
 
     sign_in: str = "30/5 minutes"
     refresh: str = "150/5 minutes"

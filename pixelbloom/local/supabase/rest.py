@@ -14,7 +14,7 @@ HOP_BY_HOP = frozenset(
         *("te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-#: What gunicorn writes itself.
+#: Headers that gunicorn writes itself.
 SERVERS_OWN = frozenset({"server", "date"})
 
 Headers = list[tuple[str, str]]
@@ -54,7 +54,7 @@ class Rest:
 
 
 class _Stream:
-    """The bytes of a response as they come, compressed ones too."""
+    """Yield the bytes of a response unchanged, also compressed ones."""
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response

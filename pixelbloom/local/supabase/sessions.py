@@ -83,7 +83,7 @@ def refresh(db: Connection, token: str) -> Session | None:
 
 
 def exists(db: Connection, session_id: UUID) -> bool:
-    """Whether the session was not ended."""
+    """Return whether the session is active."""
     return db.execute("select 1 from auth.sessions where id = %s", [session_id]).fetchone() is not None
 
 
