@@ -59,7 +59,9 @@ class StripeGateway:
 
     def create_checkout(self, params: Mapping[str, Any], key: str) -> dict[str, Any]:
         """Create a checkout session: {"id", "url"}. The same key returns the same one. Raises InvalidInput."""
-        made = self._call(lambda client, ask: client.v1.checkout.sessions.create(ask(params), {"idempotency_key": key}))
+        made = self._call(
+            lambda client, plain: client.v1.checkout.sessions.create(plain(params), {"idempotency_key": key})
+        )
         with reading("a checkout session"):
             return {**made, "id": text(made["id"]), "url": address(made["url"])}
 
@@ -89,14 +91,14 @@ class StripeGateway:
     def coupon(self, coupon_id: str, terms: Callable[[], Mapping[str, Any]]) -> str:
         """Return the id of the coupon, created with these terms if it does not exist."""
 
-        def find_or_make(client: stripe.StripeClient, ask: Callable[[Any], Any]) -> Any:
+        def find_or_make(client: stripe.StripeClient, plain: Callable[[Any], Any]) -> Any:
             try:
                 return client.v1.coupons.retrieve(coupon_id)
             except stripe.InvalidRequestError as error:
                 if error.code != "resource_missing":
                     raise
             try:
-                return client.v1.coupons.create(ask({"id": coupon_id, **terms()}))
+                return client.v1.coupons.create(plain({"id": coupon_id, **terms()}))
             except stripe.InvalidRequestError as error:
                 if error.code != "resource_already_exists":
                     raise
@@ -109,7 +111,7 @@ class StripeGateway:
     def open_portal(self, customer: str, return_url: str) -> str:
         """Return the URL of the billing portal for this customer."""
         params = {"customer": customer, "return_url": return_url}
-        made = self._call(lambda client, ask: client.v1.billing_portal.sessions.create(ask(params)))
+        made = self._call(lambda client, plain: client.v1.billing_portal.sessions.create(plain(params)))
         with reading("a session of the billing portal"):
             return address(made["url"])
 
@@ -124,7 +126,7 @@ class StripeGateway:
         now = self.subscription(subscription_id)
         self._release_schedule(now)
         wanted = {"cancel_at_period_end": True}
-        return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
+        return self._call(lambda client, plain: client.v1.subscriptions.update(subscription_id, plain(wanted)))
 
     def change(
         self, subscription_id: str, price: str, *, at_period_end: bool, drops: str | None = None
@@ -135,7 +137,7 @@ class StripeGateway:
         Discounts by coupons with the id prefix `drops` end with the current price; all others remain.
         """
         expanded = {"expand": ["discounts"]}
-        now = self._call(lambda client, ask: client.v1.subscriptions.retrieve(subscription_id, ask(expanded)))
+        now = self._call(lambda client, plain: client.v1.subscriptions.retrieve(subscription_id, plain(expanded)))
         with reading("a subscription"):
             discounts = [(text(found["id"]), _coupon_of(found)) for found in now.get("discounts") or ()]
             item = text(now["items"]["data"][0]["id"])
@@ -154,7 +156,7 @@ class StripeGateway:
         }
         if len(staying) < len(discounts):
             wanted["discounts"] = _discounts(staying)
-        return self._call(lambda client, ask: client.v1.subscriptions.update(subscription_id, ask(wanted)))
+        return self._call(lambda client, plain: client.v1.subscriptions.update(subscription_id, plain(wanted)))
 
     def _release_schedule(self, now: Mapping[str, Any]) -> None:
         """Drop a change scheduled for the next period: it would undo a later one, and Stripe rejects another end."""
@@ -178,17 +180,17 @@ class StripeGateway:
                 "end_date": amount(item["current_period_end"]),
             }
         if schedule is None:
-            begun = self._call(lambda client, ask: client.v1.subscription_schedules.create(ask(made)))
+            begun = self._call(lambda client, plain: client.v1.subscription_schedules.create(plain(made)))
             with reading("a subscription schedule"):
                 schedule = text(begun["id"])
         phases = [current, {"items": [{"price": price, "quantity": quantity}], "discounts": _discounts(staying)}]
         wanted = {"end_behavior": "release", "phases": phases}
-        self._call(lambda client, ask: client.v1.subscription_schedules.update(schedule, ask(wanted)))
+        self._call(lambda client, plain: client.v1.subscription_schedules.update(schedule, plain(wanted)))
 
     def invoice_of(self, payment_intent: str) -> dict[str, Any] | None:
         """Return the invoice of a payment, or None."""
         params = {"payment": {"type": "payment_intent", "payment_intent": payment_intent}, "limit": 1}
-        page = self._call(lambda client, ask: client.v1.invoice_payments.list(ask(params)))
+        page = self._call(lambda client, plain: client.v1.invoice_payments.list(plain(params)))
         with reading("a list of invoice payments"):
             found = list(page["data"])
             invoice = reference(found[0]["invoice"]) if found else None
@@ -201,7 +203,7 @@ class StripeGateway:
     def upcoming(self, subscription_id: str) -> tuple[int, str]:
         """Return the next invoice's amount, in the smallest unit, and its currency. Raises NotFound."""
         params = {"subscription": subscription_id}
-        found = self._call(lambda client, ask: client.v1.invoices.create_preview(ask(params)))
+        found = self._call(lambda client, plain: client.v1.invoices.create_preview(plain(params)))
         with reading("an upcoming invoice"):
             due = found["amount_due"] if found.get("amount_due") is not None else found["total"]
             return owed(due), currency(found["currency"])
@@ -211,7 +213,7 @@ class StripeGateway:
         after: str | None = None
         while True:
             params = {"status": "all", "limit": PAGE, **({"starting_after": after} if after else {})}
-            page = self._call(lambda client, ask, params=params: client.v1.subscriptions.list(ask(params)))
+            page = self._call(lambda client, plain, params=params: client.v1.subscriptions.list(plain(params)))
             with reading("a list of subscriptions"):
                 items = [mapping(item) for item in page["data"]]
                 last = text(items[-1]["id"]) if page["has_more"] else None
@@ -240,7 +242,7 @@ class StripeGateway:
         client = self._connected()
         with reading("an object"):
             try:
-                return mapping(call(client, _as_given).to_dict())
+                return mapping(call(client, _plain).to_dict())
             except stripe.StripeError as error:
                 raise _translated(error) from error
 
@@ -256,8 +258,8 @@ def _coupon_of(discount: Mapping[str, Any]) -> str:
     return reference(source.get("coupon") or discount.get("coupon")) or ""
 
 
-def _as_given(params: Any) -> Any:
-    """Convert parameters, because the library's types list every parameter, and ours are built from data."""
+def _plain(params: Any) -> Any:
+    """Return the parameters without the library's types, because ours are built from data."""
     return dict(params)
 
 

@@ -141,9 +141,9 @@ def check_price(offer: Offer, price: StripePrice, mode: Mode | None, default_mod
             "An administrator must correct the package or its stripe_price_id."
         )
     if not price.active:
-        raise invalid("price_id", "is archived at Stripe and cannot be sold any more")
-    asked = mode or (default_mode if offer.package is None else None)
-    if asked not in (None, price.mode):
+        raise invalid("price_id", "is archived at Stripe and cannot be sold")
+    requested = mode or (default_mode if offer.package is None else None)
+    if requested not in (None, price.mode):
         kind = "is paid once" if price.mode == "payment" else "recurs"
         raise invalid("mode", f"must be {price.mode}, as the price {kind}")
     return price.mode
@@ -166,7 +166,7 @@ def difference_of(package: Package, price: StripePrice) -> str | None:
         return f"is in {price.currency}, not in {package.currency}"
     recurs = {"once": None}.get(package.billing_interval, package.billing_interval)
     if (price.interval, price.interval_count) != (recurs, 1):
-        return f"does not recur as the package says ({package.billing_interval})"
+        return f"does not have the package's interval ({package.billing_interval})"
     if price.amount != minor_units(package.price, package.currency):
         return "is another amount"
     return None

@@ -138,7 +138,7 @@ def test_what_is_sold_costs_what_the_package_says_in_its_currency_and_mode(
     [
         ({"active": False}, "is archived"),
         ({"currency": "eur"}, "is in eur, not in usd"),
-        ({"interval": "month"}, "does not recur as the package says"),
+        ({"interval": "month"}, "does not have the package's interval"),
         ({"amount": 1}, "is another amount"),
         ({"amount": None}, "is another amount"),
     ],

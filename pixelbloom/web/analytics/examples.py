@@ -167,7 +167,7 @@ LOG: dict[str, Any] = {
     "agent_type": "chat_agent",
     "level": "warning",
     "event": "step_retried",
-    "detail": {"step": "chat_agent", "attempt": 1, "error": "No model answered in time."},
+    "detail": {"step": "chat_agent", "attempt": 1, "error": "No model responded in time."},
     "created_at": _AT,
 }
 

@@ -100,7 +100,7 @@ class ConversationRequest(Shape):
     title: Title = None
     lead_id: UserId = Field(None, description="The lead that it is about: one of the same owner.")
     metadata: Metadata = Field(default={})
-    user_id: UserId = Field(None, description="The owner; for services and administrators. Others always own theirs.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others create their own.")
 
 
 class ConversationChanges(Changes):

@@ -25,8 +25,8 @@ def register(app: Flask, settings: Settings) -> None:
     """Respond to preflights before authentication, and add the headers to other responses."""
 
     def preflight() -> Response | None:
-        asks = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
-        if not asks or "Origin" not in request.headers:
+        is_preflight = request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+        if not is_preflight or "Origin" not in request.headers:
             return None
         response = Response(status=204)
         if allows(settings, request.headers["Origin"]):

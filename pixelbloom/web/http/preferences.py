@@ -11,7 +11,7 @@ _SECONDS = re.compile(r"[0-9]+")
 
 
 def wait_seconds(header: str | None) -> int | None:
-    """Return the seconds to wait, at most 60, or None if the header asks for none.
+    """Return the seconds to wait, at most 60, or None if the header names none.
 
     As the RFC says, the first `wait` counts, and an invalid one is ignored, never an error.
     """

@@ -118,7 +118,7 @@ StartMoment = (
 
 
 class Shape(NullIsAbsent):
-    """A model whose JSON Schema is cached; flask-openapi3 asks for it on every request."""
+    """A model whose JSON Schema is cached; flask-openapi3 reads it on every request."""
 
     @classmethod
     def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class LeadRequest(LeadFields):
 
     name: str = Field(min_length=1, max_length=200, pattern=_STORABLE)
     source: str = Field("api", min_length=1, max_length=100, pattern=_STORABLE)
-    user_id: UserId = Field(None, description="The owner; for services and administrators. Others always own theirs.")
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others create their own.")
 
 
 class LeadChanges(LeadFields, Changes):

@@ -20,7 +20,7 @@ _CHECKS = {
     "workers": {
         "status": "warning",
         "required": False,
-        "detail": "3 answering",
+        "detail": "3 responding",
         "queues": {"agents": 0, "events": 1, "maintenance": 1, "webhooks": 1},
     },
     "beat": {

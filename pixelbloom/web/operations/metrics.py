@@ -149,8 +149,8 @@ class Metrics:
         for channel, open_ in stats.sockets.items():
             library.open.labels(channel).set(open_)
         library.streams.set(stats.streams)
-        for kind, held in stats.subscriptions.items():
-            library.subscriptions.labels(kind).set(held)
+        for kind, number in stats.subscriptions.items():
+            library.subscriptions.labels(kind).set(number)
         library.queue_bytes.set(stats.queue_bytes)
         library.connections.set(connections.open)
         library.waits.set(stats.waits)

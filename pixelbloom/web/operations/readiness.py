@@ -34,14 +34,14 @@ class ProbeResult:
 
 @dataclass(frozen=True)
 class Probe:
-    """A check of one part. `ask` raises if the part is unreachable.
+    """A check of one part. `run` raises if the part is unreachable.
 
     A result is fresh for `fresh_seconds`. If a part is not `required`, the process is ready without it, and `without`
     describes the consequences. The result is awaited for `timeout` seconds from the start of the check.
     """
 
     name: str
-    ask: Callable[[], ProbeResult | None]
+    run: Callable[[], ProbeResult | None]
     required: bool = True
     fresh_seconds: float = 0.5
     without: str = ""
@@ -109,12 +109,12 @@ class Readiness:
             if probe.name in self._pending:
                 return self._pending[probe.name]
             pending = self._pending[probe.name] = _PendingCheck(threading.Event(), time.monotonic())
-        threading.Thread(target=self._ask, args=(probe, pending), name=f"ready-{probe.name}", daemon=True).start()
+        threading.Thread(target=self._run, args=(probe, pending), name=f"ready-{probe.name}", daemon=True).start()
         return pending
 
-    def _ask(self, probe: Probe, pending: _PendingCheck) -> None:
+    def _run(self, probe: Probe, pending: _PendingCheck) -> None:
         try:
-            finding = Finding(True, probe.ask() or ProbeResult(), time.monotonic())
+            finding = Finding(True, probe.run() or ProbeResult(), time.monotonic())
         except Exception as error:
             log.warning("not_ready", part=probe.name, reason=type(error).__name__, exc_info=False)
             finding = Finding(False, ProbeResult("it is unreachable"), time.monotonic())
@@ -154,7 +154,7 @@ def probes(profiles: ProfileStore, redis: Redis, celery: Celery, tasks: Periodic
         numbers = {queue: served.count(queue) for queue in QUEUES}
         missing = [queue for queue in QUEUES if not numbers[queue]]
         warning = f"no worker takes from {', '.join(missing)}: that work waits" if missing else None
-        return ProbeResult(f"{len(replies)} answering", warning, {"queues": numbers})
+        return ProbeResult(f"{len(replies)} responding", warning, {"queues": numbers})
 
     def beat() -> ProbeResult:
         ages = tasks.ages()

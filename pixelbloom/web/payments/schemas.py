@@ -190,7 +190,7 @@ class EventBody(Shape):
 
     id: str
     type: str
-    subject: str | None = Field(description="The subscription or checkout session that it is about, where known.")
+    subject: str | None = Field(description="The subscription or checkout session that it is about, if known.")
     status: EventStatus
     attempts: int
     error: str | None = Field(description="Why the last attempt failed.")

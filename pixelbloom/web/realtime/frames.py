@@ -87,7 +87,7 @@ class Frame:
 def merge_deltas(frames: Sequence[Frame]) -> list[Frame]:
     """Merge consecutive deltas of a topic's step into one, to save bytes.
 
-    A merged delta has the concatenated text and the last `seq`. States and deltas of other steps keep their places.
+    A merged delta has the concatenated text and the last `seq`. States and deltas of other steps are not moved.
     """
     merged: list[Frame] = []
     open_runs: dict[str, tuple[int, str, list[Frame]]] = {}

@@ -145,7 +145,7 @@ class Hub:
         self._to_repair: deque[str] = deque()
         self._repairers = 0
         self.stats = Stats()
-        #: When the messages of the present batch were published.
+        #: When the messages of the current batch were published.
         self._published_ms: list[int] = []
         self._link = RedisLink(
             redis_url,

@@ -40,7 +40,7 @@ class Unsubscribe(Message):
 
 
 class Ping(Message):
-    """Asks for a `pong`."""
+    """Requests a `pong`."""
 
     type: Literal["ping"]
 

@@ -151,15 +151,15 @@ class RedisLink:
         connection.disconnect()
 
     def _read(self, connection: Any) -> None:
-        asked = False
+        pinged = False
         while not self._stopped:
             try:
                 self._take(connection.read_response(timeout=QUIET_SECONDS, disconnect_on_error=False))
-                asked = False
+                pinged = False
             except redis.TimeoutError:
-                if asked:
+                if pinged:
                     raise
-                asked = True
+                pinged = True
                 with self._lock:
                     self._send("PING", [""])
                 continue

@@ -67,7 +67,7 @@ def ends_run(frame: Frame) -> bool:
 class EventStream(Writer):
     """One client that follows one run. Like a socket it has a greenlet only while the client is slow.
 
-    What is queued after the run's last state is not written: the stream ends with it, unless the run goes on meanwhile.
+    Frames after the run's last state are not written: the stream ends with it, unless the run was retried meanwhile.
     """
 
     __slots__ = (

@@ -46,7 +46,7 @@ runs.before_request(counting.count_first(counting.submission, "replay_run", "ret
 )
 def list_runs(query: RunQuery) -> dict[str, Any]:
     """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
-    fields are left out unless `fields` names them.
+    fields are omitted unless `fields` names them.
     """
     if query.agent_type is not None:
         known_agent(query.agent_type)

@@ -189,7 +189,7 @@ class RetryResponse(Shape):
 
     retried: int
     run_ids: list[Uuid]
-    more: bool = Field(description="Whether more runs match; ask again for those.")
+    more: bool = Field(description="Whether more runs match; repeat the request for those.")
 
 
 class ReplayResponse(Shape):

@@ -54,7 +54,7 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
     if (body.inputs if of_agent else body.input) is not None:
         rule = "belongs to a workflow_id" if of_agent else "belongs to an agent_type"
         raise InvalidInput(
-            "An agent takes input, a workflow takes inputs.", [FieldError("inputs" if of_agent else "input", rule)]
+            "An agent accepts input, a workflow accepts inputs.", [FieldError("inputs" if of_agent else "input", rule)]
         )
     added = services().schedules.add(
         Wanted(
@@ -112,10 +112,10 @@ def update_schedule(path: SchedulePath, body: ScheduleChange) -> dict[str, Any]:
     "/<schedule_id>",
     summary="Delete a schedule",
     operation_id="deleteSchedule",
-    responses={**nothing("It starts no more runs."), **failures(401, 403, 404, 500, 503)},
+    responses={**nothing("Schedule deleted."), **failures(401, 403, 404, 500, 503)},
 )
 def remove_schedule(path: SchedulePath) -> Response:
-    """The schedule starts no more runs; runs that it started continue."""
+    """Deletes the schedule. Runs that it started continue."""
     services().schedules.remove(_visible_schedule(path.schedule_id))
     return Response(status=204)
 

@@ -118,7 +118,7 @@ def validate_workflow(body: ValidationRequest) -> dict[str, Any]:
     "/<workflow:workflow_id>",
     summary="Retire a workflow",
     operation_id="retireWorkflow",
-    responses={**nothing("It takes no new runs."), **failures(401, 403, 404, 500, 503)},
+    responses={**nothing("Workflow retired."), **failures(401, 403, 404, 500, 503)},
 )
 def retire_workflow(path: WorkflowPath) -> Response:
     """For administrators and services. The workflow accepts no new runs; runs in progress continue."""

@@ -85,7 +85,7 @@ def execute(body: ExecuteRequest) -> Response:
 )
 def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
     """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
-    fields are left out unless `fields` names them.
+    fields are omitted unless `fields` names them.
     """
     details = wanted_details(query.fields, WORKFLOW_RUN_FIELDS)
     page = services().runs.page(

@@ -38,7 +38,7 @@ class ExecuteRequest(SubmissionTerms):
         pattern="^[a-z][a-z0-9_]{0,99}(@[1-9][0-9]{0,8})?$",
         description="Its name; with `@` and a number that version, else the newest.",
     )
-    inputs: JsonObject = Field(default={}, description="What its `inputs` schema says.")
+    inputs: JsonObject = Field(default={}, description="Must match the workflow's `inputs` schema.")
     in_background: Annotated[bool, Field(strict=True)] = Field(
         False, alias="async", description="True: respond at once. False: wait for the end, 30 s or as `Prefer` says."
     )

@@ -46,7 +46,7 @@ def test_a_part_that_is_not_required_is_a_warning() -> None:
 
 
 def test_a_part_that_answers_may_warn_and_show_numbers() -> None:
-    answer = ProbeResult("1 answering", "no worker takes from agents", {"queues": {"agents": 0, "events": 1}})
+    answer = ProbeResult("1 responding", "no worker takes from agents", {"queues": {"agents": 0, "events": 1}})
     report = Readiness([Probe("workers", lambda: answer, required=False)]).check()
 
     assert report.ready
@@ -54,7 +54,7 @@ def test_a_part_that_answers_may_warn_and_show_numbers() -> None:
     assert report.checks["workers"] == {
         "status": "warning",
         "required": False,
-        "detail": "1 answering",
+        "detail": "1 responding",
         "queues": {"agents": 0, "events": 1},
     }
 

@@ -117,9 +117,9 @@ def _share_errors(entry: dict[str, Any]) -> None:
 
 
 def _schemas(bodies: dict[str, type[BaseModel]]) -> dict[str, Any]:
-    given = [(model, "serialization") for model in responses.models.values()]
-    taken = [(model, "validation") for model in bodies.values() if model is not InvokeRequest]
-    _, found = models_json_schema([*given, *taken], ref_template=SCHEMA + "{model}")  # type: ignore[list-item]
+    returned = [(model, "serialization") for model in responses.models.values()]
+    accepted = [(model, "validation") for model in bodies.values() if model is not InvokeRequest]
+    _, found = models_json_schema([*returned, *accepted], ref_template=SCHEMA + "{model}")  # type: ignore[list-item]
     schemas: dict[str, Any] = found["$defs"]
     schemas |= invocations.schemas()
     if "RetryRequest" in schemas:

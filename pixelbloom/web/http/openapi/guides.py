@@ -1,4 +1,4 @@
-"""The pages of docs/, where the server runs from a checkout. An installed wheel does not have them."""
+"""The pages of docs/, if the server runs from a checkout. An installed wheel does not have them."""
 
 import re
 from itertools import pairwise

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from pixelbloom.web.http.schemas import ErrorBody
 
-#: By status, as flask-openapi3 takes them.
+#: By status, in flask-openapi3's format.
 Responses = dict[str | int | HTTPStatus, type[BaseModel] | dict[Any, Any] | None]
 
 SCHEMA = "#/components/schemas/"
@@ -16,7 +16,7 @@ _JSON = "application/json"
 _HEADERS = {
     "ETag": {"description": "The version; send it as If-Match with a change.", "schema": {"type": "string"}},
     "X-Request-ID": {
-        "description": "The request's id: the one that was sent where it is valid, else a new one.",
+        "description": "The request's id: the one that was sent if it is valid, else a new one.",
         "schema": {"type": "string"},
     },
     "Retry-After": {"description": "Seconds to wait before the next attempt.", "schema": {"type": "integer"}},
@@ -120,7 +120,7 @@ def text(description: str, examples: Mapping[str, str]) -> Responses:
         "200": {
             "description": description,
             "headers": {"X-Request-ID": _HEADERS["X-Request-ID"]},
-            "content": {kind: {"schema": {"type": "string"}, "example": said} for kind, said in examples.items()},
+            "content": {kind: {"schema": {"type": "string"}, "example": example} for kind, example in examples.items()},
         }
     }
 
