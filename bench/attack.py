@@ -33,7 +33,7 @@ REPLIES = ["# a" + " " * 20_000 + "b", "{" * 20_000, "<think>" * 5_000, "```json
 
 
 class Attacks:
-    """The attacks, each of which returns what it saw."""
+    """The attacks. Each returns a summary."""
 
     def __init__(self, stack: Stack, url: str, process: psutil.Process, ollama: OllamaServer) -> None:
         self._api = Api(url, None, stack.settings)
@@ -97,8 +97,8 @@ class Attacks:
         (line,) = [line for line in text.splitlines() if line.startswith(name)]
         return int(float(line.rpartition(" ")[2]))
 
-    def at_rest(self) -> dict[str, int]:
-        """What the web process holds."""
+    def resources(self) -> dict[str, int]:
+        """Return the open resources of the web process."""
         return {
             "connections": self.number("pixelbloom_http_connections"),
             "waits": self.number("pixelbloom_http_waits"),
@@ -134,7 +134,7 @@ class Attacks:
 
 
 def main() -> int:
-    """Print what was seen; 1 where something is not at rest in the end."""
+    """Print the results. Returns 1 if something is not idle in the end."""
     allow_open_files(8_192)
     with tempfile.TemporaryDirectory(prefix="pb-attack-") as folder, OllamaServer() as ollama:
         stack = Stack(Path(folder))
@@ -144,8 +144,8 @@ def main() -> int:
                 web = stack.start("web")
                 stack.start("agents")
                 attacks = Attacks(stack, web.url, psutil.Process(web.pid).children()[0], ollama)
-                attacks.at_rest()
-                before = attacks.at_rest()
+                attacks.resources()
+                before = attacks.resources()
                 for attack in (attacks.slow_clients, attacks.hostile_json, attacks.submissions, attacks.replies):
                     attacks.health.clear()
                     seen = attack()
@@ -161,7 +161,7 @@ def _rest(attacks: Attacks, before: dict[str, int]) -> int:
     allowed = {"connections": 0, "waits": 0, "files": 80, "threads": 8, "MiB": 128}
     end = time.monotonic() + REST_SECONDS
     while True:
-        after = attacks.at_rest()
+        after = attacks.resources()
         over = {name: after[name] for name, more in allowed.items() if after[name] > before[name] + more}
         if not over or time.monotonic() > end:
             break

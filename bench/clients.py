@@ -1,4 +1,4 @@
-"""Many WebSocket clients in one process, as lean as can be: what is measured shall be the server."""
+"""Many lean WebSocket clients in one process, so that the server is what is measured."""
 
 import base64
 import multiprocessing
@@ -25,7 +25,7 @@ def stamp() -> str:
 
 
 def masked(text: bytes) -> bytes:
-    """A client's text frame; its mask is zero, which is as good as any here."""
+    """A client's text frame; with a zero mask."""
     head = bytes((0x81, 0x80 | len(text))) if len(text) < 126 else b"\x81\xfe" + len(text).to_bytes(2, "big")
     return head + b"\0\0\0\0" + text
 
@@ -47,7 +47,7 @@ class Clients:
             raise RuntimeError(failure)
 
     def expect(self, events: int, *, timed: bool = True) -> None:
-        """Forget what came, and say so when this many events have come in all. Timing each costs the clients more."""
+        """Reset, and report when this many events have arrived. Timing each event costs the clients more."""
         self._pipe.send((events, timed))
         assert self._pipe.recv() == "expecting"
 

@@ -50,7 +50,7 @@ def cpu(server: Server) -> float:
 
 
 def fan_out(server: Server, clients: Clients, topic: str, *, events: int, at_once: int) -> Sent:
-    """Publish so many events to all sockets, the next when all have the former."""
+    """Publish so many events to all sockets, each after all received the previous one."""
     frames, seconds, used = 0, 0.0, cpu(server)
     for _ in range(events // at_once):
         clients.expect(FANOUT * at_once, timed=False)
@@ -94,7 +94,7 @@ def api(stack: Stack, port: int, requests: int = 1_000) -> tuple[float, float]:
 
 
 def idle(stack: Stack, server: PixelBloom | SocketIO) -> Idle:
-    """Open all, let them rest for a while, and look at the process."""
+    """Open all sockets, wait, and measure the process."""
     own = isinstance(server, PixelBloom)
     before = api(stack, server.port) if own else (0.0, 0.0)
     base = server.process.memory_full_info().uss

@@ -59,19 +59,19 @@ class StartedProcess:
 
     @property
     def output(self) -> str:
-        """The newest lines of what it said."""
+        """Return the newest lines of its output."""
         return self._child.last_words()
 
     def exit_code(self) -> int | None:
         return self._child.exit_code()
 
     def stop(self, grace: float = 15.0) -> None:
-        """As an operator would: SIGTERM, and after `grace` seconds SIGKILL. Safe to repeat."""
+        """Stop with SIGTERM, and after `grace` seconds with SIGKILL. Safe to repeat."""
         self._child.stop(grace)
         self._forget(self)
 
     def kill(self) -> None:
-        """SIGKILL, at once, with all that it started."""
+        """Kill it and its descendants at once."""
         self._child.kill()
         self._forget(self)
 
@@ -130,7 +130,7 @@ class Stack:
 
     @contextmanager
     def values_with(self, **changes: str) -> Iterator[None]:
-        """The stack with other values for a while: what is started meanwhile has them."""
+        """Use other settings for processes that are started in the block."""
         before = self._values
         self._values = {**before, **changes}
         try:
@@ -185,7 +185,7 @@ class Stack:
 
 
 def stop_all(processes: Iterable[StartedProcess]) -> None:
-    """Stop them side by side: each takes a second or more to end in order."""
+    """Stop them concurrently: an orderly stop takes a second or more."""
     with background(*(process.stop for process in processes)):
         pass
 

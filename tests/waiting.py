@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class NotInTime(AssertionError):
-    """What a test waited for did not happen."""
+    """The awaited condition did not become true."""
 
 
 class Deadline:

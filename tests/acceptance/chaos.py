@@ -1,4 +1,4 @@
-"""Runs of all shapes while a seeded script kills whatever there is; then the books are checked.
+"""Runs of all kinds while a seeded script kills processes and servers; then the database is audited.
 
 `python -m tests.acceptance.chaos --seeds 20` is `make chaos`; `--seed 7 --seeds 1` plays one seed again.
 """
@@ -123,7 +123,7 @@ class FlakyOllama(OllamaServer):
 
 @dataclass
 class Report:
-    """What happened under one seed."""
+    """The report of one seed."""
 
     seed: int
     kills: Counter[str] = field(default_factory=Counter)
@@ -205,7 +205,7 @@ class Chaos:
         return random.Random(f"{self.report.seed}-{n}").choice(names)
 
     def insist(self, method: str, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
-        """As a good client does: again, with the same key, until it is accepted."""
+        """Submit with retries and the same key until it is accepted."""
         give_up = time.monotonic() + END_SECONDS
         while True:
             try:
@@ -329,7 +329,7 @@ class Chaos:
                 self.report_error(f"{left} {problem}")
 
     def check_redis(self) -> None:
-        """The queues are empty, and all that stays is the broker's own or goes by itself."""
+        """Check that the queues are empty, and that remaining keys are the broker's or expire."""
         client = redis.Redis.from_url(self.settings.require("redis_url"), decode_responses=True)
         give_up = time.monotonic() + 60
         while (queued := self.queued(client)) and time.monotonic() < give_up:

@@ -1,4 +1,4 @@
-"""A short play of `make chaos`: every kind of workflow, while processes and servers are killed at random."""
+"""A short run of `make chaos`: every kind of workflow, while processes and servers are killed at random."""
 
 import os
 from pathlib import Path

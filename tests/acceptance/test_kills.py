@@ -40,7 +40,7 @@ def completed(db: psycopg.Connection) -> int:
 
 
 def wait_until_completed(db: psycopg.Connection, wanted: int) -> int:
-    """Wait for so many completed runs. Returns how many there are then."""
+    """Wait for so many completed runs. Returns their number."""
     until(lambda: completed(db) >= wanted, DEADLINE_SECONDS, saw=lambda: states(db), pause=0.2)
     return completed(db)
 

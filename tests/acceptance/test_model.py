@@ -1,4 +1,4 @@
-"""A newcomer without Ollama sees a real language model at work, with PIXELBLOOM_MODEL=local."""
+"""PIXELBLOOM_MODEL=local: a small real language model without Ollama."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ from pixelbloom.models.request import Message, ModelRequest, NullStream
 from tests.acceptance.up import RunningStack, start_stack
 
 pytestmark = [
-    # Real tokens on a machine that does other things too.
+    # Real tokens on a shared machine.
     pytest.mark.timeout(1500),
     pytest.mark.skipif(not model.installed() and "CI" not in os.environ, reason="`make model` installs the model"),
 ]

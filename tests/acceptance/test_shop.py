@@ -1,4 +1,4 @@
-"""A newcomer without a Stripe account buys, upgrades, fails to pay and cancels, with PIXELBLOOM_STRIPE=local."""
+"""PIXELBLOOM_STRIPE=local: buying, upgrading, a failed payment and cancelling without a Stripe account."""
 
 import json
 import subprocess
@@ -81,7 +81,7 @@ def open_socket(stack: RunningStack, channel: str) -> ClientConnection:
 
 
 def until(client: ClientConnection, kind: str, **wanted: Any) -> dict[str, Any]:
-    """The next event of this kind and with this data."""
+    """Return the next event of this type with this data."""
     event: dict[str, Any] = {}
     deadline = Deadline(saw=lambda: event, what=f"{kind} with {wanted}")
     while True:

@@ -1,4 +1,4 @@
-"""A client that knows spec/backend-api.md and nothing else: plain HTTP, plain WebSockets, tokens made by hand."""
+"""A client that uses only spec/backend-api.md: plain HTTP, plain WebSockets, tokens made by hand."""
 
 import contextlib
 import json
@@ -48,7 +48,7 @@ class Caller:
 
 
 class Conversation:
-    """A socket, and what it said."""
+    """A socket, and its frames."""
 
     def __init__(self, url: str, **options: Any) -> None:
         self.socket = websocket.create_connection(url, timeout=SECONDS, **options)
@@ -75,7 +75,7 @@ class Conversation:
             pass
 
     def wait(self, **wanted: Any) -> dict[str, Any]:
-        """The next frame with these members."""
+        """Return the next frame with these members."""
 
         def found() -> dict[str, Any] | None:
             while self._seen < len(self.frames):

@@ -1,4 +1,4 @@
-"""The local stack as its operator knows it: starting, stopping, dying, and coming back."""
+"""The local stack as its operator sees it: start, stop, crash, and recovery."""
 
 import os
 import re
@@ -100,7 +100,7 @@ def test_the_printed_curl_works_and_a_stop_ends_all_processes(up: RunningStack) 
 
 
 def test_flower_lists_the_workers_once_the_stack_is_ready(up: RunningStack) -> None:
-    """Nobody asks it to look again but the stack itself."""
+    """Only the stack itself makes Flower refresh."""
     known = f"http://127.0.0.1:{up.flower_port}/api/workers"
     login = up.settings.require("flower_basic_auth").partition(":")
     auth = (login[0], login[2])
@@ -147,7 +147,7 @@ def test_a_process_that_dies_is_restarted_and_reported(up: RunningStack) -> None
 def test_after_kill_9_the_next_start_recovers_and_has_every_accepted_run(tmp_path: Path, whole_group: bool) -> None:
     with start_stack(tmp_path / "home") as up:
         before = up.settings.require("supabase_jwt_secret")
-        up.kill_process("workers.agents")  # what is accepted now is not done before the end
+        up.kill_process("workers.agents")  # runs accepted now are not done before the end
         run_ids = [invoke(up) for _ in range(5)]
         victims = up.processes() if whole_group else []
         up.kill()

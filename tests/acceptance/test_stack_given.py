@@ -1,4 +1,4 @@
-"""The local stack beside servers that it was given: what does not fit is said before anything runs."""
+"""The local stack with given servers: conflicts are reported before anything runs."""
 
 from pathlib import Path
 

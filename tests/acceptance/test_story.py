@@ -1,4 +1,4 @@
-"""Whoever watches a run, from whenever on, sees the same story: polling, the command line, and plain WebSockets."""
+"""Clients that watch a run from any time see the same events: polling, the command line, and plain WebSockets."""
 
 import json
 import subprocess
@@ -43,7 +43,7 @@ def socket(up: RunningStack) -> ClientConnection:
 
 
 def frames(ws: ClientConnection) -> Iterator[dict[str, Any]]:
-    """What comes, for as long as a run may take."""
+    """Yield frames for as long as a run may take."""
     last: list[Any] = []
     deadline = Deadline(saw=lambda: last, what="the rest of a story")
     while True:
@@ -83,13 +83,13 @@ class Watcher:
                     return
 
     def story(self) -> list[dict[str, Any]]:
-        """The frames, once the run has ended."""
+        """Return the frames, once the run has ended."""
         self._thread.result(2 * SECONDS)
         return self.frames
 
 
 def check(story: list[dict[str, Any]], result: dict[str, Any]) -> None:
-    """No event twice, none missing, progress never back, and the end."""
+    """Check that no event is repeated or missing, progress never decreases, and the run ends."""
     response, first, *later = story
     assert response["type"] == "subscribed"
     assert first["snapshot"] is True

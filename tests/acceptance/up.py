@@ -26,7 +26,7 @@ READY_SECONDS = 240.0
 
 
 class RunningStack:
-    """A stack and its supervisor, known by what an operator sees: its home, its output and its processes."""
+    """A stack and its supervisor: its home, its output and its processes."""
 
     def __init__(self, home: Path, **env: str) -> None:
         self.home = home
@@ -49,7 +49,7 @@ class RunningStack:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What it was started with."""
+        """The environment it was started with."""
         return dict(self._env)
 
     # Its life
@@ -73,7 +73,7 @@ class RunningStack:
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
 
     def wait_ready(self) -> None:
-        """Wait until it says that it is ready; fails when it ends before."""
+        """Wait until it prints that it is ready; fails if it ends before."""
         self.wait_for(lambda: "PixelBloom is ready" in self.output or self.exit_code() is not None)
         assert self.exit_code() is None, self.output[-3000:]
 
@@ -85,7 +85,7 @@ class RunningStack:
         return self._process.wait(60)
 
     def kill(self) -> None:
-        """kill -9 of the supervisor alone."""
+        """Kill only the supervisor with SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(60)
@@ -123,7 +123,7 @@ class RunningStack:
         return list(found.values())
 
     def kill_process(self, words: str) -> None:
-        """kill -9 of every process of the stack with these words in its command line."""
+        """Kill every process of the stack with these words in its command line with SIGKILL."""
         found = self.processes(words)
         assert found, f"no process {words}"
         for process in found:
@@ -173,7 +173,7 @@ class RunningStack:
         return found
 
     def wait_for(self, happened: Any, seconds: float = READY_SECONDS) -> None:
-        """Wait for something that must come true."""
+        """Wait until the condition is true."""
         until(happened, seconds, saw=lambda: self.output[-3000:], pause=0.1)
 
 

@@ -1,4 +1,4 @@
-"""The console in a real browser, on the real stack: pages that are signed in, and what each of them must not do."""
+"""The console in a real browser, on the real stack: signed-in pages, and checks of each of them."""
 
 import fcntl
 import json
@@ -38,7 +38,7 @@ VIOLATIONS = """
 
 
 def build() -> None:
-    """Build the console where its sources have changed. Test processes run side by side."""
+    """Build the console if its sources have changed. Test processes run concurrently."""
     _make("console")
 
 
@@ -80,7 +80,7 @@ class Console:
         return self.web.url
 
     def kill_web(self) -> Callable[[], None]:
-        """Kill the web process. Returns what starts it again at the same address."""
+        """Kill the web process. Returns a function that restarts it at the same address."""
         port = self.web.port
         self.web.kill()
 

@@ -1,4 +1,4 @@
-"""The console's frame: signing in, its screens on all sizes, and what it may not do."""
+"""The console's frame: signing in, its screens on all sizes, and its policy."""
 
 import json
 import re

@@ -21,7 +21,7 @@ PRICES = [
 
 @dataclass
 class Sale:
-    """What is for sale to the tests of this module; names are of this module alone."""
+    """The packages of this module's tests, with names of this module only."""
 
     small: str
     large: str
@@ -94,14 +94,14 @@ def test_somebody_buys_with_a_code_changes_and_cancels(console: Console, shop: S
     expect(own).to_contain_text("Ends", timeout=WAIT)
     expect(own.get_by_role("button", name="Cancel")).to_have_count(0)
 
-    # The portal takes it back, and its event reaches the page.
+    # The portal withdraws it, and its event reaches the page.
     own.get_by_role("button", name="Cards and invoices").click()
     page.wait_for_url(f"{shop.url}/**")
     page.get_by_role("button", name="Keep it").click()
     page.get_by_text("Back to the shop").click()
     page.wait_for_url(f"{console.url}/billing")
     expect(own.get_by_role("button", name="Cancel")).to_be_visible(timeout=WAIT)
-    # Nowhere else but to Stripe did the browser go.
+    # The browser called no other server than Stripe's.
     assert [url for url in console.foreign if not url.startswith(shop.url)] == []
     console.foreign.clear()
 

@@ -1,4 +1,4 @@
-"""Conversations in the console: a reply while it is written, what others say, and what closing one means."""
+"""Conversations in the console: a live reply, messages of others, and closing one."""
 
 import re
 from uuid import uuid4
@@ -33,7 +33,7 @@ def test_a_reply_streams_into_the_transcript(console: Console) -> None:
     writing = page.locator(".said-text[aria-busy=true]")
     expect(writing).to_contain_text(re.compile(r"\w+ \w+"), timeout=WAIT)
     begun = writing.inner_text().strip(".…")
-    # Opened late, on another page, the reply is there from its beginning.
+    # Opened late, on another page, the reply is complete.
     other = console.signed_in(page.url.replace(console.url, ""), user_id)
     for one in (page, other):
         expect(one.locator(".said-text[aria-busy=true]")).to_have_count(0, timeout=WAIT)

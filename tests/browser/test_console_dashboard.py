@@ -1,4 +1,4 @@
-"""The dashboard: figures of a range, by aggregation and zone, and how they follow what happens."""
+"""The dashboard: figures of a range, by aggregation and zone, and how they follow changes."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4

@@ -1,4 +1,4 @@
-"""The console's first screen: trying an agent, what is up, what waits, and lines to paste."""
+"""The console's first screen: trying an agent, health, waiting approvals, and lines to paste."""
 
 from uuid import uuid4
 

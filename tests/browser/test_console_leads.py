@@ -1,4 +1,4 @@
-"""Leads in the console: found by search and filters, added, changed, and analyzed while somebody looks."""
+"""Leads in the console: found by search and filters, added, changed, and analyzed live."""
 
 from uuid import UUID, uuid4
 

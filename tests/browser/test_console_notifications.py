@@ -1,4 +1,4 @@
-"""The bell and the page of notifications: live, read in one place and so in all, sent by administrators."""
+"""The bell and the page of notifications: live, marked as read everywhere, sent by administrators."""
 
 from uuid import UUID, uuid4
 

@@ -1,4 +1,4 @@
-"""The runs in the console: the list, one run while it happens, what can be done with it, and approvals."""
+"""The runs in the console: the list, one run live, its actions, and approvals."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ from tests.servers.script import Script
 from tests.stack import Stack
 from tests.waiting import until
 
-#: With characters of one, two and four bytes, and what HTML would take for its own.
+#: With characters of one, two and four bytes, and HTML special characters.
 PIECES = [f"{number} <b>né</b> 🌼 & " for number in range(40)]
 TEXT = "".join(PIECES)
 SLOW = Script(pieces=PIECES, delay=0.15, hang_after=len(PIECES))
@@ -55,7 +55,7 @@ def _console(stack: Stack, browser: Browser) -> Iterator[Console]:
 
 @pytest.fixture(autouse=True)
 def _fresh_model(console: Console) -> Iterator[None]:
-    """No test meets the scripts of another."""
+    """Reset the model's scripts between tests."""
     yield
     console.model.reset()
 
@@ -78,7 +78,7 @@ def live(page: Page) -> Locator:
 
 
 def streams(page: Page) -> str:
-    """What it shows by now; every moment it is a beginning of the whole, and more than nothing."""
+    """Return the text shown now, which must be a non-empty prefix of the whole."""
     expect(live(page)).not_to_be_empty(timeout=WAIT)
     text = live(page).text_content() or ""
     assert TEXT.startswith(text)
@@ -90,7 +90,7 @@ def badge(page: Page, status: str) -> Locator:
 
 
 def decided(api: Api, run_id: str) -> Callable[[], Any]:
-    """The run, once it has ended."""
+    """Return the run, once it has ended."""
 
     def read() -> Any:
         run = api.get(f"/api/agents/workflows/runs/{run_id}").json()

@@ -1,4 +1,4 @@
-"""The console's screens of automation: workflows, their editor, schedules, and what failed."""
+"""The console's screens of automation: workflows, their editor, schedules, and failures."""
 
 import json
 import re
@@ -83,7 +83,7 @@ def test_an_error_is_shown_at_its_line_and_a_version_is_created(console: Console
     name = new_name()
     page = console.signed_in("/workflows/-/edit", admin=True)
     create = page.get_by_role("button", name="Create version")
-    expect(create).to_be_enabled(timeout=WAIT)  # what it begins with is valid
+    expect(create).to_be_enabled(timeout=WAIT)  # the initial text is valid
 
     written(page, {"workflow_id": name, "steps": [step("first"), step("second", "third")]})
     errors = page.get_by_role("list", name="Errors")

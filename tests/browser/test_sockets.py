@@ -66,7 +66,7 @@ def user(server: StartedProcess, stack: Stack) -> Api:
 
 
 def names(page: Page, api: Api, **more: str) -> None:
-    """What the examples take as given."""
+    """Define the names that the examples use."""
     values = {"API_WS": api.url.replace("http", "ws"), "jwt": api.token, "userId": str(api.user_id), **more}
     page.evaluate("values => Object.assign(window, values)", values)
 
@@ -89,7 +89,7 @@ def store_frames(page: Page, api: Api, *channels: str) -> None:
 
 
 def frames_where(page: Page, condition: str) -> list[dict[str, Any]]:
-    """The frames, once one fulfils a condition."""
+    """Return the frames, once one matches the condition."""
     page.wait_for_function(f"frames_.some(frame => {condition})", timeout=WAIT)
     frames: list[dict[str, Any]] = page.evaluate("frames_")
     return frames

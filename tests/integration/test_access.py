@@ -17,7 +17,7 @@ from tests.stack import Stack
 
 @dataclass
 class Rows:
-    """One row of each kind that this user has; of nobody's where there is no user."""
+    """One row of each kind of this user, or without an owner."""
 
     user_id: UUID | None
     ids: dict[str, str] = field(default_factory=dict)
@@ -35,7 +35,7 @@ def add_rows(db: psycopg.Connection, user_id: UUID | None) -> Rows:
         return row_id
 
     run: dict[str, Any] = {"caller": "service", "lane": "x", "input": '{"a": 1}'}
-    # Longer than the API shows it.
+    # With more decimals than the API shows.
     run["progress"] = 1 / 3
     run_id = add("run", "runs", kind="agent", agent_type="chat_agent", **run)
     add("workflow run", "runs", kind="workflow", workflow_id=WORKFLOW, workflow_version=1, **run)

@@ -1,4 +1,4 @@
-"""What is out at the broker follows the workers' capacity, and goes to users in fair shares."""
+"""The published steps follow the workers' capacity, in fair shares of the users."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,9 +19,9 @@ from tests.servers.script import Script
 from tests.stack import Stack
 
 THREADS = 8
-#: Of eight threads: the steps that wait in the broker so that no thread waits for its next one.
+#: Steps that wait in the broker for eight threads, so that no thread waits for its next one.
 MARGIN = 2
-#: Of runs, each smaller than the one before: an order by id is none by age.
+#: Ids of runs, each smaller than the one before, so that the order by id is not that by age.
 IDS = count(uuid4().int, -1)
 
 

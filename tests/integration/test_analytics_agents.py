@@ -40,7 +40,7 @@ def empty(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
 
 
 def executions(agency: Agency, who: UUID | None) -> list[Row]:
-    """Steps of agents, with when their run was made."""
+    """Return steps of agents, with the creation time of their run."""
     made = {row["id"]: row["created_at"] for row in seen(agency["runs"], who)}
     return [
         {**row, "created_at": made[row["run_id"]]}
@@ -58,7 +58,7 @@ def tokens(rows: list[Row]) -> int:
 
 
 def p95(values: list[int]) -> int | None:
-    """The smallest that is no less than 95 percent of them."""
+    """Return the smallest value that is not less than 95 percent of them."""
     return sorted(values)[math.ceil(0.95 * len(values)) - 1] if values else None
 
 

@@ -31,7 +31,7 @@ from tests.integration.figures import (
 from tests.servers.agency import PACKAGES, PEOPLE, Agency, Days, days, ledgers
 
 Case = tuple[Days, Agency, UUID | None]
-#: How many of them a year has.
+#: The number of each interval in a year.
 A_YEAR = {"year": 1, "month": 12, "week": Decimal(365) / 7, "day": 365}
 LEDGERS = days().flatmap(lambda of: st.tuples(st.just(of), ledgers(of), st.sampled_from(PEOPLE)))
 
@@ -47,7 +47,7 @@ def empty(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
 
 
 def recurring(agency: Agency, who: UUID | None) -> list[Row]:
-    """Subscriptions that are paid again and again, at some time; from the end of their trial on."""
+    """Return the subscriptions that recur at any time, from the end of their trial on."""
     return [
         {**row, "start_date": row["billed_from"] or row["start_date"]}
         for row in seen(agency["user_subscriptions"], who)
@@ -59,7 +59,7 @@ def recurring(agency: Agency, who: UUID | None) -> list[Row]:
 
 
 def at(day: date, of: Days) -> Callable[[Row], bool]:
-    """Whether a subscription is there when that day begins."""
+    """Return whether a subscription exists when that day begins."""
     moment = datetime.combine(day, datetime.min.time(), ZoneInfo(of.zone))
     return lambda row: row["start_date"] < moment and (row["end_date"] is None or row["end_date"] >= moment)
 

@@ -299,7 +299,7 @@ def test_codes_cannot_be_guessed_through_checkout(
         responses = [user.request("POST", CHECKOUT, json=order(packages, "small", f"GUESS{n}")) for n in range(4)]
         assert [response.status_code for response in (*quotes, *responses)] == [200, 200, 400, 400, 400, 429]
         assert user.request("POST", "/api/pricing/quote", json=body).status_code == 429
-        # Without a code nothing is guessed; and a service tries for its users.
+        # A checkout without a code guesses nothing; a service may try for its users.
         assert checkout(user, **order(packages, "small"))
         service = {**order(packages, "small", "GUESS"), "user_id": str(user.user_id)}
         assert web.as_service().request("POST", CHECKOUT, json=service).status_code == 429
@@ -313,7 +313,7 @@ def test_a_refused_checkout_releases_the_use_and_an_unknown_outcome_does_not(
     code, headers = campaign(db, max_uses=1), {"Idempotency-Key": uuid4().hex}
     body = order(packages, "small", code)
     good = [{"seconds": 0}]
-    # The calls are: the price, the coupon, where it is missing its making, and the session.
+    # The calls are: the price, the coupon, its creation if it is missing, and the session.
     shop.failures.extend([*good * 3, {"status": 429}])
     is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 429, "RATE_LIMITED")
     assert one(db, USES, code) == 0
@@ -333,7 +333,7 @@ def test_a_repeat_returns_the_session_made_and_a_late_repeat_a_new_one(
         user, code = web.as_user(), campaign(db, max_uses=1)
         body = order(packages, "small", code)
         headers, made = {"Idempotency-Key": uuid4().hex}, set(shop.book.objects["checkout.session"])
-        # The calls are: the price, the coupon, its making, and the session, which the library tries three times.
+        # The calls are: the price, the coupon, its creation, and the session, which the library tries three times.
         shop.failures.extend([*[{"seconds": 0}] * 3, *[{"lose": True}] * 3])
         is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 503, "UNAVAILABLE")
         [lost] = set(shop.book.objects["checkout.session"]) - made

@@ -1,4 +1,4 @@
-"""Administrators look after packages and campaigns: over REST and with the command line."""
+"""Administrators manage packages and campaigns: over REST and with the command line."""
 
 import json
 import os

@@ -253,12 +253,12 @@ def test_ctrl_c_stops_watching_and_says_how_to_watch_again(live: dict[str, str],
 
 
 def reload(web: psutil.Process) -> None:
-    """As a deploy does: gunicorn starts new processes, and lets the old ones end in order."""
+    """Reload as a deploy does: gunicorn starts new processes, and the old ones end in order."""
     web.send_signal(signal.SIGHUP)
 
 
 def kill(web: psutil.Process) -> None:
-    """The process that holds the sockets dies; gunicorn starts another one."""
+    """Kill the process with the sockets; gunicorn starts another one."""
     web.children()[0].kill()
 
 

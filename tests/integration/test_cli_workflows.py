@@ -1,4 +1,4 @@
-"""`pixelbloom workflows` and the steering of runs, against the real tiers; only Ollama is a stand-in."""
+"""`pixelbloom workflows` and the control of runs, against the real tiers; only Ollama is a stand-in."""
 
 import json
 import os

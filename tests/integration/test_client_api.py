@@ -1,4 +1,4 @@
-"""The client's requests against servers that are not the API, or not well."""
+"""The client's requests against other servers than the API, and failing ones."""
 
 import json
 from collections.abc import Iterator

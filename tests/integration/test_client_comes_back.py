@@ -1,4 +1,4 @@
-"""The Python client on a real server that is restarted under it, and loses its Redis."""
+"""The Python client on a real server that restarts and loses its Redis."""
 
 import threading
 import time

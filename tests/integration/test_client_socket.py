@@ -37,7 +37,7 @@ def client(server: ScriptedServer, **options: object) -> SocketClient:
 
 
 def seqs(server: ScriptedServer, until: int, **options: object) -> list[int | None]:
-    """The seqs that a client gives out up to one."""
+    """Return the seqs that a client yields up to one."""
     seen = []
     with client(server, **options) as sockets:
         sockets.subscribe(TOPIC)

@@ -1,4 +1,4 @@
-"""Signing in to the console by one click: on the local stack, for its own page, and nowhere else."""
+"""Signing in to the console by one click: only on the local stack, and only from its own page."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the console's first screen shows of the model providers and of Stripe."""
+"""The status of the model providers and of Stripe on the console's first screen."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

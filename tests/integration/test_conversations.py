@@ -339,7 +339,7 @@ def test_past_the_quota_of_messages_runs_are_refused_before_they_are_accepted(
     assert counted == (2,)
     assert len(read(user, conversation)["messages"]) == 4
 
-    # What adds no message of this user goes on.
+    # Runs that add no message of this user continue.
     again = said(user, conversation, "The third", **{"Idempotency-Key": "third"})
     assert again["request_id"] == third["request_id"]
     assert user.invoke({"agent_type": "chat_agent", "input": {"message": "Hello"}}).status_code == 200

@@ -1,4 +1,4 @@
-"""Server-sent events of a run: complete and in order, resumed where they broke off, bounded, and cheap at rest."""
+"""Server-sent events of a run: complete and in order, resumable, bounded, and cheap when idle."""
 
 import os
 import signal
@@ -131,7 +131,7 @@ def test_a_stream_that_is_cut_repeatedly_resumes_without_gap_or_repetition(web, 
         for attempt in repeat_until(lambda: seen and seen[-1].state["status"] == "completed", saw=lambda: seen[-3:]):
             with follow(web, run, last) as stream:
                 assert stream.status == 200
-                for _ in range(1 + attempt * 37 % 90):  # breaks off after so many
+                for _ in range(1 + attempt * 37 % 90):  # disconnects after this many
                     event = stream.next()
                     if event is None:
                         break

@@ -1,4 +1,4 @@
-"""Tokens on their way from a step to those who watch, with a Redis that is there, slow, or gone."""
+"""Tokens from a step to its watchers, with a working, slow, or missing Redis."""
 
 import json
 import threading
@@ -29,7 +29,7 @@ def server() -> Iterator[OwnRedis]:
 
 
 class Counting(Publisher):
-    """A publisher that counts the messages that Redis did not take."""
+    """A publisher that counts the messages that Redis refused."""
 
     refused = 0
 
@@ -74,7 +74,7 @@ def deltas(server: OwnRedis, run: SomeRun) -> list[dict[str, Any]]:
 
 
 def text(server: OwnRedis, run: SomeRun) -> str:
-    """What a client that follows the rules has in the end."""
+    """Return the final text of a client that follows the rules."""
     whole = ""
     for delta in deltas(server, run):
         whole = "" if delta.get("reset") else whole
@@ -84,7 +84,7 @@ def text(server: OwnRedis, run: SomeRun) -> str:
 
 
 def snapshot_text(server: OwnRedis, run: SomeRun) -> str:
-    """The text that a client gets which subscribes now."""
+    """Return the text of a client that subscribes now."""
     found = TopicReader(server.client).read(Topic.parse(run.topic), since=None)
     assert isinstance(found, Snapshot)
     return str(json.loads(found.frame)["data"]["text"])
@@ -207,7 +207,7 @@ def test_a_frozen_redis_does_not_delay_tokens_and_the_text_is_published_after_it
         for n in range(2_000):
             stream.token(f"{n} ")
 
-    within(tokens)  # while Redis is frozen; did each token wait for Redis's timeout, it were ten minutes
+    within(tokens)  # while Redis is frozen; with a timeout per token it would take ten minutes
     server.thaw()
     stream.close(timeout=SECONDS)
 
@@ -273,7 +273,7 @@ def test_a_message_refused_by_redis_is_resent_after_it_recovers(server, publishe
     server.kill()
     stream.token("while it is gone ")
     until(lambda: stream._inflight)
-    until(lambda: publisher.refused)  # taken, and refused
+    until(lambda: publisher.refused)  # accepted, then refused
     stream.token("later")
     server.start()
     stream.close(timeout=SECONDS)

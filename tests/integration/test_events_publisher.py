@@ -1,4 +1,4 @@
-"""The publisher against a real Redis: each event once, in order, with what latecomers need."""
+"""The publisher against a real Redis: each event once, in order, with snapshots for late clients."""
 
 import contextlib
 import json
@@ -92,7 +92,7 @@ def test_text_published_again_is_dropped(publisher, reader):
 
 
 def test_an_event_is_published_once_when_redis_py_resends_after_a_lost_reply(server, reader):
-    """A proxy swallows the first reply: redis-py repeats the EVAL, which gave two messages with seq 1 and 3."""
+    """A proxy drops the first reply: redis-py repeats the EVAL, which gave two messages with seq 1 and 3."""
     run = SomeRun(uuid4())
     with LossyProxy(server.url.removeprefix("unix://").partition("?")[0]) as proxy:
         publisher = Publisher(connect(f"redis://127.0.0.1:{proxy.port}", timeout_seconds=1))

@@ -1,4 +1,4 @@
-"""Steps of a workflow that run side by side: each one's text once, in its own order, as long as it runs."""
+"""Concurrent steps of a workflow: each step's text once and in order while it runs."""
 
 import json
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def reader(server: OwnRedis) -> TopicReader:
 
 
 def events(reader: TopicReader, run: SomeWorkflow, since: int = 0) -> list[dict[str, Any]]:
-    """The data of every event after that one."""
+    """Return the data of every event after that one."""
     found = reader.read(Topic.parse(run.topic), since=since)
     assert isinstance(found, Recovered)
     published = [json.loads(message.partition(b"\n")[2]) for message in found.messages]
@@ -51,7 +51,7 @@ def snapshot(reader: TopicReader, run: SomeWorkflow) -> dict[str, Any]:
 
 
 def wipe(server: OwnRedis, run: SomeWorkflow) -> None:
-    """Redis loses the topic."""
+    """Delete the topic from Redis."""
     keys = Keys.of(run.topic)
     server.client.delete(keys.meta, keys.log, keys.text)
 
@@ -291,7 +291,7 @@ def test_an_agents_run_has_neither_steps_nor_texts(publisher, reader):
 
 
 class Client:
-    """One who was there from the beginning and follows docs/realtime.md."""
+    """A client that was connected from the beginning and follows docs/realtime.md."""
 
     def __init__(self) -> None:
         self.seq = 0
@@ -300,7 +300,7 @@ class Client:
         self.steps: dict[str, str] = {}
         #: What it shows: it drops the text of a step only after a reset.
         self.shown: dict[str, str] = {}
-        #: What a snapshot should have: only of steps that run, and in one piece.
+        #: The expected texts of a snapshot: only of running steps, and in one piece.
         self.stored: dict[str, str] = {}
         self.ends: dict[str, int] = {}
         self.last = ""
@@ -333,7 +333,7 @@ class Client:
         self.last = step
 
     def agrees(self, data: dict[str, Any]) -> None:
-        """Whether a latecomer's snapshot says the same."""
+        """Check that the snapshot of a late client has the same state."""
         assert (data["status"], data["progress"]) == (self.status, self.progress)
         assert data["steps"] == as_steps(self.steps)
         if self.status != "failed":
@@ -369,7 +369,7 @@ def test_no_interleaving_of_two_steps_loses_or_repeats_anything(publisher, reade
 
 
 def worker(run: SomeWorkflow, step: str, progress: float) -> Iterator[RunUpdate | RunDelta | None]:
-    """What a worker does with a step, act by act; None where it only commits."""
+    """A worker's acts on a step, in order; None where it only commits."""
     attempt = run.claim(step)
     yield None
     yield attempt.update
@@ -378,12 +378,12 @@ def worker(run: SomeWorkflow, step: str, progress: float) -> Iterator[RunUpdate 
     yield run.end(step, progress=run.progress + 0.2)
 
 
-#: Each character of the text says of which generation it is, and at which place.
+#: Each character of the text encodes its generation and its offset.
 FIRST, WIDTH = 0x4E00, 100
 
 
 class TopicMachine(RuleBasedStateMachine):
-    """Workers, the outbox and latecomers do what they like, early, late and twice."""
+    """Workers, the outbox and late clients act in any order, early, late and twice."""
 
     server: OwnRedis
 
@@ -479,7 +479,7 @@ class TopicMachine(RuleBasedStateMachine):
             assert fields_of_steps(self.server, self.run) <= (set() if state.terminal else running)
         self.listen()
 
-    # Those who are there, and those who come
+    # Connected clients and late clients
 
     def come(self, data: st.DataObject) -> None:
         if self.reader.read(Topic.parse(self.run.topic)) is None:
@@ -493,7 +493,7 @@ class TopicMachine(RuleBasedStateMachine):
         self.listen()
 
     def forget(self, _: st.DataObject) -> None:
-        """Redis loses its data; everybody begins anew."""
+        """Redis loses its data; every client starts again."""
         wipe(self.server, self.run)
         self.published.clear()
         self.client = Client()

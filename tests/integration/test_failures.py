@@ -1,4 +1,4 @@
-"""`GET /api/agents/failures`: failed runs, by what failed and why."""
+"""`GET /api/agents/failures`: failed runs, grouped by agent or workflow and error code."""
 
 from collections.abc import Iterator
 from typing import Any

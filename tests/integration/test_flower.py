@@ -1,4 +1,4 @@
-"""Flower of the local stack takes commands from nobody but whoever knows its password."""
+"""Flower of the local stack accepts commands only with its password."""
 
 from collections.abc import Iterator
 

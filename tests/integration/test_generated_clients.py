@@ -20,7 +20,7 @@ from tests.stack import Stack
 
 CLIENTS = frontend.FOLDER / "clients"
 LOCK = Path(__file__).parents[2] / "requirements" / "clients.txt"
-#: What each client's calls come to: an update with a stale ETag among them.
+#: The results of each client's calls, including an update with a stale ETag.
 DONE = {"name": "Ada", "company": "Northwind", "stale": "CONFLICT", "status": "queued"}
 
 
@@ -68,7 +68,7 @@ def generator() -> Path:
     folder = CLIENTS / ".venv"
     done = folder / ".installed"
     with LOCK.open() as shared:
-        fcntl.flock(shared, fcntl.LOCK_EX)  # test processes run side by side
+        fcntl.flock(shared, fcntl.LOCK_EX)  # test processes run concurrently
         if not done.exists() or done.read_text() != LOCK.read_text():
             venv.create(folder, with_pip=True, clear=True)
             options = ("--quiet", "--disable-pip-version-check", "--require-hashes", "-r", LOCK)

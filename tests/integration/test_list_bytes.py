@@ -12,7 +12,7 @@ from tests.integration.http import Api, is_error
 from tests.stack import Stack, started_stack
 
 RUNS, WORKFLOW_RUNS = "/api/agents/runs", "/api/agents/workflows/runs"
-#: Of a page beside its rows as the database returned them: names that the API adds.
+#: Bytes of a page besides its rows from the database: names that the API adds.
 MARGIN = 512 * 1024
 COUNT = 200
 CONVERSATION = "c0ffee00-0000-4000-8000-000000000001"
@@ -119,7 +119,7 @@ EVERYBODYS = {
     "/api/pricing/campaigns",
     "/api/pricing/redemptions",
 }
-#: What names an item, the first that it has.
+#: The fields that identify an item; the first present one is used.
 IDS = (
     "message_id",
     "id",
@@ -145,7 +145,7 @@ ONE_PAGE = {
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    """A stack of its own: other tests' lists shall not meet these rows."""
+    """A stack of its own, so that other tests' lists do not have these rows."""
     with started_stack("pb-lists-") as running:
         yield running
 
@@ -221,7 +221,7 @@ def test_every_list_of_the_document_is_tested_here(web: Api) -> None:
 @pytest.mark.parametrize("path", FILLERS)
 def test_no_page_of_a_list_is_larger_than_the_budget(web: Api, db: psycopg.Connection, path: str) -> None:
     user_id = uuid4()
-    # Without triggers and foreign keys: the rows alone matter.
+    # Without triggers and foreign keys: only the rows matter.
     db.execute("set session_replication_role = replica")
     db.execute(FILLERS[path].replace("WIDE", WIDE), {"user": user_id, "conversation": CONVERSATION})
     caller = web.as_user(user_id, admin=True)

@@ -1,4 +1,4 @@
-"""`GET /api/me`: each form of token is described, and what it may do is what the resources allow."""
+"""`GET /api/me`: each form of token is described, and its permissions match the resources."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime

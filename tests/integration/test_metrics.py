@@ -1,4 +1,4 @@
-"""`/metrics`: who may read it, and that each number moves as it should, for one process and for several."""
+"""`/metrics`: its access, and that each number changes as expected, for one process and for several."""
 
 import os
 import signal

@@ -260,7 +260,7 @@ def test_administrators_notify_one_some_and_all(web: Api, db, stack: Stack) -> N
 
     assert [len(listed(one_of_them)["items"]) for one_of_them in (first, second, third)] == [3, 2, 1]
     assert listed(third)["items"][0]["severity"] == "warning"
-    for broadcast_id in sent:  # sent again, as by a worker that died before it said so
+    for broadcast_id in sent:  # sent again, as after a worker that died before recording it
         db.execute("update broadcasts set status = 'sending', sent_up_to = null where id = %s", [broadcast_id])
         one(db, "select send_broadcast(%s, 1)", broadcast_id)
         stack.wait_for(lambda which=broadcast_id: admin.get(f"{PATH}/broadcasts/{which}").json()["status"] == "sent")

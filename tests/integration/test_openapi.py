@@ -1,4 +1,4 @@
-"""The API's description of itself: valid, complete, true of the running API, and readable offline."""
+"""The OpenAPI document: valid, complete, matching the running API, and readable offline."""
 
 import os
 import re
@@ -165,7 +165,7 @@ def test_the_docs_page_calls_no_other_server(web: Api) -> None:
         assert len(found.content) > 100
 
 
-#: What these take depends on more than JSON Schema can say: the inputs of the workflow that is named, references
+#: Valid inputs of these depend on more than JSON Schema can express: the inputs of the named workflow, references
 #: between steps, cron expressions, time zones, how two dates lie, the decimals of a currency, and what Stripe knows.
 #: All other checks apply to them too.
 BEYOND_SCHEMA = (
@@ -173,15 +173,15 @@ BEYOND_SCHEMA = (
     'include-operation-id = ["createPackage", "updatePackage", "createCampaign", "updateCampaign"]',
     'include-path-regex = "^/api/(analytics|payments)/"',
 )
-#: Of If-Match schemathesis makes values that its pattern refuses; tests/unit/web/test_versions.py looks at that header.
+#: Schemathesis generates If-Match values that its pattern refuses; tests/unit/web/test_versions.py tests that header.
 #: Postgres stores no NUL, which the schema of free JSON does not say.
 CONFIGURATION = "[parameters]\n'header.If-Match' = '*'\n[generation]\nallow-x00 = false\n\n" + "\n".join(
     f"[[operations]]\n{which}\nchecks.positive_data_acceptance.enabled = false\n" for which in BEYOND_SCHEMA
 )
-#: An event stream lasts as long as its run; tests/integration/test_run_events.py looks at them.
+#: An event stream lasts as long as its run; tests/integration/test_run_events.py tests them.
 CONFIGURATION += '[[operations]]\ninclude-path-regex = "/runs/.*/events$"\nenabled = false\n'
-#: One that was removed is there again when its example was added in between; tests/integration/test_workflow_runs.py
-#: looks at removal.
+#: A removed one exists again when its example was added in between; tests/integration/test_workflow_runs.py
+#: tests removal.
 CONFIGURATION += (
     '[[operations]]\ninclude-path-regex = "^/api/agents/workflows/"\nchecks.use_after_free.enabled = false\n'
 )

@@ -1,4 +1,4 @@
-"""What `/readyz`, `/metrics` and `pixelbloom doctor` say where Redis, workers or beat are away."""
+"""`/readyz`, `/metrics` and `pixelbloom doctor` without Redis, workers or beat."""
 
 import json
 import os

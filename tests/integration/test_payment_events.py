@@ -26,7 +26,7 @@ from tests.stack import Stack
 
 ROOT = Path(__file__).parents[2]
 Event = dict[str, Any]
-#: What no list, object or id of Stripe looks like.
+#: Values that no list, object or id of Stripe can have.
 MALFORMED: list[Any] = [
     *([], "x", None, 7, {}, {"id": 7}, {"id": "in_1"}, {"url": 7, "id": "x"}, {"data": None}, {"data": 7}),
     *({"data": [None], "has_more": True}, {"data": [{}], "has_more": True}, {"data": [], "has_more": True}),
@@ -50,7 +50,7 @@ def store(stack: Stack) -> Iterator[PaymentStore]:
 
 @pytest.fixture
 def work(stack: Stack, shop: StripeServer) -> Iterator[Callable[[], int]]:
-    """One round of a worker, in a process of its own: what is due is processed. Returns the number of events."""
+    """Run one round of a worker in a process of its own. Returns the number of events processed."""
     env = {**os.environ, **stack.env, "STRIPE_API_KEY": API_KEY, "STRIPE_API_BASE": shop.url, "PYTHONPATH": str(ROOT)}
     code = "from pixelbloom.tasks.payments import process_stripe_events as work; print('processed', work())"
 
@@ -111,7 +111,7 @@ def due_now(db: psycopg.Connection, *events: Event) -> None:
 
 
 def calls() -> dict[str, Callable[[StripeGateway], Any]]:
-    """Every place where the gateway returns something, and what reads it there."""
+    """Every gateway call that returns an object, with its parser."""
     return {
         "checkout": lambda stripe: stripe.create_checkout({}, "k"),
         "coupon": lambda stripe: stripe.coupon("c", {}),
@@ -137,7 +137,7 @@ def test_a_malformed_stripe_object_raises_malformed_event_everywhere(
             found = calls()[name](gateway)
         except PixelBloomError:
             continue
-        # What says enough for one call may say too little for another.
+        # An object that is complete for one call may be incomplete for another.
         assert name in ("coupon", "event"), (malformed, found)
         assert found is None or isinstance(found, str), (malformed, found)
 

@@ -1,4 +1,4 @@
-"""Revenue in every figure is what an independent ledger of the same events says, however they are delivered."""
+"""Every revenue figure matches an independent ledger of the same events, however they are delivered."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from tests.servers.stripe import Event, History, Purchase
 from tests.stack import Stack
 
 DAY = 86_400
-#: An hour into a day: a year ago, so that nothing that is dated by the clock falls into the ranges.
+#: An hour into a day a year ago, so that rows with the current time are outside of the ranges.
 FIRST = 1_750_000_000 // DAY * DAY + 3600
 PURCHASE_STEPS = [
     *("paid", "async", "async_paid", "async_failed", "expired", "refunded", "part refunded", "refund failed"),
@@ -36,7 +36,7 @@ LATE = st.sampled_from(["async_paid", "async_failed"]).flatmap(
 
 @dataclass(frozen=True)
 class Movement:
-    """Money that moved on a day, in the smallest unit; what was returned is negative."""
+    """Money that moved on a day, in the smallest unit; returned money is negative."""
 
     day: date
     currency: str
@@ -55,7 +55,7 @@ def day_of(seconds: int) -> date:
 
 
 def ledger(events: Sequence[Event], *, style: str) -> list[Movement]:
-    """What moved, from the events in the order in which things happened."""
+    """Return the movements of the ordered events."""
     found: list[Movement] = []
     returned: list[Movement] = []
     disputed: dict[str, Movement] = {}

@@ -1,4 +1,4 @@
-"""Events of Stripe in whatever order, however often: always the same rows."""
+"""Events of Stripe in any order, any number of times: always the same rows."""
 
 import random
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from pixelbloom.payments.store import PaymentStore
 from tests.servers.stripe import Event, History
 from tests.stack import Stack
 
-#: Steps, and some that mean something only one after the other.
+#: Steps, and sequences of steps that only make sense together.
 STORIES = [
     *(["renewed"], ["unpaid"], ["paid late"], ["upgraded"], ["to end"], ["kept"], ["to end at"], ["goes on"]),
     *(["paused"], ["resumed"], ["refunded"], ["part refunded"], ["refund failed"], ["trial_will_end"], ["ended"]),
@@ -46,7 +46,7 @@ def store(stack: Stack) -> Iterator[PaymentStore]:
 
 
 def deliver(store: PaymentStore, event: Event) -> None:
-    """As the webhook and the worker do it."""
+    """Deliver an event as the webhook and the worker do."""
     fact = stripe_state.read(event)
     store.record(event, fact)
     begun = store.begin(event["id"], 60)
@@ -57,7 +57,7 @@ def deliver(store: PaymentStore, event: Event) -> None:
 
 
 def rows(db: psycopg.Connection, history: History) -> dict[str, list[dict[str, Any]]]:
-    """All that followed from the history, but for what names the attempt."""
+    """Return all resulting rows, without the ids of attempts."""
     found: dict[str, list[dict[str, Any]]] = {}
     queries = {
         "user_subscriptions": "select to_jsonb(t) from user_subscriptions t where stripe_subscription_id = %s",
@@ -252,7 +252,7 @@ def test_events_processed_concurrently_give_the_same_rows(
 
 
 def persistently(store: PaymentStore, event: Event) -> None:
-    """As `deliver`, and again where the database found two in each other's way."""
+    """As `deliver`, repeated after a conflict in the database."""
     fact = stripe_state.read(event)
     store.record(event, fact)
     for _ in range(20):
@@ -318,6 +318,6 @@ def test_the_end_of_a_trial_is_notified_with_the_amount_of_its_own_attempt(
 
 
 def messages(db: psycopg.Connection, history: History) -> list[str]:
-    """What the user was notified of the end of a trial."""
+    """Return the notification messages of the end of a trial."""
     notifications = rows(db, history)["notifications"]
     return [row["message"] for row in notifications if row["notification_type"] == "trial_ending"]

@@ -86,14 +86,14 @@ def control(shop: StripeServer, action: str, **params: Any) -> Any:
 
 
 def bought(api: Api, shop: StripeServer, stack: Stack, **body: Any) -> dict[str, Any]:
-    """A subscription, paid for."""
+    """Buy and pay a subscription."""
     session = checkout(api, **{"price_id": "price_growth", **body})
     control(shop, "pay_session", session=session["id"])
     return becomes(api, stack, status="active")
 
 
 def becomes(api: Api, stack: Stack, **wanted: Any) -> dict[str, Any]:
-    """The subscription, when it is so."""
+    """Wait until the subscription has these values, and return it."""
     seen: dict[str, Any] = {}
 
     def so() -> bool:
@@ -124,7 +124,7 @@ def event(kind: str = "invoice.paid", **changes: Any) -> dict[str, Any]:
 def posted(
     web: Api, content: dict[str, Any] | bytes, secret: str = SECRET, at: int | None = None, sent: bytes | None = None
 ) -> httpx.Response:
-    """A webhook, signed by Stripe's own code; `sent` is what goes out in its place."""
+    """Post a webhook signed by Stripe's own code; `sent` replaces its body."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     header = stripe.WebhookSignature.generate_signature_header(body.decode("latin-1"), secret, at or int(time.time()))
     return web.request("POST", WEBHOOK, content=sent or body, headers={"Stripe-Signature": header})
@@ -256,7 +256,7 @@ def test_a_campaign_lowers_the_price_and_its_use_is_released_without_a_purchase(
     shop.failures.extend([{"drop": True}] * 3)
     assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 503
     shop.failures.clear()
-    assert one(db, uses, code) == 0  # nothing was asked of Stripe but the coupon
+    assert one(db, uses, code) == 0  # only the coupon was requested from Stripe
     found = bought(user, shop, stack, **body)
     assert (found["original_price"], found["discount_amount"], found["final_price"]) == (149, 29.8, 119.2)
     renewed = control(shop, "renew", subscription=found["stripe_subscription_id"])
@@ -588,7 +588,7 @@ def test_the_nightly_comparison_repairs_what_no_event_reported(
     )
     url, shop.deliveries.url = shop.deliveries.url, None
     control(shop, "renew", subscription=found["stripe_subscription_id"], outcome="failed")
-    time.sleep(1.1)  # Stripe's clock counts seconds; the look is later than what it finds
+    time.sleep(1.1)  # Stripe's clock counts seconds; the comparison must be later than the changes
     shop.deliveries.url = url
     for name, value in {**stack.env, **ENV, "STRIPE_API_BASE": shop.url}.items():
         monkeypatch.setenv(name, value)

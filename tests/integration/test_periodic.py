@@ -1,4 +1,4 @@
-"""Tasks that repeat: beat stores nothing, and what is due survives restarts of beat and of workers."""
+"""Periodic tasks: beat stores nothing, and due tasks survive restarts of beat and of workers."""
 
 import os
 import signal

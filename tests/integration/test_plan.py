@@ -1,4 +1,4 @@
-"""What is given to the broker for a published step."""
+"""The broker messages of published steps."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ def test_a_linear_segment_is_one_message_with_the_rest_as_a_chain(app: Celery, r
     assert message["headers"]["published_at"] == AT
     following = [(link["task"], link["args"], link["immutable"]) for link in reversed(embedded["chain"])]
     assert following == [(STEP_TASK, [RUN, "b"], True), (STEP_TASK, [RUN, "c"], True)]
-    # The time of the first is not the time of those that are sent later.
+    # The timestamp of the first is not that of later ones.
     assert all("headers" not in link["options"] for link in embedded["chain"])
 
 

@@ -59,7 +59,7 @@ def publisher(server: OwnRedis) -> Publisher:
 
 
 def event(kind: str, user_id: UUID | None, **changes: Any) -> DomainEvent:
-    """A happening of its own: all ids in it are new."""
+    """Return an event of its own with new ids."""
     data = {name: str(uuid4()) if value == ID else value for name, value in SPEC[kind].items()}
     return domain.read(kind, {**data, "user_id": str(user_id) if user_id else None, **changes})
 
@@ -223,7 +223,7 @@ def until_computed(web: Web, line: str, times: int) -> None:
 
 
 def following(web: Web, who: UUID | None, topic: str, day: int) -> Client:
-    """A client that has asked for the figures from this day of January on."""
+    """A client that subscribed to the figures from this day of January on."""
     client = web.connect(who, "analytics")
     client.send(type="subscribe", topic=topic, params={"start_date": f"2026-01-{day:02}", "end_date": "2026-02-01"})
     return client
@@ -231,7 +231,7 @@ def following(web: Web, who: UUID | None, topic: str, day: int) -> Client:
 
 @contextmanager
 def computations_blocked(web: Web) -> Iterator[None]:
-    """What is computed takes until the end of the block."""
+    """Block the computations until the end of the block."""
     path = web.folder / "held"
     path.touch()
     try:

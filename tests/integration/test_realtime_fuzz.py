@@ -36,7 +36,7 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 #: The codes of RFC 6455 and its registry that an end of a connection may send.
 CODES = {1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014}
 
-#: A good token, and another caller's.
+#: A valid token, and another caller's.
 STRANGERS = token(uuid4())
 
 Responses = tuple[str, ...]
@@ -83,7 +83,7 @@ def deep(rng: random.Random) -> str:
 
 
 def malformed(rng: random.Random, run: SomeRun) -> tuple[str, Responses]:
-    """A text that is not taken, and the codes that the error may have."""
+    """Return an invalid text, and the possible codes of its error."""
     anything: Any = rng.choice([None, True, -1, 2**63, 2**64, 1.5, 1e308, "", "x" * 999, [], {}, [{}], "\x00", "⚡"])
     bad, topic, either = ("BAD_REQUEST",), ("INVALID_TOPIC",), ("BAD_REQUEST", "INVALID_TOPIC")
     return rng.choice(
@@ -125,7 +125,7 @@ class Conversation:
     #: For each text of the server its type, or the codes that the error may have.
     responses: list[Responses] = field(default_factory=list)
     pongs: list[bytes] = field(default_factory=list)
-    #: How it may end: by these codes (None: by a close frame without one), or by the connection's end alone.
+    #: Its possible ends: these codes (None: a close frame without one), or the end of the connection only.
     codes: set[int | None] | None = None
     half_close: bool = False
 
@@ -158,7 +158,7 @@ class Conversation:
                 self.data += frame(b"unasked", opcode=PONG)
 
     def end(self) -> None:
-        """Say what ends it."""
+        """Send a frame that ends it."""
         rng = self.rng
         data, self.codes = rng.choice(ENDINGS)(rng)
         self.data += data
@@ -298,7 +298,7 @@ ENDINGS: list[Callable[[random.Random], Ending]] = [
 
 
 def send(raw: Raw, rng: random.Random, data: bytes) -> None:
-    """In one piece, or in some."""
+    """Split into one or more pieces."""
     cuts = sorted(rng.randint(0, len(data)) for _ in range(rng.choice([0, 0, 1, 3])))
     for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
         raw.send(data[start:end])
@@ -442,7 +442,7 @@ def test_random_conversations_end_by_the_rfc_and_the_process_is_idle_afterwards(
     publisher = Publisher(server.client)
     attacked, watched = SomeRun(uuid4()), SomeRun(uuid4())
     publisher.run_updates([attacked.state("running"), watched.state("running")])
-    attack(web, attacked, range(60))  # what is made once is made now
+    attack(web, attacked, range(60))  # one-time initialization happens now
     rest = web.until_state(sockets=0, members=0, topics=0)
 
     with web.connect(watched.user_id) as witness, ThreadPoolExecutor(1) as pool:

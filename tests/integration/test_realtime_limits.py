@@ -1,4 +1,4 @@
-"""How much a socket, and a caller, may ask for: what is just allowed, what is too much, and what is said then."""
+"""Limits of a socket and of a caller: just below, just above, and the error."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def padded(size: int) -> bytes:
-    """A ping of so many bytes, in characters of two."""
+    """Return a ping of so many bytes, in two-byte characters."""
     room = size - len(b'{"type":"ping","p":""}')
     return b'{"type":"ping","p":"' + ("ż" * (room // 2) + "x" * (room % 2)).encode() + b'"}'
 

@@ -64,7 +64,7 @@ class EventStream:
         return next((event.id for event in reversed(self.events) if event.id), None)
 
     def next(self) -> Event | None:
-        """The next event, or None at the end of the response. An event that is cut off is none."""
+        """The next event, or None at the end of the response. A truncated event is ignored."""
         deadline = Deadline(saw=lambda: self.events[-3:], what="an event")
         while True:
             block = self._until(b"\n\n", deadline)
@@ -136,11 +136,11 @@ class EventStream:
         return bool(part)
 
     def send(self, data: bytes) -> None:
-        """Send what the server did not ask for."""
+        """Send unexpected bytes."""
         self._socket.sendall(data)
 
     def close(self) -> None:
-        """Go away."""
+        """Disconnect."""
         self._socket.close()
 
     def __enter__(self) -> Self:

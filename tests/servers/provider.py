@@ -32,7 +32,7 @@ class ModelHandler(BaseHTTPRequestHandler):
     server: "ModelServer"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Be quiet."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         if self.path == "/__requests":
@@ -111,7 +111,7 @@ class ModelHandler(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def paced(self, pieces: list[str], script: Script) -> Iterator[str | None]:
-        """The pieces in their time; None where the stream is to carry an error or garbage instead."""
+        """Yield the pieces at their times; None for an error or garbage in the stream."""
         delay = self.server.delay if script.delay is None else script.delay
         for sent, piece in enumerate([*pieces, None]):
             if script.break_after == sent:
@@ -135,7 +135,7 @@ class ModelHandler(BaseHTTPRequestHandler):
 
 
 class ModelServer(ThreadingHTTPServer):
-    """The server, with its queue of scripts and its notes of what was asked."""
+    """The server, with its queue of scripts and its recorded requests."""
 
     handler: ClassVar[type[ModelHandler]]
     daemon_threads = True
@@ -168,7 +168,7 @@ class ModelServer(ThreadingHTTPServer):
         self.stop()
 
     def stop(self) -> None:
-        """Refuse connections from now on; wake all that hangs."""
+        """Refuse connections from now on; wake all hanging requests."""
         self._closing.set()
         if self._thread is not None:
             self.shutdown()
@@ -192,7 +192,7 @@ class ModelServer(ThreadingHTTPServer):
             self._always = script
 
     def reset(self) -> None:
-        """Forget the scripts and the requests."""
+        """Drop the scripts and the requests."""
         with self._lock:
             self._scripts.clear()
             self._always = None
@@ -204,7 +204,7 @@ class ModelServer(ThreadingHTTPServer):
             return self._scripts.popleft() if self._scripts else self._always or Script()
 
     def note(self, path: str, body: Any, headers: dict[str, str]) -> None:
-        """Remember a request."""
+        """Record a request."""
         with self._lock:
             self.requests.append({"path": path, "body": body, "headers": headers})
 

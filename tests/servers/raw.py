@@ -1,4 +1,4 @@
-"""A WebSocket client that writes whatever bytes it likes, and shows every byte that it gets."""
+"""A WebSocket client that writes arbitrary bytes, and shows every received byte."""
 
 import contextlib
 import json
@@ -16,7 +16,7 @@ TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 
 
 def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = True, rsv: int = 0) -> bytes:
-    """A frame as a client sends it, or as one that does not know how."""
+    """Return a valid or invalid frame of a client."""
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
     bit, size = 0x80 if masked else 0, len(payload)
     if size < 126:
@@ -32,7 +32,7 @@ def frame(payload: bytes, *, opcode: int = 1, fin: bool = True, masked: bool = T
 
 
 class Raw:
-    """A connection that writes whatever bytes it likes after a proper handshake.
+    """A connection that writes arbitrary bytes after a valid handshake.
 
     It responds to the server's pings while it reads, and hides them; a `silent` one does not respond.
     """
@@ -144,7 +144,7 @@ class Raw:
         return struct.unpack("!H", closes[0][:2])[0] if closes[0] else None
 
     def responses(self) -> list[dict[str, object]]:
-        """End the conversation properly; what the server said until then."""
+        """Close properly, and return the server's frames until then."""
         self.send(frame(struct.pack("!H", 1000), opcode=CLOSE))
         return [json.loads(payload) for opcode, payload in self.frames() if opcode == TEXT]
 

@@ -42,7 +42,7 @@ class Purchase:
         self.session = self.api.handle("POST", "checkout/sessions", params)
 
     def play(self, steps: Sequence[str]) -> None:
-        """Let these happen, where they can."""
+        """Run these steps, where possible."""
         for step in steps:
             try:
                 match step:
@@ -99,7 +99,7 @@ class History:
         return self.api.handle("POST", path, params)
 
     def play(self, steps: Sequence[str]) -> None:
-        """Let these happen, where they can."""
+        """Run these steps, where possible."""
         subscription = self.book.get("subscription", self.subscription_id)
         for step in steps:
             if subscription["status"] == "canceled":
@@ -151,7 +151,7 @@ class History:
                     self.book.stand(self.subscription_id, step)
 
     def _charge(self, subscription: Any) -> Any:
-        """What its newest invoice was paid with."""
+        """Return the payment of its newest invoice."""
         invoice = self.book.get("invoice", subscription["latest_invoice"])
         return self.book.charge_of(invoice["id"]) if invoice["status"] == "paid" and invoice["amount_paid"] else None
 

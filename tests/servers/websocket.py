@@ -1,4 +1,4 @@
-"""A WebSocket server that follows a script: for what a real one does only on a bad day.
+"""A WebSocket server that follows a script, for rare failures of a real one.
 
 Each connection is handled by the next function of the script; it speaks the protocol through a `Peer`.
 """
@@ -65,7 +65,7 @@ class Peer:
                 return
 
     def hold_still(self, seconds: float) -> None:
-        """Read nothing and say nothing, as a peer that hangs."""
+        """Neither read nor write, as a hanging peer."""
         threading.Event().wait(seconds)
 
 

@@ -1,4 +1,4 @@
-"""Runs of workflows for tests of events: what the database says of them, and what their workers stream."""
+"""Runs of workflows for tests of events: their database states, and their workers' streams."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -73,7 +73,7 @@ class SomeWorkflow:
 
 
 class Attempt:
-    """One claim of a step, and what its worker streams."""
+    """One claim of a step, and its worker's stream."""
 
     def __init__(self, update: RunUpdate, step: str, number: int) -> None:
         self.update = update
@@ -94,11 +94,11 @@ class Attempt:
         return self
 
     def goes_on_from(self, delta: RunDelta) -> bool:
-        """Whether that is the last text so far."""
+        """Return whether that is the last text so far."""
         return (delta.generation, delta.offset + len(delta.text)) == (self._generation, self._offset)
 
     @property
     def place(self) -> tuple[int, int]:
-        """What the next text will be: which one of all the step's generations, and at which character."""
+        """Return the generation and the offset of the next text."""
         attempt, restarts = divmod(self._generation, GENERATIONS)
         return attempt * 8 + restarts, self._offset
