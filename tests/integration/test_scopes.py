@@ -21,7 +21,7 @@ from tests.stack import Stack
 UNSCOPED = {*PUBLIC - {"POST /api/payments/create-checkout-session"}, "GET /healthz", "GET /readyz", "GET /api/me"}
 #: Own ones need no scope of their own, but one that is not empty.
 OWN = re.compile("/api/agents|/api/payments/create-checkout-session")
-REFUSAL = "scope does not name"
+REFUSAL = "scope does not include"
 
 
 @pytest.fixture(scope="module")
