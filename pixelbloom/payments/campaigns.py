@@ -12,7 +12,7 @@ from pixelbloom.errors import FieldError
 from pixelbloom.payments.money import charge_digits, minor_units
 from pixelbloom.payments.selling import Mode, Package
 
-WHY_NOT = {
+REFUSAL_REASONS = {
     "unknown": "There is no such code.",
     "inactive": "This code is inactive.",
     "not_started": "This code is not valid yet.",
@@ -91,12 +91,19 @@ class Campaign:
 
     def coupon_id(self, mode: Mode, applies_to: Sequence[str]) -> str:
         """Return the id of the coupon for these terms and prices; others have a different id."""
-        parts = (self.id, self.discount_type, self.value.normalize(), self.currency, *self.lasts(mode), *applies_to)
+        parts = (
+            self.id,
+            self.discount_type,
+            self.value.normalize(),
+            self.currency,
+            *self.discount_duration(mode),
+            *applies_to,
+        )
         return COUPON_PREFIX + hashlib.sha256(":".join(map(str, parts)).encode()).hexdigest()[:24]
 
     def coupon(self, mode: Mode, products: Sequence[str]) -> dict[str, Any]:
         """Return the terms of the coupon, limited to these products if any are given."""
-        duration, months = self.lasts(mode)
+        duration, months = self.discount_duration(mode)
         terms: dict[str, Any] = {"percent_off": float(self.value), "duration": duration, "name": self.code[:40]}
         if self.discount_type == "fixed" and self.currency is not None:
             del terms["percent_off"]
@@ -107,6 +114,6 @@ class Campaign:
             terms["applies_to"] = {"products": list(products)}
         return terms
 
-    def lasts(self, mode: Mode) -> tuple[str, int | None]:
+    def discount_duration(self, mode: Mode) -> tuple[str, int | None]:
         """Return the duration and its months; a one-time payment has a single invoice."""
         return ("once", None) if mode == "payment" else (self.duration, self.duration_months)

@@ -11,7 +11,7 @@ import structlog
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable, UpstreamError
-from pixelbloom.payments.campaigns import COUPON_PREFIX, WHY_NOT, Campaign
+from pixelbloom.payments.campaigns import COUPON_PREFIX, REFUSAL_REASONS, Campaign
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.selling import (
     Mode,
@@ -136,7 +136,7 @@ class Checkouts:
         Return expired, or complete if it was paid meanwhile.
         """
         state = self._stripe.expire_checkout(session_id) if session_id is not None else "expired"
-        self._pricing.settle_redemption(key, "expired" if state == "expired" else "open")
+        self._pricing.record_redemption(key, "expired" if state == "expired" else "open")
         return state
 
     def check_package(self, row: Mapping[str, Any]) -> None:
@@ -198,9 +198,11 @@ class Checkouts:
                 case "gone":
                     raise NotFound("There is no such package; GET /api/pricing/packages lists them.")
                 case "refused":
-                    raise invalid("campaign_code", "does not apply: " + WHY_NOT[begun["quote"]["campaign"]["reason"]])
+                    raise invalid(
+                        "campaign_code", "does not apply: " + REFUSAL_REASONS[begun["quote"]["campaign"]["reason"]]
+                    )
                 case "conflict":
-                    raise _another_request()
+                    raise _key_conflict()
                 case _:
                     return begun
         raise Conflict("Another checkout with this code is starting at the same moment; try again.")
@@ -248,7 +250,7 @@ class Checkouts:
             "discount_value": f"{campaign.value:f}",
             "redemption_key": begun["redemption_key"],
         }
-        _, months = campaign.lasts(mode)
+        _, months = campaign.discount_duration(mode)
         if months is not None:
             params["metadata"]["discount_months"] = str(months)
 
@@ -262,9 +264,9 @@ class Checkouts:
 
 def _made(found: Mapping[str, Any]) -> dict[str, str]:
     if found["state"] == "conflict":
-        raise _another_request()
+        raise _key_conflict()
     return {"id": found["id"], "url": found["url"]}
 
 
-def _another_request() -> Conflict:
+def _key_conflict() -> Conflict:
     return Conflict("This Idempotency-Key was used with another request; use a new key for a new request.")

@@ -25,7 +25,7 @@ def due(item: Mapping[str, Any], prices: Sequence[int], at: int | None) -> int:
         terms.append(_campaign(mapping(item.get("metadata")), item, at))
     left = list(prices)
     for coupon in terms:
-        _take_off(left, coupon, item)
+        _subtract(left, coupon, item)
     return sum(left)
 
 
@@ -63,11 +63,11 @@ def _after(start: int, months: int) -> int:
     return int(begun.replace(year=year, month=month, day=min(begun.day, monthrange(year, month)[1])).timestamp())
 
 
-def _take_off(left: list[int], coupon: Mapping[str, Any], item: Mapping[str, Any]) -> None:
+def _subtract(left: list[int], coupon: Mapping[str, Any], item: Mapping[str, Any]) -> None:
     """Subtract a coupon, which may cover only some products, from what is left of the items' prices."""
     products = mapping(coupon.get("applies_to")).get("products")
     covered = [n for n, part in enumerate(item["items"]["data"]) if _covers(products, part)]
-    off = _off(coupon, sum(left[n] for n in covered), item)
+    off = _discount_amount(coupon, sum(left[n] for n in covered), item)
     for n in covered:
         part = min(left[n], off)
         left[n] -= part
@@ -78,7 +78,7 @@ def _covers(products: Collection[str] | None, part: Mapping[str, Any]) -> bool:
     return products is None or text(reference(part["price"]["product"])) in products
 
 
-def _off(coupon: Mapping[str, Any], price: int, item: Mapping[str, Any]) -> int:
+def _discount_amount(coupon: Mapping[str, Any], price: int, item: Mapping[str, Any]) -> int:
     if coupon.get("percent_off") is not None:
         part = Decimal(str(coupon["percent_off"]))
         if not 0 <= part <= 100:

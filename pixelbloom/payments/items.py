@@ -7,7 +7,7 @@ from typing import Any
 from pixelbloom.payments.values import amount, mapping, one_of
 
 _INTERVALS = ("day", "week", "month", "year")
-_MOST_INTERVALS = 1200
+_MAX_INTERVALS = 1200
 
 
 def priced(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def priced(part: Mapping[str, Any]) -> dict[str, Any]:
     else:
         total = None
     interval_count = amount(recurring.get("interval_count", 1))
-    if not 1 <= interval_count <= _MOST_INTERVALS:
+    if not 1 <= interval_count <= _MAX_INTERVALS:
         raise ValueError("not a number of intervals")
     return {
         "amount": None if total is None else amount(total),

@@ -18,7 +18,7 @@ _PART = r"[a-z][a-z0-9]{0,9}=[!-+\--~]{1,200}"
 _HEADER = re.compile(rf"{_PART}(?:, ?{_PART}){{1,15}}")
 _TIME = re.compile(r"(?:^|,) ?t=")
 _MAX_HEADER = 4096
-_LONGEST = {"id": 255, "type": 200}
+_MAX_LENGTHS = {"id": 255, "type": 200}
 
 
 def verified(payload: bytes, header: str | None, secrets: Sequence[str]) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def _event(payload: bytes) -> dict[str, Any]:
         event: dict[str, Any] = json.loads(payload)
         moment(event["created"])
         plain = all(
-            1 <= len(event[name]) <= longest and event[name].isprintable() for name, longest in _LONGEST.items()
+            1 <= len(event[name]) <= longest and event[name].isprintable() for name, longest in _MAX_LENGTHS.items()
         )
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         plain = False

@@ -8,7 +8,7 @@ from typing import Any
 from pixelbloom.errors import PixelBloomError, UpstreamError
 
 _CURRENCY = re.compile(r"[a-z]{3}")
-_LARGEST = 10**12
+_MAX_AMOUNT = 10**12
 #: The first second after the year 9999, the last year of Python and ISO 8601.
 _LAST_SECOND = 253_402_300_800
 
@@ -30,14 +30,14 @@ def reading(what: str) -> Iterator[None]:
 
 def amount(value: object) -> int:
     """Return an amount in the smallest unit, or another count that is not negative. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_AMOUNT:
         raise ValueError("not an amount")
     return value
 
 
 def owed(value: object) -> int:
     """Return an amount in the smallest unit; 0 for a customer's credit. Raises ValueError."""
-    return 0 if isinstance(value, int) and -_LARGEST <= value < 0 else amount(value)
+    return 0 if isinstance(value, int) and -_MAX_AMOUNT <= value < 0 else amount(value)
 
 
 def moment(value: object) -> int:

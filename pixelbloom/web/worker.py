@@ -54,10 +54,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         """Run until a stop signal, then until requests have ended and sockets were drained."""
-        waits.bound_by(self.worker_connections)
+        waits.limit_to_connections(self.worker_connections)
         chosen = settings()
         # Behind a proxy, all connections come from the proxy's address.
-        connections.bound(self.worker_connections, 0 if chosen.trusted_proxies else chosen.connections_per_address)
+        connections.set_limits(self.worker_connections, 0 if chosen.trusted_proxies else chosen.connections_per_address)
         try:
             super().run()
             if self._drainer is not None:

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from pixelbloom.web.http.compression import LEAST_BYTES
+from pixelbloom.web.http.compression import MIN_BYTES
 from tests.integration.http import Api
 from tests.stack import Stack
 
@@ -94,7 +94,7 @@ def test_small_reflected_and_secret_responses_are_not_compressed(web: Api, user:
         user.get(f"/api/agents/runs/{uuid4()}", headers=accepts("gzip")),
     ):
         assert "Content-Encoding" not in response.headers
-        assert len(response.content) < LEAST_BYTES or response.status_code == 400
+        assert len(response.content) < MIN_BYTES or response.status_code == 400
 
 
 def test_pages_documents_and_metrics_are_compressed(web: Api) -> None:

@@ -119,7 +119,7 @@ def test_a_user_has_one_open_use_of_a_campaign(store: PricingStore, db: psycopg.
     expected = {"state": "open", "redemption_key": first["redemption_key"], "stripe_session_id": "cs_" + key}
     assert begun(store, code, package_id, user_id=user_id) == expected
     assert begun(store, code, package_id, user_id=uuid4())["state"] == "begun"
-    store.settle_redemption(first["redemption_key"], "expired")
+    store.record_redemption(first["redemption_key"], "expired")
     assert begun(store, code, package_id, user_id=user_id)["state"] == "begun"
     assert uses(db, code) == 2
 
@@ -128,7 +128,7 @@ def test_a_limit_per_user_counts_paid_and_open_uses(store: PricingStore, db: psy
     package_id, code, user_id = package(db), campaign(db, max_uses_per_user=1), uuid4()
 
     first = begun(store, code, package_id, user_id=user_id)
-    store.settle_redemption(first["redemption_key"], "paid")
+    store.record_redemption(first["redemption_key"], "paid")
     assert begun(store, code, package_id, user_id=user_id)["quote"]["campaign"]["reason"] == "used_up_by_user"
     quote = store.quote(package_id, code, str(user_id))
     assert quote is not None
@@ -137,7 +137,7 @@ def test_a_limit_per_user_counts_paid_and_open_uses(store: PricingStore, db: psy
     assert begun(store, code, package_id, customer="email:a@example.com")["state"] == "begun"
     assert begun(store, code, package_id, user_id=uuid4())["state"] == "begun"
     # A payment that fails after all gives the use back.
-    store.settle_redemption(first["redemption_key"], "failed")
+    store.record_redemption(first["redemption_key"], "failed")
     assert begun(store, code, package_id, user_id=user_id)["state"] == "begun"
 
 
@@ -147,12 +147,12 @@ def test_a_paid_checkout_with_a_released_use_counts_again_within_the_limit(
     package_id, code = package(db), campaign(db, max_uses=1)
 
     first = begun(store, code, package_id)
-    store.settle_redemption(first["redemption_key"], "expired")
+    store.record_redemption(first["redemption_key"], "expired")
     second = begun(store, code, package_id)
-    store.settle_redemption(first["redemption_key"], "paid")
+    store.record_redemption(first["redemption_key"], "paid")
     assert uses(db, code) == 1
-    store.settle_redemption(second["redemption_key"], "expired")
-    store.settle_redemption(first["redemption_key"], "paid")
+    store.record_redemption(second["redemption_key"], "expired")
+    store.record_redemption(first["redemption_key"], "paid")
     assert uses(db, code) == 1
 
 

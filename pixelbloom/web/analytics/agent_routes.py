@@ -30,7 +30,7 @@ agent_analytics = APIBlueprint(
 )
 agent_analytics.before_request(guard)
 agent_analytics.before_request(lambda: require_admin("see the figures of agents and models"))
-counting.bound_searches(agent_analytics)
+counting.limit_searches(agent_analytics)
 
 
 @agent_analytics.get(

@@ -27,7 +27,7 @@ revenue_analytics = APIBlueprint(
     abp_security=SECURITY,
 )
 revenue_analytics.before_request(guard)
-counting.bound_searches(revenue_analytics)
+counting.limit_searches(revenue_analytics)
 
 
 @revenue_analytics.get(

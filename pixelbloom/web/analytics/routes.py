@@ -28,7 +28,7 @@ analytics = APIBlueprint(
     abp_security=SECURITY,
 )
 analytics.before_request(guard)
-counting.bound_searches(analytics)
+counting.limit_searches(analytics)
 
 
 @analytics.get(

@@ -48,7 +48,7 @@ conversations.before_request(
 )
 conversations.before_request(counting.count_first(counting.message, "add_conversation", "add_message"))
 conversations.before_request(counting.count_first(counting.submission, "add_message"))
-counting.bound_searches(conversations, "q")
+counting.limit_searches(conversations, "q")
 
 _NO_SUCH = "There is no such conversation, or it is not yours."
 #: Messages that come with a conversation.

@@ -19,7 +19,7 @@ from pixelbloom.web.http.connections import Reading
 
 MAX_BODY_BYTES = 1024 * 1024
 #: The limit of most operations, and the exceptions.
-USUAL_BODY_BYTES = 64 * 1024
+DEFAULT_BODY_BYTES = 64 * 1024
 BODY_BYTES = {
     "agents.invoke": MAX_BODY_BYTES,
     "workflow_runs.execute": MAX_BODY_BYTES,
@@ -37,10 +37,10 @@ SMALL_BYTES = 8 * 1024
 #: A body must arrive within GRACE_SECONDS plus its time at the minimum rate, READ_SECONDS at most.
 READ_SECONDS = 30.0
 GRACE_SECONDS = 10.0
-LEAST_BYTES_PER_SECOND = 32 * 1024
+MIN_BYTES_PER_SECOND = 32 * 1024
 #: Maximum length of a field's path in an error.
 _MAX_PATH = 200
-_LARGEST = int(1.7e308)
+_MAX_NUMBER = int(1.7e308)
 _CONSTANT = re.compile(r"NaN|-?Infinity")
 
 
@@ -54,7 +54,7 @@ class StrictRequest(Request):
     @property
     def body_limit(self) -> int:
         """The largest body, in bytes, that the operation accepts."""
-        return BODY_BYTES.get(self.endpoint or "", USUAL_BODY_BYTES)
+        return BODY_BYTES.get(self.endpoint or "", DEFAULT_BODY_BYTES)
 
     @property  # type: ignore[misc]
     def max_content_length(self) -> int:  # type: ignore[override]
@@ -101,7 +101,7 @@ def reading_in_time(environ: Mapping[str, Any], limit: int) -> Iterator[None]:
 def read_timeout(declared: str, limit: int) -> float:
     """Return the seconds within which a body of at most `limit` bytes must arrive, by its declared length."""
     length = min(int(declared), limit) if declared.isdecimal() else limit
-    return min(GRACE_SECONDS + length / LEAST_BYTES_PER_SECOND, READ_SECONDS)
+    return min(GRACE_SECONDS + length / MIN_BYTES_PER_SECOND, READ_SECONDS)
 
 
 def body_was_read(body: Any) -> bool:
@@ -210,8 +210,8 @@ def _finite(text: str) -> float:
 
 
 def _bounded(text: str) -> int:
-    number = int(text) if len(text) < 400 else _LARGEST + 1
-    if abs(number) > _LARGEST:
+    number = int(text) if len(text) < 400 else _MAX_NUMBER + 1
+    if abs(number) > _MAX_NUMBER:
         raise _too_large()
     return number
 

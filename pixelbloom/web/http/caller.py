@@ -40,7 +40,7 @@ def own_or_scoped(resource: str) -> Callable[[], None]:
     return check
 
 
-def own_or_scoped_or_nobody(resource: str) -> Callable[[], None]:
+def own_or_scoped_or_no_token(resource: str) -> Callable[[], None]:
     """Return a check that also accepts visitors' tokens, and no token while VISITORS is on.
 
     Without a token `g.principal` is None. A token that is sent must be valid.

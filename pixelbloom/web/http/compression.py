@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 from flask_compress import Compress
 
 #: Below this many bytes compressing saves less than it costs.
-LEAST_BYTES = 2048
+MIN_BYTES = 2048
 #: The fastest level of both: a page of 4 MiB takes 11 ms in brotli and 24 ms in gzip, and shrinks to a fifth.
 LEVEL = 1
 TYPES = (
@@ -34,7 +34,7 @@ def register(app: Flask) -> None:
     app.config.update(
         COMPRESS_ALGORITHM=list(CODINGS),
         COMPRESS_MIMETYPES=list(TYPES),
-        COMPRESS_MIN_SIZE=LEAST_BYTES,
+        COMPRESS_MIN_SIZE=MIN_BYTES,
         COMPRESS_LEVEL=LEVEL,
         COMPRESS_BR_LEVEL=LEVEL,
         COMPRESS_STREAMS=False,

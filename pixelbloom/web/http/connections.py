@@ -57,7 +57,7 @@ class Connections:
         self._addresses: dict[Any, str] = {}
         self._open: Counter[str] = Counter()
 
-    def bound(self, total: int, per_address: int) -> None:
+    def set_limits(self, total: int, per_address: int) -> None:
         """Set the maximum number of connections of the process, and of one address."""
         self._total = int(total * FULL_SHARE)
         self._per_address = per_address

@@ -51,7 +51,7 @@ def message() -> None:
     services().visitor_limits.count_message(principal())
 
 
-def bound_searches(blueprint: Any, argument: str | None = None) -> None:
+def limit_searches(blueprint: Any, argument: str | None = None) -> None:
     """Limit concurrent requests of a blueprint; with `argument` only those that have it in their query.
 
     Call it after the authentication was registered.

@@ -10,18 +10,18 @@ from pixelbloom.runs.service import cursor_time, read_cursor_time
 #: Every string of this form is a cursor, so that the API document can describe it.
 PAIR_PATTERN = "^[0-9]{16}([0-9a-f]{2}){1,1200}$"
 #: Added to a package's position, which may be negative.
-_ABOVE = 2**31
+_OFFSET = 2**31
 
 
 def write_position_cursor(row: dict[str, Any]) -> str:
     """Return where a page of packages ended: a position and a name."""
-    return f"{row['position'] + _ABOVE:016d}{row['name'].encode().hex()}"
+    return f"{row['position'] + _OFFSET:016d}{row['name'].encode().hex()}"
 
 
 def read_position_cursor(cursor: str) -> tuple[int, str]:
     """Return the position and the name that a cursor stands for. Raises InvalidInput."""
     text = _text(cursor)
-    return min(int(cursor[:16]), 2 * _ABOVE - 1) - _ABOVE, text
+    return min(int(cursor[:16]), 2 * _OFFSET - 1) - _OFFSET, text
 
 
 def write_received_cursor(row: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ leads = APIBlueprint(
 )
 leads.before_request(scoped("leads", authenticate_or_visitor("add_lead")))
 leads.before_request(counting.count_first(counting.lead, "add_lead"))
-counting.bound_searches(leads, "q")
+counting.limit_searches(leads, "q")
 leads.before_request(counting.count_first(counting.submission, "analyze_lead"))
 
 _NO_SUCH = "There is no such lead, or it is not yours."

@@ -161,7 +161,7 @@ class BroadcastRequest(Shape):
     all_users: StrictBool = False
 
     @model_validator(mode="after")
-    def _somebody(self) -> "BroadcastRequest":
+    def _one_audience(self) -> "BroadcastRequest":
         """Check the rule of `oneOf` in the schema."""
         if (self.user_id is not None) + (self.user_ids is not None) + self.all_users != 1:
             raise ValueError("must have one of `user_id`, `user_ids` and `all_users`")

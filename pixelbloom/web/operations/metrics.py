@@ -156,14 +156,14 @@ class Metrics:
         library.waits.set(stats.waits)
         library.link_up.set(stats.link_up)
         for kind, received in list(stats.received.items()):
-            self._raise(library.received, received, kind)
-        self._raise(library.sent, stats.frames_sent)
-        self._raise(library.dropped, stats.merged, "merged")
-        self._raise(library.dropped, stats.overflowed, "overflow")
+            self._increase(library.received, received, kind)
+        self._increase(library.sent, stats.frames_sent)
+        self._increase(library.dropped, stats.merged, "merged")
+        self._increase(library.dropped, stats.overflowed, "overflow")
         for code, number in _by_label(stats.closes).items():
-            self._raise(library.closes, number, code)
-        self._raise(library.reconnects, max(0, stats.link_connects - 1))
-        self._raise_relay(stats.relay)
+            self._increase(library.closes, number, code)
+        self._increase(library.reconnects, max(0, stats.link_connects - 1))
+        self._increase_relay(stats.relay)
 
     def render(self, accept: str, checks: Mapping[str, Mapping[str, Any]]) -> Response:
         """Return the metrics of all processes and their dependencies, in the format that the scraper accepts."""
@@ -192,13 +192,13 @@ class Metrics:
             library.durations.labels(route).observe(time.perf_counter() - g.began)
         return response
 
-    def _raise(self, counter: Counter, now: int, *labels: str) -> None:
+    def _increase(self, counter: Counter, now: int, *labels: str) -> None:
         key = (counter, *labels)
         child = counter.labels(*labels) if labels else counter
         child.inc(now - self._exported.get(key, 0))
         self._exported[key] = now
 
-    def _raise_relay(self, now: Times) -> None:
+    def _increase_relay(self, now: Times) -> None:
         exported = self._exported_relay
         self._library.relay.add(
             [count - before for count, before in zip(now.counts, exported.counts, strict=True)],

@@ -17,7 +17,7 @@ from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting, origins
-from pixelbloom.web.http.caller import caller_or_address, own_or_scoped_or_nobody, principal, scoped
+from pixelbloom.web.http.caller import caller_or_address, own_or_scoped_or_no_token, principal, scoped
 from pixelbloom.web.http.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
 from pixelbloom.web.http.schemas import uuid_or_none
 from pixelbloom.web.payments import schemas as payment_schemas
@@ -45,7 +45,7 @@ payments = APIBlueprint(
 def guard() -> None:
     """Require the scope of payments, except for buying: that needs no token, but a token's scope must not be empty."""
     if request.endpoint == f"{payments.name}.{create_checkout_session.__name__}":
-        own_or_scoped_or_nobody("payments")()
+        own_or_scoped_or_no_token("payments")()
     else:
         scoped("payments")()
 

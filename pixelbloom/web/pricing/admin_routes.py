@@ -36,7 +36,7 @@ from pixelbloom.web.pricing.admin_schemas import (
     RedemptionPath,
     RedemptionsQuery,
 )
-from pixelbloom.web.pricing.routes import pricing, shelf
+from pixelbloom.web.pricing.routes import package_page, pricing
 from pixelbloom.web.pricing.schemas import PackagesQuery
 
 pricing_admin = APIBlueprint(
@@ -78,7 +78,7 @@ def guard_creation() -> None:
 )
 def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
     """Returns all packages, retired ones too, with their prices at Stripe, in their display order."""
-    return shelf(query, services().pricing.catalogue, _package)
+    return package_page(query, services().pricing.catalogue, _package)
 
 
 @pricing.post(

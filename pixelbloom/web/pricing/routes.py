@@ -8,7 +8,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import NotFound
-from pixelbloom.payments.campaigns import WHY_NOT
+from pixelbloom.payments.campaigns import REFUSAL_REASONS
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import authenticate_if_named
@@ -42,7 +42,7 @@ CACHE_SECONDS = 60
 )
 def list_packages(query: PackagesQuery) -> Response:
     """Returns the packages for sale, in their display order."""
-    response: Response = jsonify(shelf(query, services().pricing.packages, _shown))
+    response: Response = jsonify(package_page(query, services().pricing.packages, _shown))
     response.headers["Cache-Control"] = f"public, max-age={CACHE_SECONDS}"
     return response
 
@@ -67,12 +67,12 @@ def quote_package(body: QuoteRequest) -> dict[str, Any]:
         raise NotFound("There is no such package; GET /api/pricing/packages lists them.")
     campaign = quote["campaign"]
     if campaign is not None:
-        campaign["message"] = WHY_NOT.get(campaign["reason"])
+        campaign["message"] = REFUSAL_REASONS.get(campaign["reason"])
         campaign.pop("campaign_id")
     return {name: quote[name] for name in pricing_schemas.QUOTE}
 
 
-def shelf(
+def package_page(
     query: PackagesQuery, read: Callable[..., Rows], show: Callable[[dict[str, Any]], dict[str, Any]]
 ) -> dict[str, Any]:
     """Return a page of packages, read by `read` and rendered by `show`."""

@@ -26,7 +26,7 @@ from pixelbloom.events.topics import ANALYTICS, Topic, admins_feed, figures, use
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.sources import Found
 from pixelbloom.web.realtime.subscriptions import FeedWatch
-from pixelbloom.web.realtime.turns import fair
+from pixelbloom.web.realtime.turns import fair_order
 
 log = structlog.get_logger(__name__)
 
@@ -222,7 +222,7 @@ class FiguresSource:
         return on_event
 
     def _run(self) -> None:
-        looked_at = time.monotonic()
+        checked_at = time.monotonic()
         with ThreadPoolExecutor(COMPUTERS, thread_name_prefix="figures") as pool:
             while True:
                 with self._changed:
@@ -233,18 +233,18 @@ class FiguresSource:
                     due = [one for one in self._followed.values() if one.due is not None and one.due <= moment]
                     if not due:
                         nearest = min((one.due for one in self._followed.values() if one.due is not None), default=None)
-                        rest = looked_at + DATE_SECONDS if nearest is None else min(nearest, looked_at + DATE_SECONDS)
+                        rest = checked_at + DATE_SECONDS if nearest is None else min(nearest, checked_at + DATE_SECONDS)
                         self._changed.wait(max(rest - moment, 0.0))
-                    due = fair(due, lambda one: one.scope, self._served, COMPUTERS)
+                    due = fair_order(due, lambda one: one.scope, self._served, COMPUTERS)
                     for one in due:
                         one.due = None
                         self._served[one.scope] = moment
-                if time.monotonic() - looked_at >= DATE_SECONDS:
-                    looked_at = time.monotonic()
-                    self._look_at_date()
+                if time.monotonic() - checked_at >= DATE_SECONDS:
+                    checked_at = time.monotonic()
+                    self._check_date()
                 list(pool.map(self._renew, due))
 
-    def _look_at_date(self) -> None:
+    def _check_date(self) -> None:
         with self._changed:
             for followed in self._followed.values():
                 if followed.day_changed():

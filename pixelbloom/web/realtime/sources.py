@@ -69,7 +69,7 @@ class RunSource:
         assert topic.id is not None
         found = self._reader.read(topic, since, epoch)
         if found is not None:
-            return self._newest(topic, found) if _went_back(found, since, epoch) else found
+            return self._newest(topic, found) if _is_behind(found, since, epoch) else found
         for _ in range(ATTEMPTS):
             update = self._load(topic.id)
             if update is None:
@@ -111,6 +111,6 @@ class RunStream:
         """Do nothing: there is nothing to release."""
 
 
-def _went_back(found: Found, since: int | None, epoch: str | None) -> bool:
+def _is_behind(found: Found, since: int | None, epoch: str | None) -> bool:
     """Whether the client has seen later events than Redis has."""
     return since is not None and since > found.seq and epoch in (None, found.epoch)

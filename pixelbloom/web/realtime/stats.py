@@ -10,7 +10,7 @@ from pixelbloom.events.topics import ANALYTICS, KINDS, KINDS_WITH_ID, NOTIFICATI
 
 #: Upper bounds in seconds, from one write on the same machine to a stream that was read from the history again.
 RELAY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-USUAL_CLOSES = (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)
+COMMON_CLOSE_CODES = (1000, 1001, 1006, 1008, 1009, 1011, 1012, 1013)
 
 
 class Times:
@@ -63,7 +63,7 @@ class Stats:
         #: Bytes waiting for slow clients, as of the last tick.
         self.queue_bytes = 0
         #: By code; 1006 is an end without a close frame. The usual codes start at 0, as rates require.
-        self.closes = Counter(dict.fromkeys(USUAL_CLOSES, 0))
+        self.closes = Counter(dict.fromkeys(COMMON_CLOSE_CODES, 0))
         #: Requests that currently wait for the end of a run.
         self.waits = 0
         #: From publication to the end of the write.

@@ -192,7 +192,7 @@ class EventStream(Writer):
             frame.event = encode(frame)
         return frame.event
 
-    def _fall_behind(self, lost: Sequence[Frame]) -> None:  # noqa: ARG002
+    def _on_overflow(self, lost: Sequence[Frame]) -> None:  # noqa: ARG002
         """End the connection: the client reconnects with the id of the last complete event."""
         self.abort()
 

@@ -162,7 +162,7 @@ class Feed(Member):
         if self.epoch is None:
             return self.hub.reader.feed(self.name, 0)
         found = self.hub.reader.feed(self.name, max(self.seq - 1, 0), self.epoch)
-        if self._is_another(found, self._frames(found)):
+        if self._was_reset(found, self._frames(found)):
             return self.hub.reader.feed(self.name, 0)
         return found
 
@@ -173,7 +173,7 @@ class Feed(Member):
         last = frames[-1].sent_ms if frames else 0
         if self.epoch is not None and found.epoch != self.epoch:
             since_seq, since_ms = 0, 0
-        elif self._is_another(found, frames):
+        elif self._was_reset(found, frames):
             since_seq, since_ms = 0, max(self.sent_ms + 1, self._born_ms)  # only the time identifies new messages
             self.sent_ms = last
         else:
@@ -186,7 +186,7 @@ class Feed(Member):
     def _frames(self, found: FeedPosition) -> list[Frame]:
         return [Frame.parse(self.name, message) for message in found.messages]
 
-    def _is_another(self, found: FeedPosition, frames: list[Frame]) -> bool:
+    def _was_reset(self, found: FeedPosition, frames: list[Frame]) -> bool:
         """Whether the position is invalid: Redis lost its data, or was restored from older data."""
         if found.epoch != self.epoch or found.seq < self.seq:
             return True

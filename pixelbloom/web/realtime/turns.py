@@ -8,7 +8,7 @@ T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 
 
-def fair(waiting: Iterable[T], owner: Callable[[T], K], served: Mapping[K, float], most: int) -> list[T]:
+def fair_order(waiting: Iterable[T], owner: Callable[[T], K], served: Mapping[K, float], most: int) -> list[T]:
     """Choose at most `most` items, one per owner in turn. The owners served longest ago come first."""
     queues: dict[K, deque[T]] = {}
     for one in waiting:

@@ -219,7 +219,7 @@ class Socket(Writer):
     def _may_write_after_end(self) -> bool:
         return self.closing is not None
 
-    def _fall_behind(self, lost: Sequence[Frame]) -> None:
+    def _on_overflow(self, lost: Sequence[Frame]) -> None:
         first = next((frame for frame in lost if frame.seq), None)
         where = f"; last seq {first.seq - 1}" if first else ""
         self.close(COME_BACK, f"too slow: subscribe again with since{where}")

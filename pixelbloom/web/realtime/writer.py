@@ -42,7 +42,7 @@ class Writer:
         """Return the frame in the wire format of this kind of connection."""
         raise NotImplementedError
 
-    def _fall_behind(self, lost: Sequence[Frame]) -> None:
+    def _on_overflow(self, lost: Sequence[Frame]) -> None:
         """Handle a peer that is too slow; these frames were removed from the queue."""
         raise NotImplementedError
 
@@ -55,13 +55,13 @@ class Writer:
         """Queue an item; make room if too much waits."""
         self._append(item)
         if self.waiting_bytes > self._limits.queue_bytes and len(self._queue) > 1:
-            self._relieve()
+            self._make_room()
 
     def _append(self, item: Frame | bytes) -> None:
         self._queue.append(item)
         self.waiting_bytes += len(item if isinstance(item, bytes) else self._wire(item))
 
-    def _relieve(self) -> None:
+    def _make_room(self) -> None:
         """Make room: write what the kernel accepts, then merge deltas; a peer that is still behind must reconnect."""
         self.flush()
         if self.waiting_bytes <= self._limits.queue_bytes:
@@ -80,7 +80,7 @@ class Writer:
             self._stats.overflowed += len(merged)
             self._queue.clear()
             self.waiting_bytes = len(self._rest)
-            self._fall_behind(merged)
+            self._on_overflow(merged)
 
     # Writing
 

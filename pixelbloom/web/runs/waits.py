@@ -23,7 +23,7 @@ _CLOSED = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 #: gevent's own `poll` does not know POLLRDHUP; asked with a timeout of 0, the original never blocks.
 _poll = get_original("select", "poll")
 
-#: Maximum number of waits by the connections of this process; unlimited before `bound_by` is called.
+#: Maximum number of waits by the connections of this process; unlimited before `limit_to_connections` is called.
 _bound: float = inf
 
 
@@ -57,7 +57,7 @@ class Waits:
                 del self._by_caller[name]
 
 
-def bound_by(connections: int) -> None:
+def limit_to_connections(connections: int) -> None:
     """Limit waits to their share of the connections that this process accepts."""
     global _bound
     _bound = int(connections * CONNECTION_SHARE)

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pixelbloom.errors import InvalidInput
 from pixelbloom.web.http import body
 from pixelbloom.web.http.body import (
+    DEFAULT_BODY_BYTES,
     MAX_BODY_BYTES,
     MAX_DEPTH,
     MAX_VALUES,
     SMALL_BYTES,
-    USUAL_BODY_BYTES,
     parse_object,
     read_timeout,
 )
@@ -188,12 +188,12 @@ def test_what_is_read_is_what_was_written_whatever_the_size(value: dict[str, obj
 @pytest.mark.parametrize(
     ("declared", "limit", "seconds"),
     [
-        ("0", USUAL_BODY_BYTES, 10),
-        ("200", USUAL_BODY_BYTES, 10),
-        ("65536", USUAL_BODY_BYTES, 12),
-        ("", USUAL_BODY_BYTES, 12),
-        ("9" * 30, USUAL_BODY_BYTES, 12),
-        ("²", USUAL_BODY_BYTES, 12),
+        ("0", DEFAULT_BODY_BYTES, 10),
+        ("200", DEFAULT_BODY_BYTES, 10),
+        ("65536", DEFAULT_BODY_BYTES, 12),
+        ("", DEFAULT_BODY_BYTES, 12),
+        ("9" * 30, DEFAULT_BODY_BYTES, 12),
+        ("²", DEFAULT_BODY_BYTES, 12),
         ("327680", MAX_BODY_BYTES, 20),
         ("1048576", MAX_BODY_BYTES, 30),
         ("", MAX_BODY_BYTES, 30),

@@ -49,10 +49,10 @@ def read() -> None:
 
 @pytest.fixture
 def clients() -> Iterator[Clients]:
-    connections.bound(0, PER_ADDRESS)
+    connections.set_limits(0, PER_ADDRESS)
     opened = Clients()
     with ExitStack() as closing:
-        closing.callback(connections.bound, 0, 0)
+        closing.callback(connections.set_limits, 0, 0)
         closing.callback(opened.leave)
         yield opened
     assert (connections.open, connections.waiting) == (0, {})

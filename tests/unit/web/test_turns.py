@@ -5,7 +5,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelbloom.web.realtime.turns import fair
+from pixelbloom.web.realtime.turns import fair_order
 
 MOST = 4
 Work = tuple[str, int]
@@ -18,9 +18,9 @@ def owner(work: Work) -> str:
 def test_the_one_of_a_user_goes_before_the_many_of_another() -> None:
     waiting = [("one", number) for number in range(300)] + [("other", 1)]
 
-    assert ("other", 1) in fair(waiting, owner, {}, MOST)
+    assert ("other", 1) in fair_order(waiting, owner, {}, MOST)
     # Also where it came while the others were worked on.
-    assert fair(waiting, owner, {"one": 1.0}, MOST)[0] == ("other", 1)
+    assert fair_order(waiting, owner, {"one": 1.0}, MOST)[0] == ("other", 1)
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=12))
@@ -30,7 +30,7 @@ def test_everybody_who_waits_is_served_within_a_round(numbers: list[int]) -> Non
     clock = count(1)
 
     for _ in range(-(-len(numbers) // MOST)):
-        chosen = fair(waiting, owner, served, MOST)
+        chosen = fair_order(waiting, owner, served, MOST)
         waiting = [work for work in waiting if work not in chosen]
         served |= dict.fromkeys(map(owner, chosen), float(next(clock)))
 
@@ -41,6 +41,6 @@ def test_everybody_who_waits_is_served_within_a_round(numbers: list[int]) -> Non
 def test_none_is_chosen_twice_and_as_many_as_can_be(owners: list[int], most: int) -> None:
     waiting = [(str(name), number) for number, name in enumerate(owners)]
 
-    chosen = fair(waiting, owner, {}, most)
+    chosen = fair_order(waiting, owner, {}, most)
 
     assert len(set(chosen)) == len(chosen) == min(most, len(waiting))
