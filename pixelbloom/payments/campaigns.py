@@ -81,7 +81,7 @@ class Campaign:
         )
 
     def covers(self, package: Package | None) -> bool:
-        """Whether a granted discount remains when a subscription changes to this package.
+        """Return whether a granted discount remains when a subscription changes to this package.
 
         The campaign's dates and limits no longer apply; a price without a package has no campaigns.
         """

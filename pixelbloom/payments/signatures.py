@@ -51,7 +51,7 @@ def _event(payload: bytes) -> dict[str, Any]:
 
 
 def _well_formed(header: str | None) -> bool:
-    """Whether the library can verify the header: ASCII, and a single time of a reasonable length."""
+    """Return whether the library can verify the header: ASCII, and a single time of a reasonable length."""
     if header is None or len(header) > _MAX_HEADER or not _HEADER.fullmatch(header):
         return False
     return len(_TIME.findall(header)) == 1 and re.search(r"(?:^|,) ?t=[0-9]{1,12}(?:,|$)", header) is not None

@@ -105,7 +105,7 @@ def read_timeout(declared: str, limit: int) -> float:
 
 
 def body_was_read(body: Any) -> bool:
-    """Whether gunicorn's `wsgi.input` was read to its end. A body that came with the head is read now."""
+    """Return whether gunicorn's `wsgi.input` was read to its end. A body that came with the head is read now."""
     reader = getattr(body, "reader", None)
     if getattr(body, "failed", False):
         return False

@@ -119,7 +119,7 @@ def listed_owner(user_id: UUID | None) -> UUID | None:
 
 
 def may_see(owner: UUID | str | None, visitor_id: UUID | str | None = None) -> bool:
-    """Whether the caller may see a row of this owner, or of this visitor's session."""
+    """Return whether the caller may see a row of this owner, or of this visitor's session."""
     return services().access.may_see(principal(), _uuid(owner), _uuid(visitor_id))
 
 

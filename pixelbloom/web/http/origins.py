@@ -11,7 +11,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 def allows(settings: Settings, origin: str, host: str | None = None) -> bool:
-    """Whether a page of that origin may use the API. Pages of `host`, the request's host, always may."""
+    """Return whether a page of that origin may use the API. Pages of `host`, the request's host, always may."""
     if not settings.cors_origins:
         if LOCAL.fullmatch(origin):
             return True
@@ -21,7 +21,7 @@ def allows(settings: Settings, origin: str, host: str | None = None) -> bool:
 
 
 def may_return_to(settings: Settings, url: str) -> bool:
-    """Whether a browser may be redirected to the URL after a payment: only to allowed or configured origins."""
+    """Return whether a browser may be redirected to the URL after a payment: only to allowed or configured origins."""
     try:
         parts = urlsplit(url)
     except ValueError:

@@ -130,7 +130,7 @@ class Listener(Member):
 
 
 class Hub:
-    """One a process: one pub/sub connection, the members of each topic, and the repair of gaps.
+    """One per process: one pub/sub connection, the members of each topic, and the repair of gaps.
 
     Connects with the first member. Safe to share between threads and greenlets.
     """

@@ -97,7 +97,7 @@ class RunStreams:
         return fetched
 
     def _is_over(self, subscription: Subscription, fetched: Fetched, since: int | None) -> bool:
-        """Whether a reconnecting client has seen the last event of a run that has ended."""
+        """Return whether a reconnecting client has seen the last event of a run that has ended."""
         if not isinstance(fetched.found, Recovered) or fetched.frames:
             return False
         present = subscription.read(None, None)

@@ -30,7 +30,7 @@ class Stream(Protocol):
         """
 
     def allows(self, principal: Principal, found: Found) -> bool:
-        """Whether the caller may see it."""
+        """Return whether the caller may see it."""
 
     def close(self) -> None:
         """Release the resources of the subscription."""
@@ -112,5 +112,5 @@ class RunStream:
 
 
 def _is_behind(found: Found, since: int | None, epoch: str | None) -> bool:
-    """Whether the client has seen later events than Redis has."""
+    """Return whether the client has seen later events than Redis has."""
     return since is not None and since > found.seq and epoch in (None, found.epoch)

@@ -58,7 +58,7 @@ def encode(frame: Frame) -> bytes:
 
 
 def ends_run(frame: Frame) -> bool:
-    """Whether the run has ended with this frame."""
+    """Return whether the run has ended with this frame."""
     if frame.kind == "snapshot":
         return orjson.loads(frame.body)["data"]["status"] in TERMINAL
     return frame.kind in TERMINAL

@@ -101,7 +101,7 @@ class Subscription(Member):
             self.begin(found)
 
     def _already_delivered(self, fetched: Fetched) -> bool:
-        """Whether a snapshot has nothing that was not delivered."""
+        """Return whether a snapshot has nothing that was not delivered."""
         found = fetched.found
         present = (found.epoch, found.seq) == (self.epoch, self.seq)
         return isinstance(found, Snapshot) and present and not fetched.renumbered
@@ -187,7 +187,7 @@ class Feed(Member):
         return [Frame.parse(self.name, message) for message in found.messages]
 
     def _was_reset(self, found: FeedPosition, frames: list[Frame]) -> bool:
-        """Whether the position is invalid: Redis lost its data, or was restored from older data."""
+        """Return whether the position is invalid: Redis lost its data, or was restored from older data."""
         if found.epoch != self.epoch or found.seq < self.seq:
             return True
         return any(frame.seq == self.seq and frame.sent_ms != self.sent_ms for frame in frames if self.sent_ms)

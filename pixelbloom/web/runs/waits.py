@@ -73,7 +73,7 @@ def wait_while_connected(event: Event, seconds: float, environ: Mapping[str, Any
 
 
 def disconnected(connection: Any) -> bool:
-    """Whether the peer has closed the connection, or its sending half of it."""
+    """Return whether the peer has closed the connection, or its sending half of it."""
     poll = _poll()
     try:
         poll.register(connection.fileno(), _CLOSED)

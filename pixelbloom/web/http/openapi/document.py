@@ -166,5 +166,5 @@ def _describe_field(name: str, field: dict[str, Any]) -> None:
 
 
 def _is_named(schema: dict[str, Any]) -> bool:
-    """Whether generators create a separate type for it."""
+    """Return whether generators create a separate type for it."""
     return "enum" in schema or schema.get("type") == "object"
