@@ -14,10 +14,11 @@ REPORT_SECONDS = 10.0
 
 
 class CapacityReporter:
-    """Reports in its own thread until stopped. `report` takes the slots; 0 when the worker ends."""
+    """Reports in its own thread until it is stopped, every `seconds`. `report` takes the slots; 0 at the end."""
 
-    def __init__(self, report: Callable[[int], None]) -> None:
+    def __init__(self, report: Callable[[int], None], seconds: float = REPORT_SECONDS) -> None:
         self._report = report
+        self._seconds = seconds
         self._stopped = threading.Event()
 
     def start(self, slots: int) -> None:
@@ -31,7 +32,7 @@ class CapacityReporter:
     def _run(self, slots: int) -> None:
         while not self._stopped.is_set():
             self._send_report(slots)
-            self._stopped.wait(REPORT_SECONDS)
+            self._stopped.wait(self._seconds)
         self._send_report(0)
 
     def _send_report(self, slots: int) -> None:
