@@ -19,6 +19,20 @@ SCREENS = (
     *("/workflows/lead_intake", "/workflows/lead_intake/edit", "/failures?tab=webhooks", "/failures?tab=stripe"),
     *("/leads", "/conversations", "/notifications", "/billing"),
 )
+FAILED_ROWS = """
+with run as (
+    insert into runs (id, kind, agent_type, user_id, caller, lane, input, status, error, error_code, finished_at)
+    values (
+        '00000000-0000-4000-8000-00000000fa11', 'agent', 'chat_agent', gen_random_uuid(), 'user:x', 'x',
+        '{"message": "Hello"}', 'failed', 'The model was too slow.', 'TIMEOUT', now()
+    ) returning id, user_id
+), delivery as (
+    insert into webhook_deliveries (run_id, user_id, url, event, status, attempts, finished_at)
+    select id, user_id, 'http://127.0.0.1:9/' || repeat('hook', 50), 'run.failed', 'failed', 12, now() from run
+)
+insert into stripe_events (id, type, payload, occurred_at, status, attempts, error)
+values ('evt_wide', 'invoice.paid', '{"id": "evt_wide"}', now(), 'failed', 12, 'No such invoice')
+"""
 
 
 def heading(page: Page) -> None:
@@ -92,23 +106,24 @@ def test_a_refused_token_opens_the_sign_in_dialog_over_the_page(console: Console
 
 
 @pytest.fixture(scope="module")
-def wide_package(stack: Stack) -> Iterator[None]:
-    """A package on sale with texts without blanks to wrap at."""
+def rows(stack: Stack) -> Iterator[None]:
+    """A package with texts without blanks to wrap at, and a failed run whose webhook and Stripe event failed too."""
     with psycopg.connect(stack.database_url, autocommit=True) as db:
         row = db.execute(
             "insert into pricing_packages (name, price, currency, features) values (%s, 123456789.12, 'usd', %s)"
             " returning id",
             ["Wide" * 25, json.dumps(["feature" * 15])],
         ).fetchone()
+        db.execute(FAILED_ROWS)
         yield
         db.execute("delete from pricing_packages where id = %s", row)
+        db.execute("delete from stripe_events where id = 'evt_wide'")
+        db.execute("delete from runs where id = '00000000-0000-4000-8000-00000000fa11'")
 
 
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_every_screen_fits_and_passes_axe(
-    console: Console, wide_package: None, size: dict[str, int], dark: bool
-) -> None:
+def test_every_screen_fits_and_passes_axe(console: Console, rows: None, size: dict[str, int], dark: bool) -> None:
     page = console.signed_in("/", admin=True, viewport=size, dark=dark)
     for path in SCREENS:
         page.goto(console.url + path)

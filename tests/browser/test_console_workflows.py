@@ -208,7 +208,7 @@ def test_a_webhook_is_delivered_again(console: Console, add_failed: Callable[...
     page = console.signed_in("/failures?tab=webhooks", user_id)
     page.get_by_label("Status").select_option("failed")
     assert page.url.endswith("tab=webhooks&status=failed")
-    page.get_by_role("button", name="Show the attempts").click()
+    page.get_by_role("button", name=re.compile("attempts?: show them")).click()
     attempts = page.get_by_role("dialog", name="Attempts")
     expect(attempts.get_by_role("table")).to_contain_text(error, timeout=WAIT)
     attempts.get_by_role("button", name="Close").click()

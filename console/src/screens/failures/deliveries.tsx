@@ -108,8 +108,13 @@ export function Deliveries() {
           {
             name: 'Attempts',
             cell: (delivery) => (
-              <Button small kind="ghost" aria-label="Show the attempts" onClick={() => setShown(delivery)}>
-                {formatNumber(delivery.attempts)} {delivery.attempts === 1 ? 'attempt' : 'attempts'}
+              <Button
+                small
+                kind="ghost"
+                aria-label={`${attemptsOf(delivery)}: show them`}
+                onClick={() => setShown(delivery)}
+              >
+                {attemptsOf(delivery)}
               </Button>
             ),
           },
@@ -176,4 +181,8 @@ function Attempts({ delivery, onClose }: { delivery: Delivery; onClose: () => vo
       )}
     </Dialog>
   )
+}
+
+function attemptsOf({ attempts }: { attempts: number }): string {
+  return `${formatNumber(attempts)} ${attempts === 1 ? 'attempt' : 'attempts'}`
 }
