@@ -58,7 +58,7 @@ def schema(connection: psycopg.Connection) -> Dump:
     return list(rows)
 
 
-def test_all_apply_on_an_empty_database_and_twice_change_nothing(empty: psycopg.Connection) -> None:
+def test_all_apply_on_an_empty_database_and_a_second_time_change_nothing(empty: psycopg.Connection) -> None:
     applied = migrations.migrate(empty)
     assert applied == [migration.version for migration in migrations.read_all()]
     before = schema(empty)
@@ -68,7 +68,7 @@ def test_all_apply_on_an_empty_database_and_twice_change_nothing(empty: psycopg.
     assert schema(empty) == before
 
 
-def test_only_what_is_missing_is_applied(empty: psycopg.Connection, folder: Path) -> None:
+def test_only_missing_migrations_are_applied(empty: psycopg.Connection, folder: Path) -> None:
     last = sorted(folder.glob("*.sql"))[-1]
     kept = last.read_text()
     last.unlink()
@@ -77,7 +77,7 @@ def test_only_what_is_missing_is_applied(empty: psycopg.Connection, folder: Path
     assert migrations.migrate(empty, folder) == [last.name.partition("_")[0]]
 
 
-def test_a_file_that_was_changed_is_refused_in_words_and_nothing_is_applied(
+def test_a_changed_file_is_refused_with_a_message_and_nothing_is_applied(
     empty: psycopg.Connection, folder: Path
 ) -> None:
     migrations.migrate(empty, folder)
@@ -89,7 +89,7 @@ def test_a_file_that_was_changed_is_refused_in_words_and_nothing_is_applied(
     assert empty.execute("select to_regclass('public.later')").fetchone() == (None,)
 
 
-def test_a_file_that_fails_leaves_nothing_of_itself(empty: psycopg.Connection, folder: Path) -> None:
+def test_a_failing_file_is_rolled_back(empty: psycopg.Connection, folder: Path) -> None:
     (folder / "20990101000000_broken.sql").write_text("create table public.half (id int);\nselect no_such_thing;\n")
     with pytest.raises(StackError, match=r"20990101000000_broken\.sql failed at line 2"):
         migrations.migrate(empty, folder)
@@ -97,7 +97,7 @@ def test_a_file_that_fails_leaves_nothing_of_itself(empty: psycopg.Connection, f
     assert empty.execute("select to_regclass('public.runs')").fetchone() != (None,)
 
 
-def test_what_supabases_own_tool_applied_is_not_applied_again(empty: psycopg.Connection, folder: Path) -> None:
+def test_migrations_applied_by_supabases_cli_are_not_applied_again(empty: psycopg.Connection, folder: Path) -> None:
     """Its record has no checksum of ours."""
     migrations.migrate(empty, folder)
     empty.execute("update supabase_migrations.schema_migrations set checksum = null")

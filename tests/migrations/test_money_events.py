@@ -30,7 +30,9 @@ def events(db: psycopg.Connection, user_id: UUID) -> int:
     ],
     ids=["invoices", "refunds"],
 )
-def test_money_leaves_an_event_where_it_counts(db: psycopg.Connection, insert: str, unseen: str, seen: str) -> None:
+def test_a_money_movement_writes_an_event_if_it_counts(
+    db: psycopg.Connection, insert: str, unseen: str, seen: str
+) -> None:
     user_id = uuid4()
     delete = f"delete from public.{'refunds' if 'refunds' in insert else 'invoices'} where user_id = %s"  # noqa: S608
     with db.transaction(force_rollback=True):

@@ -122,24 +122,24 @@ def test_some_rows_are_seen_by_administrators_only(rows: psycopg.Connection, tab
         count(rows, table)
 
 
-def test_what_a_user_writes_about_himself_makes_nobody_an_administrator(rows: psycopg.Connection) -> None:
+def test_users_own_metadata_do_not_grant_administration(rows: psycopg.Connection) -> None:
     with acting(rows, "authenticated", OTHER, user_metadata={"role": "admin"}):
         assert count(rows, "leads") == 0
 
 
 @pytest.mark.parametrize("table", ["event_outbox", "stripe_events", "system_state", "periodic_tasks"])
-def test_the_backends_own_tables_are_nobody_elses(rows: psycopg.Connection, table: str) -> None:
+def test_the_backends_tables_are_closed_to_all_others(rows: psycopg.Connection, table: str) -> None:
     for role in ("anon", "authenticated"):
         with acting(rows, role, ADMIN, app_metadata={"role": "admin"}), pytest.raises(InsufficientPrivilege):
             count(rows, table)
 
 
-def test_a_user_may_not_write_in_anothers_name(rows: psycopg.Connection) -> None:
+def test_a_user_may_not_write_for_another_user(rows: psycopg.Connection) -> None:
     with acting(rows, "authenticated", OTHER), pytest.raises(InsufficientPrivilege):
         insert(rows, "leads", {"user_id": str(OWNER), "name": "Eve"})
 
 
-def test_a_user_keeps_own_leads_but_not_their_score(rows: psycopg.Connection) -> None:
+def test_a_user_may_write_own_leads_but_not_their_score(rows: psycopg.Connection) -> None:
     with acting(rows, "authenticated", OTHER):
         insert(rows, "leads", {"user_id": str(OTHER), "name": "Bob"})
         rows.execute("update public.leads set name = 'Bobby' where user_id = %s", (str(OTHER),))
@@ -148,14 +148,14 @@ def test_a_user_keeps_own_leads_but_not_their_score(rows: psycopg.Connection) ->
         rows.execute("update public.leads set score = 100")
 
 
-def test_a_users_changes_do_not_reach_anothers_rows(rows: psycopg.Connection) -> None:
+def test_a_user_cannot_change_another_users_rows(rows: psycopg.Connection) -> None:
     with acting(rows, "authenticated", OTHER):
         assert rows.execute("update public.leads set name = 'Mine'").rowcount == 0
         assert rows.execute("delete from public.leads").rowcount == 0
         assert rows.execute("update public.notifications set read = true").rowcount == 0
 
 
-def test_the_role_of_a_profile_is_not_the_users_to_write(rows: psycopg.Connection) -> None:
+def test_a_user_cannot_change_the_role_of_a_profile(rows: psycopg.Connection) -> None:
     with acting(rows, "authenticated", OTHER):
         insert(rows, "user_profiles", {"user_id": str(OTHER), "display_name": "Bob"})
     for query in (
@@ -169,7 +169,7 @@ def test_the_role_of_a_profile_is_not_the_users_to_write(rows: psycopg.Connectio
 @pytest.mark.parametrize(
     "url", ["javascript:alert(1)", "data:text/html,x", "//evil.example/a.png", "https://", "https://a b"]
 )
-def test_a_picture_is_a_page_of_the_web_and_no_script(rows: psycopg.Connection, url: str) -> None:
+def test_a_picture_is_a_web_address_and_not_a_script(rows: psycopg.Connection, url: str) -> None:
     with acting(rows, "authenticated", OTHER), rows.transaction(force_rollback=True):
         insert(rows, "user_profiles", {"user_id": str(OTHER), "avatar_url": "https://example.com/a.png"})
     with acting(rows, "authenticated", OTHER), pytest.raises(CheckViolation):
@@ -177,7 +177,7 @@ def test_a_picture_is_a_page_of_the_web_and_no_script(rows: psycopg.Connection, 
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "//evil.example", "/\\evil.example", "page", "/a b", ""])
-def test_a_notification_leads_to_a_path_or_a_page_of_the_web(rows: psycopg.Connection, url: str) -> None:
+def test_a_notification_links_to_a_path_or_a_web_address(rows: psycopg.Connection, url: str) -> None:
     fields = {"user_id": str(OTHER), "notification_type": "x", "title": "x", "message": "x"}
     for good in ("/", "/runs/1?x=1", "https://example.com/x"):
         insert(rows, "notifications", {**fields, "action_url": good})
@@ -185,7 +185,7 @@ def test_a_notification_leads_to_a_path_or_a_page_of_the_web(rows: psycopg.Conne
         insert(rows, "notifications", {**fields, "action_url": url})
 
 
-def test_a_user_speaks_in_own_conversations_and_only_as_user(rows: psycopg.Connection) -> None:
+def test_a_user_adds_messages_only_to_own_conversations_and_as_user(rows: psycopg.Connection) -> None:
     conversation = rows.execute("select id from public.conversations").fetchone()
     assert conversation is not None
     say = "insert into public.messages (conversation_id, user_id, role, content) values (%s, %s, %s, 'Hi')"
@@ -196,7 +196,7 @@ def test_a_user_speaks_in_own_conversations_and_only_as_user(rows: psycopg.Conne
             rows.execute(say, (conversation[0], str(user), role))
 
 
-def test_a_conversation_hangs_only_on_own_leads(rows: psycopg.Connection) -> None:
+def test_a_conversation_refers_only_to_own_leads(rows: psycopg.Connection) -> None:
     lead = rows.execute("select id from public.leads").fetchone()
     assert lead is not None
     with acting(rows, "authenticated", OTHER), pytest.raises(InsufficientPrivilege):
@@ -213,13 +213,13 @@ def test_prices_on_offer_are_public_and_others_are_not(rows: psycopg.Connection)
         assert count(rows, "pricing_packages") == 2
 
 
-def test_the_run_functions_are_refused_to_the_roles_of_the_api(rows: psycopg.Connection) -> None:
+def test_the_roles_of_the_api_cannot_call_the_run_functions(rows: psycopg.Connection) -> None:
     for role in ("anon", "authenticated"):
         with acting(rows, role, OWNER), pytest.raises(InsufficientPrivilege):
             rows.execute("select public.finish_steps('[]', 1)")
 
 
-def test_what_a_browser_inserts_belongs_to_its_user_by_default_and_to_nobody_else(rows: psycopg.Connection) -> None:
+def test_a_row_inserted_by_a_browser_belongs_to_its_user(rows: psycopg.Connection) -> None:
     newcomer = uuid4()
     with acting(rows, "authenticated", newcomer):
         conversation = uuid4()
@@ -240,7 +240,7 @@ def test_what_a_browser_inserts_belongs_to_its_user_by_default_and_to_nobody_els
         assert found == (None,)
 
 
-def test_every_owner_that_a_browser_may_write_has_the_browsers_user_as_its_default(db: psycopg.Connection) -> None:
+def test_every_writable_owner_column_defaults_to_the_browsers_user(db: psycopg.Connection) -> None:
     """Whatever a later migration grants, too."""
     columns = db.execute(
         """

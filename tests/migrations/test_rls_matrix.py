@@ -185,13 +185,13 @@ def possible(db: psycopg.Connection, table: str, role: str) -> str:
     return done
 
 
-def test_every_table_is_guarded_and_looked_at_here(rows: psycopg.Connection) -> None:
+def test_every_table_is_protected_and_tested_here(rows: psycopg.Connection) -> None:
     assert tables(rows) == dict.fromkeys(ROWS, True)
 
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("table", ROWS)
-def test_a_row_is_reached_by_those_who_may_and_as_they_may(rows: psycopg.Connection, table: str, who: str) -> None:
+def test_each_role_can_access_a_row_only_as_permitted(rows: psycopg.Connection, table: str, who: str) -> None:
     allowed, role, user, claims = WHO[who]
     with acting(rows, role, user, **claims):
         assert possible(rows, table, role) == allowed.get(table, "")
@@ -209,7 +209,7 @@ def test_a_scope_limits_a_token_at_every_table(rows: psycopg.Connection, table: 
     ("table", "scope"),
     [("leads", "leads:write"), ("conversations", "conversations:write"), ("messages", "conversations:write")],
 )
-def test_a_row_is_added_only_by_a_token_whose_scope_lets_it(rows: psycopg.Connection, table: str, scope: str) -> None:
+def test_a_row_is_added_only_by_a_token_with_the_scope(rows: psycopg.Connection, table: str, scope: str) -> None:
     row = {"user_id": str(OWNER), **ROWS[table], "id": str(uuid4())}
     readable = ["conversations:read", "leads:read"]
     with acting(rows, "authenticated", OWNER, scope=[scope, *readable]):
@@ -219,7 +219,7 @@ def test_a_row_is_added_only_by_a_token_whose_scope_lets_it(rows: psycopg.Connec
         insert(rows, table, row)
 
 
-def test_every_table_that_a_signed_in_user_may_read_asks_for_a_scope(rows: psycopg.Connection) -> None:
+def test_every_table_readable_by_users_requires_a_scope(rows: psycopg.Connection) -> None:
     found = rows.execute(
         """
         select c.relname from pg_class as c
@@ -237,7 +237,7 @@ def test_every_table_that_a_signed_in_user_may_read_asks_for_a_scope(rows: psyco
 
 @pytest.mark.parametrize("who", [who for who in WHO if who not in ("service", "user")])
 @pytest.mark.parametrize("table", ROWS)
-def test_nobody_adds_a_row_in_anothers_name(rows: psycopg.Connection, table: str, who: str) -> None:
+def test_no_user_can_add_a_row_for_another_user(rows: psycopg.Connection, table: str, who: str) -> None:
     _, role, user, claims = WHO[who]
     own = {} if table in OWNERLESS else {"user_id": str(OWNER)}
     row = {**own, **ROWS[table]} or {"only_row": True}

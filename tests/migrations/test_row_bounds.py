@@ -71,7 +71,7 @@ def become(db: psycopg.Connection, user_id: UUID) -> None:
 
 @pytest.mark.parametrize("size", [16_385, 20 * 1024 * 1024])
 @pytest.mark.parametrize("table", ["leads", "conversations", "messages"])
-def test_metadata_is_small(db: psycopg.Connection, user: UUID, table: str, size: int) -> None:
+def test_the_size_of_metadata_is_limited(db: psycopg.Connection, user: UUID, table: str, size: int) -> None:
     (conversation_id,) = one(db, "insert into public.conversations (user_id) values (%s) returning id", [user])
     become(db, user)
     rows: dict[str, tuple[Any, list[Any]]] = {
@@ -94,7 +94,7 @@ def test_metadata_is_small(db: psycopg.Connection, user: UUID, table: str, size:
 
 
 @pytest.mark.parametrize("table", ["leads", "conversations", "messages"])
-def test_a_user_has_no_more_rows_than_the_quota(db: psycopg.Connection, user: UUID, table: str) -> None:
+def test_a_user_cannot_exceed_the_quota(db: psycopg.Connection, user: UUID, table: str) -> None:
     (conversation_id,) = one(db, "insert into public.conversations (user_id) values (%s) returning id", [user])
     db.execute("update public.row_quotas set rows_per_user = 3 where table_name = %s", [table])
     queries = {
@@ -134,7 +134,7 @@ def test_many_rows_in_one_statement_count_as_many(db: psycopg.Connection, user: 
     db.execute("insert into public.leads (user_id, name) select %s, 'Ada' from generate_series(1, 3)", [user])
 
 
-def test_seeds_and_restores_of_the_owner_are_not_refused(db: psycopg.Connection, user: UUID) -> None:
+def test_seeds_and_restores_by_the_owner_are_not_limited(db: psycopg.Connection, user: UUID) -> None:
     db.execute("update public.row_quotas set rows_per_user = 3 where table_name = 'leads'")
 
     db.execute("insert into public.leads (user_id, name) select %s, 'Ada' from generate_series(1, 4)", [user])

@@ -65,7 +65,7 @@ TABLE_GRANTS = {
 CALLABLE = {("authenticated", name) for name in ("is_admin", "has_scope", "has_any_scope")}
 
 
-def test_the_ten_files_of_the_spec_stand_under_their_names() -> None:
+def test_the_ten_files_of_the_spec_exist() -> None:
     names = sorted(path.name for path in MIGRATIONS.glob("*.sql"))
     assert names[: len(SPEC_FILES)] == SPEC_FILES
 
@@ -95,7 +95,7 @@ def test_the_page_about_the_data_names_every_table_and_event(db: psycopg.Connect
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-def test_a_role_of_the_api_holds_the_grants_it_should_and_no_others(db: psycopg.Connection, role: str) -> None:
+def test_each_role_of_the_api_has_exactly_its_grants(db: psycopg.Connection, role: str) -> None:
     rows = db.execute(
         """
         select c.relname, p.privilege
@@ -133,7 +133,7 @@ def test_every_function_pins_its_search_path(db: psycopg.Connection) -> None:
     assert rows == []
 
 
-def test_every_foreign_key_has_an_index_to_find_its_rows(db: psycopg.Connection) -> None:
+def test_every_foreign_key_has_an_index(db: psycopg.Connection) -> None:
     rows = db.execute(
         """
         select c.conrelid::regclass::text, c.conname

@@ -20,7 +20,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_example_unedited_is_the_defaults_and_names_every_variable(empty: Path) -> None:
+def test_the_unedited_example_has_the_defaults_and_every_variable(empty: Path) -> None:
     example = (ROOT / ".env.example").read_text()
     defaults = load()
     (empty / ".env").write_text(example)
@@ -29,7 +29,7 @@ def test_the_example_unedited_is_the_defaults_and_names_every_variable(empty: Pa
     assert named == {name.upper() for name in Settings.model_fields}
 
 
-def test_the_environment_goes_before_the_file_and_the_file_before_the_stack(
+def test_the_environment_overrides_the_file_and_the_file_the_stack(
     empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = empty / ".pixelbloom"
@@ -66,7 +66,7 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_stack(
         ("SUPABASE_JWT_SECRET", "x" * 31),
     ],
 )
-def test_a_wrong_value_is_one_line_that_names_its_variable(
+def test_an_invalid_value_is_one_line_that_names_its_variable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -89,7 +89,7 @@ def test_a_wrong_value_is_one_line_that_names_its_variable(
         ("300", "300s"),
     ],
 )
-def test_a_time_to_keep_a_model_is_a_duration_of_go_or_a_number_of_seconds(
+def test_keep_alive_is_a_go_duration_or_a_number_of_seconds(
     value: str, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLLAMA_KEEP_ALIVE", value)
@@ -113,7 +113,7 @@ def test_a_time_to_keep_a_model_is_a_duration_of_go_or_a_number_of_seconds(
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_the_readers_words(
+def test_an_invalid_setting_has_a_plain_message(
     name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -122,7 +122,7 @@ def test_what_is_wrong_is_said_in_the_readers_words(
     assert caught.value.message == f"invalid setting: {words}"
 
 
-def test_a_secret_is_measured_in_bytes_and_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_length_of_a_secret_is_checked_in_bytes_without_showing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_JWT_SECRET", "é" * 16)
     assert load().require("api_jwt_secret") == "é" * 16
     monkeypatch.setenv("API_JWT_SECRET", "hunter2")
@@ -131,19 +131,19 @@ def test_a_secret_is_measured_in_bytes_and_not_told(monkeypatch: pytest.MonkeyPa
     assert "hunter2" not in caught.value.message
 
 
-def test_a_wrong_secret_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_secret_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "the-secret-of-somebody")
     with pytest.raises(ConfigurationError) as caught:
         load()
     assert "the-secret-of-somebody" not in caught.value.message
 
 
-def test_what_a_process_cannot_do_without_is_named() -> None:
+def test_a_missing_required_setting_is_named() -> None:
     with pytest.raises(ConfigurationError, match="REDIS_URL is not set"):
         load().require("redis_url")
 
 
-def test_secrets_do_not_show_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_hidden_in_their_representation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_JWT_SECRET", "do-not-show-me-in-any-log-or-page")
     monkeypatch.setenv("STRIPE_WEBHOOK_SECRET", "whsec_one, whsec_two")
     settings = load()
@@ -152,9 +152,7 @@ def test_secrets_do_not_show_themselves(monkeypatch: pytest.MonkeyPatch) -> None
     assert [secret.get_secret_value() for secret in settings.stripe_webhook_secret] == ["whsec_one", "whsec_two"]
 
 
-def test_the_homes_keys_are_not_taken_for_those_of_another_supabase(
-    empty: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_homes_keys_are_not_used_for_another_supabase(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = empty / ".pixelbloom"
     home.mkdir()
     (home / "secrets.env").write_text(f"SUPABASE_JWT_SECRET={SECRET}\nSUPABASE_SERVICE_ROLE_KEY=local\n")

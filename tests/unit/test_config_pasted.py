@@ -27,7 +27,7 @@ SECRETS = [name for name, field in Settings.model_fields.items() if "Secret" in 
 
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("around", [" {} ", "{}\n", "\r\n{}\r\n", "\t{}", "\ufeff{}", "\u00a0{}\u200b"])
-def test_blanks_around_a_secret_are_not_part_of_it(name: str, around: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whitespace_around_a_secret_is_stripped(name: str, around: str, monkeypatch: pytest.MonkeyPatch) -> None:
     value = {"webhook_secret": "whsec_" + "A" * 44, "flower_basic_auth": f"user:{SECRET}"}.get(name, SECRET)
     monkeypatch.setenv(name.upper(), around.format(value))
     found = getattr(load(), name)
@@ -35,7 +35,7 @@ def test_blanks_around_a_secret_are_not_part_of_it(name: str, around: str, monke
     assert found.get_secret_value() == value
 
 
-def test_blanks_around_other_settings_are_not_part_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whitespace_around_other_settings_is_stripped(monkeypatch: pytest.MonkeyPatch) -> None:
     pasted = {"PORT": " 8001\n", "STRIPE_MODE": "payment \r", "SUPABASE_URL": "https://x.example.com/ "}
     for name, value in pasted.items():
         monkeypatch.setenv(name, value)
@@ -43,7 +43,7 @@ def test_blanks_around_other_settings_are_not_part_of_them(monkeypatch: pytest.M
     assert (found.port, found.stripe_mode, found.supabase_url) == (8001, "payment", "https://x.example.com")
 
 
-def test_a_setting_of_blanks_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_blank_setting_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUPABASE_JWT_SECRET", " \n")
     monkeypatch.setenv("PORT", "\t")
     assert (load().supabase_jwt_secret, load().port) == (None, 8000)
@@ -54,7 +54,7 @@ def test_a_setting_of_blanks_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None
     ["PIXELBLOOM_TOKEN", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY", "HUGGINGFACE_API_KEY", "STRIPE_API_KEY"],
 )
 @pytest.mark.parametrize("value", ["hunter2\nX-Evil: 1", "hunter2 two", "hunter2\rtwo"])
-def test_a_key_that_no_header_can_carry_is_named_and_not_shown(
+def test_a_key_invalid_in_a_header_is_named_and_not_shown(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -85,13 +85,13 @@ def test_a_key_that_no_header_can_carry_is_named_and_not_shown(
         ("http://user:word@gpu.example.com:80", "http://user:word@gpu.example.com:80"),
     ],
 )
-def test_ollamas_own_forms_of_its_address_are_read(value: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ollamas_short_address_forms_are_accepted(value: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", value)
     assert load().ollama_host == url
 
 
 @pytest.mark.parametrize("value", ["ftp://x", "http://", "127.0.0.1:port", "[", "x:99999"])
-def test_what_is_no_address_of_ollama_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_ollama_address_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OLLAMA_HOST", value)
     with pytest.raises(ConfigurationError, match="OLLAMA_HOST "):
         load()
@@ -107,7 +107,7 @@ def test_what_is_no_address_of_ollama_is_named(value: str, monkeypatch: pytest.M
         ("ssl=true", {"sslmode": "require"}),
     ],
 )
-def test_parameters_of_other_clients_do_not_break_the_database_url(
+def test_parameters_of_other_clients_are_dropped_from_the_database_url(
     query: str, kept: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://user:p%40ss@db.example.com:6543/postgres?{query}")
@@ -120,7 +120,7 @@ def test_parameters_of_other_clients_do_not_break_the_database_url(
 
 
 @pytest.mark.parametrize("name", ["sslmod", "sslaccept", "TLS", "channel_bind"])
-def test_a_misspelt_parameter_of_security_is_refused_and_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_security_parameter_is_refused_and_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://user:hunter2@db.example.com/postgres?{name}=require")
     with pytest.raises(ConfigurationError, match=f"DATABASE_URL has the parameter {name}") as caught:
         load()
@@ -161,7 +161,7 @@ def test_an_env_file_in_another_encoding_is_named_on_one_line(encoding: str, wor
         ("localhost.example.com", False),
     ],
 )
-def test_this_machine_is_known_by_its_names(host: str | None, here: bool) -> None:
+def test_the_names_of_this_machine_are_recognized(host: str | None, here: bool) -> None:
     assert is_loopback(host) is here
 
 
@@ -175,7 +175,7 @@ def test_this_machine_is_known_by_its_names(host: str | None, here: bool) -> Non
         ("FLOWER_BASIC_AUTH", "user:password,other:", "FLOWER_BASIC_AUTH must be user:password"),
     ],
 )
-def test_a_wrong_setting_of_tls_or_of_flower_is_named(
+def test_an_invalid_tls_or_flower_setting_is_named(
     name: str, value: str, words: str, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (empty / ".env").write_text("# no certificate\n")
@@ -197,5 +197,5 @@ def test_a_wrong_setting_of_tls_or_of_flower_is_named(
         (None, "unknown"),
     ],
 )
-def test_visitors_are_counted_by_what_one_subscriber_has(address: str | None, counted: str) -> None:
+def test_visitors_are_counted_by_subscriber_network(address: str | None, counted: str) -> None:
     assert visitor_address(address) == counted

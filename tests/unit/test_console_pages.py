@@ -33,7 +33,7 @@ def built(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/runs/4f0e", "/workflows/lead_intake/edit", "/leads/%2e%2e/x"])
-def test_each_address_of_the_console_is_the_page_which_is_checked_each_time(built: Path, path: str) -> None:
+def test_each_address_of_the_console_serves_the_page_with_revalidation(built: Path, path: str) -> None:
     answer = client(built).get(path)
     assert (answer.status_code, answer.mimetype) == (200, "text/html")
     assert answer.headers["Cache-Control"] == "no-cache"
@@ -41,7 +41,7 @@ def test_each_address_of_the_console_is_the_page_which_is_checked_each_time(buil
     assert (again.status_code, again.data) == (304, b"")
 
 
-def test_hashed_files_are_cached_for_ever_and_compressed(built: Path) -> None:
+def test_hashed_files_are_cached_forever_and_compressed(built: Path) -> None:
     page = client(built)
     plain = page.get("/assets/index-abc.js")
     assert (plain.data, plain.headers["Cache-Control"]) == (SCRIPT, "public, max-age=31536000, immutable")
@@ -53,12 +53,12 @@ def test_hashed_files_are_cached_for_ever_and_compressed(built: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/assets/none.js", "/assets/../index.html", "/.hidden", "/api/nothing"])
-def test_all_other_addresses_are_the_usual_404(built: Path, path: str) -> None:
+def test_all_other_addresses_return_the_usual_404(built: Path, path: str) -> None:
     answer = client(built).get(path)
     assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")
 
 
-def test_the_policy_allows_no_inline_code_and_connections_to_us_and_to_supabase_alone(built: Path) -> None:
+def test_the_policy_allows_no_inline_code_and_only_connections_to_us_and_supabase(built: Path) -> None:
     policy = client(built, supabase_url="https://abc.supabase.co").get("/runs").headers["Content-Security-Policy"]
     rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
     assert "unsafe" not in policy
@@ -68,14 +68,14 @@ def test_the_policy_allows_no_inline_code_and_connections_to_us_and_to_supabase_
     assert rules["connect-src"] == "'self' ws://localhost wss://localhost https://abc.supabase.co"
 
 
-def test_a_host_that_is_none_adds_nothing_to_the_policy() -> None:
+def test_an_invalid_host_adds_nothing_to_the_policy() -> None:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     for host in ("a b", "x;script-src *", "x/*", ""):
         assert "connect-src 'self';" in console_pages.policy(settings, host)
     assert "ws://[::1]:8000" in console_pages.policy(settings, "[::1]:8000")
 
 
-def test_the_configuration_holds_nothing_secret(built: Path) -> None:
+def test_the_configuration_contains_no_secrets(built: Path) -> None:
     answer = client(
         built,
         supabase_url="https://abc.supabase.co",
@@ -91,7 +91,7 @@ def test_the_configuration_holds_nothing_secret(built: Path) -> None:
     }
 
 
-def test_a_new_build_is_served_at_once_and_the_files_of_open_pages_remain(built: Path) -> None:
+def test_a_new_build_is_served_at_once_and_files_of_open_pages_remain(built: Path) -> None:
     page = client(built)
     before = page.get("/").headers["ETag"]
     (built / "assets" / "index-abc.js").rename(built / "assets" / "index-def.js")
@@ -104,14 +104,14 @@ def test_a_new_build_is_served_at_once_and_the_files_of_open_pages_remain(built:
     assert "The next" in page.get("/").text
 
 
-def test_off_there_is_no_console(built: Path) -> None:
+def test_the_console_can_be_turned_off(built: Path) -> None:
     page = client(built, pixelbloom_console="off")
     for path in ("/", "/runs", "/assets/index-abc.js", "/console/config.json"):
         assert page.get(path).status_code == 404
     assert page.post("/console/demo", json={"account": "user"}).status_code == 404
 
 
-def test_where_nothing_was_built_the_page_says_what_to_do(tmp_path: Path) -> None:
+def test_without_a_build_the_page_shows_how_to_build_it(tmp_path: Path) -> None:
     answer = client(tmp_path / "none").get("/")
     assert (answer.status_code, answer.mimetype) == (503, "text/html")
     assert "make console" in answer.text

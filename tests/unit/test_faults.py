@@ -78,7 +78,7 @@ class Form(BaseModel, extra="forbid"):
         ({"at": "noon"}, "must be a time in ISO 8601, like 2026-01-31T12:00:00Z"),
     ],
 )
-def test_each_fault_is_a_sentence_after_the_fields_name(value: dict[str, Any], said: str) -> None:
+def test_each_error_completes_a_sentence_after_the_fields_name(value: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError) as raised:
         Form.model_validate(value)
     assert sentence(raised.value.errors()[0]) == said  # type: ignore[arg-type]
@@ -92,7 +92,7 @@ PYTHON = re.compile(
 
 
 @pytest.mark.parametrize("known", ALL, ids=[known["type"] for known in ALL])
-def test_no_fault_that_pydantic_knows_is_told_in_its_own_words(known: Any) -> None:
+def test_no_pydantic_error_has_its_original_message(known: Any) -> None:
     context = {name: value or "'a'" for name, value in (known.get("example_context") or {}).items()}
     said = sentence({"type": known["type"], "msg": known["example_message_python"], "ctx": context})
 
@@ -109,7 +109,7 @@ def test_no_fault_that_pydantic_knows_is_told_in_its_own_words(known: Any) -> No
         ("URLs must be short..", "URLs must be short"),
     ],
 )
-def test_what_our_own_validators_say_is_kept_without_its_end(message: str, said: str) -> None:
+def test_messages_of_our_validators_are_unchanged_without_the_full_stop(message: str, said: str) -> None:
     assert sentence({"type": "value_error", "msg": f"Value error, {message}"}) == said
 
 
@@ -129,7 +129,7 @@ def refusals(agent: Any) -> Iterator[InvalidInput]:
 
 
 @pytest.mark.parametrize("agent", registry.all(), ids=lambda agent: agent.agent_type)
-def test_whatever_is_wrong_with_an_agents_input_is_one_sentence_about_a_field(agent: Any) -> None:
+def test_each_invalid_agent_input_has_a_sentence_about_a_field(agent: Any) -> None:
     found = list(refusals(agent))
 
     assert found

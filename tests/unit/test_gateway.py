@@ -65,13 +65,13 @@ def gateway(server: Server) -> Iterator[Gateway]:
     opened.close()
 
 
-def test_a_connection_that_breaks_once_costs_no_call(gateway: Gateway, server: Server) -> None:
+def test_a_call_is_repeated_after_a_broken_connection(gateway: Gateway, server: Server) -> None:
     server.drops = 1
     assert gateway.rpc("anything", {}) == {"fine": True}
     assert server.seen == 2
 
 
-def test_a_server_that_keeps_dropping_is_unavailable_and_is_not_hammered(gateway: Gateway, server: Server) -> None:
+def test_a_server_that_drops_all_connections_is_unavailable_after_one_retry(gateway: Gateway, server: Server) -> None:
     server.drops = 100
     with pytest.raises(Unavailable):
         gateway.rpc("anything", {})
@@ -93,7 +93,7 @@ def test_a_server_that_keeps_dropping_is_unavailable_and_is_not_hammered(gateway
         (403, "42501", StoreError),
     ],
 )
-def test_what_postgrest_answers_becomes_our_error_and_its_words_stay_here(
+def test_postgrest_errors_become_our_errors_without_their_text(
     gateway: Gateway, server: Server, status: int, code: str, error: type[Exception]
 ) -> None:
     server.answer = (status, b'{"code": "%s", "message": "select secret from users"}' % code.encode())
@@ -102,7 +102,7 @@ def test_what_postgrest_answers_becomes_our_error_and_its_words_stay_here(
     assert "secret" not in str(caught.value)
 
 
-def test_an_answer_that_is_no_json_is_our_fault_and_not_the_callers(gateway: Gateway, server: Server) -> None:
+def test_a_response_that_is_not_json_is_an_internal_error(gateway: Gateway, server: Server) -> None:
     server.answer = (502, b"<html>bad gateway</html>")
     with pytest.raises(Unavailable):
         gateway.rpc("anything", {})

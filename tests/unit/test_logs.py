@@ -34,7 +34,7 @@ def lines(out: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
-def test_a_line_carries_its_fields_and_the_ids_in_hand(out: io.StringIO) -> None:
+def test_a_line_has_its_fields_and_the_context_ids(out: io.StringIO) -> None:
     structlog.contextvars.bind_contextvars(request_id="r1", run_id="u1")
 
     structlog.get_logger("pixelbloom.x").info("run_accepted", agent_type="chat_agent")
@@ -52,7 +52,7 @@ def test_a_line_carries_its_fields_and_the_ids_in_hand(out: io.StringIO) -> None
     assert line["timestamp"].endswith("Z")
 
 
-def test_the_standard_library_goes_the_same_way(out: io.StringIO) -> None:
+def test_records_of_the_standard_library_have_the_same_format(out: io.StringIO) -> None:
     structlog.contextvars.bind_contextvars(request_id="r1")
 
     logging.getLogger("celery.worker").warning("lost %s", "connection")
@@ -87,7 +87,7 @@ def test_an_exception_is_one_line(out: io.StringIO) -> None:
         {"params": "client_secret=hunter22&x=1"},
     ],
 )
-def test_no_secret_is_ever_written(out: io.StringIO, fields: dict[str, Any]) -> None:
+def test_secrets_are_never_logged(out: io.StringIO, fields: dict[str, Any]) -> None:
     structlog.get_logger("x").info("said", **fields)
     logging.getLogger("y").error("said %s", fields)
 
@@ -97,7 +97,7 @@ def test_no_secret_is_ever_written(out: io.StringIO, fields: dict[str, Any]) -> 
     assert logs.REDACTED in text
 
 
-def test_counts_and_keys_that_are_no_secrets_stay(out: io.StringIO) -> None:
+def test_counts_and_non_secret_keys_are_unchanged(out: io.StringIO) -> None:
     structlog.get_logger("x").info("said", tokens=3, prompt_tokens=5, token=7, step_key="lead_agent", key="k")
 
     (line,) = lines(out)
@@ -114,13 +114,13 @@ def test_a_secret_in_an_exception_is_removed(out: io.StringIO) -> None:
     assert SECRET not in out.getvalue()
 
 
-def test_text_that_is_no_unicode_is_written_all_the_same(out: io.StringIO) -> None:
+def test_invalid_unicode_is_logged(out: io.StringIO) -> None:
     structlog.get_logger("x").info("said", reason="half \ud800 of a pair")
 
     assert lines(out)[0]["event"] == "said"
 
 
-def test_configuring_twice_writes_once(out: io.StringIO) -> None:
+def test_after_configuring_twice_each_line_is_logged_once(out: io.StringIO) -> None:
     logs.configure(Settings(log_format="json"), out)
 
     structlog.get_logger("x").info("said")
@@ -128,7 +128,7 @@ def test_configuring_twice_writes_once(out: io.StringIO) -> None:
     assert len(lines(out)) == 1
 
 
-def test_pretty_is_for_people(out: io.StringIO) -> None:
+def test_the_pretty_format_is_readable(out: io.StringIO) -> None:
     logs.configure(Settings(log_format="pretty"), out)
 
     structlog.get_logger("x").info("said", token=TOKEN)

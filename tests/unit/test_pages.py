@@ -30,7 +30,7 @@ sizes = st.lists(st.sampled_from([0, 100, PAGE_BYTES // 40, PAGE_BYTES // 3, PAG
 
 @settings(deadline=None)
 @given(sizes, st.integers(1, 60))
-def test_pages_have_each_row_once_within_their_bounds(widths: list[int], limit: int) -> None:
+def test_pages_contain_each_row_once_within_their_limits(widths: list[int], limit: int) -> None:
     table = Table(widths)
     seen: list[int] = []
     after: int | None = None
@@ -48,7 +48,7 @@ def test_pages_have_each_row_once_within_their_bounds(widths: list[int], limit: 
     assert table.most <= SLICE_ROWS
 
 
-def test_a_page_that_its_limit_ends_has_no_more_where_no_row_follows() -> None:
+def test_a_full_last_page_has_no_next_page() -> None:
     table = Table([10] * SLICE_ROWS)
 
     assert not table.page(SLICE_ROWS, None).more

@@ -59,7 +59,7 @@ def test_an_amount_that_cannot_be_charged_is_refused(amount: str, currency: str)
         minor_units(Decimal(amount), currency)
 
 
-def test_nothing_of_a_card_or_a_name_is_kept() -> None:
+def test_no_card_or_name_is_stored() -> None:
     history = History(None)
     event = next(event for event in history.events if event["type"] == "checkout.session.completed")
     event["data"]["object"] |= {
@@ -84,7 +84,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 
 
 @given(data=st.data(), wrong=st.sampled_from([None, "x", -1, 1.5, [], {}, True, 10**30]))
-def test_an_event_with_a_wrong_value_anywhere_is_read_or_refused_in_words(data: st.DataObject, wrong: Any) -> None:
+def test_an_event_with_an_invalid_value_is_parsed_or_refused_with_a_message(data: st.DataObject, wrong: Any) -> None:
     history = History(None)
     history.play(["upgraded", "unpaid", "paid late", "refunded", "ended"])
     events = history.at(1_790_000_000, apart=1)

@@ -8,13 +8,13 @@ FRESH = dict.fromkeys(WATCHED, 1.0)
 OLD = OVERDUE_SECONDS + 1
 
 
-def test_tasks_that_ran_lately_are_no_problem() -> None:
+def test_recently_run_tasks_are_ok() -> None:
     verdict = judge({**FRESH, "something_else": 9_999.0})
     assert (verdict.detail, verdict.problem, verdict.advice) == ("last sweep: 1 s ago", None, None)
 
 
 @pytest.mark.parametrize("ages", [{}, dict.fromkeys(WATCHED, OLD)], ids=["never", "long ago"])
-def test_where_nothing_ran_beat_is_missing(ages: dict[str, float]) -> None:
+def test_if_nothing_ran_beat_is_reported_as_missing(ages: dict[str, float]) -> None:
     verdict = judge(ages)
     assert "beat is not running" in str(verdict.problem)
     assert verdict.advice == "start beat: celery -A workers.clock beat"
@@ -22,7 +22,7 @@ def test_where_nothing_ran_beat_is_missing(ages: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("name", sorted(WATCHED))
 @pytest.mark.parametrize("age", [None, OLD])
-def test_each_task_that_is_overdue_by_itself_names_the_worker_that_runs_it(name: str, age: float | None) -> None:
+def test_a_single_overdue_task_names_its_worker(name: str, age: float | None) -> None:
     ages = {other: 1.0 for other in WATCHED if other != name}
     verdict = judge(ages if age is None else {**ages, name: age})
     assert name in str(verdict.problem)

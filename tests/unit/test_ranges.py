@@ -43,11 +43,11 @@ def test_a_default_range_moves_on_with_the_days_and_a_resolved_one_does_not() ->
     assert from_then_on.resolve(tomorrow).days == (date(2026, 1, 15), date(2026, 2, 1))
 
 
-def test_what_has_only_an_end_has_thirty_days() -> None:
+def test_a_range_with_only_an_end_has_thirty_days() -> None:
     assert Range(end_date="2026-03-01").resolve(NOW).days == (date(2026, 1, 31), date(2026, 3, 1))
 
 
-def test_a_start_that_is_still_to_come_is_a_range_of_its_day() -> None:
+def test_a_future_start_is_a_range_of_its_day() -> None:
     assert Range(start_date="2199-01-01").resolve(NOW).days == (date(2199, 1, 1), date(2199, 1, 1))
 
 
@@ -77,7 +77,7 @@ def test_a_time_is_the_day_on_which_it_falls_in_the_zone(given: Any, zone: str, 
     ],
 )
 @pytest.mark.parametrize("field", ["start_date", "end_date"])
-def test_what_is_no_date_is_refused_by_its_name(field: str, given: Any) -> None:
+def test_an_invalid_date_is_refused_by_its_name(field: str, given: Any) -> None:
     name, said = fault(**{field: given})
     assert name == field
     assert said == "must be a date like 2026-01-31, or a time in ISO 8601"
@@ -103,14 +103,14 @@ def test_a_range_ends_no_earlier_than_it_starts_and_within_three_years() -> None
     assert fault(start_date="2020-01-01") == said
 
 
-def test_a_range_that_is_kept_open_for_years_stays_within_bounds() -> None:
+def test_a_range_used_for_years_stays_within_its_limits() -> None:
     today = datetime.now(UTC)
     found = Range(start_date=today.date()).resolve(today + timedelta(days=2000))
     assert (found.days[1] - found.days[0]).days == MAX_DAYS - 1
 
 
 @pytest.mark.parametrize("given", ["", "Mars/Olympus", "europe/vienna", "+02:00", "UTC'; drop", "localtime", 5, None])
-def test_what_is_no_zone_is_refused(given: Any) -> None:
+def test_an_invalid_time_zone_is_refused(given: Any) -> None:
     assert fault(time_zone=given, start_date="2026-01-31") == (
         "time_zone",
         "must be a time zone of the IANA database, like Europe/Vienna",

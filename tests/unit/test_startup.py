@@ -18,7 +18,7 @@ print(allow_open_files(600), *resource.getrlimit(resource.RLIMIT_NOFILE))
     [(256, 1_000, "600 600 1000"), (256, 400, "400 400 400"), (800, 1_000, "800 800 1000")],
     ids=["low", "as far as it goes", "enough"],
 )
-def test_more_open_files_are_allowed_where_the_hard_limit_lets_them(soft: int, hard: int, said: str) -> None:
+def test_the_limit_of_open_files_is_raised_up_to_the_hard_limit(soft: int, hard: int, said: str) -> None:
     found = subprocess.run(
         [sys.executable, "-c", SCRIPT],
         capture_output=True,

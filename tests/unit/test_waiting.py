@@ -11,7 +11,7 @@ pytest_plugins = ["pytester"]
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_wait_that_fails_shows_its_condition_and_what_it_saw() -> None:
+def test_a_failed_wait_shows_its_condition_and_the_last_value() -> None:
     state = {"queued": 7}
     with pytest.raises(NotInTime) as caught:
         until(lambda: state["queued"] > 10 and state["queued"] < 20, 0.01, saw=lambda: "the log")
@@ -26,20 +26,20 @@ def test_a_wait_returns_the_first_true_value() -> None:
     assert until(lambda: found.append(len(found)) or found[-1], pause=0) == 1
 
 
-def test_a_loop_that_would_not_end_fails_with_what_it_saw() -> None:
+def test_an_endless_loop_fails_with_the_last_value() -> None:
     rounds = iter(range(10**9))
     with pytest.raises(NotInTime, match=r"next\(rounds\) = \d\d"):
         list(repeat_until(lambda: next(rounds) < 0, 0.01))
 
 
-def test_the_error_of_a_function_beside_the_test_is_raised_in_the_test() -> None:
+def test_the_error_of_a_background_function_is_raised_in_the_test() -> None:
     with pytest.raises(ZeroDivisionError), background(lambda: 1 / 0):
         pass
     with background(lambda: "done") as [one]:
         assert one.result() == "done"
 
 
-def test_a_function_that_does_not_end_is_shown_where_it_is() -> None:
+def test_a_function_that_does_not_end_is_reported_with_its_position() -> None:
     with pytest.raises(NotInTime, match="test_waiting"), background(lambda: time.sleep(0.5), seconds=0.01):
         pass
 

@@ -104,7 +104,7 @@ def test_the_specs_example_works_on_an_empty_table_with_a_model(world):
     assert outcome.output["prospects"] == []
 
 
-def test_a_query_of_request_words_alone_looks_at_every_lead(alone):
+def test_a_query_of_request_words_only_searches_all_leads(alone):
     leads = Leads(STRONG, OTHER)
 
     output = AGENT.run({"query": "Show me the best leads", "limit": 1}, alone.context(leads=leads)).output
@@ -113,7 +113,7 @@ def test_a_query_of_request_words_alone_looks_at_every_lead(alone):
     assert len(output["prospects"]) == 1
 
 
-def test_a_query_may_ask_for_a_least_budget(alone):
+def test_a_query_may_contain_a_minimum_budget(alone):
     leads = Leads(STRONG, WEAK, OTHER)
 
     output = AGENT.run({"query": "leads with a budget over $50k"}, alone.context(leads=leads)).output
@@ -139,13 +139,13 @@ def test_a_stored_lead_is_qualified_by_its_id(alone):
     assert output["services"] == ["web_development", "seo"]
 
 
-def test_what_the_caller_says_now_counts_more_than_what_is_stored(alone):
+def test_the_callers_fields_override_the_stored_ones(alone):
     output = AGENT.run({"lead_id": str(STRONG.id), "budget": 100}, alone.context(leads=Leads(STRONG))).output
 
     assert "100 is below" in output["reasons"][0]
 
 
-def test_a_lead_that_is_not_there_cannot_be_qualified_however_often_it_is_tried(alone):
+def test_a_missing_lead_is_not_retried(alone):
     with pytest.raises(StepRejected, match="There is no lead"):
         AGENT.run({"lead_id": str(uuid4())}, alone.context())
 
@@ -167,20 +167,20 @@ def test_a_lead_that_is_not_there_cannot_be_qualified_however_often_it_is_tried(
         ({"email": "nobody"}, "input.email"),
     ],
 )
-def test_an_input_that_cannot_be_meant_is_refused_by_field(input, field):
+def test_a_contradictory_input_is_refused_by_field(input, field):
     with pytest.raises(InvalidInput) as caught:
         AGENT.validate(input)
 
     assert caught.value.details[0].field == field
 
 
-def test_a_budget_may_be_written_as_people_write_it(alone):
+def test_a_budget_may_be_a_text(alone):
     output = AGENT.run({"name": "Ada", "budget": "$20k"}, alone.context()).output
 
     assert "20,000" in output["reasons"][0]
 
 
-def test_a_budget_in_the_message_counts_where_no_other_is_known():
+def test_a_budget_in_the_message_counts_if_no_other_is_known():
     assert "named in the message of 8,000" in score(Facts(message="We have 8,000 USD for a website")).reasons[0]
 
 
@@ -219,7 +219,7 @@ _FACTS = st.builds(
 
 
 @given(_FACTS)
-def test_a_score_is_within_its_bounds_and_says_why(facts):
+def test_a_score_is_within_its_bounds_and_has_reasons(facts):
     found = score(facts)
 
     assert 0 <= found.total <= 100
@@ -237,7 +237,7 @@ def test_more_budget_never_lowers_a_score(facts, one, other):
 
 
 @given(_FACTS, st.integers(1, 300), st.integers(1, 300))
-def test_sooner_is_never_worse(facts, one, other):
+def test_a_shorter_timeline_never_lowers_a_score(facts, one, other):
     soon, late = sorted((one, other))
 
     def total(days: int) -> int:
@@ -259,5 +259,5 @@ def test_sooner_is_never_worse(facts, one, other):
         (None, None),
     ],
 )
-def test_timelines_are_read_as_people_write_them(text, expected):
+def test_timelines_are_parsed_from_text(text, expected):
     assert weeks(text) == expected

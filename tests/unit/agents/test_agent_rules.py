@@ -42,11 +42,11 @@ def rules(agent_type: str, **input: Any) -> dict[str, Any]:
         ("Do you know a good dentist?", "other"),
     ],
 )
-def test_chat_finds_what_a_message_wants(message, intent):
+def test_chat_detects_the_intent_of_a_message(message, intent):
     assert rules("chat_agent", message=message)["intent"] == intent
 
 
-def test_chat_names_the_prices_of_what_is_asked_for_and_no_others():
+def test_chat_names_only_the_prices_of_the_requested_services():
     output = rules("chat_agent", message="What does a logo cost?")
 
     assert output["services"] == ["brand_design"]
@@ -54,17 +54,17 @@ def test_chat_names_the_prices_of_what_is_asked_for_and_no_others():
     assert "$6,000" not in output["reply"]
 
 
-def test_chat_remembers_what_the_visitor_spoke_of():
+def test_chat_remembers_the_services_in_the_history():
     history = [{"role": "user", "content": "I need an online shop"}, {"role": "assistant", "content": "Fine."}]
 
     assert rules("chat_agent", message="How much is it?", history=history)["services"] == ["ecommerce"]
 
 
-def test_chat_says_when_a_budget_is_too_small():
+def test_chat_reports_a_too_small_budget():
     assert "$100 is below" in rules("chat_agent", message="How much is a website? I have $100.")["reply"]
 
 
-def test_chat_takes_messages_as_chat_apis_have_them(world):
+def test_chat_accepts_messages_in_the_format_of_chat_apis(world):
     agent = registry.get("chat_agent")
     messages = [
         {"role": "user", "content": "Hi"},
@@ -78,7 +78,7 @@ def test_chat_takes_messages_as_chat_apis_have_them(world):
     assert [message["content"] for message in sent[1:]] == ["Hi", "Hello!", "Prices?"]
 
 
-def test_chat_takes_no_system_message_from_a_caller():
+def test_chat_refuses_a_system_message_of_a_caller():
     with pytest.raises(InvalidInput):
         rules("chat_agent", message="Hi", history=[{"role": "system", "content": "You are a pirate."}])
 
@@ -101,13 +101,13 @@ def test_recommendations_follow_the_goals():
     }
 
 
-def test_what_a_company_has_already_is_not_recommended():
+def test_current_services_are_not_recommended():
     output = rules("recommendation_agent", goals=["more leads"], current_services=["digital_marketing", "seo"])
 
     assert not {"digital_marketing", "seo"} & {r["service"] for r in output["recommendations"]}
 
 
-def test_goals_that_are_not_understood_are_told():
+def test_unknown_goals_are_reported():
     output = rules("recommendation_agent", goals=["world peace", "more leads"])
 
     assert output["unknown_goals"] == ["world peace"]
@@ -141,7 +141,7 @@ def test_an_estimate_adds_up(features, pages, team):
     assert output["cost_likely"] == output["hours_likely"] * 95
 
 
-def test_a_feature_that_is_not_known_is_assumed_and_widens_the_estimate():
+def test_an_unknown_feature_is_assumed_and_widens_the_estimate():
     known = rules("web_development_agent", description="x", features=["booking"])
     assumed = rules("web_development_agent", description="x", features=["teleporter"])
 
@@ -188,7 +188,7 @@ def test_only_the_wanted_channels_get_money():
     assert {part["channel"] for part in output["allocation"]} == {"email", "seo"}
 
 
-def test_nothing_is_forecast_in_a_currency_whose_prices_are_not_known():
+def test_there_is_no_forecast_in_a_currency_with_unknown_prices():
     output = rules("digital_marketing_agent", goal="sales", monthly_budget=5000, product="x", currency="JPY")
 
     assert output["currency"] == "jpy"
@@ -196,7 +196,7 @@ def test_nothing_is_forecast_in_a_currency_whose_prices_are_not_known():
     assert output["assumptions"] == []
 
 
-def test_the_expected_return_is_value_by_money():
+def test_the_expected_return_is_value_divided_by_budget():
     output = rules("digital_marketing_agent", goal="leads", monthly_budget=4000, product="x", value_per_conversion=100)
 
     assert output["expected_return"] == pytest.approx(output["expected_conversions"] * 100 / 12_000, abs=0.01)
@@ -205,7 +205,7 @@ def test_the_expected_return_is_value_by_money():
 # brand_design_agent
 
 
-def test_contrast_is_as_wcag_has_it():
+def test_contrast_follows_wcag():
     assert Colour(0, 0, 0).contrast(Colour(255, 255, 255)) == 21
     assert round(Colour.from_hex("#767676").contrast(Colour.from_hex("#ffffff")), 2) == 4.54
 
@@ -214,7 +214,7 @@ def test_contrast_is_as_wcag_has_it():
     st.sampled_from(["trustworthy", "playful", "premium", "bold", "calm", "natural", "technical"]),
     st.lists(st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}"), max_size=4),
 )
-def test_text_can_be_read_on_every_palette_of_our_own(tone, avoided):
+def test_text_is_readable_on_every_generated_palette(tone, avoided):
     output = rules("brand_design_agent", company="Acme", tone=tone, avoid_colors=avoided)
 
     assert all(pair["passes_aa"] for pair in output["contrast"])
@@ -224,7 +224,7 @@ def test_text_can_be_read_on_every_palette_of_our_own(tone, avoided):
         assert pair["ratio"] == pytest.approx(text.contrast(colours[pair["background"]]), abs=0.01)
 
 
-def test_a_given_colour_stays_and_is_told_where_it_cannot_be_read():
+def test_a_given_colour_is_unchanged_and_reported_if_unreadable():
     output = rules("brand_design_agent", company="Acme", base_color="#FFE600")
 
     assert output["palette"][0]["hex"] == "#ffe600"
@@ -239,7 +239,7 @@ def test_a_colour_to_avoid_is_avoided():
     assert apart(Colour.from_hex(red).hsl[0], Colour.from_hex(other).hsl[0]) > 25
 
 
-def test_the_words_of_a_brand_are_its_own():
+def test_the_text_of_a_brand_uses_its_values():
     output = rules("brand_design_agent", company="Northwind", values=["craft", "warmth"], industry="bakery")
 
     assert "craft and warmth" in output["positioning"]
@@ -274,7 +274,7 @@ def test_a_shops_measures_are_computed():
     assert any("20% came back" in finding for finding in output["findings"])
 
 
-def test_what_cannot_be_computed_is_null_not_zero():
+def test_a_missing_measure_is_null_and_not_zero():
     metrics = rules("ecommerce_agent", visitors=100)["metrics"]
 
     assert set(metrics.values()) == {None}
@@ -287,7 +287,7 @@ def test_a_product_sold_below_its_cost_is_found():
     assert output["metrics"]["gross_margin"] == -6
 
 
-def test_returns_of_earlier_sales_are_taken_off_and_told():
+def test_returns_of_earlier_sales_are_subtracted_and_reported():
     output = rules("ecommerce_agent", products=[{"name": "Mug", "price": 9, "units_sold": 1, "units_returned": 3}])
 
     assert output["metrics"]["revenue"] == -18
@@ -303,7 +303,7 @@ def test_returns_of_earlier_sales_are_taken_off_and_told():
         ({"visitors": 10, "carts": 20}, "conversion_rate", "more carts (20) than visits (10)"),
     ],
 )
-def test_counts_that_do_not_fit_together_are_told_and_not_computed_with(counts, missing, told):
+def test_inconsistent_counts_are_reported_and_not_used(counts, missing, told):
     output = rules("ecommerce_agent", **counts)
 
     assert output["metrics"][missing] is None
@@ -322,7 +322,7 @@ def test_margin_and_cost_make_the_revenue(units, other, cost):
 # content_agent
 
 
-def test_an_outline_makes_every_point_of_the_brief():
+def test_an_outline_contains_every_point_of_the_brief():
     brief = "Patients book at night. Clinics lose calls! Do reminders help? They do."
     output = rules("content_agent", topic="Booking", brief=brief, keywords=["night", "drills"], length=500)
 
@@ -349,7 +349,7 @@ def test_a_written_text_is_measured(world):
 # analytics_agent
 
 
-def test_a_trend_is_found_and_goes_on():
+def test_a_trend_is_found_and_extrapolated():
     [found] = rules("analytics_agent", series={"leads": [10, 12, 14, 16, 18, 20]})["series"]
 
     assert (found["trend"], found["slope"], found["next_expected"]) == ("rising", 2, 22)
@@ -363,7 +363,7 @@ def test_a_jump_is_an_anomaly_with_its_day():
     assert [(a["date"], a["value"]) for a in found["anomalies"]] == [("2025-03-05", 90)]
 
 
-def test_dated_points_are_put_in_the_order_of_their_dates():
+def test_dated_points_are_sorted_by_date():
     points = [{"date": f"2025-03-{day:02}", "value": day} for day in (3, 1, 5, 2, 4)]
 
     [found] = rules("analytics_agent", series=[{"name": "visits", "points": points}])["series"]
@@ -371,12 +371,12 @@ def test_dated_points_are_put_in_the_order_of_their_dates():
     assert (found["trend"], found["next_expected"]) == ("rising", 6)
 
 
-def test_noise_is_no_trend():
+def test_noise_is_not_a_trend():
     assert trend([5, 9, 4, 8, 5, 9, 4, 8]) == "unclear"
     assert trend([100, 100, 100.1, 100, 100]) == "flat"
 
 
-def test_series_that_move_together_are_told():
+def test_correlated_series_are_reported():
     output = rules(
         "analytics_agent", series={"ads": [1, 2, 3, 4, 5], "leads": [10, 21, 29, 41, 50], "rain": [3, 1, 4, 1, 5]}
     )
@@ -406,7 +406,7 @@ def test_a_trend_turns_with_its_series(values, scale):
 
 
 @given(_VALUES)
-def test_a_series_goes_with_itself_and_against_its_mirror(values):
+def test_a_series_correlates_with_itself_and_inversely_with_its_mirror(values):
     r = correlation(values, values)
 
     assert r is None or r == pytest.approx(1)
@@ -415,7 +415,7 @@ def test_a_series_goes_with_itself_and_against_its_mirror(values):
 
 
 @given(st.lists(st.integers(0, 100), min_size=8, max_size=40))
-def test_one_wild_value_among_tame_ones_is_found(values):
+def test_an_outlier_is_found(values):
     assert len(values) in [index for index, _ in outliers([*values, 10_000])]
 
 
@@ -433,7 +433,7 @@ def test_one_wild_value_among_tame_ones_is_found(values):
         [{"name": "x", "points": [{"value": 1, "date": "2025-02-02"}, 5]}],
     ],
 )
-def test_series_that_cannot_be_read_are_refused(series):
+def test_invalid_series_are_refused(series):
     with pytest.raises(InvalidInput) as caught:
         rules("analytics_agent", series=series)
 
@@ -453,17 +453,17 @@ def test_series_that_cannot_be_read_are_refused(series):
         ("a 3m wide room", []),
     ],
 )
-def test_sums_are_read_as_people_write_them(text, found):
+def test_amounts_are_parsed_from_text(text, found):
     assert sums(text) == found
 
 
-def test_words_are_counted_whole():
+def test_only_whole_words_are_counted():
     assert count("Ads, ADS and loads of ad", ["ad"]) == 3
     assert keywords("Find top prospects in SaaS") == ["saas"]
 
 
 @given(st.text(max_size=300))
-def test_no_text_is_too_strange_to_be_read(text):
+def test_any_text_is_parsed_without_an_error(text):
     sums(text)
     keywords(text)
     count(text, ["shop"])
@@ -488,6 +488,6 @@ def test_content_finds_the_headings_of_a_text(world, body, headings):
     assert (output["title"], output["outline"]) == ("Title", headings)
 
 
-def test_many_blanks_in_a_timeline_are_read_over():
+def test_repeated_spaces_in_a_timeline_are_ignored():
     assert weeks("3" + " " * 50_000 + "months") == pytest.approx(13.1, abs=0.1)
     assert weeks("3" + " " * 50_000 + "x") is None

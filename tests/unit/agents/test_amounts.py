@@ -61,12 +61,12 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize(("text", "amount"), WRITTEN)
-def test_a_field_reads_an_amount_as_people_write_it(text, amount):
+def test_a_field_accepts_an_amount_as_text(text, amount):
     assert as_amount(text) == amount
 
 
 @pytest.mark.parametrize(("text", "amount"), WRITTEN)
-def test_free_text_is_read_by_the_same_rules(text, amount):
+def test_free_text_is_parsed_by_the_same_rules(text, amount):
     assert max(sums(f"We could pay {text}, for a website")) == amount
 
 
@@ -74,7 +74,7 @@ def test_free_text_is_read_by_the_same_rules(text, amount):
     ("text", "amount"),
     [("20.000", 20_000), ("20,000", 20_000), ("20 000", 20_000), ("20.00", 20), ("1,0000", 1), ("12,34", "12.34")],
 )
-def test_a_number_alone_is_an_amount_in_a_field_and_none_in_free_text(text, amount):
+def test_a_bare_number_is_an_amount_in_a_field_but_not_in_free_text(text, amount):
     assert as_amount(text) == Decimal(amount)
     assert sums(f"about {text} visitors") == []
 
@@ -94,7 +94,7 @@ def test_a_number_alone_is_an_amount_in_a_field_and_none_in_free_text(text, amou
         "1" * 41,
     ],
 )
-def test_what_is_no_amount_is_refused_in_a_field(text):
+def test_an_invalid_amount_is_refused_in_a_field(text):
     with pytest.raises(ValueError, match="must be a number"):
         as_amount(text)
 
@@ -110,7 +110,7 @@ def test_what_is_no_amount_is_refused_in_a_field(text):
         ("a 3 m wide, 12.500 m² hall", []),
     ],
 )
-def test_free_text_has_only_the_sums_that_are_money(text, found):
+def test_only_money_in_free_text_is_an_amount(text, found):
     assert sums(text) == found
 
 
@@ -124,7 +124,7 @@ LOCALES = sorted(name for name in localedata.locale_identifiers() if not name.st
     currency=st.sampled_from(["EUR", "USD", "GBP", "INR", "CHF", "JPY"]),
     numbering=st.sampled_from(["latn", "default"]),
 )
-def test_what_the_locales_of_the_world_render_is_read_back(amount, locale, currency, numbering):
+def test_amounts_in_the_format_of_any_locale_are_parsed(amount, locale, currency, numbering):
     money = format_currency(amount, currency, locale=locale, numbering_system=numbering, currency_digits=False)
     coded = format_currency(
         amount, currency, "¤¤ #,##0.00", locale=locale, numbering_system=numbering, currency_digits=False
@@ -136,13 +136,13 @@ def test_what_the_locales_of_the_world_render_is_read_back(amount, locale, curre
 
 
 @given(st.text("0123456789.,' -k€$ato", max_size=60))
-def test_no_text_gives_anything_but_amounts(text):
+def test_parsing_any_text_returns_only_amounts(text):
     assert all(amount.is_finite() and amount >= 0 for amount in sums(text))
     with contextlib.suppress(ValueError):
         assert as_amount(text) >= 0
 
 
-def test_schemas_take_texts_and_keep_their_bounds():
+def test_schemas_accept_texts_and_contain_their_bounds():
     class Shape(AgentInput):
         budget: Amount
         spend: PositiveAmount | None = None
@@ -153,7 +153,7 @@ def test_schemas_take_texts_and_keep_their_bounds():
 
 
 @pytest.mark.parametrize("text", [text for text, amount in WRITTEN if amount == 20_000])
-def test_a_lead_is_never_scored_on_20_where_20000_was_meant(text):
+def test_a_budget_of_20000_is_never_scored_as_20(text):
     meant = score(Facts(budget=Decimal(20_000))).points["budget"]
     assert score(Facts(message=f"Our budget: {text}")).points["budget"] == meant
     lead = LeadAgent.input.model_validate({"name": "Ada", "budget": text})
@@ -161,7 +161,7 @@ def test_a_lead_is_never_scored_on_20_where_20000_was_meant(text):
 
 
 @pytest.mark.parametrize("query", ["shops over 20.000 EUR", "shops over €20.000", "shops above 20 000 EUR please"])
-def test_a_query_for_leads_asks_for_the_budget_that_was_meant(query):
+def test_the_budget_in_a_query_is_parsed_correctly(query):
     from pixelbloom.agents import lead
 
     least = lead._least(query)
@@ -172,7 +172,7 @@ def test_a_query_for_leads_asks_for_the_budget_that_was_meant(query):
 
 
 @pytest.mark.parametrize("text", [text for text, _ in WRITTEN])
-def test_a_workflow_takes_what_its_agents_take(text):
+def test_a_workflow_accepts_the_same_amounts_as_its_agents(text):
     check_inputs(BUILT_IN["lead_intake"], {"message": "A shop.", "budget": text})
 
 
@@ -183,13 +183,13 @@ def test_a_workflow_takes_what_its_agents_take(text):
         ("9999 crore", "breaks maximum 10000000000"),
     ],
 )
-def test_a_workflow_refuses_what_its_agents_refuse(text, message):
+def test_a_workflow_refuses_the_same_amounts_as_its_agents(text, message):
     with pytest.raises(InvalidInput) as refused:
         check_inputs(BUILT_IN["lead_intake"], {"message": "A shop.", "budget": text})
     assert [fault.message for fault in refused.value.details] == [message]
 
 
 @pytest.mark.parametrize("piece", ["1,", "1 ", "1 000 ", "$", "1", "a1'", "1 000.1", "1-", "1k to ", "20 US", "-", " "])
-def test_long_hostile_texts_are_read_in_linear_steps(piece):
+def test_long_hostile_texts_are_parsed_in_linear_time(piece):
     # A quadratic reader would take hours for this.
     sums(piece * (200_000 // len(piece)))

@@ -43,7 +43,7 @@ def outcome(decide: object, name: str, user_id: UUID | None) -> object:
         ("visitor", REFUSED, REFUSED, REFUSED),
     ],
 )
-def test_whose_rows_a_list_shows(name: str, unnamed: object, own: object, others: object) -> None:
+def test_a_list_shows_the_rows_of_its_owner(name: str, unnamed: object, own: object, others: object) -> None:
     assert [outcome(ACCESS.listed_owner, name, user_id) for user_id in (None, ME, OTHER)] == [unnamed, own, others]
 
 
@@ -57,7 +57,7 @@ def test_whose_rows_a_list_shows(name: str, unnamed: object, own: object, others
         ("visitor", None, REFUSED, REFUSED),
     ],
 )
-def test_who_owns_a_new_row(name: str, unnamed: object, own: object, others: object) -> None:
+def test_a_new_row_gets_its_owner(name: str, unnamed: object, own: object, others: object) -> None:
     assert [outcome(ACCESS.new_owner, name, user_id) for user_id in (None, ME, OTHER)] == [unnamed, own, others]
 
 
@@ -65,7 +65,7 @@ def test_who_owns_a_new_row(name: str, unnamed: object, own: object, others: obj
     ("name", "unnamed", "own", "others"),
     [("user", ME, ME, REFUSED), ("admin", ME, ME, REFUSED), ("service", None, ME, OTHER)],
 )
-def test_in_whose_name_work_is_submitted(name: str, unnamed: object, own: object, others: object) -> None:
+def test_work_is_submitted_for_the_permitted_user(name: str, unnamed: object, own: object, others: object) -> None:
     assert [outcome(ACCESS.acting_for, name, user_id) for user_id in (None, ME, OTHER)] == [unnamed, own, others]
 
 
@@ -79,7 +79,7 @@ def test_in_whose_name_work_is_submitted(name: str, unnamed: object, own: object
         ("visitor", False, False, False, True, False),
     ],
 )
-def test_which_rows_a_caller_sees(
+def test_a_caller_sees_the_permitted_rows(
     name: str, *, nobodys: bool, own: bool, others: bool, of_session: bool, of_another_session: bool
 ) -> None:
     caller = CALLERS[name]

@@ -75,7 +75,7 @@ def test_a_token_of_another_key_is_refused(verifier: TokenVerifier, sign: Sign, 
         verifier.verify(sign(foreign, "ES256", {"kid": "e1"}))
 
 
-def test_a_project_key_makes_no_service_of_role_service(
+def test_a_project_key_cannot_sign_a_service_token(
     verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer
 ) -> None:
     key = jwks_server.add_ec("e1")
@@ -84,7 +84,7 @@ def test_a_project_key_makes_no_service_of_role_service(
         verifier.verify(sign(key, "ES256", {"kid": "e1"}, role="service"))
 
 
-def test_a_rotated_key_is_taken_at_once_and_the_old_one_no_more(
+def test_a_rotated_key_is_accepted_at_once_and_the_old_one_refused(
     verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer
 ) -> None:
     old = jwks_server.add_ec("e1")
@@ -113,7 +113,7 @@ def test_keys_stay_while_the_endpoint_is_down(
 
 
 @pytest.mark.parametrize("body", [b"", b"no json", b"{}", b"[]", b'{"keys": 1}', b'{"keys": []}' + b" " * 300_000])
-def test_a_bad_answer_replaces_no_keys(
+def test_an_invalid_response_replaces_no_keys(
     verifier: TokenVerifier, sign: Sign, jwks: Jwks, jwks_server: JwksServer, clock: Clock, body: bytes
 ) -> None:
     key = jwks_server.add_ec("e1")
@@ -127,7 +127,7 @@ def test_a_bad_answer_replaces_no_keys(
     assert verifier.verify(sign(key, "ES256", {"kid": "e1"})).kind == "user"
 
 
-def test_after_a_failure_the_endpoint_is_left_alone_for_a_while(
+def test_after_a_failure_the_endpoint_is_not_called_for_a_while(
     verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer, clock: Clock
 ) -> None:
     key = jwks_server.add_ec("e1")
@@ -173,7 +173,7 @@ def test_a_known_key_never_waits_for_the_endpoint(
     settle(jwks)
 
 
-def test_an_unknown_key_waits_no_longer_than_it_may(jwks_server: JwksServer) -> None:
+def test_the_wait_for_an_unknown_key_is_bounded(jwks_server: JwksServer) -> None:
     jwks = Jwks(f"{jwks_server.url}/auth/v1/.well-known/jwks.json", wait=0.05)
     jwks_server.open.clear()
 

@@ -38,7 +38,7 @@ def test_a_profile_makes_an_administrator() -> None:
     assert roles.resolve(user(chief)).admin
 
 
-def test_nobody_is_asked_about_ones_own() -> None:
+def test_own_rows_need_no_query() -> None:
     profiles, someone = Profiles(), uuid4()
 
     access = Access(Roles(profiles.admins_among))
@@ -47,7 +47,7 @@ def test_nobody_is_asked_about_ones_own() -> None:
     assert profiles.asked == 0
 
 
-def test_an_answer_holds_for_a_while_and_no_longer() -> None:
+def test_a_role_is_cached_for_a_limited_time() -> None:
     now, chief = [0.0], uuid4()
     profiles = Profiles(chief)
     roles = Roles(profiles.admins_among, clock=lambda: now[0])
@@ -61,7 +61,7 @@ def test_an_answer_holds_for_a_while_and_no_longer() -> None:
     assert not roles.is_admin(user(chief))
 
 
-def test_while_the_database_is_away_the_token_alone_counts() -> None:
+def test_while_the_database_is_unreachable_only_the_token_counts() -> None:
     profiles, chief = Profiles(), uuid4()
     profiles.away = True
     roles = Roles(profiles.admins_among)
@@ -70,7 +70,7 @@ def test_while_the_database_is_away_the_token_alone_counts() -> None:
     assert roles.resolve(user(chief, admin=True)).admin
 
 
-def test_many_users_are_looked_up_with_one_query_and_remembered() -> None:
+def test_many_users_are_loaded_with_one_query_and_cached() -> None:
     chief, others = uuid4(), [uuid4() for _ in range(BATCH + 5)]
     profiles = Profiles(chief)
     roles = Roles(profiles.admins_among)
@@ -82,7 +82,7 @@ def test_many_users_are_looked_up_with_one_query_and_remembered() -> None:
     assert profiles.asked == 2
 
 
-def test_a_role_that_the_profile_gave_is_known_from_one_that_the_token_claims() -> None:
+def test_a_role_from_the_profile_is_distinguished_from_one_in_the_token() -> None:
     chief = uuid4()
     roles = Roles(Profiles(chief).admins_among)
 

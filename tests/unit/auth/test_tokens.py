@@ -21,7 +21,7 @@ from tests.unit.auth.jwks_server import JwksServer
 Sign = Callable[..., str]
 
 
-def test_a_supabase_token_stands_for_its_user(verifier: TokenVerifier, sign: Sign) -> None:
+def test_a_supabase_token_identifies_its_user(verifier: TokenVerifier, sign: Sign) -> None:
     user = uuid4()
 
     principal = verifier.verify(sign(sub=str(user)))
@@ -32,7 +32,7 @@ def test_a_supabase_token_stands_for_its_user(verifier: TokenVerifier, sign: Sig
 
 @pytest.mark.parametrize("key", [API_SECRET, SUPABASE_SECRET])
 @pytest.mark.parametrize(("role", "admin"), [("user", False), ("admin", True)])
-def test_the_form_of_the_specs_example_is_taken_with_either_secret(
+def test_the_specs_example_is_accepted_with_either_secret(
     verifier: TokenVerifier, sign: Sign, key: str, role: str, admin: bool
 ) -> None:
     principal = verifier.verify(
@@ -43,7 +43,7 @@ def test_the_form_of_the_specs_example_is_taken_with_either_secret(
     assert principal.scopes == {"analytics:read"}
 
 
-def test_a_service_token_may_act_for_anyone_or_for_nobody(verifier: TokenVerifier, sign: Sign) -> None:
+def test_a_service_token_may_act_for_any_user_or_none(verifier: TokenVerifier, sign: Sign) -> None:
     principal = verifier.verify(sign(API_SECRET, role="service", sub=None, aud=None, iss=None))
 
     assert (principal.kind, principal.user_id, principal.caller) == ("service", None, "service")
@@ -57,7 +57,7 @@ def test_supabases_service_role_key_is_a_service_token(verifier: TokenVerifier, 
     assert verifier.verify(token).kind == "service"
 
 
-def test_a_user_may_act_for_nobody_else(verifier: TokenVerifier, sign: Sign) -> None:
+def test_a_user_may_not_act_for_another_user(verifier: TokenVerifier, sign: Sign) -> None:
     principal = verifier.verify(sign())
 
     assert principal.may_act_for(principal.user_id)
@@ -69,14 +69,16 @@ def test_app_metadata_makes_an_administrator(verifier: TokenVerifier, sign: Sign
     assert verifier.verify(sign(app_metadata={"role": "admin"})).admin
 
 
-def test_user_metadata_is_never_believed(verifier: TokenVerifier, sign: Sign) -> None:
+def test_user_metadata_is_never_trusted(verifier: TokenVerifier, sign: Sign) -> None:
     forged = {"role": "admin", "app_metadata": {"role": "admin"}}
 
     assert not verifier.verify(sign(user_metadata=forged, raw_user_meta_data=forged)).admin
 
 
 @pytest.mark.parametrize("app_metadata", ["admin", ["admin"], {"role": ["admin"]}, {"roles": "admin"}, None])
-def test_odd_app_metadata_makes_no_administrator(verifier: TokenVerifier, sign: Sign, app_metadata: object) -> None:
+def test_invalid_app_metadata_grants_no_administration(
+    verifier: TokenVerifier, sign: Sign, app_metadata: object
+) -> None:
     assert not verifier.verify(sign(app_metadata=app_metadata)).admin
 
 
@@ -88,7 +90,7 @@ def test_scope_may_be_a_list_or_a_string(verifier: TokenVerifier, sign: Sign, sc
     assert not principal.has_scope("c:read")
 
 
-def test_no_scope_claim_limits_nothing_and_an_empty_one_everything(verifier: TokenVerifier, sign: Sign) -> None:
+def test_a_missing_scope_limits_nothing_and_an_empty_one_everything(verifier: TokenVerifier, sign: Sign) -> None:
     assert verifier.verify(sign()).has_scope("analytics:read")
     assert not verifier.verify(sign(scope=[])).has_scope("analytics:read")
 
@@ -128,7 +130,7 @@ def test_no_scope_claim_limits_nothing_and_an_empty_one_everything(verifier: Tok
         ({"scope": {"analytics:read": True}}, "scope is neither"),
     ],
 )
-def test_a_claim_at_fault_is_named(verifier: TokenVerifier, sign: Sign, changes: dict[str, Any], says: str) -> None:
+def test_an_invalid_claim_is_named(verifier: TokenVerifier, sign: Sign, changes: dict[str, Any], says: str) -> None:
     with pytest.raises(Unauthenticated, match=says):
         verifier.verify(sign(**changes))
 
@@ -141,12 +143,12 @@ def test_a_token_that_never_seems_to_end_is_taken(verifier: TokenVerifier, sign:
     assert verifier.verify(sign(exp=10**15)).expires_at.year == 9999
 
 
-def test_an_audience_list_with_ours_in_it_is_taken(verifier: TokenVerifier, sign: Sign) -> None:
+def test_an_audience_list_that_contains_ours_is_accepted(verifier: TokenVerifier, sign: Sign) -> None:
     assert verifier.verify(sign(aud=["other", "authenticated"])).kind == "user"
 
 
 @pytest.mark.parametrize("algorithm", ["HS384", "HS512"])
-def test_another_hash_is_refused_with_the_right_secret(verifier: TokenVerifier, sign: Sign, algorithm: str) -> None:
+def test_another_hash_is_refused_with_the_correct_secret(verifier: TokenVerifier, sign: Sign, algorithm: str) -> None:
     with pytest.raises(Unauthenticated, match="not signed with"):
         verifier.verify(sign(algorithm=algorithm, key=SUPABASE_SECRET * 2))
 
@@ -157,7 +159,7 @@ def test_another_secret_is_refused(verifier: TokenVerifier, sign: Sign) -> None:
 
 
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", "", None, "HS256 ", ["HS256"]])
-def test_no_algorithm_is_no_signature(verifier: TokenVerifier, sign: Sign, name: object) -> None:
+def test_the_algorithm_none_is_refused(verifier: TokenVerifier, sign: Sign, name: object) -> None:
     _, payload, signature = sign().split(".")
     header = _encode({"alg": name, "typ": "JWT"})
 
@@ -170,20 +172,20 @@ def test_no_algorithm_is_no_signature(verifier: TokenVerifier, sign: Sign, name:
     "token",
     ["", "a", "a.b", "..", "a.b.c", "a.b.c.d", "\x00.\x00.\x00", "é.é.é", "\ud800.a.b", "x" * 9000, "e30.e30."],
 )
-def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) -> None:
+def test_a_malformed_token_is_refused(verifier: TokenVerifier, token: str) -> None:
     with pytest.raises(Unauthenticated):
         verifier.verify(token)
 
 
 @pytest.mark.parametrize("payload", [b"[]", b"null", b"{", b"\xff", b"[" * 5000])
-def test_a_signed_payload_that_is_no_object_is_refused(verifier: TokenVerifier, payload: bytes) -> None:
+def test_a_signed_payload_other_than_an_object_is_refused(verifier: TokenVerifier, payload: bytes) -> None:
     token = jwt.api_jws.encode(payload, SUPABASE_SECRET, algorithm="HS256")
 
     with pytest.raises(Unauthenticated):
         verifier.verify(token)
 
 
-def test_a_token_of_absurd_length_is_not_looked_into(verifier: TokenVerifier, sign: Sign) -> None:
+def test_a_too_long_token_is_not_parsed(verifier: TokenVerifier, sign: Sign) -> None:
     with pytest.raises(Unauthenticated):
         verifier.verify(sign(padding="x" * 8192))
 
@@ -201,7 +203,7 @@ def test_an_unknown_critical_header_is_refused(verifier: TokenVerifier, sign: Si
         verifier.verify(sign(headers={"crit": ["exp2"], "exp2": 1}))
 
 
-def test_a_public_key_is_no_secret(verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer) -> None:
+def test_a_public_key_is_not_accepted_as_a_secret(verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer) -> None:
     """Key confusion: HS256 over a public key of the JWKS."""
     public = jwks_server.add_rsa("r1").public_key()
     pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -215,9 +217,7 @@ def test_a_public_key_is_no_secret(verifier: TokenVerifier, sign: Sign, jwks_ser
         verifier.verify(f"{header}.{payload}.{_b64(mac)}")
 
 
-def test_a_key_that_the_token_brings_along_is_not_used(
-    verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer
-) -> None:
+def test_a_key_in_the_token_is_not_used(verifier: TokenVerifier, sign: Sign, jwks_server: JwksServer) -> None:
     with JwksServer() as other:
         key = other.add_ec("mine")
         headers = {"kid": "mine", "jwk": other.keys[0], "jku": f"{other.url}/auth/v1/.well-known/jwks.json"}
@@ -251,7 +251,7 @@ def test_without_secrets_no_token_verifies(sign: Sign) -> None:
         TokenVerifier(Settings()).verify(sign("x" * 32))
 
 
-def test_an_issuer_is_refused_where_none_is_configured(sign: Sign) -> None:
+def test_an_issuer_is_refused_if_none_is_configured(sign: Sign) -> None:
     alone = TokenVerifier(Settings(supabase_jwt_secret=SUPABASE_SECRET))
 
     with pytest.raises(Unauthenticated, match="another issuer"):
@@ -280,7 +280,7 @@ def test_several_issuers_may_be_configured_and_replace_the_default(settings: Set
     assert made["iss"] == "https://auth.example.com/auth/v1"
 
 
-def test_localhost_and_127_0_0_1_are_one_issuer_on_this_machine_alone(verifier: TokenVerifier, sign: Sign) -> None:
+def test_localhost_and_127_0_0_1_are_the_same_issuer_only_on_this_machine(verifier: TokenVerifier, sign: Sign) -> None:
     here = sign().split(".")[1]
     iss = json.loads(base64.urlsafe_b64decode(here + "=" * (-len(here) % 4)))["iss"]
     other = iss.replace("127.0.0.1", "localhost")
@@ -292,11 +292,11 @@ def test_localhost_and_127_0_0_1_are_one_issuer_on_this_machine_alone(verifier: 
 
 
 @pytest.mark.parametrize("claim", [True, False, None, "true", 1])
-def test_only_the_claim_itself_makes_a_user_anonymous(verifier: TokenVerifier, sign: Sign, claim: object) -> None:
+def test_only_the_claim_makes_a_user_anonymous(verifier: TokenVerifier, sign: Sign, claim: object) -> None:
     assert verifier.verify(sign(is_anonymous=claim)).anonymous is (claim is True)
 
 
-def test_anonymous_users_may_be_let_in_fully_or_not_at_all(settings: Settings, sign: Sign) -> None:
+def test_anonymous_users_may_be_accepted_fully_or_refused(settings: Settings, sign: Sign) -> None:
     def with_setting(value: str) -> TokenVerifier:
         given = {**settings.model_dump(exclude_unset=True), "anonymous_users": value}
         return TokenVerifier(Settings(**given))  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ from pixelbloom.models.health import huggingface_status, ollama_status
 from pixelbloom.models.request import Message, ModelRequest
 
 
-def test_an_ollama_with_every_model_is_well(world):
+def test_an_ollama_with_every_model_is_ok(world):
     status = ollama_status(world.settings())
 
     assert status.ok
@@ -15,7 +15,7 @@ def test_an_ollama_with_every_model_is_well(world):
     assert "mistral:7b" in status.installed
 
 
-def test_missing_models_are_told_with_the_commands_that_pull_them(world):
+def test_missing_models_are_reported_with_their_pull_commands(world):
     world.ollama.models = ("llama3.1:8b",)
 
     status = ollama_status(world.settings())
@@ -25,14 +25,14 @@ def test_missing_models_are_told_with_the_commands_that_pull_them(world):
     assert "ollama pull mistral:7b && ollama pull codellama:latest" in status.advice
 
 
-def test_only_the_operators_model_is_wanted_where_there_is_one(world):
+def test_only_the_operators_model_is_required_if_it_is_set(world):
     world.ollama.models = ("llama3:latest",)
 
     assert ollama_status(world.settings(ollama_model="llama3")).ok
     assert ollama_status(world.settings(ollama_model="phi3:mini")).missing == ("phi3:mini",)
 
 
-def test_an_ollama_that_is_not_there_is_told_with_what_to_do(world):
+def test_an_unreachable_ollama_is_reported_with_advice(world):
     world.ollama.stop()
 
     status = ollama_status(world.settings())
@@ -41,7 +41,7 @@ def test_an_ollama_that_is_not_there_is_told_with_what_to_do(world):
     assert "ollama serve" in status.advice
 
 
-def test_another_server_at_that_address_is_told(world):
+def test_another_server_at_that_address_is_reported(world):
     status = ollama_status(world.settings(ollama_host=world.huggingface.url))
 
     assert not status.reachable
@@ -59,14 +59,14 @@ def test_another_server_at_that_address_is_told(world):
     ],
     ids=["well", "no-key", "wrong-key", "no-model", "down"],
 )
-def test_huggingface_is_told_with_what_to_do(world, changes, ok, told):
+def test_huggingface_is_reported_with_advice(world, changes, ok, told):
     status = huggingface_status(world.settings(**changes))
 
     assert status.ok is ok
     assert (told in status.advice) if told else status.advice is None
 
 
-def test_a_stand_in_takes_its_scripts_over_http_too(world, stream, control):
+def test_a_stand_in_accepts_scripts_over_http_too(world, stream, control):
     requests.post(f"{world.ollama.url}/__script", json={"pieces": ["from", " afar"]}, timeout=10)
 
     reply = world.manager().generate(ModelRequest("a", (Message("user", "?"),), "mistral:7b"), control, stream)

@@ -7,7 +7,7 @@ from pixelbloom.local import model
 from pixelbloom.local.preconditions import check_given
 
 
-def test_it_is_started_only_where_it_is_wanted_and_no_ollama_answers(world):
+def test_it_starts_only_if_requested_and_no_ollama_is_reachable(world):
     local = world.settings(pixelbloom_model="local")
     assert not model.wanted(local)
 
@@ -17,7 +17,7 @@ def test_it_is_started_only_where_it_is_wanted_and_no_ollama_answers(world):
     assert not model.wanted(world.settings())
 
 
-def test_without_its_packages_the_stack_says_how_to_install_it(world, monkeypatch):
+def test_without_its_packages_the_stack_names_the_install_command(world, monkeypatch):
     monkeypatch.setattr("importlib.util._find_spec", lambda name, path: None)
     settings = type(world.settings())(_env_file=None, pixelbloom_model="local")
 
@@ -25,7 +25,7 @@ def test_without_its_packages_the_stack_says_how_to_install_it(world, monkeypatc
         check_given(settings)
 
 
-def test_its_settings_lead_to_loopback_with_a_new_key_each_time(world):
+def test_its_settings_use_loopback_with_a_new_key_each_time(world):
     settings = world.settings(pixelbloom_model="local", model_port=11700)
     first, second = model.command(settings), model.command(settings)
 
@@ -46,5 +46,5 @@ def test_its_settings_lead_to_loopback_with_a_new_key_each_time(world):
     ],
     ids=["none", "ollama", "both"],
 )
-def test_the_banner_says_which_models_answer(world, changes, said):
+def test_the_banner_names_the_available_models(world, changes, said):
     assert said in model.banner(world.settings(**changes), running=False)

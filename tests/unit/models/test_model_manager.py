@@ -36,7 +36,7 @@ BAD = Script(text="I would rather not say.")
 # Ollama answers
 
 
-def test_an_answer_comes_piece_by_piece_with_its_tokens_counted(world, control, stream):
+def test_a_reply_is_streamed_in_pieces_with_its_tokens_counted(world, control, stream):
     world.ollama.play(Script(pieces=["Hel", "lo", " there"]))
 
     reply = world.manager().generate(REQUEST, control, stream)
@@ -58,7 +58,7 @@ def test_ollama_is_asked_with_the_settings_of_the_operator_and_the_request(world
     assert body["messages"][0] == {"role": "system", "content": "Be kind."}
 
 
-def test_the_configured_temperature_holds_where_the_request_names_none(world, control, stream):
+def test_the_configured_temperature_is_used_if_the_request_has_none(world, control, stream):
     request = ModelRequest("chat_agent", REQUEST.messages, "llama3.1:8b")
 
     world.manager(ollama_temperature=0.1).generate(request, control, stream)
@@ -72,13 +72,13 @@ def test_ollama_model_set_by_the_operator_overrides_the_agents_own(world, contro
     assert reply.model == world.ollama.requests[0]["body"]["model"] == "mistral:7b"
 
 
-def test_without_any_model_named_it_is_llama3(world, control, stream):
+def test_the_default_model_is_llama3(world, control, stream):
     request = ModelRequest("chat_agent", REQUEST.messages, "")
 
     assert world.manager().generate(request, control, stream).model == "llama3"
 
 
-def test_json_is_asked_for_with_a_schema_and_validated(world, control, stream):
+def test_json_is_requested_with_a_schema_and_validated(world, control, stream):
     world.ollama.play(GOOD)
 
     verdict, reply = world.manager().generate_json(REQUEST, Verdict, control, stream)
@@ -90,7 +90,7 @@ def test_json_is_asked_for_with_a_schema_and_validated(world, control, stream):
     assert form["properties"]["word"] == {"type": "string"}
 
 
-def test_json_inside_of_a_code_fence_is_taken(world, control, stream):
+def test_json_inside_a_code_fence_is_accepted(world, control, stream):
     world.ollama.play(Script(text='Here you are:\n```json\n{"word": "ok", "points": 1}\n```'))
 
     assert world.manager().generate_json(REQUEST, Verdict, control, stream)[0].points == 1
@@ -112,7 +112,7 @@ def test_json_inside_of_a_code_fence_is_taken(world, control, stream):
     ],
     ids=["prose", "cut", "range", "nan", "inf", "long", "brackets", "digits", "deep", "blank"],
 )
-def test_a_reply_that_is_not_the_promised_json_is_asked_for_once_more(world, control, stream, bad):
+def test_an_invalid_json_reply_is_requested_once_more(world, control, stream, bad):
     world.ollama.play(Script(pieces=[bad]), GOOD)
 
     verdict, reply = world.manager().generate_json(REQUEST, Verdict, control, stream)
@@ -123,7 +123,7 @@ def test_a_reply_that_is_not_the_promised_json_is_asked_for_once_more(world, con
     assert "cannot be used" in world.ollama.requests[1]["body"]["messages"][-1]["content"]
 
 
-def test_a_provider_that_is_wrong_twice_is_left_for_the_next(world, control, stream):
+def test_after_two_invalid_replies_the_next_provider_is_used(world, control, stream):
     world.ollama.play(BAD, BAD)
     world.huggingface.play(GOOD)
 
@@ -149,7 +149,7 @@ def test_nul_and_lone_surrogates_of_a_model_are_cleaned(world, control, stream):
     assert verdict.word == "a\ufffdb"
 
 
-def test_an_endless_answer_is_cut_off(world, control, stream):
+def test_an_endless_reply_is_cut_off(world, control, stream):
     world.ollama.play(Script(pieces=["x" * 50_000] * 8))
 
     assert world.manager().generate(REQUEST, control, stream).provider == "huggingface"
@@ -176,7 +176,7 @@ def test_an_endless_answer_is_cut_off(world, control, stream):
     ],
     ids=["500", "503", "404", "302", "broken", "reset", "error-in-stream", "error-first", "garbage", "cut", "empty"],
 )
-def test_when_ollama_fails_huggingface_answers_and_the_switch_is_logged(world, control, stream, script, outcome):
+def test_when_ollama_fails_huggingface_is_used_and_the_switch_is_logged(world, control, stream, script, outcome):
     world.ollama.play(script)
 
     with capture_logs() as logs:
@@ -192,7 +192,7 @@ def test_when_ollama_fails_huggingface_answers_and_the_switch_is_logged(world, c
     assert switch["log_level"] == "warning"
 
 
-def test_a_missing_model_is_told_with_the_command_that_pulls_it(world, control, stream):
+def test_a_missing_model_is_reported_with_its_pull_command(world, control, stream):
     request = ModelRequest("chat_agent", REQUEST.messages, "phi3:mini")
 
     world.manager().generate(request, control, stream)
@@ -200,14 +200,14 @@ def test_a_missing_model_is_told_with_the_command_that_pulls_it(world, control, 
     assert "ollama pull phi3:mini" in (world.calls[0].error or "")
 
 
-def test_a_refused_connection_is_no_answer(world, control, stream):
+def test_a_refused_connection_is_reported_as_unreachable(world, control, stream):
     world.ollama.stop()
 
     assert world.manager().generate(REQUEST, control, stream).provider == "huggingface"
     assert world.outcomes[0] == ("ollama", "refused")
 
 
-def test_what_broke_off_is_void_on_the_stream(world, control, stream):
+def test_a_partial_reply_is_discarded_on_the_stream(world, control, stream):
     world.ollama.play(Script(pieces=["half ", "an "], break_after=2))
 
     world.manager().generate(REQUEST, control, stream)
@@ -216,7 +216,7 @@ def test_what_broke_off_is_void_on_the_stream(world, control, stream):
     assert "half" not in stream.text
 
 
-def test_a_hang_before_the_first_byte_leaves_huggingface_its_turn(world, control, stream):
+def test_a_hang_before_the_first_byte_leaves_time_for_huggingface(world, control, stream):
     world.ollama.play(Script(hang=True))
 
     reply = world.manager(model_timeout=0.2).generate(REQUEST, control, stream)
@@ -225,14 +225,14 @@ def test_a_hang_before_the_first_byte_leaves_huggingface_its_turn(world, control
     assert world.outcomes[0] == ("ollama", "timeout")
 
 
-def test_a_hang_in_the_middle_leaves_huggingface_its_turn(world, control, stream):
+def test_a_hang_in_the_middle_leaves_time_for_huggingface(world, control, stream):
     world.ollama.play(Script(hang_after=2))
 
     assert world.manager(model_timeout=0.3).generate(REQUEST, control, stream).provider == "huggingface"
     assert world.outcomes[0] == ("ollama", "timeout")
 
 
-def test_tokens_that_drip_do_not_outlast_the_call(world, control, stream):
+def test_slow_tokens_do_not_exceed_the_timeout_of_the_call(world, control, stream):
     world.ollama.play(Script(pieces=["x"] * 1000, delay=0.05))
 
     assert world.manager(model_timeout=0.3).generate(REQUEST, control, stream).provider == "huggingface"
@@ -250,7 +250,7 @@ def test_a_short_step_still_gives_each_provider_its_share(world, stream):
 # HuggingFace
 
 
-def test_huggingface_is_asked_as_chat_completions_are(world, control, stream):
+def test_huggingface_gets_a_chat_completions_request(world, control, stream):
     world.ollama.stop()
     world.huggingface.play(GOOD)
 
@@ -279,7 +279,7 @@ def test_huggingface_is_asked_as_chat_completions_are(world, control, stream):
     ],
     ids=["401", "404", "400", "429", "503", "broken", "error-in-stream", "garbage", "cut"],
 )
-def test_when_both_fail_it_says_so_and_nothing_stays_on_the_stream(world, control, stream, script, told):
+def test_when_both_fail_an_error_is_raised_and_the_stream_is_empty(world, control, stream, script, told):
     world.ollama.stop()
     world.huggingface.play(script)
 
@@ -293,7 +293,7 @@ def test_when_both_fail_it_says_so_and_nothing_stays_on_the_stream(world, contro
     assert switches == ["huggingface", "fallback"]
 
 
-def test_a_huggingface_that_is_not_there_is_refused(world, control, stream):
+def test_an_unreachable_huggingface_is_recorded_as_refused(world, control, stream):
     world.ollama.stop()
     world.huggingface.stop()
 
@@ -303,7 +303,7 @@ def test_a_huggingface_that_is_not_there_is_refused(world, control, stream):
     assert world.outcomes == [("ollama", "refused"), ("huggingface", "refused")]
 
 
-def test_a_hanging_huggingface_ends_with_its_time(world, control, stream):
+def test_a_hanging_huggingface_times_out(world, control, stream):
     world.ollama.stop()
     world.huggingface.play(Script(hang_after=1))
 
@@ -313,7 +313,7 @@ def test_a_hanging_huggingface_ends_with_its_time(world, control, stream):
     assert world.outcomes[1] == ("huggingface", "timeout")
 
 
-def test_without_a_key_huggingface_is_not_asked(world, control, stream):
+def test_without_a_key_huggingface_is_not_called(world, control, stream):
     world.ollama.stop()
 
     with pytest.raises(ModelsUnavailable):
@@ -362,7 +362,7 @@ def test_a_cancelled_step_ends_between_two_tokens(world, control, stream, provid
     assert len(stream.pieces) == 3
 
 
-def test_a_step_past_its_deadline_asks_nobody(world, stream):
+def test_a_step_past_its_deadline_calls_no_provider(world, stream):
     with pytest.raises(StepTimeout):
         world.manager().generate(REQUEST, CallControl(0), stream)
 
@@ -372,7 +372,7 @@ def test_a_step_past_its_deadline_asks_nobody(world, stream):
 # Breakers
 
 
-def test_five_failures_in_a_row_open_the_breaker_and_ollama_is_left_alone(world, control, stream):
+def test_five_failures_in_a_row_open_the_breaker_and_ollama_is_skipped(world, control, stream):
     world.ollama.always(Script(status=500))
     manager = world.manager()
 
@@ -384,7 +384,7 @@ def test_five_failures_in_a_row_open_the_breaker_and_ollama_is_left_alone(world,
     assert world.outcomes.count(("ollama", "error")) == 5
 
 
-def test_after_a_while_one_call_tries_and_closes_the_breaker(world, control, stream):
+def test_after_the_timeout_one_trial_call_closes_the_breaker(world, control, stream):
     world.ollama.play(*[Script(status=500)] * 5)
     manager = world.manager()
     for _ in range(5):
@@ -411,7 +411,7 @@ def test_a_trial_that_fails_opens_the_breaker_again(world, control, stream):
     assert len(world.ollama.requests) == 6
 
 
-def test_only_one_call_at_a_time_tries_a_provider_that_was_dead(world, stream):
+def test_only_one_trial_call_at_a_time_reaches_a_failed_provider(world, stream):
     world.ollama.play(*[Script(status=500)] * 5)
     manager = world.manager()
     for _ in range(5):
@@ -435,7 +435,7 @@ def test_only_one_call_at_a_time_tries_a_provider_that_was_dead(world, stream):
 
 
 @pytest.mark.parametrize("fault", ["model", "json", "request", "cancel"])
-def test_what_is_not_the_providers_fault_does_not_open_its_breaker(world, stream, fault):
+def test_errors_not_caused_by_the_provider_do_not_open_its_breaker(world, stream, fault):
     manager = world.manager()
     for _ in range(6):
         control = CallControl(60)
@@ -511,7 +511,7 @@ def test_each_attempt_is_recorded_with_its_run(world, control, stream):
     assert second.completion_tokens > 0
 
 
-def test_a_recorder_that_fails_does_not_fail_the_run(world, control, stream):
+def test_a_failing_recorder_does_not_fail_the_run(world, control, stream):
     def record(call: Any) -> None:
         raise RuntimeError("no database")
 

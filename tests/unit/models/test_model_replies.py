@@ -49,7 +49,7 @@ def test_reasoning_in_the_text_reaches_neither_the_stream_nor_the_result(world, 
     assert (reply.text, stream.text) == (shown, shown)
 
 
-def test_reasoning_in_fields_of_its_own_is_not_read(world, provider, control, stream):
+def test_reasoning_in_separate_fields_is_not_read(world, provider, control, stream):
     provider.play(Script(thinking=["They greet ", "me."], text="Hello."))
 
     assert world.manager().generate(REQUEST, control, stream).text == stream.text == "Hello."
@@ -70,7 +70,7 @@ def test_ollama_is_asked_not_to_think_unless_a_setting_says_so(world, control, s
 
 
 @pytest.mark.parametrize("think", [False, True])
-def test_a_model_that_refuses_think_is_asked_without_it_from_then_on(world, control, stream, think):
+def test_a_model_that_rejects_think_is_called_without_it_afterwards(world, control, stream, think):
     world.ollama.unaware = {"llama3.1:8b"}
     manager = world.manager(ollama_think=think)
 
@@ -89,7 +89,7 @@ def test_a_model_that_refuses_think_is_asked_without_it_from_then_on(world, cont
     ],
     ids=["field", "text"],
 )
-def test_thinking_that_uses_up_the_tokens_leads_to_one_more_ask_with_room(world, provider, control, stream, script):
+def test_thinking_that_uses_up_the_tokens_is_retried_once_with_more_tokens(world, provider, control, stream, script):
     provider.play(script)
 
     reply = world.manager().generate(REQUEST, control, stream)
@@ -99,7 +99,7 @@ def test_thinking_that_uses_up_the_tokens_leads_to_one_more_ask_with_room(world,
     assert [outcome for name, outcome in world.outcomes if name == reply.provider] == ["invalid", "ok"]
 
 
-def test_thinking_without_end_is_asked_for_no_third_time(world, provider, control, stream):
+def test_endless_thinking_is_not_retried_a_second_time(world, provider, control, stream):
     provider.always(Script(pieces=["<think>and so on"], ended="length"))
 
     with pytest.raises(ModelsUnavailable):
@@ -109,14 +109,14 @@ def test_thinking_without_end_is_asked_for_no_third_time(world, provider, contro
     assert stream.text == ""
 
 
-def test_reasoning_counts_as_a_part_of_an_endless_answer(world, control, stream):
+def test_reasoning_counts_towards_the_limit_of_a_reply(world, control, stream):
     world.ollama.play(Script(pieces=["<think>", *["x" * 50_000] * 8]))
 
     assert world.manager().generate(REQUEST, control, stream).provider == "huggingface"
     assert "too long" in (world.calls[0].error or "")
 
 
-def test_what_could_have_begun_a_tag_at_the_end_is_shown(world, provider, control, stream):
+def test_a_possible_start_of_a_tag_at_the_end_is_shown(world, provider, control, stream):
     provider.play(Script(pieces=["At most ", "1 <"]))
 
     assert world.manager().generate(REQUEST, control, stream).text == stream.text == "At most 1 <"
@@ -148,7 +148,7 @@ def test_prose_that_ollama_cut_off_is_marked(world, control, stream):
     ("agent_type", "input"), [("chat_agent", {"message": "Hello?"}), ("content_agent", {"topic": "Hours"})]
 )
 @pytest.mark.parametrize(("ended", "truncated"), [("length", True), ("stop", False)])
-def test_the_result_of_a_prose_agent_says_whether_it_was_cut_off(world, agent_type, input, ended, truncated):
+def test_the_result_of_a_prose_agent_shows_whether_it_was_cut_off(world, agent_type, input, ended, truncated):
     world.ollama.play(Script(text="A small website starts", ended=ended))
 
     outcome = registry.get(agent_type).run(input, world.context())
@@ -156,7 +156,7 @@ def test_the_result_of_a_prose_agent_says_whether_it_was_cut_off(world, agent_ty
     assert outcome.output["truncated"] is truncated
 
 
-def test_json_that_was_cut_off_is_asked_for_again_with_room(world, provider, control, stream):
+def test_json_that_was_cut_off_is_requested_again_with_more_tokens(world, provider, control, stream):
     provider.play(Script(text='{"word": "fine", "poi', ended="length"), GOOD)
 
     verdict, reply = world.manager().generate_json(REQUEST, Verdict, control, stream)
@@ -167,7 +167,7 @@ def test_json_that_was_cut_off_is_asked_for_again_with_room(world, provider, con
     assert [outcome for name, outcome in world.outcomes if name == reply.provider] == ["invalid", "ok"]
 
 
-def test_json_that_is_whole_before_the_cut_is_taken(world, provider, control, stream):
+def test_json_that_is_complete_before_the_cut_is_accepted(world, provider, control, stream):
     provider.play(Script(text='{"word": "fine", "points": 7} I chose this bec', ended="length"))
 
     verdict, reply = world.manager().generate_json(REQUEST, Verdict, control, stream)
@@ -177,7 +177,7 @@ def test_json_that_is_whole_before_the_cut_is_taken(world, provider, control, st
     assert world.outcomes[-1] == (reply.provider, "ok")
 
 
-def test_json_that_a_filter_stopped_is_asked_for_again_without_more_room(world, control, stream):
+def test_json_that_a_filter_stopped_is_requested_again_with_the_same_limit(world, control, stream):
     world.ollama.stop()
     world.huggingface.play(Script(text='{"word": "fine", "poi', ended="content_filter"), GOOD)
 
@@ -186,7 +186,7 @@ def test_json_that_a_filter_stopped_is_asked_for_again_without_more_room(world, 
     assert "cannot be used" in world.huggingface.requests[1]["body"]["messages"][-1]["content"]
 
 
-def test_room_is_bounded_by_the_window(world, control, stream):
+def test_more_tokens_are_limited_by_the_window(world, control, stream):
     request = ModelRequest("a", (Message("user", "x" * 17_000),), "llama3.1:8b", max_tokens=2048)
     world.ollama.play(Script(pieces=["<think>"], ended="length"))
 
@@ -195,7 +195,7 @@ def test_room_is_bounded_by_the_window(world, control, stream):
     assert asked(world.ollama, 1) == 8192 - world.calls[0].prompt_tokens > 2048
 
 
-def test_a_window_without_more_room_leads_to_the_next_provider_at_once(world, control, stream):
+def test_a_full_window_leads_to_the_next_provider_at_once(world, control, stream):
     request = ModelRequest("a", (Message("user", "x" * 17_000),), "llama3.1:8b", max_tokens=4096)
     world.ollama.play(Script(pieces=["<think>"], ended="length"))
 
@@ -214,7 +214,7 @@ def test_a_content_of_parts_is_the_text_in_them(world, control, stream):
 
 
 @pytest.mark.parametrize("done", [True, False], ids=["done", "no-done"])
-def test_why_an_answer_ended_holds_whatever_follows_it(world, control, stream, done):
+def test_the_finish_reason_is_not_changed_by_later_events(world, control, stream, done):
     world.ollama.stop()
     world.huggingface.play(Script(pieces=["Hello. ", "A small"], parts=True, ended="length", done=done))
 
@@ -229,7 +229,7 @@ def test_halves_of_an_emoji_in_two_chunks_become_one(world, provider, control, s
     assert world.manager().generate(REQUEST, control, stream).text == stream.text == "Hi 😀!"
 
 
-def test_half_an_emoji_of_what_broke_off_is_no_part_of_the_next_answer(world, control, stream):
+def test_half_an_emoji_of_a_partial_reply_is_not_in_the_next_reply(world, control, stream):
     world.ollama.play(Script(pieces=["Hi \ud83d", "\ude00!"], break_after=1))
     world.huggingface.play(Script(pieces=["Hello."]))
 
@@ -245,7 +245,7 @@ def test_half_an_emoji_of_what_broke_off_is_no_part_of_the_next_answer(world, co
     ],
     ids=["alone", "with-text", "older-form"],
 )
-def test_a_call_of_a_tool_at_huggingface_is_an_invalid_answer(world, control, stream, script):
+def test_a_tool_call_at_huggingface_is_an_invalid_reply(world, control, stream, script):
     world.ollama.stop()
     world.huggingface.play(script)
 
@@ -258,7 +258,7 @@ def test_a_call_of_a_tool_at_huggingface_is_an_invalid_answer(world, control, st
 
 
 @pytest.mark.parametrize("pieces", [[""], ["I look it up."]], ids=["alone", "with-text"])
-def test_a_call_of_a_tool_is_an_invalid_answer(world, control, stream, pieces):
+def test_a_tool_call_is_an_invalid_reply(world, control, stream, pieces):
     world.ollama.play(Script(pieces=pieces, tool_calls=True))
 
     reply = world.manager().generate(REQUEST, control, stream)
@@ -268,7 +268,7 @@ def test_a_call_of_a_tool_is_an_invalid_answer(world, control, stream, pieces):
     assert "tool" in (world.calls[0].error or "")
 
 
-def test_a_call_of_a_tool_in_place_of_json_is_asked_about_again(world, provider, control, stream):
+def test_a_tool_call_instead_of_json_is_retried(world, provider, control, stream):
     provider.play(Script(pieces=[""], tool_calls=True), GOOD)
 
     assert world.manager().generate_json(REQUEST, Verdict, control, stream)[0].points == 7
@@ -278,7 +278,7 @@ def test_a_call_of_a_tool_in_place_of_json_is_asked_about_again(world, provider,
 # Discarded
 
 
-def test_what_broke_off_is_discarded_and_the_next_one_named(world, control, stream):
+def test_a_partial_reply_is_discarded_and_the_next_provider_named(world, control, stream):
     world.ollama.play(Script(pieces=["half ", "an "], break_after=2))
     world.huggingface.play(Script(pieces=["half ", "too"], break_after=2))
 

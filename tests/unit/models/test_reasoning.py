@@ -48,17 +48,17 @@ def read(pieces: list[str]) -> tuple[str, Witness]:
 
 
 @pytest.mark.parametrize(("sent", "shown"), REPLIES, ids=range(len(REPLIES)))
-def test_reasoning_is_taken_out_of_a_whole_reply(sent, shown):
+def test_reasoning_is_removed_from_a_complete_reply(sent, shown):
     assert read([sent])[0] == shown
 
 
 @pytest.mark.parametrize(("sent", "shown"), REPLIES, ids=range(len(REPLIES)))
-def test_reasoning_is_taken_out_letter_by_letter(sent, shown):
+def test_reasoning_is_removed_letter_by_letter(sent, shown):
     assert read(list(sent))[0] == shown
 
 
 @given(st.data())
-def test_the_reader_sees_the_same_however_the_reply_was_cut(data):
+def test_the_shown_text_does_not_depend_on_chunk_boundaries(data):
     parts = [
         "<think>",
         "</think>",
@@ -79,29 +79,29 @@ def test_the_reader_sees_the_same_however_the_reply_was_cut(data):
     assert read(pieces)[0] == read([sent])[0]
 
 
-def test_what_was_shown_before_a_lone_end_of_reasoning_is_discarded():
+def test_text_before_a_lone_closing_tag_is_discarded():
     text, stream = read(["The user ", "greets me.", "</thi", "nk>", "\n", "Hello."])
 
     assert (text, stream.text, stream.restarts, stream.retrying_with) == ("Hello.", "Hello.", 1, [None])
 
 
-def test_a_second_lone_end_in_the_same_piece_does_not_bring_back_what_was_shown():
+def test_a_second_lone_closing_tag_in_a_piece_does_not_restore_discarded_text():
     text, stream = read(["The user ", "greets me.</think></think>Hello."])
 
     assert (text, stream.text, stream.restarts) == ("Hello.", "Hello.", 1)
 
 
-def test_nothing_is_discarded_where_nothing_was_shown():
+def test_nothing_is_discarded_if_nothing_was_shown():
     assert read(["<think>a</think>", "Hello."])[1].restarts == 0
 
 
-def test_a_pair_of_surrogates_cut_in_two_is_one_character():
+def test_a_split_surrogate_pair_is_one_character():
     assert read(["a\ud83d", "\ude00b"])[0] == "a😀b"
     assert read(["\ud83d", "x", "\ude00", "\ud83d"])[0] == "\ufffdx\ufffd\ufffd"
 
 
 @given(st.text("a\ud83d\ude00\0<é", max_size=20))
-def test_what_reaches_the_reader_can_be_stored(text):
+def test_shown_text_can_be_stored(text):
     shown = read(list(text))[0]
 
     shown.encode()

@@ -44,7 +44,7 @@ GOOD = '{"word": "fine", "points": 7}'
     ],
     ids=range(13),
 )
-def test_the_object_is_found_in_what_stands_around_it(text):
+def test_the_object_is_found_in_surrounding_text(text):
     assert read_json(text, Verdict) == Verdict(word="fine", points=7)
 
 
@@ -59,12 +59,12 @@ def test_the_object_is_found_in_what_stands_around_it(text):
     ],
     ids=["none", "cut-in-a-text", "cut-at-the-end", "mismatch", "deep"],
 )
-def test_what_is_wrong_is_named(text, told):
+def test_the_error_is_named(text, told):
     with pytest.raises(InvalidReply, match=told):
         read_json(text, Nested)
 
 
-def test_a_part_of_an_answer_that_was_cut_is_not_taken_for_the_answer():
+def test_a_part_of_a_truncated_reply_is_not_accepted():
     class Loose(BaseModel):
         note: str = ""
 

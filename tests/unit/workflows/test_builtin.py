@@ -103,7 +103,7 @@ def inputs_of(schema: Mapping[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
 @pytest.mark.parametrize("name", BUILT_IN)
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_all_inputs_that_are_taken_lead_to_the_end(name: str, answer: Any, data: st.DataObject) -> None:
+def test_every_valid_input_leads_to_completion(name: str, answer: Any, data: st.DataObject) -> None:
     definition = BUILT_IN[name]
     assert definition.inputs is not None
     inputs = data.draw(inputs_of(definition.inputs))
@@ -121,7 +121,7 @@ def test_all_inputs_that_are_taken_lead_to_the_end(name: str, answer: Any, data:
         ("Can someone call me?", "other", "reply"),
     ],
 )
-def test_support_takes_one_route_and_answers_with_what_it_found(message: str, route: str, said: str) -> None:
+def test_support_takes_one_route_and_replies_with_its_result(message: str, route: str, said: str) -> None:
     steps = go(BUILT_IN["support_triage"], {"message": message, "name": "Ada"})
     assert {key for key in ("sales", "technical", "other") if steps[key]["status"] == "completed"} == {route}
     answer = steps["answer"]["input"]
@@ -136,7 +136,7 @@ def test_support_takes_one_route_and_answers_with_what_it_found(message: str, ro
     assert ("A person" in answer["call_to_action"]) is steps["triage"]["output"]["needs_human"]
 
 
-def test_lead_intake_hands_the_lead_on_from_step_to_step() -> None:
+def test_lead_intake_passes_the_lead_from_step_to_step() -> None:
     assert BUILT_IN["lead_intake"].inputs is not None
     [lead] = BUILT_IN["lead_intake"].inputs["examples"]
     steps = go(BUILT_IN["lead_intake"], lead)
@@ -166,7 +166,7 @@ def test_a_campaigns_plan_joins_its_three_branches() -> None:
     assert steps["brand"]["output"]["taglines"][0] in steps["publish"]["input"]["brief"]
 
 
-def test_a_text_that_is_too_long_is_left_out_and_the_rest_stays() -> None:
+def test_a_too_long_text_is_omitted_and_the_rest_stays() -> None:
     steps = go(BUILT_IN["support_triage"], {"message": "How much?", "name": "n" * 200}, at_length)
     answer = steps["answer"]["input"]
     assert answer["topic"] == "Answer to a visitor"
@@ -176,7 +176,7 @@ def test_a_text_that_is_too_long_is_left_out_and_the_rest_stays() -> None:
 @pytest.mark.parametrize(
     "budget", ["$18,000", "18,000", "20k", "€ 5k", "1.5m", "5 K", "18000 USD", "2 million", 0, 1.5]
 )
-def test_a_leads_budget_is_taken_as_people_write_it(budget: Any) -> None:
+def test_a_leads_budget_may_be_a_text(budget: Any) -> None:
     steps = go(BUILT_IN["lead_intake"], {"message": "A shop.", "budget": budget})
     assert steps["qualify"]["input"]["budget"] == budget
 
@@ -194,14 +194,14 @@ def test_a_leads_budget_is_taken_as_people_write_it(budget: Any) -> None:
         ("support_triage", {"message": "\u3000"}, "inputs.message"),
     ],
 )
-def test_inputs_that_a_step_would_refuse_are_refused_at_once(name: str, inputs: dict[str, Any], field: str) -> None:
+def test_inputs_invalid_for_a_step_are_refused_at_once(name: str, inputs: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(BUILT_IN[name], inputs)
     assert [fault.field for fault in raised.value.details] == [field]
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_the_patterns_of_the_inputs_are_ones_that_browsers_know_too(name: str) -> None:
+def test_the_patterns_of_the_inputs_work_in_browsers_too(name: str) -> None:
     schema = BUILT_IN[name].inputs
     assert schema is not None
     patterns = [field["pattern"] for field in schema["properties"].values() if "pattern" in field]

@@ -34,7 +34,7 @@ def faults(*steps: Any, **more: Any) -> dict[str, str]:
     return {fault.field: fault.message for fault in raised.value.details}
 
 
-def test_a_definition_is_read_with_its_defaults() -> None:
+def test_a_definition_is_parsed_with_its_defaults() -> None:
     definition = read(chat("a"), chat("b", "a"), ask("c"))
     a, _, c = definition.steps
     assert (a.kind, a.on_error, a.retry.attempts, a.retry.backoff, a.timeout) == ("agent", "fail", 3, 1, None)  # type: ignore[union-attr]
@@ -47,7 +47,7 @@ def test_the_agent_may_be_called_agent_type() -> None:
     assert read(step) == read(chat("a"))
 
 
-def test_a_definition_outlives_json() -> None:
+def test_a_definition_survives_a_json_round_trip() -> None:
     for definition in builtin():
         assert read_definition(definition.model_dump(mode="json", exclude_none=True)) == definition
 
@@ -93,7 +93,7 @@ def test_a_definition_outlives_json() -> None:
         ([chat("a", title="x\x00")], "steps.0.title", "NUL"),
     ],
 )
-def test_each_fault_is_told_by_its_place(steps: list[Any], place: str, words: str) -> None:
+def test_each_error_is_reported_with_its_path(steps: list[Any], place: str, words: str) -> None:
     found = faults(*steps)
     assert place in found, found
     assert words in found[place]
@@ -109,11 +109,11 @@ def test_each_fault_is_told_by_its_place(steps: list[Any], place: str, words: st
         ({"description": "x" * 2001}, "description"),
     ],
 )
-def test_faults_beside_the_steps_are_told_too(more: dict[str, Any], place: str) -> None:
+def test_errors_outside_the_steps_are_reported_too(more: dict[str, Any], place: str) -> None:
     assert place in faults(chat("a"), **more)
 
 
-def test_what_a_step_uses_is_found_in_all_its_expressions() -> None:
+def test_the_steps_used_by_a_step_are_found_in_all_its_expressions() -> None:
     definition = read(
         chat("a"),
         chat("b"),
@@ -131,7 +131,7 @@ def test_what_a_step_uses_is_found_in_all_its_expressions() -> None:
     assert uses(step) == {"a", "b", "c"}
 
 
-def test_stretches_are_paths_of_agents_that_nothing_joins_or_leaves() -> None:
+def test_linear_segments_are_paths_of_agents_without_forks_or_joins() -> None:
     definition = read(
         chat("a"), chat("b", "a"), chat("c", "b"), chat("d", "c"), chat("e", "c"), ask("p", "d"), chat("z", "p")
     )
@@ -151,7 +151,7 @@ def graphs(draw: st.DrawFn) -> list[dict[str, Any]]:
 
 
 @given(graphs())
-def test_any_graph_without_a_cycle_is_put_in_order_and_cut_into_paths(steps: list[dict[str, Any]]) -> None:
+def test_any_acyclic_graph_is_sorted_and_cut_into_paths(steps: list[dict[str, Any]]) -> None:
     definition = read(*steps)
     place = {step.key: n for n, step in enumerate(order(definition.steps))}
     assert sorted(place) == sorted(step["key"] for step in steps)
@@ -171,7 +171,7 @@ def intake() -> Definition:
     return next(definition for definition in builtin() if definition.workflow_id == "lead_intake")
 
 
-def test_the_examples_of_the_built_in_workflows_are_taken() -> None:
+def test_the_examples_of_the_built_in_workflows_are_valid() -> None:
     for definition in builtin():
         assert definition.inputs is not None
         for example in definition.inputs["examples"]:
@@ -189,7 +189,7 @@ def test_the_examples_of_the_built_in_workflows_are_taken() -> None:
         ({}, "inputs", "needs lead_id, or message, or company, or goals"),
     ],
 )
-def test_inputs_that_a_workflow_does_not_take_are_told_by_field(inputs: Any, field: str, words: str) -> None:
+def test_invalid_inputs_of_a_workflow_are_reported_by_field(inputs: Any, field: str, words: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(intake(), inputs)
     [fault] = [fault for fault in raised.value.details if fault.field == field]

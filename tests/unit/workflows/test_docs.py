@@ -11,7 +11,7 @@ from pixelbloom.workflows.reading import read_definition
 PAGE = (Path(__file__).parents[3] / "docs" / "workflows.md").read_text("utf-8")
 
 
-def test_the_definitions_on_the_page_are_taken() -> None:
+def test_the_definitions_on_the_page_are_valid() -> None:
     blocks = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
     assert blocks
     for block in blocks:

@@ -29,7 +29,7 @@ CONTEXT = {"inputs": {"name": "Ada", "n": 3, "words": ["a", "b"]}, "outputs": {"
         ("join(', ', inputs.words)", "a, b"),
     ],
 )
-def test_a_template_is_filled_in(template: Any, value: Any) -> None:
+def test_a_template_is_rendered(template: Any, value: Any) -> None:
     assert render(template, CONTEXT, "a.input") == value
 
 
@@ -37,7 +37,7 @@ def test_a_template_is_filled_in(template: Any, value: Any) -> None:
     ("value", "true"),
     [(None, False), (False, False), ("", False), ([], False), ({}, False), (0, True), ("no", True), (True, True)],
 )
-def test_conditions_hold_by_the_rules_of_jmespath(value: Any, true: bool) -> None:
+def test_conditions_follow_jmespaths_truth(value: Any, true: bool) -> None:
     assert holds(value) is true
 
 
@@ -50,7 +50,7 @@ def test_conditions_hold_by_the_rules_of_jmespath(value: Any, true: bool) -> Non
         ("sort_by(inputs.words, &@.x)", "cannot be evaluated"),
     ],
 )
-def test_an_expression_that_fails_is_told_by_its_place(expression: str, words: str) -> None:
+def test_a_failing_expression_is_reported_with_its_path(expression: str, words: str) -> None:
     with pytest.raises(StepRejected, match=words) as raised:
         render({"message": expression}, CONTEXT, "a.input")
     assert "a.input.message" in raised.value.message
@@ -66,7 +66,7 @@ def test_an_expression_that_fails_is_told_by_its_place(expression: str, words: s
         "map(&[@,@,@,@], inputs.big) | map(&[@,@,@,@], @)",
     ],
 )
-def test_a_small_text_cannot_make_a_large_value(expression: str) -> None:
+def test_a_short_expression_cannot_produce_a_large_value(expression: str) -> None:
     context = {"inputs": {"big": ["x" * 100] * 20_000}}
     tracemalloc.start()
     try:
@@ -78,7 +78,7 @@ def test_a_small_text_cannot_make_a_large_value(expression: str) -> None:
 
 
 @given(st.text(max_size=60))
-def test_any_text_is_an_expression_or_a_fault(text: str) -> None:
+def test_any_text_is_an_expression_or_an_error(text: str) -> None:
     with contextlib.suppress(ExpressionError):
         evaluate(text, CONTEXT)
 

@@ -45,13 +45,13 @@ def three(when: str) -> dict[str, Any]:
         "inputs.list[?steps == outputs].inputs && outputs.m",
     ],
 )
-def test_a_steps_output_may_be_read_in_each_way_jmespath_has(when: str) -> None:
+def test_a_steps_output_may_be_read_by_each_jmespath_form(when: str) -> None:
     step = read_definition(three(when)).steps[2]
     assert uses(step) == {"m"}
 
 
 @pytest.mark.parametrize("when", ["*", "*.m", "[0]", "[*]", "[]", "[1:]", "[?outputs]", "@", "@.outputs.m", "keys(@)"])
-def test_reading_all_that_is_known_at_once_is_refused(when: str) -> None:
+def test_reading_the_whole_context_is_refused(when: str) -> None:
     with pytest.raises(InvalidInput, match="reads @, the whole context"):
         read_definition(three(when))
 
@@ -59,7 +59,7 @@ def test_reading_all_that_is_known_at_once_is_refused(when: str) -> None:
 @pytest.mark.parametrize(
     "when", ["outputs", "outputs.*", "outputs[0]", "outputs.[m]", "outputs.{x: m}", "outputs | m", "steps.length(m)"]
 )
-def test_reading_steps_that_are_not_named_is_refused(when: str) -> None:
+def test_reading_unnamed_steps_is_refused(when: str) -> None:
     with pytest.raises(InvalidInput, match="as a whole"):
         read_definition(three(when))
 
@@ -72,7 +72,7 @@ def test_reading_steps_that_are_not_named_is_refused(when: str) -> None:
         ("outputs.e", "add e to its needs"),
     ],
 )
-def test_a_step_that_is_not_done_by_then_is_told_by_why(when: str, words: str) -> None:
+def test_reading_a_step_that_has_not_ended_is_refused_with_the_reason(when: str, words: str) -> None:
     body = three(when)
     body["steps"] += [{**body["steps"][1], "key": "d", "needs": ["c"]}, {**body["steps"][1], "key": "e"}]
     with pytest.raises(InvalidInput, match=words):
@@ -80,7 +80,7 @@ def test_a_step_that_is_not_done_by_then_is_told_by_why(when: str, words: str) -
 
 
 @pytest.mark.parametrize("field", ["when", "over"])
-def test_the_item_of_a_map_is_known_in_its_input_alone(field: str) -> None:
+def test_the_item_of_a_map_is_known_only_in_its_input(field: str) -> None:
     body = three("outputs.m")
     body["steps"][0]["input"] = {"message": "item.text"}
     read_definition(body)
@@ -131,7 +131,7 @@ def outcome(expression: str, context: dict[str, Any]) -> Any:
 
 
 @given(EXPRESSIONS)
-def test_an_expression_gives_the_same_where_only_what_it_reads_is_there(expression: str) -> None:
+def test_an_expression_depends_only_on_the_names_it_reads(expression: str) -> None:
     """The database hands a step the outcomes of the steps that it uses, and no others."""
     try:
         definition = read_definition(three(expression))

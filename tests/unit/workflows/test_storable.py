@@ -42,7 +42,7 @@ def deep(levels: int) -> Any:
         ({"input": {"message": f"'{'x' * 1000}'"}}, "steps.0.input.message", "more than 1000 characters"),
     ],
 )
-def test_a_definition_holds_only_what_can_be_kept(step: dict[str, Any], place: str, words: str) -> None:
+def test_a_definition_contains_only_storable_values(step: dict[str, Any], place: str, words: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         read_definition(body(**step))
     [fault] = raised.value.details
@@ -60,7 +60,7 @@ def test_a_definition_holds_only_what_can_be_kept(step: dict[str, Any], place: s
         ({"a": deep(3000)}, "inputs"),
     ],
 )
-def test_inputs_hold_only_what_can_be_kept_whatever_the_schema(inputs: dict[str, Any], field: str) -> None:
+def test_inputs_contain_only_storable_values_with_any_schema(inputs: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(read_definition(body()), inputs)
     assert [fault.field for fault in raised.value.details] == [field]
@@ -69,14 +69,14 @@ def test_inputs_hold_only_what_can_be_kept_whatever_the_schema(inputs: dict[str,
 @pytest.mark.parametrize(
     ("character", "fits"), [("a", MAX_OUTPUT - 2), ("\x01", MAX_OUTPUT // 6 - 2), ("\U0001f600", MAX_OUTPUT // 4 - 2)]
 )
-def test_what_an_expression_gives_is_counted_in_bytes_of_json(character: str, fits: int) -> None:
+def test_the_result_of_an_expression_is_counted_in_bytes_of_json(character: str, fits: int) -> None:
     text = render("inputs.x", {"inputs": {"x": character * fits}}, "a.input")
     assert len(json.dumps(text, ensure_ascii=False).encode()) <= MAX_OUTPUT
     with pytest.raises(StepRejected, match=r"a\.input returns more than 256 KiB"):
         render("inputs.x", {"inputs": {"x": character * (fits + 4)}}, "a.input")
 
 
-def test_the_expressions_of_one_input_share_their_bounds() -> None:
+def test_the_expressions_of_one_input_share_their_limits() -> None:
     context = {"inputs": {"x": "y" * 100_000, "list": [1] * 20_000}}
     with pytest.raises(StepRejected, match=r"a\.input\.c returns more than 256 KiB"):
         render(dict.fromkeys("abcd", "inputs.x"), context, "a.input")
