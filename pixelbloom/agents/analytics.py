@@ -46,7 +46,7 @@ class _Plain(Point):
 
     model_config = ConfigDict(title="PlainPoint")
 
-    date: None = Field(None, description="Not told.")
+    date: None = Field(None, description="Absent.")
 
 
 _Points = Annotated[list[_Dated], Field(min_length=1, max_length=MAX_POINTS)]

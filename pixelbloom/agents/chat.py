@@ -89,7 +89,7 @@ class ChatInput(AgentInput):
 
 
 class ChatOutput(ProseOutput):
-    """The answer, and what the message was about."""
+    """The reply, and what the message was about."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -234,17 +234,17 @@ def allocate(input: DigitalMarketingInput) -> tuple[list[Allocation], list[Chann
     weights = _WEIGHTS[input.goal]
     wanted: list[Channel] = list(dict.fromkeys(input.channels)) or list(weights)
     # A channel that was asked for by name but does not fit the goal still gets a little.
-    kept = {channel: weights.get(channel, 5) for channel in wanted}
-    while len(kept) > 1:
-        parts = _split(input.monthly_budget, kept)
-        small = [c for c in kept if input.currency in _COMPARABLE and parts[c] < _LEAST[c]]
+    chosen = {channel: weights.get(channel, 5) for channel in wanted}
+    while len(chosen) > 1:
+        parts = _split(input.monthly_budget, chosen)
+        small = [c for c in chosen if input.currency in _COMPARABLE and parts[c] < _LEAST[c]]
         if not small:
             break
-        del kept[min(small, key=lambda channel: kept[channel])]
-    parts = _split(input.monthly_budget, kept)
-    allocation = [_expect(channel, parts[channel], input) for channel in kept]
+        del chosen[min(small, key=lambda channel: chosen[channel])]
+    parts = _split(input.monthly_budget, chosen)
+    allocation = [_expect(channel, parts[channel], input) for channel in chosen]
     allocation.sort(key=lambda part: -part.amount)
-    return allocation, [channel for channel in (wanted if input.channels else weights) if channel not in kept]
+    return allocation, [channel for channel in (wanted if input.channels else weights) if channel not in chosen]
 
 
 def _split(budget: Decimal, weights: dict[Channel, int]) -> dict[Channel, Decimal]:

@@ -267,21 +267,21 @@ def _products(input: EcommerceInput) -> list[ProductMetrics]:
 
 
 def _measure(product: Product, days: int) -> ProductMetrics:
-    kept = _net_units(product)
-    margin = None if product.cost is None else (product.price - product.cost) * kept
+    net = _net_units(product)
+    margin = None if product.cost is None else (product.price - product.cost) * net
     rate = None
     if product.cost is not None and product.price:
         rate = round(float((product.price - product.cost) / product.price), 4)
     stock_days = None
-    if product.stock is not None and kept > 0:
-        stock_days = product.stock * days // kept
+    if product.stock is not None and net > 0:
+        stock_days = product.stock * days // net
     return ProductMetrics(
         name=product.name,
-        revenue=product.price * kept,
+        revenue=product.price * net,
         margin=margin,
         margin_rate=rate,
         return_rate=round(product.units_returned / product.units_sold, 4)
-        if product.units_sold > 0 and kept >= 0
+        if product.units_sold > 0 and net >= 0
         else None,
         stock_days=stock_days,
     )

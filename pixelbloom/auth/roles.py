@@ -20,8 +20,8 @@ BATCH = 1_000
 class Roles:
     """Resolves callers' roles. `admins_among` queries the database and may raise Unavailable.
 
-    A role is cached for half of `seconds`, and open sockets refresh theirs as often: a socket opened with a cached role
-    has the current one `seconds` after a change.
+    A role is cached for half of `seconds`, and open sockets refresh their roles as often: a socket opened with a cached
+    role has the current one `seconds` after a change.
     """
 
     def __init__(

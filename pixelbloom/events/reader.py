@@ -67,13 +67,13 @@ class TopicReader:
     def read(self, topic: Topic, since: int | None = None, epoch: str | None = None) -> Recovered | Snapshot | None:
         """Return what a client needs that has everything up to `since` of `epoch`; None if Redis has no state."""
         keys = Keys.of(topic.name)
-        answer = self._call(self._read, [keys.meta, keys.log, keys.text], since, epoch)
-        if answer[0] == b"missing":
+        result = self._call(self._read, [keys.meta, keys.log, keys.text], since, epoch)
+        if result[0] == b"missing":
             return None
-        found, seq, owner = answer[1].decode(), int(answer[2]), answer[3].decode()
-        if answer[0] == b"recovered":
-            return Recovered(found, seq, owner, answer[4])
-        data, terminal, step, start, full, running, pairs = answer[4:11]
+        found, seq, owner = result[1].decode(), int(result[2]), result[3].decode()
+        if result[0] == b"recovered":
+            return Recovered(found, seq, owner, result[4])
+        data, terminal, step, start, full, running, pairs = result[4:11]
         if terminal != b"1":
             texts = dict(
                 zip((key.decode() for key in pairs[::2]), (text.decode() for text in pairs[1::2]), strict=True)

@@ -106,7 +106,7 @@ class ModelManager:
         read: Callable[[str], T],
     ) -> tuple[T, ModelReply]:
         request = replace(request, messages=bounded(request.messages))
-        # Reserve some time, so that the fallback can still run when the models used up theirs.
+        # Reserve some time, so that the fallback can still run after the models used up their time.
         left = control.remaining()
         end = time.monotonic() + left - min(2.0, left / 10)
         output = Output(stream)

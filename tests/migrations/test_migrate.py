@@ -70,10 +70,10 @@ def test_all_apply_on_an_empty_database_and_a_second_time_change_nothing(empty: 
 
 def test_only_missing_migrations_are_applied(empty: psycopg.Connection, folder: Path) -> None:
     last = sorted(folder.glob("*.sql"))[-1]
-    kept = last.read_text()
+    original = last.read_text()
     last.unlink()
     migrations.migrate(empty, folder)
-    last.write_text(kept)
+    last.write_text(original)
     assert migrations.migrate(empty, folder) == [last.name.partition("_")[0]]
 
 

@@ -11,7 +11,7 @@ def test_a_worker_reports_again_and_again_and_that_it_ends_whatever_a_report_rai
     def report(slots: int) -> None:
         reports.append(slots)
         if len(reports) == 1:
-            raise Unavailable("The database does not answer; try again shortly.")
+            raise Unavailable("The database is unreachable; try again shortly.")
         if len(reports) == 2:
             raise ValueError
 

@@ -1,4 +1,4 @@
-"""Settings: where they come from, and what a wrong one says."""
+"""Settings: their sources, and the messages for invalid ones."""
 
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def test_an_invalid_value_is_one_line_that_names_its_variable(
 
 
 @pytest.mark.parametrize(
-    ("value", "kept"),
+    ("value", "expected"),
     [
         ("10m", "10m"),
         ("1h30m", "1h30m"),
@@ -90,10 +90,10 @@ def test_an_invalid_value_is_one_line_that_names_its_variable(
     ],
 )
 def test_keep_alive_is_a_go_duration_or_a_number_of_seconds(
-    value: str, kept: str, monkeypatch: pytest.MonkeyPatch
+    value: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OLLAMA_KEEP_ALIVE", value)
-    assert load().ollama_keep_alive == kept
+    assert load().ollama_keep_alive == expected
 
 
 @pytest.mark.parametrize(

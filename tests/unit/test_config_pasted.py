@@ -98,7 +98,7 @@ def test_an_invalid_ollama_address_is_named(value: str, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("query", "kept"),
+    ("query", "expected"),
     [
         ("pgbouncer=true", {}),
         ("pgbouncer=true&connection_limit=1&sslmode=require&schema=public", {"sslmode": "require"}),
@@ -108,14 +108,14 @@ def test_an_invalid_ollama_address_is_named(value: str, monkeypatch: pytest.Monk
     ],
 )
 def test_parameters_of_other_clients_are_dropped_from_the_database_url(
-    query: str, kept: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    query: str, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://user:p%40ss@db.example.com:6543/postgres?{query}")
     found = load().database_url
     assert found is not None
     parsed = conninfo_to_dict(found.get_secret_value())
     assert parsed == {
-        "user": "user", "password": "p@ss", "host": "db.example.com", "port": "6543", "dbname": "postgres", **kept
+        "user": "user", "password": "p@ss", "host": "db.example.com", "port": "6543", "dbname": "postgres", **expected
     }  # fmt: skip
 
 

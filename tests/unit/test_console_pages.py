@@ -34,10 +34,10 @@ def built(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/runs/4f0e", "/workflows/lead_intake/edit", "/leads/%2e%2e/x"])
 def test_each_address_of_the_console_serves_the_page_with_revalidation(built: Path, path: str) -> None:
-    answer = client(built).get(path)
-    assert (answer.status_code, answer.mimetype) == (200, "text/html")
-    assert answer.headers["Cache-Control"] == "no-cache"
-    again = client(built).get(path, headers={"If-None-Match": answer.headers["ETag"]})
+    response = client(built).get(path)
+    assert (response.status_code, response.mimetype) == (200, "text/html")
+    assert response.headers["Cache-Control"] == "no-cache"
+    again = client(built).get(path, headers={"If-None-Match": response.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
 
 
@@ -54,8 +54,8 @@ def test_hashed_files_are_cached_forever_and_compressed(built: Path) -> None:
 
 @pytest.mark.parametrize("path", ["/nothing", "/assets/none.js", "/assets/../index.html", "/.hidden", "/api/nothing"])
 def test_all_other_addresses_return_the_usual_404(built: Path, path: str) -> None:
-    answer = client(built).get(path)
-    assert (answer.status_code, answer.get_json()["code"]) == (404, "NOT_FOUND")
+    response = client(built).get(path)
+    assert (response.status_code, response.get_json()["code"]) == (404, "NOT_FOUND")
 
 
 def test_the_policy_allows_no_inline_code_and_only_connections_to_us_and_supabase(built: Path) -> None:
@@ -76,14 +76,14 @@ def test_an_invalid_host_adds_nothing_to_the_policy() -> None:
 
 
 def test_the_configuration_contains_no_secrets(built: Path) -> None:
-    answer = client(
+    response = client(
         built,
         supabase_url="https://abc.supabase.co",
         supabase_anon_key="the-publishable-key",
         supabase_service_role_key="a-secret-key",
         api_jwt_secret="another-secret-of-32-characters-or-more",
     ).get("/console/config.json")
-    assert answer.get_json() == {
+    assert response.get_json() == {
         "api_url": "",
         "supabase_url": "https://abc.supabase.co",
         "publishable_key": "the-publishable-key",
@@ -112,7 +112,7 @@ def test_the_console_can_be_turned_off(built: Path) -> None:
 
 
 def test_without_a_build_the_page_shows_how_to_build_it(tmp_path: Path) -> None:
-    answer = client(tmp_path / "none").get("/")
-    assert (answer.status_code, answer.mimetype) == (503, "text/html")
-    assert "make console" in answer.text
-    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    response = client(tmp_path / "none").get("/")
+    assert (response.status_code, response.mimetype) == (503, "text/html")
+    assert "make console" in response.text
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]

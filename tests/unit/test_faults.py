@@ -1,4 +1,4 @@
-"""What Pydantic finds wrong is told in the API's words."""
+"""Messages of validation errors."""
 
 import re
 from collections.abc import Iterator
@@ -84,8 +84,8 @@ def test_each_error_completes_a_sentence_after_the_fields_name(value: dict[str, 
     assert sentence(raised.value.errors()[0]) == said  # type: ignore[arg-type]
 
 
-OURS = ("value_error", "assertion_error")
-ALL = [known for known in _pydantic_core.list_all_errors() if known["type"] not in OURS]
+OWN = ("value_error", "assertion_error")
+ALL = [known for known in _pydantic_core.list_all_errors() if known["type"] not in OWN]
 PYTHON = re.compile(
     r"input|valid|dict|tuple|set\b|object has|string|integer|instance|Decimal|python|pydantic|none\b|_", re.I
 )
@@ -119,7 +119,7 @@ VALUES: list[Any] = [*TEXTS, None, True, -1, 1.5, 10**40, [], [1] * 2000, {}, {"
 
 
 def refusals(agent: Any) -> Iterator[InvalidInput]:
-    """What the agent says of its example with each field wrong in each way."""
+    """Yield the errors of the agent for its example with each field invalid in each way."""
     (shown, *_) = agent.input.model_json_schema()["examples"]
     for changed in [{}, *({**shown, name: value} for name in (*agent.input.model_fields, "more") for value in VALUES)]:
         try:
@@ -136,7 +136,7 @@ def test_each_invalid_agent_input_has_a_sentence_about_a_field(agent: Any) -> No
     for refusal in found:
         first = refusal.details[0]
         assert refusal.message == f"The input of {agent.agent_type} is invalid: {first.field} {first.message}."
-        for fault in refusal.details:
-            assert re.fullmatch(r"input(\.\w+)*", fault.field)
-            assert re.match(r"(must|is|has) ", fault.message), fault
-            assert not re.search(r"input should|valid|dict|Decimal|\.0 |[.;,]$", fault.message), fault
+        for detail in refusal.details:
+            assert re.fullmatch(r"input(\.\w+)*", detail.field)
+            assert re.match(r"(must|is|has) ", detail.message), detail
+            assert not re.search(r"input should|valid|dict|Decimal|\.0 |[.;,]$", detail.message), detail

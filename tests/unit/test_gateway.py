@@ -1,4 +1,4 @@
-"""The gateway, where the network is at fault: servers that drop, stall and refuse."""
+"""The gateway with network errors: servers that drop, stall and refuse."""
 
 import http.server
 import threading
@@ -12,7 +12,7 @@ from pixelbloom.errors import Conflict, Unavailable
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Drops its first requests unanswered, then answers with what it was told."""
+    """Drops its first requests, then returns the configured response."""
 
     daemon_threads = True
 
@@ -20,7 +20,7 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.drops = 0
         self.seen = 0
-        self.answer: tuple[int, bytes] = (200, b'{"fine": true}')
+        self.response: tuple[int, bytes] = (200, b'{"fine": true}')
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -33,7 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if self.server.seen <= self.server.drops:
             self.close_connection = True
             return
-        status, body = self.server.answer
+        status, body = self.server.response
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -96,13 +96,13 @@ def test_a_server_that_drops_all_connections_is_unavailable_after_one_retry(gate
 def test_postgrest_errors_become_our_errors_without_their_text(
     gateway: Gateway, server: Server, status: int, code: str, error: type[Exception]
 ) -> None:
-    server.answer = (status, b'{"code": "%s", "message": "select secret from users"}' % code.encode())
+    server.response = (status, b'{"code": "%s", "message": "select secret from users"}' % code.encode())
     with pytest.raises(error) as caught:
         gateway.rpc("anything", {})
     assert "secret" not in str(caught.value)
 
 
 def test_a_response_that_is_not_json_is_an_internal_error(gateway: Gateway, server: Server) -> None:
-    server.answer = (502, b"<html>bad gateway</html>")
+    server.response = (502, b"<html>bad gateway</html>")
     with pytest.raises(Unavailable):
         gateway.rpc("anything", {})

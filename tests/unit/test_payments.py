@@ -67,11 +67,11 @@ def test_no_card_or_name_is_stored() -> None:
         "payment_method_details": {"card": {"last4": "4242"}},
         "metadata": {"package_id": "no uuid", "note": "Secret", "discount_value": "1e9"},
     }
-    kept = repr(stripe_state.read(event))
+    stored = repr(stripe_state.read(event))
 
-    assert "Secret" not in kept
-    assert "4242" not in kept
-    assert "discount_value" not in kept
+    assert "Secret" not in stored
+    assert "4242" not in stored
+    assert "discount_value" not in stored
 
 
 def test_types_that_we_do_not_handle_tell_no_fact() -> None:
@@ -83,8 +83,8 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(found for key, part in items for found in _paths(part, (*path, key)))]
 
 
-@given(data=st.data(), wrong=st.sampled_from([None, "x", -1, 1.5, [], {}, True, 10**30]))
-def test_an_event_with_an_invalid_value_is_parsed_or_refused_with_a_message(data: st.DataObject, wrong: Any) -> None:
+@given(data=st.data(), invalid=st.sampled_from([None, "x", -1, 1.5, [], {}, True, 10**30]))
+def test_an_event_with_an_invalid_value_is_parsed_or_refused_with_a_message(data: st.DataObject, invalid: Any) -> None:
     history = History(None)
     history.play(["upgraded", "unpaid", "paid late", "refunded", "ended"])
     events = history.at(1_790_000_000, apart=1)
@@ -93,7 +93,7 @@ def test_an_event_with_an_invalid_value_is_parsed_or_refused_with_a_message(data
     place: Any = event
     for key in parents:
         place = place[key]
-    place[last] = wrong
+    place[last] = invalid
     try:
         fact = stripe_state.read(event)
     except MalformedObject as error:

@@ -12,7 +12,7 @@ from pixelbloom.core.validation_messages import sentence
 NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
 
 
-def fault(**given: Any) -> tuple[str, str]:
+def error_of(**given: Any) -> tuple[str, str]:
     with pytest.raises(ValidationError) as caught:
         Range(**given)
     [found] = caught.value.errors()
@@ -78,29 +78,29 @@ def test_a_time_is_the_day_on_which_it_falls_in_the_zone(given: Any, zone: str, 
 )
 @pytest.mark.parametrize("field", ["start_date", "end_date"])
 def test_an_invalid_date_is_refused_by_its_name(field: str, given: Any) -> None:
-    name, said = fault(**{field: given})
+    name, said = error_of(**{field: given})
     assert name == field
     assert said == "must be a date like 2026-01-31, or a time in ISO 8601"
 
 
 def test_dates_are_bounded() -> None:
-    assert fault(start_date="1999-12-31", end_date="2000-01-01") == (
+    assert error_of(start_date="1999-12-31", end_date="2000-01-01") == (
         "start_date",
         "must be a date from 2000 to 2199",
     )
-    assert fault(end_date="2200-01-01") == ("end_date", "must be a date from 2000 to 2199")
+    assert error_of(end_date="2200-01-01") == ("end_date", "must be a date from 2000 to 2199")
 
 
 def test_a_range_ends_no_earlier_than_it_starts_and_within_three_years() -> None:
-    assert fault(start_date="2026-01-31", end_date="2026-01-30") == (
+    assert error_of(start_date="2026-01-31", end_date="2026-01-30") == (
         "end_date",
         "must not be before start_date, 2026-01-31",
     )
     longest = date(2020, 1, 1) + timedelta(days=MAX_DAYS - 1)
     assert Range(start_date="2020-01-01", end_date=longest).end_date == longest
     said = ("end_date", f"must be less than three years ({MAX_DAYS} days) after start_date, 2020-01-01")
-    assert fault(start_date="2020-01-01", end_date=longest + timedelta(days=1)) == said
-    assert fault(start_date="2020-01-01") == said
+    assert error_of(start_date="2020-01-01", end_date=longest + timedelta(days=1)) == said
+    assert error_of(start_date="2020-01-01") == said
 
 
 def test_a_range_used_for_years_stays_within_its_limits() -> None:
@@ -111,11 +111,11 @@ def test_a_range_used_for_years_stays_within_its_limits() -> None:
 
 @pytest.mark.parametrize("given", ["", "Mars/Olympus", "europe/vienna", "+02:00", "UTC'; drop", "localtime", 5, None])
 def test_an_invalid_time_zone_is_refused(given: Any) -> None:
-    assert fault(time_zone=given, start_date="2026-01-31") == (
+    assert error_of(time_zone=given, start_date="2026-01-31") == (
         "time_zone",
         "must be a time zone of the IANA database, like Europe/Vienna",
     )
 
 
 def test_an_unknown_aggregation_is_refused() -> None:
-    assert fault(aggregation="hourly") == ("aggregation", "must be daily, weekly or monthly")
+    assert error_of(aggregation="hourly") == ("aggregation", "must be daily, weekly or monthly")

@@ -1,4 +1,4 @@
-"""What a process of ours does before it begins."""
+"""Startup of a process."""
 
 import resource
 import subprocess

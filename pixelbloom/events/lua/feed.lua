@@ -3,8 +3,8 @@
 local since, epoch = ARGV[5], ARGV[6]
 local present = epoch_of(KEYS[1], KEYS[2], nil)
 local seq = tonumber(redis.call('HGET', KEYS[1], 'seq'))
-redis.call('EXPIRE', KEYS[1], KEEP)
-redis.call('EXPIRE', KEYS[2], KEEP)
+redis.call('EXPIRE', KEYS[1], TTL)
+redis.call('EXPIRE', KEYS[2], TTL)
 local messages = {}
 if since ~= '' then
   local from = tonumber(since) + 1

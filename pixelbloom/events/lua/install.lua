@@ -7,7 +7,7 @@ local known = redis.call('HMGET', meta, 'rev', 'progress', 'floor')
 -- As in state.lua: text of a later revision was published since the database was read.
 if known[1] or rev < tonumber(known[3] or -1) then return 0 end
 put_state(meta, text, rev, status, not_less(known[2], progress), tail, terminal, owner, running)
-redis.call('EXPIRE', meta, KEEP)
-redis.call('EXPIRE', log, KEEP)
-redis.call('EXPIRE', text, KEEP)
+redis.call('EXPIRE', meta, TTL)
+redis.call('EXPIRE', log, TTL)
+redis.call('EXPIRE', text, TTL)
 return 1

@@ -1,7 +1,7 @@
 -- The common start of every script. Data arrives as JSON in pieces and is never decoded here, so numbers keep their
 -- precision and empty lists stay lists. A message on the wire and in the history is one header line and the frame:
 --   <epoch> <seq> <kind> <milliseconds> <covering topic or -> <its epoch> <its seq> \n {"type":"event",...}
-local FRESH, NOW, HISTORY, KEEP = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local FRESH, NOW, HISTORY, TTL = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 
 -- Return the epoch of these keys; start a new one if they expired.
 local function epoch_of(meta, log, text)
@@ -20,9 +20,9 @@ local function append(meta, log, text, channel, kind, cover, before, after)
   if after ~= '' then frame = before .. after .. seq .. '}' end
   local message = epoch .. ' ' .. seq .. ' ' .. kind .. ' ' .. NOW .. ' ' .. cover .. '\n' .. frame
   redis.call('XADD', log, 'MAXLEN', '~', HISTORY, seq .. '-0', 'm', message)
-  redis.call('EXPIRE', meta, KEEP)
-  redis.call('EXPIRE', log, KEEP)
-  if text then redis.call('EXPIRE', text, KEEP) end
+  redis.call('EXPIRE', meta, TTL)
+  redis.call('EXPIRE', log, TTL)
+  if text then redis.call('EXPIRE', text, TTL) end
   redis.call('PUBLISH', channel, message)
   return epoch, seq
 end

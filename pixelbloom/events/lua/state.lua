@@ -22,7 +22,7 @@ if rev > known_rev and rev >= floor then
 end
 if feed ~= '' and rev > feed_rev then
   redis.call('HSET', meta, 'feed_rev', rev)
-  redis.call('EXPIRE', meta, KEEP)
+  redis.call('EXPIRE', meta, TTL)
   append(KEYS[4], KEYS[5], nil, feed, kind, topic .. ' ' .. epoch .. ' ' .. seq, flat_open .. data .. flat_tail, '')
   news = 1
 end

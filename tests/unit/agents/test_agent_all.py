@@ -191,9 +191,9 @@ def test_an_unknown_field_is_an_error_that_names_it_and_the_known_ones(agent):
     with pytest.raises(InvalidInput) as caught:
         agent.validate({**example(agent.input), "buget": 5})
 
-    [fault] = caught.value.details
-    assert fault.field == "input.buget"
-    assert next(iter(agent.input.model_fields)) in fault.message
+    [detail] = caught.value.details
+    assert detail.field == "input.buget"
+    assert next(iter(agent.input.model_fields)) in detail.message
 
 
 @each_agent
@@ -214,7 +214,7 @@ def test_an_empty_input_is_refused(agent, input):
         agent.validate(input)
 
     assert caught.value.details
-    assert all(fault.field.startswith("input") for fault in caught.value.details)
+    assert all(detail.field.startswith("input") for detail in caught.value.details)
 
 
 @each_agent

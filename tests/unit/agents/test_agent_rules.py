@@ -169,8 +169,8 @@ def test_the_parts_of_a_marketing_budget_add_up_to_it(goal, budget, currency):
 
     assert math.isclose(sum(part["amount"] for part in output["allocation"]), float(budget))
     assert all(part["amount"] >= 0 for part in output["allocation"])
-    kept = {part["channel"] for part in output["allocation"]}
-    assert not kept & set(output["left_out"])
+    chosen = {part["channel"] for part in output["allocation"]}
+    assert not chosen & set(output["left_out"])
 
 
 def test_a_small_budget_goes_to_few_channels():
@@ -296,18 +296,18 @@ def test_returns_of_earlier_sales_are_subtracted_and_reported():
 
 
 @pytest.mark.parametrize(
-    ("counts", "missing", "told"),
+    ("counts", "missing", "expected"),
     [
         ({"visitors": 10, "orders": 20}, "conversion_rate", "more orders (20) than visits (10)"),
         ({"carts": 10, "orders": 20}, "cart_abandonment", "more orders (20) than carts (10)"),
         ({"visitors": 10, "carts": 20}, "conversion_rate", "more carts (20) than visits (10)"),
     ],
 )
-def test_inconsistent_counts_are_reported_and_not_used(counts, missing, told):
+def test_inconsistent_counts_are_reported_and_not_used(counts, missing, expected):
     output = rules("ecommerce_agent", **counts)
 
     assert output["metrics"][missing] is None
-    assert told in output["findings"][0]
+    assert expected in output["findings"][0]
 
 
 @given(st.integers(1, 10**6), st.integers(0, 10**6), st.decimals(0, 10**6, places=2))

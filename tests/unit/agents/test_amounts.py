@@ -186,7 +186,7 @@ def test_a_workflow_accepts_the_same_amounts_as_its_agents(text):
 def test_a_workflow_refuses_the_same_amounts_as_its_agents(text, message):
     with pytest.raises(InvalidInput) as refused:
         check_inputs(BUILT_IN["lead_intake"], {"message": "A shop.", "budget": text})
-    assert [fault.message for fault in refused.value.details] == [message]
+    assert [detail.message for detail in refused.value.details] == [message]
 
 
 @pytest.mark.parametrize("piece", ["1,", "1 ", "1 000 ", "$", "1", "a1'", "1 000.1", "1-", "1k to ", "20 US", "-", " "])

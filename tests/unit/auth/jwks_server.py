@@ -50,14 +50,14 @@ class JwksServer:
         self._thread.join(60)
 
     def add_ec(self, kid: str, curve: ec.EllipticCurve | None = None) -> ec.EllipticCurvePrivateKey:
-        """Publish a new key, on P-256 where no other curve is asked for; answers the private one."""
+        """Publish a new key, on P-256 where no other curve is asked for; return the private one."""
         key = ec.generate_private_key(curve or ec.SECP256R1())
         public = json.loads(ECAlgorithm.to_jwk(key.public_key()))
         self.keys = [*self.keys, {**public, "kid": kid, "use": "sig", "alg": "ES256"}]
         return key
 
     def add_rsa(self, kid: str, bits: int = 2048) -> rsa.RSAPrivateKey:
-        """Publish a new RSA key; answers the private one."""
+        """Publish a new RSA key; return the private one."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
         public = json.loads(RSAAlgorithm.to_jwk(key.public_key()))
         public.pop("key_ops", None)

@@ -18,7 +18,7 @@ Sign = Callable[..., str]
 
 
 class Clock:
-    """A clock that moves when told to."""
+    """A clock that moves when advanced."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -42,7 +42,7 @@ def verifier(settings: Settings, jwks: Jwks) -> TokenVerifier:
     return TokenVerifier(settings, jwks=jwks)
 
 
-def settle(jwks: Jwks) -> None:
+def wait_for_fetch(jwks: Jwks) -> None:
     """Wait for the fetch under way, if any."""
     fetching = jwks._fetching
     if fetching is not None:
@@ -106,7 +106,7 @@ def test_keys_stay_while_the_endpoint_is_down(
     clock.now += 3600
 
     verifier.verify(sign(key, "ES256", {"kid": "e1"}))
-    settle(jwks)
+    wait_for_fetch(jwks)
 
     assert jwks_server.fetches == 2
     assert verifier.verify(sign(key, "ES256", {"kid": "e1"})).kind == "user"
@@ -122,7 +122,7 @@ def test_an_invalid_response_replaces_no_keys(
     clock.now += 3600
 
     verifier.verify(sign(key, "ES256", {"kid": "e1"}))
-    settle(jwks)
+    wait_for_fetch(jwks)
 
     assert verifier.verify(sign(key, "ES256", {"kid": "e1"})).kind == "user"
 
@@ -170,7 +170,7 @@ def test_a_known_key_never_waits_for_the_endpoint(
     assert jwks._fetching is not None
 
     jwks_server.open.set()
-    settle(jwks)
+    wait_for_fetch(jwks)
 
 
 def test_the_wait_for_an_unknown_key_is_bounded(jwks_server: JwksServer) -> None:
@@ -181,7 +181,7 @@ def test_the_wait_for_an_unknown_key_is_bounded(jwks_server: JwksServer) -> None
     assert jwks._fetching is not None
 
     jwks_server.open.set()
-    settle(jwks)
+    wait_for_fetch(jwks)
 
 
 def test_many_at_once_share_one_fetch(jwks: Jwks, jwks_server: JwksServer) -> None:

@@ -286,9 +286,9 @@ def test_localhost_and_127_0_0_1_are_the_same_issuer_only_on_this_machine(verifi
     other = iss.replace("127.0.0.1", "localhost")
     assert other != iss
     assert verifier.verify(sign(iss=other)).kind == "user"
-    for wrong in (other.replace("localhost", "localhost.example.com"), "http://localhost:1/auth/v1", iss + "x"):
+    for invalid in (other.replace("localhost", "localhost.example.com"), "http://localhost:1/auth/v1", iss + "x"):
         with pytest.raises(Unauthenticated):
-            verifier.verify(sign(iss=wrong))
+            verifier.verify(sign(iss=invalid))
 
 
 @pytest.mark.parametrize("claim", [True, False, None, "true", 1])

@@ -1,4 +1,4 @@
-"""What doctor is told about the providers."""
+"""What doctor is expected about the providers."""
 
 import pytest
 import requests
@@ -49,7 +49,7 @@ def test_another_server_at_that_address_is_reported(world):
 
 
 @pytest.mark.parametrize(
-    ("changes", "ok", "told"),
+    ("changes", "ok", "expected"),
     [
         ({}, True, None),
         ({"huggingface_api_key": None}, False, "HUGGINGFACE_API_KEY is not set"),
@@ -59,11 +59,11 @@ def test_another_server_at_that_address_is_reported(world):
     ],
     ids=["well", "no-key", "wrong-key", "no-model", "down"],
 )
-def test_huggingface_is_reported_with_advice(world, changes, ok, told):
+def test_huggingface_is_reported_with_advice(world, changes, ok, expected):
     status = huggingface_status(world.settings(**changes))
 
     assert status.ok is ok
-    assert (told in status.advice) if told else status.advice is None
+    assert (expected in status.advice) if expected else status.advice is None
 
 
 def test_a_stand_in_accepts_scripts_over_http_too(world, stream, control):

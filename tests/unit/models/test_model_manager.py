@@ -33,7 +33,7 @@ GOOD = Script(text='{"word": "fine", "points": 7}')
 BAD = Script(text="I would rather not say.")
 
 
-# Ollama answers
+# Ollama works
 
 
 def test_a_reply_is_streamed_in_pieces_with_its_tokens_counted(world, control, stream):
@@ -156,7 +156,7 @@ def test_an_endless_reply_is_cut_off(world, control, stream):
     assert "too long" in (world.calls[0].error or "")
 
 
-# Ollama fails, HuggingFace answers
+# Ollama fails, HuggingFace works
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_huggingface_gets_a_chat_completions_request(world, control, stream):
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "expected"),
     [
         (Script(status=401, error="Invalid username or password."), "HUGGINGFACE_API_KEY"),
         (Script(status=404, error="no such model"), "does not serve"),
@@ -279,14 +279,14 @@ def test_huggingface_gets_a_chat_completions_request(world, control, stream):
     ],
     ids=["401", "404", "400", "429", "503", "broken", "error-in-stream", "garbage", "cut"],
 )
-def test_when_both_fail_an_error_is_raised_and_the_stream_is_empty(world, control, stream, script, told):
+def test_when_both_fail_an_error_is_raised_and_the_stream_is_empty(world, control, stream, script, expected):
     world.ollama.stop()
     world.huggingface.play(script)
 
     with capture_logs() as logs, pytest.raises(ModelsUnavailable):
         world.manager().generate(REQUEST, control, stream)
 
-    assert told in (world.calls[1].error or "")
+    assert expected in (world.calls[1].error or "")
     assert "hf_test" not in str(world.calls) + str(logs)
     assert stream.text == ""
     switches = [line["to_provider"] for line in logs if line["event"] == "model_provider_switched"]
@@ -434,12 +434,12 @@ def test_only_one_trial_call_at_a_time_reaches_a_failed_provider(world, stream):
     assert manager.generate(REQUEST, CallControl(60), NullStream()).provider == "ollama"
 
 
-@pytest.mark.parametrize("fault", ["model", "json", "request", "cancel"])
-def test_errors_not_caused_by_the_provider_do_not_open_its_breaker(world, stream, fault):
+@pytest.mark.parametrize("cause", ["model", "json", "request", "cancel"])
+def test_errors_not_caused_by_the_provider_do_not_open_its_breaker(world, stream, cause):
     manager = world.manager()
     for _ in range(6):
         control = CallControl(60)
-        match fault:
+        match cause:
             case "model":
                 manager.generate(ModelRequest("a", REQUEST.messages, "phi3:mini"), control, NullStream())
             case "request":

@@ -1,4 +1,4 @@
-"""What providers really send: reasoning, answers that were cut off, parts, calls of tools."""
+"""What providers really send: reasoning, truncated replies, parts, tool calls."""
 
 import pytest
 from pydantic import BaseModel, Field
@@ -24,7 +24,7 @@ GOOD = Script(text='{"word": "fine", "points": 7}')
 
 @pytest.fixture(params=["ollama", "huggingface"])
 def provider(world, request):
-    """One of the two, the only one that answers."""
+    """One of the two providers, the only available one."""
     if request.param == "huggingface":
         world.ollama.stop()
         return world.huggingface

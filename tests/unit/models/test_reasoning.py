@@ -36,7 +36,7 @@ REPLIES = [
 
 
 def read(pieces: list[str]) -> tuple[str, Witness]:
-    """The text of an answer that came in these pieces."""
+    """Return the shown text of a reply in these pieces."""
     stream = Witness()
     output = Output(stream)
     output.begin("ollama")

@@ -49,7 +49,7 @@ def test_the_object_is_found_in_surrounding_text(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("no", "no JSON object"),
         ('{"verdicts": [{"word": "fine", "points": 7}, {"word": "go', "not JSON"),
@@ -59,8 +59,8 @@ def test_the_object_is_found_in_surrounding_text(text):
     ],
     ids=["none", "cut-in-a-text", "cut-at-the-end", "mismatch", "deep"],
 )
-def test_the_error_is_named(text, told):
-    with pytest.raises(InvalidReply, match=told):
+def test_the_error_is_named(text, expected):
+    with pytest.raises(InvalidReply, match=expected):
         read_json(text, Nested)
 
 

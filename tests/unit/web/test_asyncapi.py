@@ -83,10 +83,10 @@ def test_it_has_every_type_of_frame_that_the_code_sends() -> None:
                     and isinstance(value, ast.Constant)
                     and isinstance(value.value, str)
                 }
-    told = {kind for kind, event in domain.TYPES.items() if event is not domain.DataChanged}
+    published = {kind for kind, event in domain.TYPES.items() if event is not domain.DataChanged}
 
     assert {"event", "workflow_status_update", "subscribed", "pong", "error"} <= written
-    assert written | told == set(messages("send"))
+    assert written | published == set(messages("send"))
 
 
 def test_it_has_every_code_of_an_error() -> None:

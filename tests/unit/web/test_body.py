@@ -89,7 +89,7 @@ def test_the_deepest_body_that_is_taken_has_64_levels() -> None:
 def test_text_that_cannot_be_stored_is_named_by_its_field(raw: bytes, field: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_object(raw)
-    assert [fault.field for fault in caught.value.details] == [field]
+    assert [detail.field for detail in caught.value.details] == [field]
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,14 @@ def delta(seq: int, step: str, offset: int, text: str, **more: Any) -> Frame:
     return Frame(orjson.dumps({"type": "event", "data": data, "seq": seq}), topic="t", epoch="e", seq=seq, kind="delta")
 
 
-def told(frames: list[Frame]) -> list[tuple[int, str, int, str]]:
+def deltas_of(frames: list[Frame]) -> list[tuple[int, str, int, str]]:
     data = [orjson.loads(frame.body)["data"] for frame in frames]
     return [(f.seq, d["step"], d["offset"], d["delta"]) for f, d in zip(frames, data, strict=True)]
 
 
 def test_deltas_of_one_step_in_a_row_become_one_and_those_of_another_stay_apart():
     frames = [delta(1, "a", 0, "on"), delta(2, "a", 2, "e"), delta(3, "b", 0, "x"), delta(4, "a", 3, "!")]
-    assert told(merge_deltas(frames)) == [(2, "a", 0, "one"), (3, "b", 0, "x"), (4, "a", 3, "!")]
+    assert deltas_of(merge_deltas(frames)) == [(2, "a", 0, "one"), (3, "b", 0, "x"), (4, "a", 3, "!")]
 
 
 def test_who_answers_next_is_named_in_what_was_put_together():
@@ -31,4 +31,4 @@ def test_who_answers_next_is_named_in_what_was_put_together():
 
 def test_a_new_beginning_of_one_step_leaves_the_text_of_another():
     frames = [delta(1, "a", 0, "one"), delta(2, "b", 0, "x"), delta(3, "b", 0, "new", reset=True)]
-    assert told(merge_deltas(frames)) == [(1, "a", 0, "one"), (3, "b", 0, "new")]
+    assert deltas_of(merge_deltas(frames)) == [(1, "a", 0, "one"), (3, "b", 0, "new")]

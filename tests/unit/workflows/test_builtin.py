@@ -27,7 +27,7 @@ def by_rule(agent: Agent[Any, Any], input: Any) -> Any:
 
 
 def at_length(agent: Agent[Any, Any], input: Any) -> Any:
-    """The answer of a model that fills every text and every list of its draft to the bound."""
+    """Return the draft of a model that fills every text and every list of its draft to the bound."""
     if isinstance(agent, ProseAgent):
         return agent.from_text("# Title\n\n" + "## Part\n\nMany words. " * 1500, input)
     assert isinstance(agent, StructuredAgent)
@@ -197,7 +197,7 @@ def test_a_leads_budget_may_be_a_text(budget: Any) -> None:
 def test_inputs_invalid_for_a_step_are_refused_at_once(name: str, inputs: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(BUILT_IN[name], inputs)
-    assert [fault.field for fault in raised.value.details] == [field]
+    assert [detail.field for detail in raised.value.details] == [field]
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -1,4 +1,4 @@
-"""What a definition may say, and how what it may not say is told."""
+"""Valid definitions, and the errors of invalid ones."""
 
 from typing import Any
 
@@ -27,11 +27,11 @@ def read(*steps: Any, **more: Any) -> Definition:
     return read_definition({"workflow_id": "test", "steps": list(steps), **more})
 
 
-def faults(*steps: Any, **more: Any) -> dict[str, str]:
+def details_of(*steps: Any, **more: Any) -> dict[str, str]:
     with pytest.raises(InvalidInput) as raised:
         read(*steps, **more)
     assert raised.value.details
-    return {fault.field: fault.message for fault in raised.value.details}
+    return {detail.field: detail.message for detail in raised.value.details}
 
 
 def test_a_definition_is_parsed_with_its_defaults() -> None:
@@ -94,7 +94,7 @@ def test_a_definition_survives_a_json_round_trip() -> None:
     ],
 )
 def test_each_error_is_reported_with_its_path(steps: list[Any], place: str, words: str) -> None:
-    found = faults(*steps)
+    found = details_of(*steps)
     assert place in found, found
     assert words in found[place]
 
@@ -110,7 +110,7 @@ def test_each_error_is_reported_with_its_path(steps: list[Any], place: str, word
     ],
 )
 def test_errors_outside_the_steps_are_reported_too(more: dict[str, Any], place: str) -> None:
-    assert place in faults(chat("a"), **more)
+    assert place in details_of(chat("a"), **more)
 
 
 def test_the_steps_used_by_a_step_are_found_in_all_its_expressions() -> None:
@@ -192,5 +192,5 @@ def test_the_examples_of_the_built_in_workflows_are_valid() -> None:
 def test_invalid_inputs_of_a_workflow_are_reported_by_field(inputs: Any, field: str, words: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(intake(), inputs)
-    [fault] = [fault for fault in raised.value.details if fault.field == field]
-    assert words in fault.message
+    [detail] = [detail for detail in raised.value.details if detail.field == field]
+    assert words in detail.message

@@ -19,10 +19,10 @@ def workflow(schema: dict[str, Any]) -> Definition:
     return read_definition({"workflow_id": "test", "inputs": schema, "steps": [step]})
 
 
-def faults(schema: dict[str, Any], inputs: dict[str, Any]) -> dict[str, str]:
+def details_of(schema: dict[str, Any], inputs: dict[str, Any]) -> dict[str, str]:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(workflow(schema), inputs)
-    return {fault.field: fault.message for fault in raised.value.details}
+    return {detail.field: detail.message for detail in raised.value.details}
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def faults(schema: dict[str, Any], inputs: dict[str, Any]) -> dict[str, str]:
 def test_an_unsupported_schema_is_refused(schema: dict[str, Any], place: str, words: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         workflow(schema)
-    found = {fault.field: fault.message for fault in reversed(raised.value.details)}
+    found = {detail.field: detail.message for detail in reversed(raised.value.details)}
     assert words in found[place]
 
 
@@ -72,7 +72,7 @@ def test_an_unsupported_schema_is_refused(schema: dict[str, Any], place: str, wo
 def test_invalid_inputs_have_a_plain_message(
     schema: dict[str, Any], inputs: dict[str, Any], field: str, words: str
 ) -> None:
-    assert words in faults(schema, inputs)[field]
+    assert words in details_of(schema, inputs)[field]
 
 
 def test_equal_items_are_those_that_json_schema_calls_equal() -> None:
@@ -85,7 +85,7 @@ def test_equal_items_are_those_that_json_schema_calls_equal() -> None:
 def test_a_reference_to_the_whole_schema_is_checked_by_the_same_rules() -> None:
     """With its $schema, jsonschema would go on with a validator of its own, without our bounds."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", "properties": {"c": {"$ref": "#"}}}
-    assert faults({**schema, "required": ["m"]}, {"m": 1, "c": {}}) == {"inputs.c.m": "is required"}
+    assert details_of({**schema, "required": ["m"]}, {"m": 1, "c": {}}) == {"inputs.c.m": "is required"}
 
 
 def test_invalid_values_are_not_repeated_and_errors_are_limited() -> None:
@@ -93,7 +93,7 @@ def test_invalid_values_are_not_repeated_and_errors_are_limited() -> None:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(workflow(schema), {f"k{n}": "secret" * 1000 for n in range(100)})
     assert len(raised.value.details) == 20
-    assert not any("secret" in fault.message for fault in raised.value.details)
+    assert not any("secret" in detail.message for detail in raised.value.details)
     assert "secret" not in raised.value.message
 
 
@@ -103,7 +103,7 @@ def test_a_schema_that_refers_to_itself_level_by_level_is_accepted() -> None:
     for _ in range(60):
         tree = {"a": tree}
     check_inputs(workflow({**schema, "type": "object"}), tree)
-    assert faults({**schema, "type": "object"}, {"a": {"b": 1}}) == {"inputs.a.b": "must be of type object"}
+    assert details_of({**schema, "type": "object"}, {"a": {"b": 1}}) == {"inputs.a.b": "must be of type object"}
 
 
 DOUBLING = {

@@ -1,4 +1,4 @@
-"""Nothing gets into a workflow, its inputs or what its expressions give that the database could not keep."""
+"""Workflows, their inputs and results of expressions contain only storable values."""
 
 import json
 from typing import Any
@@ -45,9 +45,9 @@ def deep(levels: int) -> Any:
 def test_a_definition_contains_only_storable_values(step: dict[str, Any], place: str, words: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         read_definition(body(**step))
-    [fault] = raised.value.details
-    assert fault.field == place
-    assert words in fault.message
+    [detail] = raised.value.details
+    assert detail.field == place
+    assert words in detail.message
     raised.value.message.encode()
 
 
@@ -63,7 +63,7 @@ def test_a_definition_contains_only_storable_values(step: dict[str, Any], place:
 def test_inputs_contain_only_storable_values_with_any_schema(inputs: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidInput) as raised:
         check_inputs(read_definition(body()), inputs)
-    assert [fault.field for fault in raised.value.details] == [field]
+    assert [detail.field for detail in raised.value.details] == [field]
 
 
 @pytest.mark.parametrize(
