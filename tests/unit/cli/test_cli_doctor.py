@@ -15,7 +15,7 @@ def states(output: str) -> dict[str, str]:
     return {check["name"]: check["state"] for check in json.loads(output)["checks"]}
 
 
-def test_with_nothing_configured_it_says_of_each_part_what_to_set(cli: Cli) -> None:
+def test_with_nothing_configured_each_part_names_the_setting(cli: Cli) -> None:
     result = cli("doctor", PORT="9", OLLAMA_HOST=NOWHERE)
     assert result.exit_code == 1
     lines = {line.split()[1].rstrip(":"): line for line in result.stdout.splitlines()}
@@ -26,7 +26,7 @@ def test_with_nothing_configured_it_says_of_each_part_what_to_set(cli: Cli) -> N
     assert lines["postgres"].startswith("off")
 
 
-def test_json_says_the_same(cli: Cli) -> None:
+def test_json_output_has_the_same_content(cli: Cli) -> None:
     result = cli("doctor", "--json", PORT="9", OLLAMA_HOST=NOWHERE)
     assert result.exit_code == 1
     assert json.loads(result.stdout)["ok"] is False
@@ -122,7 +122,7 @@ def test_stripe_is_asked_whether_it_takes_the_key(cli: Cli, status: int, secret:
     ("status", "state", "words"),
     [(200, "ok", "reachable at"), (401, "warning", "refuses the key"), (502, "warning", "returned 502")],
 )
-def test_the_gateway_of_browsers_is_asked_by_itself(cli: Cli, status: int, state: str, words: str) -> None:
+def test_the_gateway_of_browsers_is_checked_separately(cli: Cli, status: int, state: str, words: str) -> None:
     asked: list[tuple[str, str | None]] = []
 
     class Gateway(BaseHTTPRequestHandler):

@@ -17,7 +17,7 @@ OLLAMA = "http://127.0.0.1:19434"
 SECRET = "a secret of this stack alone, long enough"
 
 
-def test_what_only_the_stack_was_given_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_known_only_to_the_stack_are_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("OLLAMA_HOST", "SUPABASE_URL", "SUPABASE_JWT_SECRET", "REDIS_URL", "API_URL"):
         monkeypatch.delenv(name, raising=False)
@@ -46,7 +46,7 @@ def test_what_only_the_stack_was_given_is_printed(tmp_path: Path, monkeypatch: p
     assert printed["VITE_SUPABASE_PUBLISHABLE_KEY"] == keys["SUPABASE_ANON_KEY"]
 
 
-def test_a_supabase_that_only_the_stack_was_given_is_printed_without_keys_made_from_its_secret(
+def test_a_supabase_known_only_to_the_stack_is_printed_without_derived_keys(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

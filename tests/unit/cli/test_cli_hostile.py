@@ -70,7 +70,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
         yield server
 
 
-def test_requests_to_this_machine_go_past_the_proxy_of_the_environment(proxy: Recorder) -> None:
+def test_requests_to_this_machine_bypass_the_proxy_of_the_environment(proxy: Recorder) -> None:
     with Recorder() as api, ApiClient(api.url, "token") as client:
         client.runs()
         client.runs()
@@ -78,13 +78,13 @@ def test_requests_to_this_machine_go_past_the_proxy_of_the_environment(proxy: Re
     assert len(api.asked) == 2
 
 
-def test_requests_to_other_machines_go_through_it(proxy: Recorder) -> None:
+def test_requests_to_other_machines_use_the_proxy(proxy: Recorder) -> None:
     with ApiClient("http://api.example.org", "token") as client:
         client.runs()
     assert proxy.asked == ["http://api.example.org/api/agents/runs"]
 
 
-def test_sockets_to_this_machine_go_past_it_too(proxy: Recorder) -> None:
+def test_sockets_to_this_machine_bypass_the_proxy_too(proxy: Recorder) -> None:
     with Recorder() as api:
         client = SocketClient(api.url, "workflows", "token", give_up_after=0)
         with pytest.raises(SocketRejected, match="returned 200"):
@@ -112,7 +112,7 @@ def test_an_input_that_the_api_would_refuse_is_refused_here(cli: Cli, source: st
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("source", ["@lead.json", "-"])
-def test_a_byte_order_mark_is_no_part_of_an_input(cli: Cli, encoding: str, source: str) -> None:
+def test_a_byte_order_mark_is_not_part_of_an_input(cli: Cli, encoding: str, source: str) -> None:
     text = '{"query": "Größe"}'
     Path("lead.json").write_bytes(text.encode(encoding))
     result = cli(
@@ -131,7 +131,7 @@ def test_a_byte_order_mark_is_no_part_of_an_input(cli: Cli, encoding: str, sourc
         (b"[1]", "is not a JSON object"),
     ],
 )
-def test_a_definition_is_read_by_the_same_rules(content: bytes, words: str, tmp_path: Path) -> None:
+def test_a_definition_is_parsed_by_the_same_rules(content: bytes, words: str, tmp_path: Path) -> None:
     file = tmp_path / "definition.json"
     file.write_bytes(content)
     process = pixelbloom("workflows", "validate", str(file), folder=tmp_path)
@@ -144,7 +144,7 @@ def test_a_definition_is_read_by_the_same_rules(content: bytes, words: str, tmp_
 @pytest.mark.parametrize("token", [f"{HIDDEN}\nX: 1", f"{HIDDEN} x", f"{HIDDEN}é", f"Bearer {HIDDEN}"])
 @pytest.mark.parametrize("how", ["variable", "option"])
 @pytest.mark.parametrize("debug", ["", "true"])
-def test_a_token_that_no_header_can_carry_ends_in_one_line_without_it(
+def test_a_token_invalid_in_a_header_ends_in_one_line_without_it(
     token: str, how: str, debug: str, tmp_path: Path
 ) -> None:
     given = ("--token", token) if how == "option" else ()
@@ -157,7 +157,7 @@ def test_a_token_that_no_header_can_carry_ends_in_one_line_without_it(
     assert process.returncode == 2
 
 
-def test_blanks_around_a_token_are_no_part_of_it() -> None:
+def test_whitespace_around_a_token_is_stripped() -> None:
     assert read(" abc.def\n") == "abc.def"
     assert read(lambda: "abc\r\n") == "abc"
     with pytest.raises(ConfigurationError):
@@ -165,7 +165,7 @@ def test_blanks_around_a_token_are_no_part_of_it() -> None:
 
 
 @pytest.mark.parametrize("stack", [False, True])
-def test_an_unexpected_error_shows_neither_its_words_nor_a_value(stack: bool) -> None:
+def test_an_unexpected_error_shows_neither_its_message_nor_a_value(stack: bool) -> None:
     def fail(secret: str) -> None:
         try:
             int(secret)
@@ -201,7 +201,7 @@ def rendered(table: object) -> str:
 
 
 @pytest.mark.parametrize("text", ["[/nope]", "[bold]x[/bold]", "[link=file:///etc]y[/]", "\\[/", "[red"])
-def test_text_of_the_server_is_no_markup(text: str) -> None:
+def test_text_of_the_server_is_not_interpreted_as_markup(text: str) -> None:
     flow = {"workflow_id": text, "version": text, "steps": [], "description": text}
     assert rendered(workflows.table([flow])).count(text) == 3
     run = {

@@ -23,7 +23,7 @@ USER = "7e0f2a39-3a54-4a1c-9f6c-1d3b3f0a9b11"
         ("@latin.json", "is not UTF-8 text (line 1)"),
     ],
 )
-def test_an_input_that_is_no_object_ends_in_one_line(cli: Cli, source: str, words: str) -> None:
+def test_an_input_other_than_an_object_ends_in_one_line(cli: Cli, source: str, words: str) -> None:
     Path("latin.json").write_bytes(b'{"name": "Andr\xe9"}')
     result = cli("invoke", "lead_agent", "--input", source, SUPABASE_JWT_SECRET=SECRET)
     assert words in one_line(result)
@@ -31,7 +31,7 @@ def test_an_input_that_is_no_object_ends_in_one_line(cli: Cli, source: str, word
 
 
 @pytest.mark.parametrize("arguments", [("--input", "@lead.json"), ("--input", "-"), ("--input", '{"a": 1}')])
-def test_an_api_that_is_away_is_said_with_its_address(cli: Cli, arguments: tuple[str, ...]) -> None:
+def test_an_unreachable_api_is_reported_with_its_address(cli: Cli, arguments: tuple[str, ...]) -> None:
     Path("lead.json").write_text('{"a": 1}')
     result = cli(
         "invoke", "lead_agent", *arguments, stdin='{"a": 1}', SUPABASE_JWT_SECRET=SECRET, API_URL="http://127.0.0.1:9"
@@ -40,7 +40,7 @@ def test_an_api_that_is_away_is_said_with_its_address(cli: Cli, arguments: tuple
     assert result.exit_code == 3
 
 
-def test_without_any_token_it_says_where_one_comes_from(cli: Cli) -> None:
+def test_without_a_token_it_explains_how_to_get_one(cli: Cli) -> None:
     result = cli("invoke", "lead_agent", "--input", "{}")
     line = one_line(result)
     assert all(word in line for word in ("--token", "PIXELBLOOM_TOKEN", "SUPABASE_JWT_SECRET"))
@@ -62,13 +62,13 @@ def test_without_any_token_it_says_where_one_comes_from(cli: Cli) -> None:
         (("invoke", "a", "--input", "{}", "--user-id", "x"), "--user-id 'x'"),
     ],
 )
-def test_a_wrong_argument_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
+def test_an_invalid_argument_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
     result = cli(*arguments, SUPABASE_JWT_SECRET=SECRET)
     assert words in one_line(result)
     assert result.exit_code == 2
 
 
-def test_a_database_address_that_is_none_is_named_and_not_shown(cli: Cli) -> None:
+def test_an_invalid_database_address_is_named_and_not_shown(cli: Cli) -> None:
     result = cli("migrate", DATABASE_URL="hunter2")
     assert one_line(result).startswith("DATABASE_URL is not the address of a database")
     assert "hunter2" not in result.stderr

@@ -45,21 +45,21 @@ def test_streamed_text_is_cut_into_lines_without_losing_a_word(pieces: list[str]
     assert "".join("".join(out).split()) == "".join("".join(pieces).split())
 
 
-def test_a_hole_in_the_text_is_marked() -> None:
+def test_a_gap_in_the_text_is_marked() -> None:
     lines = Lines(80)
     lines.add(RunText("one ", 0, restart=False))
     lines.add(RunText("three", 8, restart=False))
     assert lines.flush() == ["one [...]three"]
 
 
-def test_a_restart_throws_away_the_line_in_hand() -> None:
+def test_a_restart_discards_the_current_line() -> None:
     lines = Lines(80)
     lines.add(RunText("wrong", 0, restart=False))
     lines.add(RunText("right", 0, restart=True))
     assert lines.flush() == ["right"]
 
 
-def test_in_a_pipe_a_run_is_told_in_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_in_a_pipe_a_run_is_printed_as_plain_lines_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     shown(
         RunProgress("queued", 0.0, ""),
         RunProgress("running", 0.0, "lead_agent"),
@@ -94,7 +94,7 @@ def test_in_a_pipe_a_run_is_told_in_plain_lines_on_stderr(capsys: pytest.Capture
         ),
     ],
 )
-def test_an_answer_of_the_api_with_faults_is_one_sentence(
+def test_an_error_response_with_details_is_one_sentence(
     message: str, details: tuple[FieldError, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     @reported
@@ -110,9 +110,7 @@ def test_an_answer_of_the_api_with_faults_is_one_sentence(
     "value", [{"name": "André"}, {"bad": "\ud800"}, {"escape": "\x1b[2J\x9b2J"}, {"n": 1.5, "none": None, "l": [1]}]
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_the_result_on_stdout_is_json_whatever_is_in_it(
-    value: object, encoding: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_result_on_stdout_is_always_json(value: object, encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding=encoding))
     result(value)

@@ -30,13 +30,13 @@ def in_order(text: str) -> list[str]:
     return places
 
 
-def test_text_that_was_discarded_stays_in_a_pipe_and_says_who_answers_next(capsys: pytest.CaptureFixture[str]) -> None:
+def test_discarded_text_stays_in_a_pipe_and_the_next_provider_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     show(PlainView())
 
     assert in_order(capsys.readouterr().err) == WANTED
 
 
-def test_text_that_was_discarded_stays_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_discarded_text_stays_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     console = Console(force_terminal=True, width=100, color_system=None)
     show(TerminalView(console))
 

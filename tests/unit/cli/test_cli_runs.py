@@ -47,11 +47,11 @@ def test_each_run_is_one_line_with_its_whole_id_status_and_time(width: int) -> N
         assert "11-2" in row
 
 
-def test_at_80_columns_the_agents_can_still_be_told_apart() -> None:
+def test_at_80_columns_the_agents_are_still_distinguishable() -> None:
     shown = {row.split()[-1] for row in lines(runs(), 80)[1:]}
     assert len(shown) == len(registry.all())
     assert "digital_marketing_…" in shown
 
 
-def test_a_wide_terminal_also_shows_which_model_answered() -> None:
+def test_a_wide_terminal_also_shows_the_model() -> None:
     assert "meta-llama/Llama-3.1-8B-Instruct" in lines(runs(), 132)[1]

@@ -23,19 +23,19 @@ def test_prints_only_a_token_of_the_user(cli: Cli) -> None:
     assert (principal.kind, principal.user_id, principal.admin, principal.scopes) == ("user", UUID(USER), False, None)
 
 
-def test_the_token_has_the_form_that_postgrest_takes_too(cli: Cli) -> None:
+def test_the_token_is_valid_for_postgrest_too(cli: Cli) -> None:
     result = cli("token", "--sub", USER, SUPABASE_JWT_SECRET=SECRET)
     claims = jwt.decode(result.stdout.strip(), SECRET, algorithms=["HS256"], audience="authenticated")
     assert (claims["role"], claims["sub"]) == ("authenticated", USER)
     assert "scope" not in claims
 
 
-def test_an_admin_is_one_by_app_metadata(cli: Cli) -> None:
+def test_an_admin_token_has_the_role_in_app_metadata(cli: Cli) -> None:
     result = cli("token", "--sub", USER, "--role", "admin", SUPABASE_JWT_SECRET=SECRET)
     assert verified(result.stdout.strip(), supabase_jwt_secret=SECRET).admin
 
 
-def test_scopes_are_those_that_were_asked_for(cli: Cli) -> None:
+def test_a_token_has_the_requested_scopes(cli: Cli) -> None:
     result = cli("token", "--sub", USER, "--scope", "analytics:read, notifications:read", SUPABASE_JWT_SECRET=SECRET)
     assert verified(result.stdout.strip(), supabase_jwt_secret=SECRET).scopes == {
         "analytics:read",
@@ -43,7 +43,7 @@ def test_scopes_are_those_that_were_asked_for(cli: Cli) -> None:
     }
 
 
-def test_the_scopes_that_the_channels_need_can_be_asked_for() -> None:
+def test_the_scopes_of_the_channels_can_be_requested() -> None:
     assert set(admission.SCOPES.values()) <= set(SCOPES)
 
 
@@ -56,7 +56,7 @@ def test_a_secret_that_is_too_short_signs_nothing(cli: Cli, arguments: tuple[str
     assert result.exit_code == 2
 
 
-def test_it_expires_when_it_was_told_to(cli: Cli) -> None:
+def test_it_expires_at_the_requested_time(cli: Cli) -> None:
     result = cli("token", "--sub", USER, "--expires-in", "90", SUPABASE_JWT_SECRET=SECRET)
     claims = jwt.decode(result.stdout.strip(), options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 90
@@ -67,7 +67,7 @@ def test_a_service_token_needs_no_user(cli: Cli) -> None:
     assert verified(result.stdout.strip(), api_jwt_secret=SECRET).kind == "service"
 
 
-def test_a_service_token_takes_scopes_and_an_end_too(cli: Cli) -> None:
+def test_a_service_token_may_have_scopes_and_an_expiry(cli: Cli) -> None:
     result = cli("token", "--service", "--scope", "analytics:read", "--expires-in", "90", API_JWT_SECRET=SECRET)
     assert verified(result.stdout.strip(), api_jwt_secret=SECRET).scopes == {"analytics:read"}
     claims = jwt.decode(result.stdout.strip(), options={"verify_signature": False})
@@ -95,7 +95,7 @@ def test_a_service_token_takes_scopes_and_an_end_too(cli: Cli) -> None:
         (("--service", "--role", "admin"), "omit --sub and --role"),
     ],
 )
-def test_a_wrong_option_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
+def test_an_invalid_option_ends_in_one_line_and_exit_code_2(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
     result = cli("token", *arguments, SUPABASE_JWT_SECRET=SECRET, API_JWT_SECRET=SECRET)
     assert words in one_line(result)
     assert result.exit_code == 2
@@ -110,7 +110,7 @@ def test_a_missing_secret_is_named(cli: Cli, arguments: tuple[str, ...], variabl
     assert result.exit_code == 2
 
 
-def test_a_wrong_setting_is_named_and_its_value_is_not(cli: Cli) -> None:
+def test_an_invalid_setting_is_named_without_its_value(cli: Cli) -> None:
     result = cli("token", "--service", API_JWT_SECRET=SECRET, PORT="hunter2")
     line = one_line(result)
     assert "PORT" in line

@@ -5,7 +5,7 @@ from pixelbloom.client.backoff import LEAST, Backoff
 
 
 @given(st.integers(0, 40))
-def test_delays_double_up_to_the_ceiling_and_keep_some_jitter(attempts: int) -> None:
+def test_delays_double_up_to_the_ceiling_with_jitter(attempts: int) -> None:
     backoff = Backoff(first=0.5, maximum=20)
     for _ in range(attempts):
         backoff.next()
@@ -17,7 +17,7 @@ def test_two_clients_do_not_wait_equally_long() -> None:
     assert len({Backoff().next() for _ in range(20)}) > 1
 
 
-def test_a_connection_that_held_starts_the_delays_anew() -> None:
+def test_a_stable_connection_resets_the_delays() -> None:
     backoff = Backoff(first=0.5, maximum=20)
     for _ in range(10):
         backoff.next()

@@ -10,26 +10,26 @@ def event(seq: int | None) -> TopicEvent:
 
 
 @given(st.lists(st.integers(0, 30)))
-def test_what_is_admitted_only_ever_rises(seqs: list[int]) -> None:
+def test_admitted_sequence_numbers_only_increase(seqs: list[int]) -> None:
     cursor = Cursor("t")
     admitted = [seq for seq in seqs if cursor.admit(event(seq))]
     assert admitted == sorted(set(admitted))
 
 
-def test_a_resumed_topic_goes_on_where_it_stopped() -> None:
+def test_a_resumed_topic_continues_where_it_stopped() -> None:
     cursor = Cursor("t", since=4, epoch="e1")
     cursor.joined(Subscribed("t", 9, "e1", recovered=True))
     assert [seq for seq in (3, 4, 5) if cursor.admit(event(seq))] == [5]
 
 
-def test_another_epoch_counts_from_anew() -> None:
+def test_a_new_epoch_restarts_the_sequence() -> None:
     cursor = Cursor("t", since=4, epoch="e1")
     cursor.joined(Subscribed("t", 1, "e2", recovered=False))
     assert cursor.admit(event(1))
     assert cursor.request() == {"type": "subscribe", "topic": "t", "since": 1, "epoch": "e2"}
 
 
-def test_since_without_an_epoch_is_believed_where_the_server_recovered() -> None:
+def test_since_without_an_epoch_is_trusted_if_the_server_recovered() -> None:
     cursor = Cursor("t", since=4)
     cursor.joined(Subscribed("t", 9, "e1", recovered=True))
     assert not cursor.admit(event(4))

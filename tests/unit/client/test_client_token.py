@@ -16,12 +16,12 @@ def test_a_function_is_asked_for_a_token_each_time() -> None:
     assert [read(lambda: next(tokens)) for _ in range(2)] == ["a", "b"]
 
 
-def test_a_token_says_how_long_it_is_valid() -> None:
+def test_a_token_shows_how_long_it_is_valid() -> None:
     left = seconds_left(jwt({"exp": time.time() + 100}))
     assert left is not None
     assert 0 < left <= 100
 
 
 @pytest.mark.parametrize("token", ["", "a.b", "a.!.c", jwt([]), jwt({}), jwt({"exp": "soon"}), jwt({"exp": None})])
-def test_what_does_not_say_is_left_alone(token: str) -> None:
+def test_a_token_without_an_expiry_has_no_seconds_left(token: str) -> None:
     assert seconds_left(token) is None

@@ -48,7 +48,7 @@ def validator(name: str) -> Any:
     return jsonschema_rs.Draft202012Validator(schema)
 
 
-def test_the_parser_of_asyncapi_finds_nothing(tmp_path: Path) -> None:
+def test_the_parser_of_asyncapi_finds_no_errors(tmp_path: Path) -> None:
     (tmp_path / "asyncapi.json").write_text(json.dumps(DOCUMENT))
 
     found = frontend.run("asyncapi.mjs", {"DOCUMENT": str(tmp_path / "asyncapi.json")})
@@ -98,7 +98,7 @@ def test_it_has_every_code_of_an_error() -> None:
 
 
 @pytest.mark.parametrize("kind", READ)
-def test_a_frame_is_read_where_its_schema_takes_it_and_refused_where_not(kind: str) -> None:
+def test_a_frame_is_accepted_if_and_only_if_its_schema_accepts_it(kind: str) -> None:
     good, bad = READ[kind]
     [name] = messages("receive")[kind]
     assert validator(name).is_valid({"type": kind, **good})

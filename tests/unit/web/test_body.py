@@ -32,7 +32,7 @@ from pixelbloom.web.http.body import (
         b'{"a": "{[{[{[{["}',
     ],
 )
-def test_json_objects_are_taken(raw: bytes) -> None:
+def test_json_objects_are_accepted(raw: bytes) -> None:
     assert isinstance(parse_object(raw), dict)
 
 
@@ -67,7 +67,7 @@ def test_anything_else_is_refused_with_the_reason(raw: bytes, says: str) -> None
         parse_object(raw)
 
 
-def test_the_deepest_body_that_is_taken_has_64_levels() -> None:
+def test_a_body_may_have_at_most_64_levels() -> None:
     inner = MAX_DEPTH - 1
 
     assert parse_object(b'{"a":' + b"[" * inner + b"]" * inner + b"}")
@@ -100,7 +100,7 @@ def test_text_that_cannot_be_stored_is_named_by_its_field(raw: bytes, field: str
         (b'{"a": "\\x"}', "The body is not valid JSON: Invalid \\escape at line 1, column 8."),
     ],
 )
-def test_where_json_is_broken_is_said_once(raw: bytes, said: str) -> None:
+def test_the_position_of_malformed_json_is_reported_once(raw: bytes, said: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         parse_object(raw)
     assert caught.value.message == said
@@ -110,7 +110,7 @@ PADDING = b" " * SMALL_BYTES
 
 
 @pytest.mark.parametrize("value", [b"[[]]", b"[]", b"{}", b"1", b'""', b"null", b'{"a":{}}', b"[1,[2]]"])
-def test_a_body_of_many_values_is_refused_before_each_is_looked_at(value: bytes) -> None:
+def test_a_body_of_many_values_is_refused_before_each_is_checked(value: bytes) -> None:
     number = MAX_BODY_BYTES // (len(value) + 1) - 10
     raw = b'{"a":[' + b",".join([value] * number) + b"]}"
     assert len(raw) <= MAX_BODY_BYTES
@@ -141,7 +141,7 @@ def test_a_body_of_many_lists_is_not_searched_for_cycles() -> None:
     assert gc.isenabled()
 
 
-def test_the_most_values_are_taken() -> None:
+def test_a_body_with_the_maximum_number_of_values_is_accepted() -> None:
     assert len(parse_object(b'{"a":[' + b",".join([b"1"] * (MAX_VALUES - 2)) + b"]}")["a"]) == MAX_VALUES - 2
     with pytest.raises(InvalidInput, match="values"):
         parse_object(b'{"a":[' + b",".join([b"1"] * (MAX_VALUES - 1)) + b"]}")
@@ -164,7 +164,7 @@ def test_the_most_values_are_taken() -> None:
         (b"1", "must be a JSON object"),
     ],
 )
-def test_a_large_body_is_read_as_strictly_as_a_small_one(raw: bytes, says: str) -> None:
+def test_a_large_body_is_parsed_as_strictly_as_a_small_one(raw: bytes, says: str) -> None:
     for padded in (raw + PADDING, PADDING + raw):
         with pytest.raises(InvalidInput, match=says):
             parse_object(padded)
@@ -178,7 +178,7 @@ _VALUES = st.recursive(
 
 
 @given(st.dictionaries(_TEXT, _VALUES))
-def test_what_is_read_is_what_was_written_whatever_the_size(value: dict[str, object]) -> None:
+def test_a_value_of_any_size_survives_a_round_trip(value: dict[str, object]) -> None:
     raw = json.dumps(value).encode()
 
     assert parse_object(raw) == value
@@ -200,5 +200,5 @@ def test_what_is_read_is_what_was_written_whatever_the_size(value: dict[str, obj
     ],
     ids=["none", "few", "usual", "chunked", "false", "no-number", "more", "largest", "chunked-largest"],
 )
-def test_a_body_has_the_time_of_its_bytes_at_the_least_rate(declared: str, limit: int, seconds: int) -> None:
+def test_a_body_may_take_as_long_as_its_bytes_at_the_minimum_rate(declared: str, limit: int, seconds: int) -> None:
     assert round(read_timeout(declared, limit)) == seconds

@@ -63,7 +63,7 @@ def ended(greenlets: list[Any]) -> list[bool]:
     return [each.successful() for each in greenlets]
 
 
-def test_connections_that_come_at_once_each_end_a_wait(clients: Clients) -> None:
+def test_simultaneous_connections_each_end_a_wait(clients: Clients) -> None:
     waiting = clients.open(PER_ADDRESS, read)
 
     clients.open(PER_ADDRESS)
@@ -73,7 +73,7 @@ def test_connections_that_come_at_once_each_end_a_wait(clients: Clients) -> None
     assert connections.open == PER_ADDRESS
 
 
-def test_past_the_bound_a_connection_is_refused_where_none_of_its_address_waits(clients: Clients) -> None:
+def test_beyond_the_limit_a_connection_is_refused_if_none_of_its_address_waits(clients: Clients) -> None:
     clients.open(1, read, "192.0.2.2")
     clients.open(PER_ADDRESS)
 
@@ -84,7 +84,7 @@ def test_past_the_bound_a_connection_is_refused_where_none_of_its_address_waits(
     clients.open(PER_ADDRESS, address="192.0.2.2")
 
 
-def test_a_wait_whose_bytes_came_just_before_it_was_to_give_way_is_left_alone(clients: Clients) -> None:
+def test_a_connection_that_just_received_bytes_is_not_closed(clients: Clients) -> None:
     came, worked = Event(), []
 
     def serve() -> None:

@@ -73,14 +73,14 @@ def read_by(function: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
-def test_the_headers_that_an_operation_reads_are_those_that_it_declares(operation: Operation) -> None:
+def test_each_operation_declares_the_headers_it_reads(operation: Operation) -> None:
     parameters = DOCUMENT["paths"][operation.path][operation.method]["parameters"]
     declared = {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
 
     assert declared == read_by(operation.view) - UNDECLARED
 
 
-def test_it_finds_what_is_read_directly_by_a_constant_and_in_another_module() -> None:
+def test_it_finds_headers_read_directly_by_a_constant_and_in_another_module() -> None:
     found = {operation.name: read_by(operation.view) for operation in OPERATIONS}
 
     assert found["POST /api/agents/invoke"] == {"Prefer", "Idempotency-Key"}

@@ -19,7 +19,7 @@ def client():
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_has_one_style_of_its_own_and_no_script(client, path):
+def test_a_page_has_one_inline_style_and_no_script(client, path):
     first, second = client.get(path), client.get(path)
     [nonce] = set(re.findall(r"'nonce-([\w-]{22})'", first.headers["Content-Security-Policy"]))
 
@@ -32,7 +32,7 @@ def test_a_page_has_one_style_of_its_own_and_no_script(client, path):
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_each_link_of_a_page_leads_somewhere(client, path):
+def test_each_link_of_a_page_has_a_target(client, path):
     text = client.get(path).text
     targets = {target for target in re.findall(r'href="([^"]+)"', text) if not target.startswith("http")}
     ids = set(re.findall(r'id="([^"]+)"', text))
@@ -60,7 +60,7 @@ def test_there_is_no_other_guide(client, name):
     assert client.get(f"/api/docs/guides/{name}").status_code == 404
 
 
-def test_the_api_page_keeps_the_token_filters_and_says_where_tokens_and_guides_are(client):
+def test_the_api_page_has_token_filters_and_links_to_tokens_and_guides(client):
     page, document = client.get("/api/docs").text, client.get("/api/openapi.json").json
 
     assert '"persistAuthorization": true' in page

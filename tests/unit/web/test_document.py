@@ -50,7 +50,7 @@ def schemas(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from schemas(part, f"{path}/{number}")
 
 
-def test_an_openapi_validator_finds_nothing() -> None:
+def test_an_openapi_validator_finds_no_errors() -> None:
     errors = [
         f"{list(error.absolute_path)}: {error.message}" for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()
     ]
@@ -81,7 +81,7 @@ def test_no_schema_refers_to_itself() -> None:
     assert [name for name in DOCUMENT["components"]["schemas"] if refers(name)] == []
 
 
-def test_names_of_schemas_read_well_and_are_all_used() -> None:
+def test_names_of_schemas_are_readable_and_all_used() -> None:
     text = json.dumps(DOCUMENT)
     names = list(DOCUMENT["components"]["schemas"])
 
@@ -122,7 +122,7 @@ def check_nulls(model: type[BaseModel], example: dict[str, Any]) -> None:
 
 
 @each_operation
-def test_an_optional_field_of_a_body_takes_null_as_absent_and_says_so(operation: Operation) -> None:
+def test_an_optional_field_of_a_body_accepts_null_as_absent_and_documents_it(operation: Operation) -> None:
     model = operation.model("body")
     assert (model is not None) is ("requestBody" in entry(operation))
     if model is not None:
@@ -131,7 +131,7 @@ def test_an_optional_field_of_a_body_takes_null_as_absent_and_says_so(operation:
 
 
 @pytest.mark.parametrize("agent", registry.all(), ids=lambda agent: agent.agent_type)
-def test_an_optional_field_of_an_agents_input_takes_null_as_absent_and_says_so(agent: Agent[Any, Any]) -> None:
+def test_an_optional_field_of_an_agents_input_accepts_null_as_absent_and_documents_it(agent: Agent[Any, Any]) -> None:
     for example in agent.input.model_json_schema()["examples"]:
         check_nulls(agent.input, example)
 
@@ -147,7 +147,7 @@ def test_so_does_an_optional_field_of_a_part_of_an_agents_input(model: type[Base
     check_nulls(model, examples[model])
 
 
-def test_null_in_an_update_clears_what_may_be_null_and_leaves_the_rest_as_it_is() -> None:
+def test_null_in_an_update_clears_nullable_fields_and_leaves_the_others_unchanged() -> None:
     changes = LeadChanges.model_validate({"phone": None, "name": None, "status": None, "metadata": None})
 
     assert changes.model_dump(exclude_unset=True) == {"phone": None}
@@ -165,7 +165,7 @@ def test_operation_ids_are_unique_in_camel_and_in_snake_case() -> None:
 
 
 @each_operation
-def test_its_summary_is_a_standard_verb_and_a_noun_and_its_id_says_the_same(operation: Operation) -> None:
+def test_its_summary_is_a_standard_verb_and_a_noun_that_match_its_id(operation: Operation) -> None:
     summary, name = entry(operation)["summary"], entry(operation)["operationId"]
     verb = snake(name).partition("_")[0]
 
@@ -180,7 +180,7 @@ def test_its_summary_is_a_standard_verb_and_a_noun_and_its_id_says_the_same(oper
 
 
 @each_operation
-def test_its_description_is_whole_sentences(operation: Operation) -> None:
+def test_its_description_consists_of_complete_sentences(operation: Operation) -> None:
     description = entry(operation)["description"]
 
     assert re.fullmatch(r"[A-Z`].*[.:]", description, re.DOTALL), description

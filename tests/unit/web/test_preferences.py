@@ -47,5 +47,5 @@ def test_the_first_wait_counts_up_to_a_minute(header: str, seconds: int) -> None
         ",,,,",
     ],
 )
-def test_what_cannot_be_honoured_is_ignored(header: str | None) -> None:
+def test_unsupported_preferences_are_ignored(header: str | None) -> None:
     assert wait_seconds(header) is None

@@ -13,7 +13,7 @@ def fine() -> None:
     return None
 
 
-def test_all_parts_that_answer_make_it_ready() -> None:
+def test_it_is_ready_if_all_parts_are_healthy() -> None:
     report = Readiness([Probe("database", fine), Probe("workers", lambda: ProbeResult("2 answering"))]).check()
 
     assert report.ready
@@ -45,7 +45,7 @@ def test_a_part_that_is_not_required_is_a_warning() -> None:
     assert report.warnings == ["redis: it is unreachable; runs wait"]
 
 
-def test_a_part_that_answers_may_warn_and_show_numbers() -> None:
+def test_a_healthy_part_may_warn_and_show_numbers() -> None:
     answer = ProbeResult("1 responding", "no worker takes from agents", {"queues": {"agents": 0, "events": 1}})
     report = Readiness([Probe("workers", lambda: answer, required=False)]).check()
 
@@ -59,7 +59,7 @@ def test_a_part_that_answers_may_warn_and_show_numbers() -> None:
     }
 
 
-def test_a_part_that_hangs_is_given_up_and_not_asked_twice() -> None:
+def test_a_hanging_part_times_out_and_is_not_probed_twice() -> None:
     asked, release = [], threading.Event()
 
     def hangs() -> None:
@@ -75,7 +75,7 @@ def test_a_part_that_hangs_is_given_up_and_not_asked_twice() -> None:
         release.set()
 
 
-def test_a_part_that_hangs_is_waited_for_once_and_not_by_everybody_who_asks() -> None:
+def test_concurrent_checks_share_one_wait_for_a_hanging_part() -> None:
     release = threading.Event()
 
     def hangs() -> None:
@@ -91,7 +91,7 @@ def test_a_part_that_hangs_is_waited_for_once_and_not_by_everybody_who_asks() ->
         release.set()
 
 
-def test_a_fresh_answer_is_not_asked_for_again() -> None:
+def test_a_fresh_result_is_reused() -> None:
     asked = []
     readiness = Readiness([Probe("workers", lambda: asked.append(1), fresh_seconds=60)])
 

@@ -24,7 +24,7 @@ def queued(searches: Searches) -> int:
     return sum(len(users) for _, users in searches._slots.values())
 
 
-def test_a_further_search_of_a_user_is_refused_and_leaves_nothing_behind() -> None:
+def test_a_further_search_of_a_user_is_refused_and_releases_its_place() -> None:
     searches, one, other = Searches(AT_ONCE, 0), user(), user()
     ends = [searches.enter(one) for _ in range(AT_ONCE)]
 
@@ -39,7 +39,7 @@ def test_a_further_search_of_a_user_is_refused_and_leaves_nothing_behind() -> No
     assert searches._slots == {}
 
 
-def test_those_that_wait_get_the_slots_that_come_free() -> None:
+def test_waiters_get_the_released_slots() -> None:
     searches, one = Searches(AT_ONCE, SECONDS), user()
     ends = [searches.enter(one) for _ in range(AT_ONCE)]
     with ThreadPoolExecutor(5) as pool:
@@ -55,7 +55,7 @@ def test_those_that_wait_get_the_slots_that_come_free() -> None:
     assert queued(searches) == AT_ONCE
 
 
-def test_services_are_not_bounded() -> None:
+def test_services_are_not_limited() -> None:
     searches = Searches(AT_ONCE, 0)
     service = Principal("service", None, admin=False, scopes=None, expires_at=datetime.max.replace(tzinfo=UTC))
 

@@ -15,7 +15,7 @@ def owner(work: Work) -> str:
     return work[0]
 
 
-def test_the_one_of_a_user_goes_before_the_many_of_another() -> None:
+def test_a_single_search_of_a_user_precedes_the_many_of_another() -> None:
     waiting = [("one", number) for number in range(300)] + [("other", 1)]
 
     assert ("other", 1) in fair_order(waiting, owner, {}, MOST)
@@ -24,7 +24,7 @@ def test_the_one_of_a_user_goes_before_the_many_of_another() -> None:
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=12))
-def test_everybody_who_waits_is_served_within_a_round(numbers: list[int]) -> None:
+def test_every_waiter_is_served_within_a_round(numbers: list[int]) -> None:
     waiting = [(str(name), number) for name, most in enumerate(numbers) for number in range(most)]
     served: dict[str, float] = {}
     clock = count(1)
@@ -38,7 +38,7 @@ def test_everybody_who_waits_is_served_within_a_round(numbers: list[int]) -> Non
 
 
 @given(st.lists(st.integers(0, 5), max_size=40), st.integers(1, 8))
-def test_none_is_chosen_twice_and_as_many_as_can_be(owners: list[int], most: int) -> None:
+def test_each_item_is_chosen_at_most_once_and_as_many_as_possible(owners: list[int], most: int) -> None:
     waiting = [(str(name), number) for number, name in enumerate(owners)]
 
     chosen = fair_order(waiting, owner, {}, most)
