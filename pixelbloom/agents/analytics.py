@@ -138,7 +138,7 @@ class Anomaly(BaseModel):
 
 
 class SeriesFinding(BaseModel):
-    """What one series says."""
+    """The findings for one series."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -40,7 +40,7 @@ _ALIKE = 30.0
 
 
 class BrandDesignInput(AgentInput):
-    """What the brand stands for."""
+    """The brand's profile."""
 
     model_config = ConfigDict(
         json_schema_extra={

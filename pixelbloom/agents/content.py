@@ -54,7 +54,7 @@ _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
 class ContentInput(AgentInput):
-    """What is to be written."""
+    """The text to write."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -91,7 +91,7 @@ class ContentInput(AgentInput):
 
 
 class KeywordUse(BaseModel):
-    """How often a keyword stands in the text."""
+    """The number of times a keyword occurs in the text."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -79,7 +79,7 @@ HourlyRate = Annotated[
 
 
 class WebDevelopmentInput(AgentInput):
-    """What is to be built."""
+    """The project to build."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -212,10 +212,9 @@ class RunService:
         details: Collection[Detail] = (),
         total: bool = False,
     ) -> Page:
-        """Runs, newest first, each with the `details` only. Fewer than `limit` where the page would be too large.
+        """Return at most `limit` runs, newest first, with only the requested `details`; fewer if the page is too large.
 
-        With `total` all that fit are counted too.
-        Raises InvalidInput for a cursor that we did not give.
+        With `total`, all matching runs are counted too. Raises InvalidInput for an invalid cursor.
         """
         rows = self._store.page(
             limit=limit,

@@ -30,7 +30,7 @@ PARKED = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to run, and when."""
+    """The work of a schedule, and its times."""
 
     kind: Literal["agent", "workflow"]
     target: str

@@ -22,7 +22,7 @@ class _Part(BaseModel):
 
 
 class Retry(_Part):
-    """How often a step is attempted, and the seconds before the second attempt, doubled for each further one."""
+    """The number of attempts, and the seconds before the second attempt, doubled for each further one."""
 
     attempts: int = Field(3, ge=1, le=20)
     backoff: float = Field(1, ge=0, le=3600)
