@@ -146,6 +146,7 @@ class Container:
 
     @part
     def executor(self) -> "StepExecutor":
+        from pixelbloom.events.emitter import DeltaSender
         from pixelbloom.models.manager import ModelManager
         from pixelbloom.runs.executor import StepExecutor
         from pixelbloom.workflows.rendering import render
@@ -153,6 +154,7 @@ class Container:
         return StepExecutor(
             store=self.run_store,
             publisher=self.publisher,
+            deltas=DeltaSender(self.publisher.run_deltas),
             dispatcher=self.dispatcher,
             leases=self.leases,
             models=ModelManager(self.settings, self.model_calls),

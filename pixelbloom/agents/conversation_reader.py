@@ -17,16 +17,3 @@ class ConversationReader(Protocol):
 
     def history(self, conversation_id: UUID, run_id: UUID, step: str) -> Sequence[Turn] | None:
         """Return the messages before this step of the run, oldest first; None if there is no visible conversation."""
-
-
-class NoConversations:
-    """A ConversationReader over an empty table."""
-
-    def history(
-        self,
-        conversation_id: UUID,  # noqa: ARG002  (the protocol's signature)
-        run_id: UUID,  # noqa: ARG002
-        step: str,  # noqa: ARG002
-    ) -> Sequence[Turn] | None:
-        """Return None."""
-        return None

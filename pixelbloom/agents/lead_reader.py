@@ -34,15 +34,3 @@ class LeadReader(Protocol):
 
     def search(self, text: str, limit: int) -> Sequence[LeadRecord]:
         """Return at most `limit` leads that contain any word of `text`; for an empty text, the best scored ones."""
-
-
-class NoLeads:
-    """A LeadReader over an empty table."""
-
-    def get(self, lead_id: UUID) -> LeadRecord | None:  # noqa: ARG002  (the protocol's signature)
-        """Return None."""
-        return None
-
-    def search(self, text: str, limit: int) -> Sequence[LeadRecord]:  # noqa: ARG002  (the same)
-        """Return no leads."""
-        return ()

@@ -1,6 +1,5 @@
 """The one gateway to Supabase: builds the client, sends calls, and translates errors."""
 
-import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -59,7 +58,7 @@ class StoreError(PixelBloomError):
 
 
 class Gateway:
-    """The process's Supabase client, built on first use and again after a fork.
+    """The process's Supabase client, built on first use.
 
     The library's retries are off: only callers that know a write is idempotent repeat it.
     """
@@ -68,14 +67,13 @@ class Gateway:
         self._settings = settings
         self._lock = threading.Lock()
         self._client: Client | None = None
-        self._pid = 0
 
     def client(self) -> Client:
         """Return the client with the service role's key. Raises ConfigurationError if it is not configured."""
-        if self._client is None or self._pid != os.getpid():
+        if self._client is None:
             with self._lock:
-                if self._client is None or self._pid != os.getpid():
-                    self._client, self._pid = self._build(), os.getpid()
+                if self._client is None:
+                    self._client = self._build()
         return self._client
 
     def close(self) -> None:

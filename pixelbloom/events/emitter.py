@@ -1,6 +1,5 @@
 """Streams the tokens of a running step to subscribers without blocking the step."""
 
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from pixelbloom.events.publisher import Publisher, clean
+from pixelbloom.events.publisher import clean
 from pixelbloom.events.types import GENERATIONS, RunDelta
 
 log = structlog.get_logger(__name__)
@@ -32,15 +31,9 @@ class DeltaSender:
 
     def __init__(self, send: Callable[[Sequence[RunDelta]], list[bool]]) -> None:
         self._send = send
-        self._pid = os.getpid()
         self._open: set[TokenEmitter] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-
-    @property
-    def foreign(self) -> bool:
-        """Whether this object was inherited through a fork."""
-        return self._pid != os.getpid()
 
     def add(self, emitter: "TokenEmitter") -> None:
         with self._changed:
@@ -110,7 +103,7 @@ class TokenEmitter:
 
     def __init__(
         self,
-        publisher: Publisher,
+        sender: DeltaSender,
         *,
         run_id: UUID,
         step: str,
@@ -135,7 +128,7 @@ class TokenEmitter:
         self._inflight: RunDelta | None = None
         self._last_sent = 0.0
         self._hurry = False
-        self._sender = publisher.deltas
+        self._sender = sender
         self._sender.add(self)
         if self._reset_due:
             self._sender.wake()

@@ -2,11 +2,10 @@
 
 import hashlib
 import secrets
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import redis
@@ -19,9 +18,6 @@ from pixelbloom.events.domain import DomainEvent
 from pixelbloom.events.scripts import HISTORY_LENGTH, HISTORY_SECONDS, source
 from pixelbloom.events.topics import WORKFLOWS, Keys, Topic, admins_feed, run_topic, user_feed
 from pixelbloom.events.types import RunDelta, RunUpdate
-
-if TYPE_CHECKING:
-    from pixelbloom.events.emitter import DeltaSender
 
 #: Text of a run stored for later subscribers; text beyond it reaches only current subscribers.
 TEXT_BYTES = 256 * 1024
@@ -80,18 +76,6 @@ class Publisher:
         self._event = client.register_script(source("event"))
         self._figures = client.register_script(source("figures"))
         self._refresh_lock = client.register_script(source("turn"))
-        self._lock = threading.Lock()
-        self._deltas: DeltaSender | None = None
-
-    @property
-    def deltas(self) -> "DeltaSender":
-        """The sender that all token emitters of this process share."""
-        from pixelbloom.events.emitter import DeltaSender
-
-        with self._lock:
-            if self._deltas is None or self._deltas.foreign:
-                self._deltas = DeltaSender(self.run_deltas)
-            return self._deltas
 
     def run_update(self, update: RunUpdate) -> bool:
         """Publish a run's state to its topic and its user. Return False if it was published already.
@@ -107,10 +91,6 @@ class Publisher:
     def publish_payloads(self, payloads: Sequence[Mapping[str, Any]]) -> None:
         """Publish the states in these payloads of the database, in order. Raises Unavailable."""
         self.run_updates([RunUpdate.from_payload(payload) for payload in payloads])
-
-    def run_delta(self, delta: RunDelta) -> bool:
-        """Publish more text. Return False if it was published already. Raises Unavailable."""
-        return self.run_deltas([delta])[0]
 
     def run_deltas(self, deltas: Sequence[RunDelta]) -> list[bool]:
         """Publish many deltas in order, in one round trip. Raises Unavailable."""

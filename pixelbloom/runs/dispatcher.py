@@ -4,7 +4,6 @@ A step is durable once committed; its message is only transport. A message that 
 process lives; if the process dies, the sweep finds the step.
 """
 
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +40,6 @@ class Dispatcher:
         self._wake = threading.Condition()
         self._busy = False
         self._thread: threading.Thread | None = None
-        self._pid = 0
 
     def publish(
         self,
@@ -80,8 +78,7 @@ class Dispatcher:
 
     def _wake_sender(self) -> None:
         self._busy = True
-        if self._thread is None or self._pid != os.getpid():
-            self._pid = os.getpid()
+        if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
             self._thread.start()
         self._wake.notify_all()

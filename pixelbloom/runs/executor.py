@@ -15,7 +15,7 @@ from pixelbloom.agents.context import AgentContext
 from pixelbloom.agents.conversation_reader import ConversationReader
 from pixelbloom.agents.lead_reader import LeadReader
 from pixelbloom.errors import InvalidInput, PixelBloomError, StepError, Unavailable
-from pixelbloom.events.emitter import TokenEmitter
+from pixelbloom.events.emitter import DeltaSender, TokenEmitter
 from pixelbloom.events.publisher import Publisher
 from pixelbloom.events.types import RunUpdate
 from pixelbloom.models.control import CallControl
@@ -40,6 +40,7 @@ class StepExecutor:
         *,
         store: RunStore,
         publisher: Publisher,
+        deltas: DeltaSender,
         dispatcher: Dispatcher,
         leases: LeaseKeeper,
         models: ModelManager,
@@ -50,6 +51,7 @@ class StepExecutor:
     ) -> None:
         self._store = store
         self._publisher = publisher
+        self._deltas = deltas
         self._dispatcher = dispatcher
         self._leases = leases
         self._models = models
@@ -100,7 +102,7 @@ class StepExecutor:
         with (
             self._leases.hold(Lease(claim.run_id, claim.key, claim.token, control)),
             TokenEmitter(
-                self._publisher,
+                self._deltas,
                 run_id=claim.run_id,
                 step=claim.key,
                 execution=claim.token,

@@ -55,7 +55,7 @@ def test_the_client_gets_every_event_once_over_restarts(
             """Publish as a worker does, which buffers a text until Redis has accepted it."""
             for n in range(TEXTS):
                 piece = run.text(f"{n} ")
-                _until_taken(partial(publisher.run_delta, piece))
+                _until_taken(partial(publisher.run_deltas, [piece]))
                 time.sleep(0.005)
                 if n == 20:
                     begun.set()

@@ -64,10 +64,10 @@ def text(events: list[Event]) -> str:
 def test_a_snapshot_comes_first_then_every_event_and_the_stream_ends_with_the_run(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
-    publisher.run_delta(run.text("so "))
+    publisher.run_deltas([run.text("so ")])
     with follow(web, run) as stream:
         first = stream.next()
-        publisher.run_delta(run.text("far\nand on: \u2028"))
+        publisher.run_deltas([run.text("far\nand on: \u2028")])
         publisher.run_update(run.state("completed", 1, result={"reply": "so far"}))
         events = [first, *stream.rest()]
 
@@ -122,7 +122,7 @@ def test_a_stream_that_is_cut_repeatedly_resumes_without_gap_or_repetition(web, 
 
     def write() -> None:
         for word in words:
-            publisher.run_delta(run.text(word))
+            publisher.run_deltas([run.text(word)])
         publisher.run_update(run.state("completed", 1))
 
     seen: list[Event] = []
@@ -151,11 +151,11 @@ def test_a_stream_continues_over_a_killed_and_a_stopped_process(server, publishe
         for stop in (web.kill, web.stop):
             last = seen[-1].id if seen else None
             with follow(web, run, last) as stream:
-                publisher.run_delta(run.text("seen "))
+                publisher.run_deltas([run.text("seen ")])
                 seen += stream.until(delta="seen ") if seen else [stream.next(), *stream.until(delta="seen ")]
                 stop()
                 seen += stream.rest()
-                publisher.run_delta(run.text("missed "))
+                publisher.run_deltas([run.text("missed ")])
             web.start()
         publisher.run_update(run.state("completed", 1))
         with follow(web, run, seen[-1].id) as stream:
@@ -173,7 +173,7 @@ def test_a_client_that_does_not_read_is_disconnected_and_resumes_without_a_gap(w
         seen = [slow.next()]
         for n in repeat_until(lambda: web.state()["streams"] == 1, saw=web.state):
             publisher.run_update(run.state("running"))  # states cannot be merged as text can
-            publisher.run_delta(run.text(f"{n} " * 500))
+            publisher.run_deltas([run.text(f"{n} " * 500)])
             written += f"{n} " * 500
             quick.until(delta=f"{n} " * 500)
         seen += slow.rest()

@@ -9,10 +9,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+from redis import Redis
 
 from pixelbloom.errors import Unavailable
 from pixelbloom.events.client import connect
-from pixelbloom.events.emitter import INTERVAL_SECONDS, TokenEmitter
+from pixelbloom.events.emitter import INTERVAL_SECONDS, DeltaSender, TokenEmitter
 from pixelbloom.events.publisher import Publisher
 from pixelbloom.events.reader import Recovered, Snapshot, TopicReader
 from pixelbloom.events.topics import Topic
@@ -33,6 +34,10 @@ class Counting(Publisher):
 
     refused = 0
 
+    def __init__(self, client: Redis) -> None:
+        super().__init__(client)
+        self.deltas = DeltaSender(self.run_deltas)
+
     def run_deltas(self, deltas: Sequence[RunDelta]) -> list[bool]:
         try:
             return super().run_deltas(deltas)
@@ -46,12 +51,12 @@ def publisher(server: OwnRedis) -> Counting:
     return Counting(connect(server.url, timeout_seconds=0.3))
 
 
-def emitter(publisher: Publisher, run: SomeRun, attempt: int = 1, **options: Any) -> TokenEmitter:
-    return TokenEmitter(publisher, run_id=run.id, step="lead_agent", execution=attempt, **options)
+def emitter(publisher: Counting, run: SomeRun, attempt: int = 1, **options: Any) -> TokenEmitter:
+    return TokenEmitter(publisher.deltas, run_id=run.id, step="lead_agent", execution=attempt, **options)
 
 
 @contextmanager
-def streaming(publisher: Publisher, run: SomeRun, attempt: int = 1, **options: Any) -> Iterator[TokenEmitter]:
+def streaming(publisher: Counting, run: SomeRun, attempt: int = 1, **options: Any) -> Iterator[TokenEmitter]:
     """An emitter that closes only when Redis has its text, however slow the machine is."""
     stream = emitter(publisher, run, attempt, **options)
     try:

@@ -58,8 +58,8 @@ def snapshot(reader: TopicReader, run: SomeRun) -> tuple[Snapshot, dict[str, Any
 def test_states_and_text_of_a_run_are_numbered_in_the_order_of_publication(publisher, reader):
     run = SomeRun(uuid4())
     publisher.run_updates([run.state("queued"), run.state("running", 0.1)])
-    publisher.run_delta(run.text("Hel"))
-    publisher.run_delta(run.text("lo"))
+    publisher.run_deltas([run.text("Hel")])
+    publisher.run_deltas([run.text("lo")])
     publisher.run_update(run.state("completed", 1, result={"score": 7, "none": []}))
 
     published = events(reader, run)
@@ -107,8 +107,8 @@ def test_an_event_is_published_once_when_redis_py_resends_after_a_lost_reply(ser
 def test_progress_never_goes_backwards(publisher, reader):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0.5))
-    publisher.run_delta(run.text("a", progress=0.3))
-    publisher.run_delta(run.text("b", progress=0.7))
+    publisher.run_deltas([run.text("a", progress=0.3)])
+    publisher.run_deltas([run.text("b", progress=0.7)])
     publisher.run_update(run.state("running", 0.6))
 
     assert [event["data"]["progress"] for event in events(reader, run)] == [0.5, 0.5, 0.7, 0.7]
@@ -118,12 +118,12 @@ def test_progress_never_goes_backwards(publisher, reader):
 def test_text_of_a_new_generation_discards_the_old_one_with_a_reset(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running"))
-    publisher.run_delta(run.text("from ollama"))
+    publisher.run_deltas([run.text("from ollama")])
     late = run.text(" late")
-    publisher.run_delta(run.text("from hugging", generation=1001))
-    publisher.run_delta(run.text("face", generation=1001))
+    publisher.run_deltas([run.text("from hugging", generation=1001)])
+    publisher.run_deltas([run.text("face", generation=1001)])
 
-    assert publisher.run_delta(late) is False
+    assert publisher.run_deltas([late])[0] is False
     assert [event["data"].get("reset", False) for event in events(reader, run)] == [False, False, True, False]
     assert snapshot(reader, run)[1]["data"]["text"] == "from huggingface"
 
@@ -132,16 +132,16 @@ def test_only_a_newer_revision_is_published_after_the_end(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("failed", error="no", error_code="TIMEOUT"))
 
-    assert publisher.run_delta(run.text("late")) is False
+    assert publisher.run_deltas([run.text("late")])[0] is False
     assert publisher.run_update(run.state("running", rev=1)) is False
     assert publisher.run_update(run.state("running", 0.0)) is True
-    assert publisher.run_delta(run.text("again", generation=2000)) is True
+    assert publisher.run_deltas([run.text("again", generation=2000)])[0] is True
 
 
 def test_a_state_older_than_the_published_text_is_not_published_on_the_topic(publisher, reader):
     run = SomeRun(uuid4())
     queued, running = run.state("queued"), run.state("running")
-    publisher.run_delta(RunDelta(run.id, 1000, 0, "text", "lead_agent", 0.1, rev=running.rev))
+    publisher.run_deltas([RunDelta(run.id, 1000, 0, "text", "lead_agent", 0.1, rev=running.rev)])
     publisher.run_updates([queued, running])
 
     assert [event["data"]["status"] for event in events(reader, run)] == ["running", "running"]
@@ -151,7 +151,7 @@ def test_a_state_older_than_the_published_text_is_not_published_on_the_topic(pub
 def test_the_snapshot_of_an_ended_run_has_its_result_and_no_text(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running"))
-    publisher.run_delta(run.text("abc"))
+    publisher.run_deltas([run.text("abc")])
     publisher.run_update(run.state("completed", 1, result="abc"))
 
     found, frame = snapshot(reader, run)
@@ -175,8 +175,8 @@ def test_text_beyond_the_bound_is_published_but_not_stored_and_the_snapshot_says
     run = SomeRun()
     publisher.run_update(run.state("running"))
     for _ in range(5):
-        publisher.run_delta(run.text("x" * (TEXT_BYTES // 4)))
-    publisher.run_delta(run.text("tail"))
+        publisher.run_deltas([run.text("x" * (TEXT_BYTES // 4))])
+    publisher.run_deltas([run.text("tail")])
 
     data = snapshot(reader, run)[1]["data"]
 
@@ -188,9 +188,9 @@ def test_text_beyond_the_bound_is_published_but_not_stored_and_the_snapshot_says
 def test_a_gap_in_the_text_shows_where_the_stored_text_begins(publisher, reader):
     run = SomeRun()
     publisher.run_update(run.state("running"))
-    publisher.run_delta(run.text("abc"))
+    publisher.run_deltas([run.text("abc")])
     run.text("lost")
-    publisher.run_delta(run.text("def"))
+    publisher.run_deltas([run.text("def")])
 
     data = snapshot(reader, run)[1]["data"]
 
@@ -340,7 +340,7 @@ def test_a_retried_run_publishes_its_states_and_its_text_again(publisher, reader
     publisher.run_update(run.state("running", 0.5))
     first = RunDelta(run.id, 1000, 0, "x" * TEXT_BYTES, "lead_agent", 0.5, rev=run.rev)
     late = RunDelta(run.id, 1000, TEXT_BYTES, " late", "lead_agent", 0.5, rev=run.rev)
-    publisher.run_delta(first)
+    publisher.run_deltas([first])
     publisher.run_update(run.state("failed", 0.5, error="no"))
 
     assert publisher.run_update(run.state("queued", 0.5)) is True

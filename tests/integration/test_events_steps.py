@@ -122,14 +122,14 @@ def test_the_next_attempt_of_a_step_discards_the_text_of_the_last_one(publisher,
     first = run.claim("draft")
     publisher.run_updates(run.states)
     published, late = first.text("half an answ"), first.text("er")
-    publisher.run_delta(published)
+    publisher.run_deltas([published])
     publisher.run_update(run.end("draft", "pending"))
     second = run.claim("draft")
 
     assert publisher.run_deltas([published, late]) == [False, False]
     publisher.run_update(run.now)
     assert publisher.run_deltas([published, late]) == [False, False]
-    assert publisher.run_delta(second.text("")) is True  # as the emitter begins a second attempt
+    assert publisher.run_deltas([second.text("")])[0] is True  # as the emitter begins a second attempt
     assert snapshot(reader, run)["texts"] == {}
     assert publisher.run_deltas([published, late, second.text(""), second.text("whole")]) == [False, False, False, True]
     resets = [data.get("reset", False) for data in events(reader, run) if "delta" in data]
@@ -163,18 +163,18 @@ def test_the_text_of_all_steps_together_is_bounded_and_ended_steps_make_room(pub
     assert (data["text"], data["text_truncated"], len(data["texts"]["a"])) == ("fi", True, TEXT_BYTES - 3)
 
     publisher.run_update(run.end("a"))
-    publisher.run_delta(b.text("no room that would make a hole"))
+    publisher.run_deltas([b.text("no room that would make a hole")])
     data = snapshot(reader, run)
     assert (data["text"], data["text_truncated"], data["texts"]) == ("fi", True, {"b": "fi"})
     b.text("lost")
-    publisher.run_delta(b.text("whole from here"))
+    publisher.run_deltas([b.text("whole from here")])
     data = snapshot(reader, run)
     assert (data["text"], data["text_from"]) == ("whole from here", 40)
     assert "text_truncated" not in data
     publisher.run_update(run.end("b"))
     c = run.claim("c")
     publisher.run_updates(run.states)
-    publisher.run_delta(c.text("room again"))
+    publisher.run_deltas([c.text("room again")])
     data = snapshot(reader, run)
     assert (data["text"], data["texts"]) == ("room again", {"c": "room again"})
     assert "text_truncated" not in data
@@ -186,11 +186,11 @@ def test_text_lost_on_the_way_shows_in_the_text_of_its_step_only(publisher, read
     publisher.run_updates(run.states)
     publisher.run_deltas([left.text("abc"), right.text("xyz")])
     left.text("lost")
-    publisher.run_delta(left.text("def"))
+    publisher.run_deltas([left.text("def")])
     data = snapshot(reader, run)
     assert (data["text"], data["text_from"], data["texts"]) == ("def", 7, {"left": "def", "right": "xyz"})
 
-    publisher.run_delta(left.restart().text("new"))
+    publisher.run_deltas([left.restart().text("new")])
     data = snapshot(reader, run)
     assert (data["text"], data["texts"]) == ("new", {"left": "new", "right": "xyz"})
     assert "text_from" not in data
@@ -208,7 +208,7 @@ def test_progress_increases_when_steps_estimate_it_differently(publisher, reader
     publisher.run_updates(run.states)
     publisher.run_deltas([left.text("a", 0.2), right.text("x", 0.6), left.text("b", 0.3), right.text("y", 0.61)])
     publisher.run_update(run.end("left", progress=0.5))
-    publisher.run_delta(right.text("z", 0.7))
+    publisher.run_deltas([right.text("z", 0.7)])
 
     assert [data["progress"] for data in events(reader, run)] == [0, 0, 0, 0.2, 0.6, 0.6, 0.61, 0.61, 0.7]
     flat = reader.feed(user_feed(run.user_id, "workflows"), since=0, epoch="none").messages
@@ -221,7 +221,7 @@ def test_a_run_retried_after_its_end_publishes_its_states_and_new_text(publisher
     first = run.claim("a")
     publisher.run_updates(run.states)
     published, late = first.text("first", 0.4), first.text(" late", 0.4)
-    publisher.run_delta(published)
+    publisher.run_deltas([published])
     publisher.run_update(run.change("failed", a="failed", b="cancelled"))
     assert publisher.run_deltas([published, late]) == [False, False]
 
@@ -257,7 +257,7 @@ def test_text_that_precedes_the_state_of_a_retried_run_restarts_its_progress(pub
     data = snapshot(reader, run)
     assert (data["status"], data["progress"], data["texts"]) == ("running", 0.3, {"a": "second"})
     assert publisher.run_updates(run.states) == [False] * len(run.states)
-    publisher.run_delta(second.text("!", 0.2))
+    publisher.run_deltas([second.text("!", 0.2)])
     publisher.run_update(run.change(progress=0.2))
     assert [data["progress"] for data in events(reader, run)][-3:] == [0.3, 0.3, 0.3]
 
@@ -282,7 +282,7 @@ def test_an_agents_run_has_neither_steps_nor_texts(publisher, reader):
     run = SomeWorkflow("a")
     update = RunUpdate(**{**run.now.__dict__, "kind": "agent", "status": "running", "steps": None})
     publisher.run_update(update)
-    publisher.run_delta(RunDelta(run.id, 1000, 0, "abc", "lead_agent", 0.1))
+    publisher.run_deltas([RunDelta(run.id, 1000, 0, "abc", "lead_agent", 0.1)])
 
     data = snapshot(reader, run)
 
@@ -354,7 +354,7 @@ def test_no_interleaving_of_two_steps_loses_or_repeats_anything(publisher, reade
             if act is None:
                 continue
             if isinstance(act, RunDelta):
-                assert publisher.run_delta(act) is True, "text of a running step was dropped"
+                assert publisher.run_deltas([act])[0] is True, "text of a running step was dropped"
             else:
                 publisher.run_update(act)
             published.append(act)
@@ -464,7 +464,7 @@ class TopicMachine(RuleBasedStateMachine):
     def send(self, delta: RunDelta) -> None:
         attempt = self.live.get(delta.step)
         due = delta is self.newest.get(delta.step) and attempt is not None and attempt.goes_on_from(delta)
-        news = self.publisher.run_delta(delta)
+        news = self.publisher.run_deltas([delta])[0]
         assert not (news and id(delta) in self.published), "text was published twice"
         assert news or id(delta) in self.published or not due, "new text of a running step was dropped"
         self.published |= {id(delta)} if news else set()

@@ -152,7 +152,7 @@ def test_sockets_subscriptions_events_frames_and_closes_count(
         subscribed(client, run)
         began = scrape(web)
         for n in range(5):
-            publisher.run_delta(run.text(f"{n} "))
+            publisher.run_deltas([run.text(f"{n} ")])
         publisher.run_update(run.state("completed", 1))
         client.until(status="completed", type="event")
         client.quiet()
@@ -199,11 +199,11 @@ def test_the_queue_of_a_slow_client_is_measured(server: OwnRedis, publisher: Pub
         waiting = once(web, lambda found: found.of("socket_queue_bytes") >= 20_000)
         assert waiting.of("frames_dropped_total", reason="merged") == 0
         for n in range(700):
-            publisher.run_delta(run.text(f"{n:05d} "))
+            publisher.run_deltas([run.text(f"{n:05d} ")])
         once(web, lambda found: found.of("frames_dropped_total", reason="merged") > 200)
         assert scrape(web).of("frames_dropped_total", reason="overflow") == 0
         for _ in range(20):
-            publisher.run_delta(run.text("x" * 20_000))
+            publisher.run_deltas([run.text("x" * 20_000)])
         gone = once(web, lambda found: found.of("sockets_open", channel="workflows") == 0)
 
         assert gone.of("frames_dropped_total", reason="overflow") >= 1

@@ -450,7 +450,7 @@ def test_random_conversations_end_by_the_rfc_and_the_process_is_idle_afterwards(
         under_way = pool.submit(attack, web, attacked, range(60, 60 + CASES))
         published = 1
         for _ in repeat_until(under_way.done, 2 * SECONDS, saw=web.state):
-            publisher.run_delta(watched.text("x"))
+            publisher.run_deltas([watched.text("x")])
             published += 1
             assert witness.next()["seq"] == published  # served meanwhile
             time.sleep(0.005)

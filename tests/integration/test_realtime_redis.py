@@ -50,7 +50,7 @@ def test_a_connected_client_is_caught_up_after_the_pubsub_connection_was_lost(we
         for frame in subscribed(client, run):
             story.on_message(frame)
         for n in range(60):
-            publisher.run_delta(run.text(f"{n} "))
+            publisher.run_deltas([run.text(f"{n} ")])
             if n % 20 == 10:
                 cut(server)
         publisher.run_update(run.state("completed", 1))
@@ -73,7 +73,7 @@ def test_a_process_that_was_too_slow_for_redis_is_caught_up(web, server, publish
         web.freeze()
         received = 0
         for _ in repeat_until(lambda: not server.client.execute_command("CLIENT", "LIST", "TYPE", "pubsub")):
-            publisher.run_delta(run.text("x" * 20_000))
+            publisher.run_deltas([run.text("x" * 20_000)])
             received += 1
         web.thaw()
         publisher.run_update(run.state("completed", 1))
@@ -103,10 +103,10 @@ def test_a_connected_client_is_caught_up_after_a_restart_of_redis_with_its_data(
         story = Story()
         for frame in subscribed(client, run):
             story.on_message(frame)
-        publisher.run_delta(run.text("before "))
+        publisher.run_deltas([run.text("before ")])
         server.kill()
         server.start()
-        publisher.run_delta(run.text("after"))  # most likely before the web process is back
+        publisher.run_deltas([run.text("after")])  # most likely before the web process is back
         publisher.run_update(run.state("completed", 1))
         story.listen(client)
         assert client.quiet() == []
@@ -153,10 +153,10 @@ def test_a_redis_that_returns_with_older_data_restarts_the_topic(web, server, pu
     publisher.run_update(run.state("running", 0))
     with web.connect(run.user_id) as client:
         epoch = subscribed(client, run)[0]["epoch"]
-        publisher.run_delta(run.text("saved "))
+        publisher.run_deltas([run.text("saved ")])
         put_back = remember(server, run.topic)
         for n in range(3):
-            publisher.run_delta(run.text(f"lost {n} "))
+            publisher.run_deltas([run.text(f"lost {n} ")])
         client.until(seq=5)
         put_back()
         response, snapshot = client.next(), client.next()
@@ -181,7 +181,7 @@ def test_older_data_is_detected_when_new_events_reuse_lost_numbers(web, server, 
         subscribed(client, run)
         put_back = remember(server, run.topic)
         for _ in range(3):
-            publisher.run_delta(run.text("lost "))
+            publisher.run_deltas([run.text("lost ")])
         client.until(seq=4)
         web.freeze()
         put_back()
@@ -201,7 +201,7 @@ def test_an_end_lost_by_redis_is_sent_from_the_database(web, server, publisher):
     with web.connect(run.user_id) as client, web.connect(run.user_id) as late:
         subscribed(client, run)
         put_back = remember(server, run.topic)
-        publisher.run_delta(run.text("some"))
+        publisher.run_deltas([run.text("some")])
         publisher.run_update(run.store(web.folder, run.state("completed", 1, result="done")))
         ended = client.until(status="completed")[-1]
         put_back()

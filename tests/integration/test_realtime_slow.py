@@ -47,7 +47,7 @@ def fill(web: Web, run: SomeRun, publisher: Publisher, queued: int) -> str:
     filler = "x" * 10_000
     total = ""
     for _ in repeat_until(lambda: web.state()["queued"] >= queued, saw=web.state):
-        publisher.run_delta(run.text(filler))
+        publisher.run_deltas([run.text(filler)])
         total += filler
     return total
 
@@ -60,7 +60,7 @@ def test_a_client_that_reads_late_gets_every_byte_in_whole_frames(server, publis
     with Web(server.url, tmp_path / "web", limits=limits) as web, stalled(web, run) as raw:
         web.until_state(members=2)
         for n in range(150):
-            publisher.run_delta(run.text(f"{n:05d}" * 10_000))
+            publisher.run_deltas([run.text(f"{n:05d}" * 10_000)])
         publisher.run_update(run.state("completed", 1))
         until(lambda: web.state()["queued"] > 7_000_000, saw=web.state)
         story = Story()
@@ -84,7 +84,7 @@ def test_a_stalled_client_does_not_delay_others_and_is_closed_1013(server, publi
             subscribed(client, run)
         web.until_state(members=22)
         for n in range(150):
-            publisher.run_delta(run.text(f"{n:05d}" * 10_000))
+            publisher.run_deltas([run.text(f"{n:05d}" * 10_000)])
             for client in clients:
                 assert client.next()["seq"] == n + 2  # while the other one hangs
         state = web.until_state(sockets=10)
@@ -108,7 +108,7 @@ def test_queued_text_for_a_slow_client_is_merged_without_loss(server, publisher,
         total = fill(web, run, publisher, 50_000)
         for n in range(2_000):  # as single frames 400 KB, as one text 12 KB
             total += f"{n:05d} "
-            publisher.run_delta(run.text(f"{n:05d} "))
+            publisher.run_deltas([run.text(f"{n:05d} ")])
         publisher.run_update(run.state("completed", 1))
         received = raw.events_until("completed")
         assert web.errors() == ""
@@ -152,7 +152,7 @@ def test_concurrent_frames_arrive_whole(server, publisher, tmp_path):
 
         def publish_all(run: SomeRun) -> None:
             for _ in range(300):
-                publisher.run_delta(run.text("x" * 2_000))
+                publisher.run_deltas([run.text("x" * 2_000)])
 
         with background(*(partial(publish_all, run) for run in runs)):
             pings = [client.connection.ping(f"{n}") for n in range(200)]

@@ -95,7 +95,7 @@ def test_one_of_five_hundred_stops_reading_and_no_other_waits_for_it(web: tuple[
         crowd.read_until(1)
         # What only the stalled one follows fills the buffers of the system, so that its queue must buffer the rest.
         for _ in repeat_until(lambda: process.state()["queued"] > 0, saw=process.state):
-            publisher.run_delta(own.text("x" * 10_000))
+            publisher.run_deltas([own.text("x" * 10_000)])
         before = process.state()
 
         seq, in_time, most = 1, 0, 0

@@ -89,7 +89,7 @@ def live(run: SomeRun, publisher: Publisher, pieces: int = 200, pause: float = 0
     """A run from its start to its end."""
     publisher.run_update(run.state("running", 0.1))
     for n in range(pieces):
-        publisher.run_delta(run.text(f"wörd {n} "))
+        publisher.run_deltas([run.text(f"wörd {n} ")])
         time.sleep(pause)
     publisher.run_update(run.state("completed", 1, result="done"))
 
@@ -139,7 +139,7 @@ def test_the_first_events_reach_a_client_that_subscribed_before_the_run_started(
 def test_the_snapshot_of_a_run_in_progress_has_its_state_and_its_text_so_far(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running", 0.4))
-    publisher.run_delta(run.text("so far"))
+    publisher.run_deltas([run.text("so far")])
     with web.connect(run.user_id) as client:
         response, snapshot = subscribed(client, run)
 
@@ -174,7 +174,7 @@ def test_a_client_that_resumes_with_since_gets_exactly_the_missed_events(web, pu
         for frame in subscribed(client, run):
             story.on_message(frame)
     for n in range(5):
-        publisher.run_delta(run.text(f"{n}"))
+        publisher.run_deltas([run.text(f"{n}")])
     publisher.run_update(run.state("completed", 1))
     with web.connect(run.user_id) as client:
         client.send(type="subscribe", topic=run.topic, since=story.seq, epoch=story.epoch)

@@ -1,20 +1,37 @@
 """What the tests of models and agents share: the stand-ins, settings that point at them, and witnesses."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from pixelbloom.agents.context import AgentContext
-from pixelbloom.agents.conversation_reader import ConversationReader, NoConversations
-from pixelbloom.agents.lead_reader import LeadReader, NoLeads
+from pixelbloom.agents.conversation_reader import ConversationReader, Turn
+from pixelbloom.agents.lead_reader import LeadReader, LeadRecord
 from pixelbloom.config import Settings
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import ModelCall
 from tests.servers.huggingface import KEY, HuggingFaceServer
 from tests.servers.ollama import OllamaServer
+
+
+class NoLeads:
+    """A LeadReader over an empty table."""
+
+    def get(self, lead_id: UUID) -> LeadRecord | None:
+        return None
+
+    def search(self, text: str, limit: int) -> Sequence[LeadRecord]:
+        return ()
+
+
+class NoConversations:
+    """A ConversationReader over an empty table."""
+
+    def history(self, conversation_id: UUID, run_id: UUID, step: str) -> Sequence[Turn] | None:
+        return None
 
 
 @dataclass
