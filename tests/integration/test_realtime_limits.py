@@ -123,7 +123,7 @@ def test_a_topic_may_be_resubscribed_and_an_unsubscribed_one_makes_room(web, ser
         client.send(type="subscribe", topic=runs[2].topic)
         response = client.next()
         assert (response["code"], response["topic"]) == ("BAD_REQUEST", runs[2].topic)
-        assert "2 topics" in response["message"]
+        assert "2 subscriptions" in response["message"]
         client.send(type="unsubscribe", topic=runs[0].topic)
         client.until(type="unsubscribed")
         subscribed(client, runs[2])

@@ -331,7 +331,7 @@ def test_a_topic_above_the_limit_is_refused_with_the_number(web, publisher):
         response = client.next()
 
     assert (response["code"], response["topic"]) == ("BAD_REQUEST", runs[5].topic)
-    assert "5 topics" in response["message"]
+    assert "5 subscriptions" in response["message"]
 
 
 def test_subscribing_again_gives_a_fresh_snapshot_and_no_event_twice(web, publisher):

@@ -191,7 +191,9 @@ class Connection:
             self._send(self._no_such_topic(request.topic))
             return
         if len(self._subscriptions) >= self._limits.subscriptions and topic.name not in self._subscriptions:
-            raise BadFrame(f"A socket may have {self._limits.subscriptions} subscriptions; end one first.", topic.name)
+            raise BadFrame(
+                f"A socket may have {self._limits.subscriptions} subscriptions; unsubscribe from one first.", topic.name
+            )
         try:
             stream = self._sources[topic.kind].open(topic, self.principal, request.params)
         except PixelBloomError as error:
