@@ -8,7 +8,8 @@ from supabase import Client
 
 from pixelbloom.agents.conversation_reader import Turn
 from pixelbloom.database.gateway import Gateway
-from pixelbloom.database.pagination import Filtered, Rows, Slices, containing, newest_first, position, search_grams
+from pixelbloom.database.pagination import Filtered, Rows, Slices, matching, newest_first, position, text_filter
+from pixelbloom.database.rows import change, insert, not_deleted
 
 COLUMNS = "id,user_id,visitor_id,lead_id,title,status,metadata,version,last_message_at,created_at,updated_at"
 MESSAGE_COLUMNS = "id,conversation_id,user_id,role,content,run_id,metadata,created_at"
@@ -46,17 +47,11 @@ class ConversationStore:
 
     def add(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the stored row."""
-        response: Any = self._gateway.send(
-            lambda client: client.table("conversations").insert(dict(row)).execute(), name="conversations.add"
-        )
-        added: dict[str, Any] = response.data[0]
-        return added
+        return insert(self._gateway, "conversations", row)
 
     def find(self, conversation_id: UUID) -> dict[str, Any] | None:
         rows = self._gateway.select(
-            lambda client: (
-                client.table("conversations").select(COLUMNS).eq("id", str(conversation_id)).is_("deleted_at", "null")
-            ),
+            lambda client: not_deleted(client.table("conversations").select(COLUMNS).eq("id", str(conversation_id))),
             name="conversations.find",
         )
         return rows[0] if rows else None
@@ -75,45 +70,16 @@ class ConversationStore:
 
         With `total`, count all matching rows too.
         """
-        after, until = between
-        grams = search_grams(self._gateway, words) if words is not None else ""
+        search = text_filter(self._gateway, "title", words)
 
         def narrow(rows: Any) -> Any:
-            rows = rows.is_("deleted_at", "null")
-            for column, value in filters.items():
-                rows = rows.eq(column, value)
-            if after is not None:
-                rows = rows.gte("created_at", after)
-            if until is not None:
-                rows = rows.lt("created_at", until)
-            if words is not None:
-                rows = rows.filter("title", "ilike", containing(words)).filter("search_grams", "cs", grams)
-            return rows
+            return search(matching(not_deleted(rows), filters, between))
 
-        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
-            return self._gateway.select(
-                lambda client: newest_first(narrow(client.table("conversations").select(COLUMNS)), count, last),
-                name="conversations.page",
-            )
-
-        page = Slices(read, position).page(limit, before)
-        return Filtered(self._gateway, "conversations", narrow).counted(page, wanted=total)
+        return Filtered(self._gateway, "conversations", narrow).page(COLUMNS, limit, before, total=total)
 
     def change(self, conversation_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the changed row; None if no row has that version."""
-        response: Any = self._gateway.send(
-            lambda client: (
-                client.table("conversations")
-                .update(dict(changes))
-                .eq("id", str(conversation_id))
-                .eq("version", version)
-                .is_("deleted_at", "null")
-                .execute()
-            ),
-            name="conversations.change",
-        )
-        rows: list[dict[str, Any]] = response.data
-        return rows[0] if rows else None
+        return change(self._gateway, "conversations", conversation_id, version, changes, not_deleted)
 
     def messages(self, conversation_id: UUID, *, limit: int, after: str | None, before: tuple[str, str] | None) -> Rows:
         """Return a page of messages created after `after`, newest first."""

@@ -62,6 +62,17 @@ class Filtered:
     table: str
     narrow: Callable[[Any], Any]
 
+    def page(self, columns: str, limit: int, before: tuple[str, str] | None, *, total: bool) -> Rows:
+        """Return a page of these columns, newest first, with the number of all rows if `total`. Raises Unavailable."""
+
+        def read(count: int, last: tuple[str, str] | None) -> list[dict[str, Any]]:
+            return self.gateway.select(
+                lambda client: newest_first(self.narrow(client.table(self.table).select(columns)), count, last),
+                name=f"{self.table}.page",
+            )
+
+        return self.counted(Slices(read, position).page(limit, before), wanted=total)
+
     def counted(self, rows: Rows, *, wanted: bool) -> Rows:
         """Return the page, with the total number of rows if `wanted`. Raises Unavailable."""
         if not wanted:
@@ -105,7 +116,24 @@ def containing(words: str) -> str:
     return f"*{escaped.replace('*', '_')}*"
 
 
-def search_grams(gateway: Gateway, words: str) -> str:
-    """Return the grams of these words, for a `cs` filter on a column of grams."""
-    found: str = gateway.rpc("search_grams", {"p_words": words})
-    return found
+def text_filter(gateway: Gateway, column: str, words: str | None) -> Callable[[Any], Any]:
+    """Return what narrows a query to rows whose `column` contains these words; without words, every row passes.
+
+    Raises Unavailable.
+    """
+    if words is None:
+        return lambda rows: rows
+    grams = gateway.rpc("search_grams", {"p_words": words})
+    return lambda rows: rows.filter(column, "ilike", containing(words)).filter("search_grams", "cs", grams)
+
+
+def matching(rows: Any, filters: Mapping[str, str], between: tuple[str | None, str | None]) -> Any:
+    """Narrow the query to rows with these values, created from the first time on and before the second."""
+    after, until = between
+    for column, value in filters.items():
+        rows = rows.eq(column, value)
+    if after is not None:
+        rows = rows.gte("created_at", after)
+    if until is not None:
+        rows = rows.lt("created_at", until)
+    return rows

@@ -11,6 +11,7 @@ from supabase import Client
 
 from pixelbloom.agents.lead_reader import LeadRecord
 from pixelbloom.database.gateway import Gateway
+from pixelbloom.database.rows import not_deleted
 
 MAX_TERMS = 16
 #: Words of a question that are not specific to a lead.
@@ -34,7 +35,7 @@ class ScopedLeads:
         """Return the lead, or None if there is none in scope. Raises Unavailable."""
 
         def query(client: Client) -> Any:
-            rows = client.table("leads").select(COLUMNS).eq("id", str(lead_id)).is_("deleted_at", "null")
+            rows = not_deleted(client.table("leads").select(COLUMNS).eq("id", str(lead_id)))
             if self._user_id:
                 rows = rows.eq("user_id", str(self._user_id))
             return rows

@@ -9,6 +9,7 @@ from supabase import Client
 
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Rows, Slices, newest_first, position, quoted
+from pixelbloom.database.rows import change, insert
 
 COLUMNS = "id,name,description,price,currency,billing_interval,features,position"
 
@@ -54,11 +55,11 @@ class PricingStore:
 
     def add_package(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the stored package. Raises Conflict if its name or price id exists already."""
-        return self._add("pricing_packages", row)
+        return insert(self._gateway, "pricing_packages", row)
 
     def change_package(self, package_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the changed package; None if it has another version. Raises Conflict."""
-        return self._change("pricing_packages", package_id, version, changes)
+        return change(self._gateway, "pricing_packages", package_id, version, changes)
 
     def campaigns(self, *, limit: int, before: tuple[str, str] | None) -> Rows:
         """Return a page of campaigns, newest first, older than the (created_at, id) of `before`."""
@@ -73,11 +74,11 @@ class PricingStore:
 
     def add_campaign(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the stored campaign. Raises Conflict if its code exists already."""
-        return self._add("pricing_campaigns", row)
+        return insert(self._gateway, "pricing_campaigns", row)
 
     def change_campaign(self, campaign_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the changed campaign; None if it has another version."""
-        return self._change("pricing_campaigns", campaign_id, version, changes)
+        return change(self._gateway, "pricing_campaigns", campaign_id, version, changes)
 
     def redemptions(
         self, *, campaign_id: UUID | None, state: str | None, limit: int, before: tuple[str, str] | None
@@ -123,23 +124,6 @@ class PricingStore:
             lambda client: client.table("campaign_redemptions").select("*").eq("id", str(redemption_id)).limit(1),
             name="pricing.redemption",
         )
-        return rows[0] if rows else None
-
-    def _add(self, table: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        response: Any = self._gateway.send(
-            lambda client: client.table(table).insert(dict(row)).execute(), name=f"{table}.add"
-        )
-        added: dict[str, Any] = response.data[0]
-        return added
-
-    def _change(self, table: str, row_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
-        response: Any = self._gateway.send(
-            lambda client: (
-                client.table(table).update(dict(changes)).eq("id", str(row_id)).eq("version", version).execute()
-            ),
-            name=f"{table}.change",
-        )
-        rows: list[dict[str, Any]] = response.data
         return rows[0] if rows else None
 
     def package(self, package_id: UUID) -> dict[str, Any] | None:

@@ -1,7 +1,5 @@
 """The parts of the web tier, in addition to those it shares with workers."""
 
-from collections.abc import Callable
-
 from flask import Flask, current_app
 
 from pixelbloom.analytics.store import AnalyticsStore
@@ -86,10 +84,6 @@ class WebContainer(Container):
     @part
     def claims(self) -> Claims:
         return Claims(self.payments.claim, lambda: self.dispatcher.send("pixelbloom.relay_outbox"))
-
-    @part
-    def send_task(self) -> Callable[..., None]:
-        return self.dispatcher.send
 
     @part
     def hub(self) -> Hub:

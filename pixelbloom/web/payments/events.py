@@ -67,5 +67,5 @@ def replay_event(path: EventPath) -> tuple[dict[str, Any], int]:
     before = services().payments.replay(path.event_id)
     if before is None:
         raise NotFound("There is no such event; GET /api/payments/events lists them.")
-    services().send_task("pixelbloom.process_stripe_event", path.event_id)
+    services().dispatcher.send("pixelbloom.process_stripe_event", path.event_id)
     return {"id": path.event_id, "status_before": before}, 202

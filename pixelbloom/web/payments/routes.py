@@ -192,7 +192,7 @@ def _after(found: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
     """Apply Stripe's response at once; its event has the same state later."""
     at = int(time.time())
     services().payments.apply(f"answered:{at}", stripe_state.from_response(response, at))
-    services().send_task("pixelbloom.relay_outbox")
+    services().dispatcher.send("pixelbloom.relay_outbox")
     return _current(UUID(found["subscription_id"]))
 
 

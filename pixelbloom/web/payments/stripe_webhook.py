@@ -59,5 +59,5 @@ def receive_event() -> dict[str, Any]:
     new = services().payments.record(event, state, error=malformed)
     log.info("stripe_event_received", event_id=event["id"], type=event["type"], new=new, handled=state is not None)
     if new and state is not None:
-        services().send_task("pixelbloom.process_stripe_event", event["id"])
+        services().dispatcher.send("pixelbloom.process_stripe_event", event["id"])
     return {"received": True}
