@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import Agent
 from pixelbloom.errors import InvalidInput, NotFound
-from pixelbloom.runs.service import Accepted, Submission
+from pixelbloom.runs.service import Submission
 from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting, examples
@@ -17,7 +17,7 @@ from pixelbloom.web.http.caller import own_or_scoped
 from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
 from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.schemas import AgentBody, AgentList, AgentPath, InvokeRequest, InvokeResponse
-from pixelbloom.web.runs.submission import submitted, terms
+from pixelbloom.web.runs.submission import accepted_body, applied, submitted, terms
 
 agents = APIBlueprint(
     "agents",
@@ -51,10 +51,7 @@ def invoke(body: InvokeRequest) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
     )
-    response = jsonify(_rendered(accepted))
-    if waited:
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-    return response
+    return applied(jsonify(accepted_body(accepted)), seconds, waited=waited)
 
 
 @agents.get(
@@ -83,18 +80,6 @@ def show_agent(path: AgentPath) -> dict[str, Any]:
         return _shown(registry.get(path.agent_type))
     except InvalidInput as error:
         raise NotFound(error.message) from error
-
-
-def _rendered(accepted: Accepted) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "id": str(accepted.id),
-        "request_id": str(accepted.id),
-        "status": str(accepted.status),
-        "error": accepted.error,
-    }
-    if accepted.status == "completed":
-        body["result"] = accepted.result
-    return body
 
 
 def _shown(agent: Agent[Any, Any]) -> dict[str, Any]:

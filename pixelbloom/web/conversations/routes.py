@@ -31,7 +31,7 @@ from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, SUBMISSION, failures
 from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.schemas import SubmissionTerms, text_or_none, uuid_or_none, with_total
 from pixelbloom.web.http.versions import changed, versioned
-from pixelbloom.web.runs.submission import submitted, terms
+from pixelbloom.web.runs.submission import applied, submitted, terms
 
 conversations = APIBlueprint(
     "conversations",
@@ -216,9 +216,7 @@ def add_message(path: ConversationPath, body: MessageRequest) -> Response:
     )
     response: Response = jsonify(_sent_message(row["id"], accepted, waited=waited))
     response.status_code = 201
-    if waited:
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-    return response
+    return applied(response, seconds, waited=waited)
 
 
 def _sent_message(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict[str, Any]:

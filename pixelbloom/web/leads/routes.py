@@ -18,7 +18,7 @@ from pixelbloom.web.http.schemas import InvokeResponse, SubmissionTerms, text_or
 from pixelbloom.web.http.versions import changed, versioned
 from pixelbloom.web.leads import schemas as lead_examples
 from pixelbloom.web.leads.schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
-from pixelbloom.web.runs.submission import submitted, terms
+from pixelbloom.web.runs.submission import accepted_body, applied, submitted, terms
 
 leads = APIBlueprint(
     "leads",
@@ -148,18 +148,7 @@ def analyze_lead(path: LeadPath) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
     )
-    body: dict[str, Any] = {
-        "id": str(accepted.id),
-        "request_id": str(accepted.id),
-        "status": str(accepted.status),
-        "error": accepted.error,
-    }
-    if accepted.status == "completed":
-        body["result"] = accepted.result
-    response = jsonify(body)
-    if waited:
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-    return response
+    return applied(jsonify(accepted_body(accepted)), seconds, waited=waited)
 
 
 def _visible_lead(text: str) -> dict[str, Any]:

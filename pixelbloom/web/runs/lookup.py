@@ -10,9 +10,10 @@ from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.runs.store import Detail
 from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
-from pixelbloom.web.http.caller import may_see, principal
-from pixelbloom.web.http.schemas import uuid_or_none
-from pixelbloom.web.runs.schemas import RunsWanted
+from pixelbloom.web.http.caller import listed_owner, may_see, principal
+from pixelbloom.web.http.schemas import uuid_or_none, with_total
+from pixelbloom.web.runs.schemas import RunQuery, RunsWanted
+from pixelbloom.web.workflows.schemas import WorkflowRunQuery
 
 
 def visible_run(text: str, kind: str) -> Run:
@@ -29,6 +30,34 @@ def visible_run(text: str, kind: str) -> Run:
     return run
 
 
+def listed_runs(
+    query: RunQuery | WorkflowRunQuery,
+    known: Mapping[str, Detail],
+    *,
+    kind: str,
+    agent_type: str | None = None,
+    workflow_id: str | None = None,
+) -> dict[str, Any]:
+    """Return a page of the runs of one kind that the caller may list. `known` are the large fields it may ask for."""
+    details = frozenset(known[name] for name in query.fields.split(",")) if query.fields else frozenset[Detail]()
+    page = services().runs.page(
+        RunFilter(
+            owner=listed_owner(query.user_id),
+            kind=kind,
+            status=RunStatus(query.status) if query.status else None,
+            agent_type=agent_type,
+            workflow_id=workflow_id,
+            **time_filters(query),
+        ),
+        limit=query.limit,
+        cursor=query.cursor,
+        details=details,
+        total=query.count == "exact",
+    )
+    items = [run.to_listed(details) for run in page.items]
+    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
+
+
 def time_filters(wanted: RunsWanted) -> dict[str, Any]:
     """Return the part of a filter that all kinds of runs share."""
     return {
@@ -36,11 +65,6 @@ def time_filters(wanted: RunsWanted) -> dict[str, Any]:
         "created_after": wanted.created_after,
         "created_before": wanted.created_before,
     }
-
-
-def wanted_details(fields: str | None, known: Mapping[str, Detail]) -> frozenset[Detail]:
-    """Return the large fields named in `fields`."""
-    return frozenset(known[name] for name in fields.split(",")) if fields else frozenset()
 
 
 def replayed(run: Run) -> Accepted:

@@ -4,15 +4,13 @@ from typing import Any
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.runs.model import RunStatus
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting, examples
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped
 from pixelbloom.web.http.openapi import SECURITY, failures, success
-from pixelbloom.web.http.schemas import with_total
-from pixelbloom.web.runs.lookup import replayed, retried, time_filters, visible_run, wanted_details
+from pixelbloom.web.runs.lookup import listed_runs, replayed, retried, time_filters, visible_run
 from pixelbloom.web.runs.schemas import (
     RUN_FIELDS,
     ReplayResponse,
@@ -50,21 +48,7 @@ def list_runs(query: RunQuery) -> dict[str, Any]:
     """
     if query.agent_type is not None:
         known_agent(query.agent_type)
-    details = wanted_details(query.fields, RUN_FIELDS)
-    page = services().runs.page(
-        RunFilter(
-            owner=listed_owner(query.user_id),
-            status=RunStatus(query.status) if query.status else None,
-            agent_type=query.agent_type,
-            **time_filters(query),
-        ),
-        limit=query.limit,
-        cursor=query.cursor,
-        details=details,
-        total=query.count == "exact",
-    )
-    items = [run.to_listed(details) for run in page.items]
-    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
+    return listed_runs(query, RUN_FIELDS, kind="agent", agent_type=query.agent_type)
 
 
 @runs.get(

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
-from flask import request
+from flask import Response, request
 
 from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
 from pixelbloom.runs.model import Priority
@@ -72,6 +72,26 @@ def submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named
         return _submitted(submit, None, **named), False
     with services().waits.slot(principal()) as granted:
         return _submitted(submit, seconds if granted else None, **named), granted
+
+
+def accepted_body(accepted: Accepted) -> dict[str, Any]:
+    """Return the body of the response about a submitted agent run."""
+    body: dict[str, Any] = {
+        "id": str(accepted.id),
+        "request_id": str(accepted.id),
+        "status": str(accepted.status),
+        "error": accepted.error,
+    }
+    if accepted.status == "completed":
+        body["result"] = accepted.result
+    return body
+
+
+def applied(response: Response, seconds: float | None, *, waited: bool) -> Response:
+    """Return the response, with `Preference-Applied` if the preferred wait was granted."""
+    if waited and seconds is not None:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+    return response
 
 
 def _submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named: Any) -> Accepted:

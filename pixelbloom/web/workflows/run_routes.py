@@ -6,17 +6,16 @@ from flask import Response, jsonify, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import Forbidden, NotFound
-from pixelbloom.runs.model import Run, RunStatus
+from pixelbloom.runs.model import Run
 from pixelbloom.runs.service import Accepted, RunFilter
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal
 from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
 from pixelbloom.web.http.preferences import wait_seconds
-from pixelbloom.web.http.schemas import with_total
-from pixelbloom.web.runs.lookup import replayed, retried, time_filters, visible_run, wanted_details
+from pixelbloom.web.runs.lookup import listed_runs, replayed, retried, time_filters, visible_run
 from pixelbloom.web.runs.schemas import RetryResponse
-from pixelbloom.web.runs.submission import submitted, terms
+from pixelbloom.web.runs.submission import applied, submitted, terms
 from pixelbloom.web.workflows import examples
 from pixelbloom.web.workflows.schemas import (
     WORKFLOW_RUN_FIELDS,
@@ -68,10 +67,7 @@ def execute(body: ExecuteRequest) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().workflows.submit(wanted, run_id), seconds, workflow_id=wanted.workflow_id
     )
-    response = jsonify(_rendered(accepted))
-    if waited and preferred is not None:
-        response.headers["Preference-Applied"] = f"wait={preferred}"
-    return response
+    return applied(jsonify(_rendered(accepted)), preferred, waited=waited)
 
 
 @workflow_runs.get(
@@ -87,22 +83,7 @@ def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
     """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
     fields are omitted unless `fields` names them.
     """
-    details = wanted_details(query.fields, WORKFLOW_RUN_FIELDS)
-    page = services().runs.page(
-        RunFilter(
-            owner=listed_owner(query.user_id),
-            kind=_KIND,
-            status=RunStatus(query.status) if query.status else None,
-            workflow_id=query.workflow_id,
-            **time_filters(query),
-        ),
-        limit=query.limit,
-        cursor=query.cursor,
-        details=details,
-        total=query.count == "exact",
-    )
-    items = [run.to_listed(details) for run in page.items]
-    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
+    return listed_runs(query, WORKFLOW_RUN_FIELDS, kind=_KIND, workflow_id=query.workflow_id)
 
 
 @workflow_runs.get(
