@@ -1,16 +1,12 @@
 """The local stack for tests: the embedded servers, and PixelBloom's processes one by one."""
 
-import http.client
 import itertools
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Self
-
-from celery import Celery
 
 from pixelbloom.celery_app import broker_address
 from pixelbloom.config import Settings
@@ -19,6 +15,7 @@ from pixelbloom.local.child import Child, Command
 from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.postgrest import free_port
+from pixelbloom.local.probes import pongs, responds
 from pixelbloom.local.roles import ROLES, WORKERS, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.wait import until as until_ready
@@ -157,11 +154,12 @@ class Stack:
         child.start()
         try:
             if port is not None:
-                until_ready(lambda: _responds(port), child, seconds=READY_SECONDS)
+                path = "/healthz" if role == "web" else "/healthcheck"
+                until_ready(lambda: responds(port, path), child, seconds=READY_SECONDS)
             elif role in WORKERS:
                 waits = itertools.chain(PONG_SECONDS, itertools.repeat(PONG_SECONDS[-1]))
-                with Celery(broker=broker_address(self.redis_url), set_as_current=False) as app:
-                    until_ready(lambda: _pongs(app, f"{role}-{number}@", next(waits)), child, seconds=READY_SECONDS)
+                broker, name = broker_address(self.redis_url), f"{role}-{number}"
+                until_ready(lambda: pongs(broker, name, next(waits)), child, seconds=READY_SECONDS)
         except BaseException:
             process.kill()
             raise
@@ -200,20 +198,3 @@ def started_stack(prefix: str) -> Iterator[Stack]:
             yield running
         finally:
             running.close()
-
-
-def _responds(port: int) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status < 500
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-
-
-def _pongs(app: Celery, name: str, seconds: float) -> bool:
-    """Return whether this worker replies within so many seconds. The wait ends with its reply."""
-    node = f"{name}{socket.gethostname()}"
-    return bool(app.control.ping(destination=[node], timeout=seconds, limit=1))

@@ -55,11 +55,11 @@ def flower_knows(port: int, login: str) -> set[str]:
         connection.close()
 
 
-def pongs(broker: str, name: str) -> bool:
-    """Return whether a worker of this name replies."""
+def pongs(broker: str, name: str, seconds: float = 0.5) -> bool:
+    """Return whether a worker of this name replies within so many seconds."""
     app = Celery(broker=broker, set_as_current=False)
     with app.connection_for_write() as connection:
         # Its close waits for a read in progress: for a second, unless set otherwise.
         connection.transport.brpop_timeout = PING_SECONDS
         # Addressed by its name, the wait ends with its reply.
-        return bool(app.control.ping([f"{name}@{socket.gethostname()}"], timeout=0.5, connection=connection))
+        return bool(app.control.ping([f"{name}@{socket.gethostname()}"], timeout=seconds, connection=connection))
