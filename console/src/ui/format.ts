@@ -11,6 +11,11 @@ export function formatNumber(
   return new Intl.NumberFormat(locale, options).format(value)
 }
 
+/** A number with its noun: `1 run`, `1,234 runs`. */
+export function formatCount(value: number, one: string, many = `${one}s`): string {
+  return `${formatNumber(value)} ${value === 1 ? one : many}`
+}
+
 /** 1,234 as it is, 12,345 as 12.3K: for figures in small places. */
 export function formatCompact(value: number | null | undefined, locale?: string): string {
   if (value === null || value === undefined) return MISSING

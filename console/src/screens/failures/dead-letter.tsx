@@ -8,6 +8,7 @@ import {
   Confirm,
   Empty,
   Filters,
+  formatCount,
   formatNumber,
   Loaded,
   SelectFilter,
@@ -52,7 +53,7 @@ export function DeadLetter() {
     let count = 0
     for (const group of chosen)
       count += await retryGroup(group, { created_after: beginOf(filters.since), user_id: user })
-    toast(`${formatNumber(count)} ${count === 1 ? 'run goes' : 'runs go'} on`, 'good')
+    toast(`${formatCount(count, 'run goes', 'runs go')} on`, 'good')
     setTicked(new Set())
     setRound(round + 1)
     groups.reload()
@@ -92,7 +93,7 @@ export function DeadLetter() {
               <div class="bulk" aria-live="polite">
                 <span>
                   <strong>{formatNumber(counted)}</strong> failed {counted === 1 ? 'run' : 'runs'} in{' '}
-                  {formatNumber(items.length)} {items.length === 1 ? 'group' : 'groups'}
+                  {formatCount(items.length, 'group')}
                   {more && <span class="quiet">, and older ones</span>}
                 </span>
                 <span class="spacer" />
@@ -161,7 +162,7 @@ export function DeadLetter() {
       </Loaded>
       {retrying && (
         <Confirm
-          title={`Retry ${formatNumber(countOf(retrying))} ${countOf(retrying) === 1 ? 'run' : 'runs'}?`}
+          title={`Retry ${formatCount(countOf(retrying), 'run')}?`}
           text={
             <>
               <p>They go on from the step that failed, with their attempts counted from the start:</p>

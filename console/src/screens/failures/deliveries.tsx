@@ -12,6 +12,7 @@ import {
   Empty,
   Facts,
   Filters,
+  formatCount,
   formatNumber,
   PagedTable,
   SelectFilter,
@@ -111,10 +112,10 @@ export function Deliveries() {
               <Button
                 small
                 kind="ghost"
-                aria-label={`${attemptsOf(delivery)}: show them`}
+                aria-label={`${formatCount(delivery.attempts, 'attempt')}: show them`}
                 onClick={() => setShown(delivery)}
               >
-                {attemptsOf(delivery)}
+                {formatCount(delivery.attempts, 'attempt')}
               </Button>
             ),
           },
@@ -181,8 +182,4 @@ function Attempts({ delivery, onClose }: { delivery: Delivery; onClose: () => vo
       )}
     </Dialog>
   )
-}
-
-function attemptsOf({ attempts }: { attempts: number }): string {
-  return `${formatNumber(attempts)} ${attempts === 1 ? 'attempt' : 'attempts'}`
 }

@@ -7,6 +7,7 @@ import {
   Badge,
   Empty,
   Filters,
+  formatCount,
   formatNumber,
   humanize,
   PagedTable,
@@ -43,7 +44,7 @@ export function StripeEvents() {
       }
     }
     setTicked(new Set())
-    if (done > 0) toast(`${formatNumber(done)} ${done === 1 ? 'event is' : 'events are'} processed again`, 'good')
+    if (done > 0) toast(`${formatCount(done, 'event is', 'events are')} processed again`, 'good')
     setTimeout(pages.reload, PAUSE_MS)
   }
   return (
@@ -94,7 +95,7 @@ export function StripeEvents() {
           {
             name: 'Attempts',
             kind: 'number',
-            cell: ({ attempts }) => `${formatNumber(attempts)} ${attempts === 1 ? 'attempt' : 'attempts'}`,
+            cell: ({ attempts }) => formatCount(attempts, 'attempt'),
           },
           { name: 'Received', cell: (event) => <Age time={event.received_at} /> },
           {

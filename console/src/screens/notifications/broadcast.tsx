@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { api, ask, type components } from '../../api'
 import { type Schema, SchemaForm } from '../../form'
-import { Button, Dialog, formatNumber, Spinner, useResource } from '../../ui'
+import { Button, Dialog, formatCount, Spinner, useResource } from '../../ui'
 
 type BroadcastRequest = components['schemas']['BroadcastRequest']
 
@@ -79,7 +79,7 @@ function Progress({ id }: { id: string }) {
   return (
     <p role="status">
       {data ? (
-        `Sent to ${formatNumber(data.sent)} ${data.sent === 1 ? 'user' : 'users'}.`
+        `Sent to ${formatCount(data.sent, 'user')}.`
       ) : error ? (
         <span class="error-text">{error.message} It is being sent nevertheless.</span>
       ) : (

@@ -52,19 +52,19 @@ type AgentType = NonNullable<paths['/api/agents/runs']['get']['parameters']['que
 
 export function readRuns(filters: RunFilters): Source<RunItem> {
   const words = filters.text.toLowerCase().split(/\s+/).filter(Boolean)
-  const page = words.length > 0 ? { limit: 200 } : {}
-  const common = { ...queryOf(filters), ...page }
+  const searched = words.length > 0
+  const common = { ...queryOf(filters), limit: searched ? 200 : undefined }
   const [kind, name] = filters.of.split(':')
   const agents: Source<RunItem> = (cursor, signal) => {
-    const query = { ...common, agent_type: name as AgentType, cursor, fields: words.length > 0 ? 'input' : undefined }
+    const query = { ...common, agent_type: name as AgentType, cursor, fields: searched ? 'input' : undefined }
     return ask(api.GET('/api/agents/runs', { params: { query }, signal }))
   }
   const workflows: Source<RunItem> = (cursor, signal) => {
-    const query = { ...common, workflow_id: name, cursor, fields: words.length > 0 ? 'inputs' : undefined }
+    const query = { ...common, workflow_id: name, cursor, fields: searched ? 'inputs' : undefined }
     return ask(api.GET('/api/agents/workflows/runs', { params: { query }, signal }))
   }
   const runs = merged(kind === 'agent' ? [agents] : kind === 'workflow' ? [workflows] : [agents, workflows])
-  return words.length > 0 ? matching(runs, (run) => words.every((word) => textOf(run).includes(word))) : runs
+  return searched ? matching(runs, (run) => words.every((word) => textOf(run).includes(word))) : runs
 }
 
 /** What the text filter finds a run by: its name, input, error and current step. */

@@ -2,7 +2,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Link, useLocation } from 'wouter-preact'
 import { api, ask } from '../../api'
 import { parseJson } from '../../form'
-import { ActionButton, Badge, Button, Card, Empty, Graph, Heading, toast } from '../../ui'
+import { ActionButton, Badge, Button, Card, Empty, formatCount, Graph, Heading, toast } from '../../ui'
 import { edgesOf, nodesOf, type Step, stepsOf } from '../workflow/steps'
 import { CodeArea, type CodeAreaHandle } from './code-area'
 import { type AgentFields, completionAt } from './completion'
@@ -113,7 +113,7 @@ const LABELS: Record<Verdict, [status: string, label: string]> = {
 
 function VerdictBadge({ verdict, issues }: Validation) {
   const [status, label] = LABELS[verdict]
-  const count = verdict === 'invalid' ? `${issues.length} ${issues.length === 1 ? 'error' : 'errors'}` : label
+  const count = verdict === 'invalid' ? formatCount(issues.length, 'error') : label
   return (
     <span aria-live="polite">
       <Badge status={status} label={count} />

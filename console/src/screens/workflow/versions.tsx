@@ -1,6 +1,6 @@
 import { Link } from 'wouter-preact'
 import { api, ask, type Workflow } from '../../api'
-import { Age, Badge, Card, formatNumber, PagedTable, usePages } from '../../ui'
+import { Age, Badge, Card, formatCount, PagedTable, usePages } from '../../ui'
 
 const SHOWN = 10
 
@@ -48,7 +48,7 @@ export function Versions({ id, shown }: { id: string; shown: number }) {
           {
             name: 'Steps',
             kind: 'number',
-            cell: ({ steps }) => `${formatNumber(steps.length)} ${steps.length === 1 ? 'step' : 'steps'}`,
+            cell: ({ steps }) => formatCount(steps.length, 'step'),
           },
           {
             name: 'By',

@@ -1,7 +1,7 @@
 import { Link, useLocation } from 'wouter-preact'
 import { api, ask, type Workflow } from '../../api'
 import { seesAll } from '../../auth/session'
-import { Age, Badge, Button, Empty, formatNumber, Heading, PagedTable, usePages } from '../../ui'
+import { Age, Badge, Button, Empty, formatCount, Heading, PagedTable, usePages } from '../../ui'
 
 /** What the API has of workflows: the newest version of each. */
 export default function Workflows() {
@@ -45,7 +45,7 @@ export default function Workflows() {
           {
             name: 'Steps',
             kind: 'number',
-            cell: ({ steps }) => `${formatNumber(steps.length)} ${steps.length === 1 ? 'step' : 'steps'}`,
+            cell: ({ steps }) => formatCount(steps.length, 'step'),
           },
           { name: 'Version', kind: 'number', cell: ({ version }) => `v${version}` },
           { name: 'Changed', cell: (workflow) => <Age time={workflow.created_at} /> },
