@@ -49,11 +49,13 @@ def _processes() -> set[StartedProcess]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _after_each_module() -> Iterator[None]:
-    """End what a module started and did not stop: it would take the work of others."""
+    """End what a module started and did not stop, and discard its work: either would mix with that of others."""
     before = _processes()
     yield
     for process in _processes() - before:
         process.kill()
+    for stack in Stack.all:
+        stack.discard_work()
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Self
 
+import psycopg
+import redis as redis_client
+
 from pixelbloom.celery_app import broker_address
 from pixelbloom.config import Settings
 from pixelbloom.local import secrets
@@ -168,6 +171,13 @@ class Stack:
     def wait_for(self, happened: Callable[[], object], seconds: float = SECONDS) -> None:
         """Wait until the condition is true; a failure shows the last log lines of the processes."""
         until(happened, seconds, saw=lambda: "\n".join(f"{one.name}: {one.output[-800:]}" for one in self.running))
+
+    def discard_work(self) -> None:
+        """Delete all runs, events and messages, which processes of other tests would work on."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute("truncate public.runs, public.event_outbox, public.schedules cascade")
+        with redis_client.Redis.from_url(self.redis_url) as client:
+            client.flushall()
 
     def close(self) -> None:
         for process in list(self.running):
