@@ -38,7 +38,7 @@ screenshots: $(VENV)/.dev $(CONSOLE)  ## save pictures of all screens of the con
 	cp screenshots/workflow-run.png screenshots/dashboard-dark.png docs/images/
 
 fuzz: $(VENV)/.dev  ## ask every endpoint for what it does not expect, 100 times each (20 minutes)
-	PIXELBLOOM_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/integration/test_openapi.py -k schemathesis
+	PIXELBLOOM_FUZZ_EXAMPLES=100 $(BIN)/python -m pytest -n 2 --timeout 3600 tests/integration/web/test_openapi.py -k schemathesis
 
 chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the books (15 minutes)
 	$(BIN)/python -m tests.acceptance.chaos $(CHAOS_ARGS)

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
@@ -17,11 +16,11 @@ from playwright.sync_api import Browser, Page, expect
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.local.supabase import demo
+from tests import ROOT
 from tests.integration.http import Api
 from tests.servers.ollama import OllamaServer
 from tests.stack import Stack, StartedProcess, stop_all
 
-ROOT = Path(__file__).parents[2]
 DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 #: Of an expectation, in milliseconds: much longer than anything takes on a busy machine.
 WAIT = 60_000

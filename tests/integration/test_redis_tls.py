@@ -20,10 +20,9 @@ from pixelbloom.config import Settings
 from pixelbloom.events.client import connect
 from pixelbloom.web.realtime.redis_connection import RedisLink
 from pixelbloom.web.realtime.stats import Stats
+from tests import ROOT
 from tests.servers.redis import OwnRedis
 from tests.servers.tls import Authority, TlsProxy
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,12 @@
 """What the migrations leave behind: names, row level security, privileges."""
 
-from pathlib import Path
-
 import psycopg
 import pytest
 
 from pixelbloom.events import domain
+from tests import ROOT
 
-MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
+MIGRATIONS = ROOT / "supabase" / "migrations"
 
 SPEC_FILES = [
     "20250126000000_ai_features_schema.sql",

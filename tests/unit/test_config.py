@@ -6,8 +6,8 @@ import pytest
 
 from pixelbloom.config import Settings, load
 from pixelbloom.errors import ConfigurationError
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 SECRET = "a-secret-of-the-tests-of-32-bytes-or-more"
 
 

@@ -1,14 +1,13 @@
 """The tests' own way to wait, and what a failed test leaves to the next one."""
 
 import time
-from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.waiting import NotInTime, background, repeat_until, until
 
 pytest_plugins = ["pytester"]
-ROOT = Path(__file__).parents[2]
 
 
 def test_a_failed_wait_shows_its_condition_and_the_last_value() -> None:

@@ -2,13 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 
 from pixelbloom.workflows.builtin import builtin
 from pixelbloom.workflows.inputs import check_inputs
 from pixelbloom.workflows.reading import read_definition
+from tests import ROOT
 
-PAGE = (Path(__file__).parents[3] / "docs" / "workflows.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "workflows.md").read_text("utf-8")
 
 
 def test_the_definitions_on_the_page_are_valid() -> None:
