@@ -1,6 +1,6 @@
 -- The objects of a new Supabase project that our migrations rely on. Idempotent.
 -- The default privileges are copied as they are: Supabase grants everything in `public` to every API role, so a
--- migration that forgets to revoke is as open here as it would be there.
+-- migration that did not revoke would be as open here as it is there.
 
 do $$
 begin
@@ -30,12 +30,19 @@ create schema if not exists extensions;
 grant usage on schema extensions to anon, authenticated, service_role;
 grant usage on schema public to anon, authenticated, service_role;
 
-alter default privileges for role postgres in schema public
-grant all on tables to postgres, anon, authenticated, service_role;
-alter default privileges for role postgres in schema public
-grant all on functions to postgres, anon, authenticated, service_role;
-alter default privileges for role postgres in schema public
-grant all on sequences to postgres, anon, authenticated, service_role;
+-- Once: the migrations change them.
+do $$
+begin
+    if to_regnamespace('auth') is null then
+        alter default privileges for role postgres in schema public
+        grant all on tables to postgres, anon, authenticated, service_role;
+        alter default privileges for role postgres in schema public
+        grant all on functions to postgres, anon, authenticated, service_role;
+        alter default privileges for role postgres in schema public
+        grant all on sequences to postgres, anon, authenticated, service_role;
+    end if;
+end
+$$;
 
 create schema if not exists auth;
 grant usage on schema auth to anon, authenticated, service_role;

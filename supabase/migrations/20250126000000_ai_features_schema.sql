@@ -3,6 +3,19 @@
 -- the website left without signing in has no user_id, but the visitor_id of their session. What a browser may insert
 -- belongs to its user by default.
 
+-- Functions that only other functions and triggers call: PostgREST does not expose this schema.
+create schema internal;
+grant usage on schema internal to service_role;
+
+-- What the API's roles may do with what these files make: the backend everything, others only what is granted by name.
+-- (Supabase grants everything in `public` to every role, and Postgres the execution of functions to all.)
+alter default privileges revoke execute on functions from public;
+alter default privileges in schema public revoke execute on functions from anon, authenticated;
+alter default privileges in schema public revoke all on tables from anon, authenticated;
+alter default privileges in schema public grant all on tables to service_role;
+alter default privileges in schema public grant execute on functions to service_role;
+alter default privileges in schema internal grant execute on functions to service_role;
+
 create table public.leads (
     id uuid primary key default gen_random_uuid(),
     user_id uuid default auth.uid(),
@@ -148,16 +161,12 @@ comment on table public.generated_content is 'Texts and plans that agents wrote,
 
 create index generated_content_owner on public.generated_content (user_id, created_at desc);
 
--- Row level security. Supabase grants everything to every API role by default, so each role is named here.
 alter table public.leads enable row level security;
 alter table public.conversations enable row level security;
 alter table public.messages enable row level security;
 alter table public.agent_logs enable row level security;
 alter table public.service_recommendations enable row level security;
 alter table public.generated_content enable row level security;
-
-revoke all on public.leads, public.conversations, public.messages, public.agent_logs,
-public.service_recommendations, public.generated_content from public, anon, authenticated;
 
 -- What an agent found out about a lead (score, analysis) is not the browser's to write.
 grant select, delete on public.leads to authenticated;
@@ -176,8 +185,6 @@ grant select, delete on public.messages to authenticated;
 grant insert (id, conversation_id, user_id, role, content, metadata) on public.messages to authenticated;
 grant select on public.agent_logs, public.service_recommendations, public.generated_content to authenticated;
 grant delete on public.generated_content to authenticated;
-grant all on public.leads, public.conversations, public.messages, public.agent_logs,
-public.service_recommendations, public.generated_content to service_role;
 
 create policy leads_own on public.leads for all to authenticated
 using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));

@@ -1,13 +1,13 @@
 -- Small functions that later files use.
 
 -- A time as the API writes it: ISO 8601 in UTC with a Z.
-create function public.iso_utc(p_at timestamptz) returns text
+create function internal.iso_utc(p_at timestamptz) returns text
 language sql immutable parallel safe
 set search_path = ''
 as $$ select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
 
 -- Set updated_at on every write.
-create function public.touch_updated_at() returns trigger
+create function internal.touch_updated_at() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -18,7 +18,7 @@ end
 $$;
 
 -- Also counts versions, against lost updates.
-create function public.touch_version() returns trigger
+create function internal.touch_version() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -29,12 +29,8 @@ begin
 end
 $$;
 
-revoke execute on function public.iso_utc(timestamptz), public.touch_updated_at(), public.touch_version()
-from public, anon, authenticated;
-grant execute on function public.iso_utc(timestamptz) to service_role;
-
 -- Every run of one, two and three characters in a text, once. (pg_trgm is not part of every Postgres.)
-create function public.grams(p_text text) returns text[]
+create function internal.grams(p_text text) returns text[]
 language sql immutable parallel safe
 set search_path = ''
 as $$
@@ -60,7 +56,7 @@ as $$
     select array_agg(f.gram)::text
     from (
         select g.gram
-        from unnest(public.grams(lower(p_words))) as g (gram)
+        from unnest(internal.grams(lower(p_words))) as g (gram)
         where char_length(g.gram) = least(char_length(lower(p_words)), 3)
         order by g.gram
         limit 8
@@ -69,14 +65,14 @@ $$;
 
 -- Of the columns that the trigger names, joined by spaces. A trigger, since a browser that adds a row would need the
 -- right to call what a generated column calls.
-create function public.write_grams() returns trigger
+create function internal.write_grams() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 declare
     v_row jsonb := to_jsonb(new);
 begin
-    new.search_grams := public.grams(lower((
+    new.search_grams := internal.grams(lower((
         select string_agg(coalesce(v_row ->> t.name, ''), ' ' order by t.n)
         from unnest(tg_argv) with ordinality as t (name, n)
     )));
@@ -84,25 +80,21 @@ begin
 end
 $$;
 
-revoke execute on function public.grams(text), public.search_grams(text), public.write_grams()
-from public, anon, authenticated;
-grant execute on function public.grams(text), public.search_grams(text) to service_role;
-
 create trigger leads_grams before insert or update of name, company, email, message on public.leads
-for each row execute function public.write_grams('name', 'company', 'email', 'message');
+for each row execute function internal.write_grams('name', 'company', 'email', 'message');
 
 create trigger conversations_grams before insert or update of title on public.conversations
-for each row execute function public.write_grams('title');
+for each row execute function internal.write_grams('title');
 
 create trigger leads_touch before update on public.leads
-for each row execute function public.touch_version();
+for each row execute function internal.touch_version();
 
 -- A new message is no change of the conversation that another change could get lost in.
 create trigger conversations_touch before update of title, status, lead_id, metadata, deleted_at on public.conversations
-for each row execute function public.touch_version();
+for each row execute function internal.touch_version();
 
 -- Set last_message_at on every write. Runs as the owner of the table: a browser may not write that column.
-create function public.touch_conversation() returns trigger
+create function internal.touch_conversation() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -113,10 +105,8 @@ begin
 end
 $$;
 
-revoke execute on function public.touch_conversation() from public, anon, authenticated;
-
 create trigger messages_touch after insert on public.messages
-for each row execute function public.touch_conversation();
+for each row execute function internal.touch_conversation();
 
 -- Return leads that match the words of a question, best first; lead_agent ranks them further. A null p_user_id means
 -- all users.
@@ -147,6 +137,3 @@ as $$
     order by found.hits desc, l.score desc nulls last, l.budget desc nulls last, l.created_at desc
     limit least(greatest(p_limit, 1), 100)
 $$;
-
-revoke execute on function public.search_leads(uuid, text[], integer) from public, anon, authenticated;
-grant execute on function public.search_leads(uuid, text[], integer) to service_role;

@@ -11,7 +11,7 @@ create index conversations_deleted on public.conversations (id) where deleted_at
 
 -- The moment a day begins. Where clocks are put back over midnight, midnight comes twice, and the day begins with the
 -- first; `at time zone` alone takes the second. Where they leap over midnight, the day begins with the leap.
-create function public.day_start(p_day date, p_zone text) returns timestamptz
+create function internal.day_start(p_day date, p_zone text) returns timestamptz
 language plpgsql stable
 set search_path = ''
 as $$
@@ -29,7 +29,7 @@ $$;
 
 -- The periods of a range, oldest first: days, weeks from Monday on, or months, cut to the range. Each is known by its
 -- first day; `ends` is the first moment after it.
-create function public.analytics_periods(p_start date, p_end date, p_aggregation text, p_zone text)
+create function internal.analytics_periods(p_start date, p_end date, p_aggregation text, p_zone text)
 returns table (first_day date, begins timestamptz, ends timestamptz)
 language plpgsql stable rows 90
 set search_path = ''
@@ -43,8 +43,8 @@ begin
     return query
     select
         greatest(t.at::date, p_start),
-        public.day_start(greatest(t.at::date, p_start), p_zone),
-        public.day_start(least((t.at + ('1 ' || v_unit)::interval)::date, p_end + 1), p_zone)
+        internal.day_start(greatest(t.at::date, p_start), p_zone),
+        internal.day_start(least((t.at + ('1 ' || v_unit)::interval)::date, p_end + 1), p_zone)
     from generate_series(
         date_trunc(v_unit, p_start::timestamp), p_end::timestamp, ('1 ' || v_unit)::interval
     ) as t (at)
@@ -54,27 +54,27 @@ $$;
 
 -- How much more, in percent of the earlier size with one decimal; null where there was nothing before. Revenue may be
 -- negative: from -10 to 20 is 300 percent more.
-create function public.percent_change(p_now numeric, p_before numeric) returns numeric
+create function internal.percent_change(p_now numeric, p_before numeric) returns numeric
 language sql immutable parallel safe
 set search_path = ''
 as $$ select round(100 * (p_now - p_before) / abs(nullif(p_before, 0)), 1) $$;
 
 -- What part of it, in percent with one decimal; null where there is nothing to be a part of.
-create function public.percent_of(p_part numeric, p_whole numeric) returns numeric
+create function internal.percent_of(p_part numeric, p_whole numeric) returns numeric
 language sql immutable parallel safe
 set search_path = ''
 as $$ select round(100 * p_part / nullif(p_whole, 0), 1) $$;
 
 -- A count or an amount, and how it changed.
-create function public.counted(p_now numeric, p_before numeric) returns jsonb
+create function internal.counted(p_now numeric, p_before numeric) returns jsonb
 language sql immutable parallel safe
 set search_path = ''
 as $$
-    select jsonb_build_object('value', p_now, 'change', public.percent_change(p_now, p_before))
+    select jsonb_build_object('value', p_now, 'change', internal.percent_change(p_now, p_before))
 $$;
 
 -- A rate in percent, and by how many points it changed; null where the earlier one is null or 0.
-create function public.rated(p_now numeric, p_before numeric) returns jsonb
+create function internal.rated(p_now numeric, p_before numeric) returns jsonb
 language sql immutable parallel safe
 set search_path = ''
 as $$
@@ -82,7 +82,7 @@ as $$
 $$;
 
 -- What was said from p_from to before p_to: in how many conversations, and how many messages.
-create function public.conversation_activity(p_user_id uuid, p_from timestamptz, p_to timestamptz)
+create function internal.conversation_activity(p_user_id uuid, p_from timestamptz, p_to timestamptz)
 returns table (conversations bigint, messages bigint)
 language plpgsql stable
 set search_path = ''
@@ -127,9 +127,9 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_before timestamptz := internal.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
     v_leads record;
 begin
     select
@@ -145,16 +145,16 @@ begin
         and l.created_at >= v_before and l.created_at < v_to;
 
     return jsonb_build_object(
-        'total_leads', public.counted(v_leads.now, v_leads.before),
-        'active_conversations', public.counted(
-            (select a.conversations from public.conversation_activity(p_user_id, v_from, v_to) as a),
-            (select a.conversations from public.conversation_activity(p_user_id, v_before, v_from) as a)
+        'total_leads', internal.counted(v_leads.now, v_leads.before),
+        'active_conversations', internal.counted(
+            (select a.conversations from internal.conversation_activity(p_user_id, v_from, v_to) as a),
+            (select a.conversations from internal.conversation_activity(p_user_id, v_before, v_from) as a)
         ),
-        'conversion_rate', public.rated(
-            public.percent_of(v_leads.won_now, v_leads.now),
-            public.percent_of(v_leads.won_before, v_leads.before)
+        'conversion_rate', internal.rated(
+            internal.percent_of(v_leads.won_now, v_leads.now),
+            internal.percent_of(v_leads.won_before, v_leads.before)
         ),
-        'total_revenue', public.revenue_compared(p_user_id, v_before, v_from, v_to)
+        'total_revenue', internal.revenue_compared(p_user_id, v_before, v_from, v_to)
     );
 end
 $$;
@@ -168,9 +168,9 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_before timestamptz := internal.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
 begin
     return (
         with grouped as materialized (
@@ -218,7 +218,7 @@ begin
             select jsonb_agg(
                 jsonb_build_object(
                     'source', t.source, 'value', t.many, 'converted', t.converted,
-                    'conversion_rate', public.percent_of(t.converted, t.many)
+                    'conversion_rate', internal.percent_of(t.converted, t.many)
                 )
                 order by t.many desc, t.source
             ) as told
@@ -251,13 +251,13 @@ begin
         )
 
         select jsonb_build_object(
-            'total', public.counted(n.total, b.total),
-            'qualified', public.counted(n.qualified, b.qualified),
-            'converted', public.counted(n.converted, b.converted),
-            'conversion_rate', public.rated(
-                public.percent_of(n.converted, n.total), public.percent_of(b.converted, b.total)
+            'total', internal.counted(n.total, b.total),
+            'qualified', internal.counted(n.qualified, b.qualified),
+            'converted', internal.counted(n.converted, b.converted),
+            'conversion_rate', internal.rated(
+                internal.percent_of(n.converted, n.total), internal.percent_of(b.converted, b.total)
             ),
-            'average_score', public.rated(n.score, b.score),
+            'average_score', internal.rated(n.score, b.score),
             'by_status', (select s.told from statuses as s),
             'by_source', (select coalesce(s.told, '[]') from sources as s),
             'open_budget', (select coalesce(u.told, '[]') from budgets as u)
@@ -277,9 +277,9 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_before timestamptz := internal.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
     v_started record;
     v_now record;
     v_then record;
@@ -294,13 +294,13 @@ begin
         c.deleted_at is null
         and (p_user_id is null or c.user_id = p_user_id)
         and c.created_at >= v_before and c.created_at < v_to;
-    select * into v_now from public.conversation_activity(p_user_id, v_from, v_to);
-    select * into v_then from public.conversation_activity(p_user_id, v_before, v_from);
+    select * into v_now from internal.conversation_activity(p_user_id, v_from, v_to);
+    select * into v_then from internal.conversation_activity(p_user_id, v_before, v_from);
     return jsonb_build_object(
-        'started', public.counted(v_started.now, v_started.before),
-        'active', public.counted(v_now.conversations, v_then.conversations),
-        'messages', public.counted(v_now.messages, v_then.messages),
-        'messages_per_conversation', public.rated(
+        'started', internal.counted(v_started.now, v_started.before),
+        'active', internal.counted(v_now.conversations, v_then.conversations),
+        'messages', internal.counted(v_now.messages, v_then.messages),
+        'messages_per_conversation', internal.rated(
             round(v_now.messages::numeric / nullif(v_now.conversations, 0), 1),
             round(v_then.messages::numeric / nullif(v_then.conversations, 0), 1)
         ),
@@ -327,8 +327,8 @@ begin
         select coalesce(jsonb_agg(
             jsonb_build_object(
                 'id', c.id, 'user_id', c.user_id, 'lead_id', c.lead_id, 'title', c.title, 'status', c.status,
-                'messages', t.many, 'last_message_at', public.iso_utc(t.last_at),
-                'created_at', public.iso_utc(c.created_at)
+                'messages', t.many, 'last_message_at', internal.iso_utc(t.last_at),
+                'created_at', internal.iso_utc(c.created_at)
             )
             order by c.created_at desc, c.id desc
         ), '[]')
@@ -339,8 +339,8 @@ begin
                 o.deleted_at is null
                 and (p_user_id is null or o.user_id = p_user_id)
                 and (p_status is null or o.status = p_status)
-                and o.created_at >= public.day_start(p_start, p_zone)
-                and o.created_at < public.day_start(p_end + 1, p_zone)
+                and o.created_at >= internal.day_start(p_start, p_zone)
+                and o.created_at < internal.day_start(p_end + 1, p_zone)
                 and (p_before is null or (o.created_at, o.id) < (p_before, p_before_id))
             order by o.created_at desc, o.id desc
             limit p_limit
@@ -364,9 +364,9 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_before timestamptz := internal.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
 begin
     return (
         with grouped as materialized (
@@ -385,7 +385,7 @@ begin
         services as (
             select jsonb_agg(
                 jsonb_build_object('service', t.service, 'average_confidence', t.confidence)
-                || public.counted(t.now, t.before)
+                || internal.counted(t.now, t.before)
                 order by t.now desc, t.service
             ) as told
             from (
@@ -397,7 +397,7 @@ begin
         )
 
         select jsonb_build_object(
-            'total', public.counted(coalesce(sum(g.now), 0), coalesce(sum(g.before), 0)),
+            'total', internal.counted(coalesce(sum(g.now), 0), coalesce(sum(g.before), 0)),
             'by_service', (select coalesce(s.told, '[]') from services as s)
         )
         from grouped as g
@@ -414,9 +414,9 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_before timestamptz := internal.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
 begin
     return (
         with executions as materialized (
@@ -457,8 +457,8 @@ begin
                 jsonb_build_object(
                     'agent_type', t.agent_type, 'executions', t.many, 'completed', t.completed, 'failed', t.failed,
                     'cancelled', t.cancelled,
-                    'success_rate', public.percent_of(t.completed, t.completed + t.failed),
-                    'fallback_rate', public.percent_of(t.by_rules, t.completed),
+                    'success_rate', internal.percent_of(t.completed, t.completed + t.failed),
+                    'fallback_rate', internal.percent_of(t.by_rules, t.completed),
                     'average_duration_ms', t.took, 'p95_duration_ms', t.took_most, 'tokens', t.tokens
                 )
                 order by t.many desc, t.agent_type
@@ -481,16 +481,16 @@ begin
         )
 
         select jsonb_build_object(
-            'executions', public.counted(n.many, b.many),
-            'success_rate', public.rated(
-                public.percent_of(n.completed, n.completed + n.failed),
-                public.percent_of(b.completed, b.completed + b.failed)
+            'executions', internal.counted(n.many, b.many),
+            'success_rate', internal.rated(
+                internal.percent_of(n.completed, n.completed + n.failed),
+                internal.percent_of(b.completed, b.completed + b.failed)
             ),
-            'fallback_rate', public.rated(
-                public.percent_of(n.by_rules, n.completed), public.percent_of(b.by_rules, b.completed)
+            'fallback_rate', internal.rated(
+                internal.percent_of(n.by_rules, n.completed), internal.percent_of(b.by_rules, b.completed)
             ),
-            'average_duration_ms', public.counted(n.took, b.took),
-            'tokens', public.counted(n.tokens, b.tokens),
+            'average_duration_ms', internal.counted(n.took, b.took),
+            'tokens', internal.counted(n.tokens, b.tokens),
             'by_agent', (select coalesce(a.told, '[]') from agents as a)
         )
         from compared as n
@@ -514,7 +514,7 @@ begin
         select coalesce(jsonb_agg(
             jsonb_build_object(
                 'id', l.id, 'run_id', l.run_id, 'user_id', l.user_id, 'agent_type', l.agent_type, 'level', l.level,
-                'event', l.event, 'detail', l.detail, 'created_at', public.iso_utc(l.created_at)
+                'event', l.event, 'detail', l.detail, 'created_at', internal.iso_utc(l.created_at)
             )
             order by l.created_at desc, l.id desc
         ), '[]')
@@ -525,8 +525,8 @@ begin
                 (p_user_id is null or o.user_id = p_user_id)
                 and (p_agent_type is null or o.agent_type = p_agent_type)
                 and (p_level is null or o.level = p_level)
-                and o.created_at >= public.day_start(p_start, p_zone)
-                and o.created_at < public.day_start(p_end + 1, p_zone)
+                and o.created_at >= internal.day_start(p_start, p_zone)
+                and o.created_at < internal.day_start(p_end + 1, p_zone)
                 and (p_before is null or (o.created_at, o.id) < (p_before, p_before_id))
             order by o.created_at desc, o.id desc
             limit p_limit
@@ -534,37 +534,3 @@ begin
     );
 end
 $$;
-
-revoke execute on function
-public.day_start(date, text),
-public.analytics_periods(date, date, text, text),
-public.percent_change(numeric, numeric),
-public.percent_of(numeric, numeric),
-public.counted(numeric, numeric),
-public.rated(numeric, numeric),
-public.conversation_activity(uuid, timestamptz, timestamptz),
-public.lead_summary(uuid, date, date, text),
-public.conversation_summary(uuid, date, date, text),
-public.conversation_list(uuid, date, date, text, text, integer, timestamptz, uuid),
-public.recommendation_summary(uuid, date, date, text),
-public.agent_summary(uuid, date, date, text),
-public.agent_log_list(uuid, date, date, text, text, text, integer, timestamptz, uuid),
-public.analytics_overview(uuid, date, date, text)
-from public, anon, authenticated;
-
-grant execute on function
-public.day_start(date, text),
-public.analytics_periods(date, date, text, text),
-public.percent_change(numeric, numeric),
-public.percent_of(numeric, numeric),
-public.counted(numeric, numeric),
-public.rated(numeric, numeric),
-public.conversation_activity(uuid, timestamptz, timestamptz),
-public.lead_summary(uuid, date, date, text),
-public.conversation_summary(uuid, date, date, text),
-public.conversation_list(uuid, date, date, text, text, integer, timestamptz, uuid),
-public.recommendation_summary(uuid, date, date, text),
-public.agent_summary(uuid, date, date, text),
-public.agent_log_list(uuid, date, date, text, text, text, integer, timestamptz, uuid),
-public.analytics_overview(uuid, date, date, text)
-to service_role;

@@ -21,6 +21,4 @@ create index model_metrics_model on public.model_metrics (provider, model, creat
 create index model_metrics_run on public.model_metrics (run_id) where run_id is not null;
 
 alter table public.model_metrics enable row level security;
-revoke all on public.model_metrics from public, anon, authenticated;
 grant select on public.model_metrics to authenticated;
-grant all on public.model_metrics to service_role;

@@ -2,7 +2,7 @@
 
 -- How many decimals of a major unit the smallest unit of a currency is, as Stripe counts; a test compares this with the
 -- table of pixelbloom.payments.money, which names its source.
-create function public.currency_digits(p_currency text) returns integer
+create function internal.currency_digits(p_currency text) returns integer
 language sql immutable parallel safe
 set search_path = ''
 as $$
@@ -16,23 +16,23 @@ as $$
 $$;
 
 -- How many decimals an amount may have that is charged in a currency.
-create function public.charge_digits(p_currency text) returns integer
+create function internal.charge_digits(p_currency text) returns integer
 language sql immutable parallel safe
 set search_path = ''
 as $$
-    select case when p_currency in ('isk', 'ugx') then 0 else least(public.currency_digits(p_currency), 2) end
+    select case when p_currency in ('isk', 'ugx') then 0 else least(internal.currency_digits(p_currency), 2) end
 $$;
 
 -- An amount in major units as a text for people: 1,234.50 USD, 4,900 JPY, 18.600 KWD.
-create function public.money_text(p_amount numeric, p_currency text) returns text
+create function internal.money_text(p_amount numeric, p_currency text) returns text
 language sql immutable parallel safe
 set search_path = ''
 as $$
     select to_char(
         p_amount,
         'FM999,999,999,999,990' || case
-            when public.charge_digits(p_currency) = 0 then ''
-            else '.' || repeat('0', public.currency_digits(p_currency))
+            when internal.charge_digits(p_currency) = 0 then ''
+            else '.' || repeat('0', internal.currency_digits(p_currency))
         end
     ) || ' ' || upper(p_currency)
 $$;
@@ -51,7 +51,7 @@ create table public.pricing_packages (
     version integer not null default 1,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    check (price = round(price, public.charge_digits(currency)))
+    check (price = round(price, internal.charge_digits(currency)))
 );
 
 comment on table public.pricing_packages is 'Packages that can be bought.';
@@ -79,7 +79,7 @@ create table public.pricing_campaigns (
     check ((duration = 'repeating') = (duration_months is not null)),
     check (discount_type <> 'percentage' or discount_value <= 100),
     check (discount_type <> 'fixed' or currency is not null),
-    check (discount_type <> 'fixed' or discount_value = round(discount_value, public.charge_digits(currency))),
+    check (discount_type <> 'fixed' or discount_value = round(discount_value, internal.charge_digits(currency))),
     check (max_uses is null or uses <= max_uses),
     check (ends_at is null or starts_at is null or ends_at > starts_at)
 );
@@ -89,11 +89,11 @@ comment on table public.pricing_campaigns is 'Discount codes: percentage or fixe
 create unique index pricing_campaigns_code on public.pricing_campaigns (lower(code));
 
 create trigger pricing_packages_touch before update on public.pricing_packages
-for each row execute function public.touch_version();
+for each row execute function internal.touch_version();
 
 -- A use is no change of the campaign.
 create trigger pricing_campaigns_touch before update on public.pricing_campaigns
-for each row when (old.uses = new.uses) execute function public.touch_version();
+for each row when (old.uses = new.uses) execute function internal.touch_version();
 
 -- Checkouts as they were asked for, under the key of the request: a repeat of the very same request has the same one.
 -- Each attempt at Stripe has its number; a use of a code belongs to one attempt.
@@ -142,19 +142,15 @@ alter table public.pricing_packages enable row level security;
 alter table public.pricing_campaigns enable row level security;
 alter table public.checkouts enable row level security;
 alter table public.campaign_redemptions enable row level security;
-revoke all on public.pricing_packages, public.pricing_campaigns, public.checkouts, public.campaign_redemptions
-from public, anon, authenticated;
 
 -- Prices are public; codes are visible only to those who have them.
 grant select on public.pricing_packages to anon, authenticated;
 grant select on public.pricing_campaigns, public.campaign_redemptions to authenticated;
-grant all on public.pricing_packages, public.pricing_campaigns, public.checkouts, public.campaign_redemptions
-to service_role;
 
 create policy pricing_packages_offered on public.pricing_packages for select to anon, authenticated using (active);
 
 -- Why a campaign gives nothing off this package now; null where it does. `p_used` is how often the customer used it.
-create function public.campaign_refusal(
+create function internal.campaign_refusal(
     p_campaign public.pricing_campaigns, p_package public.pricing_packages, p_at timestamptz, p_used integer default 0
 ) returns text
 language sql immutable parallel safe
@@ -174,7 +170,7 @@ $$;
 
 -- What a package costs with a campaign; p_refusal says why that gives nothing off. `periods` says what each period
 -- costs: a discount that repeats is on each invoice of its months, the first of which is due at once.
-create function public.quote_json(
+create function internal.quote_json(
     p_package public.pricing_packages, p_code text, p_campaign public.pricing_campaigns, p_refusal text
 ) returns jsonb
 language sql immutable
@@ -220,7 +216,7 @@ as $$
             when p_code is null or p_refusal is not null then 0.00
             when p_campaign.discount_type = 'percentage'
                 then round(
-                    p_package.price * p_campaign.discount_value / 100, public.charge_digits(p_package.currency)
+                    p_package.price * p_campaign.discount_value / 100, internal.charge_digits(p_package.currency)
                 )
             else least(p_campaign.discount_value, p_package.price)
         end as discount
@@ -229,7 +225,7 @@ $$;
 
 -- Return an account's verified e-mail address, in lower case. An unverified address, or one asserted by an identity
 -- provider (SSO), could belong to someone else. Only ASCII letters are folded: another letter is another mailbox.
-create function public.verified_email(p_user_id uuid) returns text
+create function internal.verified_email(p_user_id uuid) returns text
 language sql stable security definer
 set search_path = ''
 as $$
@@ -240,27 +236,27 @@ as $$
 $$;
 
 -- The account of an address, by the same rule. Supabase Auth stores addresses in lower case and has an index of them.
-create function public.verified_user(p_email text) returns uuid
+create function internal.verified_user(p_email text) returns uuid
 language sql stable security definer
 set search_path = ''
 as $$
     select u.id from auth.users as u
     where
         u.email = lower(p_email collate "C") collate "default"
-        and not u.is_sso_user and public.verified_email(u.id) is not null
+        and not u.is_sso_user and internal.verified_email(u.id) is not null
     order by u.id limit 1
 $$;
 
 -- The names under which the uses of one customer are counted: an account's id, and `email:` with its address, which
 -- may have bought before it signed in.
-create function public.customer_names(p_customer text) returns text[]
+create function internal.customer_names(p_customer text) returns text[]
 language sql stable
 set search_path = ''
 as $$
     select case
         when p_customer like 'email:%'
-            then array[p_customer, public.verified_user(substr(p_customer, 7))::text]
-        else array[p_customer, 'email:' || public.verified_email(p_customer::uuid)]
+            then array[p_customer, internal.verified_user(substr(p_customer, 7))::text]
+        else array[p_customer, 'email:' || internal.verified_email(p_customer::uuid)]
     end
 $$;
 
@@ -285,14 +281,14 @@ begin
     -- An open use is replaced by the next checkout, so it does not count.
     select count(*) into v_used from public.campaign_redemptions as r
     where
-        r.campaign_id = c.id and r.customer = any(public.customer_names(p_customer))
+        r.campaign_id = c.id and r.customer = any(internal.customer_names(p_customer))
         and r.released_at is null and r.completed_at is not null;
-    return public.quote_json(p, p_code, c, public.campaign_refusal(c, p, p_at, v_used));
+    return internal.quote_json(p, p_code, c, internal.campaign_refusal(c, p, p_at, v_used));
 end
 $$;
 
 -- Release an unpaid use. Returns whether there was one. The campaign's row is locked first, as everywhere.
-create function public.release_campaign(p_key text) returns boolean
+create function internal.release_campaign(p_key text) returns boolean
 language plpgsql
 set search_path = ''
 as $$
@@ -324,7 +320,7 @@ declare
     v_campaign_id uuid;
 begin
     if p_state in ('expired', 'failed') then
-        perform public.release_campaign(p_key);
+        perform internal.release_campaign(p_key);
         return;
     end if;
     select c.id into v_campaign_id
@@ -343,7 +339,7 @@ begin
             c.max_uses_per_user is null or c.max_uses_per_user > (
                 select count(*) from public.campaign_redemptions as x
                 where
-                    x.campaign_id = c.id and x.customer = any(public.customer_names(r.customer))
+                    x.campaign_id = c.id and x.customer = any(internal.customer_names(r.customer))
                     and x.released_at is null
             )
         );
@@ -395,7 +391,7 @@ declare
     v_made jsonb;
     v_refusal text;
     v_used integer;
-    v_customers text[] := public.customer_names(p_customer);
+    v_customers text[] := internal.customer_names(p_customer);
 begin
     perform pg_advisory_xact_lock(hashtextextended('checkout:' || p_request_key, 0));
     v_made := public.find_checkout(p_request_key, p_request_hash);
@@ -413,7 +409,7 @@ begin
             and r.expires_at < clock_timestamp() + interval '32 minutes'
         then
             -- Its session was never returned, and Stripe creates none that expires so soon: this is a new attempt.
-            perform public.release_campaign(r.redemption_key);
+            perform internal.release_campaign(r.redemption_key);
             r.released_at := clock_timestamp();
             select * into c from public.pricing_campaigns where id = c.id;
         end if;
@@ -426,7 +422,7 @@ begin
             return '{"state": "gone"}';
         end if;
         if r.id is null then
-            v_refusal := public.campaign_refusal(c, p, clock_timestamp());
+            v_refusal := internal.campaign_refusal(c, p, clock_timestamp());
             if v_refusal is null and c.max_uses_per_user is not null and p_customer is null then
                 v_refusal := 'needs_user';
             end if;
@@ -445,15 +441,15 @@ begin
                     );
                 elsif o.id is not null then
                     -- Its URL was never returned, so it cannot be paid: the newer request replaces it.
-                    perform public.release_campaign(o.redemption_key);
+                    perform internal.release_campaign(o.redemption_key);
                     select * into c from public.pricing_campaigns where id = c.id;
                 end if;
                 select count(*) into v_used from public.campaign_redemptions as x
                 where x.campaign_id = c.id and x.customer = any(v_customers) and x.released_at is null;
-                v_refusal := public.campaign_refusal(c, p, clock_timestamp(), v_used);
+                v_refusal := internal.campaign_refusal(c, p, clock_timestamp(), v_used);
             end if;
             if v_refusal is not null then
-                return jsonb_build_object('state', 'refused', 'quote', public.quote_json(p, p_code, c, v_refusal));
+                return jsonb_build_object('state', 'refused', 'quote', internal.quote_json(p, p_code, c, v_refusal));
             end if;
             insert into public.campaign_redemptions (
                 campaign_id, package_id, user_id, customer, redemption_key, taken_by, created_at, expires_at
@@ -469,7 +465,7 @@ begin
     return jsonb_build_object('state', 'begun', 'attempt', k.attempt) || case
         when r.id is null then '{}'::jsonb
         else jsonb_build_object(
-            'quote', public.quote_json(p, p_code, c, null),
+            'quote', internal.quote_json(p, p_code, c, null),
             'redemption_key', r.redemption_key,
             'expires_at', floor(extract(epoch from r.expires_at)),
             'applies_to', (
@@ -524,7 +520,7 @@ begin
         select 1 from public.campaign_redemptions
         where redemption_key = v_key and taken_by = p_request_id and stripe_session_id is null
     ) then
-        v_released := public.release_campaign(v_key);
+        v_released := internal.release_campaign(v_key);
     end if;
     update public.checkouts set attempt = attempt + 1
     where
@@ -535,39 +531,3 @@ begin
     return v_released;
 end
 $$;
-
-revoke execute on function
-public.currency_digits(text),
-public.charge_digits(text),
-public.money_text(numeric, text),
-public.campaign_refusal(public.pricing_campaigns, public.pricing_packages, timestamptz, integer),
-public.quote_json(public.pricing_packages, text, public.pricing_campaigns, text),
-public.verified_email(uuid),
-public.verified_user(text),
-public.customer_names(text),
-public.quote_package(uuid, text, text, timestamptz),
-public.release_campaign(text),
-public.settle_redemption(text, text),
-public.find_checkout(text, text),
-public.begin_checkout(text, text, uuid, uuid, text, uuid, text),
-public.finish_checkout(text, integer, text, text),
-public.fail_checkout(text, integer, uuid)
-from public, anon, authenticated;
-
-grant execute on function
-public.currency_digits(text),
-public.charge_digits(text),
-public.money_text(numeric, text),
-public.campaign_refusal(public.pricing_campaigns, public.pricing_packages, timestamptz, integer),
-public.quote_json(public.pricing_packages, text, public.pricing_campaigns, text),
-public.verified_email(uuid),
-public.verified_user(text),
-public.customer_names(text),
-public.quote_package(uuid, text, text, timestamptz),
-public.release_campaign(text),
-public.settle_redemption(text, text),
-public.find_checkout(text, text),
-public.begin_checkout(text, text, uuid, uuid, text, uuid, text),
-public.finish_checkout(text, integer, text, text),
-public.fail_checkout(text, integer, uuid)
-to service_role;

@@ -12,7 +12,7 @@ create table public.user_profiles (
 comment on table public.user_profiles is 'A user as the application knows them; role decides what they may see.';
 
 create trigger user_profiles_touch before update on public.user_profiles
-for each row execute function public.touch_updated_at();
+for each row execute function internal.touch_updated_at();
 
 -- SECURITY DEFINER: the policies of user_profiles itself call it, and would recurse otherwise.
 create function public.is_admin() returns boolean
@@ -28,9 +28,7 @@ as $$
 $$;
 
 comment on function public.is_admin() is 'Whether the caller of this request is an administrator.';
-
-revoke execute on function public.is_admin() from public, anon;
-grant execute on function public.is_admin() to authenticated, service_role;
+grant execute on function public.is_admin() to authenticated;
 
 -- Which of these users user_profiles makes administrators.
 create function public.admins_among(p_users uuid[]) returns jsonb
@@ -41,15 +39,10 @@ as $$
     where p.user_id = any(p_users) and p.role = 'admin'
 $$;
 
-revoke execute on function public.admins_among(uuid[]) from public, anon, authenticated;
-grant execute on function public.admins_among(uuid[]) to service_role;
-
 alter table public.user_profiles enable row level security;
-revoke all on public.user_profiles from public, anon, authenticated;
 grant select on public.user_profiles to authenticated;
 grant insert (user_id, display_name, avatar_url) on public.user_profiles to authenticated;
 grant update (display_name, avatar_url) on public.user_profiles to authenticated;
-grant all on public.user_profiles to service_role;
 
 create policy user_profiles_own on public.user_profiles for all to authenticated
 using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));

@@ -113,22 +113,19 @@ comment on table public.stripe_events is 'Each event of Stripe once, under its o
 create index stripe_events_open on public.stripe_events (received_at) where status in ('received', 'failed');
 
 create trigger user_subscriptions_touch before update on public.user_subscriptions
-for each row execute function public.touch_updated_at();
+for each row execute function internal.touch_updated_at();
 
 create trigger invoices_touch before update on public.invoices
-for each row execute function public.touch_updated_at();
+for each row execute function internal.touch_updated_at();
 
 create trigger refunds_touch before update on public.refunds
-for each row execute function public.touch_updated_at();
+for each row execute function internal.touch_updated_at();
 
 alter table public.user_subscriptions enable row level security;
 alter table public.invoices enable row level security;
 alter table public.refunds enable row level security;
 alter table public.stripe_events enable row level security;
-revoke all on public.user_subscriptions, public.invoices, public.refunds, public.stripe_events
-from public, anon, authenticated;
 grant select on public.user_subscriptions, public.invoices, public.refunds to authenticated;
-grant all on public.user_subscriptions, public.invoices, public.refunds, public.stripe_events to service_role;
 
 create policy user_subscriptions_own on public.user_subscriptions for select to authenticated
 using (user_id = (select auth.uid()));
@@ -206,15 +203,12 @@ where
 
 comment on view public.recurring_subscriptions is 'The subscriptions of monthly and yearly revenue.';
 
-revoke all on public.money_movements, public.recurring_subscriptions from public, anon, authenticated;
-grant select on public.money_movements, public.recurring_subscriptions to service_role;
-
 create index user_subscriptions_ended on public.user_subscriptions (end_date) where end_date is not null;
 
 -- One figure of money out of its amounts by currency, [{"currency", "now", "before", "many_now", "many_before"}].
 -- Amounts of different currencies are never added: `value` and `change` are those of the currency with the most
 -- payments (or subscriptions), by those of the earlier period where there are none now; and `by_currency` has all.
-create function public.money_compared(p_amounts jsonb) returns jsonb
+create function internal.money_compared(p_amounts jsonb) returns jsonb
 language plpgsql immutable
 set search_path = ''
 as $$
@@ -222,7 +216,7 @@ declare
     v_all jsonb;
 begin
     select jsonb_agg(
-        jsonb_build_object('currency', a.currency) || public.counted(a.now, a.before)
+        jsonb_build_object('currency', a.currency) || internal.counted(a.now, a.before)
         order by a.many_now desc, a.many_before desc, a.currency
     )
     into v_all
@@ -235,7 +229,7 @@ end
 $$;
 
 -- Money received less money returned from p_from to before p_to, against that from p_before on.
-create function public.revenue_compared(
+create function internal.revenue_compared(
     p_user_id uuid, p_before timestamptz, p_from timestamptz, p_to timestamptz
 ) returns jsonb
 language plpgsql stable
@@ -244,7 +238,7 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 begin
-    return public.money_compared((
+    return internal.money_compared((
         select jsonb_agg(to_jsonb(t))
         from (
             select
@@ -273,9 +267,9 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_before timestamptz := internal.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
     v record;
     v_recurring jsonb;
 begin
@@ -319,30 +313,30 @@ begin
     where t.many_now + t.many_before > 0;
 
     return jsonb_build_object(
-        'revenue', public.revenue_compared(p_user_id, v_before, v_from, v_to),
-        'mrr', public.money_compared((
+        'revenue', internal.revenue_compared(p_user_id, v_before, v_from, v_to),
+        'mrr', internal.money_compared((
             select jsonb_agg(
                 a.each || jsonb_build_object(
-                    'now', round((a.each ->> 'now')::numeric, public.currency_digits(a.each ->> 'currency')),
-                    'before', round((a.each ->> 'before')::numeric, public.currency_digits(a.each ->> 'currency'))
+                    'now', round((a.each ->> 'now')::numeric, internal.currency_digits(a.each ->> 'currency')),
+                    'before', round((a.each ->> 'before')::numeric, internal.currency_digits(a.each ->> 'currency'))
                 )
             )
             from jsonb_array_elements(v_recurring) as a (each)
         )),
-        'arr', public.money_compared((
+        'arr', internal.money_compared((
             select jsonb_agg(
                 a.each || jsonb_build_object(
-                    'now', round(12 * (a.each ->> 'now')::numeric, public.currency_digits(a.each ->> 'currency')),
-                    'before', round(12 * (a.each ->> 'before')::numeric, public.currency_digits(a.each ->> 'currency'))
+                    'now', round(12 * (a.each ->> 'now')::numeric, internal.currency_digits(a.each ->> 'currency')),
+                    'before', round(12 * (a.each ->> 'before')::numeric, internal.currency_digits(a.each ->> 'currency'))
                 )
             )
             from jsonb_array_elements(v_recurring) as a (each)
         )),
-        'active_subscriptions', public.counted(v.there, v.there_before),
-        'new_subscriptions', public.counted(v.new, v.new_before),
-        'ended_subscriptions', public.counted(v.gone, v.gone_before),
-        'churn_rate', public.rated(
-            public.percent_of(v.lost, v.there_before), public.percent_of(v.lost_before, v.there_first)
+        'active_subscriptions', internal.counted(v.there, v.there_before),
+        'new_subscriptions', internal.counted(v.new, v.new_before),
+        'ended_subscriptions', internal.counted(v.gone, v.gone_before),
+        'churn_rate', internal.rated(
+            internal.percent_of(v.lost, v.there_before), internal.percent_of(v.lost_before, v.there_first)
         )
     );
 end
@@ -358,8 +352,8 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
 begin
     return (
         with parts as (
@@ -382,7 +376,7 @@ begin
                 0,
                 0,
                 count(*),
-                round(sum(s.monthly_price), public.currency_digits(s.currency))
+                round(sum(s.monthly_price), internal.currency_digits(s.currency))
             from public.recurring_subscriptions as s
             where
                 (p_user_id is null or s.user_id = p_user_id)
@@ -423,8 +417,8 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
 begin
     return (
         with customers as materialized (
@@ -455,7 +449,7 @@ begin
                 select
                     c.currency,
                     count(*) as many,
-                    round(avg(c.amount), public.currency_digits(c.currency)) as average,
+                    round(avg(c.amount), internal.currency_digits(c.currency)) as average,
                     percentile_disc(0.5) within group (order by c.amount) as median,
                     max(c.amount) as highest
                 from customers as c
@@ -467,7 +461,7 @@ begin
             select jsonb_agg(
                 jsonb_build_object(
                     'user_id', t.user_id, 'currency', t.currency, 'value', t.amount, 'payments', t.payments,
-                    'first_payment_at', public.iso_utc(t.first_at), 'last_payment_at', public.iso_utc(t.last_at)
+                    'first_payment_at', internal.iso_utc(t.first_at), 'last_payment_at', internal.iso_utc(t.last_at)
                 )
                 order by t.place, t.currency
             ) as told
@@ -508,8 +502,8 @@ begin
         select coalesce(jsonb_agg(
             jsonb_build_object(
                 'id', s.id, 'user_id', s.user_id, 'package_id', s.package_id, 'package', k.name,
-                'status', s.status, 'start_date', public.iso_utc(s.start_date),
-                'end_date', public.iso_utc(s.end_date), 'currency', s.currency,
+                'status', s.status, 'start_date', internal.iso_utc(s.start_date),
+                'end_date', internal.iso_utc(s.end_date), 'currency', s.currency,
                 'original_price', s.original_price, 'discount_amount', s.discount_amount,
                 'final_price', s.final_price, 'billing_interval', s.billing_interval,
                 'billing_interval_count', s.billing_interval_count
@@ -522,8 +516,8 @@ begin
             where
                 (p_user_id is null or o.user_id = p_user_id)
                 and (p_status is null or o.status = p_status)
-                and o.start_date >= public.day_start(p_start, p_zone)
-                and o.start_date < public.day_start(p_end + 1, p_zone)
+                and o.start_date >= internal.day_start(p_start, p_zone)
+                and o.start_date < internal.day_start(p_end + 1, p_zone)
                 and (p_before is null or (o.start_date, o.id) < (p_before, p_before_id))
             order by o.start_date desc, o.id desc
             limit p_limit
@@ -532,21 +526,3 @@ begin
     );
 end
 $$;
-
-revoke execute on function
-public.money_compared(jsonb),
-public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz),
-public.revenue_summary(uuid, date, date, text),
-public.revenue_by_package(uuid, date, date, text),
-public.customer_ltv(uuid, date, date, text),
-public.subscription_list(uuid, date, date, text, text, integer, timestamptz, uuid)
-from public, anon, authenticated;
-
-grant execute on function
-public.money_compared(jsonb),
-public.revenue_compared(uuid, timestamptz, timestamptz, timestamptz),
-public.revenue_summary(uuid, date, date, text),
-public.revenue_by_package(uuid, date, date, text),
-public.customer_ltv(uuid, date, date, text),
-public.subscription_list(uuid, date, date, text, text, integer, timestamptz, uuid)
-to service_role;

@@ -15,7 +15,7 @@ as $$
 begin
     return (
         select jsonb_agg(jsonb_build_object('date', p.first_day, 'value', t.many) order by p.first_day)
-        from public.analytics_periods(p_start, p_end, p_aggregation, p_zone) as p
+        from internal.analytics_periods(p_start, p_end, p_aggregation, p_zone) as p
         cross join lateral (
             select count(*) as many
             from public.leads as l
@@ -39,7 +39,7 @@ as $$
 begin
     return (
         select jsonb_agg(jsonb_build_object('date', p.first_day, 'value', t.many) order by p.first_day)
-        from public.analytics_periods(p_start, p_end, p_aggregation, p_zone) as p
+        from internal.analytics_periods(p_start, p_end, p_aggregation, p_zone) as p
         cross join lateral (
             select count(*) as many
             from public.conversations as c
@@ -61,8 +61,8 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
     v_there bigint;
 begin
     select count(*) into v_there
@@ -90,7 +90,7 @@ begin
         ),
 
         periods as materialized (
-            select * from public.analytics_periods(p_start, p_end, p_aggregation, p_zone)
+            select * from internal.analytics_periods(p_start, p_end, p_aggregation, p_zone)
         ),
 
         counted as (
@@ -142,7 +142,7 @@ begin
             )
             order by p.first_day
         )
-        from public.analytics_periods(p_start, p_end, p_aggregation, p_zone) as p
+        from internal.analytics_periods(p_start, p_end, p_aggregation, p_zone) as p
         cross join lateral (
             select
                 count(*) as many,
@@ -174,9 +174,9 @@ set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
 declare
-    v_before timestamptz := public.day_start(p_start - (p_end - p_start + 1), p_zone);
-    v_from timestamptz := public.day_start(p_start, p_zone);
-    v_to timestamptz := public.day_start(p_end + 1, p_zone);
+    v_before timestamptz := internal.day_start(p_start - (p_end - p_start + 1), p_zone);
+    v_from timestamptz := internal.day_start(p_start, p_zone);
+    v_to timestamptz := internal.day_start(p_end + 1, p_zone);
 begin
     return (
         with calls as materialized (
@@ -215,7 +215,7 @@ begin
             select jsonb_agg(
                 jsonb_build_object(
                     'provider', t.provider, 'model', t.model, 'calls', t.many, 'ok', t.ok,
-                    'success_rate', public.percent_of(t.ok, t.many),
+                    'success_rate', internal.percent_of(t.ok, t.many),
                     'average_latency_ms', t.latency, 'p95_latency_ms', t.latency_most,
                     'prompt_tokens', t.prompt_tokens, 'completion_tokens', t.completion_tokens
                 )
@@ -257,7 +257,7 @@ begin
                 first_day,
                 begins,
                 row_number() over (order by first_day) as place
-            from public.analytics_periods(p_start, p_end, p_aggregation, p_zone)
+            from internal.analytics_periods(p_start, p_end, p_aggregation, p_zone)
         ),
 
         placed as (
@@ -284,10 +284,10 @@ begin
         )
 
         select jsonb_build_object(
-            'calls', public.counted(n.many, b.many),
-            'success_rate', public.rated(public.percent_of(n.ok, n.many), public.percent_of(b.ok, b.many)),
-            'average_latency_ms', public.counted(n.latency, b.latency),
-            'tokens', public.counted(n.tokens, b.tokens),
+            'calls', internal.counted(n.many, b.many),
+            'success_rate', internal.rated(internal.percent_of(n.ok, n.many), internal.percent_of(b.ok, b.many)),
+            'average_latency_ms', internal.counted(n.latency, b.latency),
+            'tokens', internal.counted(n.tokens, b.tokens),
             'by_model', (select coalesce(m.told, '[]') from models as m),
             'by_outcome', (select coalesce(o.told, '[]') from outcomes as o),
             'trend', (select t.told from trend as t)
@@ -297,19 +297,3 @@ begin
     );
 end
 $$;
-
-revoke execute on function
-public.lead_trends(uuid, date, date, text, text),
-public.conversation_trends(uuid, date, date, text, text),
-public.subscription_trends(uuid, date, date, text, text),
-public.agent_trends(uuid, date, date, text, text, text),
-public.model_summary(uuid, date, date, text, text)
-from public, anon, authenticated;
-
-grant execute on function
-public.lead_trends(uuid, date, date, text, text),
-public.conversation_trends(uuid, date, date, text, text),
-public.subscription_trends(uuid, date, date, text, text),
-public.agent_trends(uuid, date, date, text, text, text),
-public.model_summary(uuid, date, date, text, text)
-to service_role;

@@ -178,7 +178,7 @@ create index schedules_owner on public.schedules (user_id, created_at desc);
 create index schedules_newest on public.schedules (created_at desc, id desc);
 
 create trigger schedules_touch before update on public.schedules
-for each row execute function public.touch_updated_at();
+for each row execute function internal.touch_updated_at();
 
 -- Events to publish over Redis. Written in the transaction of their change; deleted once published.
 create table public.event_outbox (
@@ -225,11 +225,7 @@ alter table public.schedules enable row level security;
 alter table public.event_outbox enable row level security;
 alter table public.system_state enable row level security;
 alter table public.periodic_tasks enable row level security;
-revoke all on public.workflows, public.runs, public.run_steps, public.schedules, public.event_outbox,
-public.system_state, public.periodic_tasks from public, anon, authenticated;
 grant select on public.workflows, public.runs, public.run_steps, public.schedules to authenticated;
-grant all on public.workflows, public.runs, public.run_steps, public.schedules, public.event_outbox,
-public.system_state, public.periodic_tasks to service_role;
 
 create policy workflows_current on public.workflows for select to authenticated using (retired_at is null);
 

@@ -30,7 +30,7 @@ create index notifications_unread on public.notifications (user_id, created_at d
 create index notifications_expiry on public.notifications (expires_at) where expires_at is not null;
 
 -- read and read_at agree on every write.
-create function public.stamp_notification_read() returns trigger
+create function internal.stamp_notification_read() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -41,16 +41,12 @@ begin
 end
 $$;
 
-revoke execute on function public.stamp_notification_read() from public, anon, authenticated;
-
 create trigger notifications_touch before insert or update on public.notifications
-for each row execute function public.stamp_notification_read();
+for each row execute function internal.stamp_notification_read();
 
 alter table public.notifications enable row level security;
-revoke all on public.notifications from public, anon, authenticated;
 grant select, delete on public.notifications to authenticated;
 grant update (read) on public.notifications to authenticated;
-grant all on public.notifications to service_role;
 
 create policy notifications_own on public.notifications for all to authenticated
 using (user_id = (select auth.uid())) with check (user_id = (select auth.uid()));
@@ -59,7 +55,7 @@ create policy notifications_admin on public.notifications for select to authenti
 using ((select public.is_admin()));
 
 -- A notification as the API and the topic `user:<id>` show it.
-create function public.notification_json(p_row public.notifications) returns jsonb
+create function internal.notification_json(p_row public.notifications) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -72,14 +68,14 @@ as $$
         'title', p_row.title,
         'message', p_row.message,
         'action_url', p_row.action_url,
-        'created_at', public.iso_utc(p_row.created_at),
+        'created_at', internal.iso_utc(p_row.created_at),
         'read', p_row.read,
         'metadata', p_row.metadata
     )
 $$;
 
 -- Publish every new notification to its user.
-create function public.tell_notification() returns trigger
+create function internal.tell_notification() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -89,14 +85,14 @@ begin
         'notification_created',
         'user:' || new.user_id,
         new.user_id,
-        public.notification_json(new) - 'id'
+        internal.notification_json(new) - 'id'
     );
     return null;
 end
 $$;
 
 create trigger notifications_told after insert on public.notifications
-for each row execute function public.tell_notification();
+for each row execute function internal.tell_notification();
 
 create index event_outbox_notifications on public.event_outbox (user_id) where type = 'notification_created';
 
@@ -116,7 +112,7 @@ as $$
 
     select jsonb_build_object(
         'items', coalesce((
-            select jsonb_agg(public.notification_json(n::public.notifications) order by n.created_at desc, n.id desc)
+            select jsonb_agg(internal.notification_json(n::public.notifications) order by n.created_at desc, n.id desc)
             from newest as n
         ), '[]'),
         'unread_count', (select count(*) from unread),
@@ -176,7 +172,7 @@ as $$
 
     select jsonb_build_object(
         'items', coalesce((
-            select jsonb_agg(public.notification_json(n::public.notifications) order by n.created_at desc, n.id desc)
+            select jsonb_agg(internal.notification_json(n::public.notifications) order by n.created_at desc, n.id desc)
             from page as n
         ), '[]'),
         'unread_count', case when p_user_id is not null then public.count_unread(p_user_id) end
@@ -188,7 +184,7 @@ create function public.find_notification(p_user_id uuid, p_id uuid) returns json
 language sql stable
 set search_path = ''
 as $$
-    select public.notification_json(n) from public.notifications as n
+    select internal.notification_json(n) from public.notifications as n
     where n.id = p_id and (p_user_id is null or n.user_id = p_user_id)
         and (n.expires_at is null or n.expires_at > now())
 $$;
@@ -269,7 +265,7 @@ end
 $$;
 
 -- What an agent or a workflow is called in a sentence: `lead_agent` is the Lead agent.
-create function public.run_name(p_run public.runs) returns text
+create function internal.run_name(p_run public.runs) returns text
 language sql immutable
 set search_path = ''
 as $$
@@ -279,7 +275,7 @@ $$;
 
 -- Notify the user of a run of its end, except for chats, whose reply is visible. `"notify": false` in the run's
 -- metadata disables it.
-create function public.notify_run_end() returns trigger
+create function internal.notify_run_end() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -288,7 +284,7 @@ begin
         new.user_id,
         'run_' || new.status,
         case new.status when 'completed' then 'success' when 'failed' then 'error' else 'info' end,
-        public.run_name(new)
+        internal.run_name(new)
         || case new.status when 'completed' then ' is done' when 'failed' then ' has failed' else ' was cancelled' end,
         case new.status
             when 'completed' then 'The result is ready.'
@@ -311,10 +307,10 @@ for each row when (
     and new.agent_type is distinct from 'chat_agent'
     and new.metadata -> 'notify' is distinct from 'false'::jsonb
 )
-execute function public.notify_run_end();
+execute function internal.notify_run_end();
 
 -- Notify those who may decide an approval.
-create function public.notify_approval() returns trigger
+create function internal.notify_approval() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -326,7 +322,7 @@ begin
     if r.user_id is not null then
         perform public.notify_user(
             r.user_id, 'approval_waiting', 'warning',
-            public.run_name(r) || case when v_own then ' waits for you' else ' waits for an administrator' end,
+            internal.run_name(r) || case when v_own then ' waits for you' else ' waits for an administrator' end,
             coalesce(
                 nullif(new.input ->> 'message', ''),
                 'The step ' || new.key || ' goes on when '
@@ -335,7 +331,7 @@ begin
             case when v_own then '/approvals' else '/runs/' || r.id end,
             jsonb_build_object(
                 'run_id', r.id, 'step', new.key, 'message', new.input ->> 'message',
-                'deadline_at', public.iso_utc(new.deadline_at)
+                'deadline_at', internal.iso_utc(new.deadline_at)
             ),
             'approval:' || r.id || ':' || new.key || ':' || r.rev
         );
@@ -346,10 +342,10 @@ $$;
 
 create trigger run_steps_notified after update of status on public.run_steps
 for each row when (new.status = 'waiting' and old.status <> 'waiting')
-execute function public.notify_approval();
+execute function internal.notify_approval();
 
 -- A lead that is worth a call at once: hot, as lead_agent says it, is from 70 on.
-create function public.notify_lead() returns trigger
+create function internal.notify_lead() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -367,33 +363,4 @@ create trigger leads_notified after update of score on public.leads
 for each row when (
     new.user_id is not null and new.deleted_at is null and new.score >= 70 and coalesce(old.score, 0) < 70
 )
-execute function public.notify_lead();
-
-revoke execute on function
-public.notification_json(public.notifications),
-public.tell_notification(),
-public.unread_notifications(uuid, integer),
-public.list_notifications(uuid, integer, boolean, text, timestamptz, uuid),
-public.count_unread(uuid),
-public.find_notification(uuid, uuid),
-public.mark_notifications_read(uuid, uuid[]),
-public.remove_notification(uuid, uuid),
-public.purge_notifications(timestamptz, integer),
-public.notify_user(uuid, text, text, text, text, text, jsonb, text),
-public.run_name(public.runs),
-public.notify_run_end(),
-public.notify_approval(),
-public.notify_lead()
-from public, anon, authenticated;
-
-grant execute on function
-public.notification_json(public.notifications),
-public.unread_notifications(uuid, integer),
-public.list_notifications(uuid, integer, boolean, text, timestamptz, uuid),
-public.count_unread(uuid),
-public.find_notification(uuid, uuid),
-public.mark_notifications_read(uuid, uuid[]),
-public.remove_notification(uuid, uuid),
-public.purge_notifications(timestamptz, integer),
-public.notify_user(uuid, text, text, text, text, text, jsonb, text)
-to service_role;
+execute function internal.notify_lead();

@@ -6,7 +6,7 @@
 -- name of the lane), then steps of other runs (skipping locked ones).
 
 -- Return a run's state as the outbox stores it and the publisher publishes it.
-create function public.run_update(p_run public.runs) returns jsonb
+create function internal.run_update(p_run public.runs) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -19,7 +19,7 @@ as $$
         'status', p_run.status,
         'step', p_run.step,
         'progress', p_run.progress,
-        'updated_at', public.iso_utc(p_run.updated_at),
+        'updated_at', internal.iso_utc(p_run.updated_at),
         -- What is too large for a message is polled.
         'result', case when octet_length(p_run.result::text) <= 1048576 then p_run.result end,
         'error', p_run.error,
@@ -34,7 +34,7 @@ as $$
                     when s.status = 'waiting' then jsonb_build_object(
                         'message', coalesce(s.input ->> 'message', ''),
                         'approvers', coalesce(s.input ->> 'approvers', 'owner'),
-                        'deadline_at', public.iso_utc(s.deadline_at)
+                        'deadline_at', internal.iso_utc(s.deadline_at)
                     )
                     when s.kind = 'map' then jsonb_build_object('items', coalesce((
                         select jsonb_agg(jsonb_build_object('key', i.key, 'status', i.status) order by i.position)
@@ -52,7 +52,7 @@ $$;
 
 -- Bump the run's rev, leave an outbox row, and say what to publish. The worker that made the change publishes at once;
 -- the row stays invisible for a moment and is the safety net for a worker that died in between.
-create function public.tell_run(p_run_id uuid) returns jsonb
+create function internal.tell_run(p_run_id uuid) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -61,7 +61,7 @@ declare
     u jsonb;
 begin
     update public.runs set rev = rev + 1, updated_at = clock_timestamp() where id = p_run_id returning * into r;
-    u := public.run_update(r);
+    u := internal.run_update(r);
     insert into public.event_outbox (type, topic, user_id, payload, visible_at)
     values ('workflow_status_update', 'workflow_run:' || r.id, r.user_id, u, clock_timestamp() + interval '3 seconds');
     return u;
@@ -69,7 +69,7 @@ end
 $$;
 
 -- The weight of what is done and of the whole. An item of a map holds a part of its map's weight.
-create function public.run_weights(p_run_id uuid, out done double precision, out total double precision)
+create function internal.run_weights(p_run_id uuid, out done double precision, out total double precision)
 language sql stable
 set search_path = ''
 as $$
@@ -82,7 +82,7 @@ as $$
 $$;
 
 -- Return the pending steps that follow this one in its linear segment.
-create function public.stretch(p_run_id uuid, p_key text) returns jsonb
+create function internal.stretch(p_run_id uuid, p_key text) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -99,7 +99,7 @@ as $$
 $$;
 
 -- What the broker is given for a step: one message, that goes on as a chain to those that follow.
-create function public.publication(p_step public.run_steps) returns jsonb
+create function internal.publication(p_step public.run_steps) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -108,8 +108,8 @@ as $$
         'key', p_step.key,
         'agent_type', p_step.agent_type,
         'priority', p_step.priority,
-        'published_at', public.iso_utc(p_step.published_at),
-        'chain', case when p_step.next_key is null then '[]' else public.stretch(p_step.run_id, p_step.key) end
+        'published_at', internal.iso_utc(p_step.published_at),
+        'chain', case when p_step.next_key is null then '[]' else internal.stretch(p_step.run_id, p_step.key) end
     )
 $$;
 
@@ -123,8 +123,6 @@ create table public.agent_workers (
 comment on table public.agent_workers is 'How many steps each agents worker executes at once; admission follows it.';
 
 alter table public.agent_workers enable row level security;
-revoke all on public.agent_workers from public, anon, authenticated;
-grant all on public.agent_workers to service_role;
 
 -- A worker runs and executes so many steps at once, or with 0 ends.
 create function public.report_worker(p_worker text, p_slots integer) returns void
@@ -142,7 +140,7 @@ $$;
 
 -- How many steps may be out at once: what the workers that reported lately execute, and a few more, so that none waits
 -- for its next one. Null while no worker has reported.
-create function public.admission_capacity() returns integer
+create function internal.admission_capacity() returns integer
 language sql stable
 set search_path = ''
 as $$
@@ -151,7 +149,7 @@ as $$
 $$;
 
 -- Return some user queues with waiting steps, starting after this one and wrapping around, with one index probe each.
-create function public.waiting_lanes(p_after text, p_limit integer) returns setof text
+create function internal.waiting_lanes(p_after text, p_limit integer) returns setof text
 language sql stable
 set search_path = ''
 as $$
@@ -183,7 +181,7 @@ $$;
 -- steps, then by age.
 --
 -- The named queues are locked in order, the others only if they are not locked, to prevent deadlocks.
-create function public.admit_steps(p_lanes text[], p_limit integer) returns jsonb
+create function internal.admit_steps(p_lanes text[], p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -202,7 +200,7 @@ begin
         perform pg_advisory_xact_lock(hashtextextended('lane:' || v_lane, 0));
     end loop;
     v_all := v_lanes;
-    v_room := public.admission_capacity();
+    v_room := internal.admission_capacity();
     if v_room is null then
         v_room := p_limit * cardinality(v_lanes);
     else
@@ -215,7 +213,7 @@ begin
         );
         if v_room > 0 then
             select v_lanes || coalesce(array_agg(w.lane), '{}') into v_all
-            from public.waiting_lanes(v_lanes[1], 8) as w (lane)
+            from internal.waiting_lanes(v_lanes[1], 8) as w (lane)
             where w.lane <> all(v_lanes)
                 and pg_try_advisory_xact_lock(hashtextextended('lane:' || w.lane, 0));
         end if;
@@ -261,7 +259,7 @@ begin
         returning s as step
     )
     select jsonb_agg(
-        public.publication(sent.step)
+        internal.publication(sent.step)
         order by (sent.step).priority desc, (sent.step).created_at, (sent.step).run_id, (sent.step).position
     ) into v_out from sent;
     return coalesce(v_out, '[]');
@@ -269,7 +267,7 @@ end
 $$;
 
 -- Lock the runs of a bulk, in the common order.
-create function public.lock_runs(p_items jsonb) returns void
+create function internal.lock_runs(p_items jsonb) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -279,30 +277,3 @@ begin
     order by r.id for update;
 end
 $$;
-
--- Only the backend may call these. Supabase's default privileges would let every role.
-revoke execute on function
-public.run_update(public.runs),
-public.tell_run(uuid),
-public.run_weights(uuid),
-public.stretch(uuid, text),
-public.publication(public.run_steps),
-public.report_worker(text, integer),
-public.admission_capacity(),
-public.waiting_lanes(text, integer),
-public.admit_steps(text[], integer),
-public.lock_runs(jsonb)
-from public, anon, authenticated;
-
-grant execute on function
-public.run_update(public.runs),
-public.tell_run(uuid),
-public.run_weights(uuid),
-public.stretch(uuid, text),
-public.publication(public.run_steps),
-public.report_worker(text, integer),
-public.admission_capacity(),
-public.waiting_lanes(text, integer),
-public.admit_steps(text[], integer),
-public.lock_runs(jsonb)
-to service_role;

@@ -60,7 +60,7 @@ begin
     with told as (
         insert into public.event_outbox (type, topic, user_id, payload, visible_at)
         select
-            'workflow_status_update', 'workflow_run:' || r.id, r.user_id, public.run_update(r),
+            'workflow_status_update', 'workflow_run:' || r.id, r.user_id, internal.run_update(r),
             clock_timestamp() + interval '3 seconds'
         from public.runs as r where r.id = any(v_created)
         returning payload
@@ -84,12 +84,8 @@ begin
 
     return jsonb_build_object(
         'runs', coalesce(v_runs, '[]'),
-        'publish', public.admit_steps(v_lanes, p_lane_limit),
+        'publish', internal.admit_steps(v_lanes, p_lane_limit),
         'updates', coalesce(v_updates, '[]')
     );
 end
 $$;
-
-revoke execute on function public.create_runs(jsonb, integer) from public, anon, authenticated;
-
-grant execute on function public.create_runs(jsonb, integer) to service_role;

@@ -1,7 +1,7 @@
 -- The execution of a step: claim under a lease, renewal, end, and what follows from the end.
 
 -- What the expressions of a step may read: the run's inputs, and how the steps that it uses ended.
-create function public.step_context(p_run public.runs, p_uses text[]) returns jsonb
+create function internal.step_context(p_run public.runs, p_uses text[]) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -34,7 +34,7 @@ declare
     v_weights record;
     v_update jsonb;
 begin
-    perform public.lock_runs(p_items);
+    perform internal.lock_runs(p_items);
     for v_item in select i from jsonb_array_elements(p_items) as i loop
         select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
         select * into s from public.run_steps
@@ -51,7 +51,7 @@ begin
         elsif s.status = 'waiting' or not s.ready or s.available_at > clock_timestamp() then
             v_out := v_out || jsonb_build_object('outcome', 'not_ready');
         else
-            select * into v_weights from public.run_weights(r.id);
+            select * into v_weights from internal.run_weights(r.id);
             if s.status = 'pending' then
                 update public.run_steps set
                     status = 'running',
@@ -69,9 +69,9 @@ begin
                     attempts = greatest(attempts, s.attempt),
                     progress = greatest(progress, least(v_weights.done / v_weights.total, 1))
                 where id = r.id;
-                v_update := public.tell_run(r.id);
+                v_update := internal.tell_run(r.id);
             else
-                v_update := public.run_update(r);
+                v_update := internal.run_update(r);
             end if;
             v_out := v_out || jsonb_build_object(
                 'outcome', 'claimed',
@@ -83,7 +83,7 @@ begin
                 'agent_type', s.agent_type,
                 'input', s.input,
                 'spec', s.spec,
-                'context', case when s.spec is not null then public.step_context(r, s.uses) end,
+                'context', case when s.spec is not null then internal.step_context(r, s.uses) end,
                 'timeout_seconds', s.timeout_seconds,
                 'user_id', r.user_id,
                 'correlation_id', r.correlation_id,
@@ -99,7 +99,7 @@ $$;
 -- Apply a step's end: the steps that waited for it become ready; for an item, the next one of its map, and after the
 -- last one the map ends. With p_ride its successor in the linear segment counts as published, because the chain of this
 -- step's message continues with it.
-create function public.step_ended(p_run_id uuid, p_key text, p_ride boolean) returns void
+create function internal.step_ended(p_run_id uuid, p_key text, p_ride boolean) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -170,13 +170,13 @@ begin
                 where i.run_id = p_run_id and i.parent = m.key
             )
         where run_id = p_run_id and key = m.key;
-        perform public.step_ended(p_run_id, m.key, false);
+        perform internal.step_ended(p_run_id, m.key, false);
     end if;
 end
 $$;
 
 -- End a run if all its steps have ended or it cannot continue. The caller holds its lock.
-create function public.settle_run(p_run_id uuid) returns void
+create function internal.settle_run(p_run_id uuid) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -199,11 +199,11 @@ begin
             select m.key from public.run_steps as m
             where m.run_id = r.id and m.kind = 'map' and m.status = 'running' and m.lease_expires_at is null
         loop
-            perform public.step_ended(r.id, i.key, false) from public.run_steps as i
+            perform internal.step_ended(r.id, i.key, false) from public.run_steps as i
             where i.run_id = r.id and i.parent = v_key and i.finished_at is not null limit 1;
         end loop;
     end if;
-    select * into v_weights from public.run_weights(r.id);
+    select * into v_weights from internal.run_weights(r.id);
     update public.runs set progress = greatest(progress, least(v_weights.done / v_weights.total, 1)) where id = r.id;
     if exists (
         select 1 from public.run_steps where run_id = r.id and status in ('pending', 'running', 'waiting')
@@ -236,7 +236,7 @@ $$;
 -- where repeating cannot help, the step fails. An attempt that was interrupted, because its worker stopped or died,
 -- goes back to pending and is not counted, up to a limit of its own. Shared by finish_steps and the sweep; the caller
 -- holds the run's lock.
-create function public.end_attempt(
+create function internal.end_attempt(
     p_run_id uuid,
     p_key text,
     p_error text,
@@ -278,7 +278,7 @@ begin
         errors = case when jsonb_array_length(s.errors) >= 100 then s.errors - 0 else s.errors end
         || jsonb_build_array(jsonb_build_object(
             'attempt', s.attempt, 'error', left(p_error, 1000), 'code', p_error_code,
-            'at', public.iso_utc(clock_timestamp())
+            'at', internal.iso_utc(clock_timestamp())
         ))
     from (
         select
@@ -292,13 +292,13 @@ begin
         where o.run_id = p_run_id and o.key = p_key
     ) as t
     where s.run_id = p_run_id and s.key = p_key;
-    perform public.step_ended(p_run_id, p_key, false) from public.run_steps as s
+    perform internal.step_ended(p_run_id, p_key, false) from public.run_steps as s
     where s.run_id = p_run_id and s.key = p_key and s.finished_at is not null;
 end
 $$;
 
 -- Put the items of a map in its place: each is a step of its own, so many of them at once as the map allows.
-create function public.expand_map(p_step public.run_steps, p_items jsonb) returns void
+create function internal.expand_map(p_step public.run_steps, p_items jsonb) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -320,7 +320,7 @@ begin
     if jsonb_array_length(p_items) = 0 then
         update public.run_steps set status = 'completed', finished_at = clock_timestamp(), output = '[]'
         where run_id = p_step.run_id and key = p_step.key;
-        perform public.step_ended(p_step.run_id, p_step.key, false);
+        perform internal.step_ended(p_step.run_id, p_step.key, false);
     end if;
 end
 $$;
@@ -343,7 +343,7 @@ declare
     s public.run_steps;
     v_what text;
 begin
-    perform public.lock_runs(p_items);
+    perform internal.lock_runs(p_items);
     for v_item in select i from jsonb_array_elements(p_items) as i loop
         select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
         select * into s from public.run_steps
@@ -372,13 +372,13 @@ begin
                 completion_tokens = coalesce((v_item ->> 'completion_tokens')::integer, 0)
             where run_id = s.run_id and key = s.key;
             update public.runs set provider = v_item ->> 'provider', model = v_item ->> 'model' where id = r.id;
-            perform public.step_ended(s.run_id, s.key, true);
+            perform internal.step_ended(s.run_id, s.key, true);
         elsif v_what = 'skipped' then
             update public.run_steps set
                 status = 'skipped', finished_at = clock_timestamp(),
                 lease_owner = null, lease_expires_at = null, error = null, error_code = null
             where run_id = s.run_id and key = s.key;
-            perform public.step_ended(s.run_id, s.key, true);
+            perform internal.step_ended(s.run_id, s.key, true);
         elsif v_what = 'waiting' then
             update public.run_steps set
                 status = 'waiting',
@@ -387,9 +387,9 @@ begin
                 input = v_item -> 'input'
             where run_id = s.run_id and key = s.key;
         elsif v_what = 'expanded' then
-            perform public.expand_map(s, v_item -> 'items');
+            perform internal.expand_map(s, v_item -> 'items');
         else
-            perform public.end_attempt(
+            perform internal.end_attempt(
                 s.run_id, s.key, coalesce(v_item ->> 'error', 'The run was cancelled.'),
                 coalesce(v_item ->> 'error_code', 'CANCELLED'),
                 coalesce((v_item ->> 'retryable')::boolean, false),
@@ -398,7 +398,7 @@ begin
             );
         end if;
         update public.runs set step = s.key where id = r.id;
-        perform public.settle_run(r.id);
+        perform internal.settle_run(r.id);
         v_lanes := v_lanes || s.lane;
         v_out := v_out || jsonb_build_object(
             'outcome', 'recorded',
@@ -412,10 +412,10 @@ begin
                 end
                 from public.run_steps as n where n.run_id = s.run_id and n.key = s.key
             ),
-            'update', public.tell_run(r.id)
+            'update', internal.tell_run(r.id)
         );
     end loop;
-    return jsonb_build_object('items', v_out, 'publish', public.admit_steps(v_lanes, p_lane_limit));
+    return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_lanes, p_lane_limit));
 end
 $$;
 
@@ -455,7 +455,7 @@ end
 $$;
 
 -- What administrators read of it: how each attempt of an agent ended.
-create function public.log_attempt() returns trigger
+create function internal.log_attempt() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -494,10 +494,10 @@ $$;
 create trigger run_steps_log after update of status on public.run_steps
 for each row when (
     old.status = 'running' and new.kind = 'agent' and new.status in ('completed', 'failed', 'cancelled', 'pending')
-) execute function public.log_attempt();
+) execute function internal.log_attempt();
 
 -- The log of a run goes with it.
-create function public.forget_logs() returns trigger
+create function internal.forget_logs() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -508,28 +508,4 @@ end
 $$;
 
 create trigger runs_forget after delete on public.runs referencing old table as gone
-for each statement execute function public.forget_logs();
-
-revoke execute on function
-public.log_attempt(),
-public.forget_logs(),
-public.step_context(public.runs, text[]),
-public.claim_steps(jsonb, text, double precision),
-public.step_ended(uuid, text, boolean),
-public.settle_run(uuid),
-public.end_attempt(uuid, text, text, text, boolean, boolean, double precision),
-public.expand_map(public.run_steps, jsonb),
-public.finish_steps(jsonb, integer),
-public.renew_leases(jsonb, double precision)
-from public, anon, authenticated;
-
-grant execute on function
-public.step_context(public.runs, text[]),
-public.claim_steps(jsonb, text, double precision),
-public.step_ended(uuid, text, boolean),
-public.settle_run(uuid),
-public.end_attempt(uuid, text, text, text, boolean, boolean, double precision),
-public.expand_map(public.run_steps, jsonb),
-public.finish_steps(jsonb, integer),
-public.renew_leases(jsonb, double precision)
-to service_role;
+for each statement execute function internal.forget_logs();

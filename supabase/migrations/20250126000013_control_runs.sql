@@ -18,13 +18,13 @@ begin
         return jsonb_build_object('outcome', 'finished', 'status', r.status);
     end if;
     update public.runs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) where id = r.id;
-    perform public.settle_run(r.id);
-    v_update := public.tell_run(r.id);
+    perform internal.settle_run(r.id);
+    v_update := internal.tell_run(r.id);
     return jsonb_build_object(
         'outcome', case when v_update ->> 'status' in ('cancelled', 'failed') then 'cancelled' else 'requested' end,
         'status', v_update ->> 'status',
         'update', v_update,
-        'publish', public.admit_steps(array[r.lane], p_lane_limit)
+        'publish', internal.admit_steps(array[r.lane], p_lane_limit)
     );
 end
 $$;
@@ -43,7 +43,7 @@ declare
     r public.runs;
     v_key text;
 begin
-    perform public.lock_runs(p_items);
+    perform internal.lock_runs(p_items);
     for v_item in select i from jsonb_array_elements(p_items) as i loop
         select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
         if r.id is null then
@@ -89,12 +89,12 @@ begin
             where i.run_id = r.id and m.status = 'running'
             group by m.key
         loop
-            perform public.step_ended(r.id, v_key, false);
+            perform internal.step_ended(r.id, v_key, false);
         end loop;
         v_lanes := v_lanes || r.lane;
-        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', public.tell_run(r.id));
+        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.tell_run(r.id));
     end loop;
-    return jsonb_build_object('items', v_out, 'publish', public.admit_steps(v_lanes, p_lane_limit));
+    return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_lanes, p_lane_limit));
 end
 $$;
 
@@ -125,7 +125,7 @@ begin
     end if;
     v_decision := jsonb_build_object(
         'approved', p_approved, 'comment', p_comment, 'decided_by', p_by,
-        'decided_at', public.iso_utc(clock_timestamp())
+        'decided_at', internal.iso_utc(clock_timestamp())
     );
     update public.run_steps set
         status = case when p_approved then 'completed' else 'failed' end,
@@ -136,14 +136,14 @@ begin
         error_code = case when not p_approved then 'REJECTED' end
     where run_id = s.run_id and key = s.key;
     update public.runs set step = s.key where id = r.id;
-    perform public.step_ended(s.run_id, s.key, false);
-    perform public.settle_run(r.id);
-    v_update := public.tell_run(r.id);
+    perform internal.step_ended(s.run_id, s.key, false);
+    perform internal.settle_run(r.id);
+    v_update := internal.tell_run(r.id);
     return jsonb_build_object(
         'outcome', 'decided',
         'status', case when p_approved then 'completed' else 'failed' end,
         'update', v_update,
-        'publish', public.admit_steps(array[r.lane], p_lane_limit)
+        'publish', internal.admit_steps(array[r.lane], p_lane_limit)
     );
 end
 $$;
@@ -197,8 +197,8 @@ as $$
         'key', w.key,
         'message', left(coalesce(w.input ->> 'message', ''), 2000),
         'approvers', coalesce(w.input ->> 'approvers', 'owner'),
-        'requested_at', public.iso_utc(w.deadline_at - make_interval(secs => w.timeout_seconds)),
-        'deadline_at', public.iso_utc(w.deadline_at)
+        'requested_at', internal.iso_utc(w.deadline_at - make_interval(secs => w.timeout_seconds)),
+        'deadline_at', internal.iso_utc(w.deadline_at)
     ) order by w.deadline_at, w.id), '[]')
     from waiting as w
     inner join public.runs as r on r.id = w.run_id
@@ -270,8 +270,8 @@ as $$
                 'workflow_id', g.workflow_id,
                 'error_code', g.error_code,
                 'count', g.runs,
-                'first_at', public.iso_utc(g.first_at),
-                'last_at', public.iso_utc(g.last_at),
+                'first_at', internal.iso_utc(g.first_at),
+                'last_at', internal.iso_utc(g.last_at),
                 'last_run_id', g.last_run_id,
                 'last_error', left(r.error, 2000)
             ) order by g.runs desc, g.last_at desc)
@@ -301,21 +301,3 @@ begin
     return v_gone;
 end
 $$;
-
-revoke execute on function
-public.cancel_run(uuid, integer),
-public.retry_runs(jsonb, integer),
-public.decide_step(uuid, text, boolean, text, text, integer),
-public.list_approvals(uuid, boolean, integer, timestamptz, uuid),
-public.count_failures(uuid, timestamptz, timestamptz, integer),
-public.purge_runs(timestamptz, integer)
-from public, anon, authenticated;
-
-grant execute on function
-public.cancel_run(uuid, integer),
-public.retry_runs(jsonb, integer),
-public.decide_step(uuid, text, boolean, text, text, integer),
-public.list_approvals(uuid, boolean, integer, timestamptz, uuid),
-public.count_failures(uuid, timestamptz, timestamptz, integer),
-public.purge_runs(timestamptz, integer)
-to service_role;

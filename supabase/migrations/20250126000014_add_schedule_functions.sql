@@ -63,15 +63,3 @@ end
 $$;
 
 create index schedules_counted on public.schedules (coalesce(user_id::text, caller));
-
-revoke execute on function
-public.add_schedule(jsonb, integer),
-public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text),
-public.set_schedule_active(uuid, boolean, timestamptz)
-from public, anon, authenticated;
-
-grant execute on function
-public.add_schedule(jsonb, integer),
-public.advance_schedule(uuid, timestamptz, timestamptz, uuid, text),
-public.set_schedule_active(uuid, boolean, timestamptz)
-to service_role;

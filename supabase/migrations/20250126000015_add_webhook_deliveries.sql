@@ -40,9 +40,7 @@ create index webhook_deliveries_owner on public.webhook_deliveries (user_id, cre
 create index webhook_deliveries_newest on public.webhook_deliveries (created_at desc, id desc);
 
 alter table public.webhook_deliveries enable row level security;
-revoke all on public.webhook_deliveries from public, anon, authenticated;
 grant select on public.webhook_deliveries to authenticated;
-grant all on public.webhook_deliveries to service_role;
 
 create policy webhook_deliveries_own on public.webhook_deliveries for select to authenticated
 using (user_id = (select auth.uid()));
@@ -64,11 +62,9 @@ create table public.webhook_hosts (
 comment on table public.webhook_hosts is 'Unreachable hosts of webhooks, and until when they are skipped.';
 
 alter table public.webhook_hosts enable row level security;
-revoke all on public.webhook_hosts from public, anon, authenticated;
-grant all on public.webhook_hosts to service_role;
 
 -- Written in the transaction that ends the run.
-create function public.note_webhook() returns trigger
+create function internal.note_webhook() returns trigger
 language plpgsql
 set search_path = ''
 as $$
@@ -82,7 +78,7 @@ $$;
 create trigger runs_webhook after update of status on public.runs
 for each row
 when (new.webhook_url is not null and new.finished_at is not null and old.finished_at is null)
-execute function public.note_webhook();
+execute function internal.note_webhook();
 
 -- Lease due deliveries; if the sender dies, they are leased again after the lease. No owner has more than p_user_limit
 -- in flight and no host more than p_host_limit, so that hanging receivers delay no others. A host with an open circuit
@@ -218,7 +214,7 @@ begin
         last_error = left(p_error, 500),
         outcomes = case when jsonb_array_length(d.outcomes) >= 20 then d.outcomes - 0 else d.outcomes end
         || jsonb_build_array(jsonb_build_object(
-            'at', public.iso_utc(clock_timestamp()), 'status_code', p_status_code,
+            'at', internal.iso_utc(clock_timestamp()), 'status_code', p_status_code,
             'error', left(p_error, 500), 'duration_ms', p_duration_ms
         )),
         status = t.status,
@@ -279,22 +275,3 @@ begin
     return v_status;
 end
 $$;
-
-revoke execute on function
-public.note_webhook(),
-public.take_webhooks(integer, double precision, integer, integer),
-public.begin_webhook(uuid, bigint, double precision),
-public.finish_webhook(
-    uuid, bigint, boolean, boolean, integer, text, integer, double precision, boolean, integer, double precision
-),
-public.redeliver_webhook(uuid)
-from public, anon, authenticated;
-
-grant execute on function
-public.take_webhooks(integer, double precision, integer, integer),
-public.begin_webhook(uuid, bigint, double precision),
-public.finish_webhook(
-    uuid, bigint, boolean, boolean, integer, text, integer, double precision, boolean, integer, double precision
-),
-public.redeliver_webhook(uuid)
-to service_role;

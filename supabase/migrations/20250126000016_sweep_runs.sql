@@ -56,15 +56,15 @@ begin
                 -- A step that kills its workers shall not kill one every second.
                 select count(*) into v_losses from jsonb_array_elements(s.errors) as e
                 where e ->> 'code' = 'WORKER_LOST' and (e ->> 'attempt')::integer = s.attempt;
-                perform public.end_attempt(
+                perform internal.end_attempt(
                     s.run_id, s.key, 'The worker that had this step died or lost its connection.', 'WORKER_LOST',
                     true, true, least(power(2, v_losses), 300) * (0.5 + random() / 2)
                 );
                 v_lanes := v_lanes || s.lane;
                 v_expired := v_expired + 1;
             end loop;
-            perform public.settle_run(v_run);
-            v_updates := v_updates || public.tell_run(v_run);
+            perform internal.settle_run(v_run);
+            v_updates := v_updates || internal.tell_run(v_run);
         end loop;
     end if;
 
@@ -82,11 +82,11 @@ begin
             where e.run_id = v_run and e.status = 'waiting' and e.deadline_at < v_now
             order by e.key for update
         loop
-            perform public.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, false, 0);
+            perform internal.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, false, 0);
             v_lanes := v_lanes || s.lane;
         end loop;
-        perform public.settle_run(v_run);
-        v_updates := v_updates || public.tell_run(v_run);
+        perform internal.settle_run(v_run);
+        v_updates := v_updates || internal.tell_run(v_run);
     end loop;
 
     with lost as (
@@ -103,7 +103,7 @@ begin
         from lost where p.run_id = lost.run_id and p.key = lost.key
         returning p as step
     )
-    select jsonb_agg(public.publication(sent.step)) into v_lost from sent;
+    select jsonb_agg(internal.publication(sent.step)) into v_lost from sent;
 
     -- The user queues with waiting steps, with one index probe each.
     with recursive lanes as (
@@ -129,7 +129,7 @@ begin
         'expired', v_expired,
         'lost', coalesce(jsonb_array_length(v_lost), 0),
         'updates', v_updates,
-        'publish', coalesce(v_lost, '[]') || public.admit_steps(v_lanes, p_lane_limit)
+        'publish', coalesce(v_lost, '[]') || internal.admit_steps(v_lanes, p_lane_limit)
     );
 end
 $$;
@@ -214,19 +214,3 @@ as $$
         select 'sweep_runs', s.last_sweep_at from public.system_state as s where s.last_sweep_at is not null
     ) as t
 $$;
-
-revoke execute on function
-public.begin_periodic_tasks(jsonb),
-public.finish_periodic_tasks(jsonb),
-public.periodic_task_ages(),
-public.sweep_runs(double precision, double precision, jsonb, integer, integer),
-public.take_outbox(text, bigint[], integer, double precision)
-from public, anon, authenticated;
-
-grant execute on function
-public.begin_periodic_tasks(jsonb),
-public.finish_periodic_tasks(jsonb),
-public.periodic_task_ages(),
-public.sweep_runs(double precision, double precision, jsonb, integer, integer),
-public.take_outbox(text, bigint[], integer, double precision)
-to service_role;

@@ -58,15 +58,3 @@ as $$
         limit p_limit
     ) as newest
 $$;
-
-revoke execute on function
-public.add_workflow(text, text, jsonb, text, boolean),
-public.retire_workflow(text),
-public.list_workflows(text, integer)
-from public, anon, authenticated;
-
-grant execute on function
-public.add_workflow(text, text, jsonb, text, boolean),
-public.retire_workflow(text),
-public.list_workflows(text, integer)
-to service_role;

@@ -1,7 +1,7 @@
 -- Agents' results are stored on the rows that they worked on, once, in the transaction that completes their step.
 
 -- lead_agent qualified a stored lead of the run's user, or of any user if a service named no user.
-create function public.apply_lead_result(p_user_id uuid, p_run_id uuid, p_output jsonb) returns void
+create function internal.apply_lead_result(p_user_id uuid, p_run_id uuid, p_output jsonb) returns void
 language sql
 set search_path = ''
 as $$
@@ -22,7 +22,7 @@ as $$
         and (p_user_id is null or user_id = p_user_id)
 $$;
 
-create function public.apply_recommendations(p_user_id uuid, p_run_id uuid, p_output jsonb) returns void
+create function internal.apply_recommendations(p_user_id uuid, p_run_id uuid, p_output jsonb) returns void
 language sql
 set search_path = ''
 as $$
@@ -39,7 +39,7 @@ $$;
 
 -- Store a message, once per step, in a conversation of the run's user; without a user (a service, or a visitor with a
 -- checked right to it) in any conversation.
-create function public.say(
+create function internal.say(
     p_conversation_id uuid, p_user_id uuid, p_role text, p_content text, p_run_id uuid, p_step text,
     p_metadata jsonb, p_id uuid
 ) returns void
@@ -58,19 +58,19 @@ as $$
 $$;
 
 -- The conversation that an input of chat_agent names. It was checked to be a UUID, in any form that is one.
-create function public.named_conversation(p_input jsonb) returns uuid
+create function internal.named_conversation(p_input jsonb) returns uuid
 language sql immutable parallel safe
 set search_path = ''
 as $$ select replace(lower(p_input ->> 'conversation_id'), 'urn:uuid:', '')::uuid $$;
 
 -- The question is stored in the conversation when the run is stored, under the run's id.
-create function public.say_question() returns trigger
+create function internal.say_question() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
-    perform public.say(
-        public.named_conversation(new.input), new.user_id, 'user',
+    perform internal.say(
+        internal.named_conversation(new.input), new.user_id, 'user',
         left(btrim(new.input ->> 'message', E' \t\r\n'), 32000), new.id, new.step, '{}', new.id
     );
     return null;
@@ -81,24 +81,24 @@ create trigger runs_said after insert on public.runs
 for each row when (
     new.kind = 'agent' and new.agent_type = 'chat_agent' and new.input ->> 'conversation_id' is not null
 )
-execute function public.say_question();
+execute function internal.say_question();
 
 -- The reply; and the question of a workflow's step, which was not known before.
-create function public.apply_reply(p_user_id uuid, p_step public.run_steps) returns void
+create function internal.apply_reply(p_user_id uuid, p_step public.run_steps) returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    v_conversation_id uuid := public.named_conversation(p_step.input);
+    v_conversation_id uuid := internal.named_conversation(p_step.input);
 begin
     if v_conversation_id is null then
         return;
     end if;
-    perform public.say(
+    perform internal.say(
         v_conversation_id, p_user_id, 'user', left(btrim(p_step.input ->> 'message', E' \t\r\n'), 32000),
         p_step.run_id, p_step.key, '{}', gen_random_uuid()
     );
-    perform public.say(
+    perform internal.say(
         v_conversation_id, p_user_id, 'assistant', p_step.output ->> 'reply', p_step.run_id, p_step.key,
         p_step.output - 'reply' || jsonb_build_object('provider', p_step.provider, 'model', p_step.model),
         gen_random_uuid()
@@ -136,7 +136,7 @@ as $$
     where c.id = p_conversation_id and c.deleted_at is null and (p_user_id is null or c.user_id = p_user_id)
 $$;
 
-create function public.apply_step_result() returns trigger
+create function internal.apply_step_result() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -146,12 +146,12 @@ begin
     case new.agent_type
         when 'lead_agent' then
             if new.output ->> 'lead_id' is not null then
-                perform public.apply_lead_result(v_user_id, new.run_id, new.output);
+                perform internal.apply_lead_result(v_user_id, new.run_id, new.output);
             end if;
         when 'chat_agent' then
-            perform public.apply_reply(v_user_id, new);
+            perform internal.apply_reply(v_user_id, new);
         when 'recommendation_agent' then
-            perform public.apply_recommendations(v_user_id, new.run_id, new.output);
+            perform internal.apply_recommendations(v_user_id, new.run_id, new.output);
         else
             insert into public.generated_content (user_id, run_id, kind, title, body)
             values (v_user_id, new.run_id, new.agent_type, left(new.output ->> 'title', 300), new.output);
@@ -168,24 +168,4 @@ for each row when (
         'digital_marketing_agent'
     )
 )
-execute function public.apply_step_result();
-
-revoke execute on function
-public.apply_lead_result(uuid, uuid, jsonb),
-public.apply_recommendations(uuid, uuid, jsonb),
-public.say(uuid, uuid, text, text, uuid, text, jsonb, uuid),
-public.named_conversation(jsonb),
-public.say_question(),
-public.apply_reply(uuid, public.run_steps),
-public.conversation_history(uuid, uuid, uuid, text, integer),
-public.apply_step_result()
-from public, anon, authenticated;
-
-grant execute on function
-public.apply_lead_result(uuid, uuid, jsonb),
-public.apply_recommendations(uuid, uuid, jsonb),
-public.say(uuid, uuid, text, text, uuid, text, jsonb, uuid),
-public.named_conversation(jsonb),
-public.apply_reply(uuid, public.run_steps),
-public.conversation_history(uuid, uuid, uuid, text, integer)
-to service_role;
+execute function internal.apply_step_result();

@@ -19,9 +19,7 @@ comment on table public.broadcasts is 'Notifications to many users.';
 create index broadcasts_open on public.broadcasts (created_at) where status = 'sending';
 
 alter table public.broadcasts enable row level security;
-revoke all on public.broadcasts from public, anon, authenticated;
 grant select on public.broadcasts to authenticated;
-grant all on public.broadcasts to service_role;
 
 create policy broadcasts_admin on public.broadcasts for select to authenticated
 using ((select public.is_admin()));
@@ -77,6 +75,3 @@ begin
     return jsonb_build_object('left', true, 'sent', cardinality(v_users));
 end
 $$;
-
-revoke execute on function public.send_broadcast(uuid, integer) from public, anon, authenticated;
-grant execute on function public.send_broadcast(uuid, integer) to service_role;

@@ -53,11 +53,9 @@ where kind = 'checkout';
 create index stripe_objects_charge on public.stripe_objects ((body ->> 'charge'), kind);
 
 alter table public.stripe_objects enable row level security;
-revoke all on public.stripe_objects from public, anon, authenticated;
-grant all on public.stripe_objects to service_role;
 
 -- What a subscription's plan is called: its package's name, else the price that was bought.
-create or replace function public.subscription_plan(p_row public.user_subscriptions) returns text
+create or replace function internal.subscription_plan(p_row public.user_subscriptions) returns text
 language sql stable
 set search_path = ''
 as $$
@@ -70,19 +68,19 @@ as $$
 $$;
 
 -- Convert from the smallest unit of a currency, as in Stripe, to major units, as we store money.
-create function public.major_units(p_amount jsonb, p_currency text) returns numeric
+create function internal.major_units(p_amount jsonb, p_currency text) returns numeric
 language sql immutable parallel safe
 set search_path = ''
-as $$ select round(p_amount::text::numeric / power(10::numeric, public.currency_digits(p_currency)), 3) $$;
+as $$ select round(p_amount::text::numeric / power(10::numeric, internal.currency_digits(p_currency)), 3) $$;
 
-create function public.uuid_or_null(p_text text) returns uuid
+create function internal.uuid_or_null(p_text text) returns uuid
 language sql immutable parallel safe
 set search_path = ''
 as $$
     select case when p_text ~* '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_text::uuid end
 $$;
 
-create function public.moment(p_seconds text) returns timestamptz
+create function internal.moment(p_seconds text) returns timestamptz
 language sql immutable parallel safe
 set search_path = ''
 as $$ select to_timestamp(p_seconds::double precision) $$;
@@ -183,7 +181,7 @@ $$;
 
 -- Store the newest state of an object. Returns whether another event of the same second and rank conflicts: only Stripe
 -- knows which of them is later.
-create function public.keep_stripe_object(p_fact jsonb, p_event_id text) returns boolean
+create function internal.keep_stripe_object(p_fact jsonb, p_event_id text) returns boolean
 language plpgsql
 set search_path = ''
 as $$
@@ -192,7 +190,7 @@ declare
         select 1 from public.stripe_objects as o
         where
             o.id = p_fact ->> 'id'
-            and (o.told_at, o.told_rank) = (public.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint)
+            and (o.told_at, o.told_rank) = (internal.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint)
             and o.told_by <> p_event_id
             and o.body <> p_fact -> 'body'
     );
@@ -200,7 +198,7 @@ begin
     insert into public.stripe_objects as o (id, kind, subject, body, told_at, told_rank, told_by)
     values (
         p_fact ->> 'id', p_fact ->> 'kind', p_fact ->> 'subject', p_fact -> 'body',
-        public.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint, p_event_id
+        internal.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint, p_event_id
     )
     on conflict (id) do update set
         subject = coalesce(excluded.subject, o.subject),
@@ -218,24 +216,24 @@ $$;
 
 -- Return the owner of a checkout: the named one, else the one in its metadata, else the account with its customer's
 -- verified address.
-create function public.checkout_user(p_checkout jsonb) returns uuid
+create function internal.checkout_user(p_checkout jsonb) returns uuid
 language sql stable
 set search_path = ''
 as $$
     select coalesce(
-        public.uuid_or_null(p_checkout ->> 'user'),
-        public.uuid_or_null(p_checkout -> 'metadata' ->> 'user_id'),
-        public.verified_user(p_checkout ->> 'email')
+        internal.uuid_or_null(p_checkout ->> 'user'),
+        internal.uuid_or_null(p_checkout -> 'metadata' ->> 'user_id'),
+        internal.verified_user(p_checkout ->> 'email')
     )
 $$;
 
 -- What items of a subscription come to a month, each by its own interval: [{"amount", "interval", "interval_count"}].
-create function public.items_monthly(p_items jsonb, p_currency text) returns numeric
+create function internal.items_monthly(p_items jsonb, p_currency text) returns numeric
 language sql immutable
 set search_path = ''
 as $$
     select sum(
-        public.major_units(i -> 'amount', p_currency) * case i ->> 'interval'
+        internal.major_units(i -> 'amount', p_currency) * case i ->> 'interval'
             when 'year' then 7
             when 'month' then 84
             when 'week' then 365
@@ -248,7 +246,7 @@ $$;
 -- Money of a purchase that was returned, in the smallest unit. Refunds and disputes are objects of their own, and count
 -- from when they were made; a failed or cancelled one counts nothing. What a charge reports as refunded beyond the
 -- refunds that were known then is dated by the events that first reported it; it is gone when a later one reports less.
-create function public.returned_money(p_subject text)
+create function internal.returned_money(p_subject text)
 returns table (
     stripe_id text, kind text, status text, charge text, currency text, amount numeric, refunded_at timestamptz
 )
@@ -261,7 +259,7 @@ as $$
             e.payload ->> 'id' as object_id,
             e.payload ->> 'kind' as kind,
             e.payload -> 'body' as body,
-            public.moment(e.payload ->> 'at') as at,
+            internal.moment(e.payload ->> 'at') as at,
             (e.payload ->> 'rank')::integer as rank
         from public.stripe_events as e
         where
@@ -280,7 +278,7 @@ as $$
             )) as charge,
             o.body ->> 'currency' as currency,
             (o.body ->> 'amount')::numeric as amount,
-            public.moment(o.body ->> 'created') as made_at,
+            internal.moment(o.body ->> 'created') as made_at,
             (
                 select min(e.at) from events as e
                 where e.object_id = o.id and e.body ->> 'status' in ('failed', 'canceled')
@@ -376,7 +374,7 @@ $$;
 
 -- Derive the row of a purchase from the states of its checkout and its subscription. Only a completed checkout makes
 -- one. Returns its id, or null.
-create function public.derive_purchase(p_subject text) returns uuid
+create function internal.derive_purchase(p_subject text) returns uuid
 language plpgsql
 set search_path = ''
 as $$
@@ -404,11 +402,11 @@ begin
     end if;
     select o.body into s from public.stripe_objects as o where o.id = p_subject and o.kind = 'subscription';
 
-    v_user := public.checkout_user(c);
+    v_user := internal.checkout_user(c);
     v_price := coalesce(s ->> 'price', c -> 'metadata' ->> 'price_id');
     select * into v_package from public.pricing_packages as p
     where
-        p.id = public.uuid_or_null(c -> 'metadata' ->> 'package_id')
+        p.id = internal.uuid_or_null(c -> 'metadata' ->> 'package_id')
         -- Not after a change to another price.
         and coalesce(s ->> 'price' = c -> 'metadata' ->> 'price_id', true);
     if v_package.id is null then
@@ -419,20 +417,20 @@ begin
         coalesce(v_package.id = any(k.package_ids), v_package.id is not null)
     into v_campaign, v_covered
     from public.pricing_campaigns as k
-    where k.id = public.uuid_or_null(c -> 'metadata' ->> 'campaign_id');
+    where k.id = internal.uuid_or_null(c -> 'metadata' ->> 'campaign_id');
 
     v_currency := coalesce(s ->> 'currency', c ->> 'currency');
-    v_original := public.major_units(coalesce(s -> 'amount', c -> 'amount_subtotal'), v_currency);
+    v_original := internal.major_units(coalesce(s -> 'amount', c -> 'amount_subtotal'), v_currency);
     -- A campaign's discount is that of the present price, as long as Stripe has one on the subscription and the
     -- campaign is for this package; another discount is known for the price of the checkout only.
     v_discount := case
         when not coalesce((s ->> 'discounted')::boolean, true) then 0
         when v_campaign is not null and s is not null and not v_covered then 0
         when c -> 'metadata' ->> 'discount_type' = 'percentage' then round(
-            v_original * (c -> 'metadata' ->> 'discount_value')::numeric / 100, public.charge_digits(v_currency)
+            v_original * (c -> 'metadata' ->> 'discount_value')::numeric / 100, internal.charge_digits(v_currency)
         )
         when s is null or s -> 'amount' = c -> 'amount_subtotal'
-            then public.major_units(c -> 'amount_discount', c ->> 'currency')
+            then internal.major_units(c -> 'amount_discount', c ->> 'currency')
         when c -> 'metadata' ->> 'discount_type' = 'fixed' then (c -> 'metadata' ->> 'discount_value')::numeric
         else 0
     end;
@@ -440,7 +438,7 @@ begin
     -- A single purchase ends once it is fully refunded.
     if s is null then
         select case when sum(r.amount) >= (c ->> 'told_amount')::numeric then max(r.refunded_at) end into v_refunded
-        from public.returned_money(p_subject) as r
+        from internal.returned_money(p_subject) as r
         where r.amount > 0 and r.status not in ('failed', 'cancelled');
     end if;
     -- Invoices report all payments, where they are sent at all.
@@ -465,10 +463,10 @@ begin
             when c ->> 'state' = 'paid' then 'active'
             else 'incomplete'
         end,
-        public.moment(coalesce(s ->> 'start', c ->> 'created')),
+        internal.moment(coalesce(s ->> 'start', c ->> 'created')),
         case
-            when s is not null then public.moment(s ->> 'ended')
-            when c ->> 'state' = 'failed' then public.moment(c ->> 'created')
+            when s is not null then internal.moment(s ->> 'ended')
+            when c ->> 'state' = 'failed' then internal.moment(c ->> 'created')
             else v_refunded
         end,
         v_currency,
@@ -479,22 +477,22 @@ begin
             s ->> 'interval', case c ->> 'mode' when 'payment' then 'once' else v_package.billing_interval end, 'month'
         ),
         coalesce((s ->> 'interval_count')::integer, 1),
-        public.items_monthly(s -> 'items', v_currency),
+        internal.items_monthly(s -> 'items', v_currency),
         case
-            when s -> 'never_paid' = 'true' then public.moment(coalesce(s ->> 'ended', s ->> 'start'))
-            else public.moment(s ->> 'trial_end')
+            when s -> 'never_paid' = 'true' then internal.moment(coalesce(s ->> 'ended', s ->> 'start'))
+            else internal.moment(s ->> 'trial_end')
         end,
-        case when v_paid is not null then public.major_units(c -> 'told_amount', c ->> 'currency') else 0 end,
+        case when v_paid is not null then internal.major_units(c -> 'told_amount', c ->> 'currency') else 0 end,
         v_paid,
         coalesce(s ->> 'customer', c ->> 'customer'),
         case when c ->> 'mode' = 'subscription' then p_subject end,
         v_session,
         v_price,
         coalesce((s ->> 'cancel_at_period_end')::boolean, false),
-        public.moment(coalesce(
+        internal.moment(coalesce(
             s ->> 'cancel_at', case when (s ->> 'cancel_at_period_end')::boolean then s ->> 'period_end' end
         )),
-        public.moment(s ->> 'period_end')
+        internal.moment(s ->> 'period_end')
     )
     on conflict (stripe_checkout_session_id) do update set
         -- The owner never changes, even if another account has the address later.
@@ -538,7 +536,7 @@ end
 $$;
 
 -- The invoice that a charge is for, as far as that is known.
-create function public.invoice_of_charge(p_charge text) returns text
+create function internal.invoice_of_charge(p_charge text) returns text
 language sql stable
 set search_path = ''
 as $$
@@ -563,7 +561,7 @@ as $$
 $$;
 
 -- The rows of a purchase's invoices. A draft that was deleted has none.
-create function public.derive_invoices(p_subject text, p_purchase_id uuid) returns void
+create function internal.derive_invoices(p_subject text, p_purchase_id uuid) returns void
 language sql
 set search_path = ''
 as $$
@@ -574,9 +572,9 @@ as $$
         and i.stripe_invoice_id = o.id;
     with returned as materialized (
         select
-            public.invoice_of_charge(r.charge) as invoice,
-            sum(public.major_units(to_jsonb(r.amount), r.currency)) as amount
-        from public.returned_money(p_subject) as r
+            internal.invoice_of_charge(r.charge) as invoice,
+            sum(internal.major_units(to_jsonb(r.amount), r.currency)) as amount
+        from internal.returned_money(p_subject) as r
         where r.kind = 'refund' and r.status not in ('failed', 'cancelled')
         group by 1
     )
@@ -591,15 +589,15 @@ as $$
         o.id,
         case
             when o.body ->> 'status' = 'paid' and r.amount > 0
-                and r.amount >= public.major_units(o.body -> 'amount_paid', o.body ->> 'currency') then 'refunded'
+                and r.amount >= internal.major_units(o.body -> 'amount_paid', o.body ->> 'currency') then 'refunded'
             else o.body ->> 'status'
         end,
         o.body ->> 'currency',
-        public.major_units(o.body -> 'amount_due', o.body ->> 'currency'),
-        public.major_units(o.body -> 'amount_paid', o.body ->> 'currency'),
+        internal.major_units(o.body -> 'amount_due', o.body ->> 'currency'),
+        internal.major_units(o.body -> 'amount_paid', o.body ->> 'currency'),
         coalesce(r.amount, 0),
-        public.moment(o.body ->> 'issued'),
-        public.moment(o.body ->> 'paid')
+        internal.moment(o.body ->> 'issued'),
+        internal.moment(o.body ->> 'paid')
     from public.stripe_objects as o
     inner join public.user_subscriptions as u on u.id = p_purchase_id
     left join returned as r on r.invoice = o.id
@@ -624,14 +622,14 @@ as $$
 $$;
 
 -- The rows of what was returned of a purchase.
-create function public.derive_refunds(p_subject text, p_purchase_id uuid) returns void
+create function internal.derive_refunds(p_subject text, p_purchase_id uuid) returns void
 language sql
 set search_path = ''
 as $$
     delete from public.refunds as r
     where
         r.subscription_id = p_purchase_id
-        and r.stripe_id not in (select m.stripe_id from public.returned_money(p_subject) as m);
+        and r.stripe_id not in (select m.stripe_id from internal.returned_money(p_subject) as m);
     insert into public.refunds as r (
         user_id, subscription_id, invoice_id, stripe_id, kind, status, currency, amount, refunded_at
     )
@@ -643,11 +641,11 @@ as $$
         m.kind,
         m.status,
         m.currency,
-        public.major_units(to_jsonb(m.amount), m.currency),
+        internal.major_units(to_jsonb(m.amount), m.currency),
         m.refunded_at
-    from public.returned_money(p_subject) as m
+    from internal.returned_money(p_subject) as m
     inner join public.user_subscriptions as u on u.id = p_purchase_id
-    left join public.invoices as i on i.stripe_invoice_id = public.invoice_of_charge(m.charge)
+    left join public.invoices as i on i.stripe_invoice_id = internal.invoice_of_charge(m.charge)
     on conflict (stripe_id) do update set
         user_id = excluded.user_id,
         subscription_id = excluded.subscription_id,
@@ -666,10 +664,10 @@ $$;
 
 -- What was returned is part of the figures.
 create trigger refunds_told after insert or update or delete on public.refunds
-for each row execute function public.publish_money('status', 'amount', 'refunded_at');
+for each row execute function internal.publish_money('status', 'amount', 'refunded_at');
 
 -- Notify the user of a purchase, once for each event of Stripe; administrators are notified of disputes.
-create function public.notify_payments(p_subject text, p_purchase_id uuid) returns void
+create function internal.notify_payments(p_subject text, p_purchase_id uuid) returns void
 language sql
 set search_path = ''
 as $$
@@ -680,8 +678,8 @@ as $$
     from public.stripe_events as e
     inner join public.user_subscriptions as u on u.id = p_purchase_id
     cross join lateral (
-        select public.money_text(
-            public.major_units(e.payload -> 'body' -> 'told_amount', e.payload -> 'body' ->> 'currency'),
+        select internal.money_text(
+            internal.major_units(e.payload -> 'body' -> 'told_amount', e.payload -> 'body' ->> 'currency'),
             e.payload -> 'body' ->> 'currency'
         ) as amount
     ) as m
@@ -740,24 +738,24 @@ as $$
 $$;
 
 -- Update the rows of a purchase from the stored states. Returns its id, or null if there is none (yet).
-create function public.derive_payments(p_subject text) returns uuid
+create function internal.derive_payments(p_subject text) returns uuid
 language plpgsql
 set search_path = ''
 as $$
 declare
-    v_id uuid := public.derive_purchase(p_subject);
+    v_id uuid := internal.derive_purchase(p_subject);
 begin
     if v_id is not null then
-        perform public.derive_invoices(p_subject, v_id);
-        perform public.derive_refunds(p_subject, v_id);
-        perform public.notify_payments(p_subject, v_id);
+        perform internal.derive_invoices(p_subject, v_id);
+        perform internal.derive_refunds(p_subject, v_id);
+        perform internal.notify_payments(p_subject, v_id);
     end if;
     return v_id;
 end
 $$;
 
 -- What a refund or a dispute is about, as far as we know it.
-create function public.subject_of_charge(p_body jsonb) returns text
+create function internal.subject_of_charge(p_body jsonb) returns text
 language sql stable
 set search_path = ''
 as $$
@@ -776,7 +774,7 @@ as $$
 $$;
 
 -- Link what came before it was known what it is about, and its events, to the subject of this fact.
-create function public.link_stripe_objects(p_fact jsonb) returns void
+create function internal.link_stripe_objects(p_fact jsonb) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -835,7 +833,7 @@ begin
         where k.key is not null and p_fact ->> 'kind' <> 'subscription'
         order by k.key
     ) as l;
-    v_subject := coalesce(v_subject, public.subject_of_charge(p_fact -> 'body'));
+    v_subject := coalesce(v_subject, internal.subject_of_charge(p_fact -> 'body'));
     p_fact := p_fact || jsonb_build_object('subject', v_subject);
     perform pg_advisory_xact_lock(hashtextextended('stripe:' || coalesce(v_subject, p_fact ->> 'id'), 0));
     if p_token is not null then
@@ -851,9 +849,9 @@ begin
             status = v_status
         where id = p_event_id;
     end if;
-    v_tied := public.keep_stripe_object(p_fact, p_event_id);
+    v_tied := internal.keep_stripe_object(p_fact, p_event_id);
     if v_subject is not null and p_fact ->> 'kind' <> 'subscription' then
-        perform public.link_stripe_objects(p_fact);
+        perform internal.link_stripe_objects(p_fact);
     end if;
     if p_fact ->> 'kind' = 'checkout' and p_fact -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
         -- By the newest state that is known, whichever event this is.
@@ -861,7 +859,7 @@ begin
         from public.stripe_objects as o where o.id = p_fact ->> 'id';
         v_status := 'processed';
     end if;
-    if v_subject is not null and public.derive_payments(v_subject) is not null then
+    if v_subject is not null and internal.derive_payments(v_subject) is not null then
         v_status := 'processed';
         -- What came before its checkout is made up for.
         update public.stripe_events set status = 'processed' where subject = v_subject and status = 'ignored';
@@ -879,7 +877,7 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    v_email text := public.verified_email(p_user_id);
+    v_email text := internal.verified_email(p_user_id);
     v_subject text;
     v_id uuid;
     v_claimed integer := 0;
@@ -897,7 +895,7 @@ begin
         order by o.subject limit 100
     loop
         perform pg_advisory_xact_lock(hashtextextended('stripe:' || v_subject, 0));
-        v_id := public.derive_payments(v_subject);
+        v_id := internal.derive_payments(v_subject);
         if exists (select 1 from public.user_subscriptions as u where u.id = v_id and u.user_id = p_user_id) then
             v_claimed := v_claimed + 1;
         end if;
@@ -915,13 +913,13 @@ as $$
         'subscription_id', u.id,
         'user_id', u.user_id,
         'package_id', u.package_id,
-        'plan', public.subscription_plan(u),
+        'plan', internal.subscription_plan(u),
         'status', u.status,
-        'start_date', public.iso_utc(u.start_date),
-        'end_date', public.iso_utc(u.end_date),
-        'current_period_end', public.iso_utc(u.current_period_end),
+        'start_date', internal.iso_utc(u.start_date),
+        'end_date', internal.iso_utc(u.end_date),
+        'current_period_end', internal.iso_utc(u.current_period_end),
         'cancel_at_period_end', u.cancel_at_period_end,
-        'cancel_at', public.iso_utc(u.cancel_at),
+        'cancel_at', internal.iso_utc(u.cancel_at),
         'currency', u.currency,
         'original_price', u.original_price,
         'discount_amount', u.discount_amount,
@@ -937,55 +935,3 @@ as $$
     order by (u.status <> 'cancelled' and u.billing_interval <> 'once') desc, u.start_date desc, u.id desc
     limit 1
 $$;
-
-revoke execute on function
-public.major_units(jsonb, text),
-public.uuid_or_null(text),
-public.moment(text),
-public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean, text),
-public.due_stripe_events(integer),
-public.begin_stripe_event(text, double precision, integer),
-public.fail_stripe_event(text, bigint, text, double precision, boolean),
-public.replay_stripe_event(text),
-public.keep_stripe_object(jsonb, text),
-public.checkout_user(jsonb),
-public.items_monthly(jsonb, text),
-public.returned_money(text),
-public.invoice_of_charge(text),
-public.link_stripe_objects(jsonb),
-public.derive_purchase(text),
-public.derive_invoices(text, uuid),
-public.derive_refunds(text, uuid),
-public.notify_payments(text, uuid),
-public.derive_payments(text),
-public.subject_of_charge(jsonb),
-public.apply_stripe_fact(text, jsonb, bigint),
-public.claim_purchases(uuid),
-public.current_subscription(uuid, uuid)
-from public, anon, authenticated;
-
-grant execute on function
-public.major_units(jsonb, text),
-public.uuid_or_null(text),
-public.moment(text),
-public.record_stripe_event(text, text, text, jsonb, timestamptz, boolean, text),
-public.due_stripe_events(integer),
-public.begin_stripe_event(text, double precision, integer),
-public.fail_stripe_event(text, bigint, text, double precision, boolean),
-public.replay_stripe_event(text),
-public.keep_stripe_object(jsonb, text),
-public.checkout_user(jsonb),
-public.items_monthly(jsonb, text),
-public.returned_money(text),
-public.invoice_of_charge(text),
-public.link_stripe_objects(jsonb),
-public.derive_purchase(text),
-public.derive_invoices(text, uuid),
-public.derive_refunds(text, uuid),
-public.notify_payments(text, uuid),
-public.derive_payments(text),
-public.subject_of_charge(jsonb),
-public.apply_stripe_fact(text, jsonb, bigint),
-public.claim_purchases(uuid),
-public.current_subscription(uuid, uuid)
-to service_role;

@@ -27,8 +27,7 @@ as $$
     end
 $$;
 
-revoke execute on function public.has_scope(text), public.has_any_scope() from public, anon;
-grant execute on function public.has_scope(text), public.has_any_scope() to authenticated, service_role;
+grant execute on function public.has_scope(text), public.has_any_scope() to authenticated;
 
 -- Rows that require the scope of their resource. These policies apply in addition to those of ownership.
 do $$

@@ -10,14 +10,12 @@ insert into public.row_quotas (table_name, rows_per_user) values
 ('leads', 20000), ('conversations', 10000), ('messages', 100000);
 
 alter table public.row_quotas enable row level security;
-revoke all on public.row_quotas from public, anon, authenticated;
-grant all on public.row_quotas to service_role;
 
 -- After each statement: reject it if it inserted rows of a user who now exceeds the quota. Only the API's roles are
 -- limited, not the owner of the database (seeds, restores). Of messages that runs add, only the question of a
 -- chat_agent run, stored under the run's id when the run is accepted, is rejected, together with the run. Rows that a
 -- run adds later are counted but not rejected, since an accepted run must be able to end.
-create function public.enforce_row_quota() returns trigger
+create function internal.enforce_row_quota() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -52,7 +50,7 @@ $$;
 
 -- Of a workflow's run: its steps add messages when they end, so it is refused at its acceptance where its user has no
 -- more room for one. The items of a map, which are inserted while it runs, are not refused.
-create function public.enforce_message_quota() returns trigger
+create function internal.enforce_message_quota() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -79,20 +77,17 @@ begin
 end
 $$;
 
-revoke execute on function public.enforce_row_quota(), public.enforce_message_quota()
-from public, anon, authenticated;
-
 create trigger leads_quota after insert on public.leads referencing new table as inserted
-for each statement execute function public.enforce_row_quota();
+for each statement execute function internal.enforce_row_quota();
 create trigger conversations_quota after insert on public.conversations referencing new table as inserted
-for each statement execute function public.enforce_row_quota();
+for each statement execute function internal.enforce_row_quota();
 create trigger messages_quota after insert on public.messages referencing new table as inserted
-for each statement execute function public.enforce_row_quota();
+for each statement execute function internal.enforce_row_quota();
 create trigger run_steps_message_quota after insert on public.run_steps
 for each row when (
     new.agent_type = 'chat_agent' and new.parent is null and new.spec -> 'input' -> 'conversation_id' is not null
 )
-execute function public.enforce_message_quota();
+execute function internal.enforce_message_quota();
 
 -- What was removed (deleted_at) counts too, and the indexes of the lists leave it out.
 create index leads_of_user on public.leads (user_id, created_at desc);

@@ -48,7 +48,7 @@ def schema(connection: psycopg.Connection) -> Dump:
         from pg_policies where schemaname = 'public'
         union all
         select 'function', proname::text, prosrc, coalesce(proacl::text, ''), coalesce(proconfig::text, '')
-        from pg_proc where pronamespace = 'public'::regnamespace
+        from pg_proc where pronamespace = any(array['public', 'internal']::regnamespace[])
         union all
         select 'table', relname::text, coalesce(relacl::text, ''), relrowsecurity::text, ''
         from pg_class where relnamespace = 'public'::regnamespace
@@ -102,3 +102,26 @@ def test_migrations_applied_by_supabases_cli_are_not_applied_again(empty: psycop
     migrations.migrate(empty, folder)
     empty.execute("update supabase_migrations.schema_migrations set checksum = null")
     assert migrations.migrate(empty, folder) == []
+
+
+def test_every_new_function_and_table_belongs_to_the_backend_alone(empty: psycopg.Connection) -> None:
+    migrations.migrate(empty)
+    migrations.bootstrap(empty)  # each start repeats it
+    empty.execute("create table public.later ()")
+    empty.execute("create function public.later() returns integer language sql as 'select 1'")
+    empty.execute("create function internal.later() returns integer language sql as 'select 1'")
+
+    rows = empty.execute(
+        """
+        select role,
+            has_table_privilege(role, 'public.later', 'select, insert, update, delete'),
+            has_function_privilege(role, 'public.later()', 'execute'),
+            has_function_privilege(role, 'internal.later()', 'execute')
+        from unnest(array['anon', 'authenticated', 'service_role']) as r (role)
+        """
+    ).fetchall()
+    assert rows == [
+        ("anon", False, False, False),
+        ("authenticated", False, False, False),
+        ("service_role", True, True, True),
+    ]

@@ -101,7 +101,7 @@ def test_each_role_of_the_api_has_exactly_its_grants(db: psycopg.Connection, rol
         from pg_class as c
         cross join unnest(array['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER'])
             as p (privilege)
-        where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'v', 'm')
+        where c.relnamespace = any(array['public', 'internal']::regnamespace[]) and c.relkind in ('r', 'v', 'm')
             and has_table_privilege(%s, c.oid, p.privilege)
         """,
         (role,),
@@ -115,17 +115,35 @@ def test_only_the_backend_may_call_the_functions(db: psycopg.Connection) -> None
         select r.role, p.proname
         from pg_proc as p
         cross join unnest(array['anon', 'authenticated']) as r (role)
-        where p.pronamespace = 'public'::regnamespace and has_function_privilege(r.role, p.oid, 'EXECUTE')
+        where p.pronamespace = any(array['public', 'internal']::regnamespace[])
+            and has_function_privilege(r.role, p.oid, 'EXECUTE')
         """
     ).fetchall()
     assert set(rows) == CALLABLE
+
+
+def test_only_the_backend_reaches_the_internal_functions(db: psycopg.Connection) -> None:
+    rows = db.execute(
+        """
+        select role from unnest(array['anon', 'authenticated', 'authenticator', 'service_role']) as r (role)
+        where has_schema_privilege(role, 'internal', 'usage')
+        """
+    ).fetchall()
+    assert rows == [("service_role",)]
+
+
+def test_no_trigger_function_is_exposed(db: psycopg.Connection) -> None:
+    rows = db.execute(
+        "select proname from pg_proc where pronamespace = 'public'::regnamespace and prorettype = 'trigger'::regtype"
+    ).fetchall()
+    assert rows == []
 
 
 def test_every_function_pins_its_search_path(db: psycopg.Connection) -> None:
     rows = db.execute(
         """
         select proname from pg_proc
-        where pronamespace = 'public'::regnamespace
+        where pronamespace = any(array['public', 'internal']::regnamespace[])
             and not coalesce(proconfig, '{}') @> array['search_path=""']
         """
     ).fetchall()

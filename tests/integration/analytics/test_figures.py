@@ -191,7 +191,7 @@ def test_each_day_begins_at_midnight_of_its_zone(db: psycopg.Connection, zone: s
     """Also where midnight comes twice (it begins with the first), or never (it begins with the leap)."""
     every = [date(2022, 1, 1) + timedelta(days=number) for number in range(1500)]
     said = db.execute(
-        "select public.day_start(d, %s) from unnest(%s::date[]) with ordinality as t (d, n) order by n", (zone, every)
+        "select internal.day_start(d, %s) from unnest(%s::date[]) with ordinality as t (d, n) order by n", (zone, every)
     ).fetchall()
 
     assert [moment for (moment,) in said] == [

@@ -136,7 +136,8 @@ def test_a_row_that_contains_a_text_has_its_grams(db: psycopg.Connection, text: 
     start = data.draw(st.integers(0, len(text) - 1))
     part = text[start : data.draw(st.integers(start + 1, len(text)))]
     row = db.execute(
-        "select public.grams(lower(%(text)s)) @> public.search_grams(%(part)s)::text[], lower(%(text)s) ilike %(like)s",
+        "select internal.grams(lower(%(text)s)) @> public.search_grams(%(part)s)::text[],"
+        " lower(%(text)s) ilike %(like)s",
         {"part": part, "text": text, "like": containing(part).replace("*", "%")},
     ).fetchone()
 

@@ -220,7 +220,9 @@ def test_the_database_and_the_code_have_the_same_table_of_currencies(db: psycopg
     three = itertools.product("abcdefghijklmnopqrstuvwxyz", repeat=3)
     every = ["".join(letters) for letters in three]
     rows = db.execute(
-        "select c, currency_digits(c), charge_digits(c), major_units('12340', c) from unnest(%s::text[]) as c", [every]
+        "select c, internal.currency_digits(c), internal.charge_digits(c), internal.major_units('12340', c)"
+        " from unnest(%s::text[]) as c",
+        [every],
     ).fetchall()
 
     invalid = [
@@ -243,7 +245,9 @@ def test_the_database_and_the_code_have_the_same_table_of_currencies(db: psycopg
 def test_amounts_in_notifications_have_the_decimals_of_their_currency(
     db: psycopg.Connection, amount: int, currency: str, text: str
 ) -> None:
-    row = db.execute("select money_text(major_units(%s, %s), %s)", [json.dumps(amount), currency, currency]).fetchone()
+    row = db.execute(
+        "select internal.money_text(internal.major_units(%s, %s), %s)", [json.dumps(amount), currency, currency]
+    ).fetchone()
 
     assert row == (text,)
 

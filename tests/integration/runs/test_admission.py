@@ -216,11 +216,11 @@ def test_capacity_follows_the_live_workers(store: RunStore, clean: psycopg.Conne
 
     store.report_worker("second", 0)
     clean.execute("update public.agent_workers set seen_at = now() - interval '31 seconds'")
-    assert clean.execute("select public.admission_capacity()").fetchone() == (None,)
+    assert clean.execute("select internal.admission_capacity()").fetchone() == (None,)
     store.report_worker("worker", THREADS)
     # One report of a worker may be lost.
     clean.execute("update public.agent_workers set seen_at = now() - make_interval(secs => %s)", [2 * REPORT_SECONDS])
-    assert clean.execute("select public.admission_capacity()").fetchone() == (THREADS + MARGIN,)
+    assert clean.execute("select internal.admission_capacity()").fetchone() == (THREADS + MARGIN,)
 
 
 def test_only_the_users_limit_applies_before_a_worker_reports(store: RunStore, clean: psycopg.Connection) -> None:
