@@ -68,15 +68,37 @@ begin
 end
 $$;
 
+-- Whether those that wait for a step may go on: it has ended well, or its failure does not matter.
+create function internal.step_is_done(p_status text, p_on_error text) returns boolean
+language sql immutable parallel safe
+return p_status in ('completed', 'skipped') or (p_status = 'failed' and p_on_error = 'continue');
+
+-- Make the steps of a run ready that wait for nothing any more; with p_after, only those that waited for that step.
+-- Its successor p_riding in the linear segment counts as published, because the chain of its message continues with it.
+create function internal.release_steps(p_run_id uuid, p_after text, p_riding text) returns void
+language sql
+set search_path = ''
+as $$
+    update public.run_steps as n set
+        ready = true,
+        available_at = clock_timestamp(),
+        published_at = case when n.key = p_riding then clock_timestamp() end,
+        publications = n.publications + coalesce(n.key = p_riding, false)::integer
+    where n.run_id = p_run_id and n.status = 'pending' and not n.ready and n.parent is null
+        and (p_after is null or p_after = any(n.needs))
+        and not exists (
+            select 1 from public.run_steps as o
+            where o.run_id = p_run_id and o.key = any(n.needs) and not internal.step_is_done(o.status, o.on_error)
+        )
+$$;
+
 -- The weight of what is done and of the whole. An item of a map holds a part of its map's weight.
 create function internal.run_weights(p_run_id uuid, out done double precision, out total double precision)
 language sql stable
 set search_path = ''
 as $$
     select
-        coalesce(sum(s.weight) filter (
-            where s.status in ('completed', 'skipped') or (s.status = 'failed' and s.on_error = 'continue')
-        ), 0),
+        coalesce(sum(s.weight) filter (where internal.step_is_done(s.status, s.on_error)), 0),
         greatest(sum(s.weight), 1e-9)
     from public.run_steps as s where s.run_id = p_run_id
 $$;

@@ -42,7 +42,7 @@ begin
         v_owner := p_worker || '#' || (v_item ->> 'claim');
         if s.run_id is null then
             v_out := v_out || jsonb_build_object('outcome', 'gone');
-        elsif s.status in ('completed', 'skipped') or (s.status = 'failed' and s.on_error = 'continue') then
+        elsif internal.step_is_done(s.status, s.on_error) then
             v_out := v_out || jsonb_build_object('outcome', 'done');
         elsif s.finished_at is not null or r.finished_at is not null then
             v_out := v_out || jsonb_build_object('outcome', 'over');
@@ -111,19 +111,8 @@ declare
 begin
     select * into s from public.run_steps where run_id = p_run_id and key = p_key;
     if s.parent is null then
-        if s.status in ('completed', 'skipped') or (s.status = 'failed' and s.on_error = 'continue') then
-            update public.run_steps as n set
-                ready = true,
-                available_at = clock_timestamp(),
-                published_at = case when p_ride and n.key = s.next_key then clock_timestamp() end,
-                publications = n.publications + case when p_ride and n.key = s.next_key then 1 else 0 end
-            where n.run_id = p_run_id and n.status = 'pending' and not n.ready and s.key = any(n.needs)
-                and not exists (
-                    select 1 from public.run_steps as o
-                    where o.run_id = p_run_id and o.key = any(n.needs)
-                        and o.status not in ('completed', 'skipped')
-                        and not (o.status = 'failed' and o.on_error = 'continue')
-                );
+        if internal.step_is_done(s.status, s.on_error) then
+            perform internal.release_steps(p_run_id, s.key, case when p_ride then s.next_key end);
         end if;
         return;
     end if;
@@ -205,9 +194,7 @@ begin
     end if;
     select * into v_weights from internal.run_weights(r.id);
     update public.runs set progress = greatest(progress, least(v_weights.done / v_weights.total, 1)) where id = r.id;
-    if exists (
-        select 1 from public.run_steps where run_id = r.id and status in ('pending', 'running', 'waiting')
-    ) then
+    if exists (select 1 from public.run_steps where run_id = r.id and finished_at is null) then
         return;
     end if;
     if v_failed.run_id is not null then

@@ -71,14 +71,7 @@ begin
             error = null,
             error_code = null
         where s.run_id = r.id and (s.status = 'cancelled' or (s.status = 'failed' and s.on_error = 'fail'));
-        update public.run_steps as n set ready = true
-        where n.run_id = r.id and n.status = 'pending' and n.parent is null
-            and not exists (
-                select 1 from public.run_steps as o
-                where o.run_id = r.id and o.key = any(n.needs)
-                    and o.status not in ('completed', 'skipped')
-                    and not (o.status = 'failed' and o.on_error = 'continue')
-            );
+        perform internal.release_steps(r.id, null, null);
         update public.runs set
             status = 'queued', finished_at = null, cancel_requested_at = null,
             error = null, error_code = null, result = null, retries = retries + 1
