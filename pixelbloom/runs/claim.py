@@ -1,6 +1,5 @@
 """A claimed step, and the records of how it ended."""
 
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,6 @@ from pixelbloom.errors import StepRejected
 
 MAX_OUTPUT_BYTES = 512 * 1024
 MAX_ITEMS_BYTES = 2 * 1024 * 1024
-MAX_BACKOFF_SECONDS = 3600.0
 
 #: One item of `finish_steps`.
 Ending = dict[str, Any]
@@ -39,7 +37,6 @@ class Claim:
     spec: Mapping[str, Any] | None
     context: Mapping[str, Any] | None
     timeout_seconds: float
-    backoff_seconds: float
     user_id: UUID | None
     correlation_id: str | None
     progress: float
@@ -59,7 +56,6 @@ class Claim:
             spec=result["spec"],
             context=result["context"],
             timeout_seconds=result["timeout_seconds"],
-            backoff_seconds=result["backoff_seconds"],
             user_id=UUID(result["user_id"]) if result["user_id"] else None,
             correlation_id=result["correlation_id"],
             progress=result["update"]["progress"],
@@ -103,16 +99,4 @@ class Claim:
 
     def failed(self, message: str, code: str, *, retryable: bool) -> Ending:
         """Record that the attempt failed."""
-        return {
-            "what": "failed",
-            "error": message,
-            "error_code": code,
-            "retryable": retryable,
-            "backoff_seconds": backoff(self.backoff_seconds, self.attempt),
-        }
-
-
-def backoff(first: float, attempt: int) -> float:
-    """Return the seconds to wait before the next attempt: doubling from `first`, bounded, with jitter."""
-    ceiling = min(first * 2.0 ** min(attempt - 1, 30), MAX_BACKOFF_SECONDS)
-    return ceiling * (0.5 + random.random() / 2)  # noqa: S311  (jitter, not a secret)
+        return {"what": "failed", "error": message, "error_code": code, "retryable": retryable}

@@ -9,11 +9,11 @@ from typing import Any
 import structlog
 
 from pixelbloom.celery_app import app
+from pixelbloom.core.backoff import backoff
 from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited, Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.stripe_state import StripeObjectState
 from pixelbloom.payments.values import MalformedObject
-from pixelbloom.runs.claim import backoff
 from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)

@@ -77,8 +77,6 @@ begin
                 'outcome', 'claimed',
                 'token', s.lease_token,
                 'attempt', s.attempt,
-                'max_attempts', s.max_attempts,
-                'backoff_seconds', s.backoff_seconds,
                 'kind', s.kind,
                 'agent_type', s.agent_type,
                 'input', s.input,
@@ -219,6 +217,24 @@ begin
 end
 $$;
 
+-- How many seconds a step waits before it is published again: its own backoff, doubled by each earlier failure, with
+-- jitter. A step that a stopping worker handed back does not wait. Lost workers count apart from failures: the wait is
+-- at least a second, so that a step which kills its workers does not kill one every second, and at most five minutes.
+create function internal.step_backoff(p_step public.run_steps, p_error_code text, p_interrupted boolean)
+returns double precision
+language sql volatile
+set search_path = ''
+as $$
+    select (0.5 + random() / 2) * case
+        when p_error_code = 'WORKER_LOST' then least(greatest(p_step.backoff_seconds, 1) * power(2, (
+            select count(*) from jsonb_array_elements(p_step.errors) as e
+            where e ->> 'code' = p_error_code and (e ->> 'attempt')::integer = p_step.attempt
+        )), 300)
+        when p_interrupted then 0
+        else least(p_step.backoff_seconds * power(2, least(p_step.attempt - 1, 30)), 3600)
+    end
+$$;
+
 -- Record how an attempt ended. An attempt that may be repeated goes back to pending with a backoff; past the limit, or
 -- where repeating cannot help, the step fails. An attempt that was interrupted, because its worker stopped or died,
 -- goes back to pending and is not counted, up to a limit of its own. Shared by finish_steps and the sweep; the caller
@@ -229,8 +245,7 @@ create function internal.end_attempt(
     p_error text,
     p_error_code text,
     p_retryable boolean,
-    p_interrupted boolean,
-    p_backoff_seconds double precision
+    p_interrupted boolean
 ) returns void
 language plpgsql
 set search_path = ''
@@ -258,7 +273,8 @@ begin
         deadline_at = null,
         published_at = null,
         interruptions = v_interruptions,
-        available_at = clock_timestamp() + make_interval(secs => p_backoff_seconds),
+        available_at = clock_timestamp()
+            + make_interval(secs => internal.step_backoff(s, p_error_code, p_interrupted)),
         error = left(p_error, 4000),
         error_code = p_error_code,
         -- The newest hundred: a person may retry a run again and again.
@@ -380,8 +396,7 @@ begin
                 s.run_id, s.key, coalesce(v_item ->> 'error', 'The run was cancelled.'),
                 coalesce(v_item ->> 'error_code', 'CANCELLED'),
                 coalesce((v_item ->> 'retryable')::boolean, false),
-                v_what = 'handed_back',
-                coalesce((v_item ->> 'backoff_seconds')::double precision, 0)
+                v_what = 'handed_back'
             );
         end if;
         update public.runs set step = s.key where id = r.id;

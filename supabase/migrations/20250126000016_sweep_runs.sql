@@ -21,7 +21,6 @@ declare
     v_run uuid;
     s public.run_steps;
     v_expired integer := 0;
-    v_losses integer;
     v_updates jsonb := '[]';
     v_lost jsonb;
     v_lanes text[] := '{}';
@@ -53,12 +52,9 @@ begin
                 where e.run_id = v_run and e.status = 'running' and e.lease_expires_at < v_now
                 order by e.key for update
             loop
-                -- A step that kills its workers shall not kill one every second.
-                select count(*) into v_losses from jsonb_array_elements(s.errors) as e
-                where e ->> 'code' = 'WORKER_LOST' and (e ->> 'attempt')::integer = s.attempt;
                 perform internal.end_attempt(
                     s.run_id, s.key, 'The worker that had this step died or lost its connection.', 'WORKER_LOST',
-                    true, true, least(power(2, v_losses), 300) * (0.5 + random() / 2)
+                    true, true
                 );
                 v_lanes := v_lanes || s.lane;
                 v_expired := v_expired + 1;
@@ -82,7 +78,7 @@ begin
             where e.run_id = v_run and e.status = 'waiting' and e.deadline_at < v_now
             order by e.key for update
         loop
-            perform internal.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, false, 0);
+            perform internal.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, false);
             v_lanes := v_lanes || s.lane;
         end loop;
         perform internal.settle_run(v_run);

@@ -41,6 +41,16 @@ def clean(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
     db.execute("truncate public.runs, public.event_outbox cascade")
 
 
+def a_step(**more: Any) -> dict[str, Any]:
+    return {
+        "key": "chat_agent",
+        "agent_type": "chat_agent",
+        "input": {"message": "hello"},
+        "backoff_seconds": 0,
+        **more,
+    }
+
+
 def a_run(**more: Any) -> dict[str, Any]:
     return {
         "id": str(uuid4()),
@@ -49,7 +59,7 @@ def a_run(**more: Any) -> dict[str, Any]:
         "caller": "service",
         "lane": "service",
         "input": {"message": "hello"},
-        "steps": [{"key": "chat_agent", "agent_type": "chat_agent", "input": {"message": "hello"}}],
+        "steps": [a_step()],
         **more,
     }
 
@@ -75,9 +85,7 @@ def ending(run_id: UUID, token: int, **more: Any) -> dict[str, Any]:
 
 
 def failing(run_id: UUID, token: int, *, retryable: bool = True) -> dict[str, Any]:
-    return ending(
-        run_id, token, what="failed", error="it broke", error_code="BROKEN", retryable=retryable, backoff_seconds=0
-    )
+    return ending(run_id, token, what="failed", error="it broke", error_code="BROKEN", retryable=retryable)
 
 
 def sweep(store: RunStore, db: psycopg.Connection, lost_before: datetime = LONG_AGO) -> dict[str, Any]:
@@ -220,7 +228,7 @@ def test_a_step_that_is_handed_back_uses_up_no_attempt_and_is_published_at_once(
 
 
 def test_a_lost_lease_uses_up_no_attempt_and_waits_longer_each_time(store: RunStore, clean: psycopg.Connection) -> None:
-    run_id = UUID(store.create(a_run(steps=[{**a_run()["steps"][0], "max_attempts": 1}]))["id"])
+    run_id = UUID(store.create(a_run(steps=[a_step(max_attempts=1)]))["id"])
     for loss in range(12):
         response = claim(store, run_id)
         assert (response["outcome"], response["attempt"]) == ("claimed", 1)
@@ -276,12 +284,32 @@ def test_a_cancelled_run_is_over_when_its_worker_hands_the_step_back(
 
 
 def test_a_retry_waits_for_its_backoff(store: RunStore, clean: psycopg.Connection) -> None:
-    run_id = submit(store)
-    store.finish({**failing(run_id, claim(store, run_id)["token"]), "backoff_seconds": 600})
+    run_id = submit(store, steps=[a_step(backoff_seconds=600)])
+    store.finish(failing(run_id, claim(store, run_id)["token"]))
     assert claim(store, run_id)["outcome"] == "not_ready"
     assert sweep(store, clean)["publish"] == []
     clean.execute("update public.run_steps set available_at = clock_timestamp()")
     assert [p["run_id"] for p in sweep(store, clean)["publish"]] == [str(run_id)]
+
+
+@pytest.mark.parametrize(("how", "most"), [("failed", 3600), ("lost", 300)])
+def test_the_backoff_of_a_step_doubles_from_its_own_up_to_a_limit(
+    store: RunStore, clean: psycopg.Connection, how: str, most: int
+) -> None:
+    run_id = submit(store, steps=[a_step(backoff_seconds=40, max_attempts=20)])
+    for earlier in range(9):
+        token = claim(store, run_id)["token"]
+        if how == "lost":
+            expire(clean)
+            sweep(store, clean)
+        else:
+            store.finish(failing(run_id, token))
+        [(wait,)] = clean.execute(
+            "select extract(epoch from available_at - clock_timestamp())::float8 from public.run_steps"
+        ).fetchall()
+        longest = min(40 * 2**earlier, most)
+        assert longest / 2 - 10 < wait <= longest
+        clean.execute("update public.run_steps set available_at = clock_timestamp()")
 
 
 def test_a_renewed_lease_is_not_swept(store: RunStore, clean: psycopg.Connection) -> None:

@@ -22,7 +22,6 @@ def claim(step: Step, inputs: Any, steps: Mapping[str, Any]) -> Claim:
         spec=step.model_dump(mode="json", exclude_none=True),
         context={"inputs": inputs, "steps": {key: steps[key] for key in uses(step)}},
         timeout_seconds=1,
-        backoff_seconds=1,
         user_id=None,
         correlation_id=None,
         progress=0,
