@@ -5,7 +5,7 @@ judgement and the text around them. If no model is available, `fallback` writes 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from itertools import islice
 from typing import Any, ClassVar, Generic, TypeVar
 
 import structlog
@@ -15,10 +15,11 @@ from pixelbloom.agents.context import AgentContext, AgentOutcome
 from pixelbloom.agents.fields import AgentInput, AgentOutput, ProseOutput
 from pixelbloom.agents.fields import Draft as DraftModel
 from pixelbloom.agents.knowledge.material import material, system
+from pixelbloom.core.storable import unstorable
+from pixelbloom.core.text import clean, clean_text
 from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import FieldError, InvalidInput, ModelsUnavailable
 from pixelbloom.models.request import Message, ModelReply, ModelRequest
-from pixelbloom.models.text import clean, clean_text
 
 log = structlog.get_logger(__name__)
 
@@ -114,7 +115,7 @@ class Agent(ABC, Generic[In, Out]):
         )
 
     def _read(self, input: dict[str, Any]) -> In:
-        errors = [FieldError(path, "must not contain NUL characters or lone surrogates") for path in _unstorable(input)]
+        errors = list(islice(unstorable(input, "input"), MAX_ERRORS))
         if not errors:
             try:
                 return self.input.model_validate(input)
@@ -200,23 +201,6 @@ class ProseAgent(Agent[In, Prose], Generic[In, Prose]):
         reply = context.models.generate(self.request(input, context), context.control, context.stream)
         out = self.from_text(reply.text.strip(), input)
         return out.model_copy(update={"truncated": reply.truncated}), reply
-
-
-def _unstorable(value: Any, path: str = "input") -> Iterator[str]:
-    """Yield the paths of strings that Postgres cannot store."""
-    stack: list[tuple[Any, str]] = [(value, path)]
-    while stack:
-        item, where = stack.pop()
-        if isinstance(item, str):
-            if clean_text(item) != item:
-                yield where
-        elif isinstance(item, dict):
-            for key, part in item.items():
-                if clean_text(str(key)) != str(key):
-                    yield where
-                stack.append((part, f"{where}.{clean_text(str(key))[:100]}"))
-        elif isinstance(item, list):
-            stack.extend((part, f"{where}.{index}") for index, part in enumerate(item))
 
 
 def example(model: type[BaseModel]) -> dict[str, Any]:

@@ -15,10 +15,10 @@ from pixelbloom.agents.knowledge.material import system
 from pixelbloom.agents.knowledge.services import SERVICES, Service, ServiceKey, mentioned
 from pixelbloom.agents.knowledge.words import listing
 from pixelbloom.core.absent import NullIsAbsent
+from pixelbloom.core.text import shorten
 from pixelbloom.errors import StepRejected
 from pixelbloom.models.catalog import GENERAL
 from pixelbloom.models.request import Message
-from pixelbloom.models.text import shorten
 
 #: Maximum characters of a message.
 MAX_SAID = 8000

@@ -9,9 +9,9 @@ from pixelbloom.agents.base import ProseAgent
 from pixelbloom.agents.fields import NUMBER, AgentInput, Brief, Label, Line, ProseOutput
 from pixelbloom.agents.knowledge.material import material, system
 from pixelbloom.agents.knowledge.words import count, listing, words
+from pixelbloom.core.text import shorten
 from pixelbloom.models.catalog import WRITER
 from pixelbloom.models.request import Message
-from pixelbloom.models.text import shorten
 
 ContentType = Literal["blog_post", "landing_page", "email", "social_post", "product_description", "case_study"]
 ContentTone = Literal["friendly", "professional", "playful", "persuasive", "expert"]

@@ -22,7 +22,7 @@ from pydantic import (
 from pixelbloom.agents.knowledge.amounts import as_amount
 from pixelbloom.agents.knowledge.described import InputJsonSchema, amount_text, number
 from pixelbloom.core.absent import NullIsAbsent
-from pixelbloom.models.text import shorten
+from pixelbloom.core.text import shorten
 
 
 class AgentInput(NullIsAbsent):

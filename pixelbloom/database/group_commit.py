@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
+from pixelbloom.core.storable import unstorable
 from pixelbloom.database.gateway import RejectedData, StoreError
 from pixelbloom.errors import InvalidInput
 
@@ -118,19 +119,7 @@ def storable_size(item: dict[str, Any]) -> int:
         raise InvalidInput(
             "The input has text that is not valid Unicode, or values that JSON cannot represent."
         ) from error
-    if b"\\u0000" in encoded and has_nul(item):
-        raise InvalidInput("The input has a NUL character, which cannot be stored; remove it.")
+    if b"\\u0000" in encoded:
+        for part in unstorable(item, "input"):
+            raise InvalidInput(f"{part.field} {part.message}; remove it.")
     return len(encoded)
-
-
-def has_nul(value: object) -> bool:
-    """Return whether a JSON value contains a NUL character."""
-    match value:
-        case str():
-            return "\x00" in value
-        case dict():
-            return any("\x00" in key or has_nul(item) for key, item in value.items())
-        case list() | tuple():
-            return any(has_nul(item) for item in value)
-        case _:
-            return False

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 
-from pixelbloom.events.publisher import clean
+from pixelbloom.core.text import encodable
 from pixelbloom.events.types import GENERATIONS, RunDelta
 
 log = structlog.get_logger(__name__)
@@ -197,7 +197,7 @@ class TokenEmitter:
                 return self._inflight
             if not self._buffer and not self._reset_due:
                 return None
-            text = clean("".join(self._buffer))
+            text = encodable("".join(self._buffer))
             self._inflight = RunDelta(
                 run_id=self._run_id,
                 generation=self._generation,

@@ -12,6 +12,7 @@ import redis
 from redis.commands.core import Script
 
 from pixelbloom.config import Settings
+from pixelbloom.core.text import encodable
 from pixelbloom.errors import Unavailable
 from pixelbloom.events.client import connect
 from pixelbloom.events.domain import DomainEvent
@@ -40,16 +41,11 @@ def dumps(value: Any) -> str:
         return orjson.dumps(_clean(value)).decode()
 
 
-def clean(text: str) -> str:
-    """Return the text with each character that UTF-8 cannot encode replaced."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
-
-
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return clean(value)
+        return encodable(value)
     if isinstance(value, dict):
-        return {clean(str(key)): _clean(item) for key, item in value.items()}
+        return {encodable(str(key)): _clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_clean(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else str(value)
@@ -233,7 +229,7 @@ def _state_call(update: RunUpdate) -> tuple[list[str], list[str | bytes]]:
         '{"type":"workflow_status_update","data":',
         _tail(update.flat()) + "}",
         topic,
-        clean(update.status).replace(" ", "_") or "-",
+        encodable(update.status).replace(" ", "_") or "-",
     ]
     return names, args
 
@@ -241,7 +237,7 @@ def _state_call(update: RunUpdate) -> tuple[list[str], list[str | bytes]]:
 def _delta_call(delta: RunDelta) -> tuple[list[str], list[str | bytes]]:
     topic = run_topic(delta.run_id)
     keys = Keys.of(topic)
-    text = clean(delta.text)
+    text = encodable(delta.text)
     opening, middle = _envelope(WORKFLOWS, topic)
     tail = _tail({"step": delta.step, "offset": delta.offset, "delta": text})[:-1]
     args = [
@@ -258,7 +254,7 @@ def _delta_call(delta: RunDelta) -> tuple[list[str], list[str | bytes]]:
         tail,
         text.encode(),
         str(TEXT_BYTES),
-        clean(delta.step),
+        encodable(delta.step),
         "1" if delta.again else "0",
         f',"retrying_with":{dumps(delta.retrying_with)}' if delta.retrying_with else "",
     ]

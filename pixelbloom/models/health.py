@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import httpx
 
 from pixelbloom.config import Settings
+from pixelbloom.core.text import shorten
 from pixelbloom.models.catalog import REQUIRED
-from pixelbloom.models.text import shorten
 
 #: Seconds per request.
 TIMEOUT = 3.0

@@ -16,12 +16,12 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from pixelbloom.config import Settings
+from pixelbloom.core.text import shorten
 from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
 from pixelbloom.models.request import Cut, ModelRequest, ProviderName, Usage
 from pixelbloom.models.sse import data_lines
-from pixelbloom.models.text import shorten
 
 #: Statuses about the provider or our account, not the request: the breaker counts them as failures.
 _NOT_THE_REQUEST = frozenset({401, 402, 403, 408, 429})

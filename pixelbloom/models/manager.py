@@ -10,6 +10,7 @@ import structlog
 from pydantic import BaseModel
 
 from pixelbloom.config import Settings
+from pixelbloom.core.text import clean_text, shorten
 from pixelbloom.errors import ModelsUnavailable, StepError, StepTimeout
 from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.breaker import Breaker
@@ -31,7 +32,6 @@ from pixelbloom.models.request import (
 )
 from pixelbloom.models.schema import wire_schema
 from pixelbloom.models.structured import read_json
-from pixelbloom.models.text import clean_text, shorten
 
 log = structlog.get_logger(__name__)
 

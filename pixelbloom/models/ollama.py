@@ -10,13 +10,13 @@ import ollama
 import structlog
 
 from pixelbloom.config import Settings
+from pixelbloom.core.text import shorten
 from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.catalog import DEFAULT
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
 from pixelbloom.models.prompt import CONTEXT_TOKENS
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
 from pixelbloom.models.request import ModelRequest, ProviderName, Usage
-from pixelbloom.models.text import shorten
 
 log = structlog.get_logger(__name__)
 

@@ -1,8 +1,8 @@
 """Passes a provider's reply to the stream."""
 
+from pixelbloom.core.text import TextJoiner
 from pixelbloom.models.reasoning import ReasoningFilter, Shown
 from pixelbloom.models.request import TokenStream
-from pixelbloom.models.text import TextJoiner
 
 
 class Output:

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pixelbloom.core.text import clean
 from pixelbloom.models.failures import InvalidReply
-from pixelbloom.models.text import clean
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -16,9 +16,9 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
+from pixelbloom.core.storable import unstorable
 from pixelbloom.errors import StepRejected
 from pixelbloom.workflows.definition import MAX_LENGTH, ApprovalStep, MapStep, Step
-from pixelbloom.workflows.storable import unstorable
 
 MAX_NODES = 200
 MAX_VISITS = 50_000

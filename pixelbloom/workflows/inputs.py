@@ -6,10 +6,10 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
+from pixelbloom.core.storable import unstorable
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.workflows.definition import MAX_ERRORS, Definition
 from pixelbloom.workflows.schema import TooMuchWork, errors
-from pixelbloom.workflows.storable import unstorable
 
 _BOUNDS = frozenset(
     {"minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"}

@@ -6,11 +6,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from pixelbloom.core.storable import unstorable
 from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.workflows.checks import find_errors
 from pixelbloom.workflows.definition import MAX_ERRORS, MAX_STEPS, Definition, Step, read_step
-from pixelbloom.workflows.storable import unstorable
 
 #: Every pattern in a definition is that of a name.
 NAME = "must be a name of lower-case letters, digits and underscores that starts with a letter"

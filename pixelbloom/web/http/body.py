@@ -14,6 +14,7 @@ from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from pixelbloom.core.storable import unstorable
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.web.http.connections import Reading
 
@@ -144,7 +145,9 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH:
         _check_depth(value)
     if b"\\u" in raw:
-        _check_text(value)
+        for part in unstorable(value):
+            field = part.field[:_MAX_PATH]
+            raise InvalidInput(f"{field} {part.message}; remove it.", [FieldError(field, part.message)])
     return value
 
 
@@ -231,41 +234,11 @@ def _too_deep() -> InvalidInput:
     return InvalidInput(f"The body is nested too deeply; at most {MAX_DEPTH} levels are allowed.")
 
 
-def _children(value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        yield from value.items()
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield str(index), item
-
-
 def _check_depth(value: Any) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
         if depth > MAX_DEPTH:
             raise _too_deep()
-        level = [child for item in level for _, child in _children(item) if isinstance(child, dict | list)]
-
-
-def _check_text(value: Any) -> None:
-    waiting = [("", value)]
-    while waiting:
-        path, item = waiting.pop()
-        if isinstance(item, str):
-            _check_string(path, item)
-        for key, child in _children(item):
-            if isinstance(item, dict):
-                _check_string(path or "body", key)
-            waiting.append((f"{path}.{key}" if path else key, child))
-
-
-def _check_string(path: str, text: str) -> None:
-    if "\x00" in text:
-        problem = "has a NUL character, which cannot be stored"
-    elif any("\ud800" <= char <= "\udfff" for char in text):
-        problem = "has a lone surrogate, which is not a character"
-    else:
-        return
-    path = path[:_MAX_PATH]
-    raise InvalidInput(f"{path} {problem}; remove it.", [FieldError(path, problem)])
+        children = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [child for part in children for child in part if isinstance(child, dict | list)]

@@ -13,8 +13,8 @@ from pixelbloom.agents.knowledge.colour import Colour, apart
 from pixelbloom.agents.knowledge.statistics import correlation, outliers, trend
 from pixelbloom.agents.knowledge.timelines import weeks
 from pixelbloom.agents.knowledge.words import count, keywords
+from pixelbloom.core.text import shorten
 from pixelbloom.errors import InvalidInput
-from pixelbloom.models.text import shorten
 from tests.servers.script import Script
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import StructuredAgent
+from pixelbloom.core.text import clean, clean_text, shorten
 from pixelbloom.errors import StepCancelled, StepTimeout
 from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.control import CallControl
@@ -20,7 +21,6 @@ from pixelbloom.models.request import Message
 from pixelbloom.models.schema import wire_schema
 from pixelbloom.models.sse import data_lines
 from pixelbloom.models.structured import read_json
-from pixelbloom.models.text import clean, clean_text, shorten
 
 
 def test_only_the_first_stop_counts():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pixelbloom.agents import registry
 from pixelbloom.agents.base import Agent, ProseAgent, StructuredAgent
 from pixelbloom.agents.knowledge.described import amount_text
+from pixelbloom.core.text import clean_text
 from pixelbloom.errors import InvalidInput
-from pixelbloom.models.text import clean_text
 from pixelbloom.workflows.builtin import builtin
 from pixelbloom.workflows.definition import ApprovalStep, Definition
 from pixelbloom.workflows.graph import order

@@ -4,12 +4,18 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from pixelbloom.core.text import clean_text, is_encodable
 from pixelbloom.errors import FieldError
-from pixelbloom.models.text import clean_text
 
 MAX_DEPTH = 64
 _LARGEST = int(1.7e308)
-_TEXT = "has NUL characters or lone surrogates, which cannot be stored"
+
+
+def text_problem(text: str) -> str | None:
+    """Return why Postgres or UTF-8 cannot represent the text, as the end of a sentence, or None."""
+    if "\0" in text:
+        return "has a NUL character, which cannot be stored"
+    return None if is_encodable(text) else "has a lone surrogate, which is not a character"
 
 
 def unstorable(value: Any, path: str = "") -> Iterator[FieldError]:
@@ -21,16 +27,16 @@ def unstorable(value: Any, path: str = "") -> Iterator[FieldError]:
             yield FieldError(path or "body", f"is nested too deeply; at most {MAX_DEPTH} levels are allowed")
             return
         if isinstance(item, str):
-            if clean_text(item) != item:
-                yield FieldError(where or "body", _TEXT)
+            if problem := text_problem(item):
+                yield FieldError(where or "body", problem)
         elif isinstance(item, int | float):
             if not math.isfinite(item) if isinstance(item, float) else abs(item) > _LARGEST:
                 yield FieldError(where or "body", "is a number that is too large; it must be below 1.7e308")
         elif isinstance(item, dict):
             for key, part in reversed(item.items()):
+                if problem := text_problem(str(key)):
+                    yield FieldError(where or "body", problem)
                 shown = clean_text(str(key))
-                if shown != str(key):
-                    yield FieldError(where or "body", _TEXT)
                 waiting.append((part, f"{where}.{shown[:100]}" if where else shown[:100], depth + 1))
         elif isinstance(item, list):
             for index, part in reversed(list(enumerate(item))):

@@ -3,15 +3,27 @@
 from typing import Any
 
 
-def clean_text(text: str) -> str:
-    """Return the text without NUL, surrogate pairs joined, lone surrogates replaced by U+FFFD."""
+def is_encodable(text: str) -> bool:
+    """Return whether UTF-8 can represent the text: it has no surrogates."""
     if text.isascii():
-        return text.replace("\0", "")
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
+        return False
+    return True
+
+
+def clean_text(text: str) -> str:
+    """Return the text without NUL, surrogate pairs joined, lone surrogates replaced by U+FFFD."""
+    if not is_encodable(text):
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text.replace("\0", "")
+
+
+def encodable(text: str) -> str:
+    """Return the text with each character that UTF-8 cannot encode replaced by a question mark: its length stays."""
+    return text if is_encodable(text) else text.encode("utf-8", "replace").decode()
 
 
 class TextJoiner:
