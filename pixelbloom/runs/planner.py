@@ -1,8 +1,8 @@
 """Plans a run in Celery: the rows of its steps, and the canvas of those that are ready.
 
-A linear segment is a path of agent steps, each the only one that the next one needs and is needed by. It is sent as one
-chain of messages; forks and joins are decided in Postgres, which returns the steps that became ready. New runs,
-recovery, retries and decisions all publish through `canvas`.
+A linear segment, which workflows/graph.py decides, is sent as one chain of messages; forks and joins are decided in
+Postgres, which returns the steps that became ready. New runs, recovery, retries and decisions all publish through
+`canvas`.
 """
 
 from collections.abc import Mapping

@@ -1,40 +1,34 @@
 """The graph of a workflow's steps: its order, its cycles, and its linear segments."""
 
 from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from heapq import heappop, heappush
 
 from pixelbloom.workflows.definition import Definition, Step
 
 
 def cycle(needs: Mapping[str, Sequence[str]]) -> list[str] | None:
-    """Return the keys of a cycle, with the first one repeated at the end, or None."""
-    done: set[str] = set()
-    for start in needs:
-        path: list[str] = []
-        waiting: list[tuple[str, bool]] = [(start, False)]
-        while waiting:
-            key, leaving = waiting.pop()
-            if leaving:
-                path.pop()
-                done.add(key)
-            elif key in path:
-                return [*path[path.index(key) :], key]
-            elif key not in done:
-                path.append(key)
-                waiting.append((key, True))
-                waiting.extend((need, False) for need in needs.get(key, ()))
+    """Return the keys of a cycle, each followed by one that it needs and the first one repeated, or None."""
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        return list(reversed(error.args[1]))
     return None
 
 
 def order(steps: Sequence[Step]) -> list[Step]:
     """Return the steps in topological order, otherwise in their given order. The steps must have no cycle."""
-    placed: set[str] = set()
+    place = {step.key: number for number, step in enumerate(steps)}
+    sorter = TopologicalSorter({place[step.key]: [place[need] for need in step.needs] for step in steps})
+    sorter.prepare()
     ordered: list[Step] = []
-    waiting = list(steps)
-    while waiting:
-        ready = next(step for step in waiting if placed.issuperset(step.needs))
-        waiting.remove(ready)
-        placed.add(ready.key)
-        ordered.append(ready)
+    ready: list[int] = []
+    while sorter.is_active():
+        for number in sorter.get_ready():
+            heappush(ready, number)
+        first = heappop(ready)
+        sorter.done(first)
+        ordered.append(steps[first])
     return ordered
 
 
@@ -54,7 +48,8 @@ def edges(definition: Definition) -> list[tuple[str, str]]:
 def successors(definition: Definition) -> dict[str, str]:
     """Return the linear segments: each step's only successor, if that successor needs no other step.
 
-    Maps and approvals end a segment: they do not complete with their own message.
+    Here it is decided what becomes a Celery chain; the database stores it as `next_key` and only follows it. Maps and
+    approvals end a segment: they do not complete with their own message.
     """
     by_key = {step.key: step for step in definition.steps}
     needed_by: dict[str, list[str]] = {}
