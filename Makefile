@@ -18,10 +18,10 @@ NODE := $(abspath $(BIN))/node
 NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help run console model test screenshots fuzz bench chaos attack check format lock clean
+.PHONY: help run console model test test-unit screenshots fuzz bench chaos attack check format lock clean
 
 help:  ## say what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 run: $(VENV)/.local $(CONSOLE)  ## start the whole stack in the foreground
 	@exec $(BIN)/pixelbloom up
@@ -32,6 +32,9 @@ model: $(VENV)/.model  ## install a small language model for PIXELBLOOM_MODEL=lo
 
 test: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE) $(VENV)/.console-tested  ## run all tests, on a stack of their own
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(PYTEST_ARGS)
+
+test-unit: $(VENV)/.dev  ## run the tests that need no server, with few generated examples (30 seconds)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile quick $(PYTEST_ARGS) tests/unit
 
 screenshots: $(VENV)/.dev $(CONSOLE)  ## save pictures of all screens of the console in screenshots/
 	$(BIN)/python -m tests.browser.screenshots screenshots

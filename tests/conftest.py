@@ -5,11 +5,15 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 import redis as redis_client
+from hypothesis import settings
 
 from tests.cleanup import FAILED, pytest_exception_interact
 from tests.stack import Stack, StartedProcess, started_stack, stop_all
 
 __all__ = ["pytest_exception_interact"]
+
+#: The profile of `make test-unit`. `make test` uses the default one, with 100 examples.
+settings.register_profile("quick", max_examples=10)
 
 
 @pytest.fixture(scope="session")

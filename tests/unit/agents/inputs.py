@@ -1,9 +1,11 @@
 """Inputs of all sorts, made from an agent's own JSON Schema."""
 
+from functools import cache
 from typing import Any
 
 import jsonschema_rs
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 #: Words that mean something to one agent or another, between words that do not.
 _WORDS = (
@@ -15,8 +17,16 @@ _TEXT = st.lists(st.sampled_from(_WORDS.split()), min_size=1, max_size=8).map(" 
 )
 
 
-def inputs(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """Values of the schema."""
+@cache
+def validator(model: type[BaseModel]) -> jsonschema_rs.Draft202012Validator:
+    """Return a validator of the model's schema, formats included."""
+    return jsonschema_rs.Draft202012Validator(model.model_json_schema(), validate_formats=True)
+
+
+@cache
+def inputs(model: type[BaseModel]) -> st.SearchStrategy[Any]:
+    """Values of the model's schema."""
+    schema = model.model_json_schema()
     return _node(schema, schema.get("$defs", {})).filter(jsonschema_rs.Draft202012Validator(schema).is_valid)
 
 

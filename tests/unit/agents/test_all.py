@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -18,9 +17,11 @@ from pixelbloom.errors import InvalidInput, StepCancelled, StepTimeout
 from pixelbloom.models.catalog import REQUIRED
 from pixelbloom.models.control import CallControl
 from tests.servers.script import Script
-from tests.unit.agents.inputs import inputs
+from tests.unit.agents.inputs import inputs, validator
 
 AGENTS = registry.all()
+#: Examples for each agent.
+HALF = settings.default.max_examples // 2
 each_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.agent_type)
 each_structured = pytest.mark.parametrize(
     "agent", [a for a in AGENTS if isinstance(a, StructuredAgent)], ids=lambda agent: agent.agent_type
@@ -248,10 +249,10 @@ def finite(value: Any) -> bool:
 
 
 @each_agent
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=HALF, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_every_input_valid_by_its_schema_is_accepted_and_handled_by_the_rules(agent, data):
-    input = data.draw(inputs(agent.input.model_json_schema()))
+    input = data.draw(inputs(agent.input))
     agent.validate(input)
 
     output = fallback(agent, input)
@@ -267,13 +268,12 @@ _ODD = st.sampled_from([None, True, 0, -1, 2.5, "", " ", "a\0", "1", "x", 10**12
 
 
 @each_agent
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=HALF, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(data=st.data())
 def test_its_schema_and_its_validators_refuse_the_same(agent, data):
     """An input of the schema with some of its fields left out or made odd."""
-    schema = agent.input.model_json_schema()
-    input = data.draw(inputs(schema))
-    for name in data.draw(st.lists(st.sampled_from([*schema["properties"], "other"]), max_size=3, unique=True)):
+    input = data.draw(inputs(agent.input))
+    for name in data.draw(st.lists(st.sampled_from([*agent.input.model_fields, "other"]), max_size=3, unique=True)):
         input.pop(name, None)
         if data.draw(st.booleans()):
             input[name] = data.draw(_ODD)
@@ -285,14 +285,14 @@ def test_its_schema_and_its_validators_refuse_the_same(agent, data):
     else:
         taken = True
 
-    assert taken is jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid(input)
+    assert taken is validator(agent.input).is_valid(input)
 
 
 @each_structured
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=HALF, deadline=None)
 @given(data=st.data())
 def test_every_valid_draft_makes_an_output(agent, data):
-    draft = data.draw(inputs(agent.draft.model_json_schema()))
+    draft = data.draw(inputs(agent.draft))
     try:
         checked = agent.draft.model_validate(draft)
     except ValueError:

@@ -161,7 +161,7 @@ def too_slow(todo: list[Pattern]) -> list[Pattern]:
     found: list[Pattern] = []
     left = todo
     while left:
-        script = "import json, sys; from tests.unit.test_patterns import attack; attack(json.load(sys.stdin))"
+        script = "import json, sys; from tests.integration.test_patterns import attack; attack(json.load(sys.stdin))"
         done = subprocess.run(
             [sys.executable, "-c", script], input=json.dumps(left), capture_output=True, text=True, check=False
         )
