@@ -33,7 +33,7 @@ from pixelbloom.agents.fields import (
 )
 from pixelbloom.agents.knowledge.amounts import leading
 from pixelbloom.agents.knowledge.described import EMAIL, given
-from pixelbloom.agents.knowledge.scoring import Facts, Score, Tier, score, tier
+from pixelbloom.agents.knowledge.scoring import HOT_FROM, WARM_FROM, Facts, Score, Tier, score, tier
 from pixelbloom.agents.knowledge.words import any_of, keywords, listing, plural
 from pixelbloom.agents.lead_reader import LeadRecord
 from pixelbloom.errors import StepRejected
@@ -139,7 +139,7 @@ class Prospect(BaseModel):
     budget: Money | None = Field(description="Budget in major units.")
     status: str = Field(description="Status of the stored lead.")
     score: int = Field(ge=0, le=100, description="0 to 100.")
-    tier: Tier = Field(description="hot from 70, warm from 45.")
+    tier: Tier = Field(description=f"hot from {HOT_FROM}, warm from {WARM_FROM}.")
     matched: list[str] = Field(description="Words of the query that the lead contains.")
     reasons: list[str] = Field(description="Why it has this score.")
 
@@ -172,7 +172,9 @@ class LeadOutput(AgentOutput):
     summary: str = Field(description="The finding in a few sentences.")
     lead_id: UUID | None = Field(description="The stored lead that was qualified.")
     score: int | None = Field(ge=0, le=100, description="0 to 100; null after a search.")
-    tier: Tier | None = Field(description="hot from 70, warm from 45, else cold; null after a search.")
+    tier: Tier | None = Field(
+        description=f"hot from {HOT_FROM}, warm from {WARM_FROM}, else cold; null after a search."
+    )
     breakdown: dict[str, int] = Field(description="Points by part; `judgement` is the model's, -10 to 10.")
     reasons: list[str] = Field(description="Why.")
     missing: list[str] = Field(description="What is not known about the lead yet.")

@@ -264,6 +264,82 @@ begin
 end
 $$;
 
+-- What notifications say, by what happened. %1$s, %2$s and %3$s are the values of `internal.notify`.
+create table internal.notification_texts (
+    event text primary key,
+    notification_type text not null,
+    severity text not null,
+    title text not null,
+    message text not null,
+    action_url text not null
+);
+
+insert into internal.notification_texts values
+-- Runs: the name of the agent or workflow, the error, the run's id.
+('run.completed', 'run_completed', 'success', '%1$s is done', 'The result is ready.', '/runs/%3$s'),
+('run.failed', 'run_failed', 'error', '%1$s has failed', '%2$s', '/runs/%3$s'),
+('run.cancelled', 'run_cancelled', 'info', '%1$s was cancelled', 'It was cancelled.', '/runs/%3$s'),
+-- Steps that wait: the name of the workflow, the step, the run's id.
+(
+    'approval.owner', 'approval_waiting', 'warning', '%1$s waits for you',
+    'The step %2$s goes on when you approve it.', '/approvals'
+),
+(
+    'approval.admin', 'approval_waiting', 'warning', '%1$s waits for an administrator',
+    'The step %2$s goes on when an administrator approves it.', '/runs/%3$s'
+),
+-- Leads: the name, the score, the id.
+('lead.hot', 'lead_qualified', 'success', '%1$s is a hot lead', 'It scored %2$s of 100.', '/leads/%3$s'),
+-- Events of Stripe: the amount.
+('invoice.paid', 'payment_succeeded', 'success', 'Payment received', 'We received %1$s. Thank you!', '/billing'),
+('checkout.paid', 'payment_succeeded', 'success', 'Payment received', 'We received %1$s. Thank you!', '/billing'),
+(
+    'invoice.payment_failed', 'payment_failed', 'error', 'Payment failed',
+    'We could not collect %1$s; check your payment method.', '/billing'
+),
+(
+    'checkout.session.async_payment_failed', 'payment_failed', 'error', 'Payment failed',
+    'We could not collect %1$s; nothing was bought.', '/billing'
+),
+('charge.refunded', 'payment_refunded', 'info', 'Payment refunded', 'We gave %1$s back.', '/billing'),
+('trial.priced', 'trial_ending', 'warning', 'Your trial ends soon', 'After it, %1$s is due.', '/billing'),
+(
+    'trial.unpriced', 'trial_ending', 'warning', 'Your trial ends soon',
+    'After it, the price of your subscription is due.', '/billing'
+),
+(
+    'trial.last', 'trial_ending', 'warning', 'Your trial ends soon',
+    'Your subscription ends with it; nothing is due.', '/billing'
+),
+(
+    'customer.subscription.deleted', 'subscription_ended', 'info', 'Your subscription has ended',
+    'You are not charged any more.', '/billing'
+),
+(
+    'charge.dispute.created', 'payment_disputed', 'error', 'A payment is disputed', 'A customer disputes %1$s.',
+    '/billing'
+);
+
+-- From which value something happens. Agents use the same numbers; a test compares them.
+create table internal.thresholds (name text primary key, value numeric not null);
+
+insert into internal.thresholds values ('hot_lead_score', 70);
+
+-- Notify a user of what happened, with the texts for it, or another message; once per key.
+create function internal.notify(
+    p_event text, p_user_id uuid, p_values text[], p_metadata jsonb, p_key text, p_message text default null
+) returns void
+language sql security definer
+set search_path = ''
+as $$
+    select public.notify_user(
+        p_user_id, t.notification_type, t.severity, format(t.title, variadic p_values),
+        coalesce(p_message, format(t.message, variadic p_values)), format(t.action_url, variadic p_values),
+        p_metadata, p_key
+    )
+    from internal.notification_texts as t where t.event = p_event
+$$;
+
 -- What an agent or a workflow is called in a sentence: `lead_agent` is the Lead agent.
 create function internal.run_name(p_run public.runs) returns text
 language sql immutable
@@ -280,18 +356,10 @@ language plpgsql security definer
 set search_path = ''
 as $$
 begin
-    perform public.notify_user(
+    perform internal.notify(
+        'run.' || new.status,
         new.user_id,
-        'run_' || new.status,
-        case new.status when 'completed' then 'success' when 'failed' then 'error' else 'info' end,
-        internal.run_name(new)
-        || case new.status when 'completed' then ' is done' when 'failed' then ' has failed' else ' was cancelled' end,
-        case new.status
-            when 'completed' then 'The result is ready.'
-            when 'failed' then coalesce(new.error, 'It could not be completed.')
-            else 'It was cancelled.'
-        end,
-        '/runs/' || new.id,
+        array[internal.run_name(new), new.error, new.id::text],
         jsonb_build_object('run_id', new.id, 'kind', new.kind, 'name', coalesce(new.workflow_id, new.agent_type)),
         'run:' || new.id || ':' || new.rev
     );
@@ -316,24 +384,19 @@ set search_path = ''
 as $$
 declare
     r public.runs;
-    v_own boolean := new.input ->> 'approvers' is distinct from 'admin';
 begin
     select * into r from public.runs where id = new.run_id;
     if r.user_id is not null then
-        perform public.notify_user(
-            r.user_id, 'approval_waiting', 'warning',
-            internal.run_name(r) || case when v_own then ' waits for you' else ' waits for an administrator' end,
-            coalesce(
-                nullif(new.input ->> 'message', ''),
-                'The step ' || new.key || ' goes on when '
-                || case when v_own then 'you approve it.' else 'an administrator approves it.' end
-            ),
-            case when v_own then '/approvals' else '/runs/' || r.id end,
+        perform internal.notify(
+            case new.input ->> 'approvers' when 'admin' then 'approval.admin' else 'approval.owner' end,
+            r.user_id,
+            array[internal.run_name(r), new.key, r.id::text],
             jsonb_build_object(
                 'run_id', r.id, 'step', new.key, 'message', new.input ->> 'message',
                 'deadline_at', internal.iso_utc(new.deadline_at)
             ),
-            'approval:' || r.id || ':' || new.key || ':' || r.rev
+            'approval:' || r.id || ':' || new.key || ':' || r.rev,
+            nullif(new.input ->> 'message', '')
         );
     end if;
     return null;
@@ -344,23 +407,25 @@ create trigger run_steps_notified after update of status on public.run_steps
 for each row when (new.status = 'waiting' and old.status <> 'waiting')
 execute function internal.notify_approval();
 
--- A lead that is worth a call at once: hot, as lead_agent says it, is from 70 on.
+-- A lead that became hot is worth a call at once.
 create function internal.notify_lead() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
-    perform public.notify_user(
-        new.user_id, 'lead_qualified', 'success', left(new.name, 150) || ' is a hot lead',
-        'It scored ' || new.score || ' of 100.', '/leads/' || new.id,
-        jsonb_build_object('lead_id', new.id, 'score', new.score), 'lead:' || new.id || ':' || new.version
-    );
+    perform internal.notify(
+        'lead.hot',
+        new.user_id,
+        array[left(new.name, 150), new.score::text, new.id::text],
+        jsonb_build_object('lead_id', new.id, 'score', new.score),
+        'lead:' || new.id || ':' || new.version
+    )
+    from internal.thresholds as t
+    where t.name = 'hot_lead_score' and new.score >= t.value and coalesce(old.score, 0) < t.value;
     return null;
 end
 $$;
 
 create trigger leads_notified after update of score on public.leads
-for each row when (
-    new.user_id is not null and new.deleted_at is null and new.score >= 70 and coalesce(old.score, 0) < 70
-)
+for each row when (new.user_id is not null and new.deleted_at is null and new.score is distinct from old.score)
 execute function internal.notify_lead();

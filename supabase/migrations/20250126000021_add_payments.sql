@@ -671,70 +671,39 @@ create function internal.notify_payments(p_subject text, p_purchase_id uuid) ret
 language sql
 set search_path = ''
 as $$
-    select public.notify_user(
-        t.user_id, n.type, n.severity, n.title, n.message, '/billing',
-        jsonb_build_object('subscription_id', u.id, 'stripe_event_id', e.id), 'stripe:' || e.id || ':' || t.user_id
+    select internal.notify(
+        k.event, t.user_id, array[m.amount], jsonb_build_object('subscription_id', u.id, 'stripe_event_id', e.id),
+        'stripe:' || e.id || ':' || t.user_id
     )
     from public.stripe_events as e
     inner join public.user_subscriptions as u on u.id = p_purchase_id
+    cross join lateral (select e.payload -> 'body' as body) as p
     cross join lateral (
         select internal.money_text(
-            internal.major_units(e.payload -> 'body' -> 'told_amount', e.payload -> 'body' ->> 'currency'),
-            e.payload -> 'body' ->> 'currency'
+            internal.major_units(p.body -> 'told_amount', p.body ->> 'currency'), p.body ->> 'currency'
         ) as amount
     ) as m
-    inner join (
-        values
-        ('invoice.paid', 'payment_succeeded', 'success', 'Payment received', 'We received %s. Thank you!'),
-        ('checkout.paid', 'payment_succeeded', 'success', 'Payment received', 'We received %s. Thank you!'),
-        (
-            'invoice.payment_failed', 'payment_failed', 'error', 'Payment failed',
-            'We could not collect %s; check your payment method.'
-        ),
-        (
-            'checkout.session.async_payment_failed', 'payment_failed', 'error', 'Payment failed',
-            'We could not collect %s; nothing was bought.'
-        ),
-        ('charge.refunded', 'payment_refunded', 'info', 'Payment refunded', 'We gave %s back.'),
-        (
-            'customer.subscription.trial_will_end', 'trial_ending', 'warning', 'Your trial ends soon',
-            'After it, %s is due.'
-        ),
-        (
-            'customer.subscription.deleted', 'subscription_ended', 'info', 'Your subscription has ended',
-            'You are not charged any more.'
-        ),
-        ('charge.dispute.created', 'payment_disputed', 'error', 'A payment is disputed', 'A customer disputes %s.')
-    ) as k (event, type, severity, title, message)
-        on k.event = case
-            when e.payload -> 'body' ->> 'mode' = 'payment' and e.payload -> 'body' ->> 'state' = 'paid'
-                then 'checkout.paid'
-            else e.type
-        end
     cross join lateral (
-        select
-            k.type,
-            k.severity,
-            k.title,
-            case
-                when k.type = 'trial_ending' and (e.payload -> 'body' ->> 'ends_in_trial')::boolean
-                    then 'Your subscription ends with it; nothing is due.'
-                when k.type = 'trial_ending' and m.amount is null then 'After it, the price of your subscription is due.'
-                else format(k.message, m.amount)
-            end as message
-    ) as n
+        select case
+            when p.body ->> 'mode' = 'payment' and p.body ->> 'state' = 'paid' then 'checkout.paid'
+            when e.type <> 'customer.subscription.trial_will_end' then e.type
+            when (p.body ->> 'ends_in_trial')::boolean then 'trial.last'
+            when m.amount is null then 'trial.unpriced'
+            else 'trial.priced'
+        end as event
+    ) as k
     cross join lateral (
         select u.user_id where e.type <> 'charge.dispute.created' and u.user_id is not null
         union all
-        select p.user_id from public.user_profiles as p
-        where e.type = 'charge.dispute.created' and p.role = 'admin'
+        select a.user_id from public.user_profiles as a
+        where e.type = 'charge.dispute.created' and a.role = 'admin'
     ) as t
     where
         e.subject = p_subject
         -- Not of one that waits for its attempt: what is due after a trial is asked for then.
         and e.status in ('processed', 'ignored')
         -- An invoice of zero is not shown to users.
-        and (k.type <> 'payment_succeeded' or (e.payload -> 'body' ->> 'told_amount')::numeric > 0)
+        and (k.event not in ('invoice.paid', 'checkout.paid') or (p.body ->> 'told_amount')::numeric > 0)
 $$;
 
 -- Update the rows of a purchase from the stored states. Returns its id, or null if there is none (yet).

@@ -13,6 +13,9 @@ from pixelbloom.agents.knowledge.words import any_of, listing, words
 from pixelbloom.agents.lead_reader import LeadRecord
 
 Tier = Literal["hot", "warm", "cold"]
+#: The lowest score of a tier. The database notifies users of hot leads: `internal.thresholds` has the same number.
+HOT_FROM = 70
+WARM_FROM = 45
 
 #: Maximum points per part; together 100.
 MOST = {"budget": 30, "timeline": 20, "fit": 30, "contact": 20}
@@ -92,8 +95,8 @@ class Score:
 
 
 def tier(score: int) -> Tier:
-    """Return the tier of a score: hot from 70, warm from 45."""
-    return "hot" if score >= 70 else "warm" if score >= 45 else "cold"
+    """Return the tier of a score from 0 to 100."""
+    return "hot" if score >= HOT_FROM else "warm" if score >= WARM_FROM else "cold"
 
 
 def score(facts: Facts) -> Score:
