@@ -6,7 +6,7 @@ judgement and the text around them. If no model is available, `fallback` writes 
 
 from abc import ABC, abstractmethod
 from itertools import islice
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import structlog
 from pydantic import BaseModel, ValidationError
@@ -28,6 +28,10 @@ Out = TypeVar("Out", bound=AgentOutput)
 Prose = TypeVar("Prose", bound=ProseOutput)
 Draft = TypeVar("Draft", bound=DraftModel)
 
+#: What the database stores of a result beside the run: a lead's score and analysis, rows of `service_recommendations`,
+#: messages of the conversation that the input names, or a row of `generated_content`.
+Writes = Literal["lead_analysis", "recommendations", "reply", "content"]
+
 #: Maximum errors reported for one input.
 MAX_ERRORS = 20
 
@@ -35,7 +39,8 @@ MAX_ERRORS = 20
 class Agent(ABC, Generic[In, Out]):
     """One kind of work. Instances are stateless and shared by threads.
 
-    `step_timeout` and `deadline` are in seconds; `capabilities` are short phrases for people.
+    `step_timeout` and `deadline` are in seconds; `capabilities` are short phrases for people. `writes` says what is
+    stored of the result beside the run, in the transaction that completes the step.
     """
 
     agent_type: ClassVar[str]
@@ -44,6 +49,7 @@ class Agent(ABC, Generic[In, Out]):
     capabilities: ClassVar[tuple[str, ...]]
     model: ClassVar[str]
     structured: ClassVar[bool]
+    writes: ClassVar[Writes | None] = None
     max_tokens: ClassVar[int] = 1024
     temperature: ClassVar[float | None] = None
     step_timeout: ClassVar[float] = 150.0

@@ -144,6 +144,7 @@ class BrandDesignAgent(StructuredAgent[BrandDesignInput, BrandDesignDraft, Brand
     """Builds an accessible palette, and text around it."""
 
     agent_type = "brand_design_agent"
+    writes = "content"
     title = "Brand design"
     description = "Drafts an identity: a palette with computed contrast ratios, fonts, voice, taglines, logo ideas."
     capabilities = ("accessible colour palette", "fonts", "voice and taglines", "logo ideas")

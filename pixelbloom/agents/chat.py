@@ -116,6 +116,7 @@ class ChatAgent(ProseAgent[ChatInput, ChatOutput]):
     """Answers visitors; knows the services and their prices."""
 
     agent_type = "chat_agent"
+    writes = "reply"
     title = "Chat assistant"
     description = "Answers a visitor's questions about the agency, its services, prices and timing."
     capabilities = (

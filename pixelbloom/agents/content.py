@@ -135,6 +135,7 @@ class ContentAgent(ProseAgent[ContentInput, ContentOutput]):
     """Writes a text; without a model, drafts its outline from the brief."""
 
     agent_type = "content_agent"
+    writes = "content"
     title = "Content"
     description = "Writes an article, page, mail or post to a brief, and counts its keywords and length."
     capabilities = ("articles and pages", "mails and posts", "keyword check", "outlines")

@@ -163,6 +163,7 @@ class DigitalMarketingAgent(StructuredAgent[DigitalMarketingInput, DigitalMarket
     """Splits a budget over channels by goal, and forecasts the results."""
 
     agent_type = "digital_marketing_agent"
+    writes = "content"
     title = "Digital marketing"
     description = "Splits a campaign's budget over channels by its goal, with expected results and first messages."
     capabilities = ("budget split", "forecast of visits and conversions", "campaign messages", "measures")

@@ -209,6 +209,7 @@ class LeadAgent(StructuredAgent[LeadInput, LeadDraft, LeadOutput]):
     """Scores leads by budget, timeline, fit and contact; searches and ranks the stored ones."""
 
     agent_type = "lead_agent"
+    writes = "lead_analysis"
     title = "Lead qualification"
     description = "Qualifies a lead given by fields or by id, or finds and ranks the best of the stored leads."
     capabilities = ("lead scoring with reasons", "search and ranking of stored leads", "next steps")

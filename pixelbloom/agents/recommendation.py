@@ -150,6 +150,7 @@ class RecommendationAgent(StructuredAgent[RecommendationInput, RecommendationDra
     """Matches services to goals, within the budget."""
 
     agent_type = "recommendation_agent"
+    writes = "recommendations"
     title = "Service recommendations"
     description = "Recommends services of the agency by goals, budget and what the company already has."
     capabilities = ("service matching", "budget planning", "first steps")

@@ -24,6 +24,7 @@ def agent_step(agent: Agent[Any, Any], input: Mapping[str, Any], model_timeout: 
     return {
         "key": agent.agent_type,
         "agent_type": agent.agent_type,
+        "writes": agent.writes,
         "input": input,
         "timeout_seconds": agent.deadline(model_timeout),
     }

@@ -30,6 +30,7 @@ def _workflow_step(step: Step, next_key: str | None, model_timeout: float) -> di
     agent = registry.get(step.agent)
     row |= {
         "agent_type": agent.agent_type,
+        "writes": agent.writes,
         "max_attempts": step.retry.attempts,
         "backoff_seconds": step.retry.backoff,
         "timeout_seconds": step.timeout or agent.deadline(model_timeout),

@@ -54,7 +54,7 @@ create table public.leads (
     check (user_id is null or visitor_id is null)
 );
 
-comment on table public.leads is 'People and companies that may become customers; lead_agent scores them.';
+comment on table public.leads is 'People and companies that may become customers; an agent scores them.';
 
 create index leads_owner on public.leads (user_id, created_at desc, id desc) where deleted_at is null;
 create index leads_newest on public.leads (created_at desc, id desc) where deleted_at is null;
@@ -81,7 +81,7 @@ create table public.conversations (
     check (user_id is null or visitor_id is null)
 );
 
-comment on table public.conversations is 'Chats between a person and chat_agent.';
+comment on table public.conversations is 'Chats between a person and an agent.';
 
 create index conversations_owner on public.conversations (user_id, created_at desc, id desc) where deleted_at is null;
 create index conversations_newest on public.conversations (created_at desc, id desc) where deleted_at is null;
@@ -141,7 +141,7 @@ create table public.service_recommendations (
     created_at timestamptz not null default now()
 );
 
-comment on table public.service_recommendations is 'Services of the agency that recommendation_agent proposed.';
+comment on table public.service_recommendations is 'Services of the agency that an agent proposed.';
 
 create index service_recommendations_owner on public.service_recommendations (user_id, created_at desc);
 create index service_recommendations_lead on public.service_recommendations (lead_id) where lead_id is not null;

@@ -108,7 +108,7 @@ $$;
 create trigger messages_touch after insert on public.messages
 for each row execute function internal.touch_conversation();
 
--- Return leads that match the words of a question, best first; lead_agent ranks them further. A null p_user_id means
+-- Return leads that match the words of a question, best first; the caller ranks them further. A null p_user_id means
 -- all users.
 create function public.search_leads(p_user_id uuid, p_terms text[], p_limit integer) returns setof public.leads
 language sql stable

@@ -82,6 +82,8 @@ create table public.run_steps (
     next_key text,
     -- The map of this item.
     parent text,
+    -- What its result is stored as, beside the run, as its agent declares.
+    writes text check (writes in ('lead_analysis', 'recommendations', 'reply', 'content')),
     -- What a worker renders before it runs; an agent run has its input as it is.
     spec jsonb check (jsonb_typeof(spec) = 'object'),
     weight double precision not null default 1 check (weight >= 0),

@@ -340,7 +340,7 @@ as $$
     from internal.notification_texts as t where t.event = p_event
 $$;
 
--- What an agent or a workflow is called in a sentence: `lead_agent` is the Lead agent.
+-- What an agent or a workflow is called in a sentence: `some_agent` is Some agent.
 create function internal.run_name(p_run public.runs) returns text
 language sql immutable
 set search_path = ''
@@ -356,6 +356,11 @@ language plpgsql security definer
 set search_path = ''
 as $$
 begin
+    if new.kind = 'agent' and exists (
+        select 1 from public.run_steps as s where s.run_id = new.id and s.writes = 'reply'
+    ) then
+        return null;
+    end if;
     perform internal.notify(
         'run.' || new.status,
         new.user_id,
@@ -372,7 +377,6 @@ for each row when (
     new.user_id is not null
     and new.status in ('completed', 'failed', 'cancelled')
     and old.status not in ('completed', 'failed', 'cancelled')
-    and new.agent_type is distinct from 'chat_agent'
     and new.metadata -> 'notify' is distinct from 'false'::jsonb
 )
 execute function internal.notify_run_end();

@@ -39,14 +39,16 @@ begin
         continue when v_id is null;
         v_created := v_created || v_id;
         insert into public.run_steps (
-            run_id, key, kind, agent_type, position, needs, uses, next_key, spec, weight, on_error, max_parallel,
-            lane, priority, ready, available_at, max_attempts, attempts_allowed, backoff_seconds, timeout_seconds, input
+            run_id, key, kind, agent_type, position, needs, uses, next_key, writes, spec, weight, on_error,
+            max_parallel, lane, priority, ready, available_at, max_attempts, attempts_allowed, backoff_seconds,
+            timeout_seconds, input
         )
         select
             v_id, s ->> 'key', coalesce(s ->> 'kind', 'agent'), s ->> 'agent_type', (o - 1)::integer,
             coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'needs') as n), '{}'),
             coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'uses') as n), '{}'),
-            s ->> 'next_key', nullif(s -> 'spec', 'null'), coalesce((s ->> 'weight')::double precision, 1),
+            s ->> 'next_key', s ->> 'writes', nullif(s -> 'spec', 'null'),
+            coalesce((s ->> 'weight')::double precision, 1),
             coalesce(s ->> 'on_error', 'fail'), (s ->> 'max_parallel')::integer,
             v_item ->> 'lane', coalesce((v_item ->> 'priority')::smallint, 0),
             jsonb_array_length(coalesce(s -> 'needs', '[]')) = 0,

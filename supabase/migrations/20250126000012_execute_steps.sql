@@ -307,11 +307,11 @@ set search_path = ''
 as $$
 begin
     insert into public.run_steps (
-        run_id, key, kind, agent_type, parent, position, weight, on_error, lane, priority, ready,
+        run_id, key, kind, agent_type, writes, parent, position, weight, on_error, lane, priority, ready,
         max_attempts, attempts_allowed, backoff_seconds, timeout_seconds, input
     )
     select
-        p_step.run_id, p_step.key || '[' || (o - 1) || ']', 'agent', p_step.agent_type, p_step.key, (o - 1)::integer,
+        p_step.run_id, p_step.key || '[' || (o - 1) || ']', 'agent', p_step.agent_type, p_step.writes, p_step.key, (o - 1)::integer,
         p_step.weight / greatest(jsonb_array_length(p_items), 1), p_step.on_error, p_step.lane, p_step.priority,
         o <= p_step.max_parallel, p_step.attempts_allowed, p_step.attempts_allowed, p_step.backoff_seconds,
         p_step.timeout_seconds, i

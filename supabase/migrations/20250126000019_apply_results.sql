@@ -1,6 +1,6 @@
 -- Agents' results are stored on the rows that they worked on, once, in the transaction that completes their step.
 
--- lead_agent qualified a stored lead of the run's user, or of any user if a service named no user.
+-- An agent qualified a stored lead of the run's user, or of any user if a service named no user.
 create function internal.apply_lead_result(p_user_id uuid, p_run_id uuid, p_output jsonb) returns void
 language sql
 set search_path = ''
@@ -57,30 +57,29 @@ as $$
     on conflict do nothing
 $$;
 
--- The conversation that an input of chat_agent names. It was checked to be a UUID, in any form that is one.
+-- The conversation that an input names. It was checked to be a UUID, in any form that is one.
 create function internal.named_conversation(p_input jsonb) returns uuid
 language sql immutable parallel safe
 set search_path = ''
 as $$ select replace(lower(p_input ->> 'conversation_id'), 'urn:uuid:', '')::uuid $$;
 
--- The question is stored in the conversation when the run is stored, under the run's id.
+-- The question of an agent run is stored in the conversation when the run is stored, under the run's id.
 create function internal.say_question() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
     perform internal.say(
-        internal.named_conversation(new.input), new.user_id, 'user',
-        left(btrim(new.input ->> 'message', E' \t\r\n'), 32000), new.id, new.step, '{}', new.id
-    );
+        internal.named_conversation(new.input), r.user_id, 'user',
+        left(btrim(new.input ->> 'message', E' \t\r\n'), 32000), r.id, new.key, '{}', r.id
+    )
+    from public.runs as r where r.id = new.run_id and r.kind = 'agent';
     return null;
 end
 $$;
 
-create trigger runs_said after insert on public.runs
-for each row when (
-    new.kind = 'agent' and new.agent_type = 'chat_agent' and new.input ->> 'conversation_id' is not null
-)
+create trigger run_steps_said after insert on public.run_steps
+for each row when (new.writes = 'reply' and new.input ->> 'conversation_id' is not null)
 execute function internal.say_question();
 
 -- The reply; and the question of a workflow's step, which was not known before.
@@ -143,16 +142,14 @@ as $$
 declare
     v_user_id uuid := (select r.user_id from public.runs as r where r.id = new.run_id);
 begin
-    case new.agent_type
-        when 'lead_agent' then
-            if new.output ->> 'lead_id' is not null then
-                perform internal.apply_lead_result(v_user_id, new.run_id, new.output);
-            end if;
-        when 'chat_agent' then
+    case new.writes
+        when 'lead_analysis' then
+            perform internal.apply_lead_result(v_user_id, new.run_id, new.output);
+        when 'reply' then
             perform internal.apply_reply(v_user_id, new);
-        when 'recommendation_agent' then
+        when 'recommendations' then
             perform internal.apply_recommendations(v_user_id, new.run_id, new.output);
-        else
+        when 'content' then
             insert into public.generated_content (user_id, run_id, kind, title, body)
             values (v_user_id, new.run_id, new.agent_type, left(new.output ->> 'title', 300), new.output);
     end case;
@@ -161,11 +158,5 @@ end
 $$;
 
 create trigger run_steps_applied after update of status on public.run_steps
-for each row when (
-    new.status = 'completed' and old.status <> 'completed'
-    and new.agent_type in (
-        'chat_agent', 'lead_agent', 'recommendation_agent', 'content_agent', 'brand_design_agent',
-        'digital_marketing_agent'
-    )
-)
+for each row when (new.writes is not null and new.status = 'completed' and old.status <> 'completed')
 execute function internal.apply_step_result();

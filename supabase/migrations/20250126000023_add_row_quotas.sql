@@ -12,8 +12,8 @@ insert into public.row_quotas (table_name, rows_per_user) values
 alter table public.row_quotas enable row level security;
 
 -- After each statement: reject it if it inserted rows of a user who now exceeds the quota. Only the API's roles are
--- limited, not the owner of the database (seeds, restores). Of messages that runs add, only the question of a
--- chat_agent run, stored under the run's id when the run is accepted, is rejected, together with the run. Rows that a
+-- limited, not the owner of the database (seeds, restores). Of messages that runs add, only the question of an
+-- agent run, stored under the run's id when the run is accepted, is rejected, together with the run. Rows that a
 -- run adds later are counted but not rejected, since an accepted run must be able to end.
 create function internal.enforce_row_quota() returns trigger
 language plpgsql security definer
@@ -85,7 +85,7 @@ create trigger messages_quota after insert on public.messages referencing new ta
 for each statement execute function internal.enforce_row_quota();
 create trigger run_steps_message_quota after insert on public.run_steps
 for each row when (
-    new.agent_type = 'chat_agent' and new.parent is null and new.spec -> 'input' -> 'conversation_id' is not null
+    new.writes = 'reply' and new.parent is null and new.spec -> 'input' -> 'conversation_id' is not null
 )
 execute function internal.enforce_message_quota();
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from pixelbloom.agents import registry
 from pixelbloom.local.seed.people import Person, Work
 from pixelbloom.local.seed.plan import Plan, Row
 
@@ -54,6 +55,7 @@ def runs(plan: Plan, works: list[Work]) -> dict[str, list[Row]]:
                 "run_id": run_id,
                 "key": work.agent_type,
                 "agent_type": work.agent_type,
+                "writes": registry.get(work.agent_type).writes,
                 "lane": str(plan.owner),
                 "ready": True,
                 "attempt": 1,
