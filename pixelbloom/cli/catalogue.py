@@ -1,13 +1,14 @@
 """`pixelbloom packages` and `pixelbloom campaigns`: what is sold, by the API."""
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from pixelbloom.cli.connect import connect_admin, parse_uuid
 from pixelbloom.cli.invoke import ApiUrl, TokenOption, read_input
 from pixelbloom.cli.output import reported, result
+from pixelbloom.core.statuses import RedemptionState
 from pixelbloom.errors import InvalidInput
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="As `list` prints it.")]
@@ -102,7 +103,7 @@ def retire_campaign(campaign_id: Id, token: TokenOption = None, api_url: ApiUrl 
 @reported
 def uses(
     campaign_id: Id,
-    state: Annotated[Literal["open", "completed", "released"] | None, typer.Option(help="Only those.")] = None,
+    state: Annotated[RedemptionState | None, typer.Option(help="Only those.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
     token: TokenOption = None,
     api_url: ApiUrl = None,

@@ -1,6 +1,6 @@
 """`pixelbloom payments`: Stripe's events, and processing one again; uses of codes, and releasing one."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -8,11 +8,10 @@ from pixelbloom.cli.connect import connect_admin, parse_uuid
 from pixelbloom.cli.invoke import ApiUrl, TokenOption
 from pixelbloom.cli.output import reported, result, say
 from pixelbloom.config import load
+from pixelbloom.core.statuses import RedemptionState, StripeEventStatus
 from pixelbloom.errors import InvalidInput
 
 #: As in `stripe_events`; failed is the dead letter.
-Status = Literal["received", "processed", "ignored", "failed"]
-RedemptionState = Literal["open", "completed", "released"]
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 @reported
 def events(
-    status: Annotated[Status | None, typer.Option(help="Only those; `failed` is the dead letter.")] = None,
+    status: Annotated[StripeEventStatus | None, typer.Option(help="Only those; `failed` is the dead letter.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=200, help="How many at most.")] = 50,
 ) -> None:
     """Print the newest events as JSON. Needs SUPABASE_SERVICE_ROLE_KEY, as a running local stack has it."""

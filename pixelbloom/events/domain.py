@@ -7,11 +7,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from pixelbloom.core.statuses import Severity
 from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, user_topic
 
 Moment = Annotated[datetime, PlainSerializer(iso_utc)]
-Severity = Literal["info", "success", "warning", "error"]
 
 
 class DomainEvent(BaseModel):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Literal, Protocol, Self
 from uuid import UUID
 
+from pixelbloom.core.statuses import PackageInterval
 from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound
 from pixelbloom.payments.money import charge_digits, minor_units
 from pixelbloom.payments.values import amount, currency, reading, reference, text
@@ -24,7 +25,7 @@ class Package:
     name: str
     price: Decimal
     currency: str
-    billing_interval: Literal["once", "month", "year"]
+    billing_interval: PackageInterval
     stripe_price_id: str | None
     active: bool
 

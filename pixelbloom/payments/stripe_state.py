@@ -8,8 +8,9 @@ are parsed too.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
+from pixelbloom.core.statuses import SubscriptionStatus
 from pixelbloom.payments.discounts import due
 from pixelbloom.payments.items import priced
 from pixelbloom.payments.values import (
@@ -41,11 +42,10 @@ METADATA = {
 _USER = METADATA["user_id"]
 _EMAIL = r"[^@\s\x00-\x1f\ud800-\udfff]{1,200}@[^@\s\x00-\x1f\ud800-\udfff]{1,200}"
 _STATUS = {"canceled": "cancelled", "incomplete_expired": "cancelled"}
-_STATUSES = ("incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled")
-_INVOICE_STATUSES = ("draft", "open", "uncollectible", "void", "paid")
+INVOICE_STATUSES = ("draft", "open", "uncollectible", "void", "paid")
 #: Of two events of one second, the one with the later status is the later; a paid invoice does not change.
-_INVOICE_RANKS = {status: rank for rank, status in enumerate((*_INVOICE_STATUSES, "deleted"))}
-_REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled")
+_INVOICE_RANKS = {status: rank for rank, status in enumerate((*INVOICE_STATUSES, "deleted"))}
+REFUND_STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled")
 
 
 class Kind(NamedTuple):
@@ -80,7 +80,7 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
     period_end = optional_moment(first.get("current_period_end", item.get("current_period_end")))
     body = {
         "customer": reference(item.get("customer")),
-        "status": one_of(_STATUSES, _STATUS.get(status, status)),
+        "status": one_of(get_args(SubscriptionStatus), _STATUS.get(status, status)),
         "never_paid": True if status == "incomplete_expired" else None,
         "price": text(first["price"]["id"]),
         "currency": currency(first["price"]["currency"]),
@@ -142,7 +142,7 @@ def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
     """Return the state of an invoice. Events of one second are ordered by status; `created` precedes its equals."""
     parent = (item.get("parent") or {}).get("subscription_details") or {}
     moments = mapping(item.get("status_transitions"))
-    status = "deleted" if kind == "invoice.deleted" else one_of(_INVOICE_STATUSES, item["status"])
+    status = "deleted" if kind == "invoice.deleted" else one_of(INVOICE_STATUSES, item["status"])
     body = {
         "customer": reference(item.get("customer")),
         "status": status,
@@ -167,7 +167,7 @@ def _refund(item: Mapping[str, Any], kind: str) -> StripeObjectState:
     """Return the state of a refund or of its charge: both come with these event types."""
     if "amount_refunded" in item:
         return _charge(item, kind)
-    status = one_of(_REFUND_STATUSES, item.get("status") or "succeeded")
+    status = one_of(REFUND_STATUSES, item.get("status") or "succeeded")
     body = {
         "charge": reference(item.get("charge")),
         "payment_intent": reference(item.get("payment_intent")),
@@ -178,7 +178,7 @@ def _refund(item: Mapping[str, Any], kind: str) -> StripeObjectState:
         "created": moment(item["created"]),
     }
     # A failed refund remains failed: within a second that is the later event.
-    return _object_state(item, "refund", None, body) | {"rank": _REFUND_STATUSES.index(status)}
+    return _object_state(item, "refund", None, body) | {"rank": REFUND_STATUSES.index(status)}
 
 
 def _charge(item: Mapping[str, Any], kind: str) -> StripeObjectState:

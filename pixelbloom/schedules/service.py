@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Self
+from typing import Any, Self
 from uuid import UUID
 
 import structlog
 
 from pixelbloom.agents import registry
+from pixelbloom.core.statuses import RunKind
 from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable
 from pixelbloom.runs.model import Priority, iso, parse_time
 from pixelbloom.runs.service import Accepted, RunService, Submission, read_cursor, write_cursor
@@ -32,7 +33,7 @@ PARKED = timedelta(days=1)
 class Wanted:
     """The work of a schedule, and its times."""
 
-    kind: Literal["agent", "workflow"]
+    kind: RunKind
     target: str
     input: Mapping[str, Any]
     cron: str

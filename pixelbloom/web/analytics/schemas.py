@@ -1,17 +1,16 @@
 """The schemas of requests and responses about analytics in the OpenAPI document."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from pixelbloom.analytics.ranges import Aggregation, Range
+from pixelbloom.core.statuses import BillingInterval, ConversationStatus, LogLevel, SubscriptionStatus
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.http.schemas import JsonObject, Shape, Time, UserId, Uuid, read_limit
 
 Day = Annotated[str, Field(json_schema_extra={"format": "date"})]
 Percent = Annotated[float | None, Field(description="In percent; null if the base is 0.")]
-SubscriptionStatus = Literal["incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled"]
-Level = Literal["debug", "info", "warning", "error"]
 
 
 class RangeQuery(Shape, Range):
@@ -33,7 +32,7 @@ class PageOfRangeQuery(RangeQuery):
 class ConversationsQuery(PageOfRangeQuery):
     """Which conversations."""
 
-    status: Literal["active", "closed"] | None = Field(None, description="Only those in this state.")
+    status: ConversationStatus | None = Field(None, description="Only those in this state.")
 
 
 class SubscriptionsQuery(PageOfRangeQuery):
@@ -52,7 +51,7 @@ class AgentLogsQuery(PageOfRangeQuery):
     """Which log entries."""
 
     agent_type: str | None = Field(None, max_length=100, description="Only of this agent.")
-    level: Level | None = Field(None, description="Only of this level.")
+    level: LogLevel | None = Field(None, description="Only of this level.")
 
 
 class RangeBody(Shape):
@@ -166,7 +165,7 @@ class ConversationItem(Shape):
     user_id: Uuid | None
     lead_id: Uuid | None
     title: str | None
-    status: Literal["active", "closed"]
+    status: ConversationStatus
     messages: int
     last_message_at: Time | None
     created_at: Time
@@ -266,7 +265,7 @@ class SubscriptionItem(Shape):
     original_price: float | None
     discount_amount: float
     final_price: float
-    billing_interval: Literal["once", "day", "week", "month", "year"]
+    billing_interval: BillingInterval
     billing_interval_count: int
 
 
@@ -324,7 +323,7 @@ class LogItem(Shape):
     run_id: Uuid | None
     user_id: Uuid | None
     agent_type: str
-    level: Level
+    level: LogLevel
     event: str
     detail: JsonObject
     created_at: Time

@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from pixelbloom.agents.chat import MAX_SAID
 from pixelbloom.agents.knowledge.described import VISIBLE_TEXT
+from pixelbloom.core.statuses import ConversationStatus, RunStatusName
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.http.schemas import (
     Changes,
@@ -14,7 +15,6 @@ from pixelbloom.web.http.schemas import (
     JsonObject,
     Metadata,
     Moment,
-    RunStatusName,
     Shape,
     Time,
     UserId,
@@ -84,7 +84,6 @@ SESSION: dict[str, Any] = {
     "expires_at": "2026-02-01T12:00:00.000000Z",
 }
 
-Status = Literal["active", "closed"]
 _STORABLE = r"^[^\x00]*$"
 Title = Annotated[str, Field(min_length=1, max_length=200, pattern=_STORABLE)] | None
 
@@ -112,7 +111,7 @@ class ConversationChanges(Changes):
     )
 
     title: Title = None
-    status: Status = "active"
+    status: ConversationStatus = "active"
     metadata: Metadata = Field(default={})
 
 
@@ -163,7 +162,7 @@ class ConversationBody(Shape):
     visitor_id: Uuid | None = Field(description="The session of the visitor who owns it; null for users.")
     lead_id: Uuid | None
     title: str | None
-    status: Status
+    status: ConversationStatus
     metadata: JsonObject
     version: int = Field(description="Grows with each change, not with messages; also the ETag.")
     last_message_at: Time | None
@@ -203,7 +202,7 @@ class ConversationsQuery(CountQuery):
     """Which conversations to list."""
 
     user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
-    status: Status | None = None
+    status: ConversationStatus | None = None
     lead_id: UserId = None
     created_after: Moment | None = None
     created_before: Moment | None = None

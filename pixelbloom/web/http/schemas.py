@@ -12,6 +12,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pixelbloom.core.absent import NullIsAbsent
+from pixelbloom.core.statuses import RunStatusName
 from pixelbloom.web.http import examples
 
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
@@ -28,7 +29,6 @@ def _check_size(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Metadata = Annotated[JsonObject, AfterValidator(_check_size)]
-RunStatusName = Literal["queued", "running", "completed", "failed", "cancelled"]
 
 #: How far ahead a run may be scheduled.
 MAX_DELAY = timedelta(days=366)

@@ -2,11 +2,12 @@
 
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from pixelbloom.agents.knowledge.described import EMAIL
+from pixelbloom.core.statuses import LeadStatus
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.http.schemas import (
     Changes,
@@ -50,7 +51,6 @@ LEAD: dict[str, Any] = {
 }
 WANTED = {name: LEAD[name] for name in ("name", "email", "company", "industry", "budget", "timeline", "message")}
 
-Status = Literal["new", "contacted", "qualified", "unqualified", "converted", "lost"]
 _STORABLE = r"^[^\x00]*$"
 #: In major units, stored as numeric(16, 3).
 MAX_BUDGET = 10_000_000_000
@@ -116,7 +116,7 @@ class LeadChanges(LeadFields, Changes):
 
     name: str = Field("", min_length=1, max_length=200, pattern=_STORABLE)
     source: str = Field("", min_length=1, max_length=100, pattern=_STORABLE)
-    status: Status = "new"
+    status: LeadStatus = "new"
 
 
 class LeadBody(Shape):
@@ -137,7 +137,7 @@ class LeadBody(Shape):
     notes: str | None
     assigned_to: Uuid | None = Field(description="The user who works on it.")
     source: str
-    status: Status
+    status: LeadStatus
     score: int | None = Field(description="0 to 100, by lead_agent; null before.")
     analysis: JsonObject | None = Field(description="The result of lead_agent.")
     analysis_id: Uuid | None = Field(description="The run that produced it.")
@@ -166,7 +166,7 @@ class LeadsQuery(CountQuery):
     """Which leads to list."""
 
     user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
-    status: Status | None = None
+    status: LeadStatus | None = None
     source: str | None = Field(None, min_length=1, max_length=100, pattern=_STORABLE)
     min_score: Bound = None
     max_score: Bound = None

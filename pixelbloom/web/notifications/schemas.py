@@ -1,11 +1,12 @@
 """The schemas of requests and responses about notifications in the OpenAPI document."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
 from pixelbloom.agents.knowledge.described import NOT_NULL
+from pixelbloom.core.statuses import BroadcastStatus, Severity
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.http.schemas import (
     Counted,
@@ -51,7 +52,6 @@ BROADCAST: dict[str, Any] = {
 #: Notifications marked, or users notified, in one call.
 MAX_IDS = 1_000
 
-Severity = Literal["info", "success", "warning", "error"]
 _IDS = {"type": "array", "minItems": 1, "maxItems": MAX_IDS, "items": {"type": "string", "format": "uuid"}}
 Ids = Annotated[
     list[Annotated[UUID, BeforeValidator(read_uuid)]],
@@ -183,7 +183,7 @@ class BroadcastBody(Shape):
 
     id: Uuid
     broadcast_id: Uuid
-    status: Literal["sending", "sent"]
+    status: BroadcastStatus
     sent: int = Field(description="The number of users who have received it.")
     created_at: Time
     finished_at: Time | None

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from pixelbloom.agents.knowledge.described import EMAIL
+from pixelbloom.core.statuses import BillingInterval, StripeEventStatus, SubscriptionStatus
 from pixelbloom.web.http.pair_cursors import PAIR_PATTERN
 from pixelbloom.web.http.schemas import Shape, Time, UserId, Uuid, read_limit
 
@@ -145,7 +146,7 @@ class SubscriptionBody(Shape):
     user_id: Uuid | None
     package_id: Uuid | None
     plan: str = Field(description="The package's name, or the price id if there is no package.")
-    status: Literal["incomplete", "trialing", "active", "past_due", "paused", "unpaid", "cancelled"]
+    status: SubscriptionStatus
     start_date: Time
     end_date: Time | None
     current_period_end: Time | None
@@ -155,7 +156,7 @@ class SubscriptionBody(Shape):
     original_price: float | None
     discount_amount: float
     final_price: float
-    billing_interval: Literal["once", "day", "week", "month", "year"]
+    billing_interval: BillingInterval
     billing_interval_count: int = Field(description="The number of intervals per payment: 3 months.")
     stripe_customer_id: str | None
     stripe_subscription_id: str | None
@@ -168,13 +169,10 @@ class ReceivedBody(Shape):
     received: bool
 
 
-EventStatus = Literal["received", "processed", "ignored", "failed"]
-
-
 class EventsQuery(Shape):
     """Which events of Stripe."""
 
-    status: EventStatus | None = Field(None, description="`failed` events are dead-lettered.")
+    status: StripeEventStatus | None = Field(None, description="`failed` events are dead-lettered.")
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
     cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
 
@@ -191,7 +189,7 @@ class EventBody(Shape):
     id: str
     type: str
     subject: str | None = Field(description="The subscription or checkout session that it is about, if known.")
-    status: EventStatus
+    status: StripeEventStatus
     attempts: int
     error: str | None = Field(description="Why the last attempt failed.")
     occurred_at: Time
@@ -210,4 +208,4 @@ class ReplayedBody(Shape):
     """The event will be processed again."""
 
     id: str
-    status_before: EventStatus
+    status_before: StripeEventStatus

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pixelbloom.core.statuses import DiscountDuration, PackageInterval, RedemptionState
 from pixelbloom.runs.service import CURSOR_PATTERN
 from pixelbloom.web.http.schemas import Changes, Moment, Shape, Time, UserId, Uuid, read_count, read_limit, read_uuid
 from pixelbloom.web.pricing import schemas as pricing_schemas
-from pixelbloom.web.pricing.schemas import Duration, Interval, PackageBody
+from pixelbloom.web.pricing.schemas import PackageBody
 
 _ID = pricing_schemas.PACKAGE["package_id"]
 _CAMPAIGN = "1f0e9d8c-7b6a-4c5d-9e4f-3a2b1c0d9e8f"
@@ -107,7 +108,7 @@ class PackageRequest(Shape):
     description: Description = None
     price: Price = Field(description="In major units of the currency.")
     currency: Currency = "usd"
-    billing_interval: Interval = "month"
+    billing_interval: PackageInterval = "month"
     features: list[Feature] = Field(default=[], max_length=50)
     stripe_price_id: PriceId | None = Field(None, description="Without one the package is shown, but not sold.")
     position: Position = Field(0, description="The smallest is shown first.")
@@ -123,7 +124,7 @@ class PackageChanges(Changes):
     description: Description = None
     price: Price = Decimal(0)
     currency: Currency = "usd"
-    billing_interval: Interval = "month"
+    billing_interval: PackageInterval = "month"
     features: list[Feature] = Field(default=[], max_length=50)
     stripe_price_id: PriceId | None = None
     position: Position = 0
@@ -158,7 +159,7 @@ class CampaignFields(Shape):
     package_ids: Annotated[list[Package], Field(min_length=1, max_length=100)] | None = Field(
         None, description="Null for all packages."
     )
-    duration: Duration = Field(
+    duration: DiscountDuration = Field(
         "once",
         description="How long a subscription has it: its first invoice, `duration_months`, or forever.",
     )
@@ -197,7 +198,7 @@ class CampaignTerms(Shape):
     discount_value: float
     currency: str | None
     package_ids: list[Uuid] | None
-    duration: Duration
+    duration: DiscountDuration
     duration_months: int | None
     max_uses: int | None
     max_uses_per_user: int | None
@@ -225,7 +226,7 @@ class RedemptionBody(Shape):
     campaign_id: Uuid
     package_id: Uuid | None
     user_id: Uuid | None
-    state: Literal["open", "completed", "released"]
+    state: RedemptionState
     stripe_session_id: str | None = Field(description="Its checkout; null if unknown.")
     created_at: Time
     expires_at: Time = Field(description="When its checkout expires at Stripe.")
@@ -246,7 +247,7 @@ class RedemptionsQuery(Shape):
     model_config = ConfigDict(extra="forbid")
 
     campaign_id: UserId = None
-    state: Literal["open", "completed", "released"] | None = None
+    state: RedemptionState | None = None
     limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 

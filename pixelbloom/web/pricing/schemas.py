@@ -5,6 +5,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pixelbloom.core.statuses import DiscountDuration, PackageInterval
 from pixelbloom.web.http.pair_cursors import PAIR_PATTERN
 from pixelbloom.web.http.schemas import Shape, Uuid, read_limit, read_uuid
 
@@ -41,8 +42,6 @@ QUOTE: dict[str, Any] = {
     "periods": [{"first": 1, "last": 3, "price": 119.2}, {"first": 4, "last": None, "price": 149}],
 }
 
-Interval = Literal["once", "month", "year"]
-Duration = Literal["once", "repeating", "forever"]
 Money = Annotated[float, Field(ge=0, description="In major units of the currency.")]
 
 
@@ -55,7 +54,7 @@ class PackageBody(Shape):
     description: str | None
     price: Money
     currency: str = Field(description="ISO 4217, in lower case.")
-    billing_interval: Interval
+    billing_interval: PackageInterval
     features: list[Any]
 
 
@@ -110,7 +109,7 @@ class CampaignBody(Shape):
     message: str | None = Field(description="The reason as a sentence.")
     discount_type: Literal["percentage", "fixed"] | None
     discount_value: float | None = Field(description="Percent, or major units of the currency.")
-    duration: Duration | None = Field(description="The first invoice, `duration_months`, or forever.")
+    duration: DiscountDuration | None = Field(description="The first invoice, `duration_months`, or forever.")
     duration_months: int | None
 
 
@@ -128,7 +127,7 @@ class QuoteBody(Shape):
     package_id: Uuid
     name: str
     currency: str
-    billing_interval: Interval
+    billing_interval: PackageInterval
     original_price: Money
     discount_amount: Money
     final_price: Money

@@ -1,9 +1,10 @@
 """The schemas of responses about failed runs in the OpenAPI document."""
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
+from pixelbloom.core.statuses import RunKind
 from pixelbloom.web.http.schemas import Moment, Shape, Time, UserId, Uuid
 
 GROUP: dict[str, Any] = {
@@ -24,7 +25,7 @@ class FailureGroup(Shape):
     """Failed runs of one agent or workflow, with one error code."""
 
     id: Uuid
-    kind: Literal["agent", "workflow"]
+    kind: RunKind
     agent_type: str | None = Field(description="Only of an agent's runs.")
     workflow_id: str | None = Field(description="Only of a workflow's runs.")
     error_code: str | None

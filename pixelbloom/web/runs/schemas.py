@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from pixelbloom.core.statuses import RunStatusName, StepKind, StepStatus
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.runs.store import Detail
 from pixelbloom.web.http import examples
@@ -14,7 +15,6 @@ from pixelbloom.web.http.schemas import (
     CountQuery,
     JsonObject,
     Moment,
-    RunStatusName,
     Shape,
     Time,
     UserId,
@@ -37,10 +37,10 @@ class StepState(Shape):
     """The fields of a step that lists have as well."""
 
     key: str
-    kind: Literal["agent", "map", "approval"]
+    kind: StepKind
     agent_type: str | None = Field(description="Null for an approval.")
     needs: list[str]
-    status: Literal["pending", "running", "waiting", "completed", "failed", "skipped", "cancelled"]
+    status: StepStatus
     attempt: int
     started_at: Time | None
     finished_at: Time | None

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from pixelbloom.core.statuses import DeliveryStatus, RunKind
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.web.http.schemas import JsonObject, Shape, Time, UserId, Uuid, read_limit
 
@@ -67,7 +68,7 @@ class ScheduleBody(Shape):
 
     id: Uuid
     schedule_id: Uuid
-    kind: Literal["agent", "workflow"]
+    kind: RunKind
     agent_type: str = Field(default="", description="Only of an agent's.")
     input: JsonObject = Field(default={}, description="Only of an agent's.")
     workflow_id: str = Field(default="", description="Only of a workflow's.")
@@ -131,7 +132,7 @@ class DeliveryBody(Shape):
     run_id: Uuid
     url: str
     event: Literal["run.completed", "run.failed", "run.cancelled"]
-    status: Literal["pending", "delivered", "failed"]
+    status: DeliveryStatus
     attempts: int
     next_attempt_at: Time | None = Field(description="Null once it has ended.")
     last_status_code: int | None
@@ -158,7 +159,7 @@ class DeliveryQuery(PageQuery):
     """Which deliveries to list."""
 
     run_id: UserId = Field(None, description="Only those of this run.")
-    status: Literal["pending", "delivered", "failed"] | None = Field(None, description="Only those in this state.")
+    status: DeliveryStatus | None = Field(None, description="Only those in this state.")
 
 
 class DeliveryPath(Shape):

@@ -5,13 +5,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from pixelbloom.agents.knowledge.described import text_pattern
+from pixelbloom.core.statuses import RunStatusName
 from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.runs.store import Detail
 from pixelbloom.web.http.schemas import (
     Counted,
     CountQuery,
     JsonObject,
-    RunStatusName,
     Shape,
     SubmissionTerms,
     Time,
