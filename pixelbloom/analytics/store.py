@@ -77,15 +77,15 @@ class AnalyticsStore:
 
     def conversations(
         self, user_id: UUID | None, range_: Range, *, status: str | None, limit: int, before: Before
-    ) -> Series:
-        """Return conversations that began in the range."""
-        return self._list("conversation_list", user_id, range_, limit, before, p_status=status)
+    ) -> Rows:
+        """Return a page of conversations that began in the range."""
+        return Rows.cut(self._list("conversation_list", user_id, range_, limit + 1, before, p_status=status), limit)
 
     def subscriptions(
         self, user_id: UUID | None, range_: Range, *, status: str | None, limit: int, before: Before
-    ) -> Series:
-        """Return subscriptions that began in the range; cursors use the start time."""
-        return self._list("subscription_list", user_id, range_, limit, before, p_status=status)
+    ) -> Rows:
+        """Return a page of subscriptions that began in the range; cursors use the start time."""
+        return Rows.cut(self._list("subscription_list", user_id, range_, limit + 1, before, p_status=status), limit)
 
     def agent_logs(
         self,

@@ -19,3 +19,13 @@ def known() -> frozenset[str]:
 def iso_utc(moment: datetime) -> str:
     """Format a time as ISO 8601 in UTC with `Z`."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def iso(moment: datetime | None) -> str | None:
+    """Format a time as `iso_utc` does; None stays None."""
+    return iso_utc(moment) if moment else None
+
+
+def parse_time(text: str | None) -> datetime | None:
+    """Parse a time of the database; the result is in UTC. None stays None."""
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -4,13 +4,15 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from postgrest import CountMethod
 
 from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.database.gateway import Gateway, again
 
+#: Maximum number of rows per page.
+MAX_PAGE = 200
 #: Maximum bytes of JSON per page; a single larger row is a page of its own.
 PAGE_BYTES = 4 * 1024 * 1024
 #: Rows read at once if rows may be large.
@@ -26,6 +28,11 @@ class Rows:
     items: list[dict[str, Any]]
     more: bool
     total: int | None = None
+
+    @classmethod
+    def cut(cls, found: list[dict[str, Any]], limit: int) -> Self:
+        """Return a page of `limit` rows, given one row more if there is a next page."""
+        return cls(found[:limit], more=len(found) > limit)
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
 
-from pixelbloom.errors import Conflict, NotFound
-from pixelbloom.runs.model import Priority, Run, Step
+from pixelbloom.errors import Conflict, Forbidden, NotFound
+from pixelbloom.runs.model import Priority, Run
 from pixelbloom.runs.service import Accepted, RunService, Terms
 from pixelbloom.runs.store import RunStore
 
@@ -90,9 +90,19 @@ class RunControl:
         )
         return (self._runs if run.kind == "agent" else self._workflows).again(source, terms)
 
-    def decide(self, run: Run, step: Step, *, approved: bool, comment: str | None, by: str) -> Run:
-        """Approve or reject a waiting step. The same decision again changes nothing. Raises Conflict."""
-        result: dict[str, Any] = self._store.decide(run.id, step.key, approved=approved, comment=comment, by=by)
+    def decide(
+        self, run: Run, key: str, *, approved: bool, comment: str | None, by: str, is_admin: Callable[[], bool]
+    ) -> Run:
+        """Approve or reject a waiting step. The same decision again changes nothing.
+
+        `is_admin` returns whether `by` is an administrator or a service. Raises NotFound, Forbidden and Conflict.
+        """
+        step = next((step for step in run.steps if step.key == key and step.kind == "approval"), None)
+        if step is None:
+            raise NotFound("The run has no step of that key that waits for a decision.")
+        if step.approvers == "admin" and not is_admin():
+            raise Forbidden("Only an administrator or a service may decide this step.")
+        result: dict[str, Any] = self._store.decide(run.id, key, approved=approved, comment=comment, by=by)
         if result["outcome"] == "gone":
             raise NotFound("There is no such step, or it is not an approval.")
         if result["outcome"] == "not_waiting":

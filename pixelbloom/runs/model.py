@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
-from pixelbloom.core.time_zones import iso_utc
+from pixelbloom.core.time_zones import iso, parse_time
 from pixelbloom.runs.store import Detail
 
 
@@ -47,16 +47,6 @@ BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
 
 #: The message for a run that does not exist and for another user's, so that they look the same.
 NO_SUCH_RUN = "There is no such run, or it is not yours."
-
-
-def parse_time(value: str | None) -> datetime | None:
-    """Parse a time of the database; the result is in UTC."""
-    return datetime.fromisoformat(value).astimezone(UTC) if value else None
-
-
-def iso(value: datetime | None) -> str | None:
-    """Format as ISO 8601 in UTC with `Z`, as everywhere in the API."""
-    return iso_utc(value) if value else None
 
 
 @dataclass(frozen=True)

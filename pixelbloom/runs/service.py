@@ -2,27 +2,23 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from pixelbloom.agents import registry
-from pixelbloom.core.time_zones import iso_utc
-from pixelbloom.errors import Conflict, InvalidInput, Unavailable
+from pixelbloom.core.time_zones import iso
+from pixelbloom.database.pagination import Rows
+from pixelbloom.errors import Conflict, Unavailable
 from pixelbloom.events.types import RunUpdate
-from pixelbloom.runs.model import Priority, Run, RunOwner, RunStatus, iso, parse_time
+from pixelbloom.runs.model import Priority, Run, RunOwner, RunStatus
 from pixelbloom.runs.planner import agent_step
 from pixelbloom.runs.store import Detail, RunStore
 
-MAX_PAGE = 200
 #: Failed runs grouped at once.
 MAX_FAILURES = 10_000
-#: Every text of this form is a cursor; the API's description shows the pattern.
-CURSOR_PATTERN = "^[0-9]{16}[0-9a-f]{32}$"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,16 +106,6 @@ class RunFilter:
         return {name: str(value) for name, value in wanted.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of runs, newest first. `next_cursor` None means that it is the last page."""
-
-    items: tuple[Run, ...]
-    next_cursor: str | None
-    #: The number of all matching runs, if requested.
-    total: int | None = None
-
-
 class RunService:
     """The runs of the web tier.
 
@@ -188,10 +174,15 @@ class RunService:
         """Return the run with its steps. Raises NotFound."""
         return Run.from_row(self._store.get(run_id))
 
-    def find_owner(self, run_id: UUID) -> RunOwner | None:
-        """Return the run's owner, read without its large parts, or None if there is no such run."""
+    def find(self, run_id: UUID, kind: str) -> Run | None:
+        """Return the run with its steps, or None if it is of another kind. Raises NotFound."""
+        run = self.get(run_id)
+        return run if run.kind == kind else None
+
+    def find_owner(self, run_id: UUID, kind: str) -> RunOwner | None:
+        """Return the owner of the run of that kind, read without its large parts, or None if there is none."""
         rows = self._store.find([run_id], columns="id,kind,user_id,caller")
-        return RunOwner.from_row(rows[0]) if rows else None
+        return RunOwner.from_row(rows[0]) if rows and rows[0]["kind"] == kind else None
 
     def find_update(self, run_id: UUID) -> RunUpdate | None:
         """Return the run's current state as an event, or None if there is no such run."""
@@ -208,37 +199,30 @@ class RunService:
         wanted: RunFilter,
         *,
         limit: int,
-        cursor: str | None,
+        before: tuple[str, str] | None,
         details: Collection[Detail] = (),
         total: bool = False,
-    ) -> Page:
+    ) -> Rows:
         """Return at most `limit` runs, newest first, with only the requested `details`; fewer if the page is too large.
 
-        With `total`, all matching runs are counted too. Raises InvalidInput for an invalid cursor.
+        With `total`, all matching runs are counted too. `before` is the (created_at, id) of the last run that was read.
         """
-        rows = self._store.page(
+        return self._store.page(
             limit=limit,
             filters=wanted.columns(),
             created_after=wanted.created_after,
             created_before=wanted.created_before,
-            before=read_cursor(cursor) if cursor else None,
+            before=before,
             details=details,
             total=total,
         )
-        return Page(
-            items=tuple(Run.from_row(row) for row in rows.items),
-            next_cursor=write_cursor(rows.items[-1]) if rows.more else None,
-            total=rows.total,
-        )
 
-    def approvals(
-        self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None
-    ) -> list[dict[str, Any]]:
-        """Return steps that wait for a decision, the earliest deadline first, after (deadline_at, id).
+    def approvals(self, owner: UUID | None, *, admin: bool, limit: int, after: tuple[str, str] | None) -> Rows:
+        """Return a page of steps that wait for a decision, the earliest deadline first, after (deadline_at, id).
 
         `owner` None means all users. Steps that only an administrator may decide are included only if `admin`.
         """
-        return self._store.approvals(owner, admin=admin, limit=limit, after=after)
+        return Rows.cut(self._store.approvals(owner, admin=admin, limit=limit + 1, after=after), limit)
 
     def failures(
         self, owner: UUID | None, *, created_after: datetime | None, created_before: datetime | None
@@ -260,27 +244,3 @@ class RunService:
             created_before=wanted.created_before,
         )
         return found[:limit], len(found) > limit
-
-
-def write_cursor(row: Mapping[str, Any]) -> str:
-    """Return the cursor after a row: microseconds since the epoch, then the run's id. Opaque to callers."""
-    moment = parse_time(row["created_at"])
-    assert moment is not None
-    return f"{cursor_time(moment)}{UUID(row['id']).hex}"
-
-
-def read_cursor(cursor: str) -> tuple[str, str]:
-    """Return the (created_at, id) of a cursor. Raises InvalidInput."""
-    if not re.fullmatch(CURSOR_PATTERN, cursor):
-        raise InvalidInput("The cursor is invalid; use `next_cursor`, or omit it to start from the newest.")
-    return read_cursor_time(cursor), str(UUID(cursor[16:]))
-
-
-def cursor_time(moment: datetime) -> str:
-    """Format a time as the start of a cursor: microseconds since the epoch in 16 digits."""
-    return f"{(moment - _EPOCH) // timedelta(microseconds=1):016d}"
-
-
-def read_cursor_time(cursor: str) -> str:
-    """Return the time at the start of a cursor, as ISO 8601 in UTC."""
-    return iso_utc(_EPOCH + timedelta(microseconds=int(cursor[:16])))

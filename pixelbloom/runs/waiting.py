@@ -6,14 +6,15 @@ restarts), so one periodic read of Postgres serves all waiters of the process.
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
 from pixelbloom.errors import PixelBloomError
-from pixelbloom.runs.model import RunStatus
+from pixelbloom.runs.model import Run, RunStatus
+from pixelbloom.runs.service import Accepted
 
 log = structlog.get_logger(__name__)
 
@@ -59,6 +60,27 @@ class EndWaiter:
                     del self._waiting[run_id]
                 if not self._waiting:
                     self._someone.clear()
+
+    def submit(
+        self,
+        submit: Callable[[UUID], Accepted],
+        get: Callable[[UUID], Run],
+        wait: Callable[[threading.Event], None],
+    ) -> Accepted:
+        """Submit under a new run id, and return the run as it is after `wait`, which gets the event of its end."""
+        run_id = uuid4()
+        # Listen before the insert, so that the end is not missed.
+        with self.watch(run_id) as end:
+            accepted = submit(run_id)
+            if accepted.status.terminal:
+                return accepted
+            repeated = accepted.id != run_id
+            with self.watch(accepted.id) if repeated else nullcontext(end) as this_end:
+                # An existing run may have ended before we listened.
+                if not (repeated and get(accepted.id).status.terminal):
+                    wait(this_end)
+        run = get(accepted.id)
+        return Accepted(id=run.id, status=run.status, result=run.result, error=run.error, created=accepted.created)
 
     def _read(self) -> None:
         pause = threading.Event()

@@ -10,9 +10,11 @@ import structlog
 
 from pixelbloom.agents import registry
 from pixelbloom.core.statuses import RunKind
+from pixelbloom.core.time_zones import iso, parse_time
+from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable
-from pixelbloom.runs.model import Priority, iso, parse_time
-from pixelbloom.runs.service import Accepted, RunService, Submission, read_cursor, write_cursor
+from pixelbloom.runs.model import Priority
+from pixelbloom.runs.service import Accepted, RunService, Submission
 from pixelbloom.schedules import cron
 from pixelbloom.schedules.store import ScheduleStore
 from pixelbloom.workflows.inputs import check_inputs
@@ -119,14 +121,6 @@ class Schedule:
         return [following, *later]
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of schedules, newest first."""
-
-    items: tuple[Schedule, ...]
-    next_cursor: str | None
-
-
 class ScheduleService:
     """Schedules and their runs. Every method may raise Unavailable. `clock` returns the time in UTC."""
 
@@ -206,13 +200,9 @@ class ScheduleService:
         """Delete a schedule; runs that it started continue."""
         self._store.remove(schedule.id)
 
-    def page(self, *, owner: UUID | None, limit: int, cursor: str | None) -> Page:
-        """Return a page of schedules, newest first."""
-        rows = self._store.page(owner=owner, limit=limit, before=read_cursor(cursor) if cursor else None)
-        return Page(
-            items=tuple(Schedule.from_row(row) for row in rows.items),
-            next_cursor=write_cursor(rows.items[-1]) if rows.more else None,
-        )
+    def page(self, *, owner: UUID | None, limit: int, before: tuple[str, str] | None) -> Rows:
+        """Return a page of the rows of schedules, newest first, after the (created_at, id) of `before`."""
+        return self._store.page(owner=owner, limit=limit, before=before)
 
     def fire_due(self) -> int:
         """Start due schedules, each once, also with concurrent processes. Return the number started by this call.

@@ -12,6 +12,7 @@ from pixelbloom.container import Container, part
 from pixelbloom.conversations.store import ConversationStore
 from pixelbloom.leads.store import LeadRows
 from pixelbloom.payments.claims import Claims
+from pixelbloom.payments.subscriptions import Subscriptions
 from pixelbloom.runs.control import RunControl
 from pixelbloom.runs.waiting import EndWaiter
 from pixelbloom.web.http.limits import RateLimit, SubmissionLimit, VisitorLimits
@@ -83,7 +84,11 @@ class WebContainer(Container):
 
     @part
     def claims(self) -> Claims:
-        return Claims(self.payments.claim, lambda: self.dispatcher.send("pixelbloom.relay_outbox"))
+        return Claims(self.payments.claim, self._relay_outbox)
+
+    @part
+    def subscriptions(self) -> Subscriptions:
+        return Subscriptions(self.payments, self.stripe, self.checkouts, self.claims, self._relay_outbox)
 
     @part
     def hub(self) -> Hub:
@@ -104,6 +109,9 @@ class WebContainer(Container):
     @part
     def readiness(self) -> Readiness:
         return Readiness(probes(self.profiles, self.redis, self.celery, self.periodic))
+
+    def _relay_outbox(self) -> None:
+        self.dispatcher.send("pixelbloom.relay_outbox")
 
 
 def install(app: Flask, parts: WebContainer) -> None:

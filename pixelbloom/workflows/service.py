@@ -10,8 +10,8 @@ from uuid import UUID
 
 import orjson
 
+from pixelbloom.core.time_zones import iso, parse_time
 from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound
-from pixelbloom.runs.model import iso, parse_time
 from pixelbloom.runs.service import Accepted, RunService, Terms
 from pixelbloom.workflows.builtin import builtin
 from pixelbloom.workflows.definition import Definition

@@ -1,22 +1,11 @@
 """`/api/analytics/agents` and `/models`: figures of agents and models, for administrators."""
 
-from typing import Any
-
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.runs.service import write_cursor
 from pixelbloom.web.agents.known import known_agent
-from pixelbloom.web.analytics import examples
-from pixelbloom.web.analytics.pages import before, figures, guard, ranged
-from pixelbloom.web.analytics.schemas import (
-    AgentLogsQuery,
-    AgentSummaryBody,
-    AgentTrendBody,
-    AgentTrendsQuery,
-    LogPage,
-    ModelMetricsBody,
-    RangeQuery,
-)
+from pixelbloom.web.analytics.agent_schemas import AgentSummaryBody, AgentTrendBody, LogPage, ModelMetricsBody
+from pixelbloom.web.analytics.pages import figures, guard
+from pixelbloom.web.analytics.queries import AgentLogsQuery, AgentTrendsQuery, RangeQuery
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import require_admin
 from pixelbloom.web.http.openapi import SECURITY, failures, success
@@ -37,37 +26,34 @@ counting.limit_searches(agent_analytics)
     "/agents/summary",
     summary="Agent summary",
     operation_id="getAgentSummary",
-    responses={**success(AgentSummaryBody, examples.AGENTS), **failures(400, 401, 403, 429, 500, 503)},
+    responses={**success(AgentSummaryBody), **failures(400, 401, 403, 429, 500, 503)},
 )
-def agent_summary(query: RangeQuery) -> dict[str, Any]:
+def agent_summary(query: RangeQuery) -> AgentSummaryBody:
     """For administrators. Returns executions of each agent in runs created in the range: outcomes and durations."""
     query = query.resolve()
-    return ranged(query, figures().agent_summary(query.user_id, query))
+    return AgentSummaryBody.of(query, figures().agent_summary(query.user_id, query))
 
 
 @agent_analytics.get(
     "/agents/trends",
     summary="Agent trends",
     operation_id="getAgentTrends",
-    responses={**success(AgentTrendBody, examples.AGENT_TREND), **failures(400, 401, 403, 429, 500, 503)},
+    responses={**success(AgentTrendBody), **failures(400, 401, 403, 429, 500, 503)},
 )
-def agent_trends(query: AgentTrendsQuery) -> dict[str, Any]:
+def agent_trends(query: AgentTrendsQuery) -> AgentTrendBody:
     """For administrators. Returns the number of executions by the period in which their run was created."""
     query = query.resolve()
     agent_type = known_agent(query.agent_type) if query.agent_type is not None else None
-    return ranged(query, {"data": figures().agent_trends(query.user_id, query, agent_type)})
+    return AgentTrendBody.of(query, {"data": figures().agent_trends(query.user_id, query, agent_type)})
 
 
 @agent_analytics.get(
     "/agents/logs",
     summary="List agent logs",
     operation_id="listAgentLogs",
-    responses={
-        **success(LogPage, {"items": [examples.LOG], "next_cursor": None}),
-        **failures(400, 401, 403, 429, 500, 503),
-    },
+    responses={**success(LogPage), **failures(400, 401, 403, 429, 500, 503)},
 )
-def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
+def agent_logs(query: AgentLogsQuery) -> LogPage:
     """For administrators. Returns how executions and their attempts ended, newest first."""
     query = query.resolve()
     rows = figures().agent_logs(
@@ -76,21 +62,18 @@ def agent_logs(query: AgentLogsQuery) -> dict[str, Any]:
         agent_type=known_agent(query.agent_type) if query.agent_type is not None else None,
         level=query.level,
         limit=query.limit,
-        before=before(query),
+        before=query.before,
     )
-    return {
-        "items": rows.items,
-        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
-    }
+    return LogPage.of(rows)
 
 
 @agent_analytics.get(
     "/models/metrics",
     summary="Model metrics",
     operation_id="getModelMetrics",
-    responses={**success(ModelMetricsBody, examples.MODELS), **failures(400, 401, 403, 429, 500, 503)},
+    responses={**success(ModelMetricsBody), **failures(400, 401, 403, 429, 500, 503)},
 )
-def model_metrics(query: RangeQuery) -> dict[str, Any]:
+def model_metrics(query: RangeQuery) -> ModelMetricsBody:
     """For administrators. Returns calls to model providers: outcomes, durations and tokens."""
     query = query.resolve()
-    return ranged(query, figures().model_summary(query.user_id, query))
+    return ModelMetricsBody.of(query, figures().model_summary(query.user_id, query))

@@ -3,15 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, request
+from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.database.pagination import Rows
+from pixelbloom.core.time_zones import iso
 from pixelbloom.errors import Conflict, Forbidden, NotFound
-from pixelbloom.runs.model import iso, parse_time
-from pixelbloom.runs.service import Accepted, Submission, read_cursor, write_cursor
+from pixelbloom.runs.service import Submission
 from pixelbloom.web.container import services
-from pixelbloom.web.conversations import schemas as shown_examples
 from pixelbloom.web.conversations.schemas import (
     ConversationBody,
     ConversationChanges,
@@ -26,12 +24,13 @@ from pixelbloom.web.conversations.schemas import (
     SentMessage,
 )
 from pixelbloom.web.http import counting
-from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
+from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, principal, scoped, visible
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
 from pixelbloom.web.http.preferences import wait_seconds
-from pixelbloom.web.http.schemas import SubmissionTerms, text_or_none, uuid_or_none, with_total
-from pixelbloom.web.http.versions import changed, versioned
-from pixelbloom.web.runs.submission import applied, submitted, terms
+from pixelbloom.web.http.rendering import Responded
+from pixelbloom.web.http.schemas import SubmissionTerms, text_or_none
+from pixelbloom.web.http.versions import changed
+from pixelbloom.web.runs.submission import respond, submitted, terms
 
 conversations = APIBlueprint(
     "conversations",
@@ -50,7 +49,6 @@ conversations.before_request(counting.count_first(counting.message, "add_convers
 conversations.before_request(counting.count_first(counting.submission, "add_message"))
 counting.limit_searches(conversations, "q")
 
-_NO_SUCH = "There is no such conversation, or it is not yours."
 #: Messages that come with a conversation.
 NEWEST = 50
 
@@ -60,11 +58,11 @@ NEWEST = 50
     summary="Create a conversation",
     operation_id="createConversation",
     responses={
-        **success(ConversationBody, shown_examples.CONVERSATION, status=201, headers=("ETag",)),
+        **success(ConversationBody, status=201, headers=("ETag",)),
         **failures(400, 401, 403, 404, 413, 429, 500, 503),
     },
 )
-def add_conversation(body: ConversationRequest) -> Response:
+def add_conversation(body: ConversationRequest) -> Responded:
     """Stores a conversation. Visitors may, within VISITOR_MESSAGE_LIMIT."""
     caller = principal()
     row = {
@@ -76,21 +74,16 @@ def add_conversation(body: ConversationRequest) -> Response:
     }
     if body.lead_id is not None:
         _check_lead(body.lead_id, row)
-    response = _rendered(services().conversations.add(row))
-    response.status_code = 201
-    return response
+    return ConversationBody.model_validate(services().conversations.add(row)).respond(201)
 
 
 @conversations.get(
     "",
     summary="List conversations",
     operation_id="listConversations",
-    responses={
-        **success(ConversationsPage, {"items": [shown_examples.CONVERSATION], "next_cursor": None}),
-        **failures(400, 401, 403, 429, 500, 503),
-    },
+    responses={**success(ConversationsPage), **failures(400, 401, 403, 429, 500, 503)},
 )
-def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
+def list_conversations(query: ConversationsQuery) -> ConversationsPage:
     """Returns your own conversations, newest first. Services and administrators get everybody's, or those of
     `user_id`.
     """
@@ -98,33 +91,27 @@ def list_conversations(query: ConversationsQuery) -> dict[str, Any]:
     rows = services().conversations.page(
         limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
-        between=(iso(query.created_after), iso(query.created_before)),
+        between=query.between,
         words=query.q,
-        before=read_cursor(query.cursor) if query.cursor else None,
+        before=query.before,
         total=query.count == "exact",
     )
-    return with_total({"items": [_shown(row) for row in rows.items], "next_cursor": _next(rows)}, rows.total)
+    return ConversationsPage.of(rows)
 
 
 @conversations.get(
     "/<conversation_id>",
     summary="Get a conversation",
     operation_id="getConversation",
-    responses={
-        **success(ConversationWithMessages, shown_examples.WITH_MESSAGES, headers=("ETag",)),
-        **failures(401, 403, 404, 500, 503),
-    },
+    responses={**success(ConversationWithMessages, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
-def get_conversation(path: ConversationPath) -> Response:
+def get_conversation(path: ConversationPath) -> Responded:
     """Returns the conversation with its newest messages: 50, or fewer if these are larger than 4 MiB."""
     row = _visible_conversation(path.conversation_id)
     found = services().conversations.messages(UUID(row["id"]), limit=NEWEST, after=None, before=None)
-    shown = {
-        **_shown(row),
-        "messages": [_message(message) for message in reversed(found.items)],
-        "messages_cursor": _next(found),
-    }
-    return versioned(shown, row["version"])
+    page = MessagePage.of(found)
+    shown = {**row, "messages": page.items[::-1], "messages_cursor": page.next_cursor}
+    return ConversationWithMessages.model_validate(shown).respond()
 
 
 @conversations.patch(
@@ -132,15 +119,16 @@ def get_conversation(path: ConversationPath) -> Response:
     summary="Update a conversation",
     operation_id="updateConversation",
     responses={
-        **success(ConversationBody, shown_examples.CONVERSATION, headers=("ETag",)),
+        **success(ConversationBody, headers=("ETag",)),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
     openapi_extensions=headers(IF_MATCH),
 )
-def change_conversation(path: ConversationPath, body: ConversationChanges) -> Response:
+def change_conversation(path: ConversationPath, body: ConversationChanges) -> Responded:
     """Changes the given fields. A closed conversation accepts no messages until it is active again."""
     row = _visible_conversation(path.conversation_id)
-    return _rendered(changed(row, body.model_dump(mode="json", exclude_unset=True), services().conversations.change))
+    row = changed(row, body.model_dump(mode="json", exclude_unset=True), services().conversations.change)
+    return ConversationBody.model_validate(row).respond()
 
 
 @conversations.delete(
@@ -160,21 +148,18 @@ def remove_conversation(path: ConversationPath) -> tuple[str, int]:
     "/<conversation_id>/messages",
     summary="List messages",
     operation_id="listMessages",
-    responses={
-        **success(MessagePage, {"items": [shown_examples.REPLY, shown_examples.QUESTION], "next_cursor": None}),
-        **failures(400, 401, 403, 404, 500, 503),
-    },
+    responses={**success(MessagePage), **failures(400, 401, 403, 404, 500, 503)},
 )
-def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any]:
+def list_messages(path: ConversationPath, query: MessagesQuery) -> MessagePage:
     """Returns the messages of a conversation, newest first."""
     row = _visible_conversation(path.conversation_id)
     rows = services().conversations.messages(
         UUID(row["id"]),
         limit=query.limit,
         after=iso(query.created_after),
-        before=read_cursor(query.cursor) if query.cursor else None,
+        before=query.before,
     )
-    return {"items": [_message(row) for row in rows.items], "next_cursor": _next(rows)}
+    return MessagePage.of(rows)
 
 
 @conversations.post(
@@ -184,7 +169,6 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
     responses={
         **success(
             SentMessage,
-            shown_examples.SENT,
             status=201,
             description="Message stored, run accepted.",
             headers=("Preference-Applied",),
@@ -193,7 +177,7 @@ def list_messages(path: ConversationPath, query: MessagesQuery) -> dict[str, Any
     },
     openapi_extensions=headers(*SUBMISSION),
 )
-def add_message(path: ConversationPath, body: MessageRequest) -> Response:
+def add_message(path: ConversationPath, body: MessageRequest) -> Responded:
     """Stores the message and creates a run of chat_agent, which reads the conversation; its reply becomes a message.
 
     `Prefer: wait=N` delays the response until the reply is ready or N seconds pass. With an `Idempotency-Key` the same
@@ -214,32 +198,21 @@ def add_message(path: ConversationPath, body: MessageRequest) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
     )
-    response: Response = jsonify(_sent_message(row["id"], accepted, waited=waited))
-    response.status_code = 201
-    return applied(response, seconds, waited=waited)
-
-
-def _sent_message(conversation_id: str, accepted: Accepted, *, waited: bool) -> dict[str, Any]:
     reply = services().conversations.reply(accepted.id) if waited and accepted.status == "completed" else None
-    return {
-        "conversation_id": conversation_id,
-        # The database stores a question under the id of its run.
-        "id": str(accepted.id),
-        "message_id": str(accepted.id),
-        "request_id": str(accepted.id),
+    sent = {
+        "id": accepted.id,  # the database stores a question under the id of its run
+        "conversation_id": row["id"],
         "status": str(accepted.status),
-        "reply": _message(reply) if reply else None,
+        "reply": reply,
         "error": accepted.error,
     }
+    return respond(SentMessage.model_validate(sent), seconds, waited=waited, status=201)
 
 
-def _visible_conversation(text: str) -> dict[str, Any]:
+def _visible_conversation(conversation_id: str) -> dict[str, Any]:
     """Return the conversation if the caller may see it. Raises NotFound."""
-    conversation_id = uuid_or_none(text)
-    row = services().conversations.find(conversation_id) if conversation_id else None
-    if row is None or not may_see(row["user_id"], row["visitor_id"]):
-        raise NotFound(_NO_SUCH)
-    return row
+    no_such = "There is no such conversation, or it is not yours."
+    return visible(conversation_id, services().conversations.find, no_such)
 
 
 def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:
@@ -247,32 +220,3 @@ def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:
     lead = services().leads.find(lead_id)
     if lead is None or any(lead[name] != row[name] for name in ("user_id", "visitor_id")):
         raise NotFound("There is no such lead of the conversation's owner; omit lead_id.")
-
-
-def _next(rows: Rows) -> str | None:
-    return write_cursor(rows.items[-1]) if rows.more else None
-
-
-def _rendered(row: dict[str, Any]) -> Response:
-    return versioned(_shown(row), row["version"])
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: row[name] for name in shown_examples.CONVERSATION if name != "conversation_id"}
-    for name in ("last_message_at", "created_at", "updated_at"):
-        shown[name] = iso(parse_time(row[name]))
-    return {"conversation_id": row["id"], **shown}
-
-
-def _message(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "message_id": row["id"],
-        "conversation_id": row["conversation_id"],
-        "user_id": row["user_id"],
-        "role": row["role"],
-        "content": row["content"],
-        "request_id": row["run_id"],
-        "metadata": row["metadata"],
-        "created_at": iso(parse_time(row["created_at"])),
-    }

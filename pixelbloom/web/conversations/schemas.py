@@ -2,38 +2,38 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from pixelbloom.agents.chat import MAX_SAID
 from pixelbloom.agents.knowledge.described import VISIBLE_TEXT
 from pixelbloom.core.statuses import ConversationStatus, RunStatusName
-from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.database.cursors import CURSOR_PATTERN
+from pixelbloom.web.http.rendering import Body, CountedPage, JsonObject, Page, Time, Uuid, Versioned, column
 from pixelbloom.web.http.schemas import (
+    RUN_ID,
+    USER_ID,
     Changes,
-    Counted,
     CountQuery,
-    JsonObject,
+    CreatedQuery,
     Metadata,
     Moment,
+    OwnedQuery,
+    PageQuery,
     Shape,
-    Time,
     UserId,
-    Uuid,
-    read_limit,
+    example,
 )
 
 _ID = "3f0c8a52-94d1-4f0e-8f6e-1d2b7a9c4e11"
-_RUN_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"
-_USER_ID = "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"
 
 QUESTION: dict[str, Any] = {
-    "id": _RUN_ID,
-    "message_id": _RUN_ID,
+    "id": RUN_ID,
+    "message_id": RUN_ID,
     "conversation_id": _ID,
-    "user_id": _USER_ID,
+    "user_id": USER_ID,
     "role": "user",
     "content": "How long does a landing page take?",
-    "request_id": _RUN_ID,
+    "request_id": RUN_ID,
     "metadata": {},
     "created_at": "2026-01-31T12:00:00.004000Z",
 }
@@ -56,7 +56,7 @@ REPLY: dict[str, Any] = {
 CONVERSATION: dict[str, Any] = {
     "id": _ID,
     "conversation_id": _ID,
-    "user_id": _USER_ID,
+    "user_id": USER_ID,
     "visitor_id": None,
     "lead_id": None,
     "title": "A landing page",
@@ -70,9 +70,9 @@ CONVERSATION: dict[str, Any] = {
 WITH_MESSAGES: dict[str, Any] = {**CONVERSATION, "messages": [QUESTION, REPLY], "messages_cursor": None}
 SENT: dict[str, Any] = {
     "conversation_id": _ID,
-    "id": _RUN_ID,
-    "message_id": _RUN_ID,
-    "request_id": _RUN_ID,
+    "id": RUN_ID,
+    "message_id": RUN_ID,
+    "request_id": RUN_ID,
     "status": "completed",
     "reply": REPLY,
     "error": None,
@@ -91,10 +91,7 @@ Title = Annotated[str, Field(min_length=1, max_length=200, pattern=_STORABLE)] |
 class ConversationRequest(Shape):
     """A new conversation."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"title": "A landing page"}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"title": "A landing page"}, extra="forbid")
 
     title: Title = None
     lead_id: UserId = Field(None, description="The lead that it is about: one of the same owner.")
@@ -105,10 +102,7 @@ class ConversationRequest(Shape):
 class ConversationChanges(Changes):
     """The fields to change; omitted ones stay the same."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"status": "closed"}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"status": "closed"}, extra="forbid")
 
     title: Title = None
     status: ConversationStatus = "active"
@@ -118,10 +112,7 @@ class ConversationChanges(Changes):
 class MessageRequest(Shape):
     """The user's message."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"content": "How long does a landing page take?"}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"content": "How long does a landing page take?"}, extra="forbid")
 
     content: str = Field(
         min_length=1,
@@ -132,32 +123,37 @@ class MessageRequest(Shape):
     metadata: JsonObject = Field(default={}, description="Stored with the run.")
 
 
-class MessageBody(Shape):
+class MessageBody(Body):
     """A message."""
 
+    model_config = example(REPLY)
+
     id: Uuid
-    message_id: Uuid
+    message_id: Uuid = column("id")
     conversation_id: Uuid
     user_id: Uuid | None = Field(description="The owner of the conversation.")
     role: Literal["user", "assistant", "system"]
     content: str
-    request_id: Uuid | None = Field(description="The run that the message started, or that wrote it.")
+    request_id: Uuid | None = column("run_id", description="The run that the message started, or that wrote it.")
     metadata: JsonObject = Field(description="Of a reply: chat_agent's findings, provider and model.")
     created_at: Time
 
 
-class MessagePage(Shape):
+class MessagePage(Page[MessageBody]):
     """Messages, newest first."""
 
-    items: list[MessageBody]
+    model_config = example({"items": [REPLY, QUESTION], "next_cursor": None})
+
     next_cursor: str | None = Field(description="Pass it as `cursor` for earlier ones; null on the last page.")
 
 
-class ConversationBody(Shape):
+class ConversationBody(Versioned):
     """A conversation."""
 
+    model_config = example(CONVERSATION)
+
     id: Uuid
-    conversation_id: Uuid
+    conversation_id: Uuid = column("id")
     user_id: Uuid | None
     visitor_id: Uuid | None = Field(description="The session of the visitor who owns it; null for users.")
     lead_id: Uuid | None
@@ -173,49 +169,44 @@ class ConversationBody(Shape):
 class ConversationWithMessages(ConversationBody):
     """A conversation and its last messages."""
 
+    model_config = example(WITH_MESSAGES)
+
     messages: list[MessageBody] = Field(
         description="The newest, oldest first: 50, or fewer if these are larger than 4 MiB."
     )
     messages_cursor: str | None = Field(description="For the messages before these; null if there are none.")
 
 
-class ConversationsPage(Counted):
+class ConversationsPage(CountedPage[ConversationBody]):
     """Conversations, newest first."""
 
-    items: list[ConversationBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
-
-class SentMessage(Shape):
+class SentMessage(Body):
     """The stored message, and the run of chat_agent."""
+
+    model_config = example(SENT)
 
     id: Uuid
     conversation_id: Uuid
-    message_id: Uuid
-    request_id: Uuid = Field(description="The run, as GET /api/agents/runs/{request_id} and the topics name it.")
+    message_id: Uuid = column("id")
+    request_id: Uuid = column("id", description="The run, as GET /api/agents/runs/{request_id} and the topics name it.")
     status: RunStatusName
     reply: MessageBody | None = Field(description="Only if the request waited and the run is completed.")
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
-class ConversationsQuery(CountQuery):
+class ConversationsQuery(OwnedQuery, CreatedQuery, CountQuery, PageQuery):
     """Which conversations to list."""
 
-    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
     status: ConversationStatus | None = None
     lead_id: UserId = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
     q: str | None = Field(None, min_length=1, max_length=200, pattern=_STORABLE, description="Text in the title.")
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
-class MessagesQuery(Shape):
+class MessagesQuery(PageQuery):
     """Which messages to list."""
 
     created_after: Moment | None = Field(None, description="Only those created after this time.")
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor` or `messages_cursor`.")
 
 
@@ -225,10 +216,12 @@ class ConversationPath(Shape):
     conversation_id: str = Field(json_schema_extra={"format": "uuid"}, description="From the response of POST.")
 
 
-class SessionBody(Shape):
+class SessionBody(Body):
     """A visitor's session."""
 
+    model_config = example(SESSION)
+
     id: Uuid
-    session_id: Uuid
+    session_id: Uuid = column("id")
     token: str = Field(description="Send it as `Authorization: Bearer`.")
     expires_at: Time

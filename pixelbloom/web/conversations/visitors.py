@@ -1,16 +1,12 @@
 """`/api/visitors`: sessions of website visitors who are not signed in."""
 
-from typing import Any
-
 import structlog
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.core.addresses import visitor_address
 from pixelbloom.errors import Forbidden
-from pixelbloom.runs.model import iso
 from pixelbloom.web.container import services
-from pixelbloom.web.conversations import schemas as conversation_schemas
 from pixelbloom.web.conversations.schemas import SessionBody
 from pixelbloom.web.http.openapi import failures, success
 
@@ -29,12 +25,9 @@ visitors = APIBlueprint(
     "/sessions",
     summary="Create a visitor session",
     operation_id="createVisitorSession",
-    responses={
-        **success(SessionBody, conversation_schemas.SESSION, status=201),
-        **failures(403, 429, 500, 503),
-    },
+    responses={**success(SessionBody, status=201), **failures(403, 429, 500, 503)},
 )
-def begin_session() -> tuple[dict[str, Any], int]:
+def begin_session() -> tuple[SessionBody, int]:
     """Returns a token for 24 hours, without signing in. With it a visitor may create leads, chat and buy, and nothing
     else: `POST /api/leads`, `POST /api/conversations`, the messages of those conversations, and
     `POST /api/payments/create-checkout-session`.
@@ -45,9 +38,5 @@ def begin_session() -> tuple[dict[str, Any], int]:
     parts.visitor_limits.sessions.count(visitor_address(request.remote_addr))
     token, visitor = parts.visitors.begin()
     log.info("visitor_session_begun", visitor_id=str(visitor.visitor_id))
-    return {
-        "id": str(visitor.visitor_id),
-        "session_id": str(visitor.visitor_id),
-        "token": token,
-        "expires_at": iso(visitor.expires_at),
-    }, 201
+    session = {"id": visitor.visitor_id, "token": token, "expires_at": visitor.expires_at}
+    return SessionBody.model_validate(session), 201

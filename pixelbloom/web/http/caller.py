@@ -1,6 +1,7 @@
 """The verified caller of a request."""
 
 from collections.abc import Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
 from flask import g, request
@@ -8,8 +9,11 @@ from flask import g, request
 from pixelbloom.auth import scopes
 from pixelbloom.auth.principal import Principal
 from pixelbloom.core.addresses import visitor_address
-from pixelbloom.errors import Forbidden, Unauthenticated
+from pixelbloom.errors import Forbidden, NotFound, Unauthenticated
 from pixelbloom.web.container import services
+from pixelbloom.web.http.schemas import uuid_or_none
+
+T = TypeVar("T")
 
 #: The blueprints that anonymous users may not use.
 _FOR_NAMED_USERS = frozenset({"approvals", "workflows", "workflow_runs", "schedules", "webhooks"})
@@ -71,6 +75,28 @@ def authenticate_or_visitor(*operations: str) -> Callable[[], None]:
     return check
 
 
+def own_or_scoped_stream(of_visitors: str) -> Callable[[], None]:
+    """Return a check of event streams of runs, whose token may also be in the query: EventSource sends no headers.
+
+    The operation `of_visitors` accepts visitors' tokens too; others are not for anonymous users. The caller's role is
+    resolved: a stream outlives the request.
+    """
+
+    def check() -> None:
+        token = request.args.get("token") or bearer_token(request.headers.get("Authorization"))
+        open_to_visitors = (request.endpoint or "").rpartition(".")[2] == of_visitors
+        visitor = services().visitors.read(token) if open_to_visitors else None
+        if visitor is not None:
+            g.principal = visitor
+            return
+        found = services().roles.resolve(services().verifier.verify(token))
+        if not open_to_visitors:
+            refuse_anonymous(found)
+        g.principal = scopes.narrowed(found, scopes.needed("runs", write=False))
+
+    return check
+
+
 def authenticate_if_named() -> None:
     """Verify the token of a request that needs none, if one is sent."""
     header = request.headers.get("Authorization")
@@ -118,18 +144,32 @@ def listed_owner(user_id: UUID | None) -> UUID | None:
     return services().access.listed_owner(principal(), user_id)
 
 
-def may_see(owner: UUID | str | None, visitor_id: UUID | str | None = None) -> bool:
-    """Return whether the caller may see a row of this owner, or of this visitor's session."""
-    return services().access.may_see(principal(), _uuid(owner), _uuid(visitor_id))
+def visible(text: str, find: Callable[[UUID], T | None], no_such: str) -> T:
+    """Return the object with the id `text` of a path, if the caller may see it. Raises NotFound with `no_such`.
+
+    `find` returns a row or an object with a `user_id`, and a `visitor_id` if visitors have such objects; it returns
+    None or raises NotFound if there is none.
+    """
+    row_id = uuid_or_none(text)
+    try:
+        found = find(row_id) if row_id else None
+    except NotFound:
+        found = None
+    if found is None or not services().access.may_see(
+        principal(), _owner(found, "user_id"), _owner(found, "visitor_id")
+    ):
+        raise NotFound(no_such)
+    return found
+
+
+def _owner(found: Any, name: str) -> UUID | None:
+    owner: UUID | str | None = found.get(name) if isinstance(found, dict) else getattr(found, name, None)
+    return UUID(owner) if isinstance(owner, str) else owner
 
 
 def require_admin(action: str) -> None:
     """Raise Forbidden unless the caller is an administrator or a service; `action` completes "may ..."."""
     services().access.require_admin(principal(), action)
-
-
-def _uuid(value: UUID | str | None) -> UUID | None:
-    return UUID(value) if isinstance(value, str) else value
 
 
 def bearer_token(header: str | None) -> str:

@@ -1,23 +1,25 @@
-"""The schemas of requests and responses in the OpenAPI document."""
+"""The common parts of the schemas of requests, and the schema of invoking an agent."""
 
 import json
 import re
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from pixelbloom.core.absent import NullIsAbsent
 from pixelbloom.core.statuses import RunStatusName
-from pixelbloom.web.http import examples
+from pixelbloom.core.time_zones import iso
+from pixelbloom.database.cursors import CURSOR_PATTERN, read_cursor
+from pixelbloom.database.pagination import MAX_PAGE
+from pixelbloom.runs.model import RunStatus
+from pixelbloom.runs.service import Accepted
+from pixelbloom.web.http.rendering import Body, JsonObject, Uuid
 
-Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
-Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
-JsonObject = dict[str, Any]
 #: The limit of metadata of leads, conversations and messages, as JSON; the columns' checks have the same.
 MAX_METADATA_BYTES = 16_384
 
@@ -29,6 +31,8 @@ def _check_size(value: dict[str, Any]) -> dict[str, Any]:
 
 
 Metadata = Annotated[JsonObject, AfterValidator(_check_size)]
+#: In examples.
+RUN_ID, USER_ID = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01", "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f"
 
 #: How far ahead a run may be scheduled.
 MAX_DELAY = timedelta(days=366)
@@ -40,6 +44,11 @@ _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)$")
 def uuid_or_none(text: object) -> UUID | None:
     """Return the UUID in this text in its canonical form, or None."""
     return UUID(text) if isinstance(text, str) and _UUID.fullmatch(text) else None
+
+
+def example(value: Any, **config: Any) -> Any:
+    """Return the configuration of a model with this example in the API document."""
+    return {"openapi_extra": {"example": value}, **config}
 
 
 def text_or_none(row_id: UUID | None) -> str | None:
@@ -75,7 +84,7 @@ def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def read_limit(value: object) -> object:
+def _read_limit(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,9}", value):
         raise ValueError("must be a whole number from 1 to 200")
     return value
@@ -95,6 +104,7 @@ def read_count(value: object) -> object:
 
 
 UserId = Annotated[UUID, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})] | None
+Limit = Annotated[int, BeforeValidator(_read_limit)]
 #: A boolean in a query.
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
 Moment = Annotated[datetime, BeforeValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -130,6 +140,36 @@ def _schema(model: type[Shape], args: tuple[Any, ...], kwargs: tuple[tuple[str, 
     return super(Shape, model).model_json_schema(*args, **dict(kwargs))
 
 
+class PageQuery(Shape):
+    """Which part of a list."""
+
+    limit: Limit = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+
+    @property
+    def before(self) -> tuple[str, str] | None:
+        """The time and the id of the last row that was read."""
+        return read_cursor(self.cursor) if self.cursor else None
+
+
+class OwnedQuery(Shape):
+    """The owner of what is listed."""
+
+    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
+
+
+class CreatedQuery(Shape):
+    """When what is listed was created."""
+
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+
+    @property
+    def between(self) -> tuple[str | None, str | None]:
+        """Both times as ISO 8601."""
+        return iso(self.created_after), iso(self.created_before)
+
+
 class Changes(Shape):
     """The body of an update. Omitted fields do not change, so the fields' defaults are not used."""
 
@@ -142,14 +182,14 @@ class Changes(Shape):
         return found
 
 
-class ErrorDetail(Shape):
+class ErrorDetail(Body):
     """An invalid field."""
 
     field: str
     message: str
 
 
-class ErrorBody(Shape):
+class ErrorBody(Body):
     """The body of every error."""
 
     error: str = Field(description="A sentence that says what to do.")
@@ -186,39 +226,47 @@ class SubmissionTerms(Shape):
 class InvokeRequest(SubmissionTerms):
     """An agent and its input."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.INVOKE})  # type: ignore[typeddict-unknown-key]
+    model_config = example(
+        {
+            "agent_type": "lead_agent",
+            "input": {"query": "Find top prospects in SaaS"},
+            "metadata": {"source": "dashboard"},
+        },
+        extra="forbid",
+    )
 
     agent_type: str = Field(max_length=100)
     input: JsonObject
 
 
-class InvokeResponse(Shape):
-    """The accepted run."""
+class AcceptedBody(Body):
+    """The accepted run, of any kind. `_named` and `_result` are its fields for the run's id and result."""
+
+    _named: ClassVar[str]
+    _result: ClassVar[str]
 
     id: Uuid
-    request_id: Uuid
     status: RunStatusName
-    result: JsonObject = Field(default={}, description="Only if status is completed.")
     error: str | None = Field(description="Why the run failed; null otherwise.")
 
+    @classmethod
+    def of(cls, accepted: Accepted) -> Self:
+        """Return the body about an accepted run, with the result of a completed one."""
+        fields = {"id": accepted.id, cls._named: accepted.id, "status": str(accepted.status), "error": accepted.error}
+        if accepted.status == RunStatus.COMPLETED:
+            fields[cls._result] = accepted.result
+        return cls.model_validate(fields)
 
-class AgentPath(Shape):
-    """An agent's address."""
 
-    agent_type: str = Field(description="Such as lead_agent.")
+class InvokeResponse(AcceptedBody):
+    """The accepted run."""
 
+    model_config = example({"id": RUN_ID, "request_id": RUN_ID, "status": "queued", "error": None})
 
-class AgentBody(Shape):
-    """An agent, and how to call it."""
+    _named, _result = "request_id", "result"
 
-    id: str
-    agent_type: str
-    title: str
-    description: str
-    capabilities: list[str]
-    model: str = Field(description="The model that it uses; OLLAMA_MODEL overrides the agent's choice.")
-    input_schema: JsonObject = Field(description="JSON Schema of `input`.")
-    output_schema: JsonObject = Field(description="JSON Schema of `result`.")
+    request_id: Uuid
+    result: JsonObject = Field(default={}, description="Only if status is completed.")
 
 
 class CountQuery(Shape):
@@ -227,47 +275,3 @@ class CountQuery(Shape):
     count: Literal["exact"] | None = Field(
         None, description="`exact`: the response has `total`, the number of all rows that match the filters."
     )
-
-
-class Counted(Shape):
-    """A list that can be counted."""
-
-    total: int | None = Field(None, description="With `count=exact`: the number on all pages.")
-
-
-def with_total(body: dict[str, Any], total: int | None) -> dict[str, Any]:
-    """Return the body of a list, with its total if requested."""
-    return body if total is None else {**body, "total": total}
-
-
-class AgentList(Shape):
-    """All agents, by name."""
-
-    items: list[AgentBody]
-    next_cursor: None = Field(description="There is one page.")
-
-
-class HealthBody(Shape):
-    """The process is alive."""
-
-    status: Literal["ok"]
-
-
-class CheckBody(Shape):
-    """The state of one part."""
-
-    status: Literal["ok", "warning", "unavailable"]
-    required: bool
-    detail: str = ""
-    queues: dict[str, int] = Field(default={}, description="Of `workers`: the number of workers of each queue.")
-    ages: dict[str, float] = Field(
-        default={}, description="Of `beat`: seconds since each periodic task last finished, `sweep_runs` above all."
-    )
-
-
-class ReadyBody(Shape):
-    """The state of all parts."""
-
-    status: Literal["ok", "unavailable"]
-    warnings: list[str] = Field(description="Problems, one sentence per part.")
-    checks: dict[str, CheckBody]

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, request
+from flask import request
 
 from pixelbloom.errors import Conflict, InvalidInput
 
-#: As `versioned` writes it (a version is a bigint), or with the suffix of compression: `"3:br"` here, `W/"3"` or
-#: `"3-gzip"` in a proxy.
-_ETAG = re.compile(r'(?:W/)?"([0-9]{1,19})(?:[:-][a-z]{1,10})?"')
+#: A version is a bigint. Compression adds a suffix to the ETag: `3:br` here, `3-gzip` in a proxy.
+_VERSION = re.compile(r"([0-9]{1,19})(?:[:-][a-z]{1,10})?")
 
 
 def changed(
@@ -23,13 +22,9 @@ def changed(
 
     Raises InvalidInput for a malformed If-Match, and Conflict if the row was changed meanwhile.
     """
-    seen, version = request.headers.get("If-Match"), row["version"]
-    if seen not in (None, "*"):
-        found = _ETAG.fullmatch(seen)
-        if found is None:
-            raise InvalidInput('The header If-Match must be an ETag from a response, like "3".')
-        if int(found[1]) != version:
-            raise Conflict(f"It was changed meanwhile, to version {version}; read it and try again.")
+    version = row["version"]
+    if _seen() not in (None, version):
+        raise Conflict(f"It was changed meanwhile, to version {version}; read it and try again.")
     if not changes:
         return row
     after = change(UUID(row["id"]), version, changes)
@@ -38,8 +33,13 @@ def changed(
     return after
 
 
-def versioned(shown: Mapping[str, Any], version: int) -> Response:
-    """Return a response about one row, with its ETag."""
-    response: Response = jsonify(shown)
-    response.headers["ETag"] = f'"{version}"'
-    return response
+def _seen() -> int | None:
+    """Return the version in If-Match, or None for any version. Raises InvalidInput."""
+    header, tags = request.headers.get("If-Match"), request.if_match
+    if header in (None, "*"):
+        return None
+    [tag, *others] = tags.as_set(include_weak=True) or {""}
+    found = _VERSION.fullmatch(tag or "")
+    if found is None or others or tags.to_header() != header:
+        raise InvalidInput('The header If-Match must be an ETag from a response, like "3".')
+    return int(found[1])

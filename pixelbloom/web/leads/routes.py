@@ -3,22 +3,21 @@
 from typing import Any
 from uuid import UUID
 
-from flask import Response, jsonify, request
+from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Forbidden, NotFound
-from pixelbloom.runs.model import iso, parse_time
-from pixelbloom.runs.service import Submission, read_cursor, write_cursor
+from pixelbloom.errors import Forbidden
+from pixelbloom.runs.service import Submission
 from pixelbloom.web.container import services
-from pixelbloom.web.http import counting, examples
-from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, may_see, principal, scoped
+from pixelbloom.web.http import counting
+from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, principal, scoped, visible
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
 from pixelbloom.web.http.preferences import wait_seconds
-from pixelbloom.web.http.schemas import InvokeResponse, SubmissionTerms, text_or_none, uuid_or_none, with_total
-from pixelbloom.web.http.versions import changed, versioned
-from pixelbloom.web.leads import schemas as lead_examples
+from pixelbloom.web.http.rendering import Responded
+from pixelbloom.web.http.schemas import InvokeResponse, SubmissionTerms, text_or_none
+from pixelbloom.web.http.versions import changed
 from pixelbloom.web.leads.schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
-from pixelbloom.web.runs.submission import accepted_body, applied, submitted, terms
+from pixelbloom.web.runs.submission import respond, submitted, terms
 
 leads = APIBlueprint(
     "leads",
@@ -34,16 +33,14 @@ leads.before_request(counting.count_first(counting.lead, "add_lead"))
 counting.limit_searches(leads, "q")
 leads.before_request(counting.count_first(counting.submission, "analyze_lead"))
 
-_NO_SUCH = "There is no such lead, or it is not yours."
-
 
 @leads.post(
     "",
     summary="Create a lead",
     operation_id="createLead",
-    responses={**success(LeadBody, lead_examples.LEAD, status=201), **failures(400, 401, 403, 413, 429, 500, 503)},
+    responses={**success(LeadBody, status=201), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
-def add_lead(body: LeadRequest) -> Response:
+def add_lead(body: LeadRequest) -> Responded:
     """Stores a lead and publishes `lead_created`. Visitors may, within VISITOR_LEAD_LIMIT; such a lead has no owner,
     and they cannot read it again.
     """
@@ -52,61 +49,52 @@ def add_lead(body: LeadRequest) -> Response:
     row = body.model_dump(mode="json", exclude={"user_id"})
     row["user_id"] = text_or_none(services().access.new_owner(principal(), body.user_id))
     row["visitor_id"] = text_or_none(principal().visitor_id)
-    response = _rendered(services().leads.add(row))
-    response.status_code = 201
-    return response
+    return LeadBody.model_validate(services().leads.add(row)).respond(201)
 
 
 @leads.get(
     "",
     summary="List leads",
     operation_id="listLeads",
-    responses={
-        **success(LeadPage, {"items": [lead_examples.LEAD], "next_cursor": None}),
-        **failures(400, 401, 403, 429, 500, 503),
-    },
+    responses={**success(LeadPage), **failures(400, 401, 403, 429, 500, 503)},
 )
-def list_leads(query: LeadsQuery) -> dict[str, Any]:
+def list_leads(query: LeadsQuery) -> LeadPage:
     """Returns your own leads, newest first. Services and administrators get everybody's, or those of `user_id`."""
     wanted = {"user_id": listed_owner(query.user_id), "status": query.status, "source": query.source}
     rows = services().leads.page(
         limit=query.limit,
         filters={name: str(value) for name, value in wanted.items() if value is not None},
         scores=(query.min_score, query.max_score),
-        between=(iso(query.created_after), iso(query.created_before)),
+        between=query.between,
         words=query.q,
-        before=read_cursor(query.cursor) if query.cursor else None,
+        before=query.before,
         total=query.count == "exact",
     )
-    body = {
-        "items": [_shown(row) for row in rows.items],
-        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
-    }
-    return with_total(body, rows.total)
+    return LeadPage.of(rows)
 
 
 @leads.get(
     "/<lead_id>",
     summary="Get a lead",
     operation_id="getLead",
-    responses={**success(LeadBody, lead_examples.LEAD, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
+    responses={**success(LeadBody, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
-def get_lead(path: LeadPath) -> Response:
+def get_lead(path: LeadPath) -> Responded:
     """Returns the lead with the analysis of lead_agent."""
-    return _rendered(_visible_lead(path.lead_id))
+    return LeadBody.model_validate(_visible_lead(path.lead_id)).respond()
 
 
 @leads.patch(
     "/<lead_id>",
     summary="Update a lead",
     operation_id="updateLead",
-    responses={**success(LeadBody, lead_examples.LEAD), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+    responses={**success(LeadBody), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
-def change_lead(path: LeadPath, body: LeadChanges) -> Response:
+def change_lead(path: LeadPath, body: LeadChanges) -> Responded:
     """Changes the given fields. With `If-Match`, only if the lead was not changed since."""
     changes = body.model_dump(mode="json", exclude_unset=True)
-    return _rendered(_changed(path.lead_id, changes))
+    return LeadBody.model_validate(_changed(path.lead_id, changes)).respond()
 
 
 @leads.delete(
@@ -127,12 +115,12 @@ def remove_lead(path: LeadPath) -> tuple[str, int]:
     summary="Analyze a lead",
     operation_id="analyzeLead",
     responses={
-        **success(InvokeResponse, examples.QUEUED, description="Run accepted.", headers=("Preference-Applied",)),
+        **success(InvokeResponse, description="Run accepted.", headers=("Preference-Applied",)),
         **failures(401, 403, 404, 409, 429, 500, 503),
     },
     openapi_extensions=headers(*SUBMISSION),
 )
-def analyze_lead(path: LeadPath) -> Response:
+def analyze_lead(path: LeadPath) -> Responded:
     """Creates a run of lead_agent. When it is completed the lead has its score, status and analysis, and
     `lead_analyzed` is published.
     """
@@ -148,30 +136,14 @@ def analyze_lead(path: LeadPath) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
     )
-    return applied(jsonify(accepted_body(accepted)), seconds, waited=waited)
+    return respond(InvokeResponse.of(accepted), seconds, waited=waited)
 
 
-def _visible_lead(text: str) -> dict[str, Any]:
+def _visible_lead(lead_id: str) -> dict[str, Any]:
     """Return the lead if the caller may see it. Raises NotFound."""
-    lead_id = uuid_or_none(text)
-    row = services().leads.find(lead_id) if lead_id else None
-    if row is None or not may_see(row["user_id"]):
-        raise NotFound(_NO_SUCH)
-    return row
+    return visible(lead_id, services().leads.find, "There is no such lead, or it is not yours.")
 
 
-def _changed(text: str, changes: dict[str, Any]) -> dict[str, Any]:
+def _changed(lead_id: str, changes: dict[str, Any]) -> dict[str, Any]:
     """Change a lead. Raises NotFound, InvalidInput, and Conflict if it was changed meanwhile."""
-    row = _visible_lead(text)
-    return changed(row, changes, services().leads.change)
-
-
-def _rendered(row: dict[str, Any]) -> Response:
-    return versioned(_shown(row), row["version"])
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    shown = {name: row[name] for name in lead_examples.LEAD if name != "lead_id"}
-    for name in ("analyzed_at", "created_at", "updated_at"):
-        shown[name] = iso(parse_time(row[name]))
-    return {"lead_id": row["id"], **shown}
+    return changed(_visible_lead(lead_id), changes, services().leads.change)

@@ -4,29 +4,28 @@ import re
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pixelbloom.agents.knowledge.described import EMAIL
 from pixelbloom.core.statuses import LeadStatus
-from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.web.http.rendering import CountedPage, JsonObject, Number, Time, Uuid, Versioned, column
 from pixelbloom.web.http.schemas import (
+    USER_ID,
     Changes,
-    Counted,
     CountQuery,
-    JsonObject,
+    CreatedQuery,
     Metadata,
-    Moment,
+    OwnedQuery,
+    PageQuery,
     Shape,
-    Time,
     UserId,
-    Uuid,
-    read_limit,
+    example,
 )
 
 LEAD: dict[str, Any] = {
     "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
     "lead_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
-    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "user_id": USER_ID,
     "name": "Ada Mills",
     "email": "ada@northwind-saas.example",
     "phone": None,
@@ -99,7 +98,7 @@ class LeadFields(Shape):
 class LeadRequest(LeadFields):
     """A new lead."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": WANTED})  # type: ignore[typeddict-unknown-key]
+    model_config = example(WANTED, extra="forbid")
 
     name: str = Field(min_length=1, max_length=200, pattern=_STORABLE)
     source: str = Field("api", min_length=1, max_length=100, pattern=_STORABLE)
@@ -109,28 +108,27 @@ class LeadRequest(LeadFields):
 class LeadChanges(LeadFields, Changes):
     """The fields to change; omitted ones stay the same."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"status": "contacted"}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"status": "contacted"}, extra="forbid")
 
     name: str = Field("", min_length=1, max_length=200, pattern=_STORABLE)
     source: str = Field("", min_length=1, max_length=100, pattern=_STORABLE)
     status: LeadStatus = "new"
 
 
-class LeadBody(Shape):
+class LeadBody(Versioned):
     """A lead."""
 
+    model_config = example(LEAD)
+
     id: Uuid
-    lead_id: Uuid
+    lead_id: Uuid = column("id")
     user_id: Uuid | None
     name: str
     email: str | None
     phone: str | None
     company: str | None
     industry: str | None
-    budget: float | None
+    budget: Number | None
     currency: str
     timeline: str | None
     message: str | None
@@ -143,16 +141,12 @@ class LeadBody(Shape):
     analysis_id: Uuid | None = Field(description="The run that produced it.")
     analyzed_at: Time | None
     metadata: JsonObject
-    version: int = Field(description="Grows with each change; also the ETag.")
     created_at: Time
     updated_at: Time
 
 
-class LeadPage(Counted):
+class LeadPage(CountedPage[LeadBody]):
     """Leads, newest first."""
-
-    items: list[LeadBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 Bound = Annotated[
@@ -162,21 +156,16 @@ Bound = Annotated[
 ]
 
 
-class LeadsQuery(CountQuery):
+class LeadsQuery(OwnedQuery, CreatedQuery, CountQuery, PageQuery):
     """Which leads to list."""
 
-    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
     status: LeadStatus | None = None
     source: str | None = Field(None, min_length=1, max_length=100, pattern=_STORABLE)
     min_score: Bound = None
     max_score: Bound = None
-    created_after: Moment | None = None
-    created_before: Moment | None = None
     q: str | None = Field(
         None, min_length=1, max_length=200, pattern=_STORABLE, description="Text in name, company, email or message."
     )
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
 class LeadPath(Shape):

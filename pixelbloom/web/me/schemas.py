@@ -4,7 +4,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from pixelbloom.web.http.schemas import Shape, Time, Uuid
+from pixelbloom.web.http.rendering import Body, Time, Uuid
+from pixelbloom.web.http.schemas import example
 
 ME: dict[str, Any] = {
     "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
@@ -19,16 +20,17 @@ ME: dict[str, Any] = {
     ],
     "all_users": [],
 }
+Role = Literal["user", "admin", "service", "visitor", "anonymous"]
 
 
-class MeBody(Shape):
+class MeBody(Body):
     """The caller, as its token and its profile describe it."""
+
+    model_config = example(ME)
 
     user_id: Uuid | None = Field(description="Null for a service and for a visitor.")
     visitor_id: Uuid | None = Field(description="The session of a visitor; null for others.")
-    role: Literal["user", "admin", "service", "visitor", "anonymous"] = Field(
-        description="`anonymous` is a user of Supabase's anonymous sign-in, limited as visitors are."
-    )
+    role: Role = Field(description="`anonymous` is a user of Supabase's anonymous sign-in, limited as visitors are.")
     scopes: list[str] | None = Field(description="Of the token; null if it has no scope claim and is not limited.")
     caller: str = Field(description="The name under which idempotency keys are stored.")
     expires_at: Time = Field(description="Of the token.")

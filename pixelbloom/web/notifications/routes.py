@@ -1,6 +1,5 @@
 """`/api/notifications`: a user's notifications, and broadcasts by administrators."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import request
@@ -8,13 +7,10 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.auth import scopes
 from pixelbloom.errors import Forbidden, NotFound
-from pixelbloom.runs.model import iso, parse_time
-from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import authenticate, listed_owner, principal, require_admin
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
-from pixelbloom.web.http.schemas import uuid_or_none, with_total
-from pixelbloom.web.notifications import schemas as examples
+from pixelbloom.web.http.schemas import uuid_or_none
 from pixelbloom.web.notifications.schemas import (
     BroadcastBody,
     BroadcastPath,
@@ -54,12 +50,9 @@ def guard() -> None:
     "",
     summary="List notifications",
     operation_id="listNotifications",
-    responses={
-        **success(NotificationPage, {"items": [examples.NOTIFICATION], "next_cursor": None, "unread_count": 1}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(NotificationPage), **failures(400, 401, 403, 500, 503)},
 )
-def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
+def list_notifications(query: NotificationsQuery) -> NotificationPage:
     """Returns your own notifications, newest first, without expired ones. Services and administrators get everybody's,
     or those of `user_id`; `unread_count` is null if everybody's are listed.
     """
@@ -68,66 +61,61 @@ def list_notifications(query: NotificationsQuery) -> dict[str, Any]:
         limit=query.limit,
         unread_only=query.unread_only,
         kind=query.notification_type,
-        before=read_cursor(query.cursor) if query.cursor else None,
+        before=query.before,
         total=query.count == "exact",
     )
-    body = {
-        "items": rows.items,
-        "next_cursor": write_cursor(rows.items[-1]) if rows.more else None,
-        "unread_count": unread,
-    }
-    return with_total(body, rows.total)
+    return NotificationPage.of(rows, unread_count=unread)
 
 
 @notifications.get(
     "/unread-count",
     summary="Count unread notifications",
     operation_id="countUnreadNotifications",
-    responses={**success(UnreadBody, {"unread_count": 3}), **failures(400, 401, 403, 500, 503)},
+    responses={**success(UnreadBody), **failures(400, 401, 403, 500, 503)},
 )
-def unread_count(query: UnreadQuery) -> dict[str, Any]:
+def unread_count(query: UnreadQuery) -> UnreadBody:
     """Returns the number for a badge; the topic `user:<id>` begins with the same number. Services and administrators
     may name a `user_id`; a service has to.
     """
     user_id = reader() if query.user_id is None else listed_owner(query.user_id)
     assert user_id is not None
-    return {"unread_count": services().notifications.count_unread(user_id)}
+    return UnreadBody(unread_count=services().notifications.count_unread(user_id))
 
 
 @notifications.get(
     "/<notification:notification_id>",
     summary="Get a notification",
     operation_id="getNotification",
-    responses={**success(NotificationBody, examples.NOTIFICATION), **failures(401, 403, 404, 500, 503)},
+    responses={**success(NotificationBody), **failures(401, 403, 404, 500, 503)},
 )
-def get_notification(path: NotificationPath) -> dict[str, Any]:
+def get_notification(path: NotificationPath) -> NotificationBody:
     """Returns one of your own notifications, or for services and administrators anybody's. Does not mark it as read."""
     found = services().notifications.find(listed_owner(None), _id(path.notification_id))
     if found is None:
         raise NotFound(_NO_SUCH)
-    return found
+    return NotificationBody.model_validate(found)
 
 
 @notifications.post(
     "/mark-read",
     summary="Mark notifications as read",
     operation_id="markNotificationsRead",
-    responses={**success(MarkedBody, {"marked": 1, "unread_count": 2}), **failures(400, 401, 403, 413, 500, 503)},
+    responses={**success(MarkedBody), **failures(400, 401, 403, 413, 500, 503)},
 )
-def mark_read(body: MarkRequest) -> dict[str, Any]:
+def mark_read(body: MarkRequest) -> MarkedBody:
     """Marks your own notifications; others are skipped."""
-    return services().notifications.mark_read(reader(), body.notification_ids)
+    return MarkedBody.model_validate(services().notifications.mark_read(reader(), body.notification_ids))
 
 
 @notifications.post(
     "/mark-all-read",
     summary="Mark all notifications as read",
     operation_id="markAllNotificationsRead",
-    responses={**success(MarkedBody, {"marked": 3, "unread_count": 0}), **failures(401, 403, 500, 503)},
+    responses={**success(MarkedBody, example={"marked": 3, "unread_count": 0}), **failures(401, 403, 500, 503)},
 )
-def mark_all_read() -> dict[str, Any]:
+def mark_all_read() -> MarkedBody:
     """Marks all your current notifications."""
-    return services().notifications.mark_read(reader(), None)
+    return MarkedBody.model_validate(services().notifications.mark_read(reader(), None))
 
 
 @notifications.delete(
@@ -147,33 +135,30 @@ def remove_notification(path: NotificationPath) -> tuple[str, int]:
     "",
     summary="Send a notification",
     operation_id="sendNotification",
-    responses={
-        **success(BroadcastBody, examples.BROADCAST, status=201),
-        **failures(400, 401, 403, 413, 500, 503),
-    },
+    responses={**success(BroadcastBody, status=201), **failures(400, 401, 403, 413, 500, 503)},
 )
-def notify_users(body: BroadcastRequest) -> tuple[dict[str, Any], int]:
+def notify_users(body: BroadcastRequest) -> tuple[BroadcastBody, int]:
     """For administrators and services: to one user, up to a thousand, or all users. Workers send it in batches; each
     user gets it once.
     """
     row = services().broadcasts.add(body.notification, body.audience, principal().user_id)
-    return _shown(row), 201
+    return BroadcastBody.model_validate(row), 201
 
 
 @notifications.get(
     "/broadcasts/<broadcast_id>",
     summary="Get a broadcast",
     operation_id="getBroadcast",
-    responses={**success(BroadcastBody, examples.BROADCAST), **failures(401, 403, 404, 500, 503)},
+    responses={**success(BroadcastBody), **failures(401, 403, 404, 500, 503)},
 )
-def get_broadcast(path: BroadcastPath) -> dict[str, Any]:
+def get_broadcast(path: BroadcastPath) -> BroadcastBody:
     """For administrators and services. Returns how many users a notification has reached."""
     require_admin("see broadcasts")
     broadcast_id = uuid_or_none(path.broadcast_id)
     row = services().broadcasts.find(broadcast_id) if broadcast_id else None
     if row is None:
         raise NotFound("There is no such broadcast.")
-    return _shown(row)
+    return BroadcastBody.model_validate(row)
 
 
 def reader() -> UUID:
@@ -189,14 +174,3 @@ def _id(text: str) -> UUID:
     if found is None:
         raise NotFound(_NO_SUCH)
     return found
-
-
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "broadcast_id": row["id"],
-        "status": row["status"],
-        "sent": row["sent"],
-        "created_at": iso(parse_time(row["created_at"])),
-        "finished_at": iso(parse_time(row["finished_at"])),
-    }

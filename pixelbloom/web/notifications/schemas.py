@@ -3,28 +3,28 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, StrictBool, WithJsonSchema, model_validator
 
 from pixelbloom.agents.knowledge.described import NOT_NULL
 from pixelbloom.core.statuses import BroadcastStatus, Severity
-from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.web.http.rendering import Body, CountedPage, JsonObject, Time, Uuid, column
 from pixelbloom.web.http.schemas import (
-    Counted,
+    RUN_ID,
+    USER_ID,
     CountQuery,
     Flag,
-    JsonObject,
+    OwnedQuery,
+    PageQuery,
     Shape,
-    Time,
     UserId,
-    Uuid,
-    read_limit,
+    example,
     read_uuid,
 )
 
 NOTIFICATION: dict[str, Any] = {
     "id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
     "notification_id": "c2a52c6e-51f4-4c8e-9c6c-7a9be1a6a0f3",
-    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "user_id": USER_ID,
     "notification_type": "run_completed",
     "severity": "success",
     "title": "Lead agent is done",
@@ -32,7 +32,7 @@ NOTIFICATION: dict[str, Any] = {
     "action_url": "/runs/5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01",
     "created_at": "2026-01-31T12:00:03.480000Z",
     "read": False,
-    "metadata": {"run_id": "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"},
+    "metadata": {"run_id": RUN_ID},
 }
 WANTED: dict[str, Any] = {
     "notification_type": "maintenance",
@@ -60,8 +60,10 @@ Ids = Annotated[
 ]
 
 
-class NotificationBody(Shape):
+class NotificationBody(Body):
     """A notification."""
+
+    model_config = example(NOTIFICATION)
 
     id: Uuid
     notification_id: Uuid
@@ -76,20 +78,17 @@ class NotificationBody(Shape):
     metadata: JsonObject
 
 
-class NotificationPage(Counted):
+class NotificationPage(CountedPage[NotificationBody]):
     """Notifications, newest first."""
 
-    items: list[NotificationBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
+    model_config = example({"items": [NOTIFICATION], "next_cursor": None, "unread_count": 1})
+
     unread_count: int | None = Field(description="Of all of one user's notifications; null for everybody's.")
 
 
-class NotificationsQuery(CountQuery):
+class NotificationsQuery(OwnedQuery, CountQuery, PageQuery):
     """The notifications to list."""
 
-    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
     unread_only: Flag = Field(False, description="Only those not read yet.")
     notification_type: str | None = Field(
         None, min_length=1, max_length=100, pattern=r"^[^\x00]*$", description="Only those of this type."
@@ -108,8 +107,10 @@ class UnreadQuery(Shape):
     user_id: UserId = Field(None, description="The user; for services and administrators. Your own by default.")
 
 
-class UnreadBody(Shape):
+class UnreadBody(Body):
     """The number of unread notifications."""
+
+    model_config = example({"unread_count": 3})
 
     unread_count: int
 
@@ -117,16 +118,15 @@ class UnreadBody(Shape):
 class MarkRequest(Shape):
     """The notifications to mark as read."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"notification_ids": [NOTIFICATION["id"]]}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"notification_ids": [NOTIFICATION["id"]]}, extra="forbid")
 
     notification_ids: Ids
 
 
-class MarkedBody(Shape):
+class MarkedBody(Body):
     """The result of marking."""
+
+    model_config = example({"marked": 1, "unread_count": 2})
 
     marked: int = Field(description="The number that were unread before.")
     unread_count: int = Field(description="The number still unread.")
@@ -138,9 +138,9 @@ _TEXT = r"^[^\x00]*$"
 class BroadcastRequest(Shape):
     """A notification and its audience: `user_id`, `user_ids` or `all_users`."""
 
-    model_config = ConfigDict(
+    model_config = example(
+        WANTED,
         extra="forbid",
-        openapi_extra={"example": WANTED},  # type: ignore[typeddict-unknown-key]
         json_schema_extra={
             "oneOf": [
                 {"required": ["user_id"], "properties": {"user_id": NOT_NULL}},
@@ -178,11 +178,13 @@ class BroadcastRequest(Shape):
         return self.model_dump(mode="json", exclude={"user_id", "user_ids", "all_users"})
 
 
-class BroadcastBody(Shape):
+class BroadcastBody(Body):
     """A notification to many users."""
 
+    model_config = example(BROADCAST)
+
     id: Uuid
-    broadcast_id: Uuid
+    broadcast_id: Uuid = column("id")
     status: BroadcastStatus
     sent: int = Field(description="The number of users who have received it.")
     created_at: Time

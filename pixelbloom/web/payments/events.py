@@ -1,16 +1,12 @@
 """`/api/payments/events`: Stripe's events and their processing state, and replays. For administrators."""
 
-from typing import Any
-
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.database.cursors import write_received_cursor
 from pixelbloom.errors import NotFound
-from pixelbloom.runs.model import iso, parse_time
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import require_admin, scoped
 from pixelbloom.web.http.openapi import SECURITY, failures, success
-from pixelbloom.web.http.pair_cursors import read_received_cursor, write_received_cursor
-from pixelbloom.web.payments import schemas as payment_schemas
 from pixelbloom.web.payments.schemas import EventPath, EventsBody, EventsQuery, ReplayedBody
 
 payment_events = APIBlueprint(
@@ -20,7 +16,6 @@ payment_events = APIBlueprint(
     abp_tags=[Tag(name="Payments", description="Stripe checkout, webhooks and subscriptions.")],
     abp_security=SECURITY,
 )
-_TIMES = ("occurred_at", "received_at", "processed_at")
 
 
 @payment_events.before_request
@@ -33,34 +28,23 @@ def guard() -> None:
     "",
     summary="List Stripe events",
     operation_id="listStripeEvents",
-    responses={
-        **success(EventsBody, {"items": [payment_schemas.EVENT], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(EventsBody), **failures(400, 401, 403, 500, 503)},
 )
-def list_events(query: EventsQuery) -> dict[str, Any]:
+def list_events(query: EventsQuery) -> EventsBody:
     """Returns events, newest first. Those with status `failed` are dead-lettered: `error` says why, and a replay
     processes them again.
     """
-    rows = services().payments.events(
-        limit=query.limit, status=query.status, before=read_received_cursor(query.cursor) if query.cursor else None
-    )
-    return {
-        "items": [{**row, **{name: iso(parse_time(row[name])) for name in _TIMES}} for row in rows.items],
-        "next_cursor": write_received_cursor(rows.items[-1]) if rows.more else None,
-    }
+    rows = services().payments.events(limit=query.limit, status=query.status, before=query.before)
+    return EventsBody.of(rows, write_received_cursor)
 
 
 @payment_events.post(
     "/<event_id>/replay",
     summary="Replay a Stripe event",
     operation_id="replayStripeEvent",
-    responses={
-        **success(ReplayedBody, {"id": "evt_123", "status_before": "failed"}, status=202),
-        **failures(401, 403, 404, 500, 503),
-    },
+    responses={**success(ReplayedBody, status=202), **failures(401, 403, 404, 500, 503)},
 )
-def replay_event(path: EventPath) -> tuple[dict[str, Any], int]:
+def replay_event(path: EventPath) -> tuple[ReplayedBody, int]:
     """Processes an event again. Safe to repeat: the rows depend only on the set of events. An event that could not be
     parsed is fetched from Stripe.
     """
@@ -68,4 +52,4 @@ def replay_event(path: EventPath) -> tuple[dict[str, Any], int]:
     if before is None:
         raise NotFound("There is no such event; GET /api/payments/events lists them.")
     services().dispatcher.send("pixelbloom.process_stripe_event", path.event_id)
-    return {"id": path.event_id, "status_before": before}, 202
+    return ReplayedBody.model_validate({"id": path.event_id, "status_before": before}), 202

@@ -2,17 +2,14 @@
 
 import hashlib
 import re
-import time
 from collections.abc import Mapping
-from typing import Any
 from uuid import UUID, uuid4
 
 from flask import g, request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.auth.principal import Principal
-from pixelbloom.errors import Conflict, NotFound, Unauthenticated
-from pixelbloom.payments import stripe_state
+from pixelbloom.errors import Unauthenticated
 from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web.container import services
@@ -20,7 +17,6 @@ from pixelbloom.web.http import counting, origins
 from pixelbloom.web.http.caller import caller_or_address, own_or_scoped_or_no_token, principal, scoped
 from pixelbloom.web.http.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
 from pixelbloom.web.http.schemas import uuid_or_none
-from pixelbloom.web.payments import schemas as payment_schemas
 from pixelbloom.web.payments.schemas import (
     CancelRequest,
     ChangeRequest,
@@ -54,7 +50,6 @@ payments.before_request(counting.count_first(counting.checkout, "create_checkout
 
 #: E-mail addresses that Stripe and our rows accept, in ASCII.
 _ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,3}")
-_NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout-session starts one."
 
 
 @payments.post(
@@ -63,12 +58,12 @@ _NO_SUBSCRIPTION = "You have no subscription; POST /api/payments/create-checkout
     operation_id="createCheckoutSession",
     security=[{}],  # or the blueprint's
     responses={
-        **success(CheckoutBody, payment_schemas.CHECKOUT, status=201),
+        **success(CheckoutBody, status=201),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
     openapi_extensions=headers(IDEMPOTENCY_KEY),
 )
-def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]:
+def create_checkout_session(body: CheckoutRequest) -> tuple[CheckoutBody, int]:
     """Creates a Stripe checkout session; send the browser to its `url`. After the payment the subscription exists.
 
     Without a token, or with a visitor's, only packages are for sale, `customer_email` is required, and a network
@@ -102,7 +97,7 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
         campaign_code=body.campaign_code,
         packages_only=not has_account,
     )
-    return services().checkouts.begin(order), 201
+    return CheckoutBody.model_validate(services().checkouts.begin(order)), 201
 
 
 @payments.post(
@@ -110,28 +105,26 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[dict[str, Any], int]
     summary="Create a billing portal session",
     operation_id="createPortalSession",
     responses={
-        **success(PortalBody, payment_schemas.PORTAL, status=201),
+        **success(PortalBody, status=201),
         **failures(400, 401, 403, 404, 413, 429, 500, 502, 503),
     },
 )
-def create_portal_session(body: PortalRequest) -> tuple[dict[str, Any], int]:
+def create_portal_session(body: PortalRequest) -> tuple[PortalBody, int]:
     """Returns the `url` of Stripe's billing portal for cards and invoices; send the browser there."""
-    found = _current()
-    if found["stripe_customer_id"] is None:
-        raise NotFound(_NO_SUBSCRIPTION)
+    customer = services().subscriptions.customer(principal().user_id)
     back = _allowed("return_url", body.return_url, services().settings.stripe_success_url)
-    return {"url": services().stripe.open_portal(found["stripe_customer_id"], back)}, 201
+    return PortalBody(url=services().stripe.open_portal(customer, back)), 201
 
 
 @payments.get(
     "/subscription",
     summary="Get your subscription",
     operation_id="getSubscription",
-    responses={**success(SubscriptionBody, payment_schemas.SUBSCRIPTION), **failures(401, 403, 404, 500, 503)},
+    responses={**success(SubscriptionBody), **failures(401, 403, 404, 500, 503)},
 )
-def get_subscription() -> dict[str, Any]:
+def get_subscription() -> SubscriptionBody:
     """Returns your newest active subscription, else the newest of all."""
-    return _current()
+    return SubscriptionBody.model_validate(services().subscriptions.current(principal().user_id))
 
 
 @payments.post(
@@ -139,14 +132,14 @@ def get_subscription() -> dict[str, Any]:
     summary="Cancel your subscription",
     operation_id="cancelSubscription",
     responses={
-        **success(SubscriptionBody, payment_schemas.SUBSCRIPTION),
+        **success(SubscriptionBody),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
 )
-def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
+def cancel_subscription(body: CancelRequest) -> SubscriptionBody:
     """Cancels at the end of the paid period, or now. The response shows it already; Stripe's event follows."""
-    found = _running()
-    return _after(found, services().stripe.cancel(found["stripe_subscription_id"], at_period_end=body.at_period_end))
+    after = services().subscriptions.cancel(principal().user_id, at_period_end=body.at_period_end)
+    return SubscriptionBody.model_validate(after)
 
 
 @payments.post(
@@ -154,46 +147,17 @@ def cancel_subscription(body: CancelRequest) -> dict[str, Any]:
     summary="Update your subscription",
     operation_id="updateSubscription",
     responses={
-        **success(SubscriptionBody, payment_schemas.SUBSCRIPTION),
+        **success(SubscriptionBody),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 502, 503),
     },
 )
-def change_subscription(body: ChangeRequest) -> dict[str, Any]:
+def change_subscription(body: ChangeRequest) -> SubscriptionBody:
     """Changes the price: now, with the difference on the next invoice, or from the next period on."""
     if body.price_id is None and body.package_id is None:
         raise invalid("price_id", "or package_id is required")
-    found = _running()
     wanted = Wanted(body.package_id, body.price_id, "subscription")
-    return _after(found, services().checkouts.change(found, wanted, at_period_end=body.at_period_end))
-
-
-def _current(subscription_id: UUID | None = None) -> dict[str, Any]:
-    user_id = principal().user_id
-    found = services().payments.current(user_id, subscription_id) if user_id is not None else None
-    if found is None and user_id is not None and services().claims.claim(user_id):
-        found = services().payments.current(user_id, subscription_id)
-    if found is None:
-        raise NotFound(_NO_SUBSCRIPTION)
-    return {name: found[name] for name in payment_schemas.SUBSCRIPTION if name != "id"} | {
-        "id": found["subscription_id"],
-    }
-
-
-def _running() -> dict[str, Any]:
-    found = _current()
-    if found["stripe_subscription_id"] is None:
-        raise NotFound(_NO_SUBSCRIPTION)
-    if found["status"] == "cancelled":
-        raise Conflict("The subscription has ended; start a new one.")
-    return found
-
-
-def _after(found: dict[str, Any], response: dict[str, Any]) -> dict[str, Any]:
-    """Apply Stripe's response at once; its event has the same state later."""
-    at = int(time.time())
-    services().payments.apply(f"answered:{at}", stripe_state.from_response(response, at))
-    services().dispatcher.send("pixelbloom.relay_outbox")
-    return _current(UUID(found["subscription_id"]))
+    after = services().subscriptions.change(principal().user_id, wanted, at_period_end=body.at_period_end)
+    return SubscriptionBody.model_validate(after)
 
 
 def _user(caller: Principal | None, user_id: UUID | None) -> UUID | None:

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import Field
 
 from pixelbloom.agents.knowledge.described import EMAIL
 from pixelbloom.core.statuses import BillingInterval, StripeEventStatus, SubscriptionStatus
-from pixelbloom.web.http.pair_cursors import PAIR_PATTERN
-from pixelbloom.web.http.schemas import Shape, Time, UserId, Uuid, read_limit
+from pixelbloom.database.cursors import PAIR_PATTERN, read_received_cursor
+from pixelbloom.web.http.rendering import Body, Number, Page, Time, Uuid, column
+from pixelbloom.web.http.schemas import USER_ID, Limit, Shape, UserId, example
 
 CHECKOUT: dict[str, Any] = {"id": "cs_test_a1b2c3", "url": "https://checkout.stripe.com/c/pay/cs_test_a1b2c3"}
 WANTED: dict[str, Any] = {
@@ -22,7 +23,7 @@ PORTAL: dict[str, Any] = {"url": "https://billing.stripe.com/p/session/test_a1b2
 SUBSCRIPTION: dict[str, Any] = {
     "id": "2d7e9c1a-4b3f-4e5d-8c6b-7a8f9e0d1c2b",
     "subscription_id": "2d7e9c1a-4b3f-4e5d-8c6b-7a8f9e0d1c2b",
-    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "user_id": USER_ID,
     "package_id": "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d",
     "plan": "Growth",
     "status": "active",
@@ -52,7 +53,6 @@ EVENT: dict[str, Any] = {
     "received_at": "2026-01-31T12:00:01.000000Z",
     "processed_at": None,
 }
-RECEIVED: dict[str, Any] = {"received": True}
 
 _VISIBLE = r"^[!-~]+$"
 PriceId = Annotated[str, Field(min_length=1, max_length=255, pattern=_VISIBLE)]
@@ -64,7 +64,7 @@ Key = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9_-]
 class CheckoutRequest(Shape):
     """The purchase; omitted fields have defaults from the settings."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": WANTED})  # type: ignore[typeddict-unknown-key]
+    model_config = example(WANTED, extra="forbid")
 
     price_id: PriceId | None = Field(
         None,
@@ -88,8 +88,10 @@ class CheckoutRequest(Shape):
     user_id: UserId = Field(None, description="Who buys; for services. Users buy for themselves.")
 
 
-class CheckoutBody(Shape):
+class CheckoutBody(Body):
     """The checkout session."""
+
+    model_config = example(CHECKOUT)
 
     id: str
     url: str = Field(description="Where to send the browser.")
@@ -98,16 +100,15 @@ class CheckoutBody(Shape):
 class PortalRequest(Shape):
     """The return URL of the billing portal."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"return_url": "https://app.example.com/billing"}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"return_url": "https://app.example.com/billing"}, extra="forbid")
 
     return_url: Url | None = Field(None, description="By default STRIPE_SUCCESS_URL.")
 
 
-class PortalBody(Shape):
+class PortalBody(Body):
     """The billing portal."""
+
+    model_config = example(PORTAL)
 
     url: str = Field(description="Where to send the browser; valid for some minutes.")
 
@@ -115,10 +116,7 @@ class PortalBody(Shape):
 class CancelRequest(Shape):
     """When the subscription ends."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"at_period_end": True}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"at_period_end": True}, extra="forbid")
 
     at_period_end: bool = Field(True, strict=True, description="At the end of the paid period, or now.")
 
@@ -126,10 +124,7 @@ class CancelRequest(Shape):
 class ChangeRequest(Shape):
     """The new price, and when it applies."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"price_id": "price_456"}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"price_id": "price_456"}, extra="forbid")
 
     price_id: PriceId | None = Field(None, description="The price of an active package, or one in the settings.")
     package_id: UserId = Field(None, description="An active package that has a price at Stripe.")
@@ -138,10 +133,12 @@ class ChangeRequest(Shape):
     )
 
 
-class SubscriptionBody(Shape):
+class SubscriptionBody(Body):
     """A user's subscription."""
 
-    id: Uuid
+    model_config = example(SUBSCRIPTION)
+
+    id: Uuid = column("subscription_id")
     subscription_id: Uuid
     user_id: Uuid | None
     package_id: Uuid | None
@@ -153,9 +150,9 @@ class SubscriptionBody(Shape):
     cancel_at_period_end: bool
     cancel_at: Time | None = Field(description="When it will end, if known; null while it continues.")
     currency: str
-    original_price: float | None
-    discount_amount: float
-    final_price: float
+    original_price: Number | None
+    discount_amount: Number
+    final_price: Number
     billing_interval: BillingInterval
     billing_interval_count: int = Field(description="The number of intervals per payment: 3 months.")
     stripe_customer_id: str | None
@@ -163,8 +160,10 @@ class SubscriptionBody(Shape):
     stripe_price_id: str | None
 
 
-class ReceivedBody(Shape):
+class ReceivedBody(Body):
     """The event is stored."""
+
+    model_config = example({"received": True})
 
     received: bool
 
@@ -173,8 +172,13 @@ class EventsQuery(Shape):
     """Which events of Stripe."""
 
     status: StripeEventStatus | None = Field(None, description="`failed` events are dead-lettered.")
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
+    limit: Limit = Field(50, ge=1, le=200, description="How many at most.")
     cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
+
+    @property
+    def before(self) -> tuple[str, str] | None:
+        """The time of receipt and the id of the last event that was read."""
+        return read_received_cursor(self.cursor) if self.cursor else None
 
 
 class EventPath(Shape):
@@ -183,8 +187,10 @@ class EventPath(Shape):
     event_id: str = Field(min_length=1, max_length=255, pattern=_VISIBLE, description="Stripe's id, evt_...")
 
 
-class EventBody(Shape):
+class EventBody(Body):
     """An event of Stripe, and its processing state."""
+
+    model_config = example(EVENT)
 
     id: str
     type: str
@@ -197,15 +203,14 @@ class EventBody(Shape):
     processed_at: Time | None
 
 
-class EventsBody(Shape):
+class EventsBody(Page[EventBody]):
     """Events of Stripe, the newest first."""
 
-    items: list[EventBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
-
-class ReplayedBody(Shape):
+class ReplayedBody(Body):
     """The event will be processed again."""
+
+    model_config = example({"id": "evt_123", "status_before": "failed"})
 
     id: str
     status_before: StripeEventStatus

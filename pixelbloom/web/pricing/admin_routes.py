@@ -4,21 +4,19 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from flask import Response, request
+from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.database.pagination import Rows
+from pixelbloom.database.cursors import write_position_cursor
 from pixelbloom.errors import Conflict, InvalidInput, NotFound
 from pixelbloom.payments.campaigns import check_campaign
 from pixelbloom.payments.selling import check_package
-from pixelbloom.runs.model import iso, parse_time
-from pixelbloom.runs.service import read_cursor, write_cursor
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import require_admin, scoped
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, failures, headers, success
+from pixelbloom.web.http.rendering import Responded
 from pixelbloom.web.http.schemas import uuid_or_none
-from pixelbloom.web.http.versions import changed, versioned
-from pixelbloom.web.pricing import admin_schemas as shapes
+from pixelbloom.web.http.versions import changed
 from pixelbloom.web.pricing.admin_schemas import (
     CampaignChanges,
     CampaignPage,
@@ -36,7 +34,7 @@ from pixelbloom.web.pricing.admin_schemas import (
     RedemptionPath,
     RedemptionsQuery,
 )
-from pixelbloom.web.pricing.routes import package_page, pricing
+from pixelbloom.web.pricing.routes import pricing
 from pixelbloom.web.pricing.schemas import PackagesQuery
 
 pricing_admin = APIBlueprint(
@@ -71,14 +69,12 @@ def guard_creation() -> None:
     "/catalogue",
     summary="List the catalogue",
     operation_id="listCatalogue",
-    responses={
-        **success(CatalogueList, {"items": [shapes.PACKAGE], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(CatalogueList), **failures(400, 401, 403, 500, 503)},
 )
-def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
+def list_catalogue(query: PackagesQuery) -> CatalogueList:
     """Returns all packages, retired ones too, with their prices at Stripe, in their display order."""
-    return package_page(query, services().pricing.catalogue, _package)
+    rows = services().pricing.catalogue(limit=query.limit, after=query.after)
+    return CatalogueList.of(rows, write_position_cursor)
 
 
 @pricing.post(
@@ -86,36 +82,35 @@ def list_catalogue(query: PackagesQuery) -> dict[str, Any]:
     summary="Create a package",
     operation_id="createPackage",
     security=SECURITY,
-    responses={**success(PackageTerms, shapes.PACKAGE, status=201), **failures(400, 401, 403, 409, 413, 500, 502, 503)},
+    responses={**success(PackageTerms, status=201), **failures(400, 401, 403, 409, 413, 500, 502, 503)},
 )
-def create_package(body: PackageRequest) -> Response:
+def create_package(body: PackageRequest) -> Responded:
     """Creates a package. It is on sale at once if it has a price at Stripe, which must match it."""
     row = body.model_dump(mode="json")
     _checked_package(row)
-    response = _rendered(_unique(lambda: services().pricing.add_package(row), "name or stripe_price_id"), _package)
-    response.status_code = 201
-    return response
+    added = _unique(lambda: services().pricing.add_package(row), "name or stripe_price_id")
+    return PackageTerms.model_validate(added).respond(201)
 
 
 @pricing_admin.get(
     "/packages/<package_id>",
     summary="Get a package",
     operation_id="getPackage",
-    responses={**success(PackageTerms, shapes.PACKAGE, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
+    responses={**success(PackageTerms, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
-def get_package(path: PackagePath) -> Response:
+def get_package(path: PackagePath) -> Responded:
     """Returns the package, even a retired one."""
-    return _rendered(_found_package(path.package_id), _package)
+    return PackageTerms.model_validate(_found_package(path.package_id)).respond()
 
 
 @pricing_admin.patch(
     "/packages/<package_id>",
     summary="Update a package",
     operation_id="updatePackage",
-    responses={**success(PackageTerms, shapes.PACKAGE), **failures(400, 401, 403, 404, 409, 413, 500, 502, 503)},
+    responses={**success(PackageTerms), **failures(400, 401, 403, 404, 409, 413, 500, 502, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
-def change_package(path: PackagePath, body: PackageChanges) -> Response:
+def change_package(path: PackagePath, body: PackageChanges) -> Responded:
     """Changes the given fields. `active` false retires the package: it is not sold any more, also to subscribers of
     others; its own subscribers are not affected. With `If-Match`, only if it was not changed since.
     """
@@ -123,92 +118,86 @@ def change_package(path: PackagePath, body: PackageChanges) -> Response:
     row = _found_package(path.package_id)
     _checked_package({**row, **changes})
     change = services().pricing.change_package
-    return _rendered(_unique(lambda: changed(row, changes, change), "name or stripe_price_id"), _package)
+    after = _unique(lambda: changed(row, changes, change), "name or stripe_price_id")
+    return PackageTerms.model_validate(after).respond()
 
 
 @pricing_admin.get(
     "/campaigns",
     summary="List campaigns",
     operation_id="listCampaigns",
-    responses={
-        **success(CampaignPage, {"items": [shapes.CAMPAIGN], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(CampaignPage), **failures(400, 401, 403, 500, 503)},
 )
-def list_campaigns(query: CampaignsQuery) -> dict[str, Any]:
+def list_campaigns(query: CampaignsQuery) -> CampaignPage:
     """Returns all campaigns, retired ones too, newest first."""
-    rows = services().pricing.campaigns(limit=query.limit, before=read_cursor(query.cursor) if query.cursor else None)
-    return {"items": [_campaign(row) for row in rows.items], "next_cursor": _next(rows)}
+    return CampaignPage.of(services().pricing.campaigns(limit=query.limit, before=query.before))
 
 
 @pricing_admin.post(
     "/campaigns",
     summary="Create a campaign",
     operation_id="createCampaign",
-    responses={**success(CampaignTerms, shapes.CAMPAIGN, status=201), **failures(400, 401, 403, 409, 413, 500, 503)},
+    responses={**success(CampaignTerms, status=201), **failures(400, 401, 403, 409, 413, 500, 503)},
 )
-def create_campaign(body: CampaignRequest) -> Response:
+def create_campaign(body: CampaignRequest) -> Responded:
     """Creates a campaign. Its code is valid at once, or from `starts_at` on."""
     row = body.model_dump(mode="json")
     _checked_campaign({**row, "uses": 0})
-    response = _rendered(_unique(lambda: services().pricing.add_campaign(row), "code"), _campaign)
-    response.status_code = 201
-    return response
+    added = _unique(lambda: services().pricing.add_campaign(row), "code")
+    return CampaignTerms.model_validate(added).respond(201)
 
 
 @pricing_admin.get(
     "/campaigns/<campaign_id>",
     summary="Get a campaign",
     operation_id="getCampaign",
-    responses={**success(CampaignTerms, shapes.CAMPAIGN, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
+    responses={**success(CampaignTerms, headers=("ETag",)), **failures(401, 403, 404, 500, 503)},
 )
-def get_campaign(path: CampaignPath) -> Response:
+def get_campaign(path: CampaignPath) -> Responded:
     """Returns the campaign; `uses` counts paid and open redemptions."""
-    return _rendered(_found_campaign(path.campaign_id), _campaign)
+    return CampaignTerms.model_validate(_found_campaign(path.campaign_id)).respond()
 
 
 @pricing_admin.patch(
     "/campaigns/<campaign_id>",
     summary="Update a campaign",
     operation_id="updateCampaign",
-    responses={**success(CampaignTerms, shapes.CAMPAIGN), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+    responses={**success(CampaignTerms), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
     openapi_extensions=headers(IF_MATCH),
 )
-def change_campaign(path: CampaignPath, body: CampaignChanges) -> Response:
+def change_campaign(path: CampaignPath, body: CampaignChanges) -> Responded:
     """Changes the given fields; granted discounts are not affected. `active` false retires the campaign. With
     `If-Match`, only if it was not changed since.
     """
     changes = body.model_dump(mode="json", exclude_unset=True)
     row = _found_campaign(path.campaign_id)
     _checked_campaign({**row, **changes})
-    return _rendered(changed(row, changes, services().pricing.change_campaign), _campaign)
+    return CampaignTerms.model_validate(changed(row, changes, services().pricing.change_campaign)).respond()
 
 
 @pricing_admin.get(
     "/redemptions",
     summary="List redemptions",
     operation_id="listRedemptions",
-    responses={
-        **success(RedemptionPage, {"items": [shapes.REDEMPTION], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(RedemptionPage), **failures(400, 401, 403, 500, 503)},
 )
-def list_redemptions(query: RedemptionsQuery) -> dict[str, Any]:
+def list_redemptions(query: RedemptionsQuery) -> RedemptionPage:
     """Returns redemptions of campaign codes, newest first, of one campaign or of all; `state` filters for open,
     completed or released ones.
     """
-    find, before = services().pricing.redemptions, read_cursor(query.cursor) if query.cursor else None
-    rows = find(campaign_id=query.campaign_id, state=query.state, limit=query.limit, before=before)
-    return {"items": [_redemption(row) for row in rows.items], "next_cursor": _next(rows)}
+    rows = services().pricing.redemptions(
+        campaign_id=query.campaign_id, state=query.state, limit=query.limit, before=query.before
+    )
+    return RedemptionPage.of(rows)
 
 
 @pricing_admin.post(
     "/redemptions/<redemption_id>/release",
     summary="Release a redemption",
     operation_id="releaseRedemption",
-    responses={**success(RedemptionBody, shapes.REDEMPTION), **failures(401, 403, 404, 409, 429, 500, 502, 503)},
+    responses={**success(RedemptionBody), **failures(401, 403, 404, 409, 429, 500, 502, 503)},
 )
-def release_redemption(path: RedemptionPath) -> dict[str, Any]:
+def release_redemption(path: RedemptionPath) -> RedemptionBody:
     """Releases an open redemption of a campaign code. Its checkout is expired at Stripe first, so that it cannot be
     paid any more; one that was paid meanwhile is completed.
     """
@@ -218,11 +207,7 @@ def release_redemption(path: RedemptionPath) -> dict[str, Any]:
     if row["stripe_session_id"] is not None:
         services().stripe.ready()
     services().checkouts.end_redemption(row["redemption_key"], row["stripe_session_id"])
-    return _redemption(_found_redemption(path.redemption_id))
-
-
-def _next(rows: Rows) -> str | None:
-    return write_cursor(rows.items[-1]) if rows.more else None
+    return RedemptionBody.model_validate(_found_redemption(path.redemption_id))
 
 
 def _found_package(text: str) -> dict[str, Any]:
@@ -271,29 +256,3 @@ def _unique(act: Callable[[], dict[str, Any]], names: str) -> dict[str, Any]:
         raise (
             Conflict(f"Another one has this {names}; choose another.") if "exists" in error.message else error
         ) from None
-
-
-def _rendered(row: dict[str, Any], show: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
-    return versioned(show(row), row["version"])
-
-
-def _package(row: dict[str, Any]) -> dict[str, Any]:
-    return {"package_id": row["id"], **_shown(row, shapes.PACKAGE, "package_id")}
-
-
-def _campaign(row: dict[str, Any]) -> dict[str, Any]:
-    return {"campaign_id": row["id"], **_shown(row, shapes.CAMPAIGN, "campaign_id")}
-
-
-def _redemption(row: dict[str, Any]) -> dict[str, Any]:
-    state = "released" if row["released_at"] else "completed" if row["completed_at"] else "open"
-    return {"redemption_id": row["id"], **_shown({**row, "state": state}, shapes.REDEMPTION, "redemption_id")}
-
-
-def _shown(row: dict[str, Any], example: dict[str, Any], named: str) -> dict[str, Any]:
-    """Return the columns of the row that the example has, with times in UTC."""
-    return {
-        name: iso(parse_time(row[name])) if name.endswith("_at") and row[name] is not None else row[name]
-        for name in example
-        if name != named
-    }

@@ -4,11 +4,22 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from pixelbloom.core.statuses import DiscountDuration, PackageInterval, RedemptionState
-from pixelbloom.runs.service import CURSOR_PATTERN
-from pixelbloom.web.http.schemas import Changes, Moment, Shape, Time, UserId, Uuid, read_count, read_limit, read_uuid
+from pixelbloom.web.http.rendering import Body, Number, Page, Time, Uuid, Versioned, column
+from pixelbloom.web.http.schemas import (
+    USER_ID,
+    Changes,
+    Limit,
+    Moment,
+    PageQuery,
+    Shape,
+    UserId,
+    example,
+    read_count,
+    read_uuid,
+)
 from pixelbloom.web.pricing import schemas as pricing_schemas
 from pixelbloom.web.pricing.schemas import PackageBody
 
@@ -53,7 +64,7 @@ REDEMPTION: dict[str, Any] = {
     "redemption_id": "9c8b7a6f-5e4d-4c3b-8a29-1f0e9d8c7b6a",
     "campaign_id": _CAMPAIGN,
     "package_id": _ID,
-    "user_id": "0b9f1a0e-5f8c-4c0b-8a54-6a1f6c1d2e3f",
+    "user_id": USER_ID,
     "state": "open",
     "stripe_session_id": "cs_test_a1b2c3",
     "created_at": _AT,
@@ -74,10 +85,6 @@ def _money(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("must be a number")
     return Decimal(str(value))
-
-
-def _given(example: dict[str, Any]) -> ConfigDict:
-    return ConfigDict(extra="forbid", openapi_extra={"example": example})  # type: ignore[typeddict-unknown-key]
 
 
 _NUMBER = WithJsonSchema({"type": "number", "minimum": 0, "exclusiveMaximum": MAX_MONEY})
@@ -102,7 +109,7 @@ Uses = Annotated[int, Field(ge=1, le=2_000_000_000), BeforeValidator(read_count)
 class PackageRequest(Shape):
     """A package to create."""
 
-    model_config = _given(_NEW_PACKAGE)
+    model_config = example(_NEW_PACKAGE, extra="forbid")
 
     name: Name
     description: Description = None
@@ -118,7 +125,7 @@ class PackageRequest(Shape):
 class PackageChanges(Changes):
     """The fields of a package to change."""
 
-    model_config = _given({"active": False})
+    model_config = example({"active": False}, extra="forbid")
 
     name: Name = ""
     description: Description = None
@@ -131,22 +138,20 @@ class PackageChanges(Changes):
     active: bool = Field(True, strict=True, description="False retires it.")
 
 
-class PackageTerms(PackageBody):
+class PackageTerms(PackageBody, Versioned):
     """A package as administrators see it."""
+
+    model_config = example(PACKAGE)
 
     stripe_price_id: str | None
     active: bool
     position: int
-    version: int
     created_at: Time
     updated_at: Time
 
 
-class CatalogueList(Shape):
+class CatalogueList(Page[PackageTerms]):
     """Packages, retired ones too."""
-
-    items: list[PackageTerms]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class CampaignFields(Shape):
@@ -174,28 +179,30 @@ class CampaignFields(Shape):
 class CampaignChanges(CampaignFields, Changes):
     """The fields of a campaign to change; null removes a limit or a date."""
 
-    model_config = _given({"ends_at": "2027-01-01T00:00:00Z"})
+    model_config = example({"ends_at": "2027-01-01T00:00:00Z"}, extra="forbid")
 
 
 class CampaignRequest(CampaignFields):
     """A campaign to create."""
 
-    model_config = _given(_NEW_CAMPAIGN)
+    model_config = example(_NEW_CAMPAIGN, extra="forbid")
 
     code: Code = Field(description="Case-insensitive.")
     discount_type: Literal["percentage", "fixed"]
     discount_value: Value = Field(description="Percent, or major units of `currency`.")
 
 
-class CampaignTerms(Shape):
+class CampaignTerms(Versioned):
     """A campaign."""
 
+    model_config = example(CAMPAIGN)
+
     id: Uuid
-    campaign_id: Uuid
+    campaign_id: Uuid = column("id")
     code: str
     description: str | None
     discount_type: Literal["percentage", "fixed"]
-    discount_value: float
+    discount_value: Number
     currency: str | None
     package_ids: list[Uuid] | None
     duration: DiscountDuration
@@ -206,23 +213,21 @@ class CampaignTerms(Shape):
     starts_at: Time | None
     ends_at: Time | None
     active: bool
-    version: int
     created_at: Time
     updated_at: Time
 
 
-class CampaignPage(Shape):
+class CampaignPage(Page[CampaignTerms]):
     """Campaigns, newest first."""
 
-    items: list[CampaignTerms]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
-
-class RedemptionBody(Shape):
+class RedemptionBody(Body):
     """A redemption of a code."""
 
+    model_config = example(REDEMPTION)
+
     id: Uuid
-    redemption_id: Uuid
+    redemption_id: Uuid = column("id")
     campaign_id: Uuid
     package_id: Uuid | None
     user_id: Uuid | None
@@ -233,32 +238,28 @@ class RedemptionBody(Shape):
     completed_at: Time | None
     released_at: Time | None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_state(cls, row: dict[str, Any]) -> dict[str, Any]:
+        state = "released" if row["released_at"] else "completed" if row["completed_at"] else "open"
+        return {**row, "state": state}
 
-class RedemptionPage(Shape):
+
+class RedemptionPage(Page[RedemptionBody]):
     """Redemptions of codes, newest first."""
 
-    items: list[RedemptionBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
-
-class RedemptionsQuery(Shape):
+class RedemptionsQuery(PageQuery):
     """Which redemptions."""
-
-    model_config = ConfigDict(extra="forbid")
 
     campaign_id: UserId = None
     state: RedemptionState | None = None
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=200, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
-class CampaignsQuery(Shape):
+class CampaignsQuery(PageQuery):
     """Which part of the campaigns."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(200, ge=1, le=200, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
+    limit: Limit = Field(200, ge=1, le=200, description="How many at most.")
 
 
 class PackagePath(Shape):

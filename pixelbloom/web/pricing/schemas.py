@@ -3,11 +3,12 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pixelbloom.core.statuses import DiscountDuration, PackageInterval
-from pixelbloom.web.http.pair_cursors import PAIR_PATTERN
-from pixelbloom.web.http.schemas import Shape, Uuid, read_limit, read_uuid
+from pixelbloom.database.cursors import PAIR_PATTERN, read_position_cursor
+from pixelbloom.web.http.rendering import Body, Number, Page, Uuid, column
+from pixelbloom.web.http.schemas import Limit, Shape, example, read_uuid
 
 _ID = "7f1d3c5a-8f2e-4a6b-9c0d-1e2f3a4b5c6d"
 
@@ -42,14 +43,20 @@ QUOTE: dict[str, Any] = {
     "periods": [{"first": 1, "last": 3, "price": 119.2}, {"first": 4, "last": None, "price": 149}],
 }
 
-Money = Annotated[float, Field(ge=0, description="In major units of the currency.")]
+Money = Annotated[
+    Number,
+    Field(description="In major units of the currency."),
+    WithJsonSchema({"type": "number", "minimum": 0}),
+]
 
 
-class PackageBody(Shape):
+class PackageBody(Body):
     """A package for sale."""
 
+    model_config = example(PACKAGE)
+
     id: Uuid
-    package_id: Uuid
+    package_id: Uuid = column("id")
     name: str
     description: str | None
     price: Money
@@ -58,29 +65,26 @@ class PackageBody(Shape):
     features: list[Any]
 
 
-class PackageList(Shape):
+class PackageList(Page[PackageBody]):
     """Packages, in their display order."""
-
-    items: list[PackageBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class PackagesQuery(Shape):
     """Which part of the packages."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(200, ge=1, le=200, description="How many at most.")
+    limit: Limit = Field(200, ge=1, le=200, description="How many at most.")
     cursor: str | None = Field(None, pattern=PAIR_PATTERN, description="From `next_cursor`.")
+
+    @property
+    def after(self) -> tuple[int, str] | None:
+        """The position and the name of the last package that was read."""
+        return read_position_cursor(self.cursor) if self.cursor else None
 
 
 class QuoteRequest(Shape):
     """A package and a campaign code."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        openapi_extra={"example": {"package_id": _ID, "campaign_code": "WELCOME20"}},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example({"package_id": _ID, "campaign_code": "WELCOME20"}, extra="forbid")
 
     package_id: Annotated[UUID, BeforeValidator(read_uuid), WithJsonSchema({"type": "string", "format": "uuid"})]
     campaign_code: str | None = Field(
@@ -88,7 +92,7 @@ class QuoteRequest(Shape):
     )
 
 
-class CampaignBody(Shape):
+class CampaignBody(Body):
     """The result of applying the code."""
 
     code: str
@@ -108,12 +112,12 @@ class CampaignBody(Shape):
     ) = Field(description="Why it does not apply; null if it does.")
     message: str | None = Field(description="The reason as a sentence.")
     discount_type: Literal["percentage", "fixed"] | None
-    discount_value: float | None = Field(description="Percent, or major units of the currency.")
+    discount_value: Number | None = Field(description="Percent, or major units of the currency.")
     duration: DiscountDuration | None = Field(description="The first invoice, `duration_months`, or forever.")
     duration_months: int | None
 
 
-class PeriodBody(Shape):
+class PeriodBody(Body):
     """The price of consecutive periods of a subscription."""
 
     first: int = Field(description="The first period; 1 is the one paid at the checkout.")
@@ -121,8 +125,10 @@ class PeriodBody(Shape):
     price: Money
 
 
-class QuoteBody(Shape):
+class QuoteBody(Body):
     """The current price of a package."""
+
+    model_config = example(QUOTE)
 
     package_id: Uuid
     name: str

@@ -7,8 +7,9 @@ from pydantic import Field, create_model
 from pixelbloom.core.statuses import RunStatusName
 from pixelbloom.events import domain
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
-from pixelbloom.web.analytics.schemas import Figure, MoneyFigure, Point
-from pixelbloom.web.http.schemas import JsonObject, Shape, Time, Uuid
+from pixelbloom.web.analytics.figures import Figure, MoneyFigure, Point
+from pixelbloom.web.http.rendering import JsonObject, Time, Uuid
+from pixelbloom.web.http.schemas import Shape
 from pixelbloom.web.notifications.schemas import NotificationBody
 from pixelbloom.web.realtime.protocol import MAX_EPOCH, MAX_SEQ, MAX_TOKEN, MAX_TOPIC
 

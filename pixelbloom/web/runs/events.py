@@ -1,20 +1,19 @@
 """`/api/agents/.../events`: a run's events as server-sent events, while it runs."""
 
 from typing import Any
+from uuid import UUID
 
-from flask import Response, current_app, g, request
+from flask import Response, current_app, request
 from flask_openapi3 import APIBlueprint, Tag
 from pydantic import Field
 
-from pixelbloom.auth import scopes
 from pixelbloom.core.addresses import visitor_address
-from pixelbloom.errors import NotFound
 from pixelbloom.runs.model import NO_SUCH_RUN
 from pixelbloom.web.container import services
 from pixelbloom.web.http import openapi
-from pixelbloom.web.http.caller import bearer_token, principal, refuse_anonymous
+from pixelbloom.web.http.caller import own_or_scoped_stream, principal, visible
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, text
-from pixelbloom.web.http.schemas import Shape, uuid_or_none
+from pixelbloom.web.http.schemas import Shape
 from pixelbloom.web.realtime.routes import Realtime
 from pixelbloom.web.realtime.streams import LAST_EVENT_ID, MIMETYPE, position
 from pixelbloom.web.runs.schemas import RunPath
@@ -49,21 +48,7 @@ class StreamQuery(Shape):
     token: str | None = Field(None, max_length=16_384, description="Instead of the header Authorization.")
 
 
-def _authenticate() -> None:
-    parts = services()
-    token = request.args.get("token") or bearer_token(request.headers.get("Authorization"))
-    of_workflow = (request.endpoint or "").endswith("workflow_run_events")
-    visitor = None if of_workflow else parts.visitors.read(token)
-    if visitor is not None:
-        g.principal = visitor
-        return
-    caller = parts.roles.resolve(parts.verifier.verify(token))
-    if of_workflow:
-        refuse_anonymous(caller)
-    g.principal = scopes.narrowed(caller, scopes.needed("runs", write=False))
-
-
-run_events.before_request(_authenticate)
+run_events.before_request(own_or_scoped_stream("agent_run_events"))
 
 
 @run_events.get("/runs/<run:request_id>/events", summary="Stream a run's events", operation_id="streamRun", **_OPTIONS)
@@ -90,11 +75,6 @@ def workflow_run_events(path: WorkflowRunPath, query: StreamQuery) -> Response: 
 
 def _followed(text_id: str, kind: str) -> Response:
     seen = position(request.headers.get(LAST_EVENT_ID))
-    run_id = uuid_or_none(text_id)
-    owner = services().runs.find_owner(run_id) if run_id is not None else None
-    if run_id is None or owner is None or owner.kind != kind:
-        raise NotFound(NO_SUCH_RUN)
-    if not services().access.may_see(principal(), owner.user_id, owner.visitor_id):
-        raise NotFound(NO_SUCH_RUN)
+    visible(text_id, lambda run_id: services().runs.find_owner(run_id, kind), NO_SUCH_RUN)
     realtime: Realtime = current_app.extensions["realtime"]
-    return realtime.streams.follow(run_id, principal(), seen, request, visitor_address(request.remote_addr))
+    return realtime.streams.follow(UUID(text_id), principal(), seen, request, visitor_address(request.remote_addr))

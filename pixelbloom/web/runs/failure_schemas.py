@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import Field
 
 from pixelbloom.core.statuses import RunKind
-from pixelbloom.web.http.schemas import Moment, Shape, Time, UserId, Uuid
+from pixelbloom.web.http.rendering import Body, Time, Uuid
+from pixelbloom.web.http.schemas import Moment, OwnedQuery, example
 
 GROUP: dict[str, Any] = {
     "id": "6e0c5b3f-5d0f-7b60-6a57-2f4a8c1d9e10",
@@ -21,7 +22,7 @@ GROUP: dict[str, Any] = {
 }
 
 
-class FailureGroup(Shape):
+class FailureGroup(Body):
     """Failed runs of one agent or workflow, with one error code."""
 
     id: Uuid
@@ -36,17 +37,18 @@ class FailureGroup(Shape):
     last_error: str | None = Field(description="Why the newest of them failed.")
 
 
-class FailurePage(Shape):
+class FailurePage(Body):
     """Groups of failed runs, the largest first, 200 at most."""
+
+    model_config = example({"items": [GROUP], "counted": 3, "more": False})
 
     items: list[FailureGroup]
     counted: int = Field(description="How many failed runs are grouped, 10,000 at most.")
     more: bool = Field(description="Whether there are older ones beyond these.")
 
 
-class FailureQuery(Shape):
+class FailureQuery(OwnedQuery):
     """Which failed runs to group."""
 
     created_after: Moment | None = Field(None, description="Only runs created after this time.")
     created_before: Moment | None = Field(None, description="Only runs created before this time.")
-    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")

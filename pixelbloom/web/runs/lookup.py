@@ -2,45 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
-from pixelbloom.errors import NotFound
 from pixelbloom.runs.model import NO_SUCH_RUN, Run, RunStatus
-from pixelbloom.runs.service import Accepted, RunFilter
+from pixelbloom.runs.service import RunFilter
 from pixelbloom.runs.store import Detail
 from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
-from pixelbloom.web.http.caller import listed_owner, may_see, principal
-from pixelbloom.web.http.schemas import uuid_or_none, with_total
-from pixelbloom.web.runs.schemas import RunQuery, RunsWanted
-from pixelbloom.web.workflows.schemas import WorkflowRunQuery
+from pixelbloom.web.http.caller import listed_owner, principal, visible
+from pixelbloom.web.runs.schemas import RetryResponse, RunPage, RunQuery, RunsWanted
+from pixelbloom.web.workflows.schemas import WorkflowRunPage, WorkflowRunQuery
+
+P = TypeVar("P", RunPage, WorkflowRunPage)
 
 
 def visible_run(text: str, kind: str) -> Run:
     """Return the run of that kind by its id in a path, if the caller may see it. Raises NotFound."""
-    run_id = uuid_or_none(text)
-    if run_id is None:
-        raise NotFound(NO_SUCH_RUN)
-    try:
-        run = services().runs.get(run_id)
-    except NotFound:
-        raise NotFound(NO_SUCH_RUN) from None
-    if run.kind != kind or not may_see(run.user_id):
-        raise NotFound(NO_SUCH_RUN)
-    return run
+    return visible(text, lambda run_id: services().runs.find(run_id, kind), NO_SUCH_RUN)
 
 
 def listed_runs(
     query: RunQuery | WorkflowRunQuery,
     known: Mapping[str, Detail],
+    shown: type[P],
     *,
     kind: str,
     agent_type: str | None = None,
     workflow_id: str | None = None,
-) -> dict[str, Any]:
+) -> P:
     """Return a page of the runs of one kind that the caller may list. `known` are the large fields it may ask for."""
     details = frozenset(known[name] for name in query.fields.split(",")) if query.fields else frozenset[Detail]()
-    page = services().runs.page(
+    rows = services().runs.page(
         RunFilter(
             owner=listed_owner(query.user_id),
             kind=kind,
@@ -50,12 +42,11 @@ def listed_runs(
             **time_filters(query),
         ),
         limit=query.limit,
-        cursor=query.cursor,
+        before=query.before,
         details=details,
         total=query.count == "exact",
     )
-    items = [run.to_listed(details) for run in page.items]
-    return with_total({"items": items, "next_cursor": page.next_cursor}, page.total)
+    return shown.of(replace(rows, items=[Run.from_row(row).to_listed(details) for row in rows.items]))
 
 
 def time_filters(wanted: RunsWanted) -> dict[str, Any]:
@@ -67,20 +58,16 @@ def time_filters(wanted: RunsWanted) -> dict[str, Any]:
     }
 
 
-def replayed(run: Run) -> Accepted:
-    """Replay a run as a new run."""
-    caller = principal()
-    return services().control.replay(run, caller=caller.caller, correlation_id=request_id.current())
+def replayed(run: Run) -> dict[str, Any]:
+    """Replay a run as a new run, and return the fields of the response."""
+    accepted = services().control.replay(run, caller=principal().caller, correlation_id=request_id.current())
+    return {"id": accepted.id, "status": str(accepted.status), "replay_of": run.id}
 
 
-def retried(wanted: RunFilter, limit: int) -> dict[str, Any]:
+def retried(wanted: RunFilter, limit: int) -> RetryResponse:
     """Retry up to `limit` failed runs and return their ids. Raises RateLimited if they exceed the rate limit."""
     run_ids, more = services().runs.newest_ids(replace(wanted, status=RunStatus.FAILED), limit=limit)
     # The request itself was counted as one before its body was read.
     services().submission_limit.count(principal(), len(run_ids) - 1)
     done = services().control.retry_many(run_ids)
-    return {
-        "retried": len(done.run_ids),
-        "run_ids": [str(run_id) for run_id in done.run_ids],
-        "more": more,
-    }
+    return RetryResponse(retried=len(done.run_ids), run_ids=list(done.run_ids), more=more)

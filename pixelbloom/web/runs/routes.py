@@ -1,13 +1,11 @@
 """`/api/agents/runs`: the runs of agents."""
 
-from typing import Any
-
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.container import services
-from pixelbloom.web.http import counting, examples
+from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped
 from pixelbloom.web.http.openapi import SECURITY, failures, success
 from pixelbloom.web.runs.lookup import listed_runs, replayed, retried, time_filters, visible_run
@@ -37,51 +35,50 @@ runs.before_request(counting.count_first(counting.submission, "replay_run", "ret
     "",
     summary="List runs",
     operation_id="listRuns",
-    responses={
-        **success(RunPage, {"items": [examples.LISTED_RUN], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(RunPage), **failures(400, 401, 403, 500, 503)},
 )
-def list_runs(query: RunQuery) -> dict[str, Any]:
+def list_runs(query: RunQuery) -> RunPage:
     """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
     fields are omitted unless `fields` names them.
     """
     if query.agent_type is not None:
         known_agent(query.agent_type)
-    return listed_runs(query, RUN_FIELDS, kind="agent", agent_type=query.agent_type)
+    return listed_runs(query, RUN_FIELDS, RunPage, kind="agent", agent_type=query.agent_type)
 
 
 @runs.get(
     "/<run:request_id>",
     summary="Get a run",
     operation_id="getRun",
-    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 500, 503)},
+    responses={**success(RunBody), **failures(401, 403, 404, 500, 503)},
 )
-def show_run(path: RunPath) -> dict[str, Any]:
+def show_run(path: RunPath) -> RunBody:
     """Returns the run's state, its result or error, and its steps."""
-    return visible_run(path.request_id, "agent").to_public()
+    return RunBody.model_validate(visible_run(path.request_id, "agent").to_public())
 
 
 @runs.post(
     "/<run:request_id>/cancel",
     summary="Cancel a run",
     operation_id="cancelRun",
-    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
+    responses={**success(RunBody), **failures(401, 403, 404, 409, 500, 503)},
 )
-def cancel_run(path: RunPath) -> dict[str, Any]:
+def cancel_run(path: RunPath) -> RunBody:
     """Cancels what has not begun at once; a running step stops within a second."""
-    return services().control.cancel(visible_run(path.request_id, "agent")).to_public()
+    run = services().control.cancel(visible_run(path.request_id, "agent"))
+    return RunBody.model_validate(run.to_public())
 
 
 @runs.post(
     "/<run:request_id>/retry",
     summary="Retry a run",
     operation_id="retryRun",
-    responses={**success(RunBody, examples.RUN), **failures(401, 403, 404, 409, 500, 503)},
+    responses={**success(RunBody), **failures(401, 403, 404, 409, 500, 503)},
 )
-def retry_run(path: RunPath) -> dict[str, Any]:
+def retry_run(path: RunPath) -> RunBody:
     """Continues a run that failed or was cancelled, with its attempts counted from the start."""
-    return services().control.retry(visible_run(path.request_id, "agent")).to_public()
+    run = services().control.retry(visible_run(path.request_id, "agent"))
+    return RunBody.model_validate(run.to_public())
 
 
 @runs.post(
@@ -89,29 +86,22 @@ def retry_run(path: RunPath) -> dict[str, Any]:
     summary="Replay a run",
     operation_id="replayRun",
     responses={
-        **success(ReplayResponse, examples.REPLAYED, status=201, description="New run accepted."),
+        **success(ReplayResponse, status=201, description="New run accepted."),
         **failures(401, 403, 404, 429, 500, 503),
     },
 )
-def replay_run(path: RunPath) -> tuple[dict[str, Any], int]:
+def replay_run(path: RunPath) -> tuple[ReplayResponse, int]:
     """Creates a new run of the same agent with the same input, for the same user."""
-    run = visible_run(path.request_id, "agent")
-    accepted = replayed(run)
-    return {
-        "id": str(accepted.id),
-        "request_id": str(accepted.id),
-        "status": str(accepted.status),
-        "replay_of": str(run.id),
-    }, 201
+    return ReplayResponse.model_validate(replayed(visible_run(path.request_id, "agent"))), 201
 
 
 @runs.post(
     "/retry",
     summary="Retry failed runs",
     operation_id="retryRuns",
-    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
+    responses={**success(RetryResponse), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
-def retry_runs(body: RetryRequest) -> dict[str, Any]:
+def retry_runs(body: RetryRequest) -> RetryResponse:
     """Continues failed runs, newest first; runs that were retried meanwhile are skipped. Each counts against
     RUN_RATE_LIMIT.
     """

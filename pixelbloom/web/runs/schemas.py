@@ -4,27 +4,84 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pixelbloom.core.statuses import RunStatusName, StepKind, StepStatus
-from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
 from pixelbloom.runs.store import Detail
-from pixelbloom.web.http import examples
+from pixelbloom.web.http.rendering import Body, CountedPage, JsonObject, Number, Time, Uuid, column
 from pixelbloom.web.http.schemas import (
-    Counted,
+    RUN_ID,
+    USER_ID,
     CountQuery,
-    JsonObject,
     Moment,
+    OwnedQuery,
+    PageQuery,
     Shape,
-    Time,
-    UserId,
-    Uuid,
+    example,
     read_count,
-    read_limit,
 )
 
+_STARTED, _FINISHED = "2026-01-31T12:00:00.120000Z", "2026-01-31T12:00:03.480000Z"
 
-class AttemptError(Shape):
+RUN: dict[str, Any] = {
+    "id": RUN_ID,
+    "request_id": RUN_ID,
+    "kind": "agent",
+    "agent_type": "chat_agent",
+    "user_id": USER_ID,
+    "status": "completed",
+    "progress": 1,
+    "step": "chat_agent",
+    "input": {"message": "How long does a landing page take?"},
+    "result": {"reply": "A landing page takes about two weeks."},
+    "error": None,
+    "error_code": None,
+    "metadata": {"source": "dashboard"},
+    "provider": "ollama",
+    "model": "llama3.1:8b",
+    "attempts": 1,
+    "retries": 0,
+    "replay_of": None,
+    "correlation_id": "7d0c2f6b3c0f4a4f9e1c0a5b6d7e8f90",
+    "run_at": None,
+    "created_at": "2026-01-31T12:00:00.004000Z",
+    "started_at": _STARTED,
+    "finished_at": _FINISHED,
+    "steps": [
+        {
+            "key": "chat_agent",
+            "kind": "agent",
+            "agent_type": "chat_agent",
+            "needs": [],
+            "status": "completed",
+            "attempt": 1,
+            "started_at": _STARTED,
+            "finished_at": _FINISHED,
+            "duration_ms": 3360,
+            "provider": "ollama",
+            "model": "llama3.1:8b",
+            "tokens": 212,
+            "prompt_tokens": 180,
+            "completion_tokens": 32,
+            "output": {"reply": "A landing page takes about two weeks."},
+            "error": None,
+            "error_code": None,
+            "errors": [],
+        }
+    ],
+}
+
+LISTED_RUN: dict[str, Any] = {
+    **{name: value for name, value in RUN.items() if name not in ("input", "result")},
+    "steps": [{name: value for name, value in step.items() if name != "output"} for step in RUN["steps"]],
+}
+
+#: In the example of a replay.
+NEW_ID = "9d0f4c2a-3f57-4d0e-8a0e-6c1b2a4f5e70"
+Progress = Annotated[Number, WithJsonSchema({"type": "number", "minimum": 0, "maximum": 1})]
+
+
+class AttemptError(Body):
     """Why an attempt at a step failed."""
 
     attempt: int
@@ -33,7 +90,7 @@ class AttemptError(Shape):
     at: Time
 
 
-class StepState(Shape):
+class StepState(Body):
     """The fields of a step that lists have as well."""
 
     key: str
@@ -48,6 +105,8 @@ class StepState(Shape):
     provider: Literal["ollama", "huggingface", "fallback"] | None
     model: str | None
     tokens: int
+    prompt_tokens: int
+    completion_tokens: int
     error: str | None
     error_code: str | None
     errors: list[AttemptError] = Field(description="Of each attempt that failed.")
@@ -69,13 +128,13 @@ class ListedStep(StepState):
     output: Any = Field(default=None, description="Only if `fields` names `steps.output`.")
 
 
-class RunState(Shape):
+class RunState(Body):
     """The common fields of runs of agents and of workflows."""
 
     id: Uuid = Field(description="The same as `request_id` or `workflow_run_id`.")
     user_id: Uuid | None
     status: RunStatusName
-    progress: float = Field(ge=0, le=1, description="With at most four decimals.")
+    progress: Progress = Field(description="With at most four decimals.")
     step: str | None
     error: str | None
     error_code: str | None
@@ -103,6 +162,8 @@ class AgentRunState(RunState):
 class RunBody(AgentRunState):
     """A run of an agent, as polled."""
 
+    model_config = example(RUN)
+
     input: JsonObject = Field(description="The agent's input.")
     result: JsonObject | None
     steps: list[StepBody]
@@ -111,25 +172,23 @@ class RunBody(AgentRunState):
 class ListedRun(AgentRunState):
     """A run of an agent in a list: its large fields only if `fields` names them."""
 
+    model_config = example(LISTED_RUN)
+
     input: JsonObject = Field(default={}, description="Only if `fields` names `input`.")
     result: JsonObject | None = Field(default=None, description="Only if `fields` names `result`.")
     steps: list[ListedStep]
 
 
-class RunPage(Counted):
+class RunPage(CountedPage[ListedRun]):
     """Runs, newest first."""
 
-    items: list[ListedRun]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
-
-class RunsWanted(Shape):
+class RunsWanted(OwnedQuery):
     """Filters of runs."""
 
     error_code: str | None = Field(None, pattern="^[A-Z_]{1,100}$", description="Only those with this error_code.")
     created_after: Moment | None = Field(None, description="Only runs created after this time.")
     created_before: Moment | None = Field(None, description="Only runs created before this time.")
-    user_id: UserId = Field(None, description="The owner; for services and administrators. Others see their own.")
 
 
 #: What `fields` of a list of runs may name.
@@ -153,7 +212,7 @@ def field_names(names: Iterable[str]) -> Any:
     ]
 
 
-class RunQuery(RunsWanted, CountQuery):
+class RunQuery(RunsWanted, CountQuery, PageQuery):
     """Which runs to list."""
 
     status: RunStatusName | None = Field(None, description="Only runs in this state.")
@@ -163,8 +222,6 @@ class RunQuery(RunsWanted, CountQuery):
         description="Large fields to show, separated by commas: `input`, `result`, `steps.output`. A page with them "
         "has fewer than `limit` runs if these are larger than 4 MiB.",
     )
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
 class RunPath(Shape):
@@ -176,7 +233,7 @@ class RunPath(Shape):
 class RetryRequest(RunsWanted):
     """The failed runs to retry."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
+    model_config = example({"agent_type": "chat_agent", "created_after": "2026-01-31T00:00:00Z"}, extra="forbid")
 
     agent_type: str | None = Field(None, max_length=100, description="Only runs of this agent.")
     limit: Annotated[int, BeforeValidator(read_count)] = Field(
@@ -184,18 +241,22 @@ class RetryRequest(RunsWanted):
     )
 
 
-class RetryResponse(Shape):
+class RetryResponse(Body):
     """The retried runs."""
+
+    model_config = example({"retried": 1, "run_ids": [RUN_ID], "more": False})
 
     retried: int
     run_ids: list[Uuid]
     more: bool = Field(description="Whether more runs match; repeat the request for those.")
 
 
-class ReplayResponse(Shape):
+class ReplayResponse(Body):
     """The new run."""
 
+    model_config = example({"id": NEW_ID, "request_id": NEW_ID, "status": "queued", "replay_of": RUN_ID})
+
     id: Uuid
-    request_id: Uuid
+    request_id: Uuid = column("id")
     status: RunStatusName
     replay_of: Uuid

@@ -1,13 +1,12 @@
 """The common part of all requests that create a run: caller, owner, idempotency key, and waiting for the end."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from threading import Event
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
 import structlog
-from flask import Response, request
+from flask import request
 
 from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
 from pixelbloom.runs.model import Priority
@@ -15,6 +14,7 @@ from pixelbloom.runs.service import Accepted
 from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
 from pixelbloom.web.http.caller import principal, refuse_anonymous
+from pixelbloom.web.http.rendering import Body, Responded
 from pixelbloom.web.http.schemas import SubmissionTerms
 from pixelbloom.web.runs.waits import wait_while_connected
 from pixelbloom.webhooks.address import check_url
@@ -68,53 +68,22 @@ def submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named
 
     Return the run and whether the wait was granted: past the limits of `Waits` the current state is returned at once.
     """
+
+    def logged(run_id: UUID) -> Accepted:
+        accepted = submit(run_id)
+        structlog.contextvars.bind_contextvars(run_id=str(accepted.id))
+        log.info("run_accepted", created=accepted.created, **named)
+        return accepted
+
     if seconds is None:
-        return _submitted(submit, None, **named), False
+        return logged(uuid4()), False
     with services().waits.slot(principal()) as granted:
-        return _submitted(submit, seconds if granted else None, **named), granted
+        if not granted:
+            return logged(uuid4()), False
+        wait = partial(wait_while_connected, seconds=seconds, environ=request.environ)
+        return services().waiter.submit(logged, services().runs.get, wait), True
 
 
-def accepted_body(accepted: Accepted) -> dict[str, Any]:
-    """Return the body of the response about a submitted agent run."""
-    body: dict[str, Any] = {
-        "id": str(accepted.id),
-        "request_id": str(accepted.id),
-        "status": str(accepted.status),
-        "error": accepted.error,
-    }
-    if accepted.status == "completed":
-        body["result"] = accepted.result
-    return body
-
-
-def applied(response: Response, seconds: float | None, *, waited: bool) -> Response:
-    """Return the response, with `Preference-Applied` if the preferred wait was granted."""
-    if waited and seconds is not None:
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-    return response
-
-
-def _submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named: Any) -> Accepted:
-    run_id = uuid4()
-    if seconds is None:
-        return _logged(submit(run_id), **named)
-    waiter = services().waiter
-    # Listen before the insert, so that the end is not missed.
-    with waiter.watch(run_id) as end:
-        accepted = _logged(submit(run_id), **named)
-        if accepted.status.terminal:
-            return accepted
-        repeated = accepted.id != run_id
-        watch: AbstractContextManager[Event] = waiter.watch(accepted.id) if repeated else nullcontext(end)
-        with watch as this_end:
-            # An existing run may have ended before we listened.
-            if not (repeated and services().runs.get(accepted.id).status.terminal):
-                wait_while_connected(this_end, seconds, request.environ)
-    run = services().runs.get(accepted.id)
-    return Accepted(id=run.id, status=run.status, result=run.result, error=run.error, created=accepted.created)
-
-
-def _logged(accepted: Accepted, **named: Any) -> Accepted:
-    structlog.contextvars.bind_contextvars(run_id=str(accepted.id))
-    log.info("run_accepted", created=accepted.created, **named)
-    return accepted
+def respond(body: Body, seconds: float | None, *, waited: bool, status: int = 200) -> Responded:
+    """Return the response, with `Preference-Applied` if the preferred wait of `seconds` was granted."""
+    return body, status, {"Preference-Applied": f"wait={seconds}"} if waited and seconds is not None else {}

@@ -1,20 +1,18 @@
 """`/api/agents/schedules`: scheduled runs."""
 
-from typing import Any
+from dataclasses import replace
 
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import FieldError, InvalidInput, NotFound
+from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.schedules.service import Schedule, Wanted
 from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.container import services
-from pixelbloom.web.http.caller import listed_owner, may_see, own_or_scoped, principal
+from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal, visible
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
-from pixelbloom.web.http.schemas import uuid_or_none
-from pixelbloom.web.schedules import schemas as examples
 from pixelbloom.web.schedules.schemas import (
-    PageQuery,
+    OwnedPageQuery,
     ScheduleBody,
     ScheduleChange,
     SchedulePage,
@@ -31,19 +29,17 @@ schedules = APIBlueprint(
 )
 schedules.before_request(own_or_scoped("runs"))
 
-_NO_SUCH = "There is no such schedule, or it is not yours."
-
 
 @schedules.post(
     "",
     summary="Create a schedule",
     operation_id="createSchedule",
     responses={
-        **success(ScheduleBody, examples.SCHEDULE, status=201, description="Schedule created."),
+        **success(ScheduleBody, status=201, description="Schedule created."),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
 )
-def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
+def add_schedule(body: ScheduleRequest) -> tuple[ScheduleBody, int]:
     """Schedules an agent (`agent_type`, `input`) or a workflow (`workflow_id`, `inputs`). Its runs have priority
     `batch`.
     """
@@ -68,44 +64,42 @@ def add_schedule(body: ScheduleRequest) -> tuple[dict[str, Any], int]:
             metadata=body.metadata,
         )
     )
-    return added.to_public(), 201
+    return ScheduleBody.model_validate(added.to_public()), 201
 
 
 @schedules.get(
     "",
     summary="List schedules",
     operation_id="listSchedules",
-    responses={
-        **success(SchedulePage, {"items": [examples.SCHEDULE], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(SchedulePage), **failures(400, 401, 403, 500, 503)},
 )
-def list_schedules(query: PageQuery) -> dict[str, Any]:
+def list_schedules(query: OwnedPageQuery) -> SchedulePage:
     """Returns your own schedules, newest first. Services and administrators get everybody's, or those of `user_id`."""
-    page = services().schedules.page(owner=listed_owner(query.user_id), limit=query.limit, cursor=query.cursor)
-    return {"items": [schedule.to_public() for schedule in page.items], "next_cursor": page.next_cursor}
+    rows = services().schedules.page(owner=listed_owner(query.user_id), limit=query.limit, before=query.before)
+    return SchedulePage.of(replace(rows, items=[Schedule.from_row(row).to_public() for row in rows.items]))
 
 
 @schedules.get(
     "/<schedule_id>",
     summary="Get a schedule",
     operation_id="getSchedule",
-    responses={**success(ScheduleBody, examples.SCHEDULE), **failures(401, 403, 404, 500, 503)},
+    responses={**success(ScheduleBody), **failures(401, 403, 404, 500, 503)},
 )
-def show_schedule(path: SchedulePath) -> dict[str, Any]:
+def show_schedule(path: SchedulePath) -> ScheduleBody:
     """Returns the schedule with its next times and its last run."""
-    return _visible_schedule(path.schedule_id).to_public()
+    return ScheduleBody.model_validate(_visible_schedule(path.schedule_id).to_public())
 
 
 @schedules.patch(
     "/<schedule_id>",
     summary="Update a schedule",
     operation_id="updateSchedule",
-    responses={**success(ScheduleBody, examples.SCHEDULE), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
+    responses={**success(ScheduleBody), **failures(400, 401, 403, 404, 409, 413, 500, 503)},
 )
-def update_schedule(path: SchedulePath, body: ScheduleChange) -> dict[str, Any]:
+def update_schedule(path: SchedulePath, body: ScheduleChange) -> ScheduleBody:
     """Pauses the schedule, or resumes it. Times that passed while it was paused start no runs."""
-    return services().schedules.set_active(_visible_schedule(path.schedule_id), active=body.active).to_public()
+    schedule = services().schedules.set_active(_visible_schedule(path.schedule_id), active=body.active)
+    return ScheduleBody.model_validate(schedule.to_public())
 
 
 @schedules.delete(
@@ -121,13 +115,4 @@ def remove_schedule(path: SchedulePath) -> Response:
 
 
 def _visible_schedule(text: str) -> Schedule:
-    schedule_id = uuid_or_none(text)
-    if schedule_id is None:
-        raise NotFound(_NO_SUCH)
-    try:
-        schedule = services().schedules.get(schedule_id)
-    except NotFound:
-        raise NotFound(_NO_SUCH) from None
-    if not may_see(schedule.user_id):
-        raise NotFound(_NO_SUCH)
-    return schedule
+    return visible(text, services().schedules.get, "There is no such schedule, or it is not yours.")

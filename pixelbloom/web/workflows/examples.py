@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pixelbloom.web.http.examples import LISTED_RUN, RUN
+from pixelbloom.web.runs.schemas import LISTED_RUN, RUN
 
 _RUN_ID = "3b7d4c1e-8a55-4b8c-9a53-2f1f0f7d8c21"
 _INPUTS = {"name": "Ada Mills", "company": "Northwind", "message": "We need a new website with a blog."}
@@ -29,8 +29,6 @@ LISTED_RUN_OF_WORKFLOW: dict[str, Any] = {
 }
 
 RETRY: dict[str, Any] = {"workflow_id": "lead_intake"}
-
-RETRIED: dict[str, Any] = {"retried": 1, "run_ids": [_RUN_ID], "more": False}
 
 REPLAYED: dict[str, Any] = {
     "id": "0f6d0a3a-54d6-4be7-8a7e-2f4f4c0f2a10",

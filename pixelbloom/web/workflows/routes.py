@@ -1,15 +1,13 @@
 """`/api/agents/workflows`: listing workflows, creating versions, and retiring them."""
 
-from typing import Any
-
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import InvalidInput
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import own_or_scoped, principal, require_admin
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
-from pixelbloom.web.workflows import examples
 from pixelbloom.web.workflows.schemas import (
     ValidationBody,
     ValidationRequest,
@@ -43,40 +41,30 @@ def guard_changes() -> None:
     "",
     summary="List workflows",
     operation_id="listWorkflows",
-    responses={
-        **success(WorkflowPage, {"items": [examples.WORKFLOW], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(WorkflowPage), **failures(400, 401, 403, 500, 503)},
 )
-def list_workflows(query: WorkflowQuery) -> dict[str, Any]:
+def list_workflows(query: WorkflowQuery) -> WorkflowPage:
     """Returns the newest version of each workflow that accepts runs, by name."""
     shown, more = services().workflows.page(after=query.cursor or "", limit=query.limit)
-    return {
-        "items": [workflow.to_public() for workflow in shown],
-        "next_cursor": shown[-1].workflow_id if more else None,
-    }
+    rows = Rows([workflow.to_public() for workflow in shown], more)
+    return WorkflowPage.of(rows, lambda row: str(row["workflow_id"]))
 
 
 @workflows.get(
     "/<workflow:workflow_id>",
     summary="Get a workflow",
     operation_id="getWorkflow",
-    responses={
-        **success(WorkflowVersions, {**examples.WORKFLOW, "versions": [examples.WORKFLOW], "versions_cursor": None}),
-        **failures(400, 401, 403, 404, 500, 503),
-    },
+    responses={**success(WorkflowVersions), **failures(400, 401, 403, 404, 500, 503)},
 )
-def show_workflow(path: WorkflowPath, query: VersionsQuery) -> dict[str, Any]:
+def show_workflow(path: WorkflowPath, query: VersionsQuery) -> WorkflowVersions:
     """Returns the newest version, and a page of all versions, each with its steps and their graph."""
     newest = services().workflows.newest(path.workflow_id).to_public()
     shown, more = services().workflows.versions(
         path.workflow_id, before=int(query.cursor) if query.cursor else None, limit=query.limit
     )
-    return {
-        **newest,
-        "versions": [workflow.to_public() for workflow in shown],
-        "versions_cursor": str(shown[-1].version) if more else None,
-    }
+    cursor = str(shown[-1].version) if more else None
+    versions = [workflow.to_public() for workflow in shown]
+    return WorkflowVersions.model_validate({**newest, "versions": versions, "versions_cursor": cursor})
 
 
 @workflows.post(
@@ -84,34 +72,29 @@ def show_workflow(path: WorkflowPath, query: VersionsQuery) -> dict[str, Any]:
     summary="Create a workflow version",
     operation_id="createWorkflowVersion",
     responses={
-        **success(
-            WorkflowBody,
-            examples.WORKFLOW,
-            status=201,
-            description="Version created; an identical definition creates none.",
-        ),
+        **success(WorkflowBody, status=201, description="Version created; an identical definition creates none."),
         **failures(400, 401, 403, 413, 500, 503),
     },
 )
-def add_workflow(body: WorkflowRequest) -> tuple[dict[str, Any], int]:
+def add_workflow(body: WorkflowRequest) -> tuple[WorkflowBody, int]:
     """For administrators and services. Runs in progress continue with the version that they began with."""
-    given = body.model_dump(exclude_unset=True)
-    return services().workflows.add(given, created_by=principal().caller).to_public(), 201
+    added = services().workflows.add(body.model_dump(exclude_unset=True), created_by=principal().caller)
+    return WorkflowBody.model_validate(added.to_public()), 201
 
 
 @workflows.post(
     "/validate",
     summary="Validate a workflow definition",
     operation_id="validateWorkflow",
-    responses={**success(ValidationBody, examples.VALIDATED), **failures(400, 401, 403, 413, 500, 503)},
+    responses={**success(ValidationBody), **failures(400, 401, 403, 413, 500, 503)},
 )
-def validate_workflow(body: ValidationRequest) -> dict[str, Any]:
+def validate_workflow(body: ValidationRequest) -> ValidationBody:
     """For administrators and services. Checks a definition as creating a version does, and creates none."""
     try:
         services().workflows.check(body.definition)
     except InvalidInput as error:
-        return {"valid": False, "details": [{"field": one.field, "message": one.message} for one in error.details]}
-    return {"valid": True, "details": []}
+        return ValidationBody.model_validate({"valid": False, "details": [vars(detail) for detail in error.details]})
+    return ValidationBody(valid=True, details=[])
 
 
 @workflows.delete(

@@ -1,22 +1,18 @@
 """`/api/agents/workflows/execute` and `/runs`: executing workflows, and managing their runs and approvals."""
 
-from typing import Any
-
-from flask import Response, jsonify, request
+from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Forbidden, NotFound
-from pixelbloom.runs.model import Run
-from pixelbloom.runs.service import Accepted, RunFilter
+from pixelbloom.runs.service import RunFilter
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal
 from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
 from pixelbloom.web.http.preferences import wait_seconds
+from pixelbloom.web.http.rendering import Responded
 from pixelbloom.web.runs.lookup import listed_runs, replayed, retried, time_filters, visible_run
 from pixelbloom.web.runs.schemas import RetryResponse
-from pixelbloom.web.runs.submission import applied, submitted, terms
-from pixelbloom.web.workflows import examples
+from pixelbloom.web.runs.submission import respond, submitted, terms
 from pixelbloom.web.workflows.schemas import (
     WORKFLOW_RUN_FIELDS,
     DecisionRequest,
@@ -54,12 +50,12 @@ _KIND = "workflow"
     summary="Execute a workflow",
     operation_id="executeWorkflow",
     responses={
-        **success(ExecuteResponse, examples.EXECUTED, description="Run accepted.", headers=("Preference-Applied",)),
+        **success(ExecuteResponse, description="Run accepted.", headers=("Preference-Applied",)),
         **failures(400, 401, 403, 404, 409, 413, 429, 500, 503),
     },
     openapi_extensions=headers(*SUBMISSION),
 )
-def execute(body: ExecuteRequest) -> Response:
+def execute(body: ExecuteRequest) -> Responded:
     """Accepts a run. With `async` the response comes at once, otherwise when the run has ended or the wait is over."""
     wanted = WorkflowSubmission(workflow_id=body.workflow_id, inputs=body.inputs, **terms(body))
     preferred = wait_seconds(request.headers.get("Prefer"))
@@ -67,56 +63,55 @@ def execute(body: ExecuteRequest) -> Response:
     accepted, waited = submitted(
         lambda run_id: services().workflows.submit(wanted, run_id), seconds, workflow_id=wanted.workflow_id
     )
-    return applied(jsonify(_rendered(accepted)), preferred, waited=waited)
+    return respond(ExecuteResponse.of(accepted), preferred, waited=waited)
 
 
 @workflow_runs.get(
     "/runs",
     summary="List workflow runs",
     operation_id="listWorkflowRuns",
-    responses={
-        **success(WorkflowRunPage, {"items": [examples.LISTED_RUN_OF_WORKFLOW], "next_cursor": None}),
-        **failures(400, 401, 403, 500, 503),
-    },
+    responses={**success(WorkflowRunPage), **failures(400, 401, 403, 500, 503)},
 )
-def list_runs(query: WorkflowRunQuery) -> dict[str, Any]:
+def list_runs(query: WorkflowRunQuery) -> WorkflowRunPage:
     """Returns your own runs, newest first. Services and administrators get everybody's, or those of `user_id`. Large
     fields are omitted unless `fields` names them.
     """
-    return listed_runs(query, WORKFLOW_RUN_FIELDS, kind=_KIND, workflow_id=query.workflow_id)
+    return listed_runs(query, WORKFLOW_RUN_FIELDS, WorkflowRunPage, kind=_KIND, workflow_id=query.workflow_id)
 
 
 @workflow_runs.get(
     "/runs/<run:workflow_run_id>",
     summary="Get a workflow run",
     operation_id="getWorkflowRun",
-    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 500, 503)},
+    responses={**success(WorkflowRunBody), **failures(401, 403, 404, 500, 503)},
 )
-def show_run(path: WorkflowRunPath) -> dict[str, Any]:
+def show_run(path: WorkflowRunPath) -> WorkflowRunBody:
     """Returns the run's state, its outputs or error, and each step with its times, attempts and output."""
-    return visible_run(path.workflow_run_id, _KIND).to_public()
+    return WorkflowRunBody.model_validate(visible_run(path.workflow_run_id, _KIND).to_public())
 
 
 @workflow_runs.post(
     "/runs/<run:workflow_run_id>/cancel",
     summary="Cancel a workflow run",
     operation_id="cancelWorkflowRun",
-    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
+    responses={**success(WorkflowRunBody), **failures(401, 403, 404, 409, 500, 503)},
 )
-def cancel_run(path: WorkflowRunPath) -> dict[str, Any]:
+def cancel_run(path: WorkflowRunPath) -> WorkflowRunBody:
     """Cancels what has not begun at once; running steps stop within a second."""
-    return services().control.cancel(visible_run(path.workflow_run_id, _KIND)).to_public()
+    run = services().control.cancel(visible_run(path.workflow_run_id, _KIND))
+    return WorkflowRunBody.model_validate(run.to_public())
 
 
 @workflow_runs.post(
     "/runs/<run:workflow_run_id>/retry",
     summary="Retry a workflow run",
     operation_id="retryWorkflowRun",
-    responses={**success(WorkflowRunBody, examples.RUN_OF_WORKFLOW), **failures(401, 403, 404, 409, 500, 503)},
+    responses={**success(WorkflowRunBody), **failures(401, 403, 404, 409, 500, 503)},
 )
-def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
+def retry_run(path: WorkflowRunPath) -> WorkflowRunBody:
     """Continues the run from the steps that failed or were cancelled; completed steps are not repeated."""
-    return services().control.retry(visible_run(path.workflow_run_id, _KIND)).to_public()
+    run = services().control.retry(visible_run(path.workflow_run_id, _KIND))
+    return WorkflowRunBody.model_validate(run.to_public())
 
 
 @workflow_runs.post(
@@ -124,29 +119,22 @@ def retry_run(path: WorkflowRunPath) -> dict[str, Any]:
     summary="Replay a workflow run",
     operation_id="replayWorkflowRun",
     responses={
-        **success(WorkflowReplayResponse, examples.REPLAYED, status=201, description="New run accepted."),
+        **success(WorkflowReplayResponse, status=201, description="New run accepted."),
         **failures(401, 403, 404, 429, 500, 503),
     },
 )
-def replay_run(path: WorkflowRunPath) -> tuple[dict[str, Any], int]:
+def replay_run(path: WorkflowRunPath) -> tuple[WorkflowReplayResponse, int]:
     """Creates a new run of the same version with the same inputs, for the same user."""
-    run = visible_run(path.workflow_run_id, _KIND)
-    accepted = replayed(run)
-    return {
-        "id": str(accepted.id),
-        "workflow_run_id": str(accepted.id),
-        "status": str(accepted.status),
-        "replay_of": str(run.id),
-    }, 201
+    return WorkflowReplayResponse.model_validate(replayed(visible_run(path.workflow_run_id, _KIND))), 201
 
 
 @workflow_runs.post(
     "/runs/retry",
     summary="Retry failed workflow runs",
     operation_id="retryWorkflowRuns",
-    responses={**success(RetryResponse, examples.RETRIED), **failures(400, 401, 403, 413, 429, 500, 503)},
+    responses={**success(RetryResponse), **failures(400, 401, 403, 413, 429, 500, 503)},
 )
-def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
+def retry_runs(body: WorkflowRetryRequest) -> RetryResponse:
     """Continues failed runs, newest first; runs that were retried meanwhile are skipped. Each counts against
     RUN_RATE_LIMIT.
     """
@@ -159,11 +147,11 @@ def retry_runs(body: WorkflowRetryRequest) -> dict[str, Any]:
     summary="Approve a workflow step",
     operation_id="approveWorkflowStep",
     responses={
-        **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
+        **success(WorkflowRunBody),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
 )
-def approve(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
+def approve(path: StepPath, body: DecisionRequest) -> WorkflowRunBody:
     """Approves a step that waits for a decision; the run continues."""
     return _decide(path, body, approved=True)
 
@@ -173,37 +161,25 @@ def approve(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
     summary="Reject a workflow step",
     operation_id="rejectWorkflowStep",
     responses={
-        **success(WorkflowRunBody, examples.RUN_OF_WORKFLOW),
+        **success(WorkflowRunBody),
         **failures(400, 401, 403, 404, 409, 413, 500, 503),
     },
 )
-def reject(path: StepPath, body: DecisionRequest) -> dict[str, Any]:
+def reject(path: StepPath, body: DecisionRequest) -> WorkflowRunBody:
     """Rejects a step that waits for a decision: the step fails, and with it the run, unless the step's `on_error` is
     `continue`.
     """
     return _decide(path, body, approved=False)
 
 
-def _decide(path: StepPath, body: DecisionRequest, *, approved: bool) -> dict[str, Any]:
-    run, caller = visible_run(path.workflow_run_id, _KIND), principal()
-    step = next((step for step in run.steps if step.key == path.key and step.kind == "approval"), None)
-    if step is None:
-        raise NotFound("The run has no step of that key that waits for a decision.")
-    if step.approvers == "admin" and not services().access.is_admin(caller):
-        raise Forbidden("Only an administrator or a service may decide this step.")
-    decided: Run = services().control.decide(
-        run, step, approved=approved, comment=body.comment or None, by=caller.caller
+def _decide(path: StepPath, body: DecisionRequest, *, approved: bool) -> WorkflowRunBody:
+    caller = principal()
+    decided = services().control.decide(
+        visible_run(path.workflow_run_id, _KIND),
+        path.key,
+        approved=approved,
+        comment=body.comment or None,
+        by=caller.caller,
+        is_admin=lambda: services().access.is_admin(caller),
     )
-    return decided.to_public()
-
-
-def _rendered(accepted: Accepted) -> dict[str, Any]:
-    body: dict[str, Any] = {
-        "id": str(accepted.id),
-        "workflow_run_id": str(accepted.id),
-        "status": str(accepted.status),
-        "error": accepted.error,
-    }
-    if accepted.status == "completed":
-        body["outputs"] = accepted.result
-    return body
+    return WorkflowRunBody.model_validate(decided.to_public())

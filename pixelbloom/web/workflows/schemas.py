@@ -6,18 +6,18 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from pixelbloom.agents.knowledge.described import text_pattern
 from pixelbloom.core.statuses import RunStatusName
-from pixelbloom.runs.service import CURSOR_PATTERN, MAX_PAGE
+from pixelbloom.database.pagination import MAX_PAGE
 from pixelbloom.runs.store import Detail
+from pixelbloom.web.http.rendering import Body, CountedPage, JsonObject, Page, Time, Uuid, column
 from pixelbloom.web.http.schemas import (
-    Counted,
+    AcceptedBody,
     CountQuery,
-    JsonObject,
+    Limit,
+    PageQuery,
     Shape,
     SubmissionTerms,
-    Time,
-    Uuid,
+    example,
     read_count,
-    read_limit,
 )
 from pixelbloom.web.runs.schemas import ListedStep, RunState, RunsWanted, StepBody, field_names
 from pixelbloom.web.workflows import examples
@@ -28,11 +28,7 @@ _NAME = "^[a-z][a-z0-9_]{0,99}$"
 class ExecuteRequest(SubmissionTerms):
     """A workflow and its inputs."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        populate_by_name=True,
-        openapi_extra={"example": examples.EXECUTE},  # type: ignore[typeddict-unknown-key]
-    )
+    model_config = example(examples.EXECUTE, extra="forbid", populate_by_name=True)
 
     workflow_id: str = Field(
         pattern="^[a-z][a-z0-9_]{0,99}(@[1-9][0-9]{0,8})?$",
@@ -44,14 +40,14 @@ class ExecuteRequest(SubmissionTerms):
     )
 
 
-class ExecuteResponse(Shape):
+class ExecuteResponse(AcceptedBody):
     """The accepted run of a workflow."""
 
-    id: Uuid
+    model_config = example(examples.EXECUTED)
+    _named, _result = "workflow_run_id", "outputs"
+
     workflow_run_id: Uuid
-    status: RunStatusName
     outputs: JsonObject = Field(default={}, description="By step key; only if status is completed.")
-    error: str | None = Field(description="Why the run failed; null otherwise.")
 
 
 class WorkflowRunState(RunState):
@@ -66,6 +62,8 @@ class WorkflowRunState(RunState):
 class WorkflowRunBody(WorkflowRunState):
     """A run of a workflow, as polled."""
 
+    model_config = example(examples.RUN_OF_WORKFLOW)
+
     inputs: JsonObject = Field(description="What the workflow works on.")
     outputs: JsonObject | None = Field(description="By step key, once it is completed.")
     steps: list[StepBody]
@@ -74,23 +72,22 @@ class WorkflowRunBody(WorkflowRunState):
 class ListedWorkflowRun(WorkflowRunState):
     """A run of a workflow in a list: its large fields only if `fields` names them."""
 
+    model_config = example(examples.LISTED_RUN_OF_WORKFLOW)
+
     inputs: JsonObject = Field(default={}, description="Only if `fields` names `inputs`.")
     outputs: JsonObject | None = Field(default=None, description="Only if `fields` names `outputs`.")
     steps: list[ListedStep]
 
 
-class WorkflowRunPage(Counted):
+class WorkflowRunPage(CountedPage[ListedWorkflowRun]):
     """Runs of workflows, newest first."""
-
-    items: list[ListedWorkflowRun]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 #: What `fields` of a list of runs of workflows may name.
 WORKFLOW_RUN_FIELDS = {"inputs": Detail.INPUT, "outputs": Detail.RESULT, "steps.output": Detail.STEP_OUTPUTS}
 
 
-class WorkflowRunQuery(RunsWanted, CountQuery):
+class WorkflowRunQuery(RunsWanted, CountQuery, PageQuery):
     """Which runs to list."""
 
     status: RunStatusName | None = Field(None, description="Only runs in this state.")
@@ -100,14 +97,12 @@ class WorkflowRunQuery(RunsWanted, CountQuery):
         description="Large fields to show, separated by commas: `inputs`, `outputs`, `steps.output`. A page with them "
         "has fewer than `limit` runs if these are larger than 4 MiB.",
     )
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
-    cursor: str | None = Field(None, pattern=CURSOR_PATTERN, description="From `next_cursor`.")
 
 
 class WorkflowRetryRequest(RunsWanted):
     """The failed runs to retry."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.RETRY})  # type: ignore[typeddict-unknown-key]
+    model_config = example(examples.RETRY, extra="forbid")
 
     workflow_id: str | None = Field(None, pattern=_NAME, description="Only runs of this workflow.")
     limit: Annotated[int, BeforeValidator(read_count)] = Field(
@@ -115,11 +110,13 @@ class WorkflowRetryRequest(RunsWanted):
     )
 
 
-class WorkflowReplayResponse(Shape):
+class WorkflowReplayResponse(Body):
     """The new run."""
 
+    model_config = example(examples.REPLAYED)
+
     id: Uuid
-    workflow_run_id: Uuid
+    workflow_run_id: Uuid = column("id")
     status: RunStatusName
     replay_of: Uuid
 
@@ -127,7 +124,7 @@ class WorkflowReplayResponse(Shape):
 class DecisionRequest(Shape):
     """A decision about an approval step."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DECISION})  # type: ignore[typeddict-unknown-key]
+    model_config = example(examples.DECISION, extra="forbid")
 
     comment: str = Field(
         "",
@@ -137,8 +134,10 @@ class DecisionRequest(Shape):
     )
 
 
-class ApprovalBody(Shape):
+class ApprovalBody(Body):
     """A step of a workflow run that waits for a decision."""
+
+    model_config = example(examples.APPROVAL)
 
     id: Uuid
     workflow_run_id: Uuid
@@ -152,11 +151,8 @@ class ApprovalBody(Shape):
     deadline_at: Time = Field(description="The step fails if nobody has decided by then.")
 
 
-class ApprovalPage(Shape):
+class ApprovalPage(Page[ApprovalBody]):
     """Steps that wait for a decision, those with the earliest deadline first."""
-
-    items: list[ApprovalBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class WorkflowRunPath(Shape):
@@ -174,7 +170,7 @@ class StepPath(WorkflowRunPath):
 class WorkflowRequest(Shape):
     """A new version of a workflow. `docs/workflows.md` describes the steps."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": examples.DEFINITION})  # type: ignore[typeddict-unknown-key]
+    model_config = example(examples.DEFINITION, extra="forbid")
 
     workflow_id: str = Field(pattern=_NAME)
     description: str = Field("", max_length=2000)
@@ -185,26 +181,28 @@ class WorkflowRequest(Shape):
 class ValidationRequest(Shape):
     """A definition to check."""
 
-    model_config = ConfigDict(extra="forbid", openapi_extra={"example": {"definition": examples.DEFINITION}})  # type: ignore[typeddict-unknown-key]
+    model_config = example({"definition": examples.DEFINITION}, extra="forbid")
 
     definition: JsonObject = Field(description="As for `POST /api/agents/workflows`.")
 
 
-class DefinitionError(Shape):
+class DefinitionError(Body):
     """An error in a definition."""
 
     field: str = Field(description="Its place, such as `steps.0.agent`.")
     message: str
 
 
-class ValidationBody(Shape):
+class ValidationBody(Body):
     """Whether a definition would be accepted."""
+
+    model_config = example(examples.VALIDATED)
 
     valid: bool
     details: list[DefinitionError] = Field(description="What is invalid, 20 at most; empty if it is valid.")
 
 
-class Edge(Shape):
+class Edge(Body):
     """A step that waits for another."""
 
     model_config = ConfigDict(populate_by_name=True)
@@ -213,8 +211,10 @@ class Edge(Shape):
     end: str = Field(alias="to")
 
 
-class WorkflowBody(Shape):
+class WorkflowBody(Body):
     """One version of a workflow."""
+
+    model_config = example(examples.WORKFLOW)
 
     id: str
     workflow_id: str
@@ -228,15 +228,14 @@ class WorkflowBody(Shape):
     retired_at: Time | None = Field(description="Since when it accepts no new runs.")
 
 
-class WorkflowPage(Shape):
+class WorkflowPage(Page[WorkflowBody]):
     """The newest version of each workflow, by name."""
-
-    items: list[WorkflowBody]
-    next_cursor: str | None = Field(description="Pass it as `cursor` for the next page; null on the last one.")
 
 
 class WorkflowVersions(WorkflowBody):
     """The newest version, and a page of all versions."""
+
+    model_config = example({**examples.WORKFLOW, "versions": [examples.WORKFLOW], "versions_cursor": None})
 
     versions: list[WorkflowBody] = Field(description="The newest first; at most 4 MiB, at least one.")
     versions_cursor: str | None = Field(description="Pass it as `cursor` for earlier ones; null if there are none.")
@@ -245,14 +244,14 @@ class WorkflowVersions(WorkflowBody):
 class VersionsQuery(Shape):
     """Which part of a workflow's versions."""
 
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    limit: Limit = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern="^[1-9][0-9]{0,8}$", description="From `versions_cursor`.")
 
 
 class WorkflowQuery(Shape):
     """Which part of the list."""
 
-    limit: Annotated[int, BeforeValidator(read_limit)] = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
+    limit: Limit = Field(50, ge=1, le=MAX_PAGE, description="How many at most.")
     cursor: str | None = Field(None, pattern=_NAME, description="From `next_cursor`.")
 
 

@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from pixelbloom.core.time_zones import iso
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import InvalidInput
-from pixelbloom.runs.model import iso
 from pixelbloom.runs.service import RunService
 from pixelbloom.runs.store import RunStore
 from pixelbloom.schedules import cron

@@ -13,6 +13,7 @@ from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.web.http.openapi import guides
 from pixelbloom.web.http.openapi.document import complete
 from pixelbloom.web.http.queries import DeclaredQueries
+from pixelbloom.web.http.rendering import Body
 from pixelbloom.web.http.schemas import ErrorBody
 
 _DESCRIPTION = """Agents that run in the background: submit, then poll, wait or watch over a WebSocket.
@@ -45,6 +46,14 @@ class Api(OpenAPI):
         """Check the query, then call the view. The blueprint's `before_request` functions have run."""
         self._queries.check(request)
         return super().dispatch_request()
+
+    def make_response(self, rv: Any) -> Response:
+        """Render what the view returned, a model perhaps."""
+        body, *rest = rv if isinstance(rv, tuple) else (rv,)
+        if isinstance(body, Body):
+            rendered = self.response_class(body.render(), mimetype="application/json")
+            rv = (rendered, *rest) if rest else rendered
+        return super().make_response(rv)
 
     def generate_spec_json(self) -> None:
         super().generate_spec_json()  # type: ignore[no-untyped-call]

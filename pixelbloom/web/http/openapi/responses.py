@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
+from pixelbloom.web.http.rendering import Body
 from pixelbloom.web.http.schemas import ErrorBody
 
 #: By status, in flask-openapi3's format.
@@ -86,27 +87,41 @@ _MALFORMED = (
 _ERROR_HEADERS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
 
 #: The models of all successful responses, by name.
-models: dict[str, type[BaseModel]] = {ErrorBody.__name__: ErrorBody}
+models: dict[str, type[Body]] = {ErrorBody.__name__: ErrorBody}
 
 
 def success(
-    model: type[BaseModel],
-    example: Any,
+    model: type[Body],
     *,
+    example: Any = None,
     status: int = 200,
     description: str = "Done.",
     headers: tuple[str, ...] = (),
 ) -> Responses:
-    """Return a JSON response of this model, with an example. Raises ValueError if two models have the same name."""
+    """Return a JSON response of this model, with the model's example or another one.
+
+    Raises ValueError if two models have the same name.
+    """
     if models.setdefault(model.__name__, model) is not model:
         raise ValueError(f"Two models are named {model.__name__}; rename one, names must be unique.")
     return {
         str(status): {
             "description": description,
             "headers": {name: _HEADERS[name] for name in ("X-Request-ID", *headers)},
-            "content": {_JSON: {"schema": {"$ref": SCHEMA + model.__name__}, "example": example}},
+            "content": {_JSON: {"schema": {"$ref": SCHEMA + model.__name__}, "example": example or example_of(model)}},
         }
     }
+
+
+def example_of(model: type[Body]) -> Any:
+    """Return the example of a model; that of a list without its own has one item."""
+    extra: Any = model.model_config.get("openapi_extra", {})
+    if "example" in extra:
+        return extra["example"]
+    if "items" not in model.model_fields:
+        raise ValueError(f"{model.__name__} has no example; add one to its model_config.")
+    [item] = get_args(model.model_fields["items"].annotation)
+    return {"items": [example_of(item)], "next_cursor": None}
 
 
 def nothing(description: str) -> Responses:
