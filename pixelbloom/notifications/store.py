@@ -17,8 +17,8 @@ class NotificationStore:
         self._gateway = gateway
 
     def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
-        """Return the newest unread as `items`, the number of all unread as `unread_count`, and as `untold` the ids of
-        those with events that may not be published yet.
+        """Return the newest unread as `items`, the number of all unread as `unread_count`, and as `unpublished` the
+        ids of those with events that may not be published yet.
         """
         found: dict[str, Any] = self._gateway.rpc("unread_notifications", {"p_user_id": str(user_id), "p_limit": limit})
         return found

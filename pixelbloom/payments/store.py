@@ -45,7 +45,7 @@ class PaymentStore:
         return ids
 
     def begin(self, event_id: str, lease_seconds: float, max_attempts: int = 12) -> dict[str, Any] | None:
-        """Lease an event: {"id", "type", "fact", "attempts", "token"}; None if there is nothing to do.
+        """Lease an event: {"id", "type", "state", "attempts", "token"}; None if there is nothing to do.
 
         An event without attempts left, because workers died processing it, is dead-lettered.
         """
@@ -56,12 +56,12 @@ class PaymentStore:
         return begun
 
     def apply(self, event_id: str, state: Mapping[str, Any], token: int | None = None) -> dict[str, Any] | None:
-        """Apply a state. Return {"status": processed or ignored, "tied"}; None if the lease was lost.
+        """Apply a state. Return {"status": processed or ignored, "ambiguous_order"}; None if the lease was lost.
 
-        `tied`: another event of the same second has a different state, so their order is ambiguous.
+        `ambiguous_order`: another event of the same second has a different state, so their order is ambiguous.
         """
         applied: dict[str, Any] | None = self._gateway.rpc(
-            "apply_stripe_fact", {"p_event_id": event_id, "p_fact": dict(state), "p_token": token}
+            "apply_stripe_state", {"p_event_id": event_id, "p_state": dict(state), "p_token": token}
         )
         return applied
 

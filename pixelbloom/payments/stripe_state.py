@@ -66,7 +66,7 @@ def read(event: Mapping[str, Any]) -> StripeObjectState | None:
             return None
         if state["kind"] == "charge":
             before = mapping(event["data"].get("previous_attributes")).get("amount_refunded")
-            state["body"]["told_amount"] = max(state["body"]["amount_refunded"] - amount(before or 0), 0)
+            state["body"]["notified_amount"] = max(state["body"]["amount_refunded"] - amount(before or 0), 0)
         return {"at": moment(event["created"]), "rank": kind.rank, **state}
 
 
@@ -98,12 +98,12 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
         body["discounted"] = bool(item.get("discounts") or item.get("discount"))
     if all(part["amount"] is not None for part in parts):
         body["amount"] = sum(part["amount"] for part in parts)
-        body["told_amount"] = due(item, [part["amount"] for part in parts], trial_end)
+        body["notified_amount"] = due(item, [part["amount"] for part in parts], trial_end)
         if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:
             body["items"] = parts
     ends = cancel_at if cancel_at is not None else period_end if at_period_end else None
     if trial_end is not None and ends is not None and ends <= trial_end:
-        body["ends_in_trial"], body["told_amount"] = True, 0
+        body["ends_in_trial"], body["notified_amount"] = True, 0
     return _object_state(item, "subscription", text(item["id"]), body)
 
 
@@ -123,7 +123,7 @@ def _checkout(item: Mapping[str, Any], kind: str) -> StripeObjectState | None:
         "currency": currency(item["currency"]),
         "amount_subtotal": amount(item["amount_subtotal"]),
         "amount_discount": amount((item.get("total_details") or {}).get("amount_discount") or 0),
-        "told_amount": amount(item["amount_total"]),
+        "notified_amount": amount(item["amount_total"]),
         "created": moment(item["created"]),
         "metadata": _own_metadata(item.get("metadata") or {}),
     }
@@ -149,7 +149,7 @@ def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
         "currency": currency(item["currency"]),
         "amount_due": owed(item["amount_due"]),
         "amount_paid": amount(item["amount_paid"]),
-        "told_amount": owed(item["amount_paid"] if status == "paid" else item["amount_due"]),
+        "notified_amount": owed(item["amount_paid"] if status == "paid" else item["amount_due"]),
         "issued": (issued := optional_moment(moments.get("finalized_at") or item.get("created"))),
         # Versions of the API before 2019-03-14 have no status_transitions.
         "paid": optional_moment(moments.get("paid_at")) or (issued if status == "paid" else None),
@@ -173,7 +173,7 @@ def _refund(item: Mapping[str, Any], kind: str) -> StripeObjectState:
         "payment_intent": reference(item.get("payment_intent")),
         "currency": currency(item["currency"]),
         "amount": amount(item["amount"]),
-        "told_amount": amount(item["amount"]),
+        "notified_amount": amount(item["amount"]),
         "status": status,
         "created": moment(item["created"]),
     }
@@ -206,7 +206,7 @@ def _dispute(item: Mapping[str, Any], kind: str) -> StripeObjectState:
         "payment_intent": reference(item.get("payment_intent")),
         "currency": currency(item["currency"]),
         "amount": amount(item["amount"]),
-        "told_amount": amount(item["amount"]),
+        "notified_amount": amount(item["amount"]),
         "funds": funds,
     }
     return _object_state(item, "dispute", None, body)

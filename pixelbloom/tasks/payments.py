@@ -65,11 +65,11 @@ def process_stripe_event(event_id: str) -> str | None:
     if begun is None:
         return None
     try:
-        state = _resolved(begun["fact"] or _fetched(event_id), begun["type"])
+        state = _resolved(begun["state"] or _fetched(event_id), begun["type"])
         applied = parts.payments.apply(event_id, state, begun["token"])
         if applied is None:
             return None
-        if applied["tied"] and state["kind"] == "subscription":
+        if applied["ambiguous_order"] and state["kind"] == "subscription":
             _ask(state["id"])
     except Exception as error:
         return _failed(begun, error)
@@ -168,7 +168,7 @@ def release_lost_uses() -> int:
 
 def _same(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     """Return whether two states of a subscription differ at most in the amount of its upcoming invoice."""
-    return {**known, "told_amount": None} == {**found, "told_amount": None}
+    return {**known, "notified_amount": None} == {**found, "notified_amount": None}
 
 
 def _open() -> Iterable[str]:
@@ -236,4 +236,4 @@ def _with_upcoming(state: StripeObjectState) -> StripeObjectState:
         return state
     if currency != state["body"]["currency"]:
         return state
-    return {**state, "body": {**state["body"], "told_amount": total}}
+    return {**state, "body": {**state["body"], "notified_amount": total}}

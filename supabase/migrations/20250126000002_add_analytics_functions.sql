@@ -209,7 +209,7 @@ begin
                     select coalesce(sum(g.many), 0) from grouped as g where g.now and g.status = t.status
                 ))
                 order by t.position
-            ) as told
+            ) as listed
             from unnest(array['new', 'contacted', 'qualified', 'unqualified', 'converted', 'lost'])
             with ordinality as t (status, position)
         ),
@@ -221,7 +221,7 @@ begin
                     'conversion_rate', internal.percent_of(t.converted, t.many)
                 )
                 order by t.many desc, t.source
-            ) as told
+            ) as listed
             from (
                 select
                     g.source,
@@ -238,7 +238,7 @@ begin
         budgets as (
             select jsonb_agg(
                 jsonb_build_object('currency', t.currency, 'value', t.budget) order by t.currency
-            ) as told
+            ) as listed
             from (
                 select
                     g.currency,
@@ -258,9 +258,9 @@ begin
                 internal.percent_of(n.converted, n.total), internal.percent_of(b.converted, b.total)
             ),
             'average_score', internal.rated(n.score, b.score),
-            'by_status', (select s.told from statuses as s),
-            'by_source', (select coalesce(s.told, '[]') from sources as s),
-            'open_budget', (select coalesce(u.told, '[]') from budgets as u)
+            'by_status', (select s.listed from statuses as s),
+            'by_source', (select coalesce(s.listed, '[]') from sources as s),
+            'open_budget', (select coalesce(u.listed, '[]') from budgets as u)
         )
         from compared as n
         inner join compared as b on n.now and not b.now
@@ -387,7 +387,7 @@ begin
                 jsonb_build_object('service', t.service, 'average_confidence', t.confidence)
                 || internal.counted(t.now, t.before)
                 order by t.now desc, t.service
-            ) as told
+            ) as listed
             from (
                 select * from grouped as g
                 where g.now > 0
@@ -398,7 +398,7 @@ begin
 
         select jsonb_build_object(
             'total', internal.counted(coalesce(sum(g.now), 0), coalesce(sum(g.before), 0)),
-            'by_service', (select coalesce(s.told, '[]') from services as s)
+            'by_service', (select coalesce(s.listed, '[]') from services as s)
         )
         from grouped as g
     );
@@ -462,7 +462,7 @@ begin
                     'average_duration_ms', t.took, 'p95_duration_ms', t.took_most, 'tokens', t.tokens
                 )
                 order by t.many desc, t.agent_type
-            ) as told
+            ) as listed
             from (
                 select
                     e.agent_type,
@@ -491,7 +491,7 @@ begin
             ),
             'average_duration_ms', internal.counted(n.took, b.took),
             'tokens', internal.counted(n.tokens, b.tokens),
-            'by_agent', (select coalesce(a.told, '[]') from agents as a)
+            'by_agent', (select coalesce(a.listed, '[]') from agents as a)
         )
         from compared as n
         inner join compared as b on n.now and not b.now

@@ -444,7 +444,7 @@ begin
                     'highest', t.highest
                 )
                 order by t.many desc, t.currency
-            ) as told
+            ) as listed
             from (
                 select
                     c.currency,
@@ -464,7 +464,7 @@ begin
                     'first_payment_at', internal.iso_utc(t.first_at), 'last_payment_at', internal.iso_utc(t.last_at)
                 )
                 order by t.place, t.currency
-            ) as told
+            ) as listed
             from (
                 select
                     c.*,
@@ -477,10 +477,10 @@ begin
         select jsonb_build_object(
             'customers', (select count(distinct c.user_id) from customers as c),
             'average', jsonb_build_object(
-                'value', u.told -> 0 -> 'average', 'currency', coalesce(u.told -> 0 ->> 'currency', 'usd')
+                'value', u.listed -> 0 -> 'average', 'currency', coalesce(u.listed -> 0 ->> 'currency', 'usd')
             ),
-            'by_currency', coalesce(u.told, '[]'),
-            'top', (select coalesce(b.told, '[]') from best as b)
+            'by_currency', coalesce(u.listed, '[]'),
+            'top', (select coalesce(b.listed, '[]') from best as b)
         )
         from currencies as u
     );

@@ -220,7 +220,7 @@ begin
                     'prompt_tokens', t.prompt_tokens, 'completion_tokens', t.completion_tokens
                 )
                 order by t.many desc, t.provider, t.model
-            ) as told
+            ) as listed
             from (
                 select
                     c.provider,
@@ -241,7 +241,7 @@ begin
         outcomes as (
             select jsonb_agg(
                 jsonb_build_object('outcome', t.outcome, 'value', t.many) order by t.many desc, t.outcome
-            ) as told
+            ) as listed
             from (
                 select
                     c.outcome,
@@ -278,7 +278,7 @@ begin
                     'tokens', coalesce(c.tokens, 0)
                 )
                 order by p.first_day
-            ) as told
+            ) as listed
             from periods as p
             left join placed as c on c.place = p.place
         )
@@ -288,9 +288,9 @@ begin
             'success_rate', internal.rated(internal.percent_of(n.ok, n.many), internal.percent_of(b.ok, b.many)),
             'average_latency_ms', internal.counted(n.latency, b.latency),
             'tokens', internal.counted(n.tokens, b.tokens),
-            'by_model', (select coalesce(m.told, '[]') from models as m),
-            'by_outcome', (select coalesce(o.told, '[]') from outcomes as o),
-            'trend', (select t.told from trend as t)
+            'by_model', (select coalesce(m.listed, '[]') from models as m),
+            'by_outcome', (select coalesce(o.listed, '[]') from outcomes as o),
+            'trend', (select t.listed from trend as t)
         )
         from compared as n
         inner join compared as b on n.now and not b.now

@@ -75,7 +75,7 @@ as $$
 $$;
 
 -- Publish every new notification to its user.
-create function internal.tell_notification() returns trigger
+create function internal.publish_notification() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
@@ -91,8 +91,8 @@ begin
 end
 $$;
 
-create trigger notifications_told after insert on public.notifications
-for each row execute function internal.tell_notification();
+create trigger notifications_published after insert on public.notifications
+for each row execute function internal.publish_notification();
 
 create index event_outbox_notifications on public.event_outbox (user_id) where type = 'notification_created';
 
@@ -116,7 +116,7 @@ as $$
             from newest as n
         ), '[]'),
         'unread_count', (select count(*) from unread),
-        'untold', coalesce((
+        'unpublished', coalesce((
             select jsonb_agg(o.payload -> 'notification_id')
             from public.event_outbox as o
             inner join unread as u on u.id = (o.payload ->> 'notification_id')::uuid
@@ -264,7 +264,7 @@ begin
 end
 $$;
 
--- What notifications say, by what happened. %1$s, %2$s and %3$s are the values of `internal.notify`.
+-- The texts of notifications, by what happened. %1$s, %2$s and %3$s are the values of `internal.notify`.
 create table internal.notification_texts (
     event text primary key,
     notification_type text not null,

@@ -1,7 +1,7 @@
 -- Common functions of the transitions of a run.
 --
 -- Every transition is one function: atomic, guarded by the previous state, idempotent. A repeated or late call changes
--- nothing and its result says so; a conflict is returned as data, never raised.
+-- nothing and its result shows that; a conflict is returned as data, never raised.
 -- Locks are always acquired in the same order, to prevent deadlocks: run rows (by id), then user queues (advisory, by
 -- name of the lane), then steps of other runs (skipping locked ones).
 
@@ -50,9 +50,9 @@ as $$
     )
 $$;
 
--- Bump the run's rev, leave an outbox row, and say what to publish. The worker that made the change publishes at once;
+-- Bump the run's rev, add an outbox row, and return what to publish. The worker that made the change publishes at once;
 -- the row stays invisible for a moment and is the safety net for a worker that died in between.
-create function internal.tell_run(p_run_id uuid) returns jsonb
+create function internal.publish_run(p_run_id uuid) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
@@ -104,7 +104,7 @@ as $$
 $$;
 
 -- Return the pending steps that follow this one in its linear segment.
-create function internal.stretch(p_run_id uuid, p_key text) returns jsonb
+create function internal.linear_segment(p_run_id uuid, p_key text) returns jsonb
 language sql stable
 set search_path = ''
 as $$
@@ -131,7 +131,7 @@ as $$
         'agent_type', p_step.agent_type,
         'priority', p_step.priority,
         'published_at', internal.iso_utc(p_step.published_at),
-        'chain', case when p_step.next_key is null then '[]' else internal.stretch(p_step.run_id, p_step.key) end
+        'chain', case when p_step.next_key is null then '[]' else internal.linear_segment(p_step.run_id, p_step.key) end
     )
 $$;
 

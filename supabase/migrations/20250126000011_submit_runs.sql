@@ -59,7 +59,7 @@ begin
         from jsonb_array_elements(v_item -> 'steps') with ordinality as t (s, o);
     end loop;
 
-    with told as (
+    with published as (
         insert into public.event_outbox (type, topic, user_id, payload, visible_at)
         select
             'workflow_status_update', 'workflow_run:' || r.id, r.user_id, internal.run_update(r),
@@ -67,7 +67,7 @@ begin
         from public.runs as r where r.id = any(v_created)
         returning payload
     )
-    select jsonb_agg(payload) into v_updates from told;
+    select jsonb_agg(payload) into v_updates from published;
 
     select jsonb_agg(jsonb_build_object(
         'id', r.id,

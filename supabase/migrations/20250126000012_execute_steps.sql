@@ -69,7 +69,7 @@ begin
                     attempts = greatest(attempts, s.attempt),
                     progress = greatest(progress, least(v_weights.done / v_weights.total, 1))
                 where id = r.id;
-                v_update := internal.tell_run(r.id);
+                v_update := internal.publish_run(r.id);
             else
                 v_update := internal.run_update(r);
             end if;
@@ -414,7 +414,7 @@ begin
                 end
                 from public.run_steps as n where n.run_id = s.run_id and n.key = s.key
             ),
-            'update', internal.tell_run(r.id)
+            'update', internal.publish_run(r.id)
         );
     end loop;
     return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_lanes, p_lane_limit));

@@ -19,7 +19,7 @@ begin
     end if;
     update public.runs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) where id = r.id;
     perform internal.settle_run(r.id);
-    v_update := internal.tell_run(r.id);
+    v_update := internal.publish_run(r.id);
     return jsonb_build_object(
         'outcome', case when v_update ->> 'status' in ('cancelled', 'failed') then 'cancelled' else 'requested' end,
         'status', v_update ->> 'status',
@@ -85,7 +85,7 @@ begin
             perform internal.step_ended(r.id, v_key, false);
         end loop;
         v_lanes := v_lanes || r.lane;
-        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.tell_run(r.id));
+        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.publish_run(r.id));
     end loop;
     return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_lanes, p_lane_limit));
 end
@@ -131,7 +131,7 @@ begin
     update public.runs set step = s.key where id = r.id;
     perform internal.step_ended(s.run_id, s.key, false);
     perform internal.settle_run(r.id);
-    v_update := internal.tell_run(r.id);
+    v_update := internal.publish_run(r.id);
     return jsonb_build_object(
         'outcome', 'decided',
         'status', case when p_approved then 'completed' else 'failed' end,

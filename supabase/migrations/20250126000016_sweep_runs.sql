@@ -60,7 +60,7 @@ begin
                 v_expired := v_expired + 1;
             end loop;
             perform internal.settle_run(v_run);
-            v_updates := v_updates || internal.tell_run(v_run);
+            v_updates := v_updates || internal.publish_run(v_run);
         end loop;
     end if;
 
@@ -82,7 +82,7 @@ begin
             v_lanes := v_lanes || s.lane;
         end loop;
         perform internal.settle_run(v_run);
-        v_updates := v_updates || internal.tell_run(v_run);
+        v_updates := v_updates || internal.publish_run(v_run);
     end loop;
 
     with lost as (

@@ -39,7 +39,7 @@ $$;
 
 -- Store a message, once per step, in a conversation of the run's user; without a user (a service, or a visitor with a
 -- checked right to it) in any conversation.
-create function internal.say(
+create function internal.add_message(
     p_conversation_id uuid, p_user_id uuid, p_role text, p_content text, p_run_id uuid, p_step text,
     p_metadata jsonb, p_id uuid
 ) returns void
@@ -64,12 +64,12 @@ set search_path = ''
 as $$ select replace(lower(p_input ->> 'conversation_id'), 'urn:uuid:', '')::uuid $$;
 
 -- The question of an agent run is stored in the conversation when the run is stored, under the run's id.
-create function internal.say_question() returns trigger
+create function internal.add_question() returns trigger
 language plpgsql security definer
 set search_path = ''
 as $$
 begin
-    perform internal.say(
+    perform internal.add_message(
         internal.named_conversation(new.input), r.user_id, 'user',
         left(btrim(new.input ->> 'message', E' \t\r\n'), 32000), r.id, new.key, '{}', r.id
     )
@@ -78,9 +78,9 @@ begin
 end
 $$;
 
-create trigger run_steps_said after insert on public.run_steps
+create trigger run_steps_question after insert on public.run_steps
 for each row when (new.writes = 'reply' and new.input ->> 'conversation_id' is not null)
-execute function internal.say_question();
+execute function internal.add_question();
 
 -- The reply; and the question of a workflow's step, which was not known before.
 create function internal.apply_reply(p_user_id uuid, p_step public.run_steps) returns void
@@ -93,11 +93,11 @@ begin
     if v_conversation_id is null then
         return;
     end if;
-    perform internal.say(
+    perform internal.add_message(
         v_conversation_id, p_user_id, 'user', left(btrim(p_step.input ->> 'message', E' \t\r\n'), 32000),
         p_step.run_id, p_step.key, '{}', gen_random_uuid()
     );
-    perform internal.say(
+    perform internal.add_message(
         v_conversation_id, p_user_id, 'assistant', p_step.output ->> 'reply', p_step.run_id, p_step.key,
         p_step.output - 'reply' || jsonb_build_object('provider', p_step.provider, 'model', p_step.model),
         gen_random_uuid()

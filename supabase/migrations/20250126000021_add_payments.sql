@@ -37,9 +37,9 @@ create table public.stripe_objects (
     subject text check (char_length(subject) <= 255),
     body jsonb not null check (jsonb_typeof(body) = 'object'),
     -- By which event: newer ones win; of the same second those of the higher rank, then of the greater id.
-    told_at timestamptz not null,
-    told_rank smallint not null,
-    told_by text not null
+    event_at timestamptz not null,
+    event_rank smallint not null,
+    event_id text not null
 );
 
 comment on table public.stripe_objects is 'The newest known states of Stripe objects.';
@@ -55,7 +55,7 @@ create index stripe_objects_charge on public.stripe_objects ((body ->> 'charge')
 alter table public.stripe_objects enable row level security;
 
 -- What a subscription's plan is called: its package's name, else the price that was bought.
-create or replace function internal.subscription_plan(p_row public.user_subscriptions) returns text
+create function internal.subscription_plan(p_row public.user_subscriptions) returns text
 language sql stable
 set search_path = ''
 as $$
@@ -143,7 +143,7 @@ begin
     where id = p_id and status = 'received' and next_attempt_at <= clock_timestamp()
     returning * into e;
     return case when e.id is not null then jsonb_build_object(
-        'id', e.id, 'type', e.type, 'fact', e.payload, 'attempts', e.attempts, 'token', e.lease_token
+        'id', e.id, 'type', e.type, 'state', e.payload, 'attempts', e.attempts, 'token', e.lease_token
     ) end;
 end
 $$;
@@ -181,36 +181,36 @@ $$;
 
 -- Store the newest state of an object. Returns whether another event of the same second and rank conflicts: only Stripe
 -- knows which of them is later.
-create function internal.keep_stripe_object(p_fact jsonb, p_event_id text) returns boolean
+create function internal.store_stripe_object(p_state jsonb, p_event_id text) returns boolean
 language plpgsql
 set search_path = ''
 as $$
 declare
-    v_tied boolean := exists (
+    v_ambiguous boolean := exists (
         select 1 from public.stripe_objects as o
         where
-            o.id = p_fact ->> 'id'
-            and (o.told_at, o.told_rank) = (internal.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint)
-            and o.told_by <> p_event_id
-            and o.body <> p_fact -> 'body'
+            o.id = p_state ->> 'id'
+            and (o.event_at, o.event_rank) = (internal.moment(p_state ->> 'at'), (p_state ->> 'rank')::smallint)
+            and o.event_id <> p_event_id
+            and o.body <> p_state -> 'body'
     );
 begin
-    insert into public.stripe_objects as o (id, kind, subject, body, told_at, told_rank, told_by)
+    insert into public.stripe_objects as o (id, kind, subject, body, event_at, event_rank, event_id)
     values (
-        p_fact ->> 'id', p_fact ->> 'kind', p_fact ->> 'subject', p_fact -> 'body',
-        internal.moment(p_fact ->> 'at'), (p_fact ->> 'rank')::smallint, p_event_id
+        p_state ->> 'id', p_state ->> 'kind', p_state ->> 'subject', p_state -> 'body',
+        internal.moment(p_state ->> 'at'), (p_state ->> 'rank')::smallint, p_event_id
     )
     on conflict (id) do update set
         subject = coalesce(excluded.subject, o.subject),
         body = excluded.body,
-        told_at = excluded.told_at,
-        told_rank = excluded.told_rank,
-        told_by = excluded.told_by
+        event_at = excluded.event_at,
+        event_rank = excluded.event_rank,
+        event_id = excluded.event_id
     where
-        (o.told_at, o.told_rank, o.told_by) < (excluded.told_at, excluded.told_rank, excluded.told_by)
+        (o.event_at, o.event_rank, o.event_id) < (excluded.event_at, excluded.event_rank, excluded.event_id)
         -- A response from Stripe is the current state.
-        or (coalesce((p_fact ->> 'answer')::boolean, false) and o.told_at <= excluded.told_at);
-    return v_tied;
+        or (coalesce((p_state ->> 'answer')::boolean, false) and o.event_at <= excluded.event_at);
+    return v_ambiguous;
 end
 $$;
 
@@ -394,9 +394,9 @@ declare
     v_refunded timestamptz;
     v_id uuid;
 begin
-    select o.body, o.id, o.told_at into c, v_session, v_paid from public.stripe_objects as o
+    select o.body, o.id, o.event_at into c, v_session, v_paid from public.stripe_objects as o
     where o.subject = p_subject and o.kind = 'checkout' and o.body ->> 'state' <> 'expired'
-    order by o.told_at, o.id limit 1;
+    order by o.event_at, o.id limit 1;
     if c is null then
         return null;
     end if;
@@ -437,7 +437,7 @@ begin
     v_discount := least(coalesce(v_discount, 0), v_original);
     -- A single purchase ends once it is fully refunded.
     if s is null then
-        select case when sum(r.amount) >= (c ->> 'told_amount')::numeric then max(r.refunded_at) end into v_refunded
+        select case when sum(r.amount) >= (c ->> 'notified_amount')::numeric then max(r.refunded_at) end into v_refunded
         from internal.returned_money(p_subject) as r
         where r.amount > 0 and r.status not in ('failed', 'cancelled');
     end if;
@@ -482,7 +482,7 @@ begin
             when s -> 'never_paid' = 'true' then internal.moment(coalesce(s ->> 'ended', s ->> 'start'))
             else internal.moment(s ->> 'trial_end')
         end,
-        case when v_paid is not null then internal.major_units(c -> 'told_amount', c ->> 'currency') else 0 end,
+        case when v_paid is not null then internal.major_units(c -> 'notified_amount', c ->> 'currency') else 0 end,
         v_paid,
         coalesce(s ->> 'customer', c ->> 'customer'),
         case when c ->> 'mode' = 'subscription' then p_subject end,
@@ -663,7 +663,7 @@ as $$
 $$;
 
 -- What was returned is part of the figures.
-create trigger refunds_told after insert or update or delete on public.refunds
+create trigger refunds_published after insert or update or delete on public.refunds
 for each row execute function internal.publish_money('status', 'amount', 'refunded_at');
 
 -- Notify the user of a purchase, once for each event of Stripe; administrators are notified of disputes.
@@ -680,7 +680,7 @@ as $$
     cross join lateral (select e.payload -> 'body' as body) as p
     cross join lateral (
         select internal.money_text(
-            internal.major_units(p.body -> 'told_amount', p.body ->> 'currency'), p.body ->> 'currency'
+            internal.major_units(p.body -> 'notified_amount', p.body ->> 'currency'), p.body ->> 'currency'
         ) as amount
     ) as m
     cross join lateral (
@@ -703,7 +703,7 @@ as $$
         -- Not of one that waits for its attempt: what is due after a trial is asked for then.
         and e.status in ('processed', 'ignored')
         -- An invoice of zero is not shown to users.
-        and (k.event not in ('invoice.paid', 'checkout.paid') or (p.body ->> 'told_amount')::numeric > 0)
+        and (k.event not in ('invoice.paid', 'checkout.paid') or (p.body ->> 'notified_amount')::numeric > 0)
 $$;
 
 -- Update the rows of a purchase from the stored states. Returns its id, or null if there is none (yet).
@@ -742,18 +742,18 @@ as $$
     )
 $$;
 
--- Link what came before it was known what it is about, and its events, to the subject of this fact.
-create function internal.link_stripe_objects(p_fact jsonb) returns void
+-- Link what came before it was known what it is about, and its events, to the subject of this state.
+create function internal.link_stripe_objects(p_state jsonb) returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    v_subject text := p_fact ->> 'subject';
-    v_payment text := p_fact -> 'body' ->> 'payment_intent';
-    v_linked text[] := array[p_fact ->> 'id'];
+    v_subject text := p_state ->> 'subject';
+    v_payment text := p_state -> 'body' ->> 'payment_intent';
+    v_linked text[] := array[p_state ->> 'id'];
     v_more text[];
 begin
-    update public.stripe_objects set subject = v_subject where id = p_fact ->> 'id' and subject is null;
+    update public.stripe_objects set subject = v_subject where id = p_state ->> 'id' and subject is null;
     loop
         with linked as (
             update public.stripe_objects as o set subject = v_subject
@@ -764,7 +764,7 @@ begin
                     o.body ->> 'invoice' = any(v_linked)
                     or o.body ->> 'charge' = any(v_linked)
                     or o.body ->> 'payment_intent' = v_payment
-                    or o.id = p_fact -> 'body' ->> 'charge'
+                    or o.id = p_state -> 'body' ->> 'charge'
                 )
             returning o.id
         )
@@ -779,32 +779,32 @@ end
 $$;
 
 -- Apply an object's state: store it, derive the rows, and mark the event as processed, or as ignored if its subject is
--- unknown (a later checkout then applies it). Calls for one subject are serialized. Returns {"status", "tied"}, or null
--- if the lease was lost.
-create function public.apply_stripe_fact(p_event_id text, p_fact jsonb, p_token bigint default null) returns jsonb
+-- unknown (a later checkout then applies it). Calls for one subject are serialized. Returns {"status",
+-- "ambiguous_order"}, or null if the lease was lost.
+create function public.apply_stripe_state(p_event_id text, p_state jsonb, p_token bigint default null) returns jsonb
 language plpgsql
 set search_path = ''
 set statement_timeout = '15s'
 as $$
 declare
-    v_subject text := p_fact ->> 'subject';
+    v_subject text := p_state ->> 'subject';
     v_status text := 'ignored';
-    v_tied boolean;
+    v_ambiguous boolean;
 begin
     -- Two that belong together and have no subject in common (yet) come one after the other, too.
     perform pg_advisory_xact_lock(hashtextextended('stripe:' || l.key, 0))
     from (
         select distinct k.key
         from unnest(array[
-            p_fact ->> 'id', p_fact -> 'body' ->> 'invoice', p_fact -> 'body' ->> 'charge',
-            p_fact -> 'body' ->> 'payment_intent'
+            p_state ->> 'id', p_state -> 'body' ->> 'invoice', p_state -> 'body' ->> 'charge',
+            p_state -> 'body' ->> 'payment_intent'
         ]) as k (key)
-        where k.key is not null and p_fact ->> 'kind' <> 'subscription'
+        where k.key is not null and p_state ->> 'kind' <> 'subscription'
         order by k.key
     ) as l;
-    v_subject := coalesce(v_subject, internal.subject_of_charge(p_fact -> 'body'));
-    p_fact := p_fact || jsonb_build_object('subject', v_subject);
-    perform pg_advisory_xact_lock(hashtextextended('stripe:' || coalesce(v_subject, p_fact ->> 'id'), 0));
+    v_subject := coalesce(v_subject, internal.subject_of_charge(p_state -> 'body'));
+    p_state := p_state || jsonb_build_object('subject', v_subject);
+    perform pg_advisory_xact_lock(hashtextextended('stripe:' || coalesce(v_subject, p_state ->> 'id'), 0));
     if p_token is not null then
         perform 1 from public.stripe_events
         where id = p_event_id and lease_token = p_token and status = 'received' for update;
@@ -814,18 +814,18 @@ begin
         -- Ignored, as long as nothing follows from it.
         update public.stripe_events set
             subject = coalesce(v_subject, subject),
-            payload = p_fact,
+            payload = p_state,
             status = v_status
         where id = p_event_id;
     end if;
-    v_tied := internal.keep_stripe_object(p_fact, p_event_id);
-    if v_subject is not null and p_fact ->> 'kind' <> 'subscription' then
-        perform internal.link_stripe_objects(p_fact);
+    v_ambiguous := internal.store_stripe_object(p_state, p_event_id);
+    if v_subject is not null and p_state ->> 'kind' <> 'subscription' then
+        perform internal.link_stripe_objects(p_state);
     end if;
-    if p_fact ->> 'kind' = 'checkout' and p_fact -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
+    if p_state ->> 'kind' = 'checkout' and p_state -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
         -- By the newest state that is known, whichever event this is.
         perform public.settle_redemption(o.body -> 'metadata' ->> 'redemption_key', o.body ->> 'state')
-        from public.stripe_objects as o where o.id = p_fact ->> 'id';
+        from public.stripe_objects as o where o.id = p_state ->> 'id';
         v_status := 'processed';
     end if;
     if v_subject is not null and internal.derive_payments(v_subject) is not null then
@@ -835,7 +835,7 @@ begin
     end if;
     update public.stripe_events set status = v_status, error = null, processed_at = clock_timestamp()
     where id = p_event_id;
-    return jsonb_build_object('status', v_status, 'tied', v_tied);
+    return jsonb_build_object('status', v_status, 'ambiguous_order', v_ambiguous);
 end
 $$;
 

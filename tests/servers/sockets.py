@@ -63,7 +63,7 @@ def create_app() -> Flask:
         def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
             path = folder / "unread"
             items = json.loads(path.read_text()) if path.exists() else []
-            return {"items": items[:limit], "unread_count": len(items), "untold": []}
+            return {"items": items[:limit], "unread_count": len(items), "unpublished": []}
 
     def compute(scope: UUID | None, range_: Range) -> Any:
         with (folder / "computed").open("a") as computed:

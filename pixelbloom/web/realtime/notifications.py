@@ -20,7 +20,7 @@ class UnreadReader(Protocol):
     """The part of the store that is used here."""
 
     def unread(self, user_id: UUID, limit: int) -> dict[str, Any]:
-        """Return {"items", "unread_count", "untold"}: `untold` has the ids of events that may not be published yet."""
+        """Return {"items", "unread_count", "unpublished"}; the last has ids of events that may not be published yet."""
 
 
 class NotificationSource:
@@ -47,7 +47,7 @@ class NotificationSource:
         if before.messages is not None:
             return Recovered(before.epoch, before.seq, owner, before.messages)
         unread = self._store.unread(topic.id, SNAPSHOT_ITEMS)
-        unpublished = [str(name) for name in unread["untold"]]
+        unpublished = [str(name) for name in unread["unpublished"]]
         after = self._reader.stream(
             topic.name, before.seq, before.epoch, [f"notification_created:{name}" for name in unpublished]
         )

@@ -51,7 +51,7 @@ def deliver(store: PaymentStore, event: Event) -> None:
     store.record(event, fact)
     begun = store.begin(event["id"], 60)
     if begun is not None:
-        applied = store.apply(event["id"], begun["fact"], begun["token"])
+        applied = store.apply(event["id"], begun["state"], begun["token"])
         assert applied is not None
         assert applied["status"] in ("processed", "ignored")
 
@@ -260,7 +260,7 @@ def persistently(store: PaymentStore, event: Event) -> None:
         if begun is None:
             return
         try:
-            if store.apply(event["id"], begun["fact"], begun["token"]):
+            if store.apply(event["id"], begun["state"], begun["token"]):
                 return
         except Unavailable:
             continue
@@ -310,7 +310,7 @@ def test_the_end_of_a_trial_is_notified_with_the_amount_of_its_own_attempt(
     before = messages(db, history)
     begun = store.begin(ending["id"], 60)
     assert begun is not None
-    store.apply(ending["id"], {**fact, "body": {**fact["body"], "told_amount": 1900}}, begun["token"])
+    store.apply(ending["id"], {**fact, "body": {**fact["body"], "notified_amount": 1900}}, begun["token"])
     after = messages(db, history)
     forget(db, history)
 

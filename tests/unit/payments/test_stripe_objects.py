@@ -60,7 +60,7 @@ def test_what_is_due_after_a_trial_is_the_price_less_the_discounts_that_hold_the
     item["items"]["data"][0]["price"]["product"] = "prod_1"
     if "trial_end" in changes:
         changes = {**changes, "trial_end": int(changes["trial_end"])}
-    assert body({**item, **changes})["told_amount"] == due
+    assert body({**item, **changes})["notified_amount"] == due
 
 
 def test_a_discount_of_one_product_lowers_that_part_of_a_subscription_alone() -> None:
@@ -76,7 +76,7 @@ def test_a_discount_of_one_product_lowers_that_part_of_a_subscription_alone() ->
         ({"percent_off": 50}, PRICE // 2 + 250),
         ({"amount_off": PRICE + 100, "currency": "usd"}, 400),
     ):
-        assert body({**item, "discounts": [{"coupon": coupon}]})["told_amount"] == due, coupon
+        assert body({**item, "discounts": [{"coupon": coupon}]})["notified_amount"] == due, coupon
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_campaign_of_some_months_is_over_on_the_day_of_its_start(start: str, m
     begun, ended = (int(datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp()) for day in (start, over))
     metadata = {**CAMPAIGN, "discount_months": str(months)}
     item = subscription(start_date=begun, trial_start=begun, discounts=["di_1"], metadata=metadata)
-    dues = [body({**item, "trial_end": ended - seconds})["told_amount"] for seconds in (1, 0)]
+    dues = [body({**item, "trial_end": ended - seconds})["notified_amount"] for seconds in (1, 0)]
     assert dues == [8000, PRICE]
 
 
@@ -144,16 +144,16 @@ def test_a_price_by_tiers_is_not_known_from_the_subscription() -> None:
     item = subscription()
     tiered = {"billing_scheme": "tiered", "unit_amount": None, "unit_amount_decimal": None, "tiers_mode": "graduated"}
     item["items"]["data"][0]["price"] |= tiered
-    assert {"amount", "told_amount"} & set(body(item)) == set()
+    assert {"amount", "notified_amount"} & set(body(item)) == set()
 
 
 @pytest.mark.parametrize("ends", [{"cancel_at_period_end": True}, {"cancel_at": 1_800_000_000}])
 def test_nothing_is_due_after_a_trial_that_the_subscription_ends_with(ends: dict[str, Any]) -> None:
     item = subscription(trial_end=1_800_000_000, **ends)
     item["items"]["data"][0]["current_period_end"] = 1_800_000_000
-    assert (body(item)["told_amount"], body(item)["ends_in_trial"]) == (0, True)
+    assert (body(item)["notified_amount"], body(item)["ends_in_trial"]) == (0, True)
     later = body({**item, "cancel_at": 1_800_000_001})
-    assert (later["told_amount"], "ends_in_trial" in later) == (PRICE, False)
+    assert (later["notified_amount"], "ends_in_trial" in later) == (PRICE, False)
 
 
 def test_an_end_by_date_is_read_and_its_withdrawal_too() -> None:
@@ -195,7 +195,7 @@ def test_every_event_of_an_invoice_moves_its_row(kind: str, status: str, stored:
 def test_what_a_customer_has_in_credit_is_not_due() -> None:
     fact = stripe_state.read(event("invoice.created", {**INVOICE, "status": "draft", "amount_due": -700}))
     assert fact is not None
-    assert (fact["body"]["amount_due"], fact["body"]["told_amount"]) == (0, 0)
+    assert (fact["body"]["amount_due"], fact["body"]["notified_amount"]) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -252,6 +252,6 @@ def test_a_refund_is_an_object_of_its_own_and_a_charge_reports_what_it_sums_up_t
     assert lowered
     assert (refund["kind"], failed["kind"]) == ("refund", "refund")
     assert refund["rank"] < failed["rank"]
-    assert charge["body"]["told_amount"] == 1000
+    assert charge["body"]["notified_amount"] == 1000
     assert (lowered["kind"], lowered["body"]["amount_refunded"]) == ("charge", 0)
     assert charge["rank"] < lowered["rank"]
