@@ -12,8 +12,10 @@ from tests.stack import Stack, StartedProcess, started_stack, stop_all
 
 __all__ = ["pytest_exception_interact"]
 
-#: The profile of `make test-unit`. `make test` uses the default one, with 100 examples.
-settings.register_profile("quick", max_examples=10)
+# The machine is shared: no example has a deadline. `make test-unit` asks for the quick profile.
+settings.register_profile("whole", max_examples=100, deadline=None)
+settings.register_profile("quick", max_examples=10, deadline=None)
+settings.load_profile("whole")
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Help for tests that buy something: a subscription's history, as events of Stripe."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from pixelbloom.local.stripe.api import Api
 from pixelbloom.local.stripe.book import Book, Refused
 from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
 from tests.stack import Stack, stop_all
+from tests.waiting import until
 
 Event = dict[str, Any]
 WEBHOOK = "/api/payments/webhook"
@@ -22,6 +24,12 @@ ENV = {
     "STRIPE_EXTRA_PRICE_IDS": "price_yen, price_once, price_late",
 }
 PRICES = ({"id": "price_starter", "unit_amount": "4900"}, {"id": "price_growth", "unit_amount": "14900"})
+
+
+def next_second() -> None:
+    """Wait until Stripe's clock, which counts seconds, has moved on."""
+    now = int(time.time())
+    until(lambda: int(time.time()) > now)
 
 
 class Purchase:

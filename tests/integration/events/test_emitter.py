@@ -23,12 +23,6 @@ from tests.servers.runs import SomeRun
 from tests.waiting import SECONDS, background, until, within
 
 
-@pytest.fixture
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
 class Counting(Publisher):
     """A publisher that counts the messages that Redis refused."""
 
@@ -47,8 +41,8 @@ class Counting(Publisher):
 
 
 @pytest.fixture
-def publisher(server: OwnRedis) -> Counting:
-    return Counting(connect(server.url, timeout_seconds=0.3))
+def publisher(own_redis: OwnRedis) -> Counting:
+    return Counting(connect(own_redis.url, timeout_seconds=0.3))
 
 
 def emitter(publisher: Counting, run: SomeRun, attempt: int = 1, **options: Any) -> TokenEmitter:
@@ -65,9 +59,9 @@ def streaming(publisher: Counting, run: SomeRun, attempt: int = 1, **options: An
         stream.close(timeout=SECONDS)
 
 
-def deltas(server: OwnRedis, run: SomeRun) -> list[dict[str, Any]]:
+def deltas(own_redis: OwnRedis, run: SomeRun) -> list[dict[str, Any]]:
     """The text events of a run, with their times."""
-    found = TopicReader(server.client).read(Topic.parse(run.topic), since=0)
+    found = TopicReader(own_redis.client).read(Topic.parse(run.topic), since=0)
     assert isinstance(found, Recovered)
     published = []
     for message in found.messages:
@@ -78,24 +72,24 @@ def deltas(server: OwnRedis, run: SomeRun) -> list[dict[str, Any]]:
     return published
 
 
-def text(server: OwnRedis, run: SomeRun) -> str:
+def text(own_redis: OwnRedis, run: SomeRun) -> str:
     """Return the final text of a client that follows the rules."""
     whole = ""
-    for delta in deltas(server, run):
+    for delta in deltas(own_redis, run):
         whole = "" if delta.get("reset") else whole
         assert delta["offset"] == len(whole)
         whole += delta["delta"]
     return whole
 
 
-def snapshot_text(server: OwnRedis, run: SomeRun) -> str:
+def snapshot_text(own_redis: OwnRedis, run: SomeRun) -> str:
     """Return the text of a client that subscribes now."""
-    found = TopicReader(server.client).read(Topic.parse(run.topic), since=None)
+    found = TopicReader(own_redis.client).read(Topic.parse(run.topic), since=None)
     assert isinstance(found, Snapshot)
     return str(json.loads(found.frame)["data"]["text"])
 
 
-def test_all_text_arrives_in_order_in_at_most_twenty_messages_a_second(server, publisher):
+def test_all_text_arrives_in_order_in_at_most_twenty_messages_a_second(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     words = [f"wörd{n} " for n in range(300)]
@@ -106,70 +100,70 @@ def test_all_text_arrives_in_order_in_at_most_twenty_messages_a_second(server, p
             time.sleep(0.001)
     took = time.monotonic() - began
 
-    assert text(server, run) == "".join(words)
-    assert 2 < len(deltas(server, run)) <= took / INTERVAL_SECONDS + 2  # the first at once, the last on closing
+    assert text(own_redis, run) == "".join(words)
+    assert 2 < len(deltas(own_redis, run)) <= took / INTERVAL_SECONDS + 2  # the first at once, the last on closing
 
 
-def test_text_before_a_restart_is_discarded_even_without_new_text(server, publisher):
+def test_text_before_a_restart_is_discarded_even_without_new_text(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as stream:
         stream.token("half an answ")
-        until(lambda: deltas(server, run))
+        until(lambda: deltas(own_redis, run))
         stream.restart()
 
-    assert text(server, run) == ""
-    assert deltas(server, run)[-1]["reset"] is True
+    assert text(own_redis, run) == ""
+    assert deltas(own_redis, run)[-1]["reset"] is True
 
 
-def test_the_snapshot_has_the_text_of_the_provider_that_took_over(server, publisher):
+def test_the_snapshot_has_the_text_of_the_provider_that_took_over(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as stream:
         stream.token("half an answ")
-        until(lambda: deltas(server, run))
+        until(lambda: deltas(own_redis, run))
         stream.restart("huggingface")
         stream.token("Hello")
 
-    resets = [delta.get("retrying_with") for delta in deltas(server, run) if delta.get("reset")]
+    resets = [delta.get("retrying_with") for delta in deltas(own_redis, run) if delta.get("reset")]
     assert resets == ["huggingface"]
-    assert snapshot_text(server, run) == text(server, run) == "Hello"
+    assert snapshot_text(own_redis, run) == text(own_redis, run) == "Hello"
 
 
-def test_a_restart_without_a_provider_is_published_without_a_name(server, publisher):
+def test_a_restart_without_a_provider_is_published_without_a_name(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as stream:
         stream.token("The user greets me.")
-        until(lambda: deltas(server, run))
+        until(lambda: deltas(own_redis, run))
         stream.restart()
         stream.token("Hello")
 
-    [reset] = [delta for delta in deltas(server, run) if delta.get("reset")]
+    [reset] = [delta for delta in deltas(own_redis, run) if delta.get("reset")]
     assert "retrying_with" not in reset
-    assert snapshot_text(server, run) == "Hello"
+    assert snapshot_text(own_redis, run) == "Hello"
 
 
-def test_only_the_restart_for_another_provider_names_it(server, publisher):
+def test_only_the_restart_for_another_provider_names_it(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as stream:
         stream.token("half an answ")
-        until(lambda: len(deltas(server, run)) == 1)
+        until(lambda: len(deltas(own_redis, run)) == 1)
         stream.restart("huggingface")
         stream.token("The user ")
-        until(lambda: len(deltas(server, run)) == 2)
+        until(lambda: len(deltas(own_redis, run)) == 2)
         stream.token("greets me.")
-        until(lambda: len(deltas(server, run)) == 3)
+        until(lambda: len(deltas(own_redis, run)) == 3)
         stream.restart()
         stream.token("Hello")
 
-    found = [(delta.get("reset", False), delta.get("retrying_with")) for delta in deltas(server, run)]
+    found = [(delta.get("reset", False), delta.get("retrying_with")) for delta in deltas(own_redis, run)]
     assert found == [(False, None), (True, "huggingface"), (False, None), (True, None)]
-    assert snapshot_text(server, run) == "Hello"
+    assert snapshot_text(own_redis, run) == "Hello"
 
 
-def test_the_text_of_an_earlier_attempt_is_discarded_as_soon_as_the_next_begins(server, publisher):
+def test_the_text_of_an_earlier_attempt_is_discarded_as_soon_as_the_next_begins(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run) as first:
@@ -177,52 +171,52 @@ def test_the_text_of_an_earlier_attempt_is_discarded_as_soon_as_the_next_begins(
     with streaming(publisher, run, attempt=2):
         pass
 
-    assert [delta.get("reset", False) for delta in deltas(server, run)] == [False, True]
+    assert [delta.get("reset", False) for delta in deltas(own_redis, run)] == [False, True]
 
 
-def test_progress_is_estimated_from_the_tokens_of_this_attempt(server, publisher):
+def test_progress_is_estimated_from_the_tokens_of_this_attempt(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     with streaming(publisher, run, progress_of=lambda tokens: tokens / 10) as stream:
         for _ in range(5):
             stream.token("t")
 
-    assert deltas(server, run)[-1]["progress"] == 0.5
+    assert deltas(own_redis, run)[-1]["progress"] == 0.5
 
 
-def test_an_estimate_that_fails_costs_the_progress_and_not_the_text(server, publisher):
+def test_an_estimate_that_fails_costs_the_progress_and_not_the_text(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running", 0.2))
     with streaming(publisher, run, progress_of=lambda tokens: tokens / 0) as stream:
         stream.token("text")
 
-    assert deltas(server, run)[0]["progress"] == 0.2
-    assert text(server, run) == "text"
+    assert deltas(own_redis, run)[0]["progress"] == 0.2
+    assert text(own_redis, run) == "text"
 
 
-def test_a_frozen_redis_does_not_delay_tokens_and_the_text_is_published_after_it_recovers(server, publisher):
+def test_a_frozen_redis_does_not_delay_tokens_and_the_text_is_published_after_it_recovers(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     stream = emitter(publisher, run)
     stream.token("before ")
-    until(lambda: deltas(server, run))
-    server.freeze()
+    until(lambda: deltas(own_redis, run))
+    own_redis.freeze()
 
     def tokens() -> None:
         for n in range(2_000):
             stream.token(f"{n} ")
 
     within(tokens)  # while Redis is frozen; with a timeout per token it would take ten minutes
-    server.thaw()
+    own_redis.thaw()
     stream.close(timeout=SECONDS)
 
-    assert text(server, run) == "before " + "".join(f"{n} " for n in range(2_000))
+    assert text(own_redis, run) == "before " + "".join(f"{n} " for n in range(2_000))
 
 
-def test_closing_without_redis_ends_in_time_and_raises_nothing(server, publisher):
+def test_closing_without_redis_ends_in_time_and_raises_nothing(own_redis, publisher):
     run = SomeRun()
     stream = emitter(publisher, run)
-    server.kill()
+    own_redis.kill()
     stream.token("nobody receives this")
 
     closing = threading.Thread(target=stream.close, kwargs={"timeout": 0.2})
@@ -232,21 +226,21 @@ def test_closing_without_redis_ends_in_time_and_raises_nothing(server, publisher
     assert not closing.is_alive()
 
 
-def test_text_that_waits_for_redis_is_bounded(server, publisher):
+def test_text_that_waits_for_redis_is_bounded(own_redis, publisher):
     run = SomeRun()
-    server.freeze()
+    own_redis.freeze()
     stream = emitter(publisher, run)
     for _ in range(100):
         stream.token("x" * 10_000)
 
     assert stream._waiting_characters <= 128 * 1024
-    server.thaw()
+    own_redis.thaw()
     stream.close(timeout=SECONDS)
-    published = deltas(server, run) if TopicReader(server.client).read(Topic.parse(run.topic), since=0) else []
+    published = deltas(own_redis, run) if TopicReader(own_redis.client).read(Topic.parse(run.topic), since=0) else []
     assert all(len(delta["delta"]) <= 128 * 1024 for delta in published)
 
 
-def test_concurrent_runs_do_not_mix_their_text(server, publisher):
+def test_concurrent_runs_do_not_mix_their_text(own_redis, publisher):
     runs = [SomeRun() for _ in range(20)]
     publisher.run_updates([run.state("running") for run in runs])
 
@@ -260,27 +254,27 @@ def test_concurrent_runs_do_not_mix_their_text(server, publisher):
         pass
 
     for run in runs:
-        assert text(server, run) == "".join(f"{run.id.hex[:4]}-{n} " for n in range(50))
+        assert text(own_redis, run) == "".join(f"{run.id.hex[:4]}-{n} " for n in range(50))
 
 
-def test_the_senders_thread_ends_with_the_last_open_step(server, publisher):
+def test_the_senders_thread_ends_with_the_last_open_step(own_redis, publisher):
     with streaming(publisher, SomeRun()) as stream:
         stream.token("a")
     until(lambda: not any(thread.name == "deltas" for thread in threading.enumerate()), saw=threading.enumerate)
 
 
-def test_a_message_refused_by_redis_is_resent_after_it_recovers(server, publisher):
+def test_a_message_refused_by_redis_is_resent_after_it_recovers(own_redis, publisher):
     run = SomeRun()
     publisher.run_update(run.state("running"))
     stream = emitter(publisher, run)
     stream.token("before ")
-    until(lambda: deltas(server, run))
-    server.kill()
+    until(lambda: deltas(own_redis, run))
+    own_redis.kill()
     stream.token("while it is gone ")
     until(lambda: stream._inflight)
     until(lambda: publisher.refused)  # accepted, then refused
     stream.token("later")
-    server.start()
+    own_redis.start()
     stream.close(timeout=SECONDS)
 
-    assert text(server, run) == "before while it is gone later"
+    assert text(own_redis, run) == "before while it is gone later"

@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -19,17 +18,6 @@ from pixelbloom.events.topics import Keys, Topic, user_feed
 from pixelbloom.events.types import RunDelta
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture
-def publisher(server: OwnRedis) -> Publisher:
-    return Publisher(server.client)
 
 
 @pytest.fixture

@@ -19,17 +19,6 @@ from tests.servers.redis import OwnRedis
 from tests.servers.workflows import Attempt, SomeWorkflow, as_steps
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture
-def publisher(server: OwnRedis) -> Publisher:
-    return Publisher(server.client)
-
-
 @pytest.fixture
 def reader(server: OwnRedis) -> TopicReader:
     return TopicReader(server.client)

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,9 +13,10 @@ import psycopg
 import pytest
 
 from pixelbloom.local.stripe.server import StripeServer
+from tests import ROOT
 from tests.integration.http import Api, is_error
-from tests.integration.payments.test_checkout import CHECKOUT, ROOT, SUBSCRIPTION, becomes, checkout, control, one
-from tests.servers.stripe import ENV, selling, sold_by
+from tests.integration.payments.test_checkout import CHECKOUT, SUBSCRIPTION, becomes, checkout, control, one
+from tests.servers.stripe import ENV, next_second, selling, sold_by
 from tests.stack import Stack
 
 PRICES = [
@@ -151,7 +151,7 @@ def test_a_change_made_at_stripe_does_not_carry_the_discount_over(
     code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
     found = bought(user, shop, stack, order(packages, "small", code))
     subscription = shop.book.get("subscription", found["stripe_subscription_id"])
-    time.sleep(1.1)  # Stripe's clock counts seconds
+    next_second()
     shop.book.update(subscription, {"items": [{"price": "price_large"}]})  # as the billing portal does
 
     assert becomes(user, stack, original_price=9900)["final_price"] == 9900

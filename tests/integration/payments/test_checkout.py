@@ -22,9 +22,9 @@ from pixelbloom.payments import gateway as gateway_module
 from pixelbloom.payments.gateway import StripeGateway
 from tests import ROOT
 from tests.integration.http import Api, is_error, raw
-from tests.servers.stripe import ENV, WEBHOOK, History, selling, sold_by
+from tests.servers.stripe import ENV, WEBHOOK, History, next_second, selling, sold_by
 from tests.stack import Stack
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 CHECKOUT = "/api/payments/create-checkout-session"
 SUBSCRIPTION = "/api/payments/subscription"
@@ -168,7 +168,7 @@ def test_a_purchase_an_upgrade_a_failed_renewal_and_the_end(
 
 def test_a_change_and_the_end_with_the_period(user: Api, shop: StripeServer, stack: Stack, growth: UUID) -> None:
     older = bought(user, shop, stack)
-    time.sleep(1.1)  # Stripe's clock counts seconds
+    next_second()
     session = checkout(user, price_id="price_growth")
     control(shop, "pay_session", session=session["id"])
     stack.wait_for(lambda: user.get(SUBSCRIPTION).json()["subscription_id"] != older["subscription_id"])
@@ -516,10 +516,7 @@ def test_the_changes_of_an_event_reach_the_sockets_without_beat(
     with connect(f"{web.url.replace('http', 'ws')}/api/ws/analytics?token={token}", proxy=None) as socket:
         session = checkout(user, price_id="price_growth")
         control(shop, "pay_session", session=session["id"])
-        deadline, seen = time.monotonic() + 30, []
-        while "subscription_created" not in seen:
-            assert time.monotonic() < deadline, seen
-            seen.append(json.loads(socket.recv(timeout=30))["type"])
+        until(lambda: json.loads(socket.recv(timeout=SECONDS))["type"] == "subscription_created", pause=0)
 
 
 def test_an_event_that_cannot_be_processed_waits_and_can_be_replayed(
@@ -587,7 +584,7 @@ def test_the_nightly_comparison_repairs_what_no_event_reported(
     )
     url, shop.deliveries.url = shop.deliveries.url, None
     control(shop, "renew", subscription=found["stripe_subscription_id"], outcome="failed")
-    time.sleep(1.1)  # Stripe's clock counts seconds; the comparison must be later than the changes
+    next_second()  # the comparison must be later than the changes
     shop.deliveries.url = url
     for name, value in {**stack.env, **ENV, "STRIPE_API_BASE": shop.url}.items():
         monkeypatch.setenv(name, value)

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -19,6 +18,7 @@ from pixelbloom.database.gateway import Gateway
 from pixelbloom.periodic.store import PeriodicTaskStore
 from tests import ROOT
 from tests.stack import Stack
+from tests.waiting import until
 
 NIGHT = "the_night"
 SOON = timedelta(hours=1)
@@ -99,12 +99,13 @@ def test_beat_starts_in_an_empty_folder_and_writes_no_file(stack: Stack, redis: 
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+    def sent() -> bool:
+        assert beat.poll() is None, beat.communicate()[0]
+        return bool(redis.llen("maintenance") and redis.llen("events"))
+
     try:
-        deadline = time.monotonic() + 60
-        while not redis.llen("maintenance") or not redis.llen("events"):
-            assert beat.poll() is None, beat.communicate()[0]
-            assert time.monotonic() < deadline, "beat sent nothing"
-            time.sleep(0.1)
+        until(sent)
     finally:
         beat.send_signal(signal.SIGTERM)
         said, _ = beat.communicate(timeout=30)

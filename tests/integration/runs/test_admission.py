@@ -14,7 +14,7 @@ from pixelbloom.database.gateway import Gateway
 from pixelbloom.runs.capacity import REPORT_SECONDS
 from pixelbloom.runs.store import RunStore
 from tests.integration.http import CHAT, Api
-from tests.integration.runs.test_store import a_run, claim, ending, submit
+from tests.integration.runs.steps import a_run, claim, ending, submit
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
 from tests.stack import Stack

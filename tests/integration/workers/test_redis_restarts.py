@@ -19,6 +19,7 @@ from tests.servers.ollama import OllamaServer
 from tests.servers.redis import OwnRedis
 from tests.servers.workers import WorkerProcess
 from tests.stack import Stack
+from tests.waiting import until
 
 KILLS = 6
 SECONDS = 120
@@ -91,23 +92,19 @@ def test_workers_survive_or_exit_cleanly_when_redis_is_killed_repeatedly(
         env = {**stack.env, "OLLAMA_HOST": ollama.url, "REDIS_URL": redis.url, "LEASE_SECONDS": "5"}
         beat = WorkerProcess("beat", env, tmp_path)
         workers = Supervisor({**env, "AGENT_CONCURRENCY": "4"}, tmp_path)
+
+        def output() -> str:
+            return workers.running["agents"].output
+
         try:
             for kill in range(KILLS):
                 for _ in range(6):
                     submit()
-                deadline = time.monotonic() + SECONDS
-                while count("running") < 3:
-                    workers.look()
-                    assert time.monotonic() < deadline, workers.running["agents"].output
-                    time.sleep(0.1)
+                until(lambda: workers.look() or count("running") >= 3, SECONDS, saw=output)
                 redis.kill(wipe=kill % 2 == 1)
                 time.sleep((0.0, 0.3, 2.0)[kill % 3])
                 redis.start()
-            deadline = time.monotonic() + SECONDS
-            while count("completed") < len(runs):
-                workers.look()
-                assert time.monotonic() < deadline, workers.running["agents"].output
-                time.sleep(0.2)
+            until(lambda: workers.look() or count("completed") >= len(runs), SECONDS, saw=output)
         finally:
             workers.close()
             beat.end()

@@ -1,7 +1,6 @@
 """A deploy costs no run an attempt: workers are restarted again and again under steps longer than their grace."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -21,6 +20,7 @@ from tests.servers.ollama import OllamaServer
 from tests.servers.script import PROSE, Script
 from tests.servers.workers import WorkerProcess
 from tests.stack import Stack
+from tests.waiting import until
 
 RESTARTS = 10
 GRACE = 0.5
@@ -60,11 +60,7 @@ class Deploy:
     def restart(self, index: int) -> None:
         """Start a worker in place of one that has a step in hand."""
         old = self.workers[index]
-        deadline = time.monotonic() + SECONDS
-        while not self.holds_steps(old):
-            assert time.monotonic() < deadline, f"the worker took no step:\n{old.output}"
-            self.submit()
-            time.sleep(0.5)
+        until(lambda: self.holds_steps(old) or self.submit(), pause=0.5, saw=lambda: old.output)
         self.workers[index] = self.start()
         old.stop()
         assert "Traceback" not in old.output
@@ -116,10 +112,7 @@ def test_ten_rolling_restarts_use_up_no_attempt(deploy: Deploy, redis: Redis) ->
     for number in range(RESTARTS):
         deploy.restart(number % 2)
 
-    deadline = time.monotonic() + SECONDS
-    while deploy.statuses() != {"completed": len(deploy.runs)}:
-        assert time.monotonic() < deadline, f"{deploy.statuses()}\n{deploy.workers[0].output}"
-        time.sleep(0.2)
+    until(lambda: deploy.statuses() == {"completed": len(deploy.runs)}, SECONDS, saw=lambda: deploy.workers[0].output)
 
     steps = deploy.db.execute("select attempt, interruptions, provider from public.run_steps").fetchall()
     assert {(attempt, provider) for attempt, _, provider in steps} == {(1, "ollama")}

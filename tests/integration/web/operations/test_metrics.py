@@ -64,14 +64,8 @@ def once(web: Web, holds: Callable[[Numbers], bool]) -> Numbers:
 
 
 @pytest.fixture
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture
-def publisher(server: OwnRedis) -> Publisher:
-    return Publisher(connect(server.url))
+def publisher(own_redis: OwnRedis) -> Publisher:
+    return Publisher(connect(own_redis.url))
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +136,11 @@ def test_requests_count_by_route_method_and_class_of_status(api: Api) -> None:
 
 
 def test_sockets_subscriptions_events_frames_and_closes_count(
-    server: OwnRedis, publisher: Publisher, tmp_path: Any
+    own_redis: OwnRedis, publisher: Publisher, tmp_path: Any
 ) -> None:
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
-    with Web(server.url, tmp_path / "web") as web:
+    with Web(own_redis.url, tmp_path / "web") as web:
         assert scrape(web).of("sockets_open", channel="workflows") == 0
         client, other = web.connect(run.user_id), web.connect(run.user_id, "notifications")
         subscribed(client, run)
@@ -188,12 +182,12 @@ def test_sockets_subscriptions_events_frames_and_closes_count(
         assert web.errors() == ""
 
 
-def test_the_queue_of_a_slow_client_is_measured(server: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
+def test_the_queue_of_a_slow_client_is_measured(own_redis: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     limits = {"queue_bytes": 100_000, "close_seconds": 1}
     small = {"WEBSOCKET_SEND_BUFFER": str(BUFFER_BYTES)}
-    with Web(server.url, tmp_path / "web", limits=limits, **small) as web, stalled(web, run):
+    with Web(own_redis.url, tmp_path / "web", limits=limits, **small) as web, stalled(web, run):
         web.until_state(members=2)
         assert len(fill(web, run, publisher, 20_000)) < 200_000, "the system takes more than the setting allows"
         waiting = once(web, lambda found: found.of("socket_queue_bytes") >= 20_000)
@@ -212,22 +206,22 @@ def test_the_queue_of_a_slow_client_is_measured(server: OwnRedis, publisher: Pub
         assert web.errors() == ""
 
 
-def test_metrics_show_the_loss_and_return_of_redis(server: OwnRedis, tmp_path: Any) -> None:
-    with Web(server.url, tmp_path / "web") as web, web.connect(uuid4()):
+def test_metrics_show_the_loss_and_return_of_redis(own_redis: OwnRedis, tmp_path: Any) -> None:
+    with Web(own_redis.url, tmp_path / "web") as web, web.connect(uuid4()):
         found = once(web, lambda found: found.of("redis_link_up") == 1)
         assert found.of("redis_reconnects_total") == 0
-        server.kill()
+        own_redis.kill()
         once(web, lambda found: found.of("redis_link_up") == 0)
-        server.start()
+        own_redis.start()
         once(web, lambda found: found.of("redis_link_up") == 1 and found.of("redis_reconnects_total") >= 1)
 
 
 def test_metrics_add_up_processes_and_drop_gauges_of_a_killed_one(
-    server: OwnRedis, publisher: Publisher, tmp_path: Any
+    own_redis: OwnRedis, publisher: Publisher, tmp_path: Any
 ) -> None:
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
-    with Web(server.url, tmp_path / "web", WEB_CONCURRENCY="2") as web:
+    with Web(own_redis.url, tmp_path / "web", WEB_CONCURRENCY="2") as web:
         clients, sockets = [], {}
         both = lambda: len(sockets) == 2 and all(sockets.values())  # noqa: E731
         for _ in repeat_until(both, saw=lambda: sockets):
@@ -267,11 +261,11 @@ def test_metrics_add_up_processes_and_drop_gauges_of_a_killed_one(
 
 @pytest.mark.parametrize("options", ["", "--preload"])
 def test_gunicorn_retains_its_metrics_folder_over_a_reload_and_removes_it_at_the_end(
-    server: OwnRedis, tmp_path: Any, options: str
+    own_redis: OwnRedis, tmp_path: Any, options: str
 ) -> None:
     folder = tmp_path / "temporary"
     folder.mkdir()
-    with Web(server.url, tmp_path / "web", TMPDIR=str(folder), GUNICORN_CMD_ARGS=options) as web:
+    with Web(own_redis.url, tmp_path / "web", TMPDIR=str(folder), GUNICORN_CMD_ARGS=options) as web:
         (found,) = folder.glob("pixelbloom-metrics-*")
         former = web.state()["process"]
         assert once(web, lambda found: found.of("redis_link_up") == 1).of("web_processes") == 1

@@ -4,8 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -15,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from tests.integration.http import Api
 from tests.servers.redis import OwnRedis
 from tests.stack import Stack
+from tests.waiting import until
 
 SECONDS = 60
 BEAT = "beat is not running"
@@ -27,11 +27,14 @@ def nothing_ran(db: psycopg.Connection) -> None:
 
 
 def once(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
-    deadline = time.monotonic() + SECONDS
-    while not holds(found := ask()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
-    return found
+    seen: list[Any] = []
+
+    def held() -> bool:
+        seen[:] = [ask()]
+        return holds(seen[0])
+
+    until(held, pause=0.2, saw=lambda: seen)
+    return seen[0]
 
 
 def ready(api: Api) -> dict[str, Any]:
@@ -57,12 +60,6 @@ def doctor(stack: Stack) -> tuple[int, dict[str, Any]]:
         check=False,
     )
     return found.returncode, {check["name"]: check for check in json.loads(found.stdout)["checks"]}
-
-
-@pytest.fixture
-def own_redis() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
 
 
 @pytest.mark.parametrize("how", ["refuses", "hangs"])

@@ -20,12 +20,6 @@ CHANNELS = ("analytics", "notifications", "workflows")
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with Web(server.url, tmp_path_factory.mktemp("web"), limits={"sockets_per_user": 3}) as web:
         yield web

@@ -10,7 +10,6 @@ import pytest
 
 from pixelbloom.events import domain
 from pixelbloom.events.domain import DomainEvent
-from pixelbloom.events.publisher import Publisher
 from pixelbloom.web.realtime.figures import COMPUTERS, FIRST_AT_ONCE
 from tests.servers.redis import OwnRedis
 from tests.servers.web import Client, Web, token
@@ -41,21 +40,10 @@ SPEC: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with Web(server.url, tmp_path_factory.mktemp("web")) as web:
         yield web
         assert web.errors() == ""
-
-
-@pytest.fixture
-def publisher(server: OwnRedis) -> Publisher:
-    return Publisher(server.client)
 
 
 def event(kind: str, user_id: UUID | None, **changes: Any) -> DomainEvent:

@@ -15,12 +15,6 @@ from tests.waiting import SECONDS
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with Web(server.url, tmp_path_factory.mktemp("web"), limits={"close_seconds": 0.5}) as web:
         yield web

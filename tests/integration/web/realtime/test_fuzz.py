@@ -43,12 +43,6 @@ Responses = tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     limits = {"close_seconds": 0.5, "message_bytes": MESSAGE_BYTES, "sockets_per_user": 1_000}
     with Web(server.url, tmp_path_factory.mktemp("web"), limits=limits) as web:

@@ -24,12 +24,6 @@ MESSAGE_BYTES = 1_000
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     limits = {
         "sockets_per_user": 3,

@@ -1,18 +1,15 @@
 """Clients that do not read, or are not there any more, and a process that stops."""
 
 import json
-from collections.abc import Iterator
 from functools import partial
 from uuid import uuid4
 
 import httpx
-import pytest
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from pixelbloom.events.publisher import Publisher
 from tests.integration.web.realtime.test_topics import Story, subscribed
 from tests.servers.raw import Raw, frame
-from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web
 from tests.waiting import SECONDS, background, repeat_until, until
@@ -22,17 +19,6 @@ BUFFER_BYTES = 4096
 SMALL = {"send_buffer_bytes": BUFFER_BYTES}
 #: So that only a process that ends by itself ends in time.
 NO_HURRY = {"GUNICORN_CMD_ARGS": "--graceful-timeout 600"}
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture
-def publisher(server: OwnRedis) -> Publisher:
-    return Publisher(server.client)
 
 
 def stalled(web: Web, run: SomeRun) -> Raw:

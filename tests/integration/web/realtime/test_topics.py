@@ -20,21 +20,10 @@ from tests.waiting import SECONDS, background, repeat_until
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with Web(server.url, tmp_path_factory.mktemp("web"), limits={"subscriptions": 5}) as web:
         yield web
         assert web.errors() == ""
-
-
-@pytest.fixture
-def publisher(server: OwnRedis) -> Publisher:
-    return Publisher(server.client)
 
 
 class Story:

@@ -10,7 +10,6 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from pixelbloom.events.publisher import Publisher
 from tests.servers.event_streams import Event, EventStream
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
@@ -19,17 +18,6 @@ from tests.waiting import background, repeat_until, until
 
 #: Size of the system's buffers at both ends, in bytes: everything beyond them waits in the server's queue.
 BUFFER_BYTES = 4096
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[OwnRedis]:
-    with OwnRedis() as server:
-        yield server
-
-
-@pytest.fixture
-def publisher(server: OwnRedis) -> Publisher:
-    return Publisher(server.client)
 
 
 @pytest.fixture(scope="module")
