@@ -3,45 +3,23 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
-from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import redis
 
 from pixelbloom.cli.connect import api_address
+from pixelbloom.cli.findings import START, TIMEOUT, Finding, down, off, ok, shown, warning
+from pixelbloom.cli.providers import huggingface, ollama, stripe
 from pixelbloom.config import Settings
 from pixelbloom.core.addresses import is_loopback
-from pixelbloom.models.health import huggingface_status, ollama_status
+from pixelbloom.core.queues import QUEUES
+from pixelbloom.database import migrations
 from pixelbloom.periodic import verdict as periodic
 
-#: Seconds for one check.
-TIMEOUT = 3.0
 #: Seconds for the workers to reply.
 WORKERS_REPLY_SECONDS = 2.0
-MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
-QUEUES = ("agents", "events", "maintenance", "webhooks")
-START = "start the local stack with `make run`"
-
-
-class State(StrEnum):
-    """The state of a part."""
-
-    OK = "ok"
-    WARNING = "warning"
-    DOWN = "down"
-    OFF = "off"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found about one part, and what to do about an error. Holds no secret."""
-
-    state: State
-    detail: str
-    advice: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,29 +31,6 @@ class Check:
     ask: Callable[[Settings], Finding]
 
 
-def ok(detail: str) -> Finding:
-    return Finding(State.OK, detail)
-
-
-def down(detail: str, advice: str) -> Finding:
-    return Finding(State.DOWN, detail, advice)
-
-
-def warning(detail: str, advice: str) -> Finding:
-    return Finding(State.WARNING, detail, advice)
-
-
-def off(detail: str, advice: str | None = None) -> Finding:
-    return Finding(State.OFF, detail, advice)
-
-
-def shown(url: str) -> str:
-    """Return the address without user, password, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
-
-
 def postgres(settings: Settings) -> Finding:
     """The database itself; with hosted Supabase only `migrate` needs it."""
     if settings.database_url is None:
@@ -85,7 +40,7 @@ def postgres(settings: Settings) -> Finding:
             settings.database_url.get_secret_value(), connect_timeout=int(TIMEOUT), autocommit=True
         ) as connection:
             version = connection.info.parameter_status("server_version") or "?"
-            missing = _missing_migrations(connection)
+            missing = len(migrations.missing(connection))
     except psycopg.Error as error:
         # The driver's message may contain the connection string.
         code = f" ({error.sqlstate})" if error.sqlstate else ""
@@ -93,15 +48,6 @@ def postgres(settings: Settings) -> Finding:
     if missing:
         return down(f"PostgreSQL {version}, {missing} migrations are missing", "run `pixelbloom migrate`")
     return ok(f"PostgreSQL {version}, every migration is applied")
-
-
-def _missing_migrations(connection: psycopg.Connection) -> int:
-    wanted = {path.name.partition("_")[0] for path in MIGRATIONS.glob("*.sql")}
-    known = connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone()
-    if known is None or known[0] is None:
-        return len(wanted)
-    rows = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
-    return len(wanted - {row[0] for row in rows})
 
 
 def postgrest(settings: Settings) -> Finding:
@@ -261,55 +207,6 @@ def api(settings: Settings) -> Finding:
         name for name, check in (checks if isinstance(checks, dict) else {}).items() if check.get("status") != "ok"
     ]
     return warning(f"{url} is not ready{': ' if faulty else ''}{', '.join(faulty)}", "see the parts above")
-
-
-def ollama(settings: Settings) -> Finding:
-    """The models here. Without them HuggingFace is used, or the rules."""
-    status = ollama_status(settings)
-    if status.ok:
-        return ok(f"Ollama {status.version or ''} at {shown(settings.ollama_host)}, models: all that are wanted")
-    advice = (status.advice or "").replace(settings.ollama_host, shown(settings.ollama_host))
-    problem, _, remedy = advice.partition(": ")
-    return warning(problem, remedy)
-
-
-def huggingface(settings: Settings) -> Finding:
-    """The second provider of models."""
-    status = huggingface_status(settings)
-    if not status.configured:
-        return off("HUGGINGFACE_API_KEY is not set; without Ollama agents use their rules")
-    if not status.ok:
-        problem, _, remedy = (status.advice or "it cannot be used").partition(": ")
-        return warning(problem, remedy or "check HUGGINGFACE_API_KEY and HUGGINGFACE_BASE_URL")
-    if settings.pixelbloom_model == "local" and is_loopback(urlsplit(settings.huggingface_base_url).hostname):
-        return ok(f"a small model for demonstration, {settings.huggingface_model}")
-    return ok(f"reachable, model {settings.huggingface_model}")
-
-
-def stripe(settings: Settings) -> Finding:
-    """Payments."""
-    if settings.stripe_api_key is None:
-        return off("STRIPE_API_KEY is not set; payments return 503", "set it to a key from the Stripe dashboard")
-    key = settings.stripe_api_key.get_secret_value()
-    local = is_loopback(urlsplit(settings.stripe_api_base).hostname)
-    try:
-        response = httpx.get(
-            f"{settings.stripe_api_base}/v1/balance", auth=(key, ""), timeout=TIMEOUT, trust_env=not local
-        )
-    except (httpx.HTTPError, httpx.InvalidURL):
-        return warning(f"unreachable at {shown(settings.stripe_api_base)}", "check the network and STRIPE_API_BASE")
-    mode = "live" if "_live_" in key else "test" if "_test_" in key else "unknown"
-    if response.status_code == 401:
-        return warning("Stripe refuses the key", "set STRIPE_API_KEY to a key from the Stripe dashboard")
-    # 403: a restricted key that may do other things than this.
-    if response.status_code not in (200, 403):
-        return warning(f"Stripe returned {response.status_code}", "see https://status.stripe.com")
-    if not settings.stripe_webhook_secret:
-        return warning(
-            f"the key is taken ({mode} mode), STRIPE_WEBHOOK_SECRET is not set",
-            "set it to the signing secret of the webhook, or payments are never recorded",
-        )
-    return ok(f"the key is taken ({mode} mode)")
 
 
 CHECKS = (

@@ -40,7 +40,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="JSON, for progr
 def examine(settings: Settings) -> list[dict[str, object]]:
     """Check all parts concurrently, so that none delays the others."""
     # Imported here, for the other commands start faster without every client library.
-    from pixelbloom.cli.checks import CHECKS, Check, Finding, State
+    from pixelbloom.cli.checks import CHECKS, Check
+    from pixelbloom.cli.findings import Finding, State
 
     def ask(check: Check) -> Finding:
         try:

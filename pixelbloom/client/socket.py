@@ -13,14 +13,16 @@ from websocket import ABNF
 
 from pixelbloom.client import frames
 from pixelbloom.client.api import check_base_url
-from pixelbloom.client.backoff import Backoff
 from pixelbloom.client.cursor import Cursor
 from pixelbloom.client.errors import SocketRejected
 from pixelbloom.client.token import Token, read, seconds_left
 from pixelbloom.core.addresses import is_loopback
+from pixelbloom.core.backoff import Backoff
 from pixelbloom.errors import Unavailable
 
 CONNECT_SECONDS = 10.0
+#: The first pause before another connection, and the longest.
+RECONNECT_SECONDS = (0.5, 20.0)
 #: Seconds without a frame before a ping is sent; after twice that the connection is lost.
 PING_SECONDS = 20.0
 #: A connection of at least this many seconds was stable: the next delay starts from the first again.
@@ -76,7 +78,7 @@ class SocketClient:
         self._proxy: dict[str, Any] = direct if is_loopback(urlsplit(base_url).hostname) else {}
         self._token = token
         self._give_up_after = give_up_after
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff or Backoff(*RECONNECT_SECONDS)
         self._ping_seconds = ping_seconds
         self._lock = threading.Lock()
         self._cursors: dict[str, Cursor] = {}

@@ -55,6 +55,16 @@ def read_all(folder: Path = FOLDER) -> list[Migration]:
     return found
 
 
+def missing(connection: psycopg.Connection) -> list[str]:
+    """Return the versions of the files that are not applied. Changes nothing."""
+    wanted = [migration.version for migration in read_all()]
+    known = connection.execute("select to_regclass('supabase_migrations.schema_migrations')").fetchone()
+    if known is None or known[0] is None:
+        return wanted
+    rows = connection.execute("select version from supabase_migrations.schema_migrations").fetchall()
+    return [version for version in wanted if (version,) not in rows]
+
+
 def connect(url: str) -> psycopg.Connection:
     """Return a connection for migrations. Raises ConfigurationError for an invalid URL, without quoting it."""
     try:

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pixelbloom.core.queues import QUEUES
 from pixelbloom.local.child import Command
 
 #: The folder of wsgi.py, workers/ and celeryconfig.py: a clone, installed or not.
 ROOT = Path(__file__).parents[2]
-WORKERS = ("agents", "events", "maintenance", "webhooks")
+WORKERS = QUEUES
 #: These need no database to start: they start beside it.
 EARLY = ("web", "flower")
 #: In the order of their start.

@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pixelbloom.core.queues import EVENTS, MAINTENANCE, WEBHOOKS
+
 #: A task that beat sends every second or two is overdue if it has not finished for this long.
 OVERDUE_SECONDS = 30.0
 SWEEP = "sweep_runs"
 #: The watched tasks and their queues; at least one task per queue that beat sends to.
 WATCHED = {
-    SWEEP: "maintenance",
-    "fire_schedules": "maintenance",
-    "relay_outbox": "events",
-    "send_due_webhooks": "webhooks",
+    SWEEP: MAINTENANCE,
+    "fire_schedules": MAINTENANCE,
+    "relay_outbox": EVENTS,
+    "send_due_webhooks": WEBHOOKS,
 }
 BEAT = "celery -A workers.clock beat"
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import structlog
 from celery import Celery
 
+from pixelbloom.core.backoff import Backoff
 from pixelbloom.runs.planner import canvas
 
 log = structlog.get_logger(__name__)
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 STOP_COMMAND = "stop_run"
 #: Messages buffered while the broker is unreachable; the sweep publishes the rest.
 MAX_PENDING = 20_000
-MAX_BACKOFF_SECONDS = 5.0
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 
 
 class Dispatcher:
@@ -84,7 +85,7 @@ class Dispatcher:
         self._wake.notify_all()
 
     def _run(self) -> None:
-        backoff = 0.1
+        backoff = Backoff(FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS)
         while True:
             try:
                 while True:
@@ -107,11 +108,10 @@ class Dispatcher:
                         name, args = self._tasks[0]
                         self._app.send_task(name, args=args, retry=False, ignore_result=True)
                         self._tasks.popleft()
-                    backoff = 0.1
+                    backoff.reset()
             except Exception as error:
                 log.warning("dispatch_failed", reason=type(error).__name__, pending=len(self._pending))
-                threading.Event().wait(backoff)
-                backoff = min(backoff * 2, MAX_BACKOFF_SECONDS)
+                threading.Event().wait(backoff.next())
 
     def _send_updates(self, updates: list[dict[str, Any]]) -> None:
         try:

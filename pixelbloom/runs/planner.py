@@ -11,10 +11,10 @@ from typing import Any
 from celery import Celery, Signature, chain
 
 from pixelbloom.agents.base import Agent
+from pixelbloom.core.queues import AGENTS
 from pixelbloom.runs.model import BROKER_PRIORITY, Priority
 
 STEP_TASK = "pixelbloom.run_step"
-AGENTS_QUEUE = "agents"
 #: The header with the time at which a message's step was published.
 PUBLISHED_AT = "published_at"
 
@@ -45,7 +45,7 @@ def _message(app: Celery, run_id: str, key: str, priority: Priority) -> Signatur
         STEP_TASK,
         args=(run_id, key),
         immutable=True,
-        queue=AGENTS_QUEUE,
+        queue=AGENTS,
         priority=BROKER_PRIORITY[priority],
         argsrepr=f"(run {run_id}, step {key})",
         ignore_result=True,

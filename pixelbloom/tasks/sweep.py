@@ -8,8 +8,9 @@ import redis
 import structlog
 
 from pixelbloom.celery_app import app
+from pixelbloom.core.queues import AGENTS
 from pixelbloom.runs.model import BROKER_PRIORITY, Priority
-from pixelbloom.runs.planner import AGENTS_QUEUE, PUBLISHED_AT
+from pixelbloom.runs.planner import PUBLISHED_AT
 from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
@@ -82,7 +83,7 @@ def lost_before(client: redis.Redis) -> dict[int, datetime]:
 def broker_list(priority: Priority) -> str:
     """Return the Redis list in which kombu stores the messages of a priority."""
     number = BROKER_PRIORITY[priority]
-    return f"{AGENTS_QUEUE}{PRIORITY_SEPARATOR}{number}" if number else AGENTS_QUEUE
+    return f"{AGENTS}{PRIORITY_SEPARATOR}{number}" if number else AGENTS
 
 
 def published_at(message: bytes | str) -> datetime:

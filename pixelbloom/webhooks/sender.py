@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import random
 import socket
 import ssl
 import threading
@@ -19,6 +18,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from pixelbloom import __version__
+from pixelbloom.core.backoff import backoff
 from pixelbloom.errors import InvalidInput
 from pixelbloom.webhooks.address import AddressRefused, Target, check_url, resolve
 from pixelbloom.webhooks.deadline import within
@@ -60,8 +60,7 @@ class Outcome:
 
     def retry_seconds(self, attempts: int) -> float:
         """Return the delay after this many attempts: doubling, bounded, with jitter; longer if requested."""
-        ceiling = min(FIRST_BACKOFF_SECONDS * 2.0 ** min(attempts, 30), MAX_BACKOFF_SECONDS)
-        own = ceiling * (0.75 + random.random() / 2)  # noqa: S311  (jitter, not a secret)
+        own = backoff(FIRST_BACKOFF_SECONDS, attempts + 1, MAX_BACKOFF_SECONDS)
         return min(max(own, self.retry_after or 0.0), MAX_BACKOFF_SECONDS)
 
 

@@ -15,7 +15,8 @@ from celery import Celery
 from flower.utils.broker import Broker
 
 from pixelbloom.celery_app import broker_address, broker_tls
-from pixelbloom.cli.checks import State, redis_server, workers
+from pixelbloom.cli.checks import redis_server, workers
+from pixelbloom.cli.findings import State
 from pixelbloom.config import Settings
 from pixelbloom.events.client import connect
 from pixelbloom.web.realtime.redis_connection import RedisLink

@@ -11,6 +11,7 @@ from celery import Celery
 from redis import Redis
 
 from pixelbloom.auth.profiles_store import ProfileStore
+from pixelbloom.core.queues import QUEUES
 from pixelbloom.periodic import verdict as periodic
 from pixelbloom.periodic.store import PeriodicTaskStore
 
@@ -20,7 +21,6 @@ log = structlog.get_logger(__name__)
 TIMEOUT_SECONDS = 2.0
 SHORT_TIMEOUT_SECONDS = 1.0
 WORKERS_REPLY_SECONDS = 0.8
-QUEUES = ("agents", "events", "maintenance", "webhooks")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import orjson
 import structlog
 
+from pixelbloom.core.backoff import Backoff
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
@@ -270,7 +271,7 @@ class Hub:
                 threading.Thread(target=self._repair_all, name="repair", daemon=True).start()
 
     def _repair_all(self) -> None:
-        backoff, longest = REPAIR_BACKOFF_SECONDS
+        backoff = Backoff(*REPAIR_BACKOFF_SECONDS)
         while True:
             with self._lock:
                 if not self._to_repair:
@@ -279,15 +280,14 @@ class Hub:
                 name = self._to_repair.popleft()
             try:
                 self._repair(name)
-                backoff = REPAIR_BACKOFF_SECONDS[0]
+                backoff.reset()
             except Exception as error:
                 if not isinstance(error, PixelBloomError):
                     log.exception("repair_failed", topic=name)
                 with self._lock:
                     if name in self._members and name not in self._to_repair:
                         self._to_repair.append(name)
-                time.sleep(backoff)
-                backoff = min(backoff * 2, longest)
+                time.sleep(backoff.next())
 
     def _repair(self, name: str) -> None:
         """Bring every waiting member of the topic up to date. Raises PixelBloomError to try again later."""

@@ -1,6 +1,5 @@
 """The one pub/sub connection of a process."""
 
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -11,6 +10,7 @@ import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pixelbloom.core.backoff import Backoff
 from pixelbloom.web.realtime.stats import Stats
 
 log = structlog.get_logger(__name__)
@@ -107,18 +107,17 @@ class RedisLink:
             self._connection = None
 
     def _run(self) -> None:
-        shortest, longest = BACKOFF_SECONDS
-        backoff = shortest
+        backoff = Backoff(*BACKOFF_SECONDS)
         while not self._stopped:
             try:
                 connection = self._connect()
             except (redis.RedisError, OSError) as error:
                 self._stats.link_up = False
-                log.warning("redis_link_down", reason=type(error).__name__, retry_in=round(backoff, 2))
+                log.warning("redis_link_down", reason=type(error).__name__)
             else:
                 self._stats.link_up = True
                 self._stats.link_connects += 1
-                backoff = shortest
+                backoff.reset()
                 try:
                     self._read(connection)
                 except (redis.RedisError, OSError) as error:
@@ -129,8 +128,7 @@ class RedisLink:
                 self._stats.link_up = False
                 self._disconnect(connection)
             if not self._stopped:
-                time.sleep(backoff * (0.5 + random.random()))  # noqa: S311  (jitter, not a secret)
-                backoff = min(backoff * 2, longest)
+                time.sleep(backoff.next())
 
     def _connect(self) -> Any:
         connection: Any = self._pool.connection_class(**self._pool.connection_kwargs)

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from pixelbloom.client import Lost, Problem, SocketClient, TopicEvent
-from pixelbloom.client.backoff import Backoff
+from pixelbloom.core.backoff import Backoff
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
 from tests.servers.redis import OwnRedis

@@ -18,7 +18,7 @@ from pixelbloom.client import (
     Subscribed,
     TopicEvent,
 )
-from pixelbloom.client.backoff import Backoff
+from pixelbloom.core.backoff import Backoff
 from pixelbloom.errors import Unavailable
 from tests.servers.websocket import Act, Peer, ScriptedServer
 

@@ -3,6 +3,7 @@
 from uuid import uuid4
 
 import pytest
+from pixelbloom.client.backoff import Backoff
 
 from pixelbloom.client import (
     RunEnded,
@@ -10,7 +11,6 @@ from pixelbloom.client import (
     RunText,
     RunWatcher,
 )
-from pixelbloom.client.backoff import Backoff
 from pixelbloom.errors import NotFound
 from tests.servers.websocket import Act, Peer, ScriptedServer
 from tests.servers.workflows import as_steps

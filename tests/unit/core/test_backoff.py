@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pixelbloom.client.backoff import LEAST, Backoff
+from pixelbloom.core.backoff import LEAST, Backoff
 
 
 @given(st.integers(0, 40))
@@ -14,7 +14,7 @@ def test_delays_double_up_to_the_ceiling_with_jitter(attempts: int) -> None:
 
 
 def test_two_clients_do_not_wait_equally_long() -> None:
-    assert len({Backoff().next() for _ in range(20)}) > 1
+    assert len({Backoff(0.5, 20).next() for _ in range(20)}) > 1
 
 
 def test_a_stable_connection_resets_the_delays() -> None:
