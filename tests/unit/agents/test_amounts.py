@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from pixelbloom.agents import lead_search
 from pixelbloom.agents.fields import AgentInput, Amount, PositiveAmount
 from pixelbloom.agents.knowledge.amounts import as_amount, sums
 from pixelbloom.agents.knowledge.scoring import Facts, score
@@ -162,13 +163,11 @@ def test_a_budget_of_20000_is_never_scored_as_20(text):
 
 @pytest.mark.parametrize("query", ["shops over 20.000 EUR", "shops over €20.000", "shops above 20 000 EUR please"])
 def test_the_budget_in_a_query_is_parsed_correctly(query):
-    from pixelbloom.agents import lead
-
-    least = lead._least(query)
+    least = lead_search._least(query)
     assert least is not None
     assert least.budget == 20_000
-    assert lead._terms(query)[:1] == ["shops"]
-    assert not {"eur", "000", "20"} & set(lead._terms(query))
+    assert lead_search.terms(query)[:1] == ["shops"]
+    assert not {"eur", "000", "20"} & set(lead_search.terms(query))
 
 
 @pytest.mark.parametrize("text", [text for text, _ in WRITTEN])

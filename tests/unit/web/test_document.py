@@ -10,10 +10,10 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, ValidationError
 
 from pixelbloom.agents import registry
-from pixelbloom.agents.analytics import Point, Series
+from pixelbloom.agents.analytics_fields import Point, Series
 from pixelbloom.agents.base import Agent
 from pixelbloom.agents.chat import ChatTurn
-from pixelbloom.agents.ecommerce import Product
+from pixelbloom.agents.ecommerce_fields import Product
 from pixelbloom.core.absent import NullIsAbsent
 from pixelbloom.web.app import described
 from pixelbloom.web.http.openapi.document import Operation, operations
