@@ -6,8 +6,9 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from pixelbloom.errors import Conflict, Forbidden, NotFound
-from pixelbloom.runs.model import Priority, Run
+from pixelbloom.runs.model import Run
 from pixelbloom.runs.service import Accepted, RunService, Terms
+from pixelbloom.runs.status import Priority
 from pixelbloom.runs.store import RunStore
 
 MAX_RETRIED = 200

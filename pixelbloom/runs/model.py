@@ -3,47 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID
 
 from pixelbloom.core.time_zones import iso, parse_time
+from pixelbloom.runs.status import RunStatus
 from pixelbloom.runs.store import Detail
-
-
-class RunStatus(StrEnum):
-    """The state of a run. The last three are terminal."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def terminal(self) -> bool:
-        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
-
-
-class Priority(StrEnum):
-    """Which runs start first: those that a person waits for, then the others."""
-
-    INTERACTIVE = "interactive"
-    BATCH = "batch"
-
-    @property
-    def number(self) -> int:
-        """The value that the database orders by, larger first."""
-        return 0 if self is Priority.INTERACTIVE else -1
-
-    @classmethod
-    def of(cls, number: int) -> "Priority":
-        return cls.INTERACTIVE if number >= 0 else cls.BATCH
-
-
-#: The same for the broker: kombu's Redis transport takes 0 first.
-BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
-
 
 #: The message for a run that does not exist and for another user's, so that they look the same.
 NO_SUCH_RUN = "There is no such run, or it is not yours."

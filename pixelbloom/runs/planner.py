@@ -12,7 +12,7 @@ from celery import Celery, Signature, chain
 
 from pixelbloom.agents.base import Agent
 from pixelbloom.core.queues import AGENTS
-from pixelbloom.runs.model import BROKER_PRIORITY, Priority
+from pixelbloom.runs.status import BROKER_PRIORITY, Priority
 
 STEP_TASK = "pixelbloom.run_step"
 #: The header with the time at which a message's step was published.

@@ -13,8 +13,9 @@ from pixelbloom.core.time_zones import iso
 from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import Conflict, Unavailable
 from pixelbloom.events.types import RunUpdate
-from pixelbloom.runs.model import Priority, Run, RunOwner, RunStatus
+from pixelbloom.runs.model import Run, RunOwner
 from pixelbloom.runs.planner import agent_step
+from pixelbloom.runs.status import Priority, RunStatus
 from pixelbloom.runs.store import Detail, RunStore
 
 #: Failed runs grouped at once.

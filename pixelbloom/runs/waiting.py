@@ -13,8 +13,9 @@ from uuid import UUID, uuid4
 import structlog
 
 from pixelbloom.errors import PixelBloomError
-from pixelbloom.runs.model import Run, RunStatus
+from pixelbloom.runs.model import Run
 from pixelbloom.runs.service import Accepted
+from pixelbloom.runs.status import RunStatus
 
 log = structlog.get_logger(__name__)
 

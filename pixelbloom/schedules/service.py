@@ -13,8 +13,8 @@ from pixelbloom.core.statuses import RunKind
 from pixelbloom.core.time_zones import iso, parse_time
 from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable
-from pixelbloom.runs.model import Priority
 from pixelbloom.runs.service import Accepted, RunService, Submission
+from pixelbloom.runs.status import Priority
 from pixelbloom.schedules import cron
 from pixelbloom.schedules.store import ScheduleStore
 from pixelbloom.workflows.inputs import check_inputs

@@ -9,8 +9,8 @@ import structlog
 
 from pixelbloom.celery_app import app
 from pixelbloom.core.queues import AGENTS
-from pixelbloom.runs.model import BROKER_PRIORITY, Priority
 from pixelbloom.runs.planner import PUBLISHED_AT
+from pixelbloom.runs.status import BROKER_PRIORITY, Priority
 from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)

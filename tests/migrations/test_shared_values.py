@@ -12,7 +12,7 @@ from pixelbloom.core import statuses
 from pixelbloom.database.migrations import read_all
 from pixelbloom.models.request import Role
 from pixelbloom.payments.stripe_state import INVOICE_STATUSES, REFUND_STATUSES
-from pixelbloom.runs.model import RunStatus
+from pixelbloom.runs.status import RunStatus
 
 #: The values of columns, as Python has them.
 COLUMNS: dict[str, set[str]] = {

@@ -16,8 +16,8 @@ from pixelbloom.core.statuses import RunStatusName
 from pixelbloom.core.time_zones import iso
 from pixelbloom.database.cursors import CURSOR_PATTERN, read_cursor
 from pixelbloom.database.pagination import MAX_PAGE
-from pixelbloom.runs.model import RunStatus
 from pixelbloom.runs.service import Accepted
+from pixelbloom.runs.status import RunStatus
 from pixelbloom.web.http.rendering import Body, JsonObject, Uuid
 
 #: The limit of metadata of leads, conversations and messages, as JSON; the columns' checks have the same.

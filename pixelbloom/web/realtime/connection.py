@@ -57,7 +57,7 @@ class Connection:
         self._subscriptions: dict[str, Subscription] = {}
         self._recent: OrderedDict[str, tuple[str | None, int]] = OrderedDict()
         self._expires_at = principal.expires_at.timestamp()
-        self._feed = OwnFeed(hub, channel, self)
+        self._feed = OwnFeed(hub, channel, self.push_flat)
         #: The role that `user_profiles` gave before the upgrade was complete.
         self._early_role: bool | None = None
 

@@ -1,25 +1,23 @@
 """The feed of a socket's caller. It depends on the caller's role."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, admins_feed, user_feed
+from pixelbloom.web.realtime.frames import Frame
 from pixelbloom.web.realtime.hub import Hub
 from pixelbloom.web.realtime.subscriptions import FlatFeed
-
-if TYPE_CHECKING:
-    from pixelbloom.web.realtime.connection import Connection
 
 
 class OwnFeed:
     """The events sent without a subscription: the user's own, or everybody's for an administrator."""
 
-    __slots__ = ("_channel", "_connection", "_feed", "_hub", "_stopped")
+    __slots__ = ("_channel", "_feed", "_hub", "_push", "_stopped")
 
-    def __init__(self, hub: Hub, channel: str, connection: "Connection") -> None:
+    def __init__(self, hub: Hub, channel: str, push: Callable[[Frame], None]) -> None:
         self._hub = hub
         self._channel = channel
-        self._connection = connection
+        self._push = push
         self._feed: FlatFeed | None = None
         self._stopped = False
 
@@ -50,4 +48,4 @@ class OwnFeed:
             return None
         everybody = caller.admin and self._channel in (ANALYTICS, NOTIFICATIONS)
         name = admins_feed(self._channel) if everybody else user_feed(caller.user_id, self._channel)
-        return FlatFeed(self._hub, name, self._connection)
+        return FlatFeed(self._hub, name, self._push)

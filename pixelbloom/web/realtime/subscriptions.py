@@ -3,18 +3,16 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pixelbloom.auth.principal import Principal
 from pixelbloom.events.reader import FeedPosition, Snapshot
 from pixelbloom.events.topics import Topic
 from pixelbloom.web.realtime.frames import Frame
-from pixelbloom.web.realtime.hub import Hub, Member
+from pixelbloom.web.realtime.hub import Hub
+from pixelbloom.web.realtime.members import Member
 from pixelbloom.web.realtime.protocol import MAX_SEQ
 from pixelbloom.web.realtime.sources import Found, Stream
-
-if TYPE_CHECKING:
-    from pixelbloom.web.realtime.connection import Connection
 
 
 class Receiver(Protocol):
@@ -48,6 +46,8 @@ class Fetched:
 
 class Subscription(Member):
     """One topic of one socket, in the envelope form."""
+
+    hub: Hub
 
     def __init__(self, hub: Hub, topic: Topic, stream: Stream, connection: Receiver) -> None:
         super().__init__(hub, stream.name)
@@ -142,6 +142,8 @@ class Subscription(Member):
 class Feed(Member):
     """Follows a feed from now on, or from the creation time once an unreachable Redis is back."""
 
+    hub: Hub
+
     def __init__(self, hub: Hub, name: str) -> None:
         super().__init__(hub, name)
         self._born_ms = int(time.time() * 1000)
@@ -194,15 +196,15 @@ class Feed(Member):
 
 
 class FlatFeed(Feed):
-    """Flat events of one channel about a user's data, or all users' data, except those the socket's topics cover."""
+    """Flat events of one channel about a user's data, or all users' data."""
 
-    def __init__(self, hub: Hub, name: str, connection: "Connection") -> None:
+    def __init__(self, hub: Hub, name: str, push: Callable[[Frame], None]) -> None:
         super().__init__(hub, name)
-        self._connection = connection
+        self._push = push
 
     def deliver(self, frame: Frame) -> None:
         if frame.body:
-            self._connection.push_flat(frame)
+            self._push(frame)
 
 
 class FeedWatch(Feed):

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from pixelbloom.runs.model import NO_SUCH_RUN, Run, RunStatus
+from pixelbloom.runs.model import NO_SUCH_RUN, Run
 from pixelbloom.runs.service import RunFilter
+from pixelbloom.runs.status import RunStatus
 from pixelbloom.runs.store import Detail
 from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id

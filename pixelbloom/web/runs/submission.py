@@ -9,8 +9,8 @@ import structlog
 from flask import request
 
 from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
-from pixelbloom.runs.model import Priority
 from pixelbloom.runs.service import Accepted
+from pixelbloom.runs.status import Priority
 from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
 from pixelbloom.web.http.caller import principal, refuse_anonymous

@@ -10,8 +10,8 @@ import redis as redis_client
 from celery import Celery
 
 from pixelbloom.celery_app import broker_address
-from pixelbloom.runs.model import BROKER_PRIORITY, Priority
 from pixelbloom.runs.planner import STEP_TASK, canvas
+from pixelbloom.runs.status import BROKER_PRIORITY, Priority
 from pixelbloom.tasks.sweep import broker_list
 from tests.stack import Stack
 

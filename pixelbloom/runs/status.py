@@ -1,0 +1,37 @@
+"""The states and the priorities of runs."""
+
+from enum import StrEnum
+
+
+class RunStatus(StrEnum):
+    """The state of a run. The last three are terminal."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+
+
+class Priority(StrEnum):
+    """Which runs start first: those that a person waits for, then the others."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
+
+    @property
+    def number(self) -> int:
+        """The value that the database orders by, larger first."""
+        return 0 if self is Priority.INTERACTIVE else -1
+
+    @classmethod
+    def of(cls, number: int) -> "Priority":
+        return cls.INTERACTIVE if number >= 0 else cls.BATCH
+
+
+#: The same for the broker: kombu's Redis transport takes 0 first.
+BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
