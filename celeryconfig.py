@@ -4,7 +4,7 @@ from kombu.entity import Exchange, Queue
 
 from pixelbloom.celery_app import broker_address, broker_tls
 from pixelbloom.config import settings
-from pixelbloom.runs.model import BROKER_PRIORITY
+from pixelbloom.runs.status import BROKER_PRIORITY
 
 #: Longer than the longest step, or a running step's message is redelivered.
 VISIBILITY_TIMEOUT_SECONDS = 2 * 3600

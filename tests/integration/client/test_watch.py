@@ -3,7 +3,6 @@
 from uuid import uuid4
 
 import pytest
-from pixelbloom.client.backoff import Backoff
 
 from pixelbloom.client import (
     RunEnded,
@@ -11,6 +10,7 @@ from pixelbloom.client import (
     RunText,
     RunWatcher,
 )
+from pixelbloom.core.backoff import Backoff
 from pixelbloom.errors import NotFound
 from tests.servers.websocket import Act, Peer, ScriptedServer
 from tests.servers.workflows import as_steps

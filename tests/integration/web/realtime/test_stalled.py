@@ -77,6 +77,8 @@ def web(tmp_path: Any) -> Iterator[tuple[Web, Publisher]]:
         "send_buffer_bytes": BUFFER_BYTES,
         "sockets_per_user": SOCKETS,
         "close_seconds": 1,
+        # A busy machine may take minutes: the one that does not read must not be closed for its missing pong.
+        "ping_seconds": 3600,
     }
     with OwnRedis() as server, Web(server.url, tmp_path / "web", limits=limits) as web:
         yield web, Publisher(server.client)
