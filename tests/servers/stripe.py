@@ -8,7 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from pixelbloom.local.stripe.api import Api
-from pixelbloom.local.stripe.book import Book, Refused
+from pixelbloom.local.stripe.book import Book
+from pixelbloom.local.stripe.objects import Refused
 from pixelbloom.local.stripe.server import API_KEY, SECRET, StripeServer
 from tests.stack import Stack, stop_all
 from tests.waiting import until

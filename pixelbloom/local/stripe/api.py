@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pixelbloom.local.stripe.book import Book, Obj, Refused, name
+from pixelbloom.local.stripe.book import Book
+from pixelbloom.local.stripe.objects import Obj, Refused, name
 
 #: Lists that the API gives, by their address.
 LISTS = {

@@ -1,117 +1,17 @@
-"""The objects of the stand-in for Stripe, and their changes, under one lock."""
+"""Checkouts and subscriptions of the stand-in for Stripe."""
 
 import json
-import threading
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
-Obj = dict[str, Any]
-KINDS = (
-    *("product", "price", "customer", "coupon", "discount", "checkout.session", "subscription"),
-    *("subscription_schedule", "invoice", "invoice_payment", "charge", "refund", "dispute"),
-    *("billing_portal.session", "event"),
-)
-_PREFIX = {
-    "product": "prod",
-    "price": "price",
-    "customer": "cus",
-    "coupon": "coupon",
-    "discount": "di",
-    "checkout.session": "cs_test",
-    "subscription": "sub",
-    "subscription_item": "si",
-    "subscription_schedule": "sub_sched",
-    "invoice": "in",
-    "invoice_payment": "inpay",
-    "payment_intent": "pi",
-    "charge": "ch",
-    "refund": "re",
-    "dispute": "du",
-    "billing_portal.session": "bps",
-    "event": "evt",
-}
-#: The version of the API that has these shapes.
-API_VERSION = "2026-10-28.endive"
-_PERIODS = {"day": 86_400, "week": 604_800, "month": 2_592_000, "year": 31_536_000}
+from pixelbloom.local.stripe.discounts import PERIODS
+from pixelbloom.local.stripe.invoices import Invoices
+from pixelbloom.local.stripe.objects import Obj, Refused, name
 
 
-class Refused(Exception):
-    """An error as Stripe returns it."""
-
-    def __init__(
-        self, message: str, *, status: int = 400, code: str | None = None, param: str | None = None, kind: str = ""
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {
-            "type": kind or "invalid_request_error",
-            "message": message,
-            **({"code": code} if code else {}),
-            **({"param": param} if param else {}),
-        }
-
-
-class Book:
-    """All objects by kind and id, in the order in which they were made. `publish` is called with each event."""
-
-    def __init__(self, publish: Callable[[Obj], None], path: Path | None = None) -> None:
-        self._publish = publish
-        self._path = path
-        self.lock = threading.RLock()
-        self.objects: dict[str, dict[str, Obj]] = {kind: {} for kind in KINDS}
-        if path is not None and path.exists():
-            self.objects |= json.loads(path.read_text())
-
-    def save(self) -> None:
-        """Store all objects, so that a restart loses nothing."""
-        if self._path is not None:
-            new = self._path.with_suffix(".new")
-            new.write_text(json.dumps(self.objects))
-            new.replace(self._path)
-
-    def add(self, kind: str, values: Mapping[str, Any], object_id: str | None = None) -> Obj:
-        """Add a new object."""
-        made = {
-            "id": object_id or name(kind),
-            "object": kind,
-            "created": int(time.time()),
-            "livemode": False,
-            "metadata": {},
-            **values,
-        }
-        self.objects[kind][made["id"]] = made
-        return made
-
-    def get(self, kind: str, object_id: str, param: str = "id") -> Obj:
-        """Return an object. Raises Refused if there is none."""
-        found = self.objects[kind].get(object_id)
-        if found is None:
-            status = 404 if param == "id" else 400
-            raise Refused(f"No such {kind}: '{object_id}'", status=status, code="resource_missing", param=param)
-        return found
-
-    def emit(self, kind: str, item: Obj, previous: Obj | None = None) -> Obj:
-        """Publish an event with the object as it is now."""
-        data: Obj = {"object": json.loads(json.dumps(item))}
-        if previous is not None:
-            data["previous_attributes"] = previous
-        event = self.add(
-            "event",
-            {
-                "type": kind,
-                "api_version": API_VERSION,
-                "data": data,
-                "pending_webhooks": 1,
-                "request": {"id": None, "idempotency_key": None},
-            },
-        )
-        self._publish(event)
-        return event
-
-    # Changes
+class Book(Invoices):
+    """The books of the stand-in: what is bought, renewed, changed and ended."""
 
     def pay(self, session_id: str, outcome: str) -> Obj:
         """End a checkout as a visitor does: paid, declined, async (paid later), async_paid or async_failed."""
@@ -190,52 +90,6 @@ class Book:
         self._stand(subscription, "active" if paid else "past_due")
         return invoice
 
-    def pay_open_invoice(self, invoice_id: str) -> Obj:
-        """Pay an invoice that failed before."""
-        invoice = self.get("invoice", invoice_id)
-        if invoice["status"] != "open":
-            raise Refused("The invoice is not open.")
-        self.finish_invoice(invoice, paid=True)
-        self._stand(self.get("subscription", _subscription_of(invoice)), "active")
-        return invoice
-
-    def give_up(self, invoice: Obj, *, void: bool) -> Obj:
-        """Void an open invoice, or mark it as uncollectible."""
-        if invoice["status"] not in ("open", "uncollectible"):
-            raise Refused("The invoice is not open.")
-        invoice["status"] = "void" if void else "uncollectible"
-        moment = "voided_at" if void else "marked_uncollectible_at"
-        invoice["status_transitions"][moment] = int(time.time())
-        self.emit("invoice.voided" if void else "invoice.marked_uncollectible", invoice)
-        return invoice
-
-    def draft(self, subscription: Obj, amount: int) -> Obj:
-        """Make a draft invoice."""
-        invoice = self._invoice(subscription, "manual", amount) | {"status": "draft"}
-        self.objects["invoice"][invoice["id"]] = invoice
-        invoice["status_transitions"]["finalized_at"] = None
-        self.emit("invoice.created", invoice)
-        return invoice
-
-    def delete_draft(self, invoice: Obj) -> Obj:
-        if invoice["status"] != "draft":
-            raise Refused("You can only delete draft invoices.")
-        del self.objects["invoice"][invoice["id"]]
-        self.emit("invoice.deleted", invoice)
-        return {"id": invoice["id"], "object": "invoice", "deleted": True}
-
-    def preview(self, subscription: Obj) -> Obj:
-        """Preview the next invoice, as far as it is known."""
-        total = self.due(subscription)
-        return {
-            "object": "invoice",
-            "currency": subscription["currency"],
-            "subtotal": _price_of(subscription),
-            "total": total,
-            "amount_due": total,
-            "status": "draft",
-        }
-
     def stand(self, subscription_id: str, kind: str) -> Obj:
         """Set the subscription's state to paused, resumed or trial_will_end."""
         subscription = self._running(subscription_id)
@@ -285,170 +139,11 @@ class Book:
         self.emit("customer.subscription.deleted", subscription)
         return subscription
 
-    def refund(self, charge: Obj, amount: int | None) -> Obj:
-        """Refund all of a charge, or a part of it."""
-        before = charge["amount_refunded"]
-        amount = min(amount or charge["amount"], charge["amount"] - before)
-        made = {name: charge[name] for name in ("currency", "payment_intent")}
-        refund = self.add("refund", {**made, "charge": charge["id"], "amount": amount, "status": "succeeded"})
-        self._refunded(charge, amount)
-        self.emit("refund.created", refund)
-        self.emit("charge.refunded", charge, {"amount_refunded": before})
-        return charge
-
-    def fail_refund(self, refund: Obj) -> Obj:
-        """Fail a refund, as when the bank returns it."""
-        if refund["status"] == "failed":
-            raise Refused("The refund has failed already.")
-        refund["status"] = "failed"
-        self._refunded(self.get("charge", refund["charge"]), -refund["amount"])
-        self.emit("refund.failed", refund)
-        self.emit("charge.refund.updated", refund)
-        return refund
-
-    def _refunded(self, charge: Obj, amount: int) -> None:
-        charge["amount_refunded"] += amount
-        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-
-    def dispute(self, charge: Obj) -> Obj:
-        """Open a dispute; the money is withdrawn until it is decided."""
-        made = {name: charge[name] for name in ("amount", "currency", "payment_intent")}
-        dispute = self.add("dispute", {**made, "charge": charge["id"], "status": "needs_response"})
-        self.emit("charge.dispute.created", dispute)
-        self.emit("charge.dispute.funds_withdrawn", dispute)
-        return dispute
-
-    def close_dispute(self, dispute: Obj, *, won: bool) -> Obj:
-        """Close a dispute; the money returns if it was won."""
-        dispute["status"] = "won" if won else "lost"
-        if won:
-            self.emit("charge.dispute.funds_reinstated", dispute)
-        self.emit("charge.dispute.closed", dispute)
-        return dispute
-
-    def charge_of(self, object_id: str) -> Obj:
-        """Return the charge of an invoice or of a checkout session. Raises Refused."""
-        paid = [p for p in self.objects["invoice_payment"].values() if p["invoice"] == object_id]
-        session = self.objects["checkout.session"].get(object_id, {})
-        intent = paid[-1]["payment"]["payment_intent"] if paid else session.get("payment_intent")
-        for charge in self.objects["charge"].values():
-            if intent is not None and charge["payment_intent"] == intent:
-                return charge
-        raise Refused("Nothing was paid for it.")
-
-    # Helpers
-
-    def bill(self, subscription: Obj, reason: str, amount: int) -> Obj:
-        """Make a finalized invoice of a subscription."""
-        invoice = self._invoice(subscription, reason, amount)
-        subscription["latest_invoice"] = invoice["id"]
-        self.emit("invoice.finalized", invoice)
-        return invoice
-
-    def _invoice(self, subscription: Obj, reason: str, amount: int) -> Obj:
-        now = int(time.time())
-        return self.add(
-            "invoice",
-            {
-                "customer": subscription["customer"],
-                "currency": subscription["currency"],
-                "billing_reason": reason,
-                "status": "open",
-                "amount_due": amount,
-                "amount_paid": 0,
-                "amount_remaining": amount,
-                "attempt_count": 0,
-                "parent": {
-                    "type": "subscription_details",
-                    "subscription_details": {
-                        "subscription": subscription["id"],
-                        "metadata": subscription["metadata"],
-                    },
-                    "quote_details": None,
-                },
-                "status_transitions": {
-                    "finalized_at": now,
-                    "paid_at": None,
-                    "voided_at": None,
-                    "marked_uncollectible_at": None,
-                },
-            },
-        )
-
-    def finish_invoice(self, invoice: Obj, *, paid: bool) -> None:
-        """Record a payment of the invoice, or its failure."""
-        invoice["attempt_count"] += 1
-        if not paid:
-            self.emit("invoice.payment_failed", invoice)
-            return
-        invoice |= {"status": "paid", "amount_paid": invoice["amount_due"], "amount_remaining": 0}
-        invoice["status_transitions"]["paid_at"] = int(time.time())
-        if invoice["amount_due"]:
-            intent = name("payment_intent")
-            self._charge(intent, invoice["amount_due"], invoice)
-            self.add(
-                "invoice_payment",
-                {
-                    "invoice": invoice["id"],
-                    "status": "paid",
-                    "payment": {"type": "payment_intent", "payment_intent": intent},
-                },
-            )
-        self.emit("invoice.paid", invoice)
-
-    def due(self, subscription: Obj) -> int:
-        """Return the price of a period of a subscription."""
-        coupons = [self.get("discount", name)["source"] for name in subscription["discounts"]]
-        product = subscription["items"]["data"][0]["price"]["product"]
-        return self.discounted(_price_of(subscription), coupons, product)
-
-    def _discount(self, subscription: Obj, wanted: Any) -> None:
-        """Set the discounts of a subscription: by coupon, or by the id of an existing one."""
-        names = []
-        for each in wanted or ():
-            if "discount" in each:
-                names.append(self.get("discount", each["discount"], "discounts[0][discount]")["id"])
-                continue
-            coupon, now = self.get("coupon", each["coupon"], "discounts[0][coupon]"), int(time.time())
-            months = coupon["duration_in_months"] if coupon["duration"] == "repeating" else None
-            values = {
-                "source": {"type": "coupon", "coupon": coupon["id"]},
-                "subscription": subscription["id"],
-                "start": now,
-                "end": now + months * _PERIODS["month"] if months else None,
-            }
-            names.append(self.add("discount", values)["id"])
-        subscription["discounts"] = names
-
-    def _end_discounts(self, subscription: Obj, *, billed: bool = True) -> None:
-        """Drop ended discounts: those for one invoice, and those with their months before this period."""
-        start = subscription["items"]["data"][0]["current_period_start"]
-
-        def lasts(name: str) -> bool:
-            discount = self.get("discount", name)
-            once = self.get("coupon", discount["source"]["coupon"])["duration"] == "once"
-            return not (once and billed) and (discount["end"] is None or discount["end"] > start)
-
-        subscription["discounts"] = [name for name in subscription["discounts"] if lasts(name)]
-
-    def discounted(self, amount: int, discounts: list[Obj], product: str) -> int:
-        """Return an amount for a product after discounts, rounded half up."""
-        for discount in discounts:
-            coupon = self.get("coupon", discount["coupon"], "discounts[0][coupon]")
-            if product not in (coupon.get("applies_to") or {"products": [product]})["products"]:
-                continue
-            if coupon["percent_off"] is not None:
-                hundredths = round(coupon["percent_off"] * 100)
-                amount -= (amount * hundredths + 5000) // 10_000
-            else:
-                amount -= min(amount, coupon["amount_off"])
-        return amount
-
     def _subscribe(self, session: Obj) -> Obj:
         now = int(time.time())
         [line] = session["line_items"]
         price = self.get("price", line["price"])
-        trial = int(session["subscription_data"].get("trial_period_days") or 0) * _PERIODS["day"]
+        trial = int(session["subscription_data"].get("trial_period_days") or 0) * PERIODS["day"]
         item = {
             "id": name("subscription_item"),
             "object": "subscription_item",
@@ -481,26 +176,6 @@ class Book:
     def _customer(self, session: Obj) -> Obj:
         return self.add("customer", {"email": session["customer_email"] or "visitor@example.com", "name": None})
 
-    def _charge(self, intent: str, amount: int, paid_for: Obj) -> Obj:
-        return self.add(
-            "charge",
-            {
-                "amount": amount,
-                "amount_refunded": 0,
-                "refunded": False,
-                "currency": paid_for["currency"],
-                "customer": paid_for["customer"],
-                "payment_intent": intent,
-                "paid": True,
-                "status": "succeeded",
-            },
-        )
-
-    def _stand(self, subscription: Obj, status: str) -> None:
-        before = {"status": subscription["status"]}
-        subscription["status"] = status
-        self.emit("customer.subscription.updated", subscription, before)
-
     def _running(self, subscription_id: str) -> Obj:
         found = self.get("subscription", subscription_id)
         if found["status"] == "canceled":
@@ -508,18 +183,5 @@ class Book:
         return found
 
 
-def name(kind: str) -> str:
-    """Return a new id."""
-    return f"{_PREFIX[kind]}_{uuid4().hex[:24]}"
-
-
 def _period(price: Obj) -> int:
-    return int(_PERIODS[price["recurring"]["interval"]] * price["recurring"].get("interval_count", 1))
-
-
-def _price_of(subscription: Obj) -> int:
-    return sum(item["price"]["unit_amount"] * item["quantity"] for item in subscription["items"]["data"])
-
-
-def _subscription_of(invoice: Obj) -> str:
-    return str(invoice["parent"]["subscription_details"]["subscription"])
+    return int(PERIODS[price["recurring"]["interval"]] * price["recurring"].get("interval_count", 1))

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import stripe
 
-from pixelbloom.local.stripe.book import Obj
+from pixelbloom.local.stripe.objects import Obj
 
 #: Seconds before each further attempt.
 PAUSES = (0.2, 1.0, 3.0, 10.0, 30.0)

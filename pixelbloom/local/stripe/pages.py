@@ -2,7 +2,8 @@
 
 from html import escape
 
-from pixelbloom.local.stripe.book import Book, Obj
+from pixelbloom.local.stripe.book import Book
+from pixelbloom.local.stripe.objects import Obj
 from pixelbloom.payments.money import major_units
 
 _FRAME = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">

@@ -16,8 +16,9 @@ from werkzeug.utils import redirect
 
 from pixelbloom.local.stripe import pages
 from pixelbloom.local.stripe.api import Api, nested
-from pixelbloom.local.stripe.book import Book, Obj, Refused
+from pixelbloom.local.stripe.book import Book
 from pixelbloom.local.stripe.deliveries import Deliveries
+from pixelbloom.local.stripe.objects import Obj, Refused
 
 API_KEY = "sk_test_local"
 SECRET = "whsec_local"  # noqa: S105  (of the stand-in alone)

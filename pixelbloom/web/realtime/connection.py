@@ -187,7 +187,8 @@ class Connection:
 
     def _subscribe(self, request: protocol.Subscribe) -> None:
         topic = Topic.parse(request.topic)
-        if topic is None or topic.channel != self.channel or not self._may_name(topic):
+        hidden = topic is not None and topic.kind == "user" and not self.principal.may_read(topic.id)
+        if topic is None or topic.channel != self.channel or hidden:
             self._send(self._no_such_topic(request.topic))
             return
         if len(self._subscriptions) >= self._limits.subscriptions and topic.name not in self._subscriptions:
@@ -252,11 +253,9 @@ class Connection:
         """Replace the token with a fresh one of the same caller. Any other token changes nothing."""
         try:
             principal = self._verify(token)
-        except Unavailable as error:
-            self._send(error_frame("UNAVAILABLE", error.message))
-            return
         except PixelBloomError as error:
-            self._send(error_frame("UNAUTHORIZED", error.message))
+            code = "UNAVAILABLE" if isinstance(error, Unavailable) else "UNAUTHORIZED"
+            self._send(error_frame(code, error.message))
             return
         if (principal.kind, principal.user_id) != (self.principal.kind, self.principal.user_id):
             self._send(error_frame("UNAUTHORIZED", "The token is another caller's; open a separate socket for it."))
@@ -295,9 +294,6 @@ class Connection:
             for subscription in list(self._subscriptions.values()):
                 self.hub.repair(subscription)
         self._feed.follow(self.principal)
-
-    def _may_name(self, topic: Topic) -> bool:
-        return topic.kind != "user" or self.principal.may_read(topic.id)
 
     def _no_such_topic(self, name: str) -> dict[str, Any]:
         return error_frame("INVALID_TOPIC", f"Topic not found on the {self.channel} channel.", name)
