@@ -110,7 +110,7 @@ class Container:
         from pixelbloom.runs.store import RunStore
 
         settings = self.settings
-        return RunStore(self.gateway, lane_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds)
+        return RunStore(self.gateway, user_queue_limit=settings.user_concurrency, lease_seconds=settings.lease_seconds)
 
     @part
     def runs(self) -> "RunService":

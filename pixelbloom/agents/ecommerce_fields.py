@@ -107,7 +107,7 @@ class ProductMetrics(BaseModel):
 
     name: str = Field(description="Name.")
     revenue: Money = Field(description="Price by units sold, less those returned; below 0 where more came back.")
-    margin: Money | None = Field(description="Price less cost, by units kept; null without a cost.")
+    margin: Money | None = Field(description="Price less cost, by units not returned; null without a cost.")
     margin_rate: float | None = Field(description="Part of the price that is margin.")
     return_rate: float | None = Field(
         description="Part of the units that came back; null where none was sold, or more came back than were."

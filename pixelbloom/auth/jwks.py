@@ -104,7 +104,7 @@ class Jwks:
                 rest = min(self._base_cool_down * 2**self._failures, MAX_COOL_DOWN)
                 self._failures = min(self._failures + 1, 16)
                 self._rest_until = self._clock() + rest
-            log.warning("jwks_fetch_failed", error=type(error).__name__, rest_seconds=rest, kept=len(self._keys))
+            log.warning("jwks_fetch_failed", error=type(error).__name__, rest_seconds=rest, keys=len(self._keys))
         else:
             with self._lock:
                 self._keys, self._fetched_at, self._failures = keys, self._clock(), 0

@@ -153,7 +153,7 @@ def common_args() -> list[str | bytes]:
 
 def dedup_key(event_id: str) -> str:
     """Return the Redis key that marks an event as published."""
-    return f"pb:told:{event_id}"
+    return f"pb:dedup:{event_id}"
 
 
 def _event_call(event: DomainEvent) -> tuple[list[str], list[str | bytes]]:

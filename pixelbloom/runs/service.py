@@ -42,7 +42,7 @@ class Terms:
             "user_id": str(self.user_id) if self.user_id else None,
             "caller": self.caller,
             # All visitors share one queue, so that they cannot crowd out users.
-            "lane": str(self.user_id) if self.user_id else self.caller.partition(":")[0],
+            "user_queue": str(self.user_id) if self.user_id else self.caller.partition(":")[0],
             "priority": self.priority.number,
             "idempotency_key": self.idempotency_key,
             "correlation_id": self.correlation_id,

@@ -46,9 +46,9 @@ class Detail(StrEnum):
 class RunStore:
     """Runs in Postgres. Every method may raise Unavailable."""
 
-    def __init__(self, gateway: Gateway, *, lane_limit: int, lease_seconds: float) -> None:
+    def __init__(self, gateway: Gateway, *, user_queue_limit: int, lease_seconds: float) -> None:
         self._gateway = gateway
-        self._lane_limit = lane_limit
+        self._user_queue_limit = user_queue_limit
         self._lease_seconds = lease_seconds
         self._creating: GroupCommit[JsonObject] = GroupCommit(self._create)
         self._claiming: GroupCommit[JsonObject] = GroupCommit(self._claim)
@@ -61,7 +61,7 @@ class RunStore:
         return self._creating.submit(run)
 
     def _create(self, runs: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        result = self._gateway.rpc("create_runs", {"p_runs": list(runs), "p_lane_limit": self._lane_limit})
+        result = self._gateway.rpc("create_runs", {"p_runs": list(runs), "p_user_queue_limit": self._user_queue_limit})
         return shared(result["runs"], publish=result["publish"], updates=result["updates"])
 
     # Execute
@@ -85,7 +85,9 @@ class RunStore:
         return self._finishing.submit(item)
 
     def _finish(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        result = self._gateway.rpc("finish_steps", {"p_items": list(items), "p_lane_limit": self._lane_limit})
+        result = self._gateway.rpc(
+            "finish_steps", {"p_items": list(items), "p_user_queue_limit": self._user_queue_limit}
+        )
         return shared(result["items"], publish=result["publish"])
 
     def renew(self, leases: Sequence[JsonObject]) -> Sequence[JsonObject]:
@@ -110,7 +112,7 @@ class RunStore:
                 "p_interval_seconds": interval_seconds,
                 "p_lease_seconds": self._lease_seconds,
                 "p_lost_before": {str(priority): moment.isoformat() for priority, moment in lost_before.items()},
-                "p_lane_limit": self._lane_limit,
+                "p_user_queue_limit": self._user_queue_limit,
                 "p_limit": limit,
             },
         )
@@ -121,14 +123,15 @@ class RunStore:
     def cancel(self, run_id: UUID) -> JsonObject:
         """Ask a run to stop. Return {"outcome": "cancelled" | "requested" | "finished" | "gone", "status", ...}."""
         result: JsonObject = self._gateway.rpc(
-            "cancel_run", {"p_run_id": str(run_id), "p_lane_limit": self._lane_limit}
+            "cancel_run", {"p_run_id": str(run_id), "p_user_queue_limit": self._user_queue_limit}
         )
         return result
 
     def retry(self, run_ids: Sequence[UUID]) -> JsonObject:
         """Retry ended runs. Return {"items": [{"outcome": "retried" | "not_failed" | "gone", ...}], "publish"}."""
         result: JsonObject = self._gateway.rpc(
-            "retry_runs", {"p_items": [{"run_id": str(i)} for i in run_ids], "p_lane_limit": self._lane_limit}
+            "retry_runs",
+            {"p_items": [{"run_id": str(i)} for i in run_ids], "p_user_queue_limit": self._user_queue_limit},
         )
         return result
 
@@ -142,7 +145,7 @@ class RunStore:
                 "p_approved": approved,
                 "p_comment": comment,
                 "p_by": by,
-                "p_lane_limit": self._lane_limit,
+                "p_user_queue_limit": self._user_queue_limit,
             },
         )
         return result

@@ -133,14 +133,14 @@ def reconcile_subscriptions() -> int:
                 continue  # not created by our checkout, or unchanged
             parts.payments.apply(f"reconciled:{at}", state)
             repaired += 1
-            log.warning("subscription_mended", stripe_subscription_id=state["id"], status=state["body"]["status"])
+            log.warning("subscription_repaired", stripe_subscription_id=state["id"], status=state["body"]["status"])
         at = int(time.time())
     if repaired:
         parts.dispatcher.send("pixelbloom.relay_outbox")
     lost = [open_id for open_id in _open() if open_id not in seen]
     for open_id in lost:
         log.warning("subscription_unknown_to_stripe", stripe_subscription_id=open_id)
-    log.info("subscriptions_reconciled", seen=len(seen), mended=repaired, unknown=len(lost))
+    log.info("subscriptions_reconciled", seen=len(seen), repaired=repaired, unknown=len(lost))
     return repaired
 
 

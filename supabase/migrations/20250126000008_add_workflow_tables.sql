@@ -23,7 +23,7 @@ create table public.runs (
     workflow_version integer,
     user_id uuid,
     caller text not null check (char_length(caller) <= 100),
-    lane text not null check (char_length(lane) <= 100),
+    user_queue text not null check (char_length(user_queue) <= 100),
     priority smallint not null default 0,
     idempotency_key text check (char_length(idempotency_key) <= 255),
     request_hash text check (char_length(request_hash) <= 64),
@@ -90,7 +90,7 @@ create table public.run_steps (
     on_error text not null default 'fail' check (on_error in ('fail', 'continue')),
     -- Of a map: how many items at once.
     max_parallel integer check (max_parallel between 1 and 1000),
-    lane text not null check (char_length(lane) <= 100),
+    user_queue text not null check (char_length(user_queue) <= 100),
     priority smallint not null default 0,
     status text not null default 'pending'
     check (status in ('pending', 'running', 'waiting', 'completed', 'failed', 'skipped', 'cancelled')),
@@ -144,15 +144,15 @@ create table public.run_steps (
 comment on table public.run_steps is 'One row per step of a run; an agent run has one.';
 
 -- What waits for admission, what is out at the broker, and what is in a worker's hands.
-create index run_steps_backlog on public.run_steps (lane, priority desc, created_at, run_id, position)
+create index run_steps_backlog on public.run_steps (user_queue, priority desc, created_at, run_id, position)
 where status = 'pending' and ready and published_at is null;
 create index run_steps_published on public.run_steps (published_at)
 where status = 'pending' and published_at is not null;
-create index run_steps_out on public.run_steps (lane)
+create index run_steps_out on public.run_steps (user_queue)
 where published_at is not null and status in ('pending', 'running');
 create index run_steps_leases on public.run_steps (lease_expires_at) where status = 'running';
 create index run_steps_deadlines on public.run_steps (deadline_at) where status = 'waiting';
-create index run_steps_waiting on public.run_steps (lane, deadline_at) where status = 'waiting';
+create index run_steps_waiting on public.run_steps (user_queue, deadline_at) where status = 'waiting';
 
 create table public.schedules (
     id uuid primary key default gen_random_uuid(),

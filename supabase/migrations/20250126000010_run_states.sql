@@ -3,7 +3,7 @@
 -- Every transition is one function: atomic, guarded by the previous state, idempotent. A repeated or late call changes
 -- nothing and its result shows that; a conflict is returned as data, never raised.
 -- Locks are always acquired in the same order, to prevent deadlocks: run rows (by id), then user queues (advisory, by
--- name of the lane), then steps of other runs (skipping locked ones).
+-- name of the user queue), then steps of other runs (skipping locked ones).
 
 -- Return a run's state as the outbox stores it and the publisher publishes it.
 create function internal.run_update(p_run public.runs) returns jsonb
@@ -171,30 +171,30 @@ as $$
 $$;
 
 -- Return some user queues with waiting steps, starting after this one and wrapping around, with one index probe each.
-create function internal.waiting_lanes(p_after text, p_limit integer) returns setof text
+create function internal.waiting_user_queues(p_after text, p_limit integer) returns setof text
 language sql stable
 set search_path = ''
 as $$
-    with recursive lanes as (
-        select p_after as lane, 0 as n
+    with recursive user_queues as (
+        select p_after as user_queue, 0 as n
         union all
         select
             coalesce(
                 (
-                    select b.lane from public.run_steps as b
-                    where b.status = 'pending' and b.ready and b.published_at is null and b.lane > l.lane
-                    order by b.lane limit 1
+                    select b.user_queue from public.run_steps as b
+                    where b.status = 'pending' and b.ready and b.published_at is null and b.user_queue > l.user_queue
+                    order by b.user_queue limit 1
                 ),
                 (
-                    select b.lane from public.run_steps as b
+                    select b.user_queue from public.run_steps as b
                     where b.status = 'pending' and b.ready and b.published_at is null
-                    order by b.lane limit 1
+                    order by b.user_queue limit 1
                 )
             ),
             l.n + 1
-        from lanes as l where l.lane is not null and l.n < p_limit
+        from user_queues as l where l.user_queue is not null and l.n < p_limit
     )
-    select distinct lanes.lane from lanes where lanes.n > 0 and lanes.lane is not null
+    select distinct user_queues.user_queue from user_queues where user_queues.n > 0 and user_queues.user_queue is not null
 $$;
 
 -- Publish admitted steps of these user queues and, if there is room, of others that wait. The total of published steps
@@ -203,28 +203,28 @@ $$;
 -- steps, then by age.
 --
 -- The named queues are locked in order, the others only if they are not locked, to prevent deadlocks.
-create function internal.admit_steps(p_lanes text[], p_limit integer) returns jsonb
+create function internal.admit_steps(p_user_queues text[], p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    v_lane text;
-    v_lanes text[];
+    v_user_queue text;
+    v_user_queues text[];
     v_all text[];
     v_room integer;
     v_out jsonb;
 begin
-    select array_agg(distinct l order by l) into v_lanes from unnest(p_lanes) as l;
-    if v_lanes is null then
+    select array_agg(distinct l order by l) into v_user_queues from unnest(p_user_queues) as l;
+    if v_user_queues is null then
         return '[]';
     end if;
-    foreach v_lane in array v_lanes loop
-        perform pg_advisory_xact_lock(hashtextextended('lane:' || v_lane, 0));
+    foreach v_user_queue in array v_user_queues loop
+        perform pg_advisory_xact_lock(hashtextextended('user_queue:' || v_user_queue, 0));
     end loop;
-    v_all := v_lanes;
+    v_all := v_user_queues;
     v_room := internal.admission_capacity();
     if v_room is null then
-        v_room := p_limit * cardinality(v_lanes);
+        v_room := p_limit * cardinality(v_user_queues);
     else
         v_room := v_room - (
             select count(*) from (
@@ -234,30 +234,30 @@ begin
             ) as busy
         );
         if v_room > 0 then
-            select v_lanes || coalesce(array_agg(w.lane), '{}') into v_all
-            from internal.waiting_lanes(v_lanes[1], 8) as w (lane)
-            where w.lane <> all(v_lanes)
-                and pg_try_advisory_xact_lock(hashtextextended('lane:' || w.lane, 0));
+            select v_user_queues || coalesce(array_agg(w.user_queue), '{}') into v_all
+            from internal.waiting_user_queues(v_user_queues[1], 8) as w (user_queue)
+            where w.user_queue <> all(v_user_queues)
+                and pg_try_advisory_xact_lock(hashtextextended('user_queue:' || w.user_queue, 0));
         end if;
     end if;
 
     with waiting as (
         select
-            s.run_id, s.key, s.priority, s.created_at, l.lane,
+            s.run_id, s.key, s.priority, s.created_at, l.user_queue,
             b.busy + row_number() over (
-                partition by l.lane order by s.priority desc, s.created_at, s.run_id, s.position
+                partition by l.user_queue order by s.priority desc, s.created_at, s.run_id, s.position
             ) as share
-        from unnest(v_all) as l (lane)
+        from unnest(v_all) as l (user_queue)
         cross join lateral (
             select count(*) as busy from (
                 select 1 from public.run_steps as o
-                where o.lane = l.lane and o.published_at is not null and o.status in ('pending', 'running')
+                where o.user_queue = l.user_queue and o.published_at is not null and o.status in ('pending', 'running')
                 limit p_limit
             ) as few
         ) as b
         cross join lateral (
             select n.run_id, n.key, n.priority, n.created_at, n.position from public.run_steps as n
-            where n.lane = l.lane and n.status = 'pending' and n.ready and n.published_at is null
+            where n.user_queue = l.user_queue and n.status = 'pending' and n.ready and n.published_at is null
                 and n.available_at <= clock_timestamp()
             order by n.priority desc, n.created_at, n.run_id, n.position
             limit greatest(least(greatest(v_room, 1), p_limit - b.busy), 0)
@@ -270,7 +270,7 @@ begin
     next as (
         select s.run_id, s.key from ranked as r
         inner join public.run_steps as s on s.run_id = r.run_id and s.key = r.key
-        where (r.place <= v_room or (r.share = 1 and r.lane = any(v_lanes)))
+        where (r.place <= v_room or (r.share = 1 and r.user_queue = any(v_user_queues)))
             and s.status = 'pending' and s.published_at is null
         for update of s skip locked
     ),

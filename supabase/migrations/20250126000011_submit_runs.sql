@@ -3,20 +3,20 @@
 --
 -- The user queues are locked last: an insert may wait for the row of a run with the same key, whose transaction waits
 -- for a queue.
-create function public.create_runs(p_runs jsonb, p_lane_limit integer) returns jsonb
+create function public.create_runs(p_runs jsonb, p_user_queue_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 set statement_timeout = '15s'
 as $$
 declare
     v_item jsonb;
-    v_lanes text[];
+    v_user_queues text[];
     v_created uuid[] := '{}';
     v_id uuid;
     v_runs jsonb;
     v_updates jsonb;
 begin
-    select array_agg(distinct i ->> 'lane' order by i ->> 'lane') into v_lanes from jsonb_array_elements(p_runs) as i;
+    select array_agg(distinct i ->> 'user_queue' order by i ->> 'user_queue') into v_user_queues from jsonb_array_elements(p_runs) as i;
 
     -- In a common order, so that two bulks with the same keys cannot deadlock.
     for v_item in
@@ -24,12 +24,12 @@ begin
     loop
         v_id := null;
         insert into public.runs (
-            id, kind, agent_type, workflow_id, workflow_version, user_id, caller, lane, priority,
+            id, kind, agent_type, workflow_id, workflow_version, user_id, caller, user_queue, priority,
             idempotency_key, request_hash, correlation_id, step, input, metadata, replay_of, webhook_url, run_at
         ) values (
             (v_item ->> 'id')::uuid, v_item ->> 'kind', v_item ->> 'agent_type', v_item ->> 'workflow_id',
             (v_item ->> 'workflow_version')::integer, (v_item ->> 'user_id')::uuid, v_item ->> 'caller',
-            v_item ->> 'lane', coalesce((v_item ->> 'priority')::smallint, 0),
+            v_item ->> 'user_queue', coalesce((v_item ->> 'priority')::smallint, 0),
             v_item ->> 'idempotency_key', v_item ->> 'request_hash', v_item ->> 'correlation_id',
             v_item -> 'steps' -> 0 ->> 'key', v_item -> 'input', coalesce(v_item -> 'metadata', '{}'),
             (v_item ->> 'replay_of')::uuid, v_item ->> 'webhook_url', (v_item ->> 'run_at')::timestamptz
@@ -40,7 +40,7 @@ begin
         v_created := v_created || v_id;
         insert into public.run_steps (
             run_id, key, kind, agent_type, position, needs, uses, next_key, writes, spec, weight, on_error,
-            max_parallel, lane, priority, ready, available_at, max_attempts, attempts_allowed, backoff_seconds,
+            max_parallel, user_queue, priority, ready, available_at, max_attempts, attempts_allowed, backoff_seconds,
             timeout_seconds, input
         )
         select
@@ -50,7 +50,7 @@ begin
             s ->> 'next_key', s ->> 'writes', nullif(s -> 'spec', 'null'),
             coalesce((s ->> 'weight')::double precision, 1),
             coalesce(s ->> 'on_error', 'fail'), (s ->> 'max_parallel')::integer,
-            v_item ->> 'lane', coalesce((v_item ->> 'priority')::smallint, 0),
+            v_item ->> 'user_queue', coalesce((v_item ->> 'priority')::smallint, 0),
             jsonb_array_length(coalesce(s -> 'needs', '[]')) = 0,
             coalesce((v_item ->> 'run_at')::timestamptz, clock_timestamp()),
             coalesce((s ->> 'max_attempts')::integer, 5), coalesce((s ->> 'max_attempts')::integer, 5),
@@ -86,7 +86,7 @@ begin
 
     return jsonb_build_object(
         'runs', coalesce(v_runs, '[]'),
-        'publish', internal.admit_steps(v_lanes, p_lane_limit),
+        'publish', internal.admit_steps(v_user_queues, p_user_queue_limit),
         'updates', coalesce(v_updates, '[]')
     );
 end

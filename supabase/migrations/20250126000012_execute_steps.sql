@@ -307,12 +307,12 @@ set search_path = ''
 as $$
 begin
     insert into public.run_steps (
-        run_id, key, kind, agent_type, writes, parent, position, weight, on_error, lane, priority, ready,
+        run_id, key, kind, agent_type, writes, parent, position, weight, on_error, user_queue, priority, ready,
         max_attempts, attempts_allowed, backoff_seconds, timeout_seconds, input
     )
     select
         p_step.run_id, p_step.key || '[' || (o - 1) || ']', 'agent', p_step.agent_type, p_step.writes, p_step.key, (o - 1)::integer,
-        p_step.weight / greatest(jsonb_array_length(p_items), 1), p_step.on_error, p_step.lane, p_step.priority,
+        p_step.weight / greatest(jsonb_array_length(p_items), 1), p_step.on_error, p_step.user_queue, p_step.priority,
         o <= p_step.max_parallel, p_step.attempts_allowed, p_step.attempts_allowed, p_step.backoff_seconds,
         p_step.timeout_seconds, i
     from jsonb_array_elements(p_items) with ordinality as t (i, o);
@@ -333,7 +333,7 @@ $$;
 -- person, with a message and a deadline; "expanded" into the items of a map; "handed_back" by a stopping worker; else
 -- it failed.
 -- Each item ends as recorded, already (a repeated call) or stale; a recorded one has the step's outcome.
-create function public.finish_steps(p_items jsonb, p_lane_limit integer) returns jsonb
+create function public.finish_steps(p_items jsonb, p_user_queue_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 set statement_timeout = '15s'
@@ -341,7 +341,7 @@ as $$
 declare
     v_item jsonb;
     v_out jsonb := '[]';
-    v_lanes text[] := '{}';
+    v_user_queues text[] := '{}';
     r public.runs;
     s public.run_steps;
     v_what text;
@@ -401,7 +401,7 @@ begin
         end if;
         update public.runs set step = s.key where id = r.id;
         perform internal.settle_run(r.id);
-        v_lanes := v_lanes || s.lane;
+        v_user_queues := v_user_queues || s.user_queue;
         v_out := v_out || jsonb_build_object(
             'outcome', 'recorded',
             'became', (
@@ -417,7 +417,7 @@ begin
             'update', internal.publish_run(r.id)
         );
     end loop;
-    return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_lanes, p_lane_limit));
+    return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_user_queues, p_user_queue_limit));
 end
 $$;
 

@@ -2,7 +2,7 @@
 
 -- Ask a run to stop. Steps not begun are cancelled now; a running one stops at its next sign of life.
 -- Returns {"outcome": "cancelled" | "requested" | "finished" | "gone", "status": ...}.
-create function public.cancel_run(p_run_id uuid, p_lane_limit integer) returns jsonb
+create function public.cancel_run(p_run_id uuid, p_user_queue_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 set statement_timeout = '15s'
@@ -24,14 +24,14 @@ begin
         'outcome', case when v_update ->> 'status' in ('cancelled', 'failed') then 'cancelled' else 'requested' end,
         'status', v_update ->> 'status',
         'update', v_update,
-        'publish', internal.admit_steps(array[r.lane], p_lane_limit)
+        'publish', internal.admit_steps(array[r.user_queue], p_user_queue_limit)
     );
 end
 $$;
 
 -- Retry ended runs from the failed or cancelled steps; completed steps are not repeated, and retried steps get all
 -- their attempts again. Each item ({"run_id"}) ends as retried, not_failed (with its status) or gone.
-create function public.retry_runs(p_items jsonb, p_lane_limit integer) returns jsonb
+create function public.retry_runs(p_items jsonb, p_user_queue_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
 set statement_timeout = '30s'
@@ -39,7 +39,7 @@ as $$
 declare
     v_item jsonb;
     v_out jsonb := '[]';
-    v_lanes text[] := '{}';
+    v_user_queues text[] := '{}';
     r public.runs;
     v_key text;
 begin
@@ -84,17 +84,17 @@ begin
         loop
             perform internal.step_ended(r.id, v_key, false);
         end loop;
-        v_lanes := v_lanes || r.lane;
+        v_user_queues := v_user_queues || r.user_queue;
         v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.publish_run(r.id));
     end loop;
-    return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_lanes, p_lane_limit));
+    return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_user_queues, p_user_queue_limit));
 end
 $$;
 
 -- Decide where a run waits for a person. Returns {"outcome": "decided" | "already" (the same decision again) |
 -- "not_waiting" | "gone", "status": the step's}.
 create function public.decide_step(
-    p_run_id uuid, p_key text, p_approved boolean, p_comment text, p_by text, p_lane_limit integer
+    p_run_id uuid, p_key text, p_approved boolean, p_comment text, p_by text, p_user_queue_limit integer
 ) returns jsonb
 language plpgsql
 set search_path = ''
@@ -136,14 +136,14 @@ begin
         'outcome', 'decided',
         'status', case when p_approved then 'completed' else 'failed' end,
         'update', v_update,
-        'publish', internal.admit_steps(array[r.lane], p_lane_limit)
+        'publish', internal.admit_steps(array[r.user_queue], p_user_queue_limit)
     );
 end
 $$;
 
 -- Return steps that wait for a decision, the earliest deadline first, after that (deadline, id): those of a user's
--- runs, or with null of all. Steps that only an administrator may decide are included only with p_admin. The lane of a
--- user's steps is the user's id.
+-- runs, or with null of all. Steps that only an administrator may decide are included only with p_admin. The user queue
+-- of a user's steps is the user's id.
 create function public.list_approvals(
     p_user_id uuid, p_admin boolean, p_limit integer, p_after timestamptz, p_after_id uuid
 ) returns jsonb
@@ -156,7 +156,7 @@ as $$
             from public.run_steps as s
             where
                 s.status = 'waiting'
-                and s.lane = p_user_id::text
+                and s.user_queue = p_user_id::text
                 and (p_admin or s.input ->> 'approvers' is distinct from 'admin')
                 and s.deadline_at >= coalesce(p_after, '-infinity')
                 and (s.deadline_at, md5(s.run_id || ':' || s.key)::uuid)

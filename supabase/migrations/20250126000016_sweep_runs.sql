@@ -7,7 +7,7 @@ create function public.sweep_runs(
     p_interval_seconds double precision,
     p_lease_seconds double precision,
     p_lost_before jsonb,
-    p_lane_limit integer,
+    p_user_queue_limit integer,
     p_limit integer
 ) returns jsonb
 language plpgsql
@@ -23,7 +23,7 @@ declare
     v_expired integer := 0;
     v_updates jsonb := '[]';
     v_lost jsonb;
-    v_lanes text[] := '{}';
+    v_user_queues text[] := '{}';
 begin
     select last_sweep_at into v_last from public.system_state where next_sweep_at <= v_now for update skip locked;
     if not found then
@@ -56,7 +56,7 @@ begin
                     s.run_id, s.key, 'The worker that had this step died or lost its connection.', 'WORKER_LOST',
                     true, true
                 );
-                v_lanes := v_lanes || s.lane;
+                v_user_queues := v_user_queues || s.user_queue;
                 v_expired := v_expired + 1;
             end loop;
             perform internal.settle_run(v_run);
@@ -79,7 +79,7 @@ begin
             order by e.key for update
         loop
             perform internal.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, false);
-            v_lanes := v_lanes || s.lane;
+            v_user_queues := v_user_queues || s.user_queue;
         end loop;
         perform internal.settle_run(v_run);
         v_updates := v_updates || internal.publish_run(v_run);
@@ -102,22 +102,22 @@ begin
     select jsonb_agg(internal.publication(sent.step)) into v_lost from sent;
 
     -- The user queues with waiting steps, with one index probe each.
-    with recursive lanes as (
+    with recursive user_queues as (
         (
-            select b.lane from public.run_steps as b
+            select b.user_queue from public.run_steps as b
             where b.status = 'pending' and b.ready and b.published_at is null
-            order by b.lane limit 1
+            order by b.user_queue limit 1
         )
         union all
         select (
-            select b.lane from public.run_steps as b
-            where b.status = 'pending' and b.ready and b.published_at is null and b.lane > l.lane
-            order by b.lane limit 1
+            select b.user_queue from public.run_steps as b
+            where b.status = 'pending' and b.ready and b.published_at is null and b.user_queue > l.user_queue
+            order by b.user_queue limit 1
         )
-        from lanes as l where l.lane is not null
+        from user_queues as l where l.user_queue is not null
     )
-    select v_lanes || coalesce(array_agg(lane), '{}') into v_lanes
-    from (select lane from lanes where lane is not null limit p_limit) as waiting;
+    select v_user_queues || coalesce(array_agg(user_queue), '{}') into v_user_queues
+    from (select user_queue from user_queues where user_queue is not null limit p_limit) as waiting;
 
     return jsonb_build_object(
         'skipped', false,
@@ -125,7 +125,7 @@ begin
         'expired', v_expired,
         'lost', coalesce(jsonb_array_length(v_lost), 0),
         'updates', v_updates,
-        'publish', coalesce(v_lost, '[]') || internal.admit_steps(v_lanes, p_lane_limit)
+        'publish', coalesce(v_lost, '[]') || internal.admit_steps(v_user_queues, p_user_queue_limit)
     );
 end
 $$;

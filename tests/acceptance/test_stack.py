@@ -215,7 +215,7 @@ def test_the_stack_starts_with_the_unedited_example_and_damaged_redis_data(tmp_p
     with start_stack(tmp_path / "home") as up:
         assert (tmp_path / ".env").exists()
         with redis.Redis.from_url(up.settings.require("redis_url")) as client:
-            client.set("something", "kept")
+            client.set("something", "stored")
     file = up.home / "redis" / "appendonly.aof"
     file.write_bytes(b"*1\r\n$3\r\nXX\r\ngarbage that is no command" * 10)
     up.start()

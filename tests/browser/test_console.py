@@ -21,7 +21,7 @@ SCREENS = (
 )
 FAILED_ROWS = """
 with run as (
-    insert into runs (id, kind, agent_type, user_id, caller, lane, input, status, error, error_code, finished_at)
+    insert into runs (id, kind, agent_type, user_id, caller, user_queue, input, status, error, error_code, finished_at)
     values (
         '00000000-0000-4000-8000-00000000fa11', 'agent', 'chat_agent', gen_random_uuid(), 'user:x', 'x',
         '{"message": "Hello"}', 'failed', 'The model was too slow.', 'TIMEOUT', now()

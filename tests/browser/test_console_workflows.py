@@ -47,7 +47,7 @@ def add_failed(console: Console) -> Callable[..., str]:
 
     def add(user_id: UUID, code: str = "TIMEOUT") -> str:
         run_id, user, given = str(uuid4()), str(user_id), '{"message": "Hello"}'
-        what = {"kind": "agent", "agent_type": "chat_agent", "lane": user, "input": given}
+        what = {"kind": "agent", "agent_type": "chat_agent", "user_queue": user, "input": given}
         ended = {"status": "failed", "error": "The model was too slow.", "error_code": code, "finished_at": "now"}
         with psycopg.connect(console.stack.database_url, autocommit=True) as db:
             insert(db, "runs", {"id": run_id, "user_id": user, "caller": f"user:{user}", **what, **ended})

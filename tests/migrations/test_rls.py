@@ -27,7 +27,7 @@ OWNED = {
         "kind": "agent",
         "agent_type": "chat_agent",
         "caller": "service",
-        "lane": "x",
+        "user_queue": "x",
         "input": json.dumps({}),
     },
     "schedules": {
@@ -90,7 +90,8 @@ def rows(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
             insert(db, table, dict(row))
         db.execute("insert into public.user_profiles (user_id, role) values (%s, 'admin')", (str(PROMOTED),))
         db.execute(
-            "insert into public.run_steps (run_id, key, agent_type, lane, input) values (%s, 'a', 'a', 'x', '{}')",
+            "insert into public.run_steps (run_id, key, agent_type, user_queue, input) "
+            "values (%s, 'a', 'a', 'x', '{}')",
             (OWNED["runs"]["id"],),
         )
         yield db

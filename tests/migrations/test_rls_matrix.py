@@ -27,8 +27,8 @@ ROWS: dict[str, dict[str, object]] = {
     "invoices": {"status": "paid", "currency": "usd", "amount_due": 10},
     "refunds": {"currency": "usd", "amount": 10, "refunded_at": "2026-01-01"},
     "user_profiles": {"display_name": "Ada"},
-    "runs": {"id": RUN, "kind": "agent", "agent_type": "a", "caller": "service", "lane": "x", "input": "{}"},
-    "run_steps": {"run_id": RUN, "key": "a", "agent_type": "a", "lane": "x", "input": "{}"},
+    "runs": {"id": RUN, "kind": "agent", "agent_type": "a", "caller": "service", "user_queue": "x", "input": "{}"},
+    "run_steps": {"run_id": RUN, "key": "a", "agent_type": "a", "user_queue": "x", "input": "{}"},
     "schedules": {
         "caller": "x",
         "kind": "agent",

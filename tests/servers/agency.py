@@ -288,7 +288,7 @@ def works(draw: st.DrawFn, of: Days) -> Agency:
                     "kind": "agent",
                     "agent_type": "chat_agent",
                     "caller": "service",
-                    "lane": "x",
+                    "user_queue": "x",
                     "input": "{}",
                     "status": "queued",
                 }
@@ -297,7 +297,7 @@ def works(draw: st.DrawFn, of: Days) -> Agency:
             "run_steps": [
                 {
                     **{name: value for name, value in child.items() if name != "took"},
-                    "lane": "x",
+                    "user_queue": "x",
                     "input": "{}",
                     "output": "{}" if child["status"] == "completed" else None,
                     "started_at": begun[child["run_id"]] if child["status"] != "pending" else None,

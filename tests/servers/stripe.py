@@ -122,7 +122,7 @@ class History:
                             self.book.pay_open_invoice(invoice["id"])
                 case "upgraded":
                     self.book.update(subscription, {"items": [{"price": "price_growth"}]})
-                case "to end" | "kept":
+                case "to end" | "to continue":
                     self.book.update(subscription, {"cancel_at_period_end": "true" if step == "to end" else "false"})
                 case "to end at":
                     at = str(subscription["items"]["data"][0]["current_period_end"] - 86_400)

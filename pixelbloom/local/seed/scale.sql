@@ -225,7 +225,7 @@ cross join lateral (
 ) as r;
 
 insert into public.runs (
-    id, kind, agent_type, user_id, caller, lane, status, progress, input, result, error, provider, attempts,
+    id, kind, agent_type, user_id, caller, user_queue, status, progress, input, result, error, provider, attempts,
     created_at, started_at, finished_at, updated_at
 )
 select
@@ -249,7 +249,7 @@ select
 from scale_runs as r;
 
 insert into public.run_steps (
-    run_id, key, agent_type, lane, status, ready, attempt, input, output, error, provider, completion_tokens,
+    run_id, key, agent_type, user_queue, status, ready, attempt, input, output, error, provider, completion_tokens,
     created_at, started_at, finished_at
 )
 select

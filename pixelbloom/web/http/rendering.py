@@ -15,7 +15,7 @@ Item = TypeVar("Item")
 
 
 def _time(value: object) -> object:
-    """Return a time in UTC with `Z`. The database's functions format theirs so; columns have an offset."""
+    """Return a time in UTC with `Z`. The database's functions format their times so; columns have an offset."""
     if isinstance(value, datetime):
         return iso(value)
     return value if not isinstance(value, str) or value.endswith("Z") else iso(parse_time(value))

@@ -187,7 +187,7 @@ def test_the_log_is_newest_first_and_filtered_by_agent_and_level(empty: psycopg.
 
 def test_the_95th_percentile_of_executions_and_calls(empty: psycopg.Connection) -> None:
     begun = datetime(2026, 1, 15, tzinfo=UTC)
-    shape = {"kind": "agent", "agent_type": "chat_agent", "lane": "x", "input": "{}"}
+    shape = {"kind": "agent", "agent_type": "chat_agent", "user_queue": "x", "input": "{}"}
     run = {"id": UUID(int=1), "created_at": begun, "caller": "service", "status": "queued", **shape}
     steps = [
         {

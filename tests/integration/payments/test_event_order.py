@@ -23,7 +23,7 @@ from tests.stack import Stack
 
 #: Steps, and sequences of steps that only make sense together.
 STORIES = [
-    *(["renewed"], ["unpaid"], ["paid late"], ["upgraded"], ["to end"], ["kept"], ["to end at"], ["goes on"]),
+    *(["renewed"], ["unpaid"], ["paid late"], ["upgraded"], ["to end"], ["to continue"], ["to end at"], ["goes on"]),
     *(["paused"], ["resumed"], ["refunded"], ["part refunded"], ["refund failed"], ["trial_will_end"], ["ended"]),
     *(["to end at", "goes on"], ["part refunded", "refund failed"], ["refunded", "refund failed"]),
     *(["part refunded", "part refunded", "refund failed"], ["renewed", "disputed"], ["dispute lost"]),

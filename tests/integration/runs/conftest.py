@@ -20,7 +20,7 @@ def gateway(stack: Stack) -> Iterator[Gateway]:
 
 @pytest.fixture
 def store(gateway: Gateway) -> RunStore:
-    return RunStore(gateway, lane_limit=100, lease_seconds=LEASE_SECONDS)
+    return RunStore(gateway, user_queue_limit=100, lease_seconds=LEASE_SECONDS)
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ def a_run(**more: Any) -> dict[str, Any]:
         "kind": "agent",
         "agent_type": "chat_agent",
         "caller": "service",
-        "lane": "service",
+        "user_queue": "service",
         "input": {"message": "hello"},
         "steps": [a_step()],
         **more,

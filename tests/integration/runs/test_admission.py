@@ -40,7 +40,7 @@ def clean(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
 def store(stack: Stack, clean: psycopg.Connection) -> Iterator[RunStore]:
     """The runs, with one worker that has reported eight threads."""
     gateway = Gateway(stack.settings)
-    opened = RunStore(gateway, lane_limit=64, lease_seconds=60)
+    opened = RunStore(gateway, user_queue_limit=64, lease_seconds=60)
     opened.report_worker("worker", THREADS)
     yield opened
     gateway.close()
@@ -49,13 +49,13 @@ def store(stack: Stack, clean: psycopg.Connection) -> Iterator[RunStore]:
 class Workers:
     """Eight threads that take messages in the order of publication. `begun` has the user queues of `runs`."""
 
-    def __init__(self, store: RunStore, lanes: dict[str, str]) -> None:
+    def __init__(self, store: RunStore, user_queues: dict[str, str]) -> None:
         self.queue: deque[str] = deque()
         self.running: deque[tuple[str, int]] = deque()
         self.runs: list[str] = []
         self.begun: list[str] = []
         self._store = store
-        self._lanes = lanes
+        self._user_queues = user_queues
 
     def publish(self, published: list[dict[str, Any]]) -> None:
         self.queue.extend(step["run_id"] for step in published)
@@ -63,26 +63,28 @@ class Workers:
             run_id = self.queue.popleft()
             self.running.append((run_id, claim(self._store, UUID(run_id))["token"]))
             self.runs.append(run_id)
-            self.begun.append(self._lanes[run_id])
+            self.begun.append(self._user_queues[run_id])
 
     def finish_one(self) -> None:
         run_id, token = self.running.popleft()
         self.publish(self._store.finish(ending(UUID(run_id), token))["publish"])
 
 
-def crowd(store: RunStore, workers: Workers, lanes: dict[str, str], lane: str, number: int, **more: Any) -> None:
+def crowd(
+    store: RunStore, workers: Workers, user_queues: dict[str, str], user_queue: str, number: int, **more: Any
+) -> None:
     for _ in range(number):
-        run = a_run(lane=lane, **more)
+        run = a_run(user_queue=user_queue, **more)
         run["id"] = str(UUID(int=next(IDS)))
-        lanes[run["id"]] = lane
+        user_queues[run["id"]] = user_queue
         workers.publish(store.create(run)["publish"])
 
 
 def out(db: psycopg.Connection) -> dict[str, int]:
     """Return the number of published, unfinished steps by user queue."""
     rows = db.execute(
-        "select lane, count(*) from public.run_steps where published_at is not null"
-        " and status in ('pending', 'running') group by lane"
+        "select user_queue, count(*) from public.run_steps where published_at is not null"
+        " and status in ('pending', 'running') group by user_queue"
     ).fetchall()
     return dict(rows)
 
@@ -130,23 +132,23 @@ def waiting(broker: redis_client.Redis) -> int:
 def test_published_steps_stay_within_the_capacity_and_a_new_user_waits_only_for_the_margin(
     store: RunStore, clean: psycopg.Connection
 ) -> None:
-    lanes: dict[str, str] = {}
-    workers = Workers(store, lanes)
-    crowd(store, workers, lanes, "one", 400)
+    user_queues: dict[str, str] = {}
+    workers = Workers(store, user_queues)
+    crowd(store, workers, user_queues, "one", 400)
     assert out(clean) == {"one": THREADS + MARGIN}
     before = len(workers.begun)
 
-    crowd(store, workers, lanes, "other", 1)
+    crowd(store, workers, user_queues, "other", 1)
     while "other" not in workers.begun:
         workers.finish_one()
     assert workers.begun[before:] == ["one"] * MARGIN + ["other"]
 
 
 def test_two_busy_users_share_the_workers_evenly(store: RunStore, clean: psycopg.Connection) -> None:
-    lanes: dict[str, str] = {}
-    workers = Workers(store, lanes)
-    crowd(store, workers, lanes, "one", 60)
-    crowd(store, workers, lanes, "two", 60)
+    user_queues: dict[str, str] = {}
+    workers = Workers(store, user_queues)
+    crowd(store, workers, user_queues, "one", 60)
+    crowd(store, workers, user_queues, "two", 60)
     for _ in range(2 * (THREADS + MARGIN)):
         workers.finish_one()
 
@@ -158,10 +160,10 @@ def test_two_busy_users_share_the_workers_evenly(store: RunStore, clean: psycopg
 
 
 def test_each_finished_step_admits_the_next_until_all_end(store: RunStore, clean: psycopg.Connection) -> None:
-    lanes: dict[str, str] = {}
-    workers = Workers(store, lanes)
+    user_queues: dict[str, str] = {}
+    workers = Workers(store, user_queues)
     for name in "abcdefghij":
-        crowd(store, workers, lanes, name, 7)
+        crowd(store, workers, user_queues, name, 7)
     while workers.running:
         workers.finish_one()
         left = 70 - len(workers.begun)
@@ -173,24 +175,24 @@ def test_each_finished_step_admits_the_next_until_all_end(store: RunStore, clean
 def test_the_oldest_step_goes_first_within_a_user_and_between_equal_shares(
     store: RunStore, clean: psycopg.Connection
 ) -> None:
-    lanes: dict[str, str] = {}
-    workers = Workers(store, lanes)
-    crowd(store, workers, lanes, "one", THREADS + MARGIN + 5)
+    user_queues: dict[str, str] = {}
+    workers = Workers(store, user_queues)
+    crowd(store, workers, user_queues, "one", THREADS + MARGIN + 5)
     while workers.running:
         workers.finish_one()
-    for lane, number in (("full", THREADS + MARGIN), ("b", 1), ("a", 1), ("b", 1), ("a", 1)):
-        crowd(store, workers, lanes, lane, number)
+    for user_queue, number in (("full", THREADS + MARGIN), ("b", 1), ("a", 1), ("b", 1), ("a", 1)):
+        crowd(store, workers, user_queues, user_queue, number)
     while workers.running:
         workers.finish_one()
 
-    assert workers.runs == list(lanes)
+    assert workers.runs == list(user_queues)
 
 
 def test_capacity_of_an_idle_user_goes_to_others(store: RunStore, clean: psycopg.Connection) -> None:
-    lanes: dict[str, str] = {}
-    workers = Workers(store, lanes)
-    crowd(store, workers, lanes, "short", THREADS + MARGIN)
-    crowd(store, workers, lanes, "long", 40)
+    user_queues: dict[str, str] = {}
+    workers = Workers(store, user_queues)
+    crowd(store, workers, user_queues, "short", THREADS + MARGIN)
+    crowd(store, workers, user_queues, "long", 40)
     while "short" in out(clean):
         workers.finish_one()
 
@@ -198,10 +200,10 @@ def test_capacity_of_an_idle_user_goes_to_others(store: RunStore, clean: psycopg
 
 
 def test_urgent_steps_go_first_but_each_user_gets_one(store: RunStore, clean: psycopg.Connection) -> None:
-    lanes: dict[str, str] = {}
-    workers = Workers(store, lanes)
-    crowd(store, workers, lanes, "batch", 20, priority=0)
-    crowd(store, workers, lanes, "urgent", 20, priority=9)
+    user_queues: dict[str, str] = {}
+    workers = Workers(store, user_queues)
+    crowd(store, workers, user_queues, "batch", 20, priority=0)
+    crowd(store, workers, user_queues, "urgent", 20, priority=9)
     for _ in range(THREADS + MARGIN):
         workers.finish_one()
 
@@ -211,7 +213,7 @@ def test_urgent_steps_go_first_but_each_user_gets_one(store: RunStore, clean: ps
 def test_capacity_follows_the_live_workers(store: RunStore, clean: psycopg.Connection) -> None:
     store.report_worker("second", 20)
     for _ in range(60):
-        submit(store, lane="one")
+        submit(store, user_queue="one")
     assert out(clean) == {"one": 28 + 7}
 
     store.report_worker("second", 0)
@@ -226,6 +228,6 @@ def test_capacity_follows_the_live_workers(store: RunStore, clean: psycopg.Conne
 def test_only_the_users_limit_applies_before_a_worker_reports(store: RunStore, clean: psycopg.Connection) -> None:
     store.report_worker("worker", 0)
     for _ in range(70):
-        submit(store, lane="one")
+        submit(store, user_queue="one")
 
     assert out(clean) == {"one": 64}

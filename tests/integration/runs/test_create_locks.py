@@ -9,14 +9,14 @@ import psycopg
 from tests.waiting import Background
 
 
-def submission(caller: str, lane: str) -> str:
+def submission(caller: str, user_queue: str) -> str:
     step = {"key": "chat_agent", "agent_type": "chat_agent", "input": {}}
     run = {
         "id": str(uuid4()),
         "kind": "agent",
         "agent_type": "chat_agent",
         "caller": caller,
-        "lane": lane,
+        "user_queue": user_queue,
         "idempotency_key": "the-same",
         "request_hash": "h",
         "input": {},
@@ -43,8 +43,8 @@ def test_a_repeated_key_does_not_lock_the_user_queue_while_it_waits_for_the_run(
         try:
             blocked = "select count(*) from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
             stack.wait_for(lambda: watch.execute(blocked, [worker.info.backend_pid]).fetchone() == (1,))
-            lane = "select pg_try_advisory_xact_lock(hashtextextended('lane:' || %s, 0))"
-            assert worker.execute(lane, [caller]).fetchone() == (True,)
+            user_queue = "select pg_try_advisory_xact_lock(hashtextextended('user_queue:' || %s, 0))"
+            assert worker.execute(user_queue, [caller]).fetchone() == (True,)
         finally:
             worker.commit()
             other.result()

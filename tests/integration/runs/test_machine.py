@@ -70,8 +70,8 @@ class RunMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.lane = "machine"
-        self.db.execute("delete from public.runs where lane = %s", [self.lane])
+        self.user_queue = "machine"
+        self.db.execute("delete from public.runs where user_queue = %s", [self.user_queue])
         self.known: dict[str, Known] = {}
         self.held: list[Held] = []
         self.strays = 0
@@ -88,8 +88,8 @@ class RunMachine(RuleBasedStateMachine):
         of_agent = {"kind": "agent", "agent_type": "chat_agent"}
         row = {
             "id": run_id,
-            "caller": self.lane,
-            "lane": self.lane,
+            "caller": self.user_queue,
+            "user_queue": self.user_queue,
             "input": {},
             "steps": SHAPES[shape],
             **(of_agent if shape == "one" else workflow),
@@ -166,20 +166,20 @@ class RunMachine(RuleBasedStateMachine):
     def leases_run_out(self) -> None:
         self.db.execute(
             "update public.run_steps set lease_expires_at = now() - interval '1 second'"
-            " where lane = %s and lease_expires_at is not null",
-            [self.lane],
+            " where user_queue = %s and lease_expires_at is not null",
+            [self.user_queue],
         )
         self.sweep()
         # The backoff is random.
-        self.db.execute("update public.run_steps set available_at = now() where lane = %s", [self.lane])
+        self.db.execute("update public.run_steps set available_at = now() where user_queue = %s", [self.user_queue])
 
     @precondition(lambda self: self.known)
     @rule()
     def deadlines_pass(self) -> None:
         self.db.execute(
             "update public.run_steps set deadline_at = now() - interval '1 second'"
-            " where lane = %s and status = 'waiting'",
-            [self.lane],
+            " where user_queue = %s and status = 'waiting'",
+            [self.user_queue],
         )
         self.sweep()
 
@@ -249,7 +249,7 @@ class RunMachine(RuleBasedStateMachine):
             self.rules_hold()
         else:
             raise AssertionError("a run does not end")
-        self.db.execute("delete from public.runs where lane = %s", [self.lane])
+        self.db.execute("delete from public.runs where user_queue = %s", [self.user_queue])
 
     # How
 

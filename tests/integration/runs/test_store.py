@@ -97,9 +97,9 @@ def test_a_worker_that_lost_its_lease_cannot_write(store: RunStore, clean: psyco
 
 
 def test_a_user_queue_has_a_bounded_number_of_published_steps(gateway: Gateway, clean: psycopg.Connection) -> None:
-    store = RunStore(gateway, lane_limit=2, lease_seconds=LEASE_SECONDS)
-    mine = [store.create(a_run(lane="mine")) for _ in range(5)]
-    other = store.create(a_run(lane="other"))
+    store = RunStore(gateway, user_queue_limit=2, lease_seconds=LEASE_SECONDS)
+    mine = [store.create(a_run(user_queue="mine")) for _ in range(5)]
+    other = store.create(a_run(user_queue="other"))
     assert [len(response["publish"]) for response in mine] == [1, 1, 0, 0, 0]
     assert len(other["publish"]) == 1
     first = UUID(mine[0]["id"])
@@ -108,10 +108,10 @@ def test_a_user_queue_has_a_bounded_number_of_published_steps(gateway: Gateway, 
 
 
 def test_a_user_queue_goes_by_priority_and_then_by_age(gateway: Gateway, clean: psycopg.Connection) -> None:
-    store = RunStore(gateway, lane_limit=1, lease_seconds=LEASE_SECONDS)
-    first = submit(store, lane="mine")
-    submit(store, lane="mine")
-    urgent = submit(store, lane="mine", priority=9)
+    store = RunStore(gateway, user_queue_limit=1, lease_seconds=LEASE_SECONDS)
+    first = submit(store, user_queue="mine")
+    submit(store, user_queue="mine")
+    urgent = submit(store, user_queue="mine", priority=9)
     ended = store.finish(ending(first, claim(store, first)["token"]))
     assert [p["run_id"] for p in ended["publish"]] == [str(urgent)]
 
@@ -120,7 +120,7 @@ def test_concurrent_runs_of_many_users_end_once_each(store: RunStore, clean: psy
     """Concurrent submits, claims and finishes of many user queues: no deadlock, no run lost."""
 
     def whole(n: int) -> str:
-        run_id = submit(store, lane=f"lane{n % 7}")
+        run_id = submit(store, user_queue=f"user_queue{n % 7}")
         response = claim(store, run_id)
         return str(store.finish(ending(run_id, response["token"]))["outcome"])
 
@@ -170,5 +170,5 @@ def test_a_run_that_does_not_exist_is_not_found(store: RunStore) -> None:
 def test_an_unreachable_database_is_unavailable(stack: Stack) -> None:
     gone = Gateway(stack.settings_with(supabase_rest_url="http://127.0.0.1:9"))
     with pytest.raises(Unavailable):
-        RunStore(gone, lane_limit=1, lease_seconds=1).create(a_run())
+        RunStore(gone, user_queue_limit=1, lease_seconds=1).create(a_run())
     gone.close()

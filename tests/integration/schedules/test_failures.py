@@ -25,7 +25,7 @@ from tests.stack import Stack
 
 
 def service(gateway: Gateway) -> ScheduleService:
-    runs = RunService(RunStore(gateway, lane_limit=10, lease_seconds=5), lambda *_: None, model_timeout=10)
+    runs = RunService(RunStore(gateway, user_queue_limit=10, lease_seconds=5), lambda *_: None, model_timeout=10)
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=10)
     return ScheduleService(ScheduleStore(gateway), runs, workflows)
 

@@ -51,7 +51,9 @@ def _alone(db: psycopg.Connection) -> None:
 
 def service_at(gateway: Gateway, moment: datetime) -> ScheduleService:
     """What a maintenance worker fires with, its clock standing still."""
-    runs = RunService(RunStore(gateway, lane_limit=64, lease_seconds=15), lambda steps, updates: None, model_timeout=10)
+    runs = RunService(
+        RunStore(gateway, user_queue_limit=64, lease_seconds=15), lambda steps, updates: None, model_timeout=10
+    )
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=10)
     return ScheduleService(ScheduleStore(gateway), runs, workflows, clock=lambda: moment)
 

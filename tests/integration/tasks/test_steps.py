@@ -40,7 +40,7 @@ def tiers(stack: Stack, worker_env: dict[str, str]) -> Iterator[dict[str, Starte
 @pytest.fixture
 def store(stack: Stack) -> Iterator[RunStore]:
     gateway = Gateway(stack.settings)
-    yield RunStore(gateway, lane_limit=100, lease_seconds=3)
+    yield RunStore(gateway, user_queue_limit=100, lease_seconds=3)
     gateway.close()
 
 
@@ -59,7 +59,7 @@ def submit(stack: Stack, store: RunStore, ollama: OllamaServer) -> Iterator[Call
                 "kind": "agent",
                 "agent_type": agent_type,
                 "caller": "service",
-                "lane": "service",
+                "user_queue": "service",
                 "correlation_id": "the-request",
                 "input": body,
                 "steps": [{"key": agent_type, "agent_type": agent_type, "input": body, **step}],

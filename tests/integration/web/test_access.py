@@ -34,14 +34,14 @@ def add_rows(db: psycopg.Connection, user_id: UUID | None) -> Rows:
         insert(db, table, {"id": row_id, "user_id": user_id, **columns})
         return row_id
 
-    run: dict[str, Any] = {"caller": "service", "lane": "x", "input": '{"a": 1}'}
+    run: dict[str, Any] = {"caller": "service", "user_queue": "x", "input": '{"a": 1}'}
     # With more decimals than the API shows.
     run["progress"] = 1 / 3
     run_id = add("run", "runs", kind="agent", agent_type="chat_agent", **run)
     add("workflow run", "runs", kind="workflow", workflow_id=WORKFLOW, workflow_version=1, **run)
     waiting = {"kind": "approval", "status": "waiting", "deadline_at": "2090-01-01", "input": "{}"}
-    lane = str(user_id or "service")
-    insert(db, "run_steps", {"run_id": rows.ids["workflow run"], "key": "ask", "lane": lane, **waiting})
+    user_queue = str(user_id or "service")
+    insert(db, "run_steps", {"run_id": rows.ids["workflow run"], "key": "ask", "user_queue": user_queue, **waiting})
     due = {"cron": "0 0 1 1 *", "next_run_at": "2090-01-01"}
     add("schedule", "schedules", caller="service", kind="agent", target="chat_agent", **due)
     delivery = {"url": "https://example.com", "event": "run.completed", "status": "failed", "finished_at": "2026-01-01"}

@@ -138,7 +138,7 @@ def owner(db: psycopg.Connection) -> Iterator[UUID]:
     db.execute("insert into public.user_profiles (user_id, display_name) values (%s, 'Ada')", (user,))
     db.execute("insert into public.leads (user_id, name) values (%s, 'Ada')", (user,))
     db.execute(
-        "insert into public.runs (id, user_id, kind, agent_type, caller, lane, input, status, finished_at)"
+        "insert into public.runs (id, user_id, kind, agent_type, caller, user_queue, input, status, finished_at)"
         " values (gen_random_uuid(), %s, 'agent', 'chat_agent', 'x', 'x', '{}', 'cancelled', now())",
         (user,),
     )

@@ -193,7 +193,7 @@ def test_a_delivery_is_given_up_after_a_day(user: Api, db: psycopg.Connection) -
 def test_two_takers_never_have_the_same_delivery(stack: Stack, db: psycopg.Connection) -> None:
     run_id = uuid4()
     db.execute(
-        "insert into public.runs (id, kind, agent_type, caller, lane, input)"
+        "insert into public.runs (id, kind, agent_type, caller, user_queue, input)"
         " values (%s, 'agent', 'chat_agent', 'x', 'x', '{}')",
         [run_id],
     )

@@ -42,7 +42,7 @@ def add(db: psycopg.Connection, user: UUID | None, url: str, number: int = 1) ->
     """Due deliveries of that user's."""
     run_id = uuid4()
     db.execute(
-        "insert into public.runs (id, user_id, kind, agent_type, caller, lane, input, status, finished_at)"
+        "insert into public.runs (id, user_id, kind, agent_type, caller, user_queue, input, status, finished_at)"
         " values (%s, %s, 'agent', 'chat_agent', 'x', 'x', '{}', 'cancelled', now())",
         [run_id, user],
     )

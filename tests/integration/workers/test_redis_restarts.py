@@ -37,7 +37,7 @@ def redis() -> Iterator[OwnRedis]:
 def store(stack: Stack, db: psycopg.Connection) -> Iterator[RunStore]:
     db.execute("truncate public.runs, public.event_outbox cascade")
     gateway = Gateway(stack.settings)
-    yield RunStore(gateway, lane_limit=100, lease_seconds=5)
+    yield RunStore(gateway, user_queue_limit=100, lease_seconds=5)
     gateway.close()
     db.execute("truncate public.runs, public.event_outbox cascade")
 
@@ -80,7 +80,7 @@ def test_workers_survive_or_exit_cleanly_when_redis_is_killed_repeatedly(
     def submit() -> None:
         step = {"key": "chat_agent", "agent_type": "chat_agent", "input": INPUT}
         run = {"id": str(uuid4()), "kind": "agent", "agent_type": "chat_agent", "input": INPUT, "steps": [step]}
-        response = store.create({**run, "caller": "service", "lane": "service"})
+        response = store.create({**run, "caller": "service", "user_queue": "service"})
         dispatcher.publish(response["publish"])
         runs.append(UUID(response["id"]))
 

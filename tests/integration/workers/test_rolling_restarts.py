@@ -48,7 +48,7 @@ class Deploy:
     def submit(self) -> None:
         step = {"key": "chat_agent", "agent_type": "chat_agent", "input": INPUT}
         run = {"id": str(uuid4()), "kind": "agent", "agent_type": "chat_agent", "input": INPUT, "steps": [step]}
-        response = self._store.create({**run, "caller": "service", "lane": "service"})
+        response = self._store.create({**run, "caller": "service", "user_queue": "service"})
         self._dispatcher.publish(response["publish"])
         self.runs.append(UUID(response["id"]))
 
@@ -79,7 +79,7 @@ class Deploy:
 def deploy(stack: Stack, db: psycopg.Connection, redis: Redis, tmp_path: Path) -> Iterator[Deploy]:
     db.execute("truncate public.runs, public.event_outbox cascade")
     gateway = Gateway(stack.settings)
-    store = RunStore(gateway, lane_limit=100, lease_seconds=15)
+    store = RunStore(gateway, user_queue_limit=100, lease_seconds=15)
     with OllamaServer(delay=PIECE_SECONDS) as ollama:
         # Each execution of a step gets another reply, so that texts of two cannot be mistaken for one.
         ollama.play(*[Script(text=f"Reply {n}: {n} {PROSE}") for n in range(400)])
@@ -106,7 +106,7 @@ def text_of(redis: Redis, run_id: UUID) -> str:
 
 
 def test_ten_rolling_restarts_use_up_no_attempt(deploy: Deploy, redis: Redis) -> None:
-    # No sweep runs here: a stopping worker must hand back all its steps itself.
+    # No sweep runs here: a stopping worker must return all its steps itself.
     for _ in range(4):
         deploy.submit()
     for number in range(RESTARTS):

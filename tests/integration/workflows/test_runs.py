@@ -516,7 +516,7 @@ def test_one_users_backlog_does_not_delay_another_users_run(web: Api, service: A
             "agent_type": "chat_agent",
             "user_id": str(crowd),
             "caller": "service",
-            "lane": str(crowd),
+            "user_queue": str(crowd),
             "input": {"message": "hello"},
             "steps": [step],
         }

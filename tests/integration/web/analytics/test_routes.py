@@ -58,7 +58,7 @@ def _rows(stack: Stack, ada: UUID, ben: UUID) -> None:
         {"id": row_id, "user_id": owner, "created_at": moment}
         for row_id, owner, moment in zip(ids, owners, at, strict=True)
     ]
-    run = {"kind": "agent", "agent_type": "chat_agent", "lane": "x", "input": "{}"}
+    run = {"kind": "agent", "agent_type": "chat_agent", "user_queue": "x", "input": "{}"}
     done = {"status": "completed", "output": "{}", "provider": "ollama"}
     agency = Agency(
         {

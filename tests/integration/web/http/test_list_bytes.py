@@ -21,12 +21,12 @@ WIDE = "jsonb_build_object('text', repeat('é', 100000))"
 #: only the code that writes them has a bound; `%(user)s` is their owner.
 FILLERS = {
     "/api/agents/runs": """
-        insert into public.runs (id, kind, agent_type, user_id, caller, lane, input, metadata)
+        insert into public.runs (id, kind, agent_type, user_id, caller, user_queue, input, metadata)
         select gen_random_uuid(), 'agent', 'chat_agent', %(user)s, 'test', 'test', '{}', WIDE
         from generate_series(1, 200)
     """,
     "/api/agents/workflows/runs": """
-        insert into public.runs (id, kind, workflow_id, workflow_version, user_id, caller, lane, input, metadata)
+        insert into public.runs (id, kind, workflow_id, workflow_version, user_id, caller, user_queue, input, metadata)
         select gen_random_uuid(), 'workflow', 'wide_1', 1, %(user)s, 'test', 'test', '{}', WIDE
         from generate_series(1, 200)
     """,
@@ -168,8 +168,8 @@ def add_runs(db: psycopg.Connection, user_id: UUID, *, workflow: bool = False, c
         f"""
         with made as (
             insert into public.runs (
-                id, kind, agent_type, workflow_id, workflow_version, user_id, caller, lane, input, status, progress,
-                result, created_at, finished_at
+                id, kind, agent_type, workflow_id, workflow_version, user_id, caller, user_queue, input, status,
+                progress, result, created_at, finished_at
             )
             select
                 gen_random_uuid(), {what}, %(user)s, 'test', 'test', wide, 'completed', 1, wide,
@@ -179,7 +179,7 @@ def add_runs(db: psycopg.Connection, user_id: UUID, *, workflow: bool = False, c
                 lateral (select jsonb_build_object('text', repeat(md5(n::text), 6400)) as wide) as made_wide
             returning *
         ), steps as (
-            insert into public.run_steps (run_id, key, agent_type, lane, status, input, output, finished_at)
+            insert into public.run_steps (run_id, key, agent_type, user_queue, status, input, output, finished_at)
             select id, 'only', 'chat_agent', 'test', 'completed', '{{}}', result, now() from made
         )
         select id::text from made order by created_at desc, id desc

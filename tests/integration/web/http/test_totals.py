@@ -49,7 +49,14 @@ def owner(stack: Stack) -> UUID:
                 {"agent_type": "chat_agent"} if kind == "agent" else {"workflow_id": "counted", "workflow_version": 1}
             )
             for status in ("completed", "completed", "failed"):
-                run = {"id": uuid4(), "user_id": user_id, "kind": kind, "caller": "service", "lane": "x", "input": "{}"}
+                run = {
+                    "id": uuid4(),
+                    "user_id": user_id,
+                    "kind": kind,
+                    "caller": "service",
+                    "user_queue": "x",
+                    "input": "{}",
+                }
                 ended = {"status": status, "finished_at": past, "result": "{}", "progress": 1, "error": "e"}
                 add(db, "runs", [{**run, **ended, **named}])
         titles = [{"user_id": user_id, "title": title} for title in ("blue sky", "a blue one", "red")]

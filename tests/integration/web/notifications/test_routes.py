@@ -181,7 +181,7 @@ def test_a_failed_or_cancelled_run_has_its_own_notification_type(user: Api, db) 
     ids = [uuid4(), uuid4()]
     for run_id in ids:
         db.execute(
-            "insert into runs (id, kind, agent_type, user_id, caller, lane, input, status, started_at)"
+            "insert into runs (id, kind, agent_type, user_id, caller, user_queue, input, status, started_at)"
             " values (%s, 'agent', 'content_agent', %s, 'x', 'x', '{}', 'running', now())",
             [run_id, user.user_id],
         )

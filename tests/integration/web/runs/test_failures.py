@@ -29,7 +29,7 @@ def failed(db: psycopg.Connection) -> Iterator[Any]:
     insert(db, "workflows", {"workflow_id": WORKFLOW, "version": 1, "definition": "{}"})
 
     def make(user_id: UUID | None, code: str, at: str, **columns: Any) -> str:
-        run = {"kind": "agent", "agent_type": "lead_agent", "caller": "service", "lane": "x", "input": "{}"}
+        run = {"kind": "agent", "agent_type": "lead_agent", "caller": "service", "user_queue": "x", "input": "{}"}
         ended = {"status": "failed", "error": f"It failed at {at}.", "finished_at": at}
         made.append(str(uuid4()))
         row = {"id": made[-1], "user_id": user_id, "error_code": code, "created_at": at, **run, **ended, **columns}
