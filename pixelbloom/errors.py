@@ -43,6 +43,11 @@ class InvalidInput(PixelBloomError):
         super().__init__(message)
         self.details = tuple(details)
 
+    @classmethod
+    def of(cls, details: Sequence[FieldError], about: str = "") -> "InvalidInput":
+        """Return an error whose message is `about` and the first of these details."""
+        return cls(f"{about}{details[0].field} {details[0].message}.", details)
+
 
 class Unauthenticated(PixelBloomError):
     """No token, or an invalid one."""

@@ -129,10 +129,7 @@ class Agent(ABC, Generic[In, Out]):
                 errors = [self._field_error(item) for item in error.errors(include_url=False, include_input=False)]
             except RecursionError:
                 errors = [FieldError("input", "is nested too deeply")]
-        first = errors[0]
-        raise InvalidInput(
-            f"The input of {self.agent_type} is invalid: {first.field} {first.message}.", errors[:MAX_ERRORS]
-        )
+        raise InvalidInput.of(errors[:MAX_ERRORS], f"The input of {self.agent_type} is invalid: ")
 
     def _field_error(self, error: Any) -> FieldError:
         field = ".".join(("input", *(clean_text(str(part))[:100] for part in error["loc"])))

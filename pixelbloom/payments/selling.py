@@ -175,4 +175,4 @@ def difference_of(package: Package, price: StripePrice) -> str | None:
 
 def invalid(field: str, message: str) -> InvalidInput:
     """Return an error about one field of the request."""
-    return InvalidInput(f"{field} {message}.", [FieldError(field, message)])
+    return InvalidInput.of([FieldError(field, message)])

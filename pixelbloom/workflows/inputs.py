@@ -27,8 +27,7 @@ def check_inputs(definition: Definition, inputs: Mapping[str, Any]) -> None:
         except TooMuchWork:
             found = [FieldError("inputs", "takes too much work to check; send less, or simplify the schema")]
     if found:
-        first = found[0]
-        raise InvalidInput(f"The inputs of {definition.workflow_id} are invalid: {first.field} {first.message}.", found)
+        raise InvalidInput.of(found, f"The inputs of {definition.workflow_id} are invalid: ")
 
 
 def _parts(error: ValidationError) -> tuple[Any, Any, Any]:

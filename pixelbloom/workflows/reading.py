@@ -47,8 +47,7 @@ def read_definition(body: Mapping[str, Any]) -> Definition:
 
 
 def _refusal(errors: list[FieldError]) -> InvalidInput:
-    first = errors[0]
-    return InvalidInput(f"The workflow is invalid: {first.field} {first.message}.", errors[:MAX_ERRORS])
+    return InvalidInput.of(errors[:MAX_ERRORS], "The workflow is invalid: ")
 
 
 def _field_errors(error: ValidationError, where: str = "") -> list[FieldError]:

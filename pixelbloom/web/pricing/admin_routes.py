@@ -245,7 +245,7 @@ def _checked_campaign(row: dict[str, Any]) -> None:
 
 def _refuse(errors: list[Any]) -> None:
     if errors:
-        raise InvalidInput(f"{errors[0].field} {errors[0].message}.", errors)
+        raise InvalidInput.of(errors)
 
 
 def _unique(act: Callable[[], dict[str, Any]], names: str) -> dict[str, Any]:
