@@ -1,9 +1,6 @@
 """Selling: starting a checkout, and changing a subscription's price, by the same rules."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +10,7 @@ from pixelbloom.config import Settings
 from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable, UpstreamError
 from pixelbloom.payments.campaigns import COUPON_PREFIX, REFUSAL_REASONS, Campaign
 from pixelbloom.payments.gateway import StripeGateway
+from pixelbloom.payments.orders import Order
 from pixelbloom.payments.selling import (
     Mode,
     Offer,
@@ -32,38 +30,6 @@ log = structlog.get_logger(__name__)
 RESERVED = ("user_id", "campaign_id", "discount_type", "discount_value", "discount_months", "redemption_key")
 #: How often another open checkout of the same customer is expired before the request is rejected.
 REPLACEMENTS = 3
-
-
-@dataclass(frozen=True)
-class Order:
-    """A caller's purchase request. `key` identifies the request; a repeat has the same."""
-
-    key: str
-    wanted: Wanted
-    user_id: UUID | None
-    #: The user's customer id at Stripe, if any; not part of the request.
-    stripe_customer: str | None = field(compare=False)
-    customer_email: str | None
-    success_url: str
-    cancel_url: str
-    metadata: Mapping[str, str]
-    campaign_code: str | None
-    #: Whether this buyer may only buy packages.
-    packages_only: bool = field(default=False, compare=False)
-
-    @property
-    def digest(self) -> str:
-        """A hash of the request, in hexadecimal; equal for equal requests."""
-        excluded = ("key", "stripe_customer", "packages_only")
-        fields = {name: value for name, value in asdict(self).items() if name not in excluded}
-        return hashlib.sha256(json.dumps(fields, sort_keys=True, default=str).encode()).hexdigest()
-
-    @property
-    def customer(self) -> str | None:
-        """The name under which uses of a code are counted; None if unknown."""
-        if self.user_id is not None:
-            return str(self.user_id)
-        return f"email:{self.customer_email.lower()}" if self.customer_email is not None else None
 
 
 class Checkouts:

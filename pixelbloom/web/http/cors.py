@@ -2,8 +2,8 @@
 
 from flask import Flask, Response, request
 
+from pixelbloom.auth.origins import allows
 from pixelbloom.config import Settings
-from pixelbloom.web.http.origins import allows
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 REQUEST_HEADERS = ", ".join(

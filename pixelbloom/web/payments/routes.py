@@ -1,19 +1,16 @@
 """`/api/payments`: buying, and the caller's subscription."""
 
-import hashlib
-import re
 from collections.abc import Mapping
-from uuid import UUID, uuid4
+from dataclasses import replace
+from uuid import UUID
 
 from flask import g, request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.auth.principal import Principal
-from pixelbloom.errors import Unauthenticated
-from pixelbloom.payments.checkout import Order
+from pixelbloom.payments.orders import Buyer, Order, return_url
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web.container import services
-from pixelbloom.web.http import counting, origins
+from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import caller_or_address, own_or_scoped_or_no_token, principal, scoped
 from pixelbloom.web.http.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
 from pixelbloom.web.http.schemas import uuid_or_none
@@ -48,9 +45,6 @@ def guard() -> None:
 
 payments.before_request(counting.count_first(counting.checkout, "create_checkout_session"))
 
-#: E-mail addresses that Stripe and our rows accept, in ASCII.
-_ADDRESS = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,3}")
-
 
 @payments.post(
     "/create-checkout-session",
@@ -70,34 +64,26 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[CheckoutBody, int]:
     address may start CHECKOUT_RATE_LIMIT checkouts. The purchase belongs to the account with that verified e-mail
     address, or to one that signs in with it later.
     """
-    settings, caller = services().settings, g.principal
-    user_id = _user(caller, body.user_id)
-    has_account = caller is not None and caller.kind != "visitor"
-    buyer = caller.caller if has_account else _buyer(body.customer_email)
-    key, given = str(uuid4()), idempotency_key()
-    if given is not None:
-        key = hashlib.sha256(f"{buyer}:{given}".encode()).hexdigest()
-    success_url = _allowed("success_url", body.success_url, settings.stripe_success_url)
-    cancel_url = _allowed("cancel_url", body.cancel_url, settings.stripe_cancel_url)
-    wanted = Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id")
-    if body.campaign_code is not None:
-        # Against guessing of codes: attempts count together with quotes.
-        services().quote_limit.count(f"user:{user_id}" if user_id else caller_or_address())
-    services().stripe.ready()
-    known = services().payments.current(user_id) if user_id is not None else None
+    parts, settings, caller = services(), services().settings, g.principal
+    buyer = Buyer.of(parts.access, caller, caller_or_address(), body.user_id, body.customer_email)
     order = Order(
-        wanted=wanted,
-        key=key,
-        user_id=user_id,
-        stripe_customer=known["stripe_customer_id"] if known else None,
+        key=buyer.request_key(idempotency_key()),
+        success_url=return_url(settings, "success_url", body.success_url, settings.stripe_success_url),
+        cancel_url=return_url(settings, "cancel_url", body.cancel_url, settings.stripe_cancel_url),
+        wanted=Wanted(_package_id(body.metadata), body.price_id, body.mode, "metadata.package_id"),
+        user_id=buyer.user_id,
         customer_email=body.customer_email,
-        success_url=success_url,
-        cancel_url=cancel_url,
         metadata=body.metadata,
         campaign_code=body.campaign_code,
-        packages_only=not has_account,
+        packages_only=not buyer.has_account,
     )
-    return CheckoutBody.model_validate(services().checkouts.begin(order)), 201
+    if body.campaign_code is not None:
+        # Against guessing of codes: attempts count together with quotes.
+        parts.quote_limit.count(f"user:{buyer.user_id}" if buyer.user_id else caller_or_address())
+    parts.stripe.ready()
+    known = parts.payments.current(buyer.user_id) if buyer.user_id is not None else None
+    order = replace(order, stripe_customer=known["stripe_customer_id"]) if known else order
+    return CheckoutBody.model_validate(parts.checkouts.begin(order)), 201
 
 
 @payments.post(
@@ -112,7 +98,8 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[CheckoutBody, int]:
 def create_portal_session(body: PortalRequest) -> tuple[PortalBody, int]:
     """Returns the `url` of Stripe's billing portal for cards and invoices; send the browser there."""
     customer = services().subscriptions.customer(principal().user_id)
-    back = _allowed("return_url", body.return_url, services().settings.stripe_success_url)
+    settings = services().settings
+    back = return_url(settings, "return_url", body.return_url, settings.stripe_success_url)
     return PortalBody(url=services().stripe.open_portal(customer, back)), 201
 
 
@@ -160,24 +147,6 @@ def change_subscription(body: ChangeRequest) -> SubscriptionBody:
     return SubscriptionBody.model_validate(after)
 
 
-def _user(caller: Principal | None, user_id: UUID | None) -> UUID | None:
-    """Return the user who buys, or None. Raises Unauthenticated and Forbidden."""
-    if caller is not None:
-        return services().access.acting_for(caller, user_id)
-    if user_id is not None:
-        raise Unauthenticated("Send a token in the header Authorization: Bearer <token>, or omit user_id.")
-    return None
-
-
-def _buyer(email: str | None) -> str:
-    """Return the name of a buyer without an account, for idempotency keys. Raises InvalidInput."""
-    if email is None:
-        raise invalid("customer_email", "is required without an account; enter your e-mail address, or sign in")
-    if not _ADDRESS.fullmatch(email):
-        raise invalid("customer_email", "must be an e-mail address like you@example.com")
-    return f"{caller_or_address()}:email:{email.lower()}"
-
-
 def _package_id(metadata: Mapping[str, str]) -> UUID | None:
     """Return the package id in the metadata. Raises InvalidInput."""
     text = metadata.get("package_id")
@@ -185,15 +154,3 @@ def _package_id(metadata: Mapping[str, str]) -> UUID | None:
     if text is not None and package_id is None:
         raise invalid("metadata.package_id", "must be a UUID")
     return package_id
-
-
-def _allowed(field: str, url: str | None, default: str | None) -> str:
-    """Return the URL if a browser may return to it. Raises InvalidInput."""
-    url = url or default
-    if url is None:
-        raise invalid(
-            field, f"is required, because STRIPE_{'SUCCESS_URL' if field == 'return_url' else field.upper()} is not set"
-        )
-    if not origins.may_return_to(services().settings, url):
-        raise invalid(field, "must have an origin of CORS_ORIGINS, STRIPE_SUCCESS_URL or STRIPE_CANCEL_URL")
-    return url

@@ -8,12 +8,12 @@ import structlog
 from flask import Blueprint, Flask, Request, g, request
 from werkzeug.exceptions import Forbidden
 
+from pixelbloom.auth.origins import allows
 from pixelbloom.auth.principal import Principal
 from pixelbloom.auth.roles import Roles
 from pixelbloom.config import Settings
 from pixelbloom.errors import PixelBloomError, Unauthenticated, Unavailable
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS, WORKFLOWS
-from pixelbloom.web.http.origins import allows
 from pixelbloom.web.realtime import upgrade
 from pixelbloom.web.realtime.admission import admitted
 from pixelbloom.web.realtime.connection import Connection

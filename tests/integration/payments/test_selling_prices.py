@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import Conflict, InvalidInput, NotFound
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
-from pixelbloom.payments.checkout import Checkouts, Order
+from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.gateway import StripeGateway
+from pixelbloom.payments.orders import Order
 from pixelbloom.payments.selling import Wanted
 from pixelbloom.pricing.store import PricingStore
 from tests.integration.pricing.test_quotes import added

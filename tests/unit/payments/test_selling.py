@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pixelbloom.errors import Conflict, InvalidInput, NotFound, PixelBloomError, UpstreamError
-from pixelbloom.payments.checkout import Order
 from pixelbloom.payments.money import minor_units
+from pixelbloom.payments.orders import Order
 from pixelbloom.payments.selling import Offer, Package, StripePrice, Wanted, check_price, choose
 
 IDS = [UUID(int=number) for number in range(1, 5)]

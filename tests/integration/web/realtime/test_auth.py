@@ -9,9 +9,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from pixelbloom.auth.origins import allows
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import Publisher
-from pixelbloom.web.http.origins import allows
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import SECRET, Client, Web, token
