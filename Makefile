@@ -18,7 +18,7 @@ NODE := $(abspath $(BIN))/node
 NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help run console model test test-unit screenshots fuzz bench chaos attack check format lock clean
+.PHONY: help run console model test test-unit screenshots fuzz bench bench-quick chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -49,9 +49,13 @@ chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the 
 attack: $(VENV)/.dev  ## slow clients, floods, hostile JSON and replies, and what is left of them (3 minutes)
 	$(BIN)/python -m bench.attack
 
-bench: $(VENV)/.dev  ## measure the sockets beside Socket.IO on Node, and analytics on a million messages (10 minutes)
+bench: $(VENV)/.dev  ## measure runs, the sockets beside Socket.IO on Node, and analytics on a million messages (20 minutes)
+	$(BIN)/python -m bench.runs
 	$(BIN)/python -m bench $(BENCH_ARGS)
 	$(BIN)/python -m bench.analytics
+
+bench-quick: $(VENV)/.dev  ## measure runs beside a bare Celery app, before and after a change (2 minutes)
+	$(BIN)/python -m bench.runs --quick $(BENCH_ARGS)
 
 check: $(VENV)/.dev $(VENV)/.console-dev $(CONSOLE) $(VENV)/.console-checked  ## lint, types, import rules, SQL
 	$(BIN)/ruff check .

@@ -68,14 +68,14 @@ def fan_outs(servers: Sequence[Server], times: int) -> None:
             [s.rate for s in own],
             [s.rate for s in peers],
             "",
-        )  # type: ignore[attr-defined]
+        )
         row(
             f"fan-out to {realtime.FANOUT:,}, {name}: CPU a frame",
             [s.cpu for s in own],
             [s.cpu for s in peers],
             "µs",
             digits=1,
-        )  # type: ignore[attr-defined]
+        )
 
 
 def latencies(servers: Sequence[Server], times: int) -> None:

@@ -85,7 +85,8 @@ def _serve(pipe: Connection, port: int, plans: Sequence[Plan]) -> None:
     poll.register(pipe.fileno(), select.EPOLLIN)
     pipe.send(None)
     tails = dict.fromkeys(by_number, b"")
-    wanted, timed, seen, took = 0, True, 0, []
+    wanted, timed, seen = 0, True, 0
+    took: list[int] = []
     while True:
         for number, _ in poll.poll():
             if number == pipe.fileno():

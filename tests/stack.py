@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import psycopg
 import redis as redis_client
@@ -33,7 +33,7 @@ PONG_SECONDS = (*[0.3] * 10, *[1.0] * 10, 5.0)
 class StartedProcess:
     """A child of the stack: web, a worker, beat or flower."""
 
-    def __init__(self, child: Child, forget: Callable[[Self], None], port: int | None = None) -> None:
+    def __init__(self, child: Child, forget: Callable[["StartedProcess"], None], port: int | None = None) -> None:
         self._child = child
         self._forget = forget
         self._port = port
@@ -77,17 +77,20 @@ class StartedProcess:
 
 
 class Stack:
-    """Embedded servers in a folder. `env` reaches them, for a child; `settings` is the same for this process."""
+    """Embedded servers in a folder. `env` reaches them, for a child; `settings` is the same for this process.
+
+    `durable` servers write to the disk as those of `pixelbloom up`; others are faster and may lose data.
+    """
 
     #: Those of this process.
     all: ClassVar["list[Stack]"] = []
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False) -> None:
         self.all.append(self)
         self.home = Home.at(folder / "home")
         self.output = Output(self.home.logs)
         self.running: list[StartedProcess] = []
-        self._servers = Servers(self.home, self.output, durable=False)
+        self._servers = Servers(self.home, self.output, durable=durable)
         self._numbers = itertools.count(1)
         self._values: dict[str, str] = {}
 
@@ -114,7 +117,12 @@ class Stack:
 
     def settings_with(self, **changes: object) -> Settings:
         values: dict[str, object] = {name.lower(): value for name, value in self._values.items()}
-        return Settings(_env_file=None, **{**values, **changes})  # type: ignore[call-arg, arg-type]
+        return Settings(_env_file=None, **{**values, **changes})  # type: ignore[arg-type]
+
+    @property
+    def servers(self) -> list[Child]:
+        """Return the running embedded servers."""
+        return self._servers.children
 
     @property
     def database_url(self) -> str:

@@ -166,7 +166,7 @@ def _operands(condition: Callable[[], object]) -> list[str]:
         if isinstance(node, ast.Compare):
             text = ast.unparse(node.left)
             try:
-                value = eval(text, condition.__globals__, dict(names))  # type: ignore[attr-defined]  # noqa: S307
+                value = eval(text, condition.__globals__, dict(names))  # noqa: S307
             except NameError:
                 continue  # of a comprehension
             except Exception as error:

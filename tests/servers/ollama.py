@@ -61,8 +61,8 @@ class OllamaHandler(ModelHandler):
             self.send_chunk(json.dumps({**head, "message": message, "done": False}) + "\n")
         if script.tool_calls:
             call = {"function": {"name": "search", "arguments": {"query": "weather"}}}
-            message = {"role": "assistant", "content": "", "tool_calls": [call]}
-            self.send_chunk(json.dumps({**head, "message": message, "done": False}) + "\n")
+            asked = {"role": "assistant", "content": "", "tool_calls": [call]}
+            self.send_chunk(json.dumps({**head, "message": asked, "done": False}) + "\n")
         for piece in self.paced(pieces, script):
             if piece is None:
                 self.send_chunk(

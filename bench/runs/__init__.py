@@ -1,0 +1,1 @@
+"""What a run costs, beside a bare Flask and Celery app on the same Redis: `python -m bench.runs`."""
