@@ -14,7 +14,7 @@ class OutboxStore:
 
     def take(self, owner: str, published: Sequence[int], *, limit: int, lease_seconds: float) -> list[dict[str, Any]]:
         """Remove published rows and return the next ones, oldest first; none while another relay has the lease."""
-        result = self._gateway.rpc(
+        rows: list[dict[str, Any]] = self._gateway.rpc(
             "take_outbox",
             {
                 "p_owner": owner,
@@ -23,5 +23,4 @@ class OutboxStore:
                 "p_lease_seconds": lease_seconds,
             },
         )
-        rows: list[dict[str, Any]] = result["rows"]
         return rows

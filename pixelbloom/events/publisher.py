@@ -71,7 +71,7 @@ class Publisher:
         self._install = client.register_script(source("install"))
         self._event = client.register_script(source("event"))
         self._figures = client.register_script(source("figures"))
-        self._refresh_lock = client.register_script(source("turn"))
+        self._refresh_lock = client.register_script(source("refresh_lock"))
 
     def run_update(self, update: RunUpdate) -> bool:
         """Publish a run's state to its topic and its user. Return False if it was published already.
@@ -126,7 +126,7 @@ class Publisher:
         try:
             return int(
                 self._refresh_lock(
-                    keys=[keys.meta, keys.meta + ":turn"], args=[*common_args(), position, at, FIGURES_MS]
+                    keys=[keys.meta, keys.meta + ":refresh"], args=[*common_args(), position, at, FIGURES_MS]
                 )
             )
         except redis.RedisError as error:

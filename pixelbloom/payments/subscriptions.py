@@ -76,6 +76,6 @@ class Subscriptions:
     def _apply(self, found: Mapping[str, Any], response: dict[str, Any]) -> dict[str, Any]:
         """Apply Stripe's response at once; its event has the same state later."""
         at = int(time.time())
-        self._store.apply(f"answered:{at}", stripe_state.from_response(response, at))
+        self._store.apply(f"response:{at}", stripe_state.from_response(response, at))
         self._publish()
         return self.current(UUID(found["user_id"]), UUID(found["subscription_id"]))

@@ -221,4 +221,4 @@ class PricingStore:
 
     def record_redemption(self, key: str, state: str) -> None:
         """Record the state of a redemption's checkout: expired, failed, paid or open (paid later)."""
-        self._gateway.rpc("settle_redemption", {"p_key": key, "p_state": state})
+        self._gateway.rpc("record_redemption", {"p_key": key, "p_state": state})

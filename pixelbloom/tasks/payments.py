@@ -185,7 +185,7 @@ def _ask(subscription_id: str) -> None:
         return
     try:
         parts.payments.apply(
-            f"answered:{at}", stripe_state.from_response(parts.stripe.subscription(subscription_id), at)
+            f"response:{at}", stripe_state.from_response(parts.stripe.subscription(subscription_id), at)
         )
     except PixelBloomError as error:
         log.warning("subscription_not_asked", stripe_subscription_id=subscription_id, reason=error.message)

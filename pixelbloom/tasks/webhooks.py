@@ -56,7 +56,7 @@ def send_webhook(delivery_id: str, token: int) -> str | None:
             "error": outcome.error,
             "duration_ms": outcome.duration_ms,
             "retry_seconds": outcome.retry_seconds(begun["attempts"]),
-            "answered": outcome.responded,
+            "responded": outcome.responded,
         },
     )
     log.info("webhook_sent", delivery_id=delivery_id, run_id=begun["run_id"], status=status, code=outcome.status_code)

@@ -312,7 +312,7 @@ $$;
 
 -- Record the state of a use's checkout at Stripe: `expired` and `failed` release the use, `paid` and `open` (paid
 -- later) complete it. A use that was released although its checkout was paid is counted again if the limits allow.
-create function public.settle_redemption(p_key text, p_state text) returns void
+create function public.record_redemption(p_key text, p_state text) returns void
 language plpgsql
 set search_path = ''
 as $$

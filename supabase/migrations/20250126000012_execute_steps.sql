@@ -163,7 +163,7 @@ end
 $$;
 
 -- End a run if all its steps have ended or it cannot continue. The caller holds its lock.
-create function internal.settle_run(p_run_id uuid) returns void
+create function internal.update_run_state(p_run_id uuid) returns void
 language plpgsql
 set search_path = ''
 as $$
@@ -400,7 +400,7 @@ begin
             );
         end if;
         update public.runs set step = s.key where id = r.id;
-        perform internal.settle_run(r.id);
+        perform internal.update_run_state(r.id);
         v_user_queues := v_user_queues || s.user_queue;
         v_out := v_out || jsonb_build_object(
             'outcome', 'recorded',

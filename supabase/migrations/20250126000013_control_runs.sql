@@ -18,7 +18,7 @@ begin
         return jsonb_build_object('outcome', 'finished', 'status', r.status);
     end if;
     update public.runs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) where id = r.id;
-    perform internal.settle_run(r.id);
+    perform internal.update_run_state(r.id);
     v_update := internal.publish_run(r.id);
     return jsonb_build_object(
         'outcome', case when v_update ->> 'status' in ('cancelled', 'failed') then 'cancelled' else 'requested' end,
@@ -130,7 +130,7 @@ begin
     where run_id = s.run_id and key = s.key;
     update public.runs set step = s.key where id = r.id;
     perform internal.step_ended(s.run_id, s.key, false);
-    perform internal.settle_run(r.id);
+    perform internal.update_run_state(r.id);
     v_update := internal.publish_run(r.id);
     return jsonb_build_object(
         'outcome', 'decided',

@@ -184,7 +184,7 @@ end
 $$;
 
 -- Record how an attempt ended. It is retried after p_retry_seconds, unless it was delivered, p_final is true, or a day
--- has passed. Returns the delivery's status, or null for an attempt that is not the newest. p_answered is whether the
+-- has passed. Returns the delivery's status, or null for an attempt that is not the newest. p_responded is whether the
 -- host responded at all: after p_failures consecutive attempts without a response its circuit opens for p_open_seconds,
 -- then for twice as long each time, up to ten minutes.
 create function public.finish_webhook(
@@ -196,7 +196,7 @@ create function public.finish_webhook(
     p_error text,
     p_duration_ms integer,
     p_retry_seconds double precision,
-    p_answered boolean,
+    p_responded boolean,
     p_failures integer,
     p_open_seconds double precision
 ) returns text
@@ -234,7 +234,7 @@ begin
     if v_status is null then
         return null;
     end if;
-    if p_answered then
+    if p_responded then
         delete from public.webhook_hosts where host = v_host;
         return v_status;
     end if;

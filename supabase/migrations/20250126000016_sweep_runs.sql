@@ -59,7 +59,7 @@ begin
                 v_user_queues := v_user_queues || s.user_queue;
                 v_expired := v_expired + 1;
             end loop;
-            perform internal.settle_run(v_run);
+            perform internal.update_run_state(v_run);
             v_updates := v_updates || internal.publish_run(v_run);
         end loop;
     end if;
@@ -81,7 +81,7 @@ begin
             perform internal.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, false);
             v_user_queues := v_user_queues || s.user_queue;
         end loop;
-        perform internal.settle_run(v_run);
+        perform internal.update_run_state(v_run);
         v_updates := v_updates || internal.publish_run(v_run);
     end loop;
 
@@ -147,14 +147,14 @@ begin
     set relay_owner = p_owner, relay_until = clock_timestamp() + make_interval(secs => p_lease_seconds)
     where relay_owner = p_owner or relay_until < clock_timestamp();
     if not found then
-        return jsonb_build_object('turn', false, 'rows', '[]'::jsonb);
+        return '[]';
     end if;
     select jsonb_agg(jsonb_build_object('id', id, 'type', type, 'topic', topic, 'user_id', user_id, 'payload', payload))
     into v_rows
     from (
         select * from public.event_outbox where visible_at <= clock_timestamp() order by id limit p_limit
     ) as o;
-    return jsonb_build_object('turn', true, 'rows', coalesce(v_rows, '[]'));
+    return coalesce(v_rows, '[]');
 end
 $$;
 

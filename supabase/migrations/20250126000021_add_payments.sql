@@ -824,7 +824,7 @@ begin
     end if;
     if p_state ->> 'kind' = 'checkout' and p_state -> 'body' -> 'metadata' ->> 'redemption_key' is not null then
         -- By the newest state that is known, whichever event this is.
-        perform public.settle_redemption(o.body -> 'metadata' ->> 'redemption_key', o.body ->> 'state')
+        perform public.record_redemption(o.body -> 'metadata' ->> 'redemption_key', o.body ->> 'state')
         from public.stripe_objects as o where o.id = p_state ->> 'id';
         v_status := 'processed';
     end if;

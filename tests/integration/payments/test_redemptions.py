@@ -212,7 +212,7 @@ class Uses(RuleBasedStateMachine):
     @rule(data=st.data(), state=st.sampled_from(["paid", "open", "expired", "failed"]))
     def stripe_reports(self, data: st.DataObject, state: str) -> None:
         if self.redemptions:
-            self.asked("settle_redemption", data.draw(st.sampled_from(self.redemptions)), state)
+            self.asked("record_redemption", data.draw(st.sampled_from(self.redemptions)), state)
 
     @invariant()
     def limits_hold(self) -> None:

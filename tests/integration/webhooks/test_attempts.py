@@ -133,7 +133,7 @@ def ending(**changes: Any) -> dict[str, Any]:
         "error": "no",
         "duration_ms": 1,
         "retry_seconds": 5.0,
-        "answered": True,
+        "responded": True,
     }
     return {**usual, **changes}
 

@@ -211,7 +211,7 @@ def test_two_takers_never_have_the_same_delivery(stack: Stack, db: psycopg.Conne
     assert mine  # the worker beside us may have taken some
     assert len(mine) == len(set(mine))
     late = WebhookStore(gateways[0])
-    ending = {"delivered": True, "final": False, "status_code": 200, "error": None, "duration_ms": 1, "answered": True}
+    ending = {"delivered": True, "final": False, "status_code": 200, "error": None, "duration_ms": 1, "responded": True}
     row = next(rows[0] for rows in taken if rows)
     assert late.finish(UUID(row["id"]), row["token"] - 1, {**ending, "retry_seconds": 5}) is None
     assert late.finish(UUID(row["id"]), row["token"], {**ending, "retry_seconds": 5}) == "delivered"

@@ -177,7 +177,7 @@ def fail(db: psycopg.Connection, store: WebhookStore, times: int) -> None:
     for _ in range(times):
         pass_time(db)
         for row in store.take(1, 60):
-            finish(store, row, status_code=None, answered=False)
+            finish(store, row, status_code=None, responded=False)
 
 
 def test_an_unreachable_host_is_skipped_and_then_tried_once(db: psycopg.Connection, store: WebhookStore) -> None:
@@ -193,7 +193,7 @@ def test_an_unreachable_host_is_skipped_and_then_tried_once(db: psycopg.Connecti
     pass_time(db)
     [probe] = store.take(100, 60)
     assert store.take(100, 60) == [], "one at a time"
-    finish(store, probe, status_code=None, answered=False)
+    finish(store, probe, status_code=None, responded=False)
     db.execute("update public.webhook_deliveries set next_attempt_at = now() where leased_until is null")
     assert store.take(100, 60) == [], "open again"
     pauses = db.execute("select open_seconds from public.webhook_hosts").fetchall()
