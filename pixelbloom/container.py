@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from pixelbloom.payments.gateway import StripeGateway
     from pixelbloom.payments.store import PaymentStore
     from pixelbloom.periodic.store import PeriodicTaskStore
-    from pixelbloom.pricing.store import PricingStore
+    from pixelbloom.pricing.service import PricingService
     from pixelbloom.runs.dispatcher import Dispatcher
     from pixelbloom.runs.executor import StepExecutor
     from pixelbloom.runs.leases import LeaseKeeper
@@ -212,10 +212,11 @@ class Container:
         return BroadcastStore(self.gateway)
 
     @part
-    def pricing(self) -> "PricingStore":
-        from pixelbloom.pricing.store import PricingStore
+    def pricing(self) -> "PricingService":
+        from pixelbloom.payments.campaigns import check_campaign
+        from pixelbloom.pricing.service import PricingService
 
-        return PricingStore(self.gateway)
+        return PricingService(self.gateway, lambda row: self.checkouts.check_package(row), check_campaign)
 
     @part
     def payments(self) -> "PaymentStore":

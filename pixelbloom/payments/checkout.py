@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from pixelbloom.config import Settings
-from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable, UpstreamError
+from pixelbloom.errors import Conflict, InvalidInput, NotFound, PixelBloomError, Unavailable, UpstreamError
 from pixelbloom.payments.campaigns import COUPON_PREFIX, REFUSAL_REASONS, Campaign
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.orders import Order
@@ -17,12 +17,13 @@ from pixelbloom.payments.selling import (
     Package,
     StripePrice,
     Wanted,
+    check_package,
     check_price,
     choose,
     difference_of,
     invalid,
 )
-from pixelbloom.pricing.store import PricingStore
+from pixelbloom.pricing.service import PricingService
 
 log = structlog.get_logger(__name__)
 
@@ -33,9 +34,9 @@ REPLACEMENTS = 3
 
 
 class Checkouts:
-    """The sales of one process. Every method may raise what StripeGateway and PricingStore raise."""
+    """The sales of one process. Every method may raise what StripeGateway and PricingService raise."""
 
-    def __init__(self, settings: Settings, pricing: PricingStore, stripe: StripeGateway) -> None:
+    def __init__(self, settings: Settings, pricing: PricingService, stripe: StripeGateway) -> None:
         self._settings = settings
         self._pricing = pricing
         self._stripe = stripe
@@ -105,9 +106,21 @@ class Checkouts:
         self._pricing.record_redemption(key, "expired" if state == "expired" else "open")
         return state
 
+    def release(self, redemption_id: UUID | None) -> dict[str, Any]:
+        """Release an open redemption, and return it. Raises NotFound, and Conflict if it is completed or released."""
+        row = self._pricing.get_redemption(redemption_id)
+        if row["released_at"] is not None or row["completed_at"] is not None:
+            raise Conflict("Only an open redemption can be released; this one is completed or released.")
+        if row["stripe_session_id"] is not None:
+            self._stripe.ready()
+        self.end_redemption(row["redemption_key"], row["stripe_session_id"])
+        return self._pricing.get_redemption(redemption_id)
+
     def check_package(self, row: Mapping[str, Any]) -> None:
-        """Raise InvalidInput if a package on sale and its price at Stripe differ."""
-        if not row["active"] or row["stripe_price_id"] is None:
+        """Raise InvalidInput for a price that cannot be charged or, with STRIPE_API_KEY, that differs at Stripe."""
+        if errors := check_package(row):
+            raise InvalidInput.of(errors)
+        if self._settings.stripe_api_key is None or not row["active"] or row["stripe_price_id"] is None:
             return
         package = Package.from_row({"id": str(uuid4()), **row})
         try:

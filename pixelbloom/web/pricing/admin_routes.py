@@ -1,16 +1,9 @@
 """`/api/pricing`: packages, campaigns and redemptions, for administrators and services."""
 
-from collections.abc import Callable
-from typing import Any
-from uuid import UUID
-
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.database.cursors import write_position_cursor
-from pixelbloom.errors import Conflict, InvalidInput, NotFound
-from pixelbloom.payments.campaigns import check_campaign
-from pixelbloom.payments.selling import check_package
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import require_admin, scoped
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, failures, headers, success
@@ -44,9 +37,6 @@ pricing_admin = APIBlueprint(
     abp_tags=[Tag(name="Pricing", description="Packages and campaigns.")],
     abp_security=SECURITY,
 )
-_NO_PACKAGE = "There is no such package; GET /api/pricing/catalogue lists them."
-_NO_CAMPAIGN = "There is no such campaign; GET /api/pricing/campaigns lists them."
-_NO_REDEMPTION = "There is no such redemption; GET /api/pricing/redemptions lists them."
 
 
 def guard() -> None:
@@ -86,9 +76,7 @@ def list_catalogue(query: PackagesQuery) -> CatalogueList:
 )
 def create_package(body: PackageRequest) -> Responded:
     """Creates a package. It is on sale at once if it has a price at Stripe, which must match it."""
-    row = body.model_dump(mode="json")
-    _checked_package(row)
-    added = _unique(lambda: services().pricing.add_package(row), "name or stripe_price_id")
+    added = services().pricing.add_package(body.model_dump(mode="json"))
     return PackageTerms.model_validate(added).respond(201)
 
 
@@ -100,7 +88,7 @@ def create_package(body: PackageRequest) -> Responded:
 )
 def get_package(path: PackagePath) -> Responded:
     """Returns the package, even a retired one."""
-    return PackageTerms.model_validate(_found_package(path.package_id)).respond()
+    return PackageTerms.model_validate(services().pricing.get_package(uuid_or_none(path.package_id))).respond()
 
 
 @pricing_admin.patch(
@@ -115,11 +103,9 @@ def change_package(path: PackagePath, body: PackageChanges) -> Responded:
     others; its own subscribers are not affected. With `If-Match`, only if it was not changed since.
     """
     changes = body.model_dump(mode="json", exclude_unset=True)
-    row = _found_package(path.package_id)
-    _checked_package({**row, **changes})
-    change = services().pricing.change_package
-    after = _unique(lambda: changed(row, changes, change), "name or stripe_price_id")
-    return PackageTerms.model_validate(after).respond()
+    row = services().pricing.get_package(uuid_or_none(path.package_id))
+    services().pricing.check_package({**row, **changes})
+    return PackageTerms.model_validate(changed(row, changes, services().pricing.change_package)).respond()
 
 
 @pricing_admin.get(
@@ -141,9 +127,7 @@ def list_campaigns(query: CampaignsQuery) -> CampaignPage:
 )
 def create_campaign(body: CampaignRequest) -> Responded:
     """Creates a campaign. Its code is valid at once, or from `starts_at` on."""
-    row = body.model_dump(mode="json")
-    _checked_campaign({**row, "uses": 0})
-    added = _unique(lambda: services().pricing.add_campaign(row), "code")
+    added = services().pricing.add_campaign(body.model_dump(mode="json"))
     return CampaignTerms.model_validate(added).respond(201)
 
 
@@ -155,7 +139,7 @@ def create_campaign(body: CampaignRequest) -> Responded:
 )
 def get_campaign(path: CampaignPath) -> Responded:
     """Returns the campaign; `uses` counts paid and open redemptions."""
-    return CampaignTerms.model_validate(_found_campaign(path.campaign_id)).respond()
+    return CampaignTerms.model_validate(services().pricing.get_campaign(uuid_or_none(path.campaign_id))).respond()
 
 
 @pricing_admin.patch(
@@ -170,8 +154,8 @@ def change_campaign(path: CampaignPath, body: CampaignChanges) -> Responded:
     `If-Match`, only if it was not changed since.
     """
     changes = body.model_dump(mode="json", exclude_unset=True)
-    row = _found_campaign(path.campaign_id)
-    _checked_campaign({**row, **changes})
+    row = services().pricing.get_campaign(uuid_or_none(path.campaign_id))
+    services().pricing.check_campaign({**row, **changes})
     return CampaignTerms.model_validate(changed(row, changes, services().pricing.change_campaign)).respond()
 
 
@@ -201,58 +185,4 @@ def release_redemption(path: RedemptionPath) -> RedemptionBody:
     """Releases an open redemption of a campaign code. Its checkout is expired at Stripe first, so that it cannot be
     paid any more; one that was paid meanwhile is completed.
     """
-    row = _found_redemption(path.redemption_id)
-    if row["released_at"] is not None or row["completed_at"] is not None:
-        raise Conflict("Only an open redemption can be released; this one is completed or released.")
-    if row["stripe_session_id"] is not None:
-        services().stripe.ready()
-    services().checkouts.end_redemption(row["redemption_key"], row["stripe_session_id"])
-    return RedemptionBody.model_validate(_found_redemption(path.redemption_id))
-
-
-def _found_package(text: str) -> dict[str, Any]:
-    return _found(text, services().pricing.package, _NO_PACKAGE)
-
-
-def _found_campaign(text: str) -> dict[str, Any]:
-    return _found(text, services().pricing.campaign, _NO_CAMPAIGN)
-
-
-def _found_redemption(text: str) -> dict[str, Any]:
-    return _found(text, services().pricing.redemption, _NO_REDEMPTION)
-
-
-def _found(text: str, find: Callable[[UUID], dict[str, Any] | None], message: str) -> dict[str, Any]:
-    """Return the row of this id. Raises NotFound."""
-    row_id = uuid_or_none(text)
-    row = find(row_id) if row_id else None
-    if row is None:
-        raise NotFound(message)
-    return row
-
-
-def _checked_package(row: dict[str, Any]) -> None:
-    """Validate a package. Raises InvalidInput."""
-    _refuse(check_package(row))
-    if services().settings.stripe_api_key is not None:
-        services().checkouts.check_package(row)
-
-
-def _checked_campaign(row: dict[str, Any]) -> None:
-    """Validate a campaign. Raises InvalidInput."""
-    _refuse(check_campaign(row, services().pricing.known_packages(row["package_ids"] or ())))
-
-
-def _refuse(errors: list[Any]) -> None:
-    if errors:
-        raise InvalidInput.of(errors)
-
-
-def _unique(act: Callable[[], dict[str, Any]], names: str) -> dict[str, Any]:
-    """Run `act`; raise a Conflict that names the unique fields if the row exists already."""
-    try:
-        return act()
-    except Conflict as error:
-        raise (
-            Conflict(f"Another one has this {names}; choose another.") if "exists" in error.message else error
-        ) from None
+    return RedemptionBody.model_validate(services().checkouts.release(uuid_or_none(path.redemption_id)))

@@ -12,14 +12,12 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from pixelbloom.database.gateway import Gateway
+from pixelbloom.container import Container
 from pixelbloom.errors import Conflict, InvalidInput, NotFound
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
 from pixelbloom.payments.checkout import Checkouts
-from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.orders import Order
 from pixelbloom.payments.selling import Wanted
-from pixelbloom.pricing.store import PricingStore
 from tests.integration.pricing.test_quotes import added
 from tests.stack import Stack
 
@@ -49,10 +47,10 @@ def seller(stack: Stack) -> Iterator[Seller]:
         config = stack.settings_with(
             stripe_api_key=API_KEY, stripe_api_base=shop.url, stripe_extra_price_ids=LISTED, stripe_price_id=None
         )
-        gateway, stripe = Gateway(config), StripeGateway(config)
-        yield Seller(Checkouts(config, PricingStore(gateway), stripe), shop, db)
-        stripe.close()
-        gateway.close()
+        parts = Container(config)
+        yield Seller(parts.checkouts, shop, db)
+        parts.stripe.close()
+        parts.gateway.close()
 
 
 @dataclass(frozen=True)
