@@ -179,3 +179,14 @@ def started_console(stack: Stack, browser: Browser, **env: str) -> Iterator[Cons
             finally:
                 console.close_pages()
                 stop_all(console.processes)
+
+
+def heading(page: Page) -> None:
+    expect(page.locator("main#main h1").first).to_be_visible(timeout=WAIT)
+
+
+def axe(page: Page) -> list[str]:
+    """The violations that axe-core finds, each with its first place."""
+    page.evaluate(axe_script())
+    found = page.evaluate("axe.run()")
+    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]

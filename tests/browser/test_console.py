@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.config import DEVELOPMENT_USER
 from pixelbloom.local.supabase import demo
-from tests.browser.console import DESKTOP, PHONE, ROOT, WAIT, Console, axe_script, build
+from tests.browser.console import DESKTOP, PHONE, ROOT, WAIT, Console, axe, build, heading
 from tests.stack import Stack
 
 SCREENS = (
@@ -33,17 +33,6 @@ with run as (
 insert into stripe_events (id, type, payload, occurred_at, status, attempts, error)
 values ('evt_wide', 'invoice.paid', '{"id": "evt_wide"}', now(), 'failed', 12, 'No such invoice')
 """
-
-
-def heading(page: Page) -> None:
-    expect(page.locator("main#main h1").first).to_be_visible(timeout=WAIT)
-
-
-def axe(page: Page) -> list[str]:
-    """The violations that axe-core finds, each with its first place."""
-    page.evaluate(axe_script())
-    found = page.evaluate("axe.run()")
-    return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
 
 
 @pytest.mark.parametrize("who", ["user", "administrator"])

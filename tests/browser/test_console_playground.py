@@ -5,8 +5,7 @@ from uuid import uuid4
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.console import PHONE, WAIT, Console
-from tests.browser.test_console import axe
+from tests.browser.console import PHONE, WAIT, Console, axe
 from tests.servers.script import Script
 
 REPLY = "A landing page takes two weeks, a shop takes eight. " * 12

@@ -12,8 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, WebSocketRoute, expect
 
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.config import DEVELOPMENT_USER
-from tests.browser.console import PHONE, WAIT, Console, started_console
-from tests.browser.test_console import axe, heading
+from tests.browser.console import PHONE, WAIT, Console, axe, heading, started_console
 from tests.integration.http import Api
 from tests.servers.script import Script
 from tests.stack import Stack

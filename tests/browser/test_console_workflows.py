@@ -10,10 +10,9 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.console import DESKTOP, PHONE, WAIT, Console
-from tests.browser.test_console import axe, heading
+from tests.browser.console import DESKTOP, PHONE, WAIT, Console, axe, heading
 from tests.integration.http import Api
-from tests.migrations.test_rls import insert
+from tests.migrations.rows import insert
 from tests.waiting import until
 
 WORKFLOWS = "/api/agents/workflows"

@@ -10,7 +10,7 @@ from psycopg import sql
 from psycopg.errors import InsufficientPrivilege
 
 from pixelbloom.auth.principal import SCOPES
-from tests.migrations.test_rls import acting, insert
+from tests.migrations.rows import acting, insert
 
 OWNER, OTHER, ADMIN = uuid4(), uuid4(), uuid4()
 RUN, CONVERSATION, CAMPAIGN = str(uuid4()), str(uuid4()), str(uuid4())

@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tests.integration.http import CHAT, Api, is_error
-from tests.integration.web.test_openapi import operations
+from tests.integration.web.contract import operations
 from tests.stack import Stack, stop_all
 
 CLOSED = ("/api/agents/workflows", "/api/agents/schedules", "/api/agents/webhooks", "/api/agents/approvals")
@@ -21,14 +20,8 @@ def web(stack: Stack) -> Iterator[Api]:
     stop_all(started)
 
 
-def anonymous(web: Api) -> Api:
-    response = httpx.post(f"{web.settings.supabase_url}/auth/v1/signup", json={}, trust_env=False, timeout=30)
-    assert response.status_code == 200, response.text
-    return web.with_token(response.json()["access_token"])
-
-
 def test_schedules_workflows_and_webhooks_are_for_full_users(web: Api) -> None:
-    caller, user = anonymous(web), web.as_user()
+    caller, user = web.as_anonymous(), web.as_user()
     document = web.get("/api/openapi.json").json()
     closed = [name for name, _ in operations(document) if name.split(" ")[1].startswith(CLOSED)]
     assert len(closed) > 15
@@ -46,7 +39,7 @@ def test_schedules_workflows_and_webhooks_are_for_full_users(web: Api) -> None:
 
 
 def test_anonymous_users_have_visitors_limits_and_own_rows(web: Api) -> None:
-    caller, other, user = anonymous(web), anonymous(web), web.as_user()
+    caller, other, user = web.as_anonymous(), web.as_anonymous(), web.as_user()
     leads = [caller.request("POST", "/api/leads", json={"name": "Ada"}) for _ in range(3)]
     assert [response.status_code for response in leads] == [201, 201, 429]
     runs = [caller.invoke() for _ in range(4)]

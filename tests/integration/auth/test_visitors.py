@@ -12,7 +12,7 @@ import pytest
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.auth.visitors import AUDIENCE, ROLE
 from tests.integration.http import Api, is_error
-from tests.integration.web.test_openapi import operations
+from tests.integration.web.contract import operations
 from tests.stack import Stack, stop_all
 
 SESSIONS = "/api/visitors/sessions"

@@ -1,12 +1,9 @@
 """The commands against the real web tier, worker and stores; only Ollama is a stand-in."""
 
-import contextlib
 import json
 import os
 import pty
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,12 +13,11 @@ import pytest
 
 from pixelbloom.client import ApiClient
 from tests import ROOT
+from tests.integration.cli.commands import end_started, run, said_until, shown, start
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
-from tests.waiting import SECONDS, until, within
+from tests.waiting import SECONDS, until
 
-#: The commands of the test that runs.
-started: list[subprocess.Popen[str]] = []
 TALK = ("--input", '{"message": "What does a small website cost?"}')
 
 
@@ -54,64 +50,6 @@ def _fresh(model: OllamaServer) -> Iterator[None]:
     model.reset()
     yield
     end_started()
-
-
-def end_started() -> None:
-    """Kill commands that are still running after a failed test."""
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.communicate(timeout=SECONDS)
-    started.clear()
-
-
-def interruptible() -> None:
-    """A shell that runs the tests in the background has them ignore SIGINT, and with them their children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def start(live: dict[str, str], *arguments: str, **options: Any) -> subprocess.Popen[str]:
-    options = {"preexec_fn": interruptible, **options}
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "pixelbloom", *arguments], env=live, cwd=ROOT, text=True, **streams
-    )
-    started.append(process)
-    return process
-
-
-def said_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
-    """The lines on stderr up to one with these words."""
-    lines: list[str] = []
-
-    def read() -> None:
-        assert process.stderr is not None
-        while not lines or words not in lines[-1]:
-            lines.append(process.stderr.readline())
-            assert lines[-1], f"it ended before it said {words!r}: {lines}"
-
-    within(read, saw=lambda: lines)
-    return lines
-
-
-def shown(terminal: int) -> bytes:
-    """What is written to a terminal until all its writers have ended."""
-    seen = b""
-
-    def read() -> None:
-        nonlocal seen
-        with contextlib.suppress(OSError):  # EIO: the other side is closed
-            while part := os.read(terminal, 65536):
-                seen += part
-
-    within(read, saw=lambda: seen)
-    return seen
-
-
-def run(live: dict[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    process = start(live, *arguments)
-    out, err = process.communicate(stdin, timeout=SECONDS)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
 def submitted(live: dict[str, str], *more: str) -> str:

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from tests import ROOT
-from tests.integration.cli.test_runs import end_started, run, said_until, shown, start
+from tests.integration.cli.commands import end_started, run, said_until, shown, start
 from tests.servers.ollama import OllamaServer
 
 LEAD = '{"company": "Northwind", "message": "We need a new website."}'

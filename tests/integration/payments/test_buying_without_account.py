@@ -12,8 +12,8 @@ import pytest
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api, is_error
-from tests.integration.payments.test_campaigns import campaign
-from tests.integration.payments.test_checkout import CHECKOUT, SUBSCRIPTION, checkout, control, one, posted
+from tests.integration.payments.checkouts import CHECKOUT, SUBSCRIPTION, checkout, control, one, posted
+from tests.integration.pricing.rows import campaign
 from tests.servers.stripe import ENV, History, selling, sold_by
 from tests.stack import Stack, stop_all
 from tests.waiting import until

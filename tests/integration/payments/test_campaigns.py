@@ -15,7 +15,8 @@ import pytest
 from pixelbloom.local.stripe.server import StripeServer
 from tests import ROOT
 from tests.integration.http import Api, is_error
-from tests.integration.payments.test_checkout import CHECKOUT, SUBSCRIPTION, becomes, checkout, control, one
+from tests.integration.payments.checkouts import CHECKOUT, SUBSCRIPTION, becomes, checkout, control, one
+from tests.integration.pricing.rows import campaign, uses
 from tests.servers.stripe import ENV, next_second, selling, sold_by
 from tests.stack import Stack
 
@@ -24,7 +25,6 @@ PRICES = [
     {"id": "price_large", "name": "Large", "unit_amount": 990000, "currency": "usd", "interval": "month"},
     {"id": "price_single", "name": "Single", "unit_amount": 10000, "currency": "usd", "interval": None},
 ]
-USES = "select uses from pricing_campaigns where code = %s"
 USE_OF = """
     select {} from campaign_redemptions as r inner join pricing_campaigns as c on c.id = r.campaign_id
     where c.code = %s and r.released_at is null
@@ -69,13 +69,6 @@ def user(web: Api) -> Api:
     return web.as_user()
 
 
-def campaign(db: psycopg.Connection, **columns: Any) -> str:
-    row = {"code": f"C{uuid4().hex[:12]}", "discount_type": "percentage", "discount_value": 20, **columns}
-    marks = ", ".join(["%s"] * len(row))
-    db.execute(f"insert into pricing_campaigns ({', '.join(row)}) values ({marks})", list(row.values()))  # noqa: S608
-    return str(row["code"])
-
-
 def order(packages: dict[str, str], package: str, code: str | None = None) -> dict[str, Any]:
     body: dict[str, Any] = {"metadata": {"package_id": packages[package]}}
     return {**body, "campaign_code": code} if code else body
@@ -106,7 +99,7 @@ def test_a_discount_of_one_package_does_not_apply_to_another(
     assert shop.book.get("subscription", free["stripe_subscription_id"])["discounts"] == []
     renewed = control(shop, "renew", subscription=free["stripe_subscription_id"])
     assert renewed["amount_due"] == 990_000
-    assert one(db, USES, code) == 1
+    assert uses(db, code) == 1
 
 
 def test_a_discount_of_one_package_ends_with_its_last_period(
@@ -221,7 +214,7 @@ def test_a_key_returns_only_the_checkout_of_its_request(
     again = asked(user, body)
     assert (again.status_code, again.json()) == (201, first.json())
     is_error(user.request("POST", CHECKOUT, json=body), 400, "BAD_REQUEST")
-    assert (one(db, USES, code), one(db, USES, other)) == (1, 0)
+    assert (uses(db, code), uses(db, other)) == (1, 0)
 
 
 def test_a_key_of_a_checkout_without_a_code_conflicts_with_one_with_a_code(
@@ -230,7 +223,7 @@ def test_a_key_of_a_checkout_without_a_code_conflicts_with_one_with_a_code(
     code, headers = campaign(db), {"Idempotency-Key": uuid4().hex}
     assert user.request("POST", CHECKOUT, json=order(packages, "small"), headers=headers).status_code == 201
     is_error(user.request("POST", CHECKOUT, json=order(packages, "small", code), headers=headers), 409, "CONFLICT")
-    assert one(db, USES, code) == 0
+    assert uses(db, code) == 0
 
 
 def test_requests_with_one_key_at_once_make_one_checkout_and_use_the_code_once(
@@ -243,7 +236,7 @@ def test_requests_with_one_key_at_once_make_one_checkout_and_use_the_code_once(
 
     assert {response.status_code for response in responses} == {201}
     assert len({response.json()["id"] for response in responses}) == 1
-    assert one(db, USES, code) == 1
+    assert uses(db, code) == 1
 
 
 def test_twenty_unpaid_checkouts_of_one_user_use_a_campaign_once(
@@ -254,7 +247,7 @@ def test_twenty_unpaid_checkouts_of_one_user_use_a_campaign_once(
 
     states = [shop.book.get("checkout.session", session)["status"] for session in sessions]
     assert states == [*["expired"] * 19, "open"]
-    assert one(db, USES, code) == 1
+    assert uses(db, code) == 1
     assert checkout(web.as_user(), **order(packages, "small", code))
 
 
@@ -270,7 +263,7 @@ def test_a_use_paid_in_another_tab_is_not_released(
     finally:
         shop.deliveries.url = url
     assert "You have reached the maximum number of uses" in found["error"]
-    assert one(db, USES, code) == 1
+    assert uses(db, code) == 1
 
 
 def test_a_checkout_with_a_code_expires_soon_and_releases_its_use(
@@ -282,7 +275,7 @@ def test_a_checkout_with_a_code_expires_soon_and_releases_its_use(
     assert 30 * 60 <= session["expires_at"] - session["created"] <= 36 * 60
     assert plain["expires_at"] - plain["created"] == 24 * 3600
     control(shop, "expire_session", session=session["id"])
-    stack.wait_for(lambda: one(db, USES, code) == 0)
+    stack.wait_for(lambda: uses(db, code) == 0)
     assert bought(user, shop, stack, order(packages, "small", code))["status"] == "active"
     assert one(db, COMPLETED, code) is not None
 
@@ -316,14 +309,14 @@ def test_a_refused_checkout_releases_the_use_and_an_unknown_outcome_does_not(
     # The calls are: the price, the coupon, its creation if it is missing, and the session.
     shop.failures.extend([*good * 3, {"status": 429}])
     is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 429, "RATE_LIMITED")
-    assert one(db, USES, code) == 0
+    assert uses(db, code) == 0
     shop.failures.extend([*good * 2, *[{"drop": True}] * 3])
     is_error(user.request("POST", CHECKOUT, json=body, headers=headers), 503, "UNAVAILABLE")
     shop.failures.clear()
-    assert one(db, USES, code) == 1
+    assert uses(db, code) == 1
     again = user.request("POST", CHECKOUT, json=body, headers=headers)
     assert again.status_code == 201, again.text
-    assert one(db, USES, code) == 1
+    assert uses(db, code) == 1
 
 
 def test_a_repeat_returns_the_session_made_and_a_late_repeat_a_new_one(
@@ -346,7 +339,7 @@ def test_a_repeat_returns_the_session_made_and_a_late_repeat_a_new_one(
         again = user.request("POST", CHECKOUT, json=body, headers=headers)
         assert again.status_code == 201, again.text
         assert (again.json()["id"] == lost) == (not late)
-        assert (one(db, USES, code), one(db, SESSION_OF, code)) == (1, again.json()["id"])
+        assert (uses(db, code), one(db, SESSION_OF, code)) == (1, again.json()["id"])
 
 
 def test_uses_of_checkouts_expired_without_an_event_are_released_soon(
@@ -378,7 +371,7 @@ def test_uses_of_checkouts_expired_without_an_event_are_released_soon(
         timeout=60,
         check=False,
     )
-    found = {name: one(db, USES, code) for name, code in codes.items()}
+    found = {name: uses(db, code) for name, code in codes.items()}
     assert found == {"lost": 0, "young": 1, "expired": 0, "paid": 1}, looked.stdout + looked.stderr
     assert int(looked.stdout.split("\n")[-2].split()[-1]) == 0
     assert one(db, COMPLETED, codes["paid"]) is not None

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -22,12 +21,22 @@ from pixelbloom.payments import gateway as gateway_module
 from pixelbloom.payments.gateway import StripeGateway
 from tests import ROOT
 from tests.integration.http import Api, is_error, raw
+from tests.integration.payments.checkouts import (
+    CHECKOUT,
+    SUBSCRIPTION,
+    becomes,
+    bought,
+    checkout,
+    control,
+    event,
+    notification_types,
+    one,
+    posted,
+)
 from tests.servers.stripe import ENV, WEBHOOK, History, next_second, selling, sold_by
 from tests.stack import Stack
 from tests.waiting import SECONDS, until
 
-CHECKOUT = "/api/payments/create-checkout-session"
-SUBSCRIPTION = "/api/payments/subscription"
 PRICES = [
     {"id": "price_growth", "name": "Growth", "unit_amount": 14900, "currency": "usd", "interval": "month"},
     {"id": "price_studio", "name": "Studio", "unit_amount": 499000, "currency": "usd", "interval": "year"},
@@ -69,64 +78,6 @@ def growth(stack: Stack) -> UUID:
         row = db.execute("select id from pricing_packages where name = 'Growth'").fetchone()
     assert row is not None
     return UUID(str(row[0]))
-
-
-def checkout(api: Api, **body: Any) -> dict[str, Any]:
-    response = api.request("POST", CHECKOUT, json=body)
-    assert response.status_code == 201, response.text
-    found: dict[str, Any] = response.json()
-    return found
-
-
-def control(shop: StripeServer, action: str, **params: Any) -> Any:
-    response = httpx.post(f"{shop.url}/_control/{action}", json=params, trust_env=False)
-    assert response.status_code == 200, response.text
-    return response.json()
-
-
-def bought(api: Api, shop: StripeServer, stack: Stack, **body: Any) -> dict[str, Any]:
-    """Buy and pay a subscription."""
-    session = checkout(api, **{"price_id": "price_growth", **body})
-    control(shop, "pay_session", session=session["id"])
-    return becomes(api, stack, status="active")
-
-
-def becomes(api: Api, stack: Stack, **wanted: Any) -> dict[str, Any]:
-    """Wait until the subscription has these values, and return it."""
-    seen: dict[str, Any] = {}
-
-    def so() -> bool:
-        response = api.get(SUBSCRIPTION)
-        seen.clear()
-        seen.update(response.json())
-        return response.status_code == 200 and all(seen[name] == value for name, value in wanted.items())
-
-    stack.wait_for(so)
-    return dict(seen)
-
-
-def notification_types(api: Api) -> list[str]:
-    items = api.get("/api/notifications").json()["items"]
-    return sorted(item["notification_type"] for item in items)
-
-
-def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    return row[0] if row else None
-
-
-def event(kind: str = "invoice.paid", **changes: Any) -> dict[str, Any]:
-    made = {"id": f"evt_{uuid4().hex}", "object": "event", "type": kind, "created": int(time.time()), "data": {}}
-    return {**made, **changes}
-
-
-def posted(
-    web: Api, content: dict[str, Any] | bytes, secret: str = SECRET, at: int | None = None, sent: bytes | None = None
-) -> httpx.Response:
-    """Post a webhook signed by Stripe's own code; `sent` replaces its body."""
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    header = stripe.WebhookSignature.generate_signature_header(body.decode("latin-1"), secret, at or int(time.time()))
-    return web.request("POST", WEBHOOK, content=sent or body, headers={"Stripe-Signature": header})
 
 
 def test_a_purchase_an_upgrade_a_failed_renewal_and_the_end(
@@ -497,9 +448,9 @@ def test_webhooks_with_invalid_signatures_are_refused_and_not_stored(web: Api, d
         again = b"Stripe-Signature: %s\r\nStripe-Signature: %s\r\n" % (signature.encode(), repeated)
         head = b"POST /api/payments/webhook HTTP/1.1\r\nHost: x\r\n" + lines + again
         assert raw(web.url, head + b"\r\n" + good)[0] == 400
-    for control in (b"\x01", b"\x00", b"\x7f"):
+    for odd in (b"\x01", b"\x00", b"\x7f"):
         head = b"POST /api/payments/webhook HTTP/1.1\r\nHost: x\r\n" + lines
-        assert raw(web.url, head + b"Stripe-Signature: t=1,v1=" + control + b"\r\n\r\n" + good)[0] == 400
+        assert raw(web.url, head + b"Stripe-Signature: t=1,v1=" + odd + b"\r\n\r\n" + good)[0] == 400
     is_error(posted(web, b" " * (1024 * 1024 + 1)), 413, "PAYLOAD_TOO_LARGE")
     bytes_only = (
         b"POST /api/payments/webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nStripe-Signature: t=1,v1=\xff\r\n"

@@ -17,7 +17,7 @@ from pixelbloom.database.gateway import Gateway
 from pixelbloom.payments.money import major_units
 from pixelbloom.payments.store import PaymentStore
 from tests.integration.analytics.figures import asked
-from tests.integration.payments.test_event_order import CURRENCIES, INTERVALS, PLAYS, STYLES, deliver
+from tests.integration.payments.plays import CURRENCIES, INTERVALS, PLAYS, STYLES, deliver
 from tests.servers.stripe import Event, History, Purchase
 from tests.stack import Stack
 

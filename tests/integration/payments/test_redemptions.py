@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.pricing.store import PricingStore
-from tests.integration.pricing.test_quotes import campaign, package, uses
+from tests.integration.pricing.rows import campaign, package, uses
 from tests.stack import Stack
 
 ONE, OTHER = "1" * 64, "2" * 64

@@ -9,7 +9,7 @@ import pytest
 
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api, is_error
-from tests.integration.payments.test_checkout import CHECKOUT, SUBSCRIPTION, becomes, checkout, control
+from tests.integration.payments.checkouts import CHECKOUT, SUBSCRIPTION, becomes, checkout, control
 from tests.servers.stripe import selling, sold_by
 from tests.stack import Stack
 

@@ -18,7 +18,7 @@ from pixelbloom.local.stripe.server import API_KEY, StripeServer
 from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.orders import Order
 from pixelbloom.payments.selling import Wanted
-from tests.integration.pricing.test_quotes import added
+from tests.integration.pricing.rows import added
 from tests.stack import Stack
 
 #: Currencies, how many of Stripe's units one of them is, and the smallest step that is charged.

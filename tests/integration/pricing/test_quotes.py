@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pixelbloom.payments.money import charge_digits, currency_digits, major_units
 from tests.integration.http import Api, is_error
+from tests.integration.pricing.rows import campaign, package, uses
 from tests.stack import Stack
 
 PACKAGES, QUOTE = "/api/pricing/packages", "/api/pricing/quote"
@@ -26,37 +27,12 @@ def web(stack: Stack) -> Iterator[Api]:
     started.stop()
 
 
-def package(db: psycopg.Connection, price: str = "49.00", **columns: Any) -> UUID:
-    row = {"name": f"P{uuid4().hex}", "price": Decimal(price), **columns}
-    return added(db, "pricing_packages", row)
-
-
-def campaign(db: psycopg.Connection, **columns: Any) -> str:
-    row = {"code": f"C{uuid4().hex[:12]}", "discount_type": "percentage", "discount_value": 20, **columns}
-    added(db, "pricing_campaigns", row)
-    return str(row["code"])
-
-
-def added(db: psycopg.Connection, table: str, row: dict[str, Any]) -> UUID:
-    marks = ", ".join(["%s"] * len(row))
-    query = f"insert into {table} ({', '.join(row)}) values ({marks}) returning id"  # noqa: S608
-    found = db.execute(query, list(row.values())).fetchone()
-    assert found is not None
-    return UUID(str(found[0]))
-
-
 def quoted(web: Api, package_id: UUID, code: str | None = None) -> dict[str, Any]:
     body = {"package_id": str(package_id), **({"campaign_code": code} if code else {})}
     response = web.request("POST", QUOTE, json=body)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
     return found
-
-
-def uses(db: psycopg.Connection, code: str) -> int:
-    row = db.execute("select uses from pricing_campaigns where code = %s", [code]).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def test_packages_on_offer_are_public_and_in_their_order(web: Api, db: psycopg.Connection) -> None:

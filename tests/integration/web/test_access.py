@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from tests.integration.http import Api, is_error
-from tests.integration.web.test_openapi import operations
-from tests.migrations.test_rls import insert
+from tests.integration.web.contract import check_shape, operations
+from tests.migrations.rows import insert
 from tests.stack import Stack
 
 
@@ -132,22 +132,6 @@ def sees_all(request: pytest.FixtureRequest, web: Api, db: psycopg.Connection) -
         insert(db, "user_profiles", {"user_id": caller.user_id, "role": "admin"})
     yield caller
     db.execute("delete from user_profiles where user_id = %s", (caller.user_id,))
-
-
-def check_shape(value: Any, where: str) -> None:
-    """Times end in Z, `progress` has at most four decimals, `steps` are an ordered list of objects with a key."""
-    if isinstance(value, list):
-        for part in value:
-            check_shape(part, where)
-    elif isinstance(value, dict):
-        for name, part in value.items():
-            if name.endswith("_at") and part is not None:
-                assert part.endswith("Z"), (where, name, part)
-            elif name == "progress":
-                assert part == round(part, 4), (where, part)
-            elif name == "steps":
-                assert all(step["key"] and step["status"] for step in part), (where, part)
-            check_shape(part, f"{where}.{name}")
 
 
 def of(path: str, owners: list[Rows]) -> list[str]:

@@ -13,19 +13,12 @@ import jsonschema_rs
 import pytest
 
 from tests.integration.http import Api
+from tests.integration.web.contract import PUBLIC, operations, responses
 from tests.stack import Stack, started_stack
 
 #: Requests that schemathesis makes of each operation and kind; `make fuzz` makes more.
 EXAMPLES = int(os.environ.get("PIXELBLOOM_FUZZ_EXAMPLES", "5"))
 ERROR = {"$ref": "#/components/schemas/ErrorBody"}
-#: Operations that need no token.
-PUBLIC = {
-    "POST /api/visitors/sessions",
-    "GET /api/pricing/packages",
-    "POST /api/pricing/quote",
-    "POST /api/payments/webhook",
-    "POST /api/payments/create-checkout-session",
-}
 
 
 @pytest.fixture(scope="module")
@@ -55,23 +48,6 @@ def document(web: Api) -> dict[str, Any]:
     assert response.status_code == 200
     found: dict[str, Any] = response.json()
     return found
-
-
-def operations(document: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    return [
-        (f"{method.upper()} {path}", operation)
-        for path, item in document["paths"].items()
-        for method, operation in item.items()
-    ]
-
-
-def responses(document: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """An operation's responses by status, shared ones in full."""
-    shared = document["components"]["responses"]
-    return [
-        (status, shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response)
-        for status, response in operation["responses"].items()
-    ]
 
 
 def test_every_route_of_the_api_is_described(document: dict[str, Any]) -> None:

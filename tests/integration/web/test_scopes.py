@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.auth.principal import SCOPES
 from tests.integration.http import CHAT, Api, is_error
-from tests.integration.web.test_openapi import PUBLIC, operations
+from tests.integration.web.contract import PUBLIC, operations
 from tests.servers.web import SECONDS, Client
 from tests.stack import Stack
 

@@ -12,6 +12,7 @@ from pixelbloom.celery_app import broker_address
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.webhooks.store import WebhookStore
 from tests.integration.http import CHAT, Api
+from tests.integration.webhooks.deliveries import ending, listed
 from tests.servers.receiver import Receiver, Reply
 from tests.stack import Stack
 from tests.waiting import until
@@ -69,13 +70,6 @@ def ended(api: Api, db: psycopg.Connection, url: str, status: str = "completed")
     return run_id
 
 
-def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
-    response = api.get("/api/agents/webhooks", params=query)
-    assert response.status_code == 200, response.text
-    items: list[dict[str, Any]] = response.json()["items"]
-    return items
-
-
 @pytest.mark.usefixtures("sender")
 def test_an_attempt_taken_over_by_another_worker_is_not_sent(
     web: Api, db: psycopg.Connection, stack: Stack, store: WebhookStore, broker: Celery
@@ -123,19 +117,6 @@ def test_a_delivery_of_a_dead_sender_is_taken_again(web: Api, db: psycopg.Connec
     assert second["id"] == first["id"]
     assert store.finish(UUID(first["id"]), first["token"], ending(delivered=True)) is None
     assert store.finish(UUID(first["id"]), second["token"], ending(delivered=True)) == "delivered"
-
-
-def ending(**changes: Any) -> dict[str, Any]:
-    usual = {
-        "delivered": False,
-        "final": False,
-        "status_code": 500,
-        "error": "no",
-        "duration_ms": 1,
-        "retry_seconds": 5.0,
-        "responded": True,
-    }
-    return {**usual, **changes}
 
 
 @pytest.mark.usefixtures("sender")

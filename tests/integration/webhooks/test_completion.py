@@ -1,14 +1,10 @@
 """Completion webhooks: signed, retried, listed, and never to where they must not go."""
 
 import ipaddress
-import itertools
 import json
 import socket
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,6 +21,7 @@ from pixelbloom.webhooks.secrets import own_secret
 from pixelbloom.webhooks.sender import Sender, payload
 from pixelbloom.webhooks.store import WebhookStore
 from tests.integration.http import Api, is_error
+from tests.servers.receiver import Receiver, Reply
 from tests.stack import Stack, stop_all
 from tests.waiting import until
 
@@ -33,53 +30,10 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATH = "/api/agents/webhooks"
 
 
-class Receiver(ThreadingHTTPServer):
-    """A caller's server: stores what it receives, and responds as the test says."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), ReceiverHandler)
-        self.requests: list[tuple[dict[str, str], bytes]] = []
-        self.responses: Iterator[int] = itertools.repeat(204)
-        self.headers: dict[str, str] = {}
-        self.drip = False
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/hooks?a=1"
-
-
-class ReceiverHandler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.requests.append((dict(self.headers.items()), body))
-        if self.server.drip:
-            self.wfile.write(b"HTTP/1.1 200 OK\r\n")
-            for _ in range(200):
-                self.wfile.write(b"X-Slow: 1\r\n")
-                self.wfile.flush()
-                time.sleep(0.1)
-            return
-        self.send_response(next(self.server.responses))
-        for name, value in self.server.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with Receiver() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +50,7 @@ def user(web: Api) -> Api:
 
 
 def submit(user: Api, url: str, **more: Any) -> str:
-    body = {"agent_type": "chat_agent", "input": {"message": "Hello"}, "webhook_url": url, **more}
+    body = {"agent_type": "chat_agent", "input": {"message": "Hello"}, "webhook_url": f"{url}?a=1", **more}
     response = user.invoke(body)
     assert response.status_code == 200, response.text
     return str(response.json()["request_id"])
@@ -121,25 +75,24 @@ def hurry(db: psycopg.Connection, run_id: str) -> None:
 
 def test_the_end_of_a_run_is_delivered_signed_and_listed(user: Api, receiver: Receiver) -> None:
     run_id = submit(user, receiver.url)
-    [(headers, body)] = until(lambda: receiver.requests)
-    event = Webhook(SECRET).verify(body, headers)
+    [sent] = until(lambda: receiver.received)
+    event = Webhook(SECRET).verify(sent.body, sent.headers)
     assert event["type"] == "run.completed"
     assert (event["data"]["request_id"], event["data"]["status"]) == (run_id, "completed")
     assert event["data"]["result"]["reply"]
     assert event["data"] == user.get(f"/api/agents/runs/{run_id}").json()
     with pytest.raises(WebhookVerificationError):
-        Webhook(SECRET).verify(body.replace(b"completed", b"cancelled", 1), headers)
+        Webhook(SECRET).verify(sent.body.replace(b"completed", b"cancelled", 1), sent.headers)
     [delivery] = until(lambda: [d for d in deliveries(user, run_id) if d["status"] == "delivered"])
     assert (delivery["attempts"], delivery["last_status_code"], delivery["event"]) == (1, 204, "run.completed")
-    assert headers["webhook-id"] == f"msg_{UUID(delivery['delivery_id']).hex}"
+    assert sent.headers["webhook-id"] == f"msg_{UUID(delivery['delivery_id']).hex}"
     assert deliveries(user.as_user(), run_id) == []
 
 
 def test_a_delivery_is_retried_with_the_same_id_until_it_is_accepted(
     user: Api, receiver: Receiver, db: psycopg.Connection
 ) -> None:
-    receiver.responses = iter([500, 302, 429, 200])
-    receiver.headers = {"Location": receiver.url}
+    receiver.replies = [Reply(500), Reply(302, {"Location": receiver.url}), Reply(429), Reply(200)]
     run_id = submit(user, receiver.url)
 
     def done() -> bool:
@@ -150,12 +103,12 @@ def test_a_delivery_is_retried_with_the_same_id_until_it_is_accepted(
     [delivery] = deliveries(user, run_id)
     assert [outcome["status_code"] for outcome in delivery["outcomes"]] == [500, 302, 429, 200]
     assert delivery["outcomes"][1]["error"] == "The receiver returned 302."  # and was not followed
-    assert len(receiver.requests) == 4
-    assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == 1
+    assert len(receiver.received) == 4
+    assert len({sent.headers["webhook-id"] for sent in receiver.received}) == 1
 
 
 def test_a_receiver_that_is_gone_is_called_again_only_by_hand(user: Api, receiver: Receiver) -> None:
-    receiver.responses = iter([410, 200])
+    receiver.replies = [Reply(410), Reply(200)]
     run_id = submit(user, receiver.url)
     [delivery] = until(lambda: [d for d in deliveries(user, run_id) if d["status"] == "failed"])
     assert (delivery["attempts"], delivery["last_status_code"]) == (1, 410)
@@ -173,8 +126,8 @@ def test_a_cancelled_workflow_run_is_delivered(user: Api, receiver: Receiver) ->
     response = user.request("POST", "/api/agents/workflows/execute", json={**workflow, "inputs": inputs})
     run_id = response.json()["workflow_run_id"]
     user.request("POST", f"/api/agents/workflows/runs/{run_id}/cancel")
-    [(_, body)] = until(lambda: receiver.requests)
-    event = json.loads(body)
+    [sent] = until(lambda: receiver.received)
+    event = json.loads(sent.body)
     assert (event["type"], event["data"]["workflow_run_id"]) == ("run.cancelled", run_id)
 
 
@@ -311,21 +264,21 @@ def test_with_two_secrets_both_sign(receiver: Receiver) -> None:
     other = "whsec_c2Vjb25kIHNlY3JldCB0aGF0IGlzIGxvbmcgZW5vdWdo"
     outcome = Sender([SECRET, other], allow_private=True).send(uuid4(), receiver.url, b'{"a": 1}')
     assert outcome.delivered
-    [(headers, body)] = receiver.requests
+    [sent] = receiver.received
     for secret in (SECRET, other):
-        assert Webhook(secret).verify(body, headers) == {"a": 1}
+        assert Webhook(secret).verify(sent.body, sent.headers) == {"a": 1}
 
 
 def test_a_message_of_another_user_is_not_validly_signed_for_mine(receiver: Receiver) -> None:
     mine, other_user = uuid4(), uuid4()
     other = "whsec_c2Vjb25kIHNlY3JldCB0aGF0IGlzIGxvbmcgZW5vdWdo"
     assert Sender([SECRET, other], allow_private=True).send(uuid4(), receiver.url, b'{"a": 1}', other_user).delivered
-    [(headers, body)] = receiver.requests
+    [sent] = receiver.received
     for secret in (SECRET, other):
-        assert Webhook(secret).verify(body, headers) == {"a": 1}
-        assert Webhook(own_secret(secret, other_user)).verify(body, headers) == {"a": 1}
+        assert Webhook(secret).verify(sent.body, sent.headers) == {"a": 1}
+        assert Webhook(own_secret(secret, other_user)).verify(sent.body, sent.headers) == {"a": 1}
         with pytest.raises(WebhookVerificationError):
-            Webhook(own_secret(secret, mine)).verify(body, headers)
+            Webhook(own_secret(secret, mine)).verify(sent.body, sent.headers)
 
 
 def test_a_user_reads_the_secret_that_signs_own_deliveries(web: Api, receiver: Receiver) -> None:
@@ -335,23 +288,21 @@ def test_a_user_reads_the_secret_that_signs_own_deliveries(web: Api, receiver: R
     secret = response.json()["secret"]
     assert secret not in (SECRET, other.get(f"{PATH}/secret").json()["secret"])
     submit(user, receiver.url)
-    until(lambda: receiver.requests)
-    [(headers, body)] = receiver.requests
-    assert Webhook(secret).verify(body, headers)["type"] == "run.completed"
-    assert Webhook(SECRET).verify(body, headers)["data"]["user_id"] == str(user.user_id)
+    [sent] = until(lambda: receiver.received)
+    assert Webhook(secret).verify(sent.body, sent.headers)["type"] == "run.completed"
+    assert Webhook(SECRET).verify(sent.body, sent.headers)["data"]["user_id"] == str(user.user_id)
     is_error(web.as_service().get(f"{PATH}/secret"), 403, "FORBIDDEN")
 
 
 def test_a_receiver_that_drips_is_cut_off(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "TOTAL_SECONDS", 0.5)
-    receiver.drip = True
+    receiver.replies = [Reply(drip=True)]
     outcome = Sender([SECRET], allow_private=True).send(uuid4(), receiver.url, b"{}")
     assert (outcome.delivered, outcome.error) == (False, "The receiver timed out.")
 
 
 def test_the_backoff_doubles_is_bounded_and_follows_retry_after(receiver: Receiver) -> None:
-    receiver.responses = itertools.repeat(503)
-    receiver.headers = {"Retry-After": "600"}
+    receiver.replies = [Reply(503, {"Retry-After": "600"})]
     outcome = Sender([SECRET], allow_private=True).send(uuid4(), receiver.url, b"{}")
     assert outcome.retry_after == 600
     assert outcome.retry_seconds(0) == 600

@@ -13,7 +13,7 @@ from pixelbloom.celery_app import broker_address
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.webhooks.store import BREAKER_FAILURES, HOST_LIMIT, USER_LIMIT, WebhookStore
 from tests.integration.http import CHAT, Api
-from tests.integration.webhooks.test_attempts import ending, listed
+from tests.integration.webhooks.deliveries import ending, listed
 from tests.servers.receiver import Receiver, Reply
 from tests.stack import Stack
 

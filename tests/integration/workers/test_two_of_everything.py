@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.integration.http import Api
-from tests.integration.webhooks.test_completion import SECRET, Receiver
+from tests.servers.receiver import Receiver
 from tests.stack import Stack, stop_all
 from tests.waiting import until
 
@@ -19,7 +19,7 @@ RUNS = 30
 
 @pytest.fixture(scope="module")
 def web(stack: Stack) -> Iterator[Api]:
-    env = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_ALLOW_PRIVATE": "true"}
+    env = {"WEBHOOK_ALLOW_PRIVATE": "true"}
     roles = [role for role in ("agents", "events", "maintenance", "webhooks") for _ in range(2)]
     started = [stack.start(role, env=env) for role in roles]
     # Each beat has its own schedule file, as on two machines.
@@ -34,10 +34,8 @@ def web(stack: Stack) -> Iterator[Api]:
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with Receiver() as server:
+        yield server
 
 
 def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
@@ -74,14 +72,14 @@ def test_two_of_every_process_do_nothing_twice(
     ]
     open_runs = "select count(*) from public.runs where id = any(%s) and finished_at is null"
     until(lambda: one(db, open_runs, ids) == 0)
-    until(lambda: len(receiver.requests) >= RUNS)
+    until(lambda: len(receiver.received) >= RUNS)
     fired = "select count(*) from public.runs where metadata ->> 'schedule_id' = %s"
     until(lambda: one(db, fired, schedule["schedule_id"]) >= 1)
     # What could come twice would come before what is asked for last.
     several_sweeps(db)
     last = user.invoke(body).json()["request_id"]
     until(lambda: one(db, open_runs, [last]) == 0)
-    until(lambda: len(receiver.requests) >= RUNS + 1)
+    until(lambda: len(receiver.received) >= RUNS + 1)
 
     steps = db.execute(
         "select status, attempt, count(*) from public.run_steps where run_id = any(%s) group by 1, 2", [ids]
@@ -90,8 +88,8 @@ def test_two_of_every_process_do_nothing_twice(
     # A message that waited for long on a busy machine may be published again; no step is done again.
     done = "select count(*) from public.agent_logs where event = 'step_completed' and run_id = any(%s)"
     assert one(db, done, ids) == RUNS + 30
-    assert len(receiver.requests) == RUNS + 1
-    assert len({headers["webhook-id"] for headers, _ in receiver.requests}) == RUNS + 1
+    assert len(receiver.received) == RUNS + 1
+    assert len({sent.headers["webhook-id"] for sent in receiver.received}) == RUNS + 1
     # Minutes may have passed meanwhile; each minute gives one run.
     minutes = int(time.time() // 60 - began // 60)
     runs = db.execute(

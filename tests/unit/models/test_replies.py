@@ -7,7 +7,7 @@ from pixelbloom.agents import registry
 from pixelbloom.errors import ModelsUnavailable
 from pixelbloom.models.request import Message, ModelRequest
 from tests.servers.script import PROSE, Script
-from tests.unit.models.test_reasoning import REPLIES
+from tests.unit.models.replies import REPLIES
 
 REQUEST = ModelRequest(
     agent_type="chat_agent", messages=(Message("user", "Hello?"),), model="llama3.1:8b", max_tokens=99

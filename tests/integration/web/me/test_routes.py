@@ -12,9 +12,8 @@ import pytest
 
 from pixelbloom.auth.mint import mint_service
 from pixelbloom.auth.permissions import PERMISSIONS
-from tests.integration.auth.test_anonymous_users import anonymous
 from tests.integration.http import Api, is_error
-from tests.migrations.test_rls import insert
+from tests.migrations.rows import insert
 from tests.stack import Stack
 
 MISSING = str(uuid4())
@@ -77,7 +76,7 @@ CALLERS: dict[str, tuple[str, Callable[[Api], Api]]] = {
     "service with a scope": ("service", lambda web: web.with_token(mint_service(web.settings, scopes=["runs:write"]))),
     "service with an empty scope": ("service", lambda web: web.with_token(mint_service(web.settings, scopes=[]))),
     "visitor": ("visitor", visitor),
-    "anonymous user": ("anonymous", anonymous),
+    "anonymous user": ("anonymous", Api.as_anonymous),
 }
 
 

@@ -17,8 +17,8 @@ from pixelbloom.auth.mint import mint_user
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
 from tests.integration.http import Api, is_error
-from tests.integration.web.realtime.test_slow import BUFFER_BYTES, fill, stalled
-from tests.integration.web.realtime.test_topics import subscribed
+from tests.integration.web.realtime.stalling import BUFFER_BYTES, fill, stalled
+from tests.integration.web.realtime.stories import subscribed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web

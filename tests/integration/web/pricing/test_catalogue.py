@@ -14,7 +14,7 @@ import pytest
 from pixelbloom.local.stripe.server import StripeServer
 from tests import ROOT
 from tests.integration.http import Api, is_error
-from tests.integration.payments.test_checkout import CHECKOUT, checkout, one
+from tests.integration.payments.checkouts import CHECKOUT, checkout, one
 from tests.servers.stripe import selling, sold_by
 from tests.stack import Stack
 

@@ -19,7 +19,7 @@ from uuid import uuid4
 import pytest
 
 from pixelbloom.events.publisher import Publisher
-from tests.integration.web.realtime.test_topics import subscribed
+from tests.integration.web.realtime.stories import subscribed
 from tests.servers.raw import Raw, frame
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun

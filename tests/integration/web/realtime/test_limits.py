@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import WebSocketException
 
 from pixelbloom.events.publisher import Publisher
-from tests.integration.web.realtime.test_topics import subscribed
+from tests.integration.web.realtime.stories import subscribed
 from tests.servers.raw import Raw, frame
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun

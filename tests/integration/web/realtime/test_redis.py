@@ -11,7 +11,7 @@ import pytest
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
 from pixelbloom.events.topics import Keys, user_feed
-from tests.integration.web.realtime.test_topics import Story, subscribed
+from tests.integration.web.realtime.stories import Story, subscribed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web

@@ -1,41 +1,20 @@
 """Clients that do not read, or are not there any more, and a process that stops."""
 
-import json
 from functools import partial
 from uuid import uuid4
 
 import httpx
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from pixelbloom.events.publisher import Publisher
-from tests.integration.web.realtime.test_topics import Story, subscribed
+from tests.integration.web.realtime.stalling import BUFFER_BYTES, SMALL, fill, stalled
+from tests.integration.web.realtime.stories import Story, subscribed
 from tests.servers.raw import Raw, frame
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web
 from tests.waiting import SECONDS, background, repeat_until, until
 
-#: Size of the system's buffers at both ends, in bytes: everything beyond them waits in the server's queue.
-BUFFER_BYTES = 4096
-SMALL = {"send_buffer_bytes": BUFFER_BYTES}
 #: So that only a process that ends by itself ends in time.
 NO_HURRY = {"GUNICORN_CMD_ARGS": "--graceful-timeout 600"}
-
-
-def stalled(web: Web, run: SomeRun) -> Raw:
-    """A client with a small buffer that subscribes and then reads nothing."""
-    raw = Raw(web, user=run.user_id, receive_buffer=BUFFER_BYTES)
-    raw.send(frame(json.dumps({"type": "subscribe", "topic": run.topic}).encode()))
-    return raw
-
-
-def fill(web: Web, run: SomeRun, publisher: Publisher, queued: int) -> str:
-    """Publish text until the system's buffers are full and so many bytes wait in the queue. Returns the text."""
-    filler = "x" * 10_000
-    total = ""
-    for _ in repeat_until(lambda: web.state()["queued"] >= queued, saw=web.state):
-        publisher.run_deltas([run.text(filler)])
-        total += filler
-    return total
 
 
 def test_a_client_that_reads_late_gets_every_byte_in_whole_frames(server, publisher, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.integration.http import Api, is_error
-from tests.integration.web.test_access import check_shape
+from tests.integration.web.contract import check_shape
 from tests.servers.web import SECONDS, Client
 from tests.stack import Stack, stop_all
 from tests.waiting import until

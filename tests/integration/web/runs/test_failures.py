@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.integration.http import Api, is_error
-from tests.migrations.test_rls import insert
+from tests.migrations.rows import insert
 from tests.stack import Stack
 
 PATH = "/api/agents/failures"
