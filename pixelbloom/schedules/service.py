@@ -12,7 +12,7 @@ from pixelbloom.agents import registry
 from pixelbloom.core.statuses import RunKind
 from pixelbloom.core.time_zones import iso, parse_time
 from pixelbloom.database.pagination import Rows
-from pixelbloom.errors import Conflict, NotFound, PixelBloomError, Unavailable
+from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound, PixelBloomError, Unavailable
 from pixelbloom.runs.service import Accepted, RunService, Submission
 from pixelbloom.runs.status import Priority
 from pixelbloom.schedules import cron
@@ -43,6 +43,24 @@ class Wanted:
     caller: str
     user_id: UUID | None
     metadata: Mapping[str, Any]
+
+
+def work(
+    agent_type: str | None,
+    workflow_id: str | None,
+    agent_input: Mapping[str, Any] | None,
+    inputs: Mapping[str, Any] | None,
+) -> tuple[RunKind, str, Mapping[str, Any]]:
+    """Return the kind, target and input of a schedule of an agent or a workflow. Raises InvalidInput."""
+    if (agent_type is None) == (workflow_id is None):
+        rule = "or workflow_id is required, and not both"
+        raise InvalidInput("Name an agent_type or a workflow_id, and not both.", [FieldError("agent_type", rule)])
+    if (agent_input if agent_type is None else inputs) is not None:
+        other = ("input", "belongs to an agent_type") if agent_type is None else ("inputs", "belongs to a workflow_id")
+        raise InvalidInput("An agent accepts input, a workflow accepts inputs.", [FieldError(*other)])
+    if agent_type is not None:
+        return "agent", agent_type, agent_input or {}
+    return "workflow", workflow_id or "", inputs or {}
 
 
 @dataclass(frozen=True)

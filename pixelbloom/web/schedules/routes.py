@@ -5,8 +5,7 @@ from dataclasses import replace
 from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import FieldError, InvalidInput
-from pixelbloom.schedules.service import Schedule, Wanted
+from pixelbloom.schedules.service import Schedule, Wanted, work
 from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal, visible
@@ -43,20 +42,12 @@ def add_schedule(body: ScheduleRequest) -> tuple[ScheduleBody, int]:
     """Schedules an agent (`agent_type`, `input`) or a workflow (`workflow_id`, `inputs`). Its runs have priority
     `batch`.
     """
-    of_agent = body.agent_type is not None
-    if of_agent == (body.workflow_id is not None):
-        rule = "or workflow_id is required, and not both"
-        raise InvalidInput("Name an agent_type or a workflow_id, and not both.", [FieldError("agent_type", rule)])
-    if (body.inputs if of_agent else body.input) is not None:
-        rule = "belongs to a workflow_id" if of_agent else "belongs to an agent_type"
-        raise InvalidInput(
-            "An agent accepts input, a workflow accepts inputs.", [FieldError("inputs" if of_agent else "input", rule)]
-        )
+    kind, target, given = work(body.agent_type, body.workflow_id, body.input, body.inputs)
     added = services().schedules.add(
         Wanted(
-            kind="agent" if of_agent else "workflow",
-            target=known_agent(body.agent_type) if body.agent_type is not None else body.workflow_id or "",
-            input=(body.input if of_agent else body.inputs) or {},
+            kind=kind,
+            target=known_agent(target) if kind == "agent" else target,
+            input=given,
             cron=body.cron,
             timezone=body.timezone,
             caller=principal().caller,

@@ -193,6 +193,8 @@ def test_a_schedule_is_created_shown_listed_and_removed(user: Api) -> None:
         ({"cron": None}, 400, "cron"),
         ({"timezone": "Mars"}, 400, "timezone"),
         ({"agent_type": "no_agent"}, 400, "agent_type"),
+        ({"agent_type": ""}, 400, "agent_type"),
+        ({"agent_type": None, "workflow_id": "lead_intake"}, 400, "input"),
         ({"input": {"message": 7}}, 400, "input.message"),
         ({"workflow_id": "lead_intake"}, 400, "agent_type"),
         ({"inputs": {}}, 400, "inputs"),
