@@ -53,6 +53,11 @@ class Access:
         """
         return self.listed_owner(caller, user_id) if user_id is not None else caller.user_id
 
+    def owner_columns(self, caller: Principal, user_id: UUID | None) -> dict[str, str | None]:
+        """Return the columns of a new row that name its owner, a user or a visitor. Raises as `new_owner`."""
+        owner = {"user_id": self.new_owner(caller, user_id), "visitor_id": caller.visitor_id}
+        return {name: str(value) if value else None for name, value in owner.items()}
+
     def acting_for(self, caller: Principal, user_id: UUID | None) -> UUID | None:
         """Return the user for whom work is submitted or bought; administrators act for themselves. Raises Forbidden."""
         if user_id is None:
@@ -83,3 +88,9 @@ class Access:
             for permission in PERMISSIONS
             if caller.has_scope(permission.scope) and not permission.own_rows
         )
+
+
+def refuse_anonymous(caller: Principal) -> None:
+    """Raise Forbidden for a user of Supabase's anonymous sign-in, if ANONYMOUS_USERS is limited."""
+    if caller.anonymous:
+        raise Forbidden("Anonymous users may not use schedules, workflows or webhooks; add an e-mail address first.")

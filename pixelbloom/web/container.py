@@ -9,8 +9,8 @@ from pixelbloom.auth.roles import Roles
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.auth.visitors import VisitorTokens
 from pixelbloom.container import Container, part
-from pixelbloom.conversations.store import ConversationStore
-from pixelbloom.leads.store import LeadRows
+from pixelbloom.conversations.service import ConversationService
+from pixelbloom.leads.service import LeadService
 from pixelbloom.payments.claims import Claims
 from pixelbloom.payments.subscriptions import Subscriptions
 from pixelbloom.runs.control import RunControl
@@ -75,12 +75,12 @@ class WebContainer(Container):
         return AnalyticsStore(self.gateway)
 
     @part
-    def leads(self) -> LeadRows:
-        return LeadRows(self.gateway)
+    def leads(self) -> LeadService:
+        return LeadService(self.gateway, self.access)
 
     @part
-    def conversations(self) -> ConversationStore:
-        return ConversationStore(self.gateway)
+    def conversations(self) -> ConversationService:
+        return ConversationService(self.gateway, self.access, self.leads.find)
 
     @part
     def claims(self) -> Claims:

@@ -5,7 +5,10 @@ import socket
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.auth.access import refuse_anonymous
+from pixelbloom.auth.principal import Principal
+from pixelbloom.config import Settings
+from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
 
 MAX_LENGTH = 2048
 
@@ -28,6 +31,15 @@ class Target:
         """The Host header."""
         name = f"[{self.host}]" if ":" in self.host else self.host
         return name if self.port == (443 if self.scheme == "https" else 80) else f"{name}:{self.port}"
+
+
+def check_webhook(settings: Settings, caller: Principal, url: str | None) -> None:
+    """Check the webhook_url of a run. Raises Forbidden, InvalidInput, and ConfigurationError without WEBHOOK_SECRET."""
+    if url is not None:
+        refuse_anonymous(caller)
+        if not settings.webhook_secret:
+            raise ConfigurationError("Webhooks are not configured: WEBHOOK_SECRET is missing. Omit webhook_url.")
+        check_url(url, allow_private=settings.webhook_allow_private)
 
 
 def check_url(url: str, *, allow_private: bool) -> Target:

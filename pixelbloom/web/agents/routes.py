@@ -1,6 +1,5 @@
 """`/api/agents`: listing the agents, and invoking one."""
 
-from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.agents import registry
@@ -12,10 +11,9 @@ from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import own_or_scoped
 from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
-from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.rendering import Responded
 from pixelbloom.web.http.schemas import InvokeRequest, InvokeResponse
-from pixelbloom.web.runs.submission import respond, submitted, terms
+from pixelbloom.web.runs.submission import respond, submitted_agent, terms
 
 agents = APIBlueprint(
     "agents",
@@ -45,11 +43,8 @@ def invoke(body: InvokeRequest) -> Responded:
     request of the same caller returns the same run.
     """
     wanted = Submission(agent_type=known_agent(body.agent_type), input=body.input, **terms(body))
-    seconds = wait_seconds(request.headers.get("Prefer"))
-    accepted, waited = submitted(
-        lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
-    )
-    return respond(InvokeResponse.of(accepted), seconds, waited=waited)
+    accepted, seconds = submitted_agent(wanted)
+    return respond(InvokeResponse.of(accepted), seconds)
 
 
 @agents.get(

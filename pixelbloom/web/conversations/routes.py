@@ -3,11 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.conversations.service import user_of_message
 from pixelbloom.core.time_zones import iso
-from pixelbloom.errors import Conflict, Forbidden, NotFound
 from pixelbloom.runs.service import Submission
 from pixelbloom.web.container import services
 from pixelbloom.web.conversations.schemas import (
@@ -26,11 +25,10 @@ from pixelbloom.web.conversations.schemas import (
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, principal, scoped, visible
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
-from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.rendering import Responded
-from pixelbloom.web.http.schemas import SubmissionTerms, text_or_none
+from pixelbloom.web.http.schemas import SubmissionTerms
 from pixelbloom.web.http.versions import changed
-from pixelbloom.web.runs.submission import respond, submitted, terms
+from pixelbloom.web.runs.submission import respond, submitted_agent, terms
 
 conversations = APIBlueprint(
     "conversations",
@@ -64,17 +62,9 @@ NEWEST = 50
 )
 def add_conversation(body: ConversationRequest) -> Responded:
     """Stores a conversation. Visitors may, within VISITOR_MESSAGE_LIMIT."""
-    caller = principal()
-    row = {
-        "user_id": text_or_none(services().access.new_owner(principal(), body.user_id)),
-        "visitor_id": text_or_none(caller.visitor_id),
-        "lead_id": text_or_none(body.lead_id),
-        "title": body.title,
-        "metadata": body.metadata,
-    }
-    if body.lead_id is not None:
-        _check_lead(body.lead_id, row)
-    return ConversationBody.model_validate(services().conversations.add(row)).respond(201)
+    fields = body.model_dump(mode="json", exclude={"user_id"})
+    row = services().conversations.create(principal(), body.user_id, fields)
+    return ConversationBody.model_validate(row).respond(201)
 
 
 @conversations.get(
@@ -183,22 +173,16 @@ def add_message(path: ConversationPath, body: MessageRequest) -> Responded:
     `Prefer: wait=N` delays the response until the reply is ready or N seconds pass. With an `Idempotency-Key` the same
     message is stored once. Visitors may, within VISITOR_MESSAGE_LIMIT.
     """
-    caller, row = principal(), _visible_conversation(path.conversation_id)
-    user_id = UUID(row["user_id"]) if row["user_id"] else None
-    if caller.kind != "visitor" and not caller.may_act_for(user_id):
-        raise Forbidden("Only the conversation's owner or a service may send messages.")
-    if row["status"] == "closed":
-        raise Conflict("The conversation is closed; set its status to active first.")
+    row = _visible_conversation(path.conversation_id)
+    user_id = user_of_message(principal(), row)
     wanted = Submission(
         agent_type="chat_agent",
         input={"conversation_id": row["id"], "message": body.content},
         **{**terms(SubmissionTerms(metadata=body.metadata)), "user_id": user_id},
     )
-    seconds = wait_seconds(request.headers.get("Prefer"))
-    accepted, waited = submitted(
-        lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
-    )
-    reply = services().conversations.reply(accepted.id) if waited and accepted.status == "completed" else None
+    accepted, seconds = submitted_agent(wanted)
+    completed = seconds is not None and accepted.status == "completed"
+    reply = services().conversations.reply(accepted.id) if completed else None
     sent = {
         "id": accepted.id,  # the database stores a question under the id of its run
         "conversation_id": row["id"],
@@ -206,17 +190,10 @@ def add_message(path: ConversationPath, body: MessageRequest) -> Responded:
         "reply": reply,
         "error": accepted.error,
     }
-    return respond(SentMessage.model_validate(sent), seconds, waited=waited, status=201)
+    return respond(SentMessage.model_validate(sent), seconds, status=201)
 
 
 def _visible_conversation(conversation_id: str) -> dict[str, Any]:
     """Return the conversation if the caller may see it. Raises NotFound."""
     no_such = "There is no such conversation, or it is not yours."
     return visible(conversation_id, services().conversations.find, no_such)
-
-
-def _check_lead(lead_id: UUID, row: dict[str, Any]) -> None:
-    """Raise NotFound if the lead has another owner."""
-    lead = services().leads.find(lead_id)
-    if lead is None or any(lead[name] != row[name] for name in ("user_id", "visitor_id")):
-        raise NotFound("There is no such lead of the conversation's owner; omit lead_id.")

@@ -7,9 +7,10 @@ from uuid import UUID
 from flask import g, request
 
 from pixelbloom.auth import scopes
+from pixelbloom.auth.access import refuse_anonymous
 from pixelbloom.auth.principal import Principal
 from pixelbloom.core.addresses import visitor_address
-from pixelbloom.errors import Forbidden, NotFound, Unauthenticated
+from pixelbloom.errors import NotFound, Unauthenticated
 from pixelbloom.web.container import services
 from pixelbloom.web.http.schemas import uuid_or_none
 
@@ -112,12 +113,6 @@ def caller_or_address() -> str:
 def address() -> str:
     """Return the name under which the request's network address is counted."""
     return f"address:{visitor_address(request.remote_addr)}"
-
-
-def refuse_anonymous(caller: Principal) -> None:
-    """Raise Forbidden for a user of Supabase's anonymous sign-in, if ANONYMOUS_USERS is limited."""
-    if caller.anonymous:
-        raise Forbidden("Anonymous users may not use schedules, workflows or webhooks; add an e-mail address first.")
 
 
 def _verified(token: str) -> Principal:

@@ -51,11 +51,6 @@ def example(value: Any, **config: Any) -> Any:
     return {"openapi_extra": {"example": value}, **config}
 
 
-def text_or_none(row_id: UUID | None) -> str | None:
-    """Return the id as text."""
-    return str(row_id) if row_id else None
-
-
 def read_uuid(value: object) -> UUID:
     found = uuid_or_none(value)
     if found is None:

@@ -1,23 +1,19 @@
 """`/api/leads`: the people and companies that may become customers."""
 
 from typing import Any
-from uuid import UUID
 
-from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Forbidden
-from pixelbloom.runs.service import Submission
+from pixelbloom.leads.service import analysis
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import authenticate_or_visitor, listed_owner, principal, scoped, visible
 from pixelbloom.web.http.openapi import IF_MATCH, SECURITY, SUBMISSION, failures, headers, nothing, success
-from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.rendering import Responded
-from pixelbloom.web.http.schemas import InvokeResponse, SubmissionTerms, text_or_none
+from pixelbloom.web.http.schemas import InvokeResponse, SubmissionTerms
 from pixelbloom.web.http.versions import changed
 from pixelbloom.web.leads.schemas import LeadBody, LeadChanges, LeadPage, LeadPath, LeadRequest, LeadsQuery
-from pixelbloom.web.runs.submission import respond, submitted, terms
+from pixelbloom.web.runs.submission import respond, submitted_agent, terms
 
 leads = APIBlueprint(
     "leads",
@@ -44,12 +40,8 @@ def add_lead(body: LeadRequest) -> Responded:
     """Stores a lead and publishes `lead_created`. Visitors may, within VISITOR_LEAD_LIMIT; such a lead has no owner,
     and they cannot read it again.
     """
-    if principal().kind == "visitor" and (body.notes is not None or body.assigned_to is not None):
-        raise Forbidden("A visitor may not set notes or assigned_to; omit them.")
-    row = body.model_dump(mode="json", exclude={"user_id"})
-    row["user_id"] = text_or_none(services().access.new_owner(principal(), body.user_id))
-    row["visitor_id"] = text_or_none(principal().visitor_id)
-    return LeadBody.model_validate(services().leads.add(row)).respond(201)
+    fields = body.model_dump(mode="json", exclude={"user_id"})
+    return LeadBody.model_validate(services().leads.create(principal(), body.user_id, fields)).respond(201)
 
 
 @leads.get(
@@ -124,19 +116,8 @@ def analyze_lead(path: LeadPath) -> Responded:
     """Creates a run of lead_agent. When it is completed the lead has its score, status and analysis, and
     `lead_analyzed` is published.
     """
-    lead = _visible_lead(path.lead_id)
-    owner = UUID(lead["user_id"]) if lead["user_id"] else None
-    wanted = Submission(
-        agent_type="lead_agent",
-        input={"lead_id": lead["id"]},
-        # On behalf of the owner, whoever the caller is: the run can read the owner's leads.
-        **{**terms(SubmissionTerms()), "user_id": owner},
-    )
-    seconds = wait_seconds(request.headers.get("Prefer"))
-    accepted, waited = submitted(
-        lambda run_id: services().runs.submit(wanted, run_id), seconds, agent_type=wanted.agent_type
-    )
-    return respond(InvokeResponse.of(accepted), seconds, waited=waited)
+    accepted, seconds = submitted_agent(analysis(_visible_lead(path.lead_id), terms(SubmissionTerms())))
+    return respond(InvokeResponse.of(accepted), seconds)
 
 
 def _visible_lead(lead_id: str) -> dict[str, Any]:

@@ -8,16 +8,17 @@ from uuid import UUID, uuid4
 import structlog
 from flask import request
 
-from pixelbloom.errors import ConfigurationError, FieldError, InvalidInput
-from pixelbloom.runs.service import Accepted
+from pixelbloom.errors import FieldError, InvalidInput
+from pixelbloom.runs.service import Accepted, Submission
 from pixelbloom.runs.status import Priority
 from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
-from pixelbloom.web.http.caller import principal, refuse_anonymous
+from pixelbloom.web.http.caller import principal
+from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.rendering import Body, Responded
 from pixelbloom.web.http.schemas import SubmissionTerms
 from pixelbloom.web.runs.waits import wait_while_connected
-from pixelbloom.webhooks.address import check_url
+from pixelbloom.webhooks.address import check_webhook
 
 log = structlog.get_logger(__name__)
 
@@ -28,28 +29,18 @@ _MAX_KEY = 255
 def terms(body: SubmissionTerms) -> dict[str, Any]:
     """Return the terms of a submission, from its body and headers. Raises InvalidInput, Forbidden."""
     caller = principal()
-    user_id = services().access.acting_for(caller, body.user_id)
-    return {
+    wanted = {
         "caller": caller.caller,
-        "user_id": user_id,
+        "user_id": services().access.acting_for(caller, body.user_id),
         "metadata": body.metadata,
         "idempotency_key": idempotency_key(),
         "correlation_id": request_id.current(),
         "priority": Priority(body.priority),
         "run_at": body.run_at,
-        "webhook_url": _webhook_url(body.webhook_url),
+        "webhook_url": body.webhook_url,
     }
-
-
-def _webhook_url(url: str | None) -> str | None:
-    """Check the webhook URL. Raises InvalidInput, and ConfigurationError if WEBHOOK_SECRET is missing."""
-    if url is not None:
-        refuse_anonymous(principal())
-        settings = services().settings
-        if not settings.webhook_secret:
-            raise ConfigurationError("Webhooks are not configured: WEBHOOK_SECRET is missing. Omit webhook_url.")
-        check_url(url, allow_private=settings.webhook_allow_private)
-    return url
+    check_webhook(services().settings, caller, body.webhook_url)
+    return wanted
 
 
 def idempotency_key() -> str | None:
@@ -84,6 +75,13 @@ def submitted(submit: Callable[[UUID], Accepted], seconds: float | None, **named
         return services().waiter.submit(logged, services().runs.get, wait), True
 
 
-def respond(body: Body, seconds: float | None, *, waited: bool, status: int = 200) -> Responded:
+def submitted_agent(wanted: Submission) -> tuple[Accepted, int | None]:
+    """Submit a run of an agent, and wait as `Prefer` says. Return the run, and the seconds if the wait was granted."""
+    seconds = wait_seconds(request.headers.get("Prefer"))
+    accepted, waited = submitted(partial(services().runs.submit, wanted), seconds, agent_type=wanted.agent_type)
+    return accepted, seconds if waited else None
+
+
+def respond(body: Body, seconds: int | None, *, status: int = 200) -> Responded:
     """Return the response, with `Preference-Applied` if the preferred wait of `seconds` was granted."""
-    return body, status, {"Preference-Applied": f"wait={seconds}"} if waited and seconds is not None else {}
+    return body, status, {} if seconds is None else {"Preference-Applied": f"wait={seconds}"}

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.errors import Conflict, Forbidden, Unavailable
+from pixelbloom.errors import Conflict
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal, visible
 from pixelbloom.web.http.openapi import SECURITY, failures, success
@@ -16,7 +16,7 @@ from pixelbloom.web.webhooks.schemas import (
     DeliveryQuery,
     WebhookSecretBody,
 )
-from pixelbloom.webhooks.secrets import own_secret
+from pixelbloom.webhooks.secrets import current_secret
 
 webhooks = APIBlueprint(
     "webhooks",
@@ -60,13 +60,7 @@ def get_secret() -> Responded:
 
     For users: a service verifies with WEBHOOK_SECRET, and checks `data.user_id`.
     """
-    user_id = principal().user_id
-    if user_id is None:
-        raise Forbidden("This secret is a user's; a service verifies webhooks with WEBHOOK_SECRET.")
-    secrets = services().settings.webhook_secret
-    if not secrets:
-        raise Unavailable("Webhooks are not configured: WEBHOOK_SECRET is missing.")
-    secret = own_secret(secrets[0].get_secret_value(), user_id)
+    secret = current_secret(services().settings, principal().user_id)
     return WebhookSecretBody(secret=secret), 200, {"Cache-Control": "no-store"}
 
 

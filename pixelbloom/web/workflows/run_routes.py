@@ -63,7 +63,7 @@ def execute(body: ExecuteRequest) -> Responded:
     accepted, waited = submitted(
         lambda run_id: services().workflows.submit(wanted, run_id), seconds, workflow_id=wanted.workflow_id
     )
-    return respond(ExecuteResponse.of(accepted), preferred, waited=waited)
+    return respond(ExecuteResponse.of(accepted), preferred if waited else None)
 
 
 @workflow_runs.get(
