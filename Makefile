@@ -49,8 +49,8 @@ chaos: $(VENV)/.dev  ## kill everything at random under 20 seeds, and check the 
 attack: $(VENV)/.dev  ## slow clients, floods, hostile JSON and replies, and what is left of them (3 minutes)
 	$(BIN)/python -m bench.attack
 
-bench: $(VENV)/.dev  ## measure runs, the sockets beside Socket.IO on Node, and analytics on a million messages (20 minutes)
-	$(BIN)/python -m bench.runs
+bench: $(VENV)/.dev  ## measure runs, the sockets beside Socket.IO on Node, and analytics on a million messages (25 minutes)
+	$(BIN)/python -m bench.runs --langgraph
 	$(BIN)/python -m bench $(BENCH_ARGS)
 	$(BIN)/python -m bench.analytics
 

@@ -19,6 +19,7 @@ from types import FrameType
 from typing import NoReturn
 
 from bench.runs import measure, report
+from bench.runs.langgraph import LangGraph, Unavailable, installed
 from bench.runs.sides import Bare, PixelBloom, Side
 from tests.stack import Stack
 
@@ -33,6 +34,7 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--runs", type=_positive, help="runs a round (500; quick: 150)")
     parser.add_argument("--rest", type=_positive, help="seconds at rest (20; quick: 10)")
     parser.add_argument("--seconds", type=_positive, help="seconds for all of it (540; quick: 110)")
+    parser.add_argument("--langgraph", action="store_true", help="measure LangGraph's dev server too, from PyPI")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and rounds to a file")
     found = parser.parse_args(arguments)
     defaults = {"rounds": (5, 3), "runs": (500, 150), "rest": (20, 10), "seconds": (540, 110)}
@@ -53,76 +55,117 @@ def _say(text: str) -> None:
     print(f"{time.monotonic() - _BEGAN:4.0f} s  {text}", file=sys.stderr, flush=True)
 
 
+class OutOfTime(BaseException):
+    """The time for everything is over. Like KeyboardInterrupt, it is no error that the code below may handle."""
+
+
 def _give_up(number: int, _: FrameType | None) -> NoReturn:
     if number == signal.SIGALRM:
-        raise TimeoutError("the benchmark took too long")
+        raise OutOfTime
     raise SystemExit(128 + number)
 
 
+class Bench:
+    """The systems, and what was measured of them so far."""
+
+    def __init__(self, chosen: argparse.Namespace) -> None:
+        self._chosen = chosen
+        self.seconds: float = chosen.seconds
+        self._rest: report.Rest | None = None
+        self._found: dict[str, dict[str, list[report.Round]]] = {
+            side: {job: [] for job in report.JOBS} for side in (PixelBloom.name, Bare.name, LangGraph.name)
+        }
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a round of PixelBloom and of the bare app of each kind of run."""
+        return all(self._found[side][job] for side in (PixelBloom.name, Bare.name) for job in report.JOBS)
+
+    def run(self) -> None:
+        """Start the systems, measure, and end all processes."""
+        with ExitStack() as ending:
+            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="pb-bench-"))
+            stack = Stack(Path(folder), durable=True)
+            ending.callback(stack.close)
+            _say("starting the stack ...")
+            stack.start_servers()
+            pixelbloom = ending.enter_context(closing(PixelBloom(stack)))
+            measure.warm_up(pixelbloom, report.JOBS)
+            _say(f"at rest for {self._chosen.rest} s ...")
+            self._rest = measure.at_rest(pixelbloom, stack.database_url, stack.redis_url, self._chosen.rest)
+            sides: list[Side] = [pixelbloom]
+            with measure.alone(None, [pixelbloom]):
+                _say("starting the bare app ...")
+                sides.append(ending.enter_context(closing(Bare(stack))))
+                measure.warm_up(sides[-1], report.JOBS)
+            if self._chosen.langgraph:
+                sides += self._langgraph(stack, ending, sides)
+            self._rounds(sides)
+            _say("stopping ...")
+
+    def _langgraph(self, stack: Stack, ending: ExitStack, others: Sequence[Side]) -> list[Side]:
+        _say("starting LangGraph's dev server ...")
+        try:
+            folder = installed()  # while nothing is stopped: it takes a minute
+            with measure.alone(None, others):
+                server = ending.enter_context(closing(LangGraph(stack, folder)))
+                measure.warm_up(server, [report.TWO])
+        except Unavailable as error:
+            _say(f"without LangGraph: {error}")
+            return []
+        return [server]
+
+    def _rounds(self, sides: Sequence[Side]) -> None:
+        """Measure in turns until all rounds are done, or another one would not end in time."""
+        longest = 0.0
+        for number in range(self._chosen.rounds):
+            began = time.monotonic()
+            if began + longest > _BEGAN + self._chosen.seconds:
+                _say(f"no time for more than {number} of {self._chosen.rounds} rounds")
+                return
+            for job in report.JOBS:
+                for side in sides:
+                    if job in side.jobs:
+                        self._round(number, job, side, sides)
+            longest = max(longest, time.monotonic() - began)
+
+    def _round(self, number: int, job: str, side: Side, sides: Sequence[Side]) -> None:
+        with measure.alone(side, sides):
+            one = measure.one_round(side, job, self._chosen.runs)
+        self._found[side.name][job].append(one)
+        _say(
+            f"round {number + 1}, {job}, {side.name}: {one.submitted:.0f} submitted and "
+            f"{one.completed:.0f} completed a second, {one.cpu_total:.1f} ms of CPU a run"
+        )
+
+    def report(self) -> str:
+        """Return the table, below a line about the machine. Writes the JSON file where one is wanted."""
+        own, bare, peers = (self._found[side] for side in (PixelBloom.name, Bare.name, LangGraph.name))
+        lines = report.figures(own, bare, peers[report.TWO], self._rest)
+        if self._chosen.json:
+            document = report.as_json(lines, own, bare, peers[report.TWO], self._rest)
+            self._chosen.json.write_text(json.dumps(document, indent=2) + "\n")
+        rounds = ", ".join(f"{min(len(own[job]), len(bare[job]))} of {job}" for job in report.JOBS)
+        head = (
+            f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}; "
+            f"{self._chosen.runs} runs a round, {measure.AT_ONCE} in flight; medians of rounds: {rounds}"
+        )
+        return f"{head}\n\n{report.markdown(lines)}"
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Run the rounds and print the table. Returns 1 if no round of both systems ended in time."""
-    chosen = options(arguments)
-    deadline = time.monotonic() + chosen.seconds
+    """Measure and print the table. Returns 1 if no round of both systems ended in time."""
+    bench = Bench(options(arguments))
     for number in (signal.SIGALRM, signal.SIGTERM):
         signal.signal(number, _give_up)
-    signal.alarm(int(chosen.seconds * 1.25))
-    own: dict[str, list[report.Round]] = {job: [] for job in report.JOBS}
-    bare: dict[str, list[report.Round]] = {job: [] for job in report.JOBS}
-    with ExitStack() as ending:
-        folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="pb-bench-"))
-        stack = Stack(Path(folder), durable=True)
-        ending.callback(stack.close)
-        _say("starting the stack and the bare app ...")
-        stack.start_servers()
-        pixelbloom = ending.enter_context(closing(PixelBloom(stack)))
-        sides: list[Side] = [pixelbloom, ending.enter_context(closing(Bare(stack)))]
-        _say("warming up ...")
-        measure.warm_up(sides, report.JOBS)
-        _say(f"at rest for {chosen.rest} s ...")
-        rest = measure.at_rest(pixelbloom, sides, stack.database_url, stack.redis_url, chosen.rest)
-        try:
-            _rounds(sides, chosen, deadline, (own, bare))
-        except TimeoutError as error:
-            _say(f"{error}; these are the rounds until then")
-        _say("stopping ...")
+    signal.alarm(int(bench.seconds * 1.25))
+    try:
+        bench.run()
+    except (OutOfTime, TimeoutError) as error:
+        _say(f"out of time, with the rounds until then: {error!r}")
     signal.alarm(0)
-    lines = report.figures(own, bare, [], rest)
-    counts = {job: min(len(own[job]), len(bare[job])) for job in report.JOBS}
-    print(
-        f"{os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}; "
-        f"{chosen.runs} runs a round, {measure.AT_ONCE} in flight; medians of rounds: "
-        + ", ".join(f"{count} of {job}" for job, count in counts.items())
-        + "\n"
-    )
-    print(report.markdown(lines))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(report.as_json(lines, own, bare, [], rest), indent=2) + "\n")
-    return 0 if all(counts.values()) else 1
-
-
-def _rounds(
-    sides: Sequence[Side],
-    chosen: argparse.Namespace,
-    deadline: float,
-    found: Sequence[dict[str, list[report.Round]]],
-) -> None:
-    """Measure in turns until all rounds are done, or another one would not end in time."""
-    longest = 0.0
-    for number in range(chosen.rounds):
-        if time.monotonic() + longest > deadline:
-            _say(f"no time for more than {number} of {chosen.rounds} rounds")
-            return
-        began = time.monotonic()
-        for job in report.JOBS:
-            for side, rounds in zip(sides, found, strict=True):
-                with measure.alone(side, sides):
-                    rounds[job].append(measure.one_round(side, job, chosen.runs))
-                last = rounds[job][-1]
-                _say(
-                    f"round {number + 1}, {job}, {side.name}: {last.submitted:.0f} submitted and "
-                    f"{last.completed:.0f} completed a second, {last.cpu_total:.1f} ms of CPU a run"
-                )
-        longest = max(longest, time.monotonic() - began)
+    print(bench.report())
+    return 0 if bench.complete else 1
 
 
 if __name__ == "__main__":

@@ -93,18 +93,21 @@ class Client:
         return outcome
 
 
-def split(received: bytes) -> tuple[int, int] | None:
-    """Return the status of a response and its length in bytes, or None while its head is not complete.
+def split(received: bytes) -> tuple[int, bool]:
+    """Return the status of a response, 0 while its head is not complete, and whether all of it was received.
 
-    Raises ValueError if the head has no Content-Length.
+    Raises ValueError if the head has neither a length nor chunks.
     """
-    head, end, _ = received.partition(b"\r\n\r\n")
+    head, end, body = received.partition(b"\r\n\r\n")
     if not end:
-        return None
-    _, named, rest = head.lower().partition(b"\r\ncontent-length:")
-    if not named:
-        raise ValueError("a response has no Content-Length")
-    return int(head[9:12]), len(head) + len(end) + int(rest.partition(b"\r\n")[0])
+        return 0, False
+    status, lines = int(head[9:12]), head.lower().split(b"\r\n")
+    if b"transfer-encoding: chunked" in lines:
+        return status, body.endswith(b"\r\n0\r\n\r\n") or body == b"0\r\n\r\n"
+    for line in lines:
+        if line.startswith(b"content-length:"):
+            return status, len(body) >= int(line.partition(b":")[2])
+    raise ValueError("a response has no Content-Length")
 
 
 def _serve(pipe: Connection, port: int, data: bytes, requests: int, at_once: int) -> None:
@@ -143,12 +146,12 @@ def _post_all(sockets: Sequence[socket.socket], data: bytes, requests: int) -> S
             if not more:
                 raise ConnectionError(f"the server closed a connection, after {len(took)} responses")
             received[number] += more
-            found = split(received[number])
-            if found is None or len(received[number]) < found[1]:
+            status, whole = split(received[number])
+            if not whole:
                 continue
             took.append(time.perf_counter() - started[number])
-            if not 200 <= found[0] < 300:
-                failures[found[0]] += 1
+            if not 200 <= status < 300:
+                failures[status] += 1
             received[number] = b""
             if unsent:
                 unsent -= 1

@@ -14,14 +14,13 @@ from bench.runs.report import Rest, Round, percentile
 from bench.runs.sides import PixelBloom, Side
 
 AT_ONCE = 20
-#: Runs before the first round, and the seconds after it in which what follows it ends.
+#: Runs before the first round.
 WARM_UP = 40
 #: Seconds after the last run that count as its work: acknowledgements and the like.
 TAIL_SECONDS = 1.0
-#: Seconds for stopped processes to do what became due meanwhile.
-RESUMED_SECONDS = 2.0
 ROUND_SECONDS = 120.0
-SETTLE_SECONDS = 5.0
+#: A session of Postgres reports what it did after up to ten seconds without work.
+SETTLE_SECONDS = 11.0
 
 
 def one_round(side: Side, job: str, runs: int) -> Round:
@@ -44,33 +43,31 @@ def one_round(side: Side, job: str, runs: int) -> Round:
 
 
 @contextmanager
-def alone(side: Side, others: Sequence[Side]) -> Iterator[None]:
-    """Stop the processes of the others by signal in the block, so that only this one uses the CPU."""
-    stopped = [pid for other in others if other is not side for pid in other.roles()]
+def alone(side: Side | None, others: Sequence[Side]) -> Iterator[None]:
+    """Stop the processes of the others by signal in the block, so that only this one uses the CPU; None: stop all."""
+    resting = [other for other in others if other is not side]
+    stopped = [pid for other in resting for pid in other.roles()]
     cpu.signal_all(stopped, signal.SIGSTOP)
     try:
         yield
     finally:
         cpu.signal_all(stopped, signal.SIGCONT)
-    time.sleep(RESUMED_SECONDS)
+    time.sleep(max((other.resume_seconds for other in resting), default=0.0))
 
 
-def warm_up(sides: Sequence[Side], jobs: Sequence[str]) -> None:
+def warm_up(side: Side, jobs: Sequence[str]) -> None:
     """Complete some runs of each kind."""
-    for side in sides:
-        with alone(side, sides):
-            for job in jobs:
-                one_round(side, job, WARM_UP)
+    for job in jobs:
+        one_round(side, job, WARM_UP)
 
 
-def at_rest(side: PixelBloom, others: Sequence[Side], database_url: str, redis_url: str, seconds: float) -> Rest:
-    """Measure the stack without work for some seconds.
+def at_rest(side: PixelBloom, database_url: str, redis_url: str, seconds: float) -> Rest:
+    """Measure the stack without work for some seconds, after a pause in which earlier work comes to its end.
 
     Database calls are the transactions of the database, seen from another one, so that the readings do not count.
     """
     elsewhere = psycopg.conninfo.make_conninfo(database_url, dbname="template1")
     with (
-        alone(side, others),
         psycopg.connect(elsewhere, autocommit=True) as database,
         redis.Redis.from_url(redis_url) as client,
     ):

@@ -16,7 +16,7 @@ import redis
 
 from bench.runs import cpu
 from bench.runs.load import Request
-from bench.runs.report import ONE, TWO
+from bench.runs.report import JOBS, ONE, TWO
 from pixelbloom.auth.mint import mint_service
 from pixelbloom.core.queues import QUEUES
 from pixelbloom.local.child import Child, Command
@@ -40,6 +40,10 @@ class Side(Protocol):
     port: int
     #: Whether the response to a request is the end of its run.
     waits: bool
+    #: The kinds of runs that it has.
+    jobs: Sequence[str]
+    #: Seconds for its stopped processes to do what became due meanwhile, once they continue.
+    resume_seconds: float
 
     def request(self, job: str) -> Request:
         """Return the request that submits a run of this kind."""
@@ -78,6 +82,8 @@ class PixelBloom:
 
     name = "PixelBloom"
     waits = False
+    jobs: Sequence[str] = JOBS
+    resume_seconds = 2.0
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
@@ -158,6 +164,8 @@ class Bare:
 
     name = "bare"
     waits = False
+    jobs: Sequence[str] = JOBS
+    resume_seconds = 0.2
 
     def __init__(self, stack: Stack) -> None:
         path = urlsplit(stack.redis_url).path

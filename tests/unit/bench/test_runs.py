@@ -102,6 +102,7 @@ def test_the_quick_form_is_shorter_and_each_option_overrides_it():
     assert usual.seconds * 1.25 <= 15 * 60
     assert quick.seconds <= 120
     assert (chosen.rounds, chosen.runs, chosen.json.name) == (7, quick.runs, "x.json")
+    assert not quick.langgraph
 
 
 @pytest.mark.parametrize("given", [["--rounds", "0"], ["--runs", "-1"], ["--seconds", "x"], ["--fast"]])
@@ -111,11 +112,19 @@ def test_invalid_options_are_refused(given):
     assert refused.value.code == 2
 
 
-def test_a_response_is_split_by_its_length():
-    data = b"HTTP/1.1 202 ACCEPTED\r\nServer: x\r\ncontent-length: 5\r\n\r\nhello"
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 202 ACCEPTED\r\nServer: x\r\ncontent-length: 5\r\n\r\nhello",
+        b"HTTP/1.1 202 ACCEPTED\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+)
+def test_a_response_is_complete_with_its_last_byte(data):
+    assert split(data) == (202, True)
+    assert not any(split(data[:length])[1] for length in range(len(data)))
 
-    assert split(data) == (202, len(data))
-    assert split(data[:30]) is None
+
+def test_a_response_without_a_length_is_refused():
     with pytest.raises(ValueError, match="Content-Length"):
         split(b"HTTP/1.1 200 OK\r\n\r\n")
 
