@@ -11,15 +11,14 @@ import psycopg
 import pytest
 
 from tests.integration.http import Api, is_error
+from tests.integration.workflows.runs import RUNS, chat, define, do, ended, execute, show, statuses
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
 from tests.stack import Stack, stop_all
 from tests.waiting import until
 
-RUNS = "/api/agents/workflows/runs"
 LEAD = {"name": "Ada Mills", "company": "Northwind", "message": "We need a new website with a blog."}
 CAMPAIGN = {"company": "Northwind", "product": "A scheduling app", "monthly_budget": 4000}
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
@@ -48,50 +47,8 @@ def service(web: Api) -> Api:
     return web.as_service()
 
 
-def chat(key: str, *needs: str, **more: Any) -> dict[str, Any]:
-    return {"key": key, "agent": "chat_agent", "needs": list(needs), "input": {"message": "'hello'"}, **more}
-
-
 #: Its input is not text, which the agent refuses: it fails, and a retry cannot fix it.
 INVALID_INPUT = {"message": "`1`"}
-
-
-def define(service: Api, *steps: dict[str, Any], **more: Any) -> str:
-    """Create a workflow of these steps. Returns its name."""
-    workflow_id = f"test_{next(_numbers)}_{uuid4().hex[:8]}"
-    response = service.request(
-        "POST", "/api/agents/workflows", json={"workflow_id": workflow_id, "steps": list(steps), **more}
-    )
-    assert response.status_code == 201, response.text
-    return workflow_id
-
-
-def execute(api: Api, workflow_id: str, inputs: Any = None, *, wait: bool = True, **more: Any) -> dict[str, Any]:
-    body = {"workflow_id": workflow_id, "inputs": inputs or {}, "async": not wait, **more}
-    response = api.request("POST", "/api/agents/workflows/execute", json=body)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
-
-
-def show(api: Api, run_id: str) -> dict[str, Any]:
-    response = api.get(f"{RUNS}/{run_id}")
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
-
-
-def do(api: Api, run_id: str, action: str, body: Any = None) -> Any:
-    return api.request("POST", f"{RUNS}/{run_id}/{action}", json=body)
-
-
-def ended(api: Api, run_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = until(lambda: (run := show(api, run_id))["finished_at"] and run)
-    return found
-
-
-def statuses(run: dict[str, Any]) -> dict[str, str]:
-    return {step["key"]: step["status"] for step in run["steps"]}
 
 
 # The built-in ones
@@ -458,7 +415,7 @@ def test_a_definition_is_checked_without_creating_a_version(service: Api, user: 
     def checked(definition: Any, api: Api = service) -> Any:
         return api.request("POST", "/api/agents/workflows/validate", json={"definition": definition})
 
-    name = f"checked_{next(_numbers)}"
+    name = f"checked_{uuid4().hex[:8]}"
     good = {"workflow_id": name, "steps": [chat("a"), chat("b", "a")]}
     assert checked(good).json() == {"valid": True, "details": []}
     is_error(service.get(f"/api/agents/workflows/{name}"), 404, "NOT_FOUND")
