@@ -9,7 +9,7 @@ from supabase import Client
 from pixelbloom.agents.conversation_reader import Turn
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Filtered, Rows, Slices, matching, newest_first, position, text_filter
-from pixelbloom.database.rows import change, insert, not_deleted
+from pixelbloom.database.rows import change, find, insert, not_deleted
 
 COLUMNS = "id,user_id,visitor_id,lead_id,title,status,metadata,version,last_message_at,created_at,updated_at"
 MESSAGE_COLUMNS = "id,conversation_id,user_id,role,content,run_id,metadata,created_at"
@@ -50,11 +50,7 @@ class ConversationStore:
         return insert(self._gateway, "conversations", row)
 
     def find(self, conversation_id: UUID) -> dict[str, Any] | None:
-        rows = self._gateway.select(
-            lambda client: not_deleted(client.table("conversations").select(COLUMNS).eq("id", str(conversation_id))),
-            name="conversations.find",
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "conversations", conversation_id, COLUMNS, not_deleted)
 
     def page(
         self,

@@ -1,4 +1,4 @@
-"""Single rows of a table through PostgREST: inserting, and changing one version of a row."""
+"""Single rows of a table through PostgREST: finding, inserting, and changing one version of a row."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +10,22 @@ from pixelbloom.database.gateway import Gateway
 def not_deleted(rows: Any) -> Any:
     """Narrow the query to rows without `deleted_at`."""
     return rows.is_("deleted_at", "null")
+
+
+def find(
+    gateway: Gateway,
+    table: str,
+    value: UUID | str,
+    columns: str = "*",
+    narrow: Callable[[Any], Any] = lambda rows: rows,
+    *,
+    by: str = "id",
+) -> dict[str, Any] | None:
+    """Return the row that passes `narrow` and has this value in the column `by`, or None. Raises Unavailable."""
+    rows = gateway.select(
+        lambda client: narrow(client.table(table).select(columns).eq(by, str(value))).limit(1), name=f"{table}.find"
+    )
+    return rows[0] if rows else None
 
 
 def insert(gateway: Gateway, table: str, row: Mapping[str, Any]) -> dict[str, Any]:

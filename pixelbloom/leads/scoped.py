@@ -7,11 +7,9 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from supabase import Client
-
 from pixelbloom.agents.lead_reader import LeadRecord
 from pixelbloom.database.gateway import Gateway
-from pixelbloom.database.rows import not_deleted
+from pixelbloom.database.rows import find, not_deleted
 
 MAX_TERMS = 16
 #: Words of a question that are not specific to a lead.
@@ -34,14 +32,11 @@ class ScopedLeads:
     def get(self, lead_id: UUID) -> LeadRecord | None:
         """Return the lead, or None if there is none in scope. Raises Unavailable."""
 
-        def query(client: Client) -> Any:
-            rows = not_deleted(client.table("leads").select(COLUMNS).eq("id", str(lead_id)))
-            if self._user_id:
-                rows = rows.eq("user_id", str(self._user_id))
-            return rows
+        def narrow(rows: Any) -> Any:
+            return not_deleted(rows.eq("user_id", str(self._user_id)) if self._user_id else rows)
 
-        rows = self._gateway.select(query, name="leads.get")
-        return record(rows[0]) if rows else None
+        row = find(self._gateway, "leads", lead_id, COLUMNS, narrow)
+        return record(row) if row else None
 
     def search(self, text: str, limit: int) -> Sequence[LeadRecord]:
         """Return at most `limit` leads that contain any word of `text`, best first. Raises Unavailable."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Filtered, Rows, matching, text_filter
-from pixelbloom.database.rows import change, insert, not_deleted
+from pixelbloom.database.rows import change, find, insert, not_deleted
 
 COLUMNS = (
     "id,user_id,name,email,phone,company,industry,budget,currency,timeline,message,notes,assigned_to,source,status,score,analysis,"
@@ -25,11 +25,7 @@ class LeadRows:
         return insert(self._gateway, "leads", row)
 
     def find(self, lead_id: UUID) -> dict[str, Any] | None:
-        rows = self._gateway.select(
-            lambda client: not_deleted(client.table("leads").select(COLUMNS).eq("id", str(lead_id))),
-            name="leads.find",
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "leads", lead_id, COLUMNS, not_deleted)
 
     def page(
         self,

@@ -8,6 +8,7 @@ from uuid import UUID
 from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Filtered, Rows, Slices, position
+from pixelbloom.database.rows import find, insert
 
 
 class NotificationStore:
@@ -111,17 +112,10 @@ class BroadcastStore:
             "user_ids": None if user_ids is None else [str(one) for one in user_ids],
             "created_by": str(created_by) if created_by else None,
         }
-        response: Any = self._gateway.send(
-            lambda client: client.table("broadcasts").insert(row).execute(), name="broadcasts.add"
-        )
-        added: dict[str, Any] = response.data[0]
-        return added
+        return insert(self._gateway, "broadcasts", row)
 
     def find(self, broadcast_id: UUID) -> dict[str, Any] | None:
-        rows = self._gateway.select(
-            lambda client: client.table("broadcasts").select("*").eq("id", str(broadcast_id)), name="broadcasts.find"
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "broadcasts", broadcast_id)
 
     def open(self, limit: int) -> list[UUID]:
         """Return the ids of unsent broadcasts, oldest first."""

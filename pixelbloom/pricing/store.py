@@ -9,7 +9,7 @@ from supabase import Client
 
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Rows, Slices, newest_first, position, quoted
-from pixelbloom.database.rows import change, insert
+from pixelbloom.database.rows import change, find, insert
 
 COLUMNS = "id,name,description,price,currency,billing_interval,features,position"
 
@@ -120,34 +120,19 @@ class PricingStore:
 
     def redemption(self, redemption_id: UUID) -> dict[str, Any] | None:
         """Return a redemption of a code."""
-        rows = self._gateway.select(
-            lambda client: client.table("campaign_redemptions").select("*").eq("id", str(redemption_id)).limit(1),
-            name="pricing.redemption",
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "campaign_redemptions", redemption_id)
 
     def package(self, package_id: UUID) -> dict[str, Any] | None:
         """Return a package, even a retired one."""
-        return self._package("id", str(package_id))
+        return find(self._gateway, "pricing_packages", package_id)
 
     def package_of(self, price_id: str) -> dict[str, Any] | None:
         """Return the package that has this price at Stripe, even a retired one."""
-        return self._package("stripe_price_id", price_id)
-
-    def _package(self, column: str, value: str) -> dict[str, Any] | None:
-        rows = self._gateway.select(
-            lambda client: client.table("pricing_packages").select("*").eq(column, value).limit(1),
-            name="pricing.package",
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "pricing_packages", price_id, by="stripe_price_id")
 
     def campaign(self, campaign_id: UUID) -> dict[str, Any] | None:
         """Return a campaign."""
-        rows = self._gateway.select(
-            lambda client: client.table("pricing_campaigns").select("*").eq("id", str(campaign_id)).limit(1),
-            name="pricing.campaign",
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "pricing_campaigns", campaign_id)
 
     def campaign_of(self, subscription_id: UUID) -> dict[str, Any] | None:
         """Return the campaign with which a subscription was bought, if any."""

@@ -9,6 +9,7 @@ from supabase import Client
 
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Rows, Slices, newest_first, position
+from pixelbloom.database.rows import find
 
 COLUMNS = (
     "id,user_id,caller,kind,target,input,metadata,cron,timezone,active,next_run_at,last_run_at,last_run_id,last_error,"
@@ -67,10 +68,7 @@ class ScheduleStore:
 
     def find(self, schedule_id: UUID) -> dict[str, Any] | None:
         """Return a schedule, or None."""
-        rows = self._gateway.select(
-            lambda client: client.table("schedules").select(COLUMNS).eq("id", str(schedule_id)), name="schedules.find"
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "schedules", schedule_id, COLUMNS)
 
     def remove(self, schedule_id: UUID) -> None:
         """Delete a schedule; runs that it started continue."""

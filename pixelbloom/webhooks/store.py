@@ -8,6 +8,7 @@ from supabase import Client
 
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Rows, Slices, newest_first, position
+from pixelbloom.database.rows import find
 
 COLUMNS = (
     "id,run_id,user_id,url,event,status,attempts,next_attempt_at,last_status_code,last_error,outcomes,created_at,"
@@ -48,11 +49,7 @@ class WebhookStore:
 
     def find(self, delivery_id: UUID) -> dict[str, Any] | None:
         """Return a delivery, or None."""
-        rows = self._gateway.select(
-            lambda client: client.table("webhook_deliveries").select(COLUMNS).eq("id", str(delivery_id)),
-            name="webhooks.find",
-        )
-        return rows[0] if rows else None
+        return find(self._gateway, "webhook_deliveries", delivery_id, COLUMNS)
 
     def finish(self, delivery_id: UUID, token: int, ending: Mapping[str, Any]) -> str | None:
         """Record an attempt. Return the delivery's status, or None if another attempt replaced it."""
