@@ -163,6 +163,8 @@ def main(arguments: Sequence[str]) -> int:
         bench.run()
     except (OutOfTime, TimeoutError) as error:
         _say(f"out of time, with the rounds until then: {error!r}")
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     signal.alarm(0)
     print(bench.report())
     return 0 if bench.complete else 1

@@ -87,7 +87,8 @@ class PixelBloom:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        with stack.values_with(LOG_LEVEL="warning"):
+        # Their temporary files end with the stack's folder: its processes are killed in the end.
+        with stack.values_with(LOG_LEVEL="warning", TMPDIR=str(stack.home.root)):
             started = {role: stack.start(role) for role in (*QUEUES, "beat", "web")}
         self.port = started["web"].port
         pids = {role: [process.pid] for role, process in started.items()}
