@@ -162,7 +162,7 @@ def release_lost_uses() -> int:
                 break
         else:
             released += state == "expired"
-            log.info("campaign_use_settled", redemption_id=row["id"], state=state)
+            log.info("campaign_use_recorded", redemption_id=row["id"], state=state)
     return released
 
 

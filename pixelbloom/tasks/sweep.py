@@ -38,7 +38,7 @@ def sweep_runs() -> dict[str, int]:
     parts.dispatcher.publish(found["publish"], found["updates"])
     counts = {"expired": found["expired"], "lost": found["lost"], "published": len(found["publish"])}
     if found["expired"] or found["lost"] or found["outage"]:
-        log.warning("sweep_mended", outage=found["outage"], **counts)
+        log.warning("runs_recovered", outage=found["outage"], **counts)
     return counts
 
 
