@@ -4,7 +4,6 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := pixelbloom workers tests bench celeryconfig.py wsgi.py main.py gunicorn.conf.py
 PYTEST_ARGS ?=
 CHAOS_ARGS ?= --seeds 20
 BENCH_ARGS ?=
