@@ -20,6 +20,8 @@ function step(key: string, changes: Partial<Step> = {}): Step {
     provider: null,
     model: null,
     tokens: 0,
+    prompt_tokens: 0,
+    completion_tokens: 0,
     output: null,
     error: null,
     error_code: null,
