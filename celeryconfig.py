@@ -4,6 +4,7 @@ from kombu.entity import Exchange, Queue
 
 from pixelbloom.celery_app import broker_address, broker_tls
 from pixelbloom.config import settings
+from pixelbloom.core.queues import AGENTS, EVENTS, MAINTENANCE, QUEUES, WEBHOOKS
 from pixelbloom.runs.status import BROKER_PRIORITY
 
 #: Longer than the longest step, or a running step's message is redelivered.
@@ -34,26 +35,24 @@ enable_utc = True
 timezone = "UTC"
 
 # One exchange per queue: on a shared one, a message would reach all queues.
-task_queues = tuple(
-    Queue(name, Exchange(name), routing_key=name) for name in ("agents", "events", "maintenance", "webhooks")
-)
-task_default_queue = "agents"
+task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in QUEUES)
+task_default_queue = AGENTS
 task_create_missing_queues = False
 task_routes = {
-    "pixelbloom.run_step": {"queue": "agents"},
-    "pixelbloom.relay_outbox": {"queue": "events"},
-    "pixelbloom.sweep_runs": {"queue": "maintenance"},
-    "pixelbloom.run_due_tasks": {"queue": "maintenance"},
-    "pixelbloom.purge_runs": {"queue": "maintenance"},
-    "pixelbloom.purge_notifications": {"queue": "maintenance"},
-    "pixelbloom.send_broadcasts": {"queue": "maintenance"},
-    "pixelbloom.fire_schedules": {"queue": "maintenance"},
-    "pixelbloom.process_stripe_event": {"queue": "maintenance"},
-    "pixelbloom.process_stripe_events": {"queue": "maintenance"},
-    "pixelbloom.release_lost_uses": {"queue": "maintenance"},
-    "pixelbloom.reconcile_subscriptions": {"queue": "maintenance"},
-    "pixelbloom.send_due_webhooks": {"queue": "webhooks"},
-    "pixelbloom.send_webhook": {"queue": "webhooks"},
+    "pixelbloom.run_step": {"queue": AGENTS},
+    "pixelbloom.relay_outbox": {"queue": EVENTS},
+    "pixelbloom.sweep_runs": {"queue": MAINTENANCE},
+    "pixelbloom.run_due_tasks": {"queue": MAINTENANCE},
+    "pixelbloom.purge_runs": {"queue": MAINTENANCE},
+    "pixelbloom.purge_notifications": {"queue": MAINTENANCE},
+    "pixelbloom.send_broadcasts": {"queue": MAINTENANCE},
+    "pixelbloom.fire_schedules": {"queue": MAINTENANCE},
+    "pixelbloom.process_stripe_event": {"queue": MAINTENANCE},
+    "pixelbloom.process_stripe_events": {"queue": MAINTENANCE},
+    "pixelbloom.release_lost_uses": {"queue": MAINTENANCE},
+    "pixelbloom.reconcile_subscriptions": {"queue": MAINTENANCE},
+    "pixelbloom.send_due_webhooks": {"queue": WEBHOOKS},
+    "pixelbloom.send_webhook": {"queue": WEBHOOKS},
 }
 
 # A message is acknowledged when its step has ended; that of a dead worker is redelivered.
