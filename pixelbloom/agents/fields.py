@@ -77,7 +77,6 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Brief = Annotated[str, StringConstraints(min_length=1, max_length=6000)]
 
 #: The same three, written by a model.
-DraftLabel = Annotated[str, BeforeValidator(_cut_text(200)), Field(min_length=1, max_length=200)]
 DraftLine = Annotated[str, BeforeValidator(_cut_text(500)), Field(min_length=1, max_length=500)]
 DraftText = Annotated[str, BeforeValidator(_cut_text(4000)), Field(min_length=1, max_length=4000)]
 DraftLines = Annotated[list[DraftLine], BeforeValidator(_cut_list(8)), Field(min_length=1, max_length=8)]
