@@ -74,26 +74,8 @@ task_track_started = True
 
 imports = tuple(
     f"pixelbloom.tasks.{name}"
-    for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments", "periodic")
+    for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments", "periodic", "pulse")
 )
 
-# Beat stores no state: the due times of daily and infrequent tasks are in Postgres (run_due_tasks).
-beat_scheduler = "celery.beat:Scheduler"
-beat_max_loop_interval = 1.0
-
-
-def _every(seconds: float, task: str, *, expires: float) -> dict[str, object]:
-    """Return a beat entry. A message not consumed within `expires` seconds is dropped: the next one does its work."""
-    return {"task": f"pixelbloom.{task}", "schedule": seconds, "options": {"expires": expires}}
-
-
-#: By task name. A restart of beat restarts each interval, so all of them are short.
-beat_schedule = {
-    "sweep_runs": _every(2.0, "sweep_runs", expires=4.0),
-    "fire_schedules": _every(2.0, "fire_schedules", expires=4.0),
-    "send_due_webhooks": _every(2.0, "send_due_webhooks", expires=4.0),
-    "send_broadcasts": _every(2.0, "send_broadcasts", expires=4.0),
-    "process_stripe_events": _every(2.0, "process_stripe_events", expires=4.0),
-    "relay_outbox": _every(1.0, "relay_outbox", expires=2.0),
-    "run_due_tasks": _every(10.0, "run_due_tasks", expires=20.0),
-}
+# Beat stores no state and has no entries: it sends what the database finds due (pixelbloom/periodic/duties.py).
+beat_scheduler = "pixelbloom.periodic.scheduler:DueScheduler"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pixelbloom.payments.checkout import Checkouts
     from pixelbloom.payments.gateway import StripeGateway
     from pixelbloom.payments.store import PaymentStore
+    from pixelbloom.periodic.pulses import Pulses
     from pixelbloom.periodic.store import PeriodicTaskStore
     from pixelbloom.pricing.service import PricingService
     from pixelbloom.runs.dispatcher import Dispatcher
@@ -137,6 +138,12 @@ class Container:
         from pixelbloom.periodic.store import PeriodicTaskStore
 
         return PeriodicTaskStore(self.gateway)
+
+    @part
+    def pulses(self) -> "Pulses":
+        from pixelbloom.periodic.pulses import Pulses
+
+        return Pulses(self.redis)
 
     @part
     def leases(self) -> "LeaseKeeper":

@@ -17,6 +17,7 @@ from pixelbloom.core.addresses import is_loopback
 from pixelbloom.core.queues import QUEUES
 from pixelbloom.database import migrations
 from pixelbloom.periodic import verdict as periodic
+from pixelbloom.periodic.pulses import Pulses
 
 #: Seconds for the workers to reply.
 WORKERS_REPLY_SECONDS = 2.0
@@ -168,24 +169,15 @@ def workers(settings: Settings) -> Finding:
 
 
 def beat(settings: Settings) -> Finding:
-    """The periodic tasks run: the sweep, the schedules, the relay of events, the webhooks."""
-    unknown = down("not known without the database", "see postgrest")
-    if settings.supabase_service_role_key is None or not (settings.supabase_rest_url or settings.supabase_url):
+    """Beat and the workers that it sends to run: the sweep, the schedules, the relay of events, the webhooks."""
+    unknown = down("not known without Redis", "see redis")
+    if settings.redis_url is None:
         return unknown
-    key = settings.supabase_service_role_key.get_secret_value()
     try:
-        response = httpx.post(
-            f"{settings.supabase_rest_url or f'{settings.supabase_url}/rest/v1'}/rpc/periodic_task_ages",
-            headers={"apikey": key, "Authorization": f"Bearer {key}"},
-            timeout=TIMEOUT,
-            trust_env=False,
-        )
-        ages = response.json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
+        with redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as client:
+            ages = Pulses(client).ages()
+    except (redis.RedisError, OSError, ValueError):
         return unknown
-    if response.status_code != 200:
-        missing = down("it does not know of periodic tasks", "run `pixelbloom migrate`, or `supabase db push`")
-        return missing if response.status_code == 404 else unknown
     verdict = periodic.judge(ages)
     if verdict.problem is None:
         return ok(verdict.detail)

@@ -6,27 +6,27 @@ import json
 import socket
 
 from celery import Celery
+from redis import RedisError
 
 from pixelbloom.config import Settings
-from pixelbloom.database.gateway import Gateway
-from pixelbloom.errors import PixelBloomError
+from pixelbloom.events.publisher import publisher_redis
 from pixelbloom.periodic import verdict as periodic
-from pixelbloom.periodic.store import PeriodicTaskStore
+from pixelbloom.periodic.pulses import Pulses
 
 PING_SECONDS = 0.1
 
 
 class Beat:
-    """Beat has no endpoint: it runs if the tasks that it sends have finished lately."""
+    """Beat has no endpoint: it runs if it and the workers that it sends to gave a pulse lately."""
 
     def __init__(self, settings: Settings) -> None:
-        self._gateway = Gateway(settings)
+        self._pulses = Pulses(publisher_redis(settings))
 
     def runs(self) -> bool:
-        """Return whether no periodic task is overdue."""
+        """Return whether no pulse is overdue."""
         try:
-            return periodic.judge(PeriodicTaskStore(self._gateway).ages()).problem is None
-        except PixelBloomError:
+            return periodic.judge(self._pulses.ages()).problem is None
+        except RedisError:
             return False
 
 

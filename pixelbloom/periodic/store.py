@@ -1,6 +1,6 @@
-"""Stores when each periodic task is due, and when it last finished."""
+"""Stores when each infrequent task is due, and finds what is due of all that beat sends."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pixelbloom.database.gateway import Gateway
@@ -29,12 +29,17 @@ class PeriodicTaskStore:
         )
         return begun
 
-    def finish(self, tasks: Mapping[str, datetime | None]) -> None:
-        """Record that tasks finished now, and when each is due next; None for a task without due times."""
-        next_due = {name: due.isoformat() if due else None for name, due in tasks.items()}
-        self._gateway.rpc("finish_periodic_tasks", {"p_tasks": next_due})
+    def finish(self, tasks: Mapping[str, datetime]) -> None:
+        """Record that tasks finished now, and when each is due next."""
+        self._gateway.rpc("finish_periodic_tasks", {"p_tasks": {name: due.isoformat() for name, due in tasks.items()}})
 
-    def ages(self) -> dict[str, float]:
-        """Return by name the seconds since each periodic task last finished. Tasks that never did are absent."""
-        ages: dict[str, float] = self._gateway.rpc("periodic_task_ages", {})
-        return ages
+    def look(self, infrequent: Sequence[str], *, listener: str | None, listening: bool) -> dict[str, float]:
+        """Return in how many seconds each of beat's tasks is due, 0 for now; those without work are absent.
+
+        `infrequent` names the tasks of `run_due_tasks`. `listener` is sent back as a notification, as a test of the
+        caller's connection. If it is `listening`, writers wake it when other work becomes due.
+        """
+        due: dict[str, float] = self._gateway.rpc(
+            "look_for_due", {"p_tasks": list(infrequent), "p_listener": listener, "p_listening": listening}
+        )
+        return due

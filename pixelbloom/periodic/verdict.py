@@ -1,21 +1,17 @@
-"""Judges the health of the periodic tasks by how long ago each last finished."""
+"""Judges the health of the periodic tasks by how long ago beat and its workers last gave a pulse."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pixelbloom.core.queues import EVENTS, MAINTENANCE, WEBHOOKS
 
-#: A task that beat sends every second or two is overdue if it has not finished for this long.
-OVERDUE_SECONDS = 30.0
-SWEEP = "sweep_runs"
-#: The watched tasks and their queues; at least one task per queue that beat sends to.
-WATCHED = {
-    SWEEP: MAINTENANCE,
-    "fire_schedules": MAINTENANCE,
-    "relay_outbox": EVENTS,
-    "send_due_webhooks": WEBHOOKS,
-}
-BEAT = "celery -A workers.clock beat"
+#: Beat gives a pulse every 15 seconds; so does each worker that it sends to, unless it is busy.
+OVERDUE_SECONDS = 45.0
+BEAT = "beat"
+#: The queues of beat's tasks.
+FED = (MAINTENANCE, EVENTS, WEBHOOKS)
+WATCHED = (BEAT, *FED)
+START_BEAT = "celery -A workers.clock beat"
 
 
 @dataclass(frozen=True)
@@ -33,16 +29,21 @@ def worker(queue: str) -> str:
 
 
 def judge(ages: Mapping[str, float]) -> Verdict:
-    """Judge the tasks by the seconds since each last finished; absent tasks never did."""
-    detail = f"last sweep: {_ago(ages.get(SWEEP))}"
+    """Judge by the seconds since the last pulse of each sender; absent ones never gave one.
+
+    Workers get their pulses from beat: without beat they are not judged.
+    """
+    beat = _ago(ages.get(BEAT))
+    detail = f"last pulse: {beat}"
     late = [name for name in WATCHED if ages.get(name, float("inf")) > OVERDUE_SECONDS]
     if not late:
         return Verdict(detail, None, None)
+    if BEAT in late:
+        problem = f"no periodic task runs (last pulse: {beat}): beat is not running, or cannot reach the database"
+        return Verdict(detail, problem, f"start beat: {START_BEAT}")
     shown = ", ".join(f"{name} {_ago(ages.get(name))}" for name in late)
-    if len(late) == len(WATCHED):
-        return Verdict(detail, f"no periodic task runs ({shown}): beat is not running", f"start beat: {BEAT}")
-    commands = "; ".join(worker(queue) for queue in dict.fromkeys(WATCHED[name] for name in late))
-    return Verdict(detail, f"overdue: {shown}", f"check beat ({BEAT}), and start: {commands}")
+    commands = "; ".join(worker(queue) for queue in late)
+    return Verdict(detail, f"overdue: {shown}", f"start, or look for its errors: {commands}")
 
 
 def _ago(age: float | None) -> str:

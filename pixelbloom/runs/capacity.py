@@ -9,8 +9,8 @@ from pixelbloom.errors import PixelBloomError
 
 log = structlog.get_logger(__name__)
 
-#: A worker that has not reported for 30 seconds does not count.
-REPORT_SECONDS = 10.0
+#: A worker that has not reported for 150 seconds does not count, nor does one whose lease expired.
+REPORT_SECONDS = 60.0
 
 
 class CapacityReporter:

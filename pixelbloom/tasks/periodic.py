@@ -1,15 +1,10 @@
-"""Periodic tasks. Due times are in Postgres, so a restart of beat, or a second beat, changes nothing."""
+"""Infrequent tasks. Due times are in Postgres, so a restart of beat, or a second beat, changes nothing."""
 
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import structlog
-from celery import Task
-from celery.signals import task_success
 
 from pixelbloom.celery_app import app
 from pixelbloom.errors import PixelBloomError
@@ -19,11 +14,6 @@ from pixelbloom.tasks.payments import reconcile_subscriptions, release_lost_uses
 from pixelbloom.tasks.sweep import purge_runs
 
 log = structlog.get_logger(__name__)
-
-#: A process records at most this often that a task of beat finished.
-RECORD_SECONDS = 5.0
-#: The sweep records its end itself, in its transaction.
-SWEEP = "sweep_runs"
 
 
 def at(moment: datetime) -> datetime:
@@ -88,23 +78,3 @@ def run_due_tasks() -> list[str]:
             periodic.finish({job.name: job.following(datetime.now(UTC))})
             finished.append(job.name)
     return finished
-
-
-_lock = threading.Lock()
-_recorded_at: dict[str, float] = {}
-
-
-@task_success.connect
-def record(sender: Task, **_: Any) -> None:
-    """Record when a task of beat finished: `pixelbloom doctor` and `/readyz` show for how long none did."""
-    name = sender.name.removeprefix("pixelbloom.")
-    if name == SWEEP or name not in app.conf.beat_schedule:
-        return
-    with _lock:
-        if time.monotonic() - _recorded_at.get(name, float("-inf")) < RECORD_SECONDS:
-            return
-        _recorded_at[name] = time.monotonic()
-    try:
-        services().periodic.finish({name: None})
-    except PixelBloomError as error:
-        log.warning("periodic_task_not_recorded", task=name, reason=error.message)

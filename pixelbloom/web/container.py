@@ -108,7 +108,7 @@ class WebContainer(Container):
 
     @part
     def readiness(self) -> Readiness:
-        return Readiness(probes(self.profiles, self.redis, self.celery, self.periodic))
+        return Readiness(probes(self.profiles, self.redis, self.celery, self.pulses))
 
     def _relay_outbox(self) -> None:
         self.dispatcher.send("pixelbloom.relay_outbox")

@@ -150,6 +150,8 @@ create index run_steps_published on public.run_steps (published_at)
 where status = 'pending' and published_at is not null;
 create index run_steps_out on public.run_steps (user_queue)
 where published_at is not null and status in ('pending', 'running');
+create index run_steps_available on public.run_steps (available_at)
+where status = 'pending' and ready and published_at is null;
 create index run_steps_leases on public.run_steps (lease_expires_at) where status = 'running';
 create index run_steps_deadlines on public.run_steps (deadline_at) where status = 'waiting';
 create index run_steps_waiting on public.run_steps (user_queue, deadline_at) where status = 'waiting';
@@ -197,24 +199,51 @@ comment on table public.event_outbox is 'Events not yet known to be published.';
 
 create index event_outbox_visible on public.event_outbox (visible_at, id);
 
--- One row: which sweep and which relay is on.
+-- One row: which sweep and which relay is on, and when beat looks next.
 create table public.system_state (
     only_row boolean primary key default true check (only_row),
     next_sweep_at timestamptz not null default '-infinity',
     last_sweep_at timestamptz,
     relay_until timestamptz not null default '-infinity',
-    relay_owner text
+    relay_owner text,
+    -- When beat looks for due work next, unless it is woken: infinity if it knows of nothing that becomes due.
+    next_look_at timestamptz not null default '-infinity'
 );
 
-comment on table public.system_state is 'The current sweep and the current relay.';
+comment on table public.system_state is 'The current sweep and the current relay, and when beat looks next.';
 
 insert into public.system_state default values;
 
--- Beat stores nothing: what is due, and what ran last, is written here.
+-- Work becomes due at this time: wake beat, unless it looks by then anyway. A look that is overdue by seconds will not
+-- come: its beat ended, and another one may wait. Callers that write many rows call it once.
+create function internal.wake_beat(p_due timestamptz) returns void
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    perform pg_notify('pixelbloom_beat', '') from public.system_state as s
+    where s.next_look_at > p_due + interval '1 second' or s.next_look_at < clock_timestamp() - interval '3 seconds';
+end
+$$;
+
+-- The trigger's argument is the column with the time at which the row is due.
+create function internal.wake_beat_for_row() returns trigger
+language plpgsql security definer
+set search_path = ''
+as $$
+begin
+    perform internal.wake_beat((to_jsonb(new) ->> tg_argv[0])::timestamptz);
+    return null;
+end
+$$;
+
+create trigger schedules_due after insert or update of active, next_run_at on public.schedules
+for each row when (new.active) execute function internal.wake_beat_for_row('next_run_at');
+
+-- Infrequent tasks: when each is due, and when it last finished. Beat itself stores nothing.
 create table public.periodic_tasks (
     name text primary key check (char_length(name) between 1 and 100),
-    -- When it is due; null for a task that beat sends every few seconds.
-    due_at timestamptz,
+    due_at timestamptz not null,
     last_finished_at timestamptz
 );
 

@@ -87,6 +87,7 @@ begin
         new.user_id,
         internal.notification_json(new) - 'id'
     );
+    perform internal.wake_beat(clock_timestamp());
     return null;
 end
 $$;

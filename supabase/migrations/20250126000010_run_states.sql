@@ -161,13 +161,14 @@ end
 $$;
 
 -- How many steps may be out at once: what the workers that reported lately execute, and a few more, so that none waits
--- for its next one. Null while no worker has reported.
+-- for its next one. Null while no worker has reported. A worker reports every minute; one that was killed counts until
+-- a lease of it expires, or for 150 seconds.
 create function internal.admission_capacity() returns integer
 language sql stable
 set search_path = ''
 as $$
     select (sum(w.slots) + greatest(2, ceil(sum(w.slots) / 4.0)))::integer from public.agent_workers as w
-    where w.seen_at > clock_timestamp() - interval '30 seconds'
+    where w.seen_at > clock_timestamp() - interval '150 seconds'
 $$;
 
 -- Return some user queues with waiting steps, starting after this one and wrapping around, with one index probe each.

@@ -84,6 +84,7 @@ begin
         on r.id = (i ->> 'id')::uuid
         or (r.caller = i ->> 'caller' and r.idempotency_key = i ->> 'idempotency_key');
 
+    perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object(
         'runs', coalesce(v_runs, '[]'),
         'publish', internal.admit_steps(v_user_queues, p_user_queue_limit),

@@ -20,6 +20,7 @@ begin
     update public.runs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) where id = r.id;
     perform internal.update_run_state(r.id);
     v_update := internal.publish_run(r.id);
+    perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object(
         'outcome', case when v_update ->> 'status' in ('cancelled', 'failed') then 'cancelled' else 'requested' end,
         'status', v_update ->> 'status',
@@ -87,6 +88,7 @@ begin
         v_user_queues := v_user_queues || r.user_queue;
         v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.publish_run(r.id));
     end loop;
+    perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_user_queues, p_user_queue_limit));
 end
 $$;
@@ -132,6 +134,7 @@ begin
     perform internal.step_ended(s.run_id, s.key, false);
     perform internal.update_run_state(r.id);
     v_update := internal.publish_run(r.id);
+    perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object(
         'outcome', 'decided',
         'status', case when p_approved then 'completed' else 'failed' end,

@@ -33,11 +33,15 @@ create table public.webhook_deliveries (
 comment on table public.webhook_deliveries is 'One row per webhook of a run that ended.';
 
 create index webhook_deliveries_due on public.webhook_deliveries (owner, next_attempt_at, id) where status = 'pending';
+create index webhook_deliveries_next on public.webhook_deliveries (next_attempt_at) where status = 'pending';
 create index webhook_deliveries_leased on public.webhook_deliveries (leased_until) where leased_until is not null;
 create index webhook_deliveries_expiry on public.webhook_deliveries (expires_at) where status = 'pending';
 create index webhook_deliveries_run on public.webhook_deliveries (run_id);
 create index webhook_deliveries_owner on public.webhook_deliveries (user_id, created_at desc, id desc);
 create index webhook_deliveries_newest on public.webhook_deliveries (created_at desc, id desc);
+
+create trigger webhook_deliveries_due after insert or update of next_attempt_at on public.webhook_deliveries
+for each row when (new.status = 'pending') execute function internal.wake_beat_for_row('next_attempt_at');
 
 alter table public.webhook_deliveries enable row level security;
 grant select on public.webhook_deliveries to authenticated;

@@ -1,4 +1,4 @@
--- Background work: the sweep, the relay of the outbox, and periodic tasks.
+-- Background work: the sweep, the relay of the outbox, periodic tasks, and what of all that is due.
 
 -- Recover the work of dead processes: expired leases, published steps that the broker lost, due steps, and approvals
 -- past their deadline. One sweep at a time: concurrent calls get {"skipped": true}.
@@ -17,13 +17,15 @@ as $$
 declare
     v_last timestamptz;
     v_now timestamptz := clock_timestamp();
-    v_outage boolean;
+    v_half interval := make_interval(secs => p_lease_seconds / 2);
+    v_outage boolean := false;
     v_run uuid;
     s public.run_steps;
     v_expired integer := 0;
     v_updates jsonb := '[]';
     v_lost jsonb;
     v_user_queues text[] := '{}';
+    v_workers text[] := '{}';
 begin
     select last_sweep_at into v_last from public.system_state where next_sweep_at <= v_now for update skip locked;
     if not found then
@@ -32,12 +34,15 @@ begin
     update public.system_state
     set next_sweep_at = v_now + make_interval(secs => p_interval_seconds), last_sweep_at = v_now;
 
-    -- Leases could not be renewed while the database was unreachable: one lease of grace before any expires.
-    v_outage := v_last < v_now - make_interval(secs => p_interval_seconds * 2 + p_lease_seconds / 2);
-    if v_outage then
+    -- Leases could not be renewed while the database was unreachable: one lease of grace before any expires. While a
+    -- lease is held there is a sweep every few seconds, but none at rest. So the sign of an outage is a lease in its
+    -- second half, whose first half no sweep saw the end of.
+    if v_last < v_now - make_interval(secs => p_interval_seconds * 2) - v_half then
         update public.run_steps set lease_expires_at = v_now + make_interval(secs => p_lease_seconds)
-        where status = 'running' and lease_expires_at < v_now + make_interval(secs => p_lease_seconds);
-    else
+        where status = 'running' and lease_expires_at < v_now + v_half and lease_expires_at > v_last + v_half;
+        v_outage := found;
+    end if;
+    if not v_outage then
         for v_run in
             select r.id from public.runs as r
             where r.id in (
@@ -57,11 +62,16 @@ begin
                     true, true
                 );
                 v_user_queues := v_user_queues || s.user_queue;
+                v_workers := v_workers || split_part(s.lease_owner, '#', 1);
                 v_expired := v_expired + 1;
             end loop;
             perform internal.update_run_state(v_run);
             v_updates := v_updates || internal.publish_run(v_run);
         end loop;
+        -- They died, and execute nothing. One that only lost its connection reports again within a minute.
+        delete from public.agent_workers where worker in (
+            select w.worker from public.agent_workers as w where w.worker = any(v_workers) for update skip locked
+        );
     end if;
 
     for v_run in
@@ -121,7 +131,7 @@ begin
 
     return jsonb_build_object(
         'skipped', false,
-        'outage', coalesce(v_outage, false),
+        'outage', v_outage,
         'expired', v_expired,
         'lost', coalesce(jsonb_array_length(v_lost), 0),
         'updates', v_updates,
@@ -185,7 +195,7 @@ as $$
     select coalesce(array_agg(begun.name order by begun.name), '{}') from begun;
 $$;
 
--- Record that tasks finished. p_tasks holds by name when each is due next; null for one that has no due time.
+-- Record that tasks finished. p_tasks holds by name when each is due next.
 create function public.finish_periodic_tasks(p_tasks jsonb) returns void
 language sql
 set search_path = ''
@@ -195,18 +205,89 @@ as $$
     on conflict (name) do update set due_at = excluded.due_at, last_finished_at = excluded.last_finished_at;
 $$;
 
--- Seconds since the last sweep ("sweep_runs") and each other periodic task finished. A task that never did is absent.
-create function public.periodic_task_ages() returns jsonb
+-- When a delivery may be attempted or given up next. Those to a host with an open circuit wait for it; where more than
+-- 500 are due all count as due.
+create function internal.next_webhook_at(p_now timestamptz) returns timestamptz
 language sql stable
 set search_path = ''
 as $$
-    select coalesce(jsonb_object_agg(
-        t.name, round(greatest(extract(epoch from clock_timestamp() - t.finished_at), 0)::numeric, 1)
-    ), '{}')
+    select case
+        when count(*) > 500 and max(d.next_attempt_at) <= p_now then p_now
+        else min(least(
+            greatest(d.next_attempt_at, coalesce(h.open_until, '-infinity')), greatest(d.next_attempt_at, d.expires_at)
+        ))
+    end
     from (
-        select p.name, p.last_finished_at as finished_at from public.periodic_tasks as p
-        where p.last_finished_at is not null
-        union all
-        select 'sweep_runs', s.last_sweep_at from public.system_state as s where s.last_sweep_at is not null
-    ) as t
+        select host, next_attempt_at, expires_at from public.webhook_deliveries
+        where status = 'pending' order by next_attempt_at limit 501
+    ) as d
+    left join public.webhook_hosts as h on h.host = d.host
+$$;
+
+-- Return by the name of beat's task in how many seconds it is due, at most a day; a task without work is absent.
+-- p_tasks are the names of the infrequent tasks; one that never ran is due at once. Stores when beat looks next, by
+-- which writers decide whether to wake it: in a second while work is due, or where beat is not listening (it looks
+-- every other second then); else when work is due next. p_listener is sent to the beats that listen, as a test.
+create function public.look_for_due(p_tasks text[], p_listener text, p_listening boolean) returns jsonb
+language plpgsql
+set search_path = ''
+set statement_timeout = '15s'
+as $$
+declare
+    v_now timestamptz := clock_timestamp();
+    v_next timestamptz;
+    v_due jsonb;
+begin
+    with due (task, due_at) as (
+        values
+        (
+            'sweep_runs',
+            case
+                -- What is at the broker or under a lease may be lost at any time.
+                when exists (
+                    select 1 from public.run_steps where status = 'pending' and published_at is not null
+                ) or exists (
+                    select 1 from public.run_steps where status = 'running' and lease_expires_at is not null
+                ) then v_now
+                else least(
+                    (
+                        select min(available_at) from public.run_steps
+                        where status = 'pending' and ready and published_at is null
+                    ),
+                    (select min(deadline_at) from public.run_steps where status = 'waiting')
+                )
+            end
+        ),
+        ('fire_schedules', (select min(next_run_at) from public.schedules where active)),
+        ('send_due_webhooks', internal.next_webhook_at(v_now)),
+        ('send_broadcasts', (select min(created_at) from public.broadcasts where status = 'sending')),
+        ('process_stripe_events', (select min(next_attempt_at) from public.stripe_events where status = 'received')),
+        ('relay_outbox', (select min(visible_at) from public.event_outbox)),
+        (
+            'run_due_tasks',
+            (
+                select min(coalesce(p.due_at, v_now)) from unnest(p_tasks) as t (name)
+                left join public.periodic_tasks as p on p.name = t.name
+            )
+        )
+    )
+
+    select
+        min(due_at),
+        coalesce(jsonb_object_agg(task, extract(
+            epoch from least(greatest(due_at, v_now), v_now + interval '1 day') - v_now
+        )), '{}')
+    into v_next, v_due
+    from due where due_at is not null;
+
+    v_next := case
+        when not p_listening or v_next <= v_now then v_now + interval '1 second'
+        else greatest(coalesce(v_next, 'infinity'), v_now + interval '1 second')
+    end;
+    update public.system_state set next_look_at = v_next where next_look_at is distinct from v_next;
+    if p_listener is not null then
+        perform pg_notify('pixelbloom_beat', p_listener);
+    end if;
+    return v_due;
+end
 $$;

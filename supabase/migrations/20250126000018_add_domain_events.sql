@@ -12,7 +12,8 @@ as $$
         coalesce('user:' || p_user_id, 'admins'),
         p_user_id,
         p_payload || jsonb_build_object('user_id', p_user_id)
-    )
+    );
+    select internal.wake_beat(clock_timestamp());
 $$;
 
 -- Live figures must be recomputed; clients get no event.

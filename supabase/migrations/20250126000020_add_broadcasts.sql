@@ -18,6 +18,9 @@ comment on table public.broadcasts is 'Notifications to many users.';
 
 create index broadcasts_open on public.broadcasts (created_at) where status = 'sending';
 
+create trigger broadcasts_due after insert on public.broadcasts
+for each row execute function internal.wake_beat_for_row('created_at');
+
 alter table public.broadcasts enable row level security;
 grant select on public.broadcasts to authenticated;
 

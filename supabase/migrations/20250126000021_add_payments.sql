@@ -25,6 +25,9 @@ add column lease_token bigint not null default 0;
 
 drop index public.stripe_events_open;
 create index stripe_events_due on public.stripe_events (next_attempt_at) where status = 'received';
+create trigger stripe_events_due after insert or update of status, next_attempt_at on public.stripe_events
+for each row when (new.status = 'received') execute function internal.wake_beat_for_row('next_attempt_at');
+
 create index stripe_events_subject on public.stripe_events (subject) where subject is not null;
 create index stripe_events_unlinked on public.stripe_events ((payload ->> 'id')) where subject is null;
 create index stripe_events_newest on public.stripe_events (received_at desc, id desc);

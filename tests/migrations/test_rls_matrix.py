@@ -56,7 +56,7 @@ ROWS: dict[str, dict[str, object]] = {
         "event_id": "evt_1",
     },
     "system_state": {},
-    "periodic_tasks": {"name": "a"},
+    "periodic_tasks": {"name": "a", "due_at": "2030-01-01"},
     "webhook_hosts": {"host": "example.com"},
     "row_quotas": {"table_name": "leads", "rows_per_user": 10},
     "agent_workers": {"worker": "a", "slots": 1},

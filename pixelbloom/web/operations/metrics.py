@@ -119,7 +119,9 @@ class _Parts(Collector):
         for queue, number in checks["workers"].get("queues", {}).items():
             workers.add_metric([queue], number)
         ages = GaugeMetricFamily(
-            "pixelbloom_periodic_task_age_seconds", "Time since a periodic task last finished", labels=["task"]
+            "pixelbloom_periodic_task_age_seconds",
+            "Time since the last pulse of beat, or of a worker that it sends to",
+            labels=["task"],
         )
         for task, age in checks["beat"].get("ages", {}).items():
             ages.add_metric([task], age)

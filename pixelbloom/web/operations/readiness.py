@@ -8,12 +8,12 @@ from typing import Any
 
 import structlog
 from celery import Celery
-from redis import Redis
+from redis import Redis, RedisError
 
 from pixelbloom.auth.profiles_store import ProfileStore
 from pixelbloom.core.queues import QUEUES
 from pixelbloom.periodic import verdict as periodic
-from pixelbloom.periodic.store import PeriodicTaskStore
+from pixelbloom.periodic.pulses import Pulses
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +139,7 @@ def _shown(probe: Probe, finding: Finding | None) -> tuple[dict[str, Any], str |
     return {**check, **result.numbers}, warning
 
 
-def probes(profiles: ProfileStore, redis: Redis, celery: Celery, tasks: PeriodicTaskStore) -> tuple[Probe, ...]:
+def probes(profiles: ProfileStore, redis: Redis, celery: Celery, pulses: Pulses) -> tuple[Probe, ...]:
     """Return the probes of the database, which a web process requires, and of the parts that runs can wait for."""
 
     def database() -> None:
@@ -157,7 +157,10 @@ def probes(profiles: ProfileStore, redis: Redis, celery: Celery, tasks: Periodic
         return ProbeResult(f"{len(replies)} responding", warning, {"queues": numbers})
 
     def beat() -> ProbeResult:
-        ages = tasks.ages()
+        try:
+            ages = pulses.ages()
+        except RedisError:
+            return ProbeResult("not known without Redis", "not known without Redis")
         verdict = periodic.judge(ages)
         return ProbeResult(verdict.detail, verdict.problem, {"ages": ages})
 

@@ -19,8 +19,8 @@ _CHECKS = {
     "beat": {
         "status": "ok",
         "required": False,
-        "detail": "last sweep: 1 s ago",
-        "ages": {"sweep_runs": 1.2, "fire_schedules": 4.0, "relay_outbox": 3.1, "send_due_webhooks": 2.5},
+        "detail": "last pulse: 3 s ago",
+        "ages": {"beat": 3.2, "maintenance": 3.1, "events": 3.1, "webhooks": 3.1},
     },
 }
 _WARNING = "workers: no worker takes from agents: that work waits"
@@ -48,7 +48,7 @@ class CheckBody(Body):
     detail: str = ""
     queues: dict[str, int] = Field(default={}, description="Of `workers`: the number of workers of each queue.")
     ages: dict[str, Number] = Field(
-        default={}, description="Of `beat`: seconds since each periodic task last finished, `sweep_runs` above all."
+        default={}, description="Of `beat`: seconds since the last pulse of beat and of each worker that it sends to."
     )
 
 

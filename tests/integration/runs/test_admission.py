@@ -217,7 +217,7 @@ def test_capacity_follows_the_live_workers(store: RunStore, clean: psycopg.Conne
     assert out(clean) == {"one": 28 + 7}
 
     store.report_worker("second", 0)
-    clean.execute("update public.agent_workers set seen_at = now() - interval '31 seconds'")
+    clean.execute("update public.agent_workers set seen_at = now() - interval '151 seconds'")
     assert clean.execute("select internal.admission_capacity()").fetchone() == (None,)
     store.report_worker("worker", THREADS)
     # One report of a worker may be lost.

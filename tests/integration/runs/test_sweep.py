@@ -51,6 +51,53 @@ def test_leases_get_one_lease_of_grace_after_an_outage(store: RunStore, clean: p
     assert sweep(store, clean)["expired"] == 1
 
 
+def test_leases_that_expired_unseen_and_those_that_soon_do_get_the_grace(
+    store: RunStore, clean: psycopg.Connection
+) -> None:
+    expired, expiring = submit(store), submit(store)
+    for run_id, seconds in ((expired, -20), (expiring, 1)):
+        claim(store, run_id)
+        clean.execute(
+            "update public.run_steps set lease_expires_at = now() + make_interval(secs => %s) where run_id = %s",
+            [seconds, run_id],
+        )
+    clean.execute(
+        "update public.system_state set next_sweep_at = '-infinity', last_sweep_at = now() - interval '1 minute'"
+    )
+    found = store.sweep(interval_seconds=1.5, lost_before={0: LONG_AGO}, limit=100)
+    assert (found["outage"], found["expired"]) == (True, 0)
+    left = "select min(lease_expires_at) > now() + interval '10 seconds' from public.run_steps"
+    assert clean.execute(left).fetchone() == (True,)
+
+
+def test_a_lease_taken_after_hours_without_a_sweep_expires_on_time(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    claim(store, run_id)
+    before = clean.execute("select lease_expires_at from public.run_steps").fetchone()
+    clean.execute(
+        "update public.system_state set next_sweep_at = '-infinity', last_sweep_at = now() - interval '5 hours'"
+    )
+    first = store.sweep(interval_seconds=1.5, lost_before={0: LONG_AGO}, limit=100)
+    assert (first["outage"], first["expired"]) == (False, 0)
+    assert clean.execute("select lease_expires_at from public.run_steps").fetchone() == before
+    expire(clean)
+    clean.execute("update public.system_state set next_sweep_at = '-infinity'")
+    assert store.sweep(interval_seconds=1.5, lost_before={0: LONG_AGO}, limit=100)["expired"] == 1
+
+
+def test_the_worker_of_an_expired_lease_no_longer_counts(store: RunStore, clean: psycopg.Connection) -> None:
+    capacity = "select internal.admission_capacity()"
+    clean.execute("delete from public.agent_workers")
+    store.report_worker("worker", 8)
+    store.report_worker("another", 4)
+    claim(store, submit(store))
+    expire(clean)
+    assert clean.execute(capacity).fetchone() == (12 + 3,)
+    assert sweep(store, clean)["expired"] == 1
+    assert clean.execute(capacity).fetchone() == (4 + 2,)
+    store.report_worker("another", 0)
+
+
 def test_old_runs_are_removed_oldest_first_and_with_their_steps(store: RunStore, clean: psycopg.Connection) -> None:
     ended = [submit(store) for _ in range(3)]
     for run_id in ended:

@@ -75,9 +75,12 @@ def test_celery_reports_an_invalid_setting_on_one_line_and_exits(
     assert name in ended.stderr
 
 
+@pytest.mark.parametrize("command", [WORKERS[0], CLOCK], ids=["worker", "beat"])
 @pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"])
-def test_a_worker_without_a_database_setting_does_not_start(tmp_path: Path, name: str) -> None:
-    ended = run(tmp_path, *WORKERS[0], **{name: ""})
+def test_a_worker_or_beat_without_a_database_setting_does_not_start(
+    tmp_path: Path, name: str, command: tuple[str, ...]
+) -> None:
+    ended = run(tmp_path, *command, **{name: ""})
     assert ended.returncode == 2
     assert ended.stderr.splitlines() == [
         f"{name} is not set: set it in the environment or in .env, or start the local stack"

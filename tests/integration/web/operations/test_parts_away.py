@@ -7,10 +7,11 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse
+from redis import Redis
 
+from pixelbloom.periodic.pulses import Pulses
 from tests.integration.http import Api
 from tests.servers.redis import OwnRedis
 from tests.stack import Stack
@@ -18,12 +19,6 @@ from tests.waiting import until
 
 SECONDS = 60
 BEAT = "beat is not running"
-
-
-@pytest.fixture
-def nothing_ran(db: psycopg.Connection) -> None:
-    db.execute("truncate public.periodic_tasks")
-    db.execute("update public.system_state set last_sweep_at = null")
 
 
 def once(ask: Callable[[], Any], holds: Callable[[Any], bool]) -> Any:
@@ -75,6 +70,8 @@ def test_without_redis_the_web_tier_is_ready_accepts_runs_and_warns(
     body = once(lambda: ready(api), lambda body: body["checks"]["redis"]["status"] == "unavailable")
     assert body["checks"]["redis"]["required"] is False
     assert any(warning.startswith("redis: ") and "runs are accepted" in warning for warning in body["warnings"])
+    body = once(lambda: ready(api), lambda body: "Redis" in body["checks"]["beat"].get("detail", ""))
+    assert body["checks"]["beat"]["status"] == "warning"
     assert numbers(api)["pixelbloom_redis_up", ""] == 0
     assert numbers(api)["pixelbloom_database_up", ""] == 1
     assert api.as_user().invoke().json()["status"] == "queued"
@@ -96,8 +93,7 @@ def test_workers_are_counted_by_queue_and_a_queue_without_one_is_a_warning(runni
     assert {queue: found["pixelbloom_workers", queue] for queue in wanted} == wanted
 
 
-@pytest.mark.usefixtures("nothing_ran")
-def test_a_missing_beat_is_reported_everywhere(running: Stack) -> None:
+def test_a_missing_beat_is_reported_everywhere(running: Stack, redis: Redis) -> None:
     for role in ("agents", "events", "maintenance", "webhooks"):
         running.start(role)
     api = Api(running.start("web").url, None, running.settings)
@@ -115,19 +111,16 @@ def test_a_missing_beat_is_reported_everywhere(running: Stack) -> None:
     code, checks = once(lambda: doctor(running), lambda found: found[0] == 0)
     assert checks["beat"]["state"] == "ok"
     body = once(lambda: ready(api), lambda body: not body["warnings"])
-    assert body["checks"]["beat"]["ages"]["sweep_runs"] < 30
-    assert numbers(api)["pixelbloom_periodic_task_age_seconds", "sweep_runs"] < 30
+    for name in ("beat", "maintenance", "events", "webhooks"):
+        assert body["checks"]["beat"]["ages"][name] < 30
+        assert numbers(api)["pixelbloom_periodic_task_age_seconds", name] < 30
 
 
-def test_a_stopped_sweep_is_down_in_doctor_although_workers_reply(
-    running: Stack, db: psycopg.Connection, nothing_ran: None
-) -> None:
-    db.execute("update public.system_state set last_sweep_at = now() - interval '1 hour'")
-    db.execute(
-        "insert into public.periodic_tasks (name, last_finished_at)"
-        " select unnest(array['relay_outbox', 'fire_schedules', 'send_due_webhooks']), now()"
-    )
+def test_a_missing_worker_is_down_in_doctor_although_beat_runs(running: Stack, redis: Redis) -> None:
+    for name in ("beat", "events", "webhooks"):
+        Pulses(redis).record(name)
     code, checks = doctor(running)
     assert (code, checks["beat"]["state"]) == (1, "down")
-    assert "overdue: sweep_runs" in checks["beat"]["detail"]
+    assert "overdue: maintenance never" in checks["beat"]["detail"]
     assert "celery -A workers.maintenance worker" in checks["beat"]["advice"]
+    assert BEAT not in checks["beat"]["detail"]

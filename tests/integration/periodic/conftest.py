@@ -1,0 +1,25 @@
+"""A database in which nothing is due."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from pixelbloom.periodic.duties import INFREQUENT
+
+EMPTY = (
+    "truncate public.runs, public.event_outbox, public.schedules, public.broadcasts, public.webhook_deliveries,"
+    " public.webhook_hosts, public.stripe_events, public.leads, public.periodic_tasks cascade"
+)
+
+
+@pytest.fixture
+def rest(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
+    db.execute(EMPTY)
+    db.execute(
+        "insert into public.periodic_tasks (name, due_at) select unnest(%s::text[]), now() + interval '30 days'",
+        [list(INFREQUENT)],
+    )
+    db.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = null")
+    yield db
+    db.execute(EMPTY)

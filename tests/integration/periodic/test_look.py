@@ -1,0 +1,338 @@
+"""What `look_for_due` finds, what it costs, and whom writers wake."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from pixelbloom.database.gateway import Gateway
+from pixelbloom.periodic.duties import DUTIES, INFREQUENT
+from pixelbloom.periodic.listener import CHANNEL
+from pixelbloom.periodic.store import PeriodicTaskStore
+from pixelbloom.runs.store import RunStore
+from tests.integration.periodic import rows
+from tests.integration.runs.steps import a_step, claim, ending, failing, submit
+from tests.migrations.rows import acting
+from tests.stack import Stack
+
+IN_AN_HOUR = timedelta(hours=1)
+Look = Callable[[], dict[str, float]]
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Iterator[Gateway]:
+    opened = Gateway(stack.settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def look(gateway: Gateway) -> Look:
+    store = PeriodicTaskStore(gateway)
+    return lambda: store.look(INFREQUENT, listener=None, listening=True)
+
+
+@pytest.fixture
+def runs(gateway: Gateway) -> RunStore:
+    return RunStore(gateway, user_queue_limit=100, lease_seconds=15.0)
+
+
+def due_in_an_hour(found: dict[str, float], name: str) -> bool:
+    return 3_590 < found[name] <= 3_600
+
+
+def test_nothing_is_due_at_rest_but_the_infrequent_tasks(rest: psycopg.Connection, look: Look) -> None:
+    assert look() == {"run_due_tasks": pytest.approx(86_400)}  # at most a day
+
+
+@pytest.mark.parametrize("state", ["missing", "due"])
+def test_an_infrequent_task_that_is_due_or_never_ran_is_found(rest: psycopg.Connection, look: Look, state: str) -> None:
+    if state == "missing":
+        rest.execute("delete from public.periodic_tasks where name = 'purge_runs'")
+    else:
+        rest.execute("update public.periodic_tasks set due_at = now() where name = 'purge_runs'")
+    assert look() == {"run_due_tasks": 0}
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"status": "pending", "ready": True, "published_at": "now"},
+        {"status": "running", "lease_expires_at": "tomorrow"},
+        {"status": "pending", "ready": True},
+        {"status": "waiting", "deadline_at": "yesterday"},
+    ],
+    ids=["published", "leased", "waiting for admission", "past its deadline"],
+)
+def test_the_sweep_is_due_while_a_step_is_open(
+    rest: psycopg.Connection, look: Look, columns: dict[str, object]
+) -> None:
+    rows.step(rest, **columns)
+    assert look()["sweep_runs"] == 0
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"status": "pending"},
+        {"status": "running", "kind": "map"},
+        {"status": "completed", "output": "{}", "finished_at": "now"},
+    ],
+    ids=["not ready", "an expanded map", "completed"],
+)
+def test_the_sweep_is_not_due_for_other_steps(rest: psycopg.Connection, look: Look, columns: dict[str, object]) -> None:
+    rows.step(rest, **columns)
+    assert "sweep_runs" not in look()
+
+
+@pytest.mark.parametrize("column", ["available_at", "deadline_at"])
+def test_the_sweep_is_due_when_the_first_step_is(rest: psycopg.Connection, look: Look, column: str) -> None:
+    for hours in (3, 1, 2):
+        state = {"ready": True} if column == "available_at" else {"status": "waiting"}
+        rows.step(rest, **state, **{column: datetime.now(UTC) + hours * IN_AN_HOUR})
+    assert due_in_an_hour(look(), "sweep_runs")
+
+
+def test_each_other_task_is_due_with_its_first_row(rest: psycopg.Connection, look: Look) -> None:
+    for due in (datetime.now(UTC) + 2 * IN_AN_HOUR, datetime.now(UTC) + IN_AN_HOUR):
+        rows.schedule(rest, due)
+        rows.delivery(rest, due)
+        rows.stripe_event(rest, due)
+        rest.execute(
+            "insert into public.event_outbox (type, topic, payload, visible_at) values ('t', 't', '{}', %s)", [due]
+        )
+    found = look()
+    for name in ("fire_schedules", "send_due_webhooks", "process_stripe_events", "relay_outbox"):
+        assert due_in_an_hour(found, name)
+    rows.broadcast(rest)
+    assert look()["send_broadcasts"] == 0
+
+
+def test_rows_that_are_done_with_are_not_due(rest: psycopg.Connection, look: Look) -> None:
+    now = datetime.now(UTC)
+    rows.schedule(rest, now)
+    rows.delivery(rest, now)
+    rows.stripe_event(rest, now)
+    rows.broadcast(rest)
+    assert set(look()) == set(DUTIES) - {"sweep_runs", "relay_outbox"}
+    rest.execute("update public.schedules set active = false")
+    rest.execute("update public.webhook_deliveries set status = 'delivered', finished_at = now()")
+    rest.execute("update public.stripe_events set status = 'processed', processed_at = now()")
+    rest.execute("update public.broadcasts set status = 'sent'")
+    assert set(look()) == {"run_due_tasks"}
+
+
+def test_a_delivery_waits_for_its_hosts_circuit_or_its_own_end(rest: psycopg.Connection, look: Look) -> None:
+    rows.delivery(rest, datetime.now(UTC))
+    rest.execute(
+        "insert into public.webhook_hosts (host, open_until) values ('example.com', now() + interval '1 hour')"
+    )
+    assert due_in_an_hour(look(), "send_due_webhooks")
+    rows.delivery(rest, datetime.now(UTC), host="another.example")
+    assert look()["send_due_webhooks"] == 0
+    rest.execute("delete from public.webhook_deliveries where host = 'another.example'")
+    rest.execute("update public.webhook_deliveries set expires_at = now() - interval '1 minute'")
+    assert look()["send_due_webhooks"] == 0
+
+
+def test_many_deliveries_to_an_unreachable_host_do_not_hide_another_one(rest: psycopg.Connection, look: Look) -> None:
+    run_id = rows.run(rest)
+    rest.execute(
+        "insert into public.webhook_deliveries (run_id, url, event, next_attempt_at) select %s, 'https://example.com/',"
+        " 'run.completed', now() - interval '1 minute' from generate_series(1, 600)",
+        [run_id],
+    )
+    rest.execute(
+        "insert into public.webhook_hosts (host, open_until) values ('example.com', now() + interval '1 hour')"
+    )
+    rows.delivery(rest, datetime.now(UTC), host="another.example")
+    assert look()["send_due_webhooks"] == 0
+
+
+def test_a_look_reads_a_few_rows_of_however_many(rest: psycopg.Connection) -> None:
+    """Nothing of each kind is due: the look reads the first row by an index, and no table."""
+    rows.many(rest, datetime.now(UTC) + IN_AN_HOUR)
+    rest.execute("analyze")
+    read = (
+        "select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::integer"
+        " from pg_stat_xact_user_tables where schemaname = 'public'"
+    )
+    with rest.transaction():
+        before = rest.execute(read).fetchone()
+        found = rest.execute("select public.look_for_due(%s, null, true)", [list(INFREQUENT)]).fetchone()
+        after = rest.execute(read).fetchone()
+    assert before is not None
+    assert after is not None
+    assert found is not None
+    assert set(found[0]) == {
+        *("sweep_runs", "fire_schedules", "process_stripe_events", "relay_outbox", "run_due_tasks")
+    }
+    assert after[0] - before[0] < 40
+
+
+def next_look(db: psycopg.Connection) -> str:
+    row = db.execute(
+        "select case when next_look_at = 'infinity' then 'never' when next_look_at < now() + interval '1 minute'"
+        " then 'soon' else 'later' end from public.system_state"
+    ).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+def test_a_look_stores_when_the_next_one_is(rest: psycopg.Connection, gateway: Gateway, look: Look) -> None:
+    rest.execute("delete from public.periodic_tasks")
+    PeriodicTaskStore(gateway).look([], listener=None, listening=True)
+    assert next_look(rest) == "never"
+    PeriodicTaskStore(gateway).look([], listener=None, listening=False)
+    assert next_look(rest) == "soon"
+    rows.schedule(rest, datetime.now(UTC) + IN_AN_HOUR)
+    PeriodicTaskStore(gateway).look([], listener=None, listening=True)
+    assert next_look(rest) == "later"
+    rows.broadcast(rest)
+    PeriodicTaskStore(gateway).look([], listener=None, listening=True)
+    assert next_look(rest) == "soon"
+
+
+Write = Callable[[psycopg.Connection, RunStore], None]
+
+
+def _retry(_db: psycopg.Connection, runs: RunStore) -> None:
+    run_id = submit(runs)
+    runs.finish(failing(run_id, claim(runs, run_id)["token"], retryable=False))
+    asleep(_db)
+    runs.retry([run_id])
+
+
+def _approve(db: psycopg.Connection, runs: RunStore) -> None:
+    run_id = waiting(db, runs)
+    asleep(db)
+    runs.decide(run_id, "ask", approved=True, comment=None, by="x")
+
+
+def _cancel(db: psycopg.Connection, runs: RunStore) -> None:
+    run_id = waiting(db, runs)
+    asleep(db)
+    runs.cancel(run_id)
+
+
+def _browser(db: psycopg.Connection, _runs: RunStore) -> None:
+    db.execute("begin")
+    db.execute(
+        "select set_config('request.jwt.claims', %s, true)", [f'{{"sub": "{uuid4()}", "role": "authenticated"}}']
+    )
+    db.execute("set local role authenticated")
+    db.execute("insert into public.leads (user_id, name) values (auth.uid(), 'Ada')")
+    db.execute("commit")
+
+
+def _notify(db: psycopg.Connection, _runs: RunStore) -> None:
+    db.execute(
+        "insert into public.notifications (user_id, notification_type, title, message) values (%s, 'news', 'Hi', 'Hi')",
+        [uuid4()],
+    )
+
+
+def _resume(db: psycopg.Connection, _runs: RunStore) -> None:
+    rows.schedule(db, datetime.now(UTC))
+    db.execute("update public.schedules set active = false")
+    asleep(db)
+    db.execute("update public.schedules set active = true")
+
+
+def _redeliver(db: psycopg.Connection, _runs: RunStore) -> None:
+    rows.delivery(db, datetime.now(UTC))
+    db.execute("update public.webhook_deliveries set status = 'failed', finished_at = now()")
+    asleep(db)
+    db.execute("select public.redeliver_webhook(id) from public.webhook_deliveries")
+
+
+def _replay(db: psycopg.Connection, _runs: RunStore) -> None:
+    rows.stripe_event(db, datetime.now(UTC))
+    db.execute("update public.stripe_events set status = 'failed'")
+    asleep(db)
+    db.execute("select public.replay_stripe_event(id) from public.stripe_events")
+
+
+WRITES: dict[str, Write] = {
+    "a run": lambda _db, runs: void(submit(runs)),
+    "a run for later": lambda _db, runs: void(submit(runs, run_at=(datetime.now(UTC) + IN_AN_HOUR).isoformat())),
+    "a retried run": _retry,
+    "a decision": _approve,
+    "a cancelled run": _cancel,
+    "a lead": lambda db, _runs: rows.lead(db),
+    "a browser's lead": _browser,
+    "a notification": _notify,
+    "a schedule": lambda db, _runs: rows.schedule(db, datetime.now(UTC)),
+    "a resumed schedule": _resume,
+    "a broadcast": lambda db, _runs: rows.broadcast(db),
+    "a webhook": lambda db, _runs: rows.delivery(db, datetime.now(UTC)),
+    "a webhook sent again": _redeliver,
+    "an event of Stripe": lambda db, _runs: rows.stripe_event(db, datetime.now(UTC)),
+    "a replayed event of Stripe": _replay,
+}
+
+
+def void(_value: object) -> None:
+    """Discard a result."""
+
+
+def asleep(db: psycopg.Connection, until: str = "infinity") -> None:
+    db.execute("update public.system_state set next_look_at = %s", [until])
+
+
+def waiting(_db: psycopg.Connection, runs: RunStore) -> object:
+    """A run whose step waits for a person."""
+    approval = {**a_step(), "key": "ask", "kind": "approval", "agent_type": None}
+    run_id = submit(runs, steps=[approval])
+    token = runs.claim(run_id, "ask", "worker", uuid4().hex)["token"]
+    runs.finish({"run_id": str(run_id), "key": "ask", "token": token, "what": "waiting", "input": {"message": "ok?"}})
+    return run_id
+
+
+def notices(stack: Stack, write: Callable[[], None]) -> list[str]:
+    """Return the payloads that a beat receives of this write."""
+    with psycopg.connect(stack.database_url, autocommit=True) as beat:
+        beat.execute(f"listen {CHANNEL}")
+        write()
+        beat.execute("select pg_notify(%s, 'end')", [CHANNEL])
+        found = []
+        for notice in beat.notifies(timeout=60):
+            if notice.payload == "end":
+                return found
+            found.append(notice.payload)
+    raise AssertionError(found)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_sleeping_beat_is_woken(rest: psycopg.Connection, stack: Stack, runs: RunStore, name: str) -> None:
+    asleep(rest)
+    assert "" in notices(stack, lambda: WRITES[name](rest, runs))
+
+
+def test_beat_is_not_woken_if_it_looks_by_then_anyway(rest: psycopg.Connection, stack: Stack, runs: RunStore) -> None:
+    def write() -> None:
+        rest.execute("update public.system_state set next_look_at = now() + interval '0.9 seconds'")
+        submit(runs)
+        rest.execute("update public.system_state set next_look_at = now() + interval '30 minutes'")
+        rows.schedule(rest, datetime.now(UTC) + IN_AN_HOUR)
+
+    assert notices(stack, write) == []
+
+
+def test_another_beat_is_woken_if_a_look_is_overdue(rest: psycopg.Connection, stack: Stack, runs: RunStore) -> None:
+    asleep(rest, "-infinity")
+    assert "" in notices(stack, lambda: void(submit(runs)))
+
+
+def test_the_steps_of_a_running_run_wake_nobody(rest: psycopg.Connection, stack: Stack, runs: RunStore) -> None:
+    run_id = submit(runs)
+    asleep(rest)
+    assert notices(stack, lambda: void(runs.finish(ending(run_id, claim(runs, run_id)["token"])))) == []
+
+
+def test_browsers_may_not_wake_beat_themselves(rest: psycopg.Connection) -> None:
+    for call in ("internal.wake_beat(now())", "public.look_for_due(null, null, true)"):
+        with acting(rest, "authenticated", uuid4()), pytest.raises(psycopg.errors.InsufficientPrivilege):
+            rest.execute(f"select {call}")
