@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pixelbloom.runs.leases import LeaseKeeper
     from pixelbloom.runs.service import RunService
     from pixelbloom.runs.store import RunStore
+    from pixelbloom.runs.updates import UpdatePublisher
     from pixelbloom.schedules.service import ScheduleService
     from pixelbloom.webhooks.sender import Sender
     from pixelbloom.webhooks.store import WebhookStore
@@ -104,7 +105,13 @@ class Container:
     def dispatcher(self) -> "Dispatcher":
         from pixelbloom.runs.dispatcher import Dispatcher
 
-        return Dispatcher(self.celery, self.publisher.publish_payloads)
+        return Dispatcher(self.celery, self.updates.publish)
+
+    @part
+    def updates(self) -> "UpdatePublisher":
+        from pixelbloom.runs.updates import UpdatePublisher
+
+        return UpdatePublisher(self.publisher, self.run_store.acknowledge)
 
     @part
     def run_store(self) -> "RunStore":
@@ -160,7 +167,7 @@ class Container:
 
         return StepExecutor(
             store=self.run_store,
-            publisher=self.publisher,
+            updates=self.updates,
             deltas=DeltaSender(self.publisher.run_deltas),
             dispatcher=self.dispatcher,
             leases=self.leases,

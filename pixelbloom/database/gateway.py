@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import httpx
+import psycopg
 import structlog
 from postgrest.exceptions import APIError
 from supabase import Client, create_client
@@ -13,6 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from yarl import URL
 
 from pixelbloom.config import Settings
+from pixelbloom.database.direct import FUNCTIONS, DirectCalls
 from pixelbloom.errors import Conflict, InvalidInput, PixelBloomError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -58,13 +60,15 @@ class StoreError(PixelBloomError):
 
 
 class Gateway:
-    """The process's Supabase client, built on first use.
+    """The process's Supabase client, built on first use, and with DATABASE_URL its connections to Postgres.
 
     The library's retries are off: only callers that know a write is idempotent repeat it.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        url = settings.database_url
+        self._direct = DirectCalls(url.get_secret_value()) if url else None
         self._lock = threading.Lock()
         self._client: Client | None = None
 
@@ -78,6 +82,8 @@ class Gateway:
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
+        if self._direct is not None:
+            self._direct.close()
         with self._lock:
             if self._client is not None and self._client.options.httpx_client is not None:
                 self._client.options.httpx_client.close()
@@ -108,10 +114,13 @@ class Gateway:
     def rpc(self, function: str, params: Mapping[str, Any], *, columns: str = "*") -> Any:
         """Call an SQL function and return its JSON. Our functions are idempotent: a broken connection is retried.
 
-        `columns` selects columns of a function that returns a table's rows.
+        `columns` selects columns of a function that returns a table's rows. With DATABASE_URL, the functions of the
+        hot paths are called over a connection to Postgres, the others through PostgREST.
 
         Raises Unavailable if the database is unreachable, RejectedData if it rejects the data.
         """
+        if self._direct is not None and function in FUNCTIONS:
+            return _send_direct(self._direct, function, params)
         return self.send(lambda client: again(lambda: _called(client, function, params, columns)), name=function)
 
     def select(self, query: Callable[[Client], Any], *, name: str) -> list[dict[str, Any]]:
@@ -124,15 +133,28 @@ class Gateway:
         try:
             return call(self.client())
         except APIError as error:
-            raise translate(error, name) from error
+            raise translate(str(error.code or ""), error.message, name) from error
         except httpx.HTTPError as error:
-            log.warning("store_unreachable", call=name, reason=type(error).__name__)
-            raise Unavailable("The database is unreachable; try again shortly.", RETRY_AFTER_SECONDS) from error
+            raise _unreachable(error, name) from error
 
 
 def _called(client: Client, function: str, params: Mapping[str, Any], columns: str) -> Any:
     call: Any = client.rpc(function, dict(params))
     return (call if columns == "*" else call.select(columns)).execute().data
+
+
+def _send_direct(direct: DirectCalls, function: str, params: Mapping[str, Any]) -> Any:
+    try:
+        return direct.call(function, params)
+    except psycopg.Error as error:
+        if error.sqlstate is None:
+            raise _unreachable(error, function) from error
+        raise translate(error.sqlstate, error.diag.message_primary, function) from error
+
+
+def _unreachable(error: Exception, name: str) -> Unavailable:
+    log.warning("store_unreachable", call=name, reason=type(error).__name__)
+    return Unavailable("The database is unreachable; try again shortly.", RETRY_AFTER_SECONDS)
 
 
 def again(call: Callable[[], T]) -> T:
@@ -147,18 +169,17 @@ def again(call: Callable[[], T]) -> T:
     )(call)
 
 
-def translate(error: APIError, name: str) -> PixelBloomError:
-    """Return our error for a PostgREST error; its text goes only to the log."""
-    code = str(error.code or "")
+def translate(code: str, message: str | None, name: str) -> PixelBloomError:
+    """Return our error for a code of PostgREST or Postgres; the message goes only to the log."""
     if code in UNAVAILABLE_CODES:
         log.warning("store_unavailable", call=name, sqlstate=code)
         return Unavailable("The database cannot take the request now; try again shortly.", RETRY_AFTER_SECONDS)
     if code == "PT409":
-        return QuotaReached(error.message or "A user may have no more rows; permanently remove some first.")
+        return QuotaReached(message or "A user may have no more rows; permanently remove some first.")
     if code == "23505":
         return Conflict("That already exists.")
     if code.startswith(("22", "23")):
         log.info("store_rejected", call=name, sqlstate=code)
         return RejectedData("The database cannot store this input; check its values.")
-    log.error("store_failed", call=name, sqlstate=code, reason=error.message)
+    log.error("store_failed", call=name, sqlstate=code, reason=message)
     return StoreError("The database returned an error.")

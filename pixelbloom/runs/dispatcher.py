@@ -28,7 +28,7 @@ FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 class Dispatcher:
     """The background sender of the process.
 
-    `publish_updates` publishes updates of runs; the outbox publishes those that fail.
+    `publish_updates` publishes updates of runs and does not raise.
     """
 
     def __init__(self, app: Celery, publish_updates: Callable[[Sequence[dict[str, Any]]], None]) -> None:
@@ -100,7 +100,7 @@ class Dispatcher:
                     for run_id in stops:
                         self._app.control.broadcast(STOP_COMMAND, arguments={"run_id": run_id})
                     if updates:
-                        self._send_updates(updates)
+                        self._publish_updates(updates)
                     for step in steps:
                         canvas(self._app, step).apply_async(retry=False)
                         self._pending.popleft()
@@ -112,9 +112,3 @@ class Dispatcher:
             except Exception as error:
                 log.warning("dispatch_failed", reason=type(error).__name__, pending=len(self._pending))
                 threading.Event().wait(backoff.next())
-
-    def _send_updates(self, updates: list[dict[str, Any]]) -> None:
-        try:
-            self._publish_updates(updates)
-        except Exception as error:
-            log.warning("updates_left_to_outbox", count=len(updates), reason=type(error).__name__)

@@ -16,14 +16,13 @@ from pixelbloom.agents.conversation_reader import ConversationReader
 from pixelbloom.agents.lead_reader import LeadReader
 from pixelbloom.errors import InvalidInput, PixelBloomError, StepError, Unavailable
 from pixelbloom.events.emitter import DeltaSender, TokenEmitter
-from pixelbloom.events.publisher import Publisher
-from pixelbloom.events.types import RunUpdate
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.manager import ModelManager
 from pixelbloom.runs.claim import Claim, Ending, Rendered
 from pixelbloom.runs.dispatcher import Dispatcher
 from pixelbloom.runs.leases import Lease, LeaseKeeper, WorkerStopping
 from pixelbloom.runs.store import RunStore
+from pixelbloom.runs.updates import UpdatePublisher
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -39,7 +38,7 @@ class StepExecutor:
         self,
         *,
         store: RunStore,
-        publisher: Publisher,
+        updates: UpdatePublisher,
         deltas: DeltaSender,
         dispatcher: Dispatcher,
         leases: LeaseKeeper,
@@ -50,7 +49,7 @@ class StepExecutor:
         worker: str,
     ) -> None:
         self._store = store
-        self._publisher = publisher
+        self._updates = updates
         self._deltas = deltas
         self._dispatcher = dispatcher
         self._leases = leases
@@ -75,7 +74,7 @@ class StepExecutor:
         claim = Claim.from_result(run_id, key, result)
         with structlog.contextvars.bound_contextvars(request_id=claim.correlation_id):
             log.info("step_started", agent_type=claim.agent_type, attempt=claim.attempt)
-            self._publish(claim.update)
+            self._updates.publish([claim.update])
             return self._finish(claim, self._attempt(claim))
 
     def _attempt(self, claim: Claim) -> Ending:
@@ -139,7 +138,7 @@ class StepExecutor:
         if result["outcome"] != "recorded":
             log.warning("step_lost", outcome=result["outcome"], attempt=claim.attempt)
             return str(result["outcome"])
-        self._publish(result["update"])
+        self._updates.publish([result["update"]])
         status, became = result["update"]["status"], result["became"]
         if ending["what"] == "handed_back":
             log.info("step_handed_back", became=became, run_status=status)
@@ -148,13 +147,6 @@ class StepExecutor:
         else:
             log.warning("step_failed", code=ending["error_code"], reason=ending["error"], run_status=status)
         return str(became)
-
-    def _publish(self, update: dict[str, Any]) -> None:
-        """Publish at once; if Redis is unreachable, the outbox publishes it later."""
-        try:
-            self._publisher.run_update(RunUpdate.from_payload(update))
-        except Exception as error:
-            log.warning("update_left_to_outbox", reason=type(error).__name__)
 
 
 def retry_unavailable(call: Callable[[], T]) -> T:

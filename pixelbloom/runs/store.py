@@ -1,4 +1,4 @@
-"""Stores runs and their steps. Each transition is one SQL function; the hot ones use group commit."""
+"""Reads runs and their steps."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -6,12 +6,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from pixelbloom.database.gateway import Gateway
-from pixelbloom.database.group_commit import GroupCommit
 from pixelbloom.database.pagination import SLICE_ROWS, Filtered, Rows, Slices, newest_first, position
 from pixelbloom.errors import NotFound
-
-JsonObject = dict[str, Any]
+from pixelbloom.runs.transitions import JsonObject, RunTransitions
 
 #: A run without its large columns.
 LIGHT_COLUMNS = (
@@ -43,119 +40,8 @@ class Detail(StrEnum):
     STEP_OUTPUTS = "step_outputs"
 
 
-class RunStore:
-    """Runs in Postgres. Every method may raise Unavailable."""
-
-    def __init__(self, gateway: Gateway, *, user_queue_limit: int, lease_seconds: float) -> None:
-        self._gateway = gateway
-        self._user_queue_limit = user_queue_limit
-        self._lease_seconds = lease_seconds
-        self._creating: GroupCommit[JsonObject] = GroupCommit(self._create)
-        self._claiming: GroupCommit[JsonObject] = GroupCommit(self._claim)
-        self._finishing: GroupCommit[JsonObject] = GroupCommit(self._finish)
-
-    # Submit
-
-    def create(self, run: JsonObject) -> JsonObject:
-        """Insert a run with its steps. Return {"id", "created", "conflict", "status", ..., "publish", "updates"}."""
-        return self._creating.submit(run)
-
-    def _create(self, runs: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        result = self._gateway.rpc("create_runs", {"p_runs": list(runs), "p_user_queue_limit": self._user_queue_limit})
-        return shared(result["runs"], publish=result["publish"], updates=result["updates"])
-
-    # Execute
-
-    def claim(self, run_id: UUID, key: str, worker: str, claim: str) -> JsonObject:
-        """Claim a step under a lease. Return {"outcome": "claimed" | "done" | "leased" | "not_ready" | "gone", ...}.
-
-        `claim` is the claim id, one per attempt to claim: repeated with the same id, the call returns the same.
-        """
-        return self._claiming.submit({"run_id": str(run_id), "key": key, "worker": worker, "claim": claim})
-
-    def _claim(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        result: list[JsonObject] = self._gateway.rpc(
-            "claim_steps",
-            {"p_items": list(items), "p_worker": items[0]["worker"], "p_lease_seconds": self._lease_seconds},
-        )
-        return result
-
-    def finish(self, item: JsonObject) -> JsonObject:
-        """Record how a step ended. Return {"outcome": "recorded" | "already" | "stale", "update", "publish"}."""
-        return self._finishing.submit(item)
-
-    def _finish(self, items: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        result = self._gateway.rpc(
-            "finish_steps", {"p_items": list(items), "p_user_queue_limit": self._user_queue_limit}
-        )
-        return shared(result["items"], publish=result["publish"])
-
-    def renew(self, leases: Sequence[JsonObject]) -> Sequence[JsonObject]:
-        """Renew leases. Return {"held", "cancel"} for each lease, in order."""
-        result: list[JsonObject] = self._gateway.rpc(
-            "renew_leases", {"p_items": list(leases), "p_lease_seconds": self._lease_seconds}
-        )
-        return result
-
-    def report_worker(self, worker: str, slots: int) -> None:
-        """Report the number of steps that an agents worker executes at once; 0 means that it ends."""
-        self._gateway.rpc("report_worker", {"p_worker": worker, "p_slots": slots})
-
-    def sweep(self, *, interval_seconds: float, lost_before: Mapping[int, datetime], limit: int) -> JsonObject:
-        """Recover the work of dead processes. Return {"skipped": true} if another sweep is running.
-
-        `lost_before` maps each priority to a time; steps published before it count as lost.
-        """
-        result: JsonObject = self._gateway.rpc(
-            "sweep_runs",
-            {
-                "p_interval_seconds": interval_seconds,
-                "p_lease_seconds": self._lease_seconds,
-                "p_lost_before": {str(priority): moment.isoformat() for priority, moment in lost_before.items()},
-                "p_user_queue_limit": self._user_queue_limit,
-                "p_limit": limit,
-            },
-        )
-        return result
-
-    # Control
-
-    def cancel(self, run_id: UUID) -> JsonObject:
-        """Ask a run to stop. Return {"outcome": "cancelled" | "requested" | "finished" | "gone", "status", ...}."""
-        result: JsonObject = self._gateway.rpc(
-            "cancel_run", {"p_run_id": str(run_id), "p_user_queue_limit": self._user_queue_limit}
-        )
-        return result
-
-    def retry(self, run_ids: Sequence[UUID]) -> JsonObject:
-        """Retry ended runs. Return {"items": [{"outcome": "retried" | "not_failed" | "gone", ...}], "publish"}."""
-        result: JsonObject = self._gateway.rpc(
-            "retry_runs",
-            {"p_items": [{"run_id": str(i)} for i in run_ids], "p_user_queue_limit": self._user_queue_limit},
-        )
-        return result
-
-    def decide(self, run_id: UUID, key: str, *, approved: bool, comment: str | None, by: str) -> JsonObject:
-        """Decide a waiting step. Return {"outcome": "decided" | "already" | "not_waiting" | "gone", "status", ...}."""
-        result: JsonObject = self._gateway.rpc(
-            "decide_step",
-            {
-                "p_run_id": str(run_id),
-                "p_key": key,
-                "p_approved": approved,
-                "p_comment": comment,
-                "p_by": by,
-                "p_user_queue_limit": self._user_queue_limit,
-            },
-        )
-        return result
-
-    def purge(self, before: datetime, limit: int) -> int:
-        """Delete at most `limit` runs that ended before `before`. Return the number deleted."""
-        deleted: int = self._gateway.rpc("purge_runs", {"p_before": before.isoformat(), "p_limit": limit})
-        return deleted
-
-    # Read
+class RunStore(RunTransitions):
+    """Runs in Postgres: their transitions, and what is read of them. Every method may raise Unavailable."""
 
     def get(self, run_id: UUID) -> JsonObject:
         """Return the run's row with its input and its steps. Raises NotFound."""
@@ -285,8 +171,3 @@ def _narrowed(
     if created_before:
         rows = rows.lt("created_at", created_before.isoformat())
     return rows
-
-
-def shared(items: Sequence[JsonObject], **common: Any) -> list[JsonObject]:
-    """Add the result of the whole bulk to the first item only, so that it is acted on once."""
-    return [{**item, **(common if n == 0 else {name: [] for name in common})} for n, item in enumerate(items)]

@@ -2,9 +2,8 @@
 
 -- A time as the API writes it: ISO 8601 in UTC with a Z.
 create function internal.iso_utc(p_at timestamptz) returns text
-language sql immutable parallel safe
-set search_path = ''
-as $$ select to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$;
+language sql stable parallel safe
+return to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
 
 -- Set updated_at on every write.
 create function internal.touch_updated_at() returns trigger

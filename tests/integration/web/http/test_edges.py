@@ -237,8 +237,12 @@ def test_without_its_parts_the_web_tier_is_healthy_but_not_ready(stack: Any) -> 
     assert "hidden" not in response.text
 
 
-def test_without_the_database_a_submission_names_the_run_and_reads_say_when_to_retry(stack: Any) -> None:
-    handle = stack.start("web", env={"SUPABASE_REST_URL": "http://127.0.0.1:9"})
+@pytest.mark.parametrize("database_url", ["", "postgresql://127.0.0.1:9/postgres"], ids=["PostgREST", "Postgres"])
+def test_without_the_database_a_submission_names_the_run_and_reads_say_when_to_retry(
+    stack: Any, database_url: str
+) -> None:
+    nowhere = {"SUPABASE_REST_URL": "http://127.0.0.1:9", "DATABASE_URL": database_url}
+    handle = stack.start("web", env=nowhere)
     try:
         user = Api(handle.url, None, stack.settings).as_user()
         submitted, read = user.invoke(), user.get("/api/agents/runs")
