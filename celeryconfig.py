@@ -67,8 +67,8 @@ worker_enable_remote_control = True
 control_queue_expires = 60.0
 event_queue_expires = 60.0
 
-# What Flower shows.
-worker_send_task_events = True
+# Flower asks the workers for events while it runs; without it, they send none.
+worker_send_task_events = False
 task_send_sent_event = False
 task_track_started = True
 

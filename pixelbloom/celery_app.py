@@ -5,6 +5,9 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
+
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "pixelbloom.broker_transport:Transport"))
 
 app = Celery("pixelbloom")
 app.config_from_object("celeryconfig")

@@ -43,6 +43,11 @@ UNAVAILABLE_CODES = frozenset(
     }
 )
 RETRY_AFTER_SECONDS = 2.0
+AGAIN = Retrying(
+    retry=retry_if_exception_type((httpx.NetworkError, httpx.RemoteProtocolError)),
+    stop=stop_after_attempt(2),
+    reraise=True,
+)
 
 
 class RejectedData(InvalidInput):
@@ -162,11 +167,7 @@ def again(call: Callable[[], T]) -> T:
 
     For idempotent calls. A timeout is not retried: the database is slow, not gone.
     """
-    return Retrying(
-        retry=retry_if_exception_type((httpx.NetworkError, httpx.RemoteProtocolError)),
-        stop=stop_after_attempt(2),
-        reraise=True,
-    )(call)
+    return AGAIN(call)
 
 
 def translate(code: str, message: str | None, name: str) -> PixelBloomError:

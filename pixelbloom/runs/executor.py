@@ -29,6 +29,12 @@ T = TypeVar("T")
 
 #: How long a worker retries to claim a step or to record its result while the database is unreachable.
 PATIENCE_SECONDS = 300.0
+PATIENT = Retrying(
+    retry=retry_if_exception_type(Unavailable),
+    wait=wait_exponential_jitter(initial=0.2, max=5.0),
+    stop=stop_after_delay(PATIENCE_SECONDS),
+    reraise=True,
+)
 
 
 class StepExecutor:
@@ -151,9 +157,4 @@ class StepExecutor:
 
 def retry_unavailable(call: Callable[[], T]) -> T:
     """Call, and retry while the database is unreachable. Safe because every transition is idempotent."""
-    return Retrying(
-        retry=retry_if_exception_type(Unavailable),
-        wait=wait_exponential_jitter(initial=0.2, max=5.0),
-        stop=stop_after_delay(PATIENCE_SECONDS),
-        reraise=True,
-    )(call)
+    return PATIENT(call)

@@ -18,6 +18,11 @@ from pixelbloom.runs.planner import agent_step
 from pixelbloom.runs.status import Priority, RunStatus
 from pixelbloom.runs.store import Detail, RunStore
 
+
+class StaleVersion(Conflict):
+    """The workflow does not accept runs of this version any more."""
+
+
 #: Failed runs grouped at once.
 MAX_FAILURES = 10_000
 
@@ -150,7 +155,11 @@ class RunService:
         return self.submit(Submission(agent_type=run["agent_type"], input=run["input"], **vars(terms)))
 
     def accept(self, row: Mapping[str, Any], run_id: UUID | None = None) -> Accepted:
-        """Store a run of any kind and publish the steps that may start. Raises as `submit`."""
+        """Store a run of any kind and publish the steps that may start. Raises as `submit`.
+
+        A row's "if_version" says what its workflow's version must still be: the "newest" active one, or "active".
+        Raises StaleVersion if it is not.
+        """
         run_id = run_id or uuid4()
         try:
             result = self._store.create({"id": str(run_id), **row})
@@ -161,6 +170,8 @@ class RunService:
                 error.retry_after,
             ) from error
         self._publish(result["publish"], result["updates"])
+        if result["stale"]:
+            raise StaleVersion("The workflow has another version now; send the request again.")
         if result["conflict"] and not result["created"]:
             raise Conflict("This Idempotency-Key was used with another request; use a new key for a new request.")
         return Accepted(

@@ -12,7 +12,7 @@ import orjson
 
 from pixelbloom.core.time_zones import iso, parse_time
 from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound
-from pixelbloom.runs.service import Accepted, RunService, Terms
+from pixelbloom.runs.service import Accepted, RunService, StaleVersion, Terms
 from pixelbloom.workflows.builtin import builtin
 from pixelbloom.workflows.definition import Definition
 from pixelbloom.workflows.inputs import check_inputs
@@ -21,6 +21,8 @@ from pixelbloom.workflows.steps import workflow_steps
 from pixelbloom.workflows.store import WorkflowStore
 
 SYSTEM = "system"
+#: Definitions that a process remembers.
+MAX_KNOWN = 200
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,8 @@ class WorkflowService:
         self._runs = runs
         self._model_timeout = model_timeout
         self._seeded = False
+        #: The definitions of the last submissions, by name; create_runs checks that they are current.
+        self._known: dict[str, Workflow] = {}
         self._lock = threading.Lock()
 
     def submit(self, wanted: WorkflowSubmission, run_id: UUID | None = None) -> Accepted:
@@ -93,11 +97,28 @@ class WorkflowService:
         Raises InvalidInput for invalid inputs, NotFound, Conflict for a retired workflow or an idempotency key used
         with another body, and Unavailable, which names the run.
         """
-        workflow = self.find(wanted.workflow_id)
+        name = wanted.workflow_id
+        known = self._known.get(name)
+        if known is not None:
+            try:
+                return self._submit(known, wanted, run_id)
+            except (StaleVersion, InvalidInput):  # an input may be valid in the newest version
+                self._known.pop(name, None)
+        workflow = self.find(name)
         if workflow.retired_at is not None:
-            raise Conflict(f"The workflow {wanted.workflow_id} is retired and accepts no new runs.")
+            raise Conflict(f"The workflow {name} is retired and accepts no new runs.")
+        accepted = self._submit(workflow, wanted, run_id)
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[name] = workflow
+        return accepted
+
+    def _submit(self, workflow: Workflow, wanted: WorkflowSubmission, run_id: UUID | None) -> Accepted:
         check_inputs(workflow.definition, wanted.inputs)
-        return self._accept(workflow, wanted, dict(wanted.inputs), wanted.workflow_id, run_id)
+        as_what = "active" if "@" in wanted.workflow_id else "newest"
+        return self._accept(
+            workflow, wanted, dict(wanted.inputs), wanted.workflow_id, run_id=run_id, if_version=as_what
+        )
 
     def again(self, run: Mapping[str, Any], terms: Terms) -> Accepted:
         """Submit a new run of the run's workflow version, retired or not, with the same inputs."""
@@ -106,7 +127,14 @@ class WorkflowService:
         return self._accept(Workflow.from_row(row), terms, run["input"], run["workflow_id"])
 
     def _accept(
-        self, workflow: Workflow, terms: Terms, inputs: dict[str, Any], name: str, run_id: UUID | None = None
+        self,
+        workflow: Workflow,
+        terms: Terms,
+        inputs: dict[str, Any],
+        name: str,
+        *,
+        run_id: UUID | None = None,
+        if_version: str | None = None,
     ) -> Accepted:
         return self._runs.accept(
             {
@@ -114,6 +142,7 @@ class WorkflowService:
                 "kind": "workflow",
                 "workflow_id": workflow.workflow_id,
                 "workflow_version": workflow.version,
+                "if_version": if_version,
                 "request_hash": terms.request_hash("workflow", name, inputs),
                 "input": inputs,
                 "steps": workflow_steps(workflow.definition, self._model_timeout),

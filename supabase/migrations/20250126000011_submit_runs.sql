@@ -1,4 +1,18 @@
--- Insert runs with their steps. A run with a known (caller, idempotency key) is not inserted again: the known one is
+-- Whether a workflow still accepts a run of this version: "newest" as its newest active version, "active" as any active
+-- one. The caller may have read the definition a while ago.
+create function internal.accepts_version(p_workflow_id text, p_version integer, p_as text) returns boolean
+language sql stable
+set search_path = ''
+as $$
+    select p_version = (
+        select w.version from public.workflows as w
+        where w.workflow_id = p_workflow_id and w.retired_at is null and (p_as = 'newest' or w.version = p_version)
+        order by w.version desc limit 1
+    )
+$$;
+
+-- Insert runs with their steps. A run with "if_version" is not inserted if its workflow does not accept the version any
+-- more: it is "stale". A run with a known (caller, idempotency key) is not inserted again: the known one is
 -- returned, with "conflict" if its request differs. Returns {"runs": [...in the order given], "publish": [...]}.
 --
 -- The user queues are locked last: an insert may wait for the row of a run with the same key, whose transaction waits
@@ -34,6 +48,8 @@ begin
             i -> 'steps' -> 0 ->> 'key', i -> 'input', coalesce(i -> 'metadata', '{}'),
             (i ->> 'replay_of')::uuid, i ->> 'webhook_url', (i ->> 'run_at')::timestamptz
         from jsonb_array_elements(p_runs) as i
+        where i ->> 'if_version' is null
+            or internal.accepts_version(i ->> 'workflow_id', (i ->> 'workflow_version')::integer, i ->> 'if_version')
         order by i ->> 'caller', i ->> 'idempotency_key', i ->> 'id'
         on conflict do nothing
         returning id
@@ -71,6 +87,7 @@ begin
 
     select jsonb_agg(jsonb_build_object(
         'id', r.id,
+        'stale', r.id is null,
         'created', r.id = (i ->> 'id')::uuid and r.id = any(v_created),
         'conflict', r.request_hash is distinct from i ->> 'request_hash',
         'status', r.status,
@@ -80,12 +97,12 @@ begin
         'error_code', r.error_code
     ) order by o) into v_runs
     from jsonb_array_elements(p_runs) with ordinality as t (i, o)
-    cross join lateral (
+    left join lateral (
         select k.* from public.runs as k where k.id = (i ->> 'id')::uuid
         union all
         select k.* from public.runs as k where k.caller = i ->> 'caller' and k.idempotency_key = i ->> 'idempotency_key'
         limit 1
-    ) as r;
+    ) as r on true;
 
     select array_agg(distinct i ->> 'user_queue') into v_user_queues from jsonb_array_elements(p_runs) as i;
     perform internal.wake_beat(clock_timestamp());

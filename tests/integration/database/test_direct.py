@@ -102,7 +102,7 @@ def test_data_that_postgres_rejects_is_rejected(gateway: Gateway, text: str) -> 
 
 
 def test_numbers_and_text_arrive_as_they_were_sent(gateway: Gateway) -> None:
-    input = {"message": "é 😀 \" \\ \n", "big": 2**70, "small": 1e-9, "none": None, "list": [], "nested": {"a": [{}]}}
+    input = {"message": 'é 😀 " \\ \n', "big": 2**70, "small": 1e-9, "none": None, "list": [], "nested": {"a": [{}]}}
     run = a_run(input=input)
     gateway.rpc("create_runs", {"p_runs": [run], "p_user_queue_limit": 9, "p_published": []})
     claim = {"run_id": run["id"], "key": "chat_agent", "claim": "c"}
