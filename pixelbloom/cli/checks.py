@@ -35,7 +35,7 @@ class Check:
 def postgres(settings: Settings) -> Finding:
     """The database itself; with hosted Supabase only `migrate` needs it."""
     if settings.database_url is None:
-        return off("DATABASE_URL is not set; only `pixelbloom migrate` needs it")
+        return off("DATABASE_URL is not set: runs cost more, and `pixelbloom migrate` needs it")
     try:
         with psycopg.connect(
             settings.database_url.get_secret_value(), connect_timeout=int(TIMEOUT), autocommit=True

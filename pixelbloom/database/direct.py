@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg.abc import RV, PQGen
+from psycopg.conninfo import conninfo_to_dict
 
 #: The functions that are called directly, with the types of their parameters. All of them are idempotent.
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
@@ -34,6 +35,8 @@ STATEMENTS = {
     for name, parameters in FUNCTIONS.items()
 }
 ROLE = "service_role"
+#: Supabase's transaction pooler, whose connections have no role and no prepared statements of their own.
+TRANSACTION_POOLER_PORT = "6543"
 #: Connections of a process; hot calls leave in bulks, so few are in use at once.
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 2
@@ -45,6 +48,11 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         return super().wait(gen, interval, CALL_SECONDS if timeout is None else timeout)
+
+
+def pools_transactions(url: str) -> bool:
+    """Return whether this is the address of a transaction pooler."""
+    return conninfo_to_dict(url).get("port") == TRANSACTION_POOLER_PORT
 
 
 class DirectCalls:

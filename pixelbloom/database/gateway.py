@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from yarl import URL
 
 from pixelbloom.config import Settings
-from pixelbloom.database.direct import FUNCTIONS, DirectCalls
+from pixelbloom.database.direct import FUNCTIONS, DirectCalls, pools_transactions
 from pixelbloom.errors import Conflict, InvalidInput, PixelBloomError, Unavailable
 
 log = structlog.get_logger(__name__)
@@ -72,8 +72,8 @@ class Gateway:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        url = settings.database_url
-        self._direct = DirectCalls(url.get_secret_value()) if url else None
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        self._direct = DirectCalls(url) if url and not pools_transactions(url) else None
         self._lock = threading.Lock()
         self._client: Client | None = None
 

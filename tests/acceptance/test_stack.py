@@ -44,7 +44,7 @@ def run(running: RunningStack, *arguments: str, **env: str) -> "subprocess.Compl
         cwd=running.home.parent,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -62,7 +62,7 @@ def test_the_printed_curl_works_and_a_stop_ends_all_processes(up: RunningStack) 
     found = re.search(r"^curl -s.*?'$", up.output, re.DOTALL | re.MULTILINE)
     assert found
     curl = found.group()
-    response = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=30, check=True)
+    response = subprocess.run(["bash", "-c", curl], capture_output=True, text=True, timeout=300, check=True)
     assert '"status":"queued"' in response.stdout.replace(" ", "")
 
     for name in ("secrets.env", "stack.env"):

@@ -173,7 +173,7 @@ def test_celery_of_this_clone_reads_the_setting(server, authorities) -> None:
         "REDIS_TLS_CA": str(authorities[0].ca),
     }
     process = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300, check=True
     )
     assert "CERT_REQUIRED" in process.stdout
     assert str(authorities[0].ca) in process.stdout

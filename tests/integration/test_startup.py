@@ -24,7 +24,7 @@ def test_the_limit_of_open_files_is_raised_up_to_the_hard_limit(soft: int, hard:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard)),
     )
 

@@ -14,7 +14,7 @@ def test_a_failure_of_the_command_itself_is_one_line(tmp_path: Path) -> None:
         "cli.build = lambda: lambda **_: broken()\ncli.main([])"
     )
     process = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
     )
     assert process.stderr == ("An unexpected error (RuntimeError): PIXELBLOOM_DEBUG=true shows where it happened.\n")
     assert process.returncode == 70

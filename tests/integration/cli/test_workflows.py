@@ -68,7 +68,7 @@ def test_on_a_terminal_the_steps_are_a_tree(live: dict[str, str]) -> None:
     os.close(slave)
     seen = shown(master)
     os.close(master)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert set(json.loads(out)) == {"qualify", "recommend", "reply"}
     text = seen.decode(errors="replace")
@@ -84,7 +84,7 @@ def test_a_waiting_run_prints_the_deciding_command_and_continues_after_it(live: 
     assert f"approve {run_id} approve" in lines[-1]
     decided = run(live, "workflows", "approve", run_id, "approve", "--comment", "Go")
     assert decided.returncode == 0, decided.stderr
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=300)
     assert process.returncode == 0
     assert json.loads(out)["approve"]["comment"] == "Go"
     again = run(live, "workflows", "reject", run_id, "approve")
@@ -125,7 +125,7 @@ def test_a_file_is_checked_without_a_server(tmp_path: Path) -> None:
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
 

@@ -119,6 +119,12 @@ def test_an_unreachable_database_is_unavailable(stack: Stack, url: str) -> None:
         gateway.rpc("renew_leases", RENEWAL)
 
 
+def test_with_a_transaction_pooler_calls_go_through_postgrest(stack: Stack) -> None:
+    gateway = Gateway(stack.settings_with(database_url="postgresql://nobody@127.0.0.1:6543/postgres"))
+    assert gateway.rpc("renew_leases", RENEWAL) == []
+    gateway.close()
+
+
 def a_run(**changes: Any) -> dict[str, Any]:
     input = changes.get("input", {"message": "hello"})
     return {

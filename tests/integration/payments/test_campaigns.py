@@ -368,7 +368,7 @@ def test_uses_of_checkouts_expired_without_an_event_are_released_soon(
         env={**os.environ, **stack.env, **ENV, "STRIPE_API_BASE": shop.url, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     found = {name: uses(db, code) for name, code in codes.items()}

@@ -565,7 +565,7 @@ def test_an_invalid_command_about_events_is_refused(stack: Stack, invalid: str) 
 def command(stack: Stack, *args: str) -> subprocess.CompletedProcess[str]:
     env = {**stack.env, "PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        [sys.executable, "-m", "pixelbloom", *args], env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "pixelbloom", *args], env=env, capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -585,7 +585,7 @@ def test_the_nightly_comparison_repairs_what_no_event_reported(
     code = "from pixelbloom.tasks.payments import reconcile_subscriptions as look; print(look(), look())"
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     looked = subprocess.run(
-        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=300, check=False
     )
 
     db.execute("delete from user_subscriptions where stripe_subscription_id = 'sub_lost'")

@@ -32,7 +32,7 @@ def run(folder: Path, *command: str, **env: str) -> "subprocess.CompletedProcess
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 

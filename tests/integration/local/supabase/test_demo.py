@@ -20,7 +20,7 @@ def sign_in(stack: Stack, login: demo.Login) -> httpx.Response:
         params={"grant_type": "password"},
         json={"email": login.email, "password": login.password},
         trust_env=False,
-        timeout=30,
+        timeout=300,
     )
 
 

@@ -210,7 +210,7 @@ def test_the_command_line_manages_packages_and_campaigns(web: Api, stack: Stack,
             env=env,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         assert "Traceback" not in found.stderr
