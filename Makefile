@@ -17,7 +17,7 @@ NODE := $(abspath $(BIN))/node
 NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help run console model test test-unit screenshots fuzz bench bench-quick chaos attack check format lock clean
+.PHONY: help run console model test test-unit screenshots fuzz bench bench-growth bench-quick bench-waiting chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -52,6 +52,12 @@ bench: $(VENV)/.dev  ## measure runs, the sockets beside Socket.IO on Node, and 
 	$(BIN)/python -m bench.runs --langgraph
 	$(BIN)/python -m bench $(BENCH_ARGS)
 	$(BIN)/python -m bench.analytics
+
+bench-waiting: $(VENV)/.dev  ## measure 200 model calls of 2 s at once in one agents process (2 minutes)
+	$(BIN)/python -m bench.waiting
+
+bench-growth: $(VENV)/.dev  ## measure the hot calls with 0, 100,000 and 2,000,000 stored runs (10 minutes)
+	$(BIN)/python -m bench.growth
 
 bench-quick: $(VENV)/.dev  ## measure runs beside a bare Celery app, before and after a change (2 minutes)
 	$(BIN)/python -m bench.runs --quick $(BENCH_ARGS)

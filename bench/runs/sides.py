@@ -136,6 +136,22 @@ class PixelBloom:
             raise RuntimeError(f"{self.name}: {row and row[0]} of {runs} runs are completed")
         return float(row[1])
 
+    def rate(self) -> float:
+        """Return the ends of runs a second since `begin`, between the first and the last of them."""
+        row = self._database.execute(
+            "select count(*) - 1, extract(epoch from max(finished_at) - min(finished_at))::float8 from public.runs"
+            " where created_at >= %s and finished_at is not null",
+            self._began,
+        ).fetchone()
+        assert row is not None
+        ends, seconds = row
+        return float(ends / max(seconds, 1e-9))
+
+    @property
+    def agents(self) -> int:
+        """The process id of the agents worker."""
+        return self._kinds["agents worker"][0]
+
     def cpu(self) -> dict[str, float]:
         return cpu.by_kind(self._kinds)
 
