@@ -1,7 +1,7 @@
 """Whether the hot calls cost the same with few and many stored runs: `python -m bench.growth [RUNS ...]`.
 
-Each size is reached by inserting completed runs. Then the same calls are made one at a time: transitions over a connection
-to Postgres, reads through PostgREST. Each figure is the median of 200.
+Each size is reached by inserting completed runs. Then the same calls are made one at a time: transitions over a
+connection to Postgres, reads through PostgREST. Each figure is the median of 200.
 """
 
 import statistics

@@ -1,7 +1,7 @@
 """Model calls that wait: 200 of 2 s at once in one agents process: `python -m bench.waiting [THREADS]`.
 
-The rate is that of the steps between the first and the last end. The ideal is threads / seconds of a call. The model is a
-stand-in for Ollama that replies after 2 s, in a process of its own.
+The rate is that of the steps between the first and the last end. The ideal is threads / seconds of a call. The model is
+a stand-in for Ollama that replies after 2 s, in a process of its own.
 """
 
 import json

@@ -220,6 +220,7 @@ def test_flower_shows_workers_and_tasks_with_their_run(
         return [name for name in workers if name.startswith("agents")]
 
     running.wait_for(names)
+    running.wait_for(lambda: "enabled by remote" in tiers["agents"].output)  # Flower asks the workers for events
     run_id = submit()
     ended(run_id)
 
