@@ -71,14 +71,14 @@ def libpq_url(text: str) -> str:
     from psycopg.pq import Conninfo
 
     known = {option.keyword.decode() for option in Conninfo.get_defaults()} | _URL_ONLY
-    parts = urlsplit(text)
+    address, _, query = text.partition("?")
     known_parameters = []
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+    for name, value in parse_qsl(query, keep_blank_values=True):
         if name in known:
             known_parameters.append(f"{quote(name, safe='')}={quote(value, safe='')}")
         elif name.lower().startswith(_SECURITY):
             raise ValueError(f"has the parameter {name[:40]}, which PostgreSQL's clients do not know")
-    return urlunsplit(parts._replace(query="&".join(known_parameters)))
+    return "?".join([address, "&".join(known_parameters)] if known_parameters else [address])
 
 
 #: The spellings of redis-py, and those of Python and Celery.

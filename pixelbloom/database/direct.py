@@ -3,6 +3,7 @@
 The other calls, and all calls without DATABASE_URL, go through PostgREST. Either way the role is the same.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Mapping
@@ -51,8 +52,10 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
 
 
 def pools_transactions(url: str) -> bool:
-    """Return whether this is the address of a transaction pooler."""
-    return conninfo_to_dict(url).get("port") == TRANSACTION_POOLER_PORT
+    """Return whether this is the address of a transaction pooler; an invalid one is none."""
+    with contextlib.suppress(psycopg.ProgrammingError):
+        return conninfo_to_dict(url).get("port") == TRANSACTION_POOLER_PORT
+    return False
 
 
 class DirectCalls:

@@ -119,6 +119,13 @@ def test_parameters_of_other_clients_are_dropped_from_the_database_url(
     }  # fmt: skip
 
 
+def test_the_database_url_of_a_socket_needs_no_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql:///agency?host=/run/postgresql&pgbouncer=true")
+    found = load().database_url
+    assert found is not None
+    assert conninfo_to_dict(found.get_secret_value()) == {"host": "/run/postgresql", "dbname": "agency"}
+
+
 @pytest.mark.parametrize("name", ["sslmod", "sslaccept", "TLS", "channel_bind"])
 def test_a_misspelt_security_parameter_is_refused_and_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://user:hunter2@db.example.com/postgres?{name}=require")

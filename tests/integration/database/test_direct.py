@@ -112,7 +112,7 @@ def test_numbers_and_text_arrive_as_they_were_sent(gateway: Gateway) -> None:
     assert claimed["input"] == input
 
 
-@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:9/postgres", "postgresql:///nothing?host=/nowhere"])
+@pytest.mark.parametrize("url", ["postgresql://127.0.0.1:9/postgres", "postgresql:///nothing?host=/nowhere", "x"])
 def test_an_unreachable_database_is_unavailable(stack: Stack, url: str) -> None:
     gateway = Gateway(stack.settings_with(database_url=url))
     with pytest.raises(Unavailable):
