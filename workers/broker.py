@@ -23,6 +23,8 @@ from kombu.exceptions import KombuError
 from pixelbloom.errors import Unavailable
 
 EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
+#: Flower shows a worker as offline after twice as long without one.
+HEARTBEAT_SECONDS = 15.0
 #: Time after a broker failure for steps to end or be handed back, and for Celery to stop.
 STOP_SECONDS = 30.0
 #: These log a traceback of the libraries for each lost connection.
@@ -36,7 +38,18 @@ log = structlog.get_logger(__name__)
 
 
 class RoleConsumer(Consumer):  # type: ignore[misc]
-    """Celery's consumer. An unexpected error ends the worker like SIGTERM, with EXIT_CODE."""
+    """Celery's consumer. An unexpected error ends the worker like SIGTERM, with EXIT_CODE.
+
+    Workers do not listen to each other's events, and send the heartbeats that Flower shows less often.
+    """
+
+    def __init__(self, *args: Any, worker_options: dict[str, Any] | None = None, **options: Any) -> None:
+        given = worker_options or {}
+        quiet = {
+            "without_gossip": True,
+            "heartbeat_interval": given.get("heartbeat_interval") or HEARTBEAT_SECONDS,
+        }
+        super().__init__(*args, worker_options={**given, **quiet}, **options)
 
     def start(self) -> None:
         try:

@@ -9,6 +9,7 @@ from pixelbloom.celery_app import app
 from pixelbloom.logs import configure_celery
 from pixelbloom.startup import BACKEND, required_settings
 from workers.broker import shorten
+from workers.transport import install
 from workers.watchdog import watch
 
 
@@ -18,6 +19,7 @@ def role(queue: str, *, concurrency: int) -> Celery:
     It uses threads: steps wait for models, and shutting a socket wakes a thread's blocked read.
     """
     required_settings("redis_url")
+    install()
     app.conf.update(
         worker_pool="threads", worker_concurrency=concurrency, worker_consumer="workers.broker:RoleConsumer"
     )

@@ -45,21 +45,26 @@ class ConsumerWatchdog(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(parent, **options)
         self._patience = broker_patience
         self._stopped_since: float | None = None
+        self._stopped = threading.Event()
         threading.Thread(target=self._watch, name="consumer-watchdog", daemon=True).start()
 
     def start(self, _parent: Any) -> None:
         self._stopped_since = None
+        self._stopped.clear()
 
     def stop(self, _parent: Any) -> None:
         if self._stopped_since is None:
             self._stopped_since = time.monotonic()
+        self._stopped.set()
 
     def _watch(self) -> None:
-        while not _stopping.wait(1.0):
+        while not _stopping.is_set():
+            self._stopped.wait()  # the usual state needs no looking at
             since = self._stopped_since
             if since is not None and time.monotonic() - since > self._patience:
                 log.error("worker_deaf", seconds=round(time.monotonic() - since))
                 os._exit(EXIT_CODE)
+            _stopping.wait(1.0)
 
 
 def watch(app: Celery) -> None:

@@ -49,6 +49,7 @@ class RedisServer:
             "aof-load-truncated": "yes",
             "save": "",
             "maxmemory-policy": "noeviction",
+            "hz": "5",  # its clock is half of what it does at rest
             "daemonize": "no",
             "set-proc-title": "no",
         }

@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 CHANNEL = "pixelbloom_beat"
 CONNECT_SECONDS = 5
+#: A pooler that loses notifications is logged after this many tests.
+LOST_TESTS = 5
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 1.0, 30.0
 
 
@@ -27,8 +29,8 @@ class Listener:
         self._url = database_url
         self._wake = wake
         self._id = uuid4().hex
-        self._connected = False
-        self._sent = 0
+        self._connected = self._failed = False
+        self._sent = self._lost = 0
         self._received = 0
 
     def start(self) -> None:
@@ -42,6 +44,9 @@ class Listener:
     def sent(self) -> None:
         """Note that the next test was sent."""
         self._sent += 1
+        self._lost += self._connected
+        if self._lost == LOST_TESTS:
+            log.warning("beat_listener_gets_nothing", advice="Let DATABASE_URL name no transaction pooler.")
 
     @property
     def listening(self) -> bool:
@@ -62,13 +67,14 @@ class Listener:
                     keepalives_count=3,
                 ) as connection:
                     connection.execute(f"listen {CHANNEL}")
-                    self._connected = True
+                    self._connected, self._failed, self._lost = True, False, 0
                     backoff.reset()
                     self._wake()  # for what was written before
                     self._read(connection)
             except (psycopg.Error, OSError) as error:
-                if self._connected:
+                if not self._failed:
                     log.warning("beat_listener_lost", reason=type(error).__name__)
+                self._failed = True
             if self._connected:
                 self._connected = False
                 self._wake()
@@ -81,6 +87,6 @@ class Listener:
             for notice in connection.notifies(timeout=0):
                 name, _, number = notice.payload.partition(":")
                 if name == self._id:
-                    self._received = int(number)
+                    self._received, self._lost = int(number), 0
                 elif not notice.payload:
                     self._wake()

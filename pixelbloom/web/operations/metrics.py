@@ -133,6 +133,7 @@ class Metrics:
 
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
+        self._copied: tuple[object, ...] = ()
         self._exported: dict[tuple[object, ...], int] = {}
         self._exported_relay = Times(RELAY_BOUNDS)
         _running.add(self)
@@ -145,8 +146,12 @@ class Metrics:
         return _Library()
 
     def copy(self) -> None:
-        """Copy the counters of this process to where all processes read them."""
+        """Copy the counters of this process, if any has changed, to where all processes read them."""
         stats, library = self._stats, self._library
+        seen = _values(stats)
+        if seen == self._copied:
+            return
+        self._copied = seen
         library.processes.set(1)
         for channel, open_ in stats.sockets.items():
             library.open.labels(channel).set(open_)
@@ -207,6 +212,15 @@ class Metrics:
             now.total - exported.total,
         )
         exported.counts[:], exported.total = now.counts, now.total
+
+
+def _values(stats: Stats) -> tuple[object, ...]:
+    """Return all values that are copied, to compare them: writing them costs much more."""
+    return (
+        *(dict(values) for values in (stats.sockets, stats.subscriptions, stats.received, stats.closes)),
+        *(stats.streams, stats.queue_bytes, stats.waits, stats.link_up, stats.link_connects, connections.open),
+        *(stats.frames_sent, stats.merged, stats.overflowed, tuple(stats.relay.counts), stats.relay.total),
+    )
 
 
 def register(app: Flask, stats: Stats) -> Metrics:

@@ -240,6 +240,17 @@ def test_beat_listens_again_after_its_connection_was_lost(
     until(lambda: beat.sent() == {"relay_outbox"}, ACT_SECONDS, saw=beat.sent)
 
 
+def test_a_database_url_without_notifications_is_logged_and_beat_looks_often(
+    running: Stack, rest: psycopg.Connection, redis: Redis
+) -> None:
+    # As behind a transaction pooler: it can be connected to, and what is sent elsewhere does not arrive.
+    beat = running.start("beat", env={"DATABASE_URL": running.database_url.replace("/postgres?", "/template1?")})
+    until(lambda: "beat_listener_gets_nothing" in beat.output, saw=lambda: beat.output)
+    assert not sleeps(rest)
+    rows.lead(rest)
+    until(lambda: Sleeper(rest, redis).sent() == {"relay_outbox"}, ACT_SECONDS)
+
+
 def test_of_two_beats_one_is_enough(running: Stack, rest: psycopg.Connection, redis: Redis) -> None:
     first = running.start("beat")
     running.start("beat", env={"DATABASE_URL": ""})  # it looks in the other one's place

@@ -1,0 +1,73 @@
+"""The Redis transport of workers, which wakes up rarely while there is no message.
+
+kombu's own asks Redis once a second for a message, and its event loop has a timer of a second.
+"""
+
+import contextlib
+import threading
+import time
+from typing import Any
+
+from celery.signals import worker_shutting_down
+from kombu.asynchronous import get_event_loop
+from kombu.transport import TRANSPORT_ALIASES, redis
+
+#: Redis answers at once when a message arrives. Shorter than the sockets' timeout.
+WAIT_SECONDS = 15
+#: The timer renews, after a third of their life, the bindings of queues that expire in a minute.
+BINDINGS_SECONDS = 10
+#: While a worker stops, Celery's loop looks at its state this often.
+STOPPING_SECONDS = 0.5
+
+
+class Channel(redis.Channel):
+    """kombu's channel. When it is closed, it ends its wait for a message instead of sitting it out."""
+
+    def close(self) -> None:
+        """Close the channel. A message that arrives meanwhile is not lost: the wait's response is still read."""
+        if self._in_poll:
+            with contextlib.suppress(Exception):  # then it takes WAIT_SECONDS at most
+                self._unblock(self._in_poll)
+        super().close()  # type: ignore[no-untyped-call]
+
+    def _unblock(self, connection: Any) -> None:
+        hello = connection.handshake_metadata
+        client_id = hello.get(b"id") or hello.get("id")
+        if client_id is None:  # of the older protocol
+            return
+        with self.conn_or_acquire() as client:
+            client.client_unblock(client_id)
+
+
+class Transport(redis.Transport):
+    """kombu's transport with longer waits."""
+
+    Channel = Channel
+    brpop_timeout = WAIT_SECONDS
+
+    def register_with_event_loop(self, connection: Any, loop: Any) -> None:
+        """Register as kombu does, but with a slower timer."""
+        super().register_with_event_loop(connection, loop)  # type: ignore[no-untyped-call]
+        cycle: Any = self.cycle
+        cycle._binding_expiry_tref.cancel()
+        cycle._binding_expiry_tref = loop.call_repeatedly(BINDINGS_SECONDS, cycle.maybe_refresh_binding_expiry)
+
+
+def install() -> None:
+    """Use this transport for Redis in this process."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+
+
+@worker_shutting_down.connect
+def _keep_awake(**_: Any) -> None:
+    """Wake the event loop: a signal does not end its wait, and there is no timer of a second any more."""
+    threading.Thread(target=_wake, name="shutdown-wake", daemon=True).start()
+
+
+def _wake() -> None:
+    while True:
+        loop = get_event_loop()
+        if loop is not None:
+            loop.call_soon(lambda: None)
+        time.sleep(STOPPING_SECONDS)
