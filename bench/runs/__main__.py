@@ -32,12 +32,13 @@ def options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="two minutes, for before and after a change")
     parser.add_argument("--rounds", type=_positive, help="rounds of each system and kind of run (5; quick: 3)")
     parser.add_argument("--runs", type=_positive, help="runs a round (500; quick: 150)")
-    parser.add_argument("--rest", type=_positive, help="seconds at rest (20; quick: 10)")
+    parser.add_argument("--rest", type=_positive, help="seconds at rest (60; quick: 20)")
+    parser.add_argument("--settle", type=_positive, help="most seconds until it is at rest (120; quick: 35)")
     parser.add_argument("--seconds", type=_positive, help="seconds for all of it (540; quick: 110)")
     parser.add_argument("--langgraph", action="store_true", help="measure LangGraph's dev server too, from PyPI")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and rounds to a file")
     found = parser.parse_args(arguments)
-    defaults = {"rounds": (5, 3), "runs": (500, 150), "rest": (20, 10), "seconds": (540, 110)}
+    defaults = {"rounds": (5, 3), "runs": (500, 150), "rest": (60, 20), "settle": (120, 35), "seconds": (540, 110)}
     for name, (usual, quick) in defaults.items():
         if getattr(found, name) is None:
             setattr(found, name, quick if found.quick else usual)
@@ -91,8 +92,10 @@ class Bench:
             stack.start_servers()
             pixelbloom = ending.enter_context(closing(PixelBloom(stack)))
             measure.warm_up(pixelbloom, report.JOBS)
-            _say(f"at rest for {self._chosen.rest} s ...")
-            self._rest = measure.at_rest(pixelbloom, stack.database_url, stack.redis_url, self._chosen.rest)
+            _say(f"coming to rest, then {self._chosen.rest} s at rest ...")
+            self._rest = measure.at_rest(
+                pixelbloom, stack.database_url, stack.redis_url, self._chosen.rest, settle=self._chosen.settle
+            )
             sides: list[Side] = [pixelbloom]
             with measure.alone(None, [pixelbloom]):
                 _say("starting the bare app ...")

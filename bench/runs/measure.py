@@ -19,8 +19,10 @@ WARM_UP = 40
 #: Seconds after the last run that count as its work: acknowledgements and the like.
 TAIL_SECONDS = 1.0
 ROUND_SECONDS = 120.0
-#: A session of Postgres reports what it did after up to ten seconds without work.
-SETTLE_SECONDS = 11.0
+#: The stack is at rest when two windows agree. Longer than a session of Postgres takes to report what it did.
+WINDOW_SECONDS = 11.0
+#: Differences of two windows that agree: database calls, and CPU seconds as a share of the larger one.
+SAME_CALLS, SAME_CPU = 2, 0.25
 
 
 def one_round(side: Side, job: str, runs: int) -> Round:
@@ -61,8 +63,26 @@ def warm_up(side: Side, jobs: Sequence[str]) -> None:
         one_round(side, job, WARM_UP)
 
 
-def at_rest(side: PixelBloom, database_url: str, redis_url: str, seconds: float) -> Rest:
-    """Measure the stack without work for some seconds, after a pause in which earlier work comes to its end.
+def agree(one: tuple[int, float], other: tuple[int, float]) -> bool:
+    """Return whether two windows, as database calls and CPU seconds, are of a stack that does the same in both."""
+    cpu_same = abs(one[1] - other[1]) <= SAME_CPU * max(one[1], other[1])
+    return abs(one[0] - other[0]) <= SAME_CALLS and cpu_same
+
+
+def _settle(side: PixelBloom, database: psycopg.Connection, seconds: float) -> None:
+    """Wait until earlier work has come to its end and two windows agree, for at most some seconds."""
+    end, before = time.monotonic() + seconds, None
+    while time.monotonic() + WINDOW_SECONDS < end:
+        calls, used = _calls(database), side.cpu()
+        time.sleep(WINDOW_SECONDS)
+        window = _calls(database) - calls, sum(cpu.used(used, side.cpu()).values())
+        if before is not None and agree(before, window):
+            return
+        before = window
+
+
+def at_rest(side: PixelBloom, database_url: str, redis_url: str, seconds: float, *, settle: float) -> Rest:
+    """Measure the stack without work for some seconds, once it has settled, which may take `settle` seconds.
 
     Database calls are the transactions of the database, seen from another one, so that the readings do not count.
     """
@@ -71,7 +91,7 @@ def at_rest(side: PixelBloom, database_url: str, redis_url: str, seconds: float)
         psycopg.connect(elsewhere, autocommit=True) as database,
         redis.Redis.from_url(redis_url) as client,
     ):
-        time.sleep(SETTLE_SECONDS)
+        _settle(side, database, settle)
         calls, commands, before, began = _calls(database), _commands(client), side.cpu(), time.monotonic()
         time.sleep(seconds)
         took = time.monotonic() - began

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import psutil
 import pytest
 
-from bench.runs import cpu, report
+from bench.runs import cpu, measure, report
 from bench.runs.__main__ import options
 from bench.runs.load import Client, Request, split
 from bench.runs.report import ONE, TWO, Aim, Figure, Rest, Round, figures, markdown, middle, percentile
@@ -95,10 +95,17 @@ def test_the_json_has_every_round_and_every_verdict():
     assert verdicts["one step: completed a second"] == "met"
 
 
+def test_two_windows_at_rest_agree_by_their_calls_and_cpu():
+    assert measure.agree((2, 0.20), (1, 0.22))
+    assert measure.agree((0, 0.0), (0, 0.0))
+    assert not measure.agree((40, 0.20), (2, 0.20))
+    assert not measure.agree((2, 0.90), (2, 0.20))
+
+
 def test_the_quick_form_is_shorter_and_each_option_overrides_it():
     usual, quick, chosen = options([]), options(["--quick"]), options(["--quick", "--rounds", "7", "--json", "x.json"])
 
-    assert all(getattr(quick, name) < getattr(usual, name) for name in ("rounds", "runs", "rest", "seconds"))
+    assert all(getattr(quick, name) < getattr(usual, name) for name in ("rounds", "runs", "rest", "settle", "seconds"))
     assert usual.seconds * 1.25 <= 15 * 60
     assert quick.seconds <= 120
     assert (chosen.rounds, chosen.runs, chosen.json.name) == (7, quick.runs, "x.json")
