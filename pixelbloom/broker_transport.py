@@ -23,6 +23,6 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
-    """The transport of `redis://` and `rediss://`, by celery_app.py."""
+    """The transport of `redis://` and `rediss://`, by celery_app.py; workers use their own kind of it."""
 
     Channel = Channel

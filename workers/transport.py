@@ -10,7 +10,9 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 from kombu.asynchronous import get_event_loop
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES
+
+from pixelbloom import broker_transport
 
 #: Redis answers at once when a message arrives. Shorter than the sockets' timeout.
 WAIT_SECONDS = 15
@@ -20,8 +22,8 @@ BINDINGS_SECONDS = 10
 STOPPING_SECONDS = 0.5
 
 
-class Channel(redis.Channel):
-    """kombu's channel. When it is closed, it ends its wait for a message instead of sitting it out."""
+class Channel(broker_transport.Channel):
+    """The channel of all processes. When it is closed, it ends its wait for a message instead of sitting it out."""
 
     def close(self) -> None:
         """Close the channel. A message that arrives meanwhile is not lost: the wait's response is still read."""
@@ -39,8 +41,8 @@ class Channel(redis.Channel):
             client.client_unblock(client_id)
 
 
-class Transport(redis.Transport):
-    """kombu's transport with longer waits."""
+class Transport(broker_transport.Transport):
+    """The transport of all processes, with longer waits."""
 
     Channel = Channel
     brpop_timeout = WAIT_SECONDS
