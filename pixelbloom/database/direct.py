@@ -13,7 +13,8 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict
 
-#: The functions that are called directly, with the types of their parameters. All of them are idempotent.
+#: The functions that are called directly, with the types of their parameters: those of each run, and those that beat and
+#: the workers call every second or two. All of them are idempotent.
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "create_runs": {"p_runs": "jsonb", "p_user_queue_limit": "integer", "p_published": "bigint[]"},
     "claim_steps": {
@@ -24,6 +25,14 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "finish_steps": {"p_items": "jsonb", "p_user_queue_limit": "integer", "p_published": "bigint[]"},
     "renew_leases": {"p_items": "jsonb", "p_lease_seconds": "double precision"},
+    "look_for_due": {"p_tasks": "text[]", "p_listener": "text", "p_listening": "boolean"},
+    "sweep_runs": {
+        "p_interval_seconds": "double precision",
+        "p_lease_seconds": "double precision",
+        "p_lost_before": "jsonb",
+        "p_user_queue_limit": "integer",
+        "p_limit": "integer",
+    },
     "take_outbox": {
         "p_owner": "text",
         "p_published": "bigint[]",

@@ -116,9 +116,9 @@ create table public.agent_logs (
     id uuid primary key default gen_random_uuid(),
     run_id uuid,
     user_id uuid,
-    agent_type text not null check (char_length(agent_type) <= 100),
+    agent_type varchar(100) not null,
     level text not null default 'info' check (level in ('debug', 'info', 'warning', 'error')),
-    event text not null check (char_length(event) <= 200),
+    event varchar(200) not null,
     detail jsonb not null default '{}' check (jsonb_typeof(detail) = 'object'),
     created_at timestamptz not null default now()
 );
