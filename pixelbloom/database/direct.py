@@ -13,8 +13,8 @@ import psycopg
 from psycopg.abc import RV, PQGen
 from psycopg.conninfo import conninfo_to_dict
 
-#: The functions that are called directly, with the types of their parameters: those of each run, and those that beat and
-#: the workers call every second or two. All of them are idempotent.
+#: The functions that are called directly, with the types of their parameters: those of each run, and those that are
+#: called every second or two. All of them are idempotent.
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "create_runs": {"p_runs": "jsonb", "p_user_queue_limit": "integer", "p_published": "bigint[]"},
     "claim_steps": {
