@@ -41,7 +41,7 @@ def main() -> None:
         try:
             stack.start_servers()
             own = {"AGENT_CONCURRENCY": str(threads), "OLLAMA_HOST": f"http://127.0.0.1:{port}"}
-            own |= {"OLLAMA_MODEL": "llama3.1", "USER_CONCURRENCY": str(2 * threads)}
+            own |= {"OLLAMA_MODEL": "llama3.1:8b", "USER_CONCURRENCY": str(2 * threads), "MODEL_TIMEOUT": "60"}
             with stack.values_with(**own):
                 side = PixelBloom(stack)
             measure(side, threads)
@@ -66,6 +66,8 @@ def measure(side: PixelBloom, threads: int) -> None:
     took, used = time.monotonic() - began, side.cpu()
     rate, ideal = side.rate(), threads / CALL_SECONDS
     found = {
+        "replies of the model": side.provided_by("ollama"),
+        "runs": runs,
         "steps a second": round(rate, 1),
         "ideal": ideal,
         "share of the ideal": round(rate / ideal, 2),

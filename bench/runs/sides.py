@@ -147,6 +147,14 @@ class PixelBloom:
         ends, seconds = row
         return float(ends / max(seconds, 1e-9))
 
+    def provided_by(self, provider: str) -> int:
+        """Return the number of runs since `begin` whose result came from this provider."""
+        row = self._database.execute(
+            "select count(*) from public.runs where created_at >= %s and provider = %s", [self._began, provider]
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
     @property
     def agents(self) -> int:
         """The process id of the agents worker."""
