@@ -77,7 +77,7 @@ class Agent(ABC, Generic[In, Out]):
         try:
             out, reply = self.generate(prepared, context)
         except ModelsUnavailable as error:
-            log.info(
+            log.warning(
                 "agent_fallback_used",
                 agent_type=self.agent_type,
                 run_id=str(context.run_id),

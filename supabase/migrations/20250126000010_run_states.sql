@@ -76,6 +76,19 @@ begin
 end
 $$;
 
+-- Bump the run's rev and leave its update.
+create function internal.publish_run(p_run_id uuid) returns jsonb
+language plpgsql
+set search_path = ''
+as $$
+declare
+    r public.runs;
+begin
+    update public.runs set rev = rev + 1, updated_at = clock_timestamp() where id = p_run_id returning * into r;
+    return internal.leave_update(r);
+end
+$$;
+
 -- Delete outbox rows that a process has published. Rows that the relay holds are left to it, so that nobody waits.
 create function internal.acknowledge_updates(p_published bigint[]) returns void
 language plpgsql

@@ -85,7 +85,7 @@ begin
             perform internal.step_ended(r.id, v_key, false);
         end loop;
         v_user_queues := v_user_queues || r.user_queue;
-        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.advance_run(r.id));
+        v_out := v_out || jsonb_build_object('outcome', 'retried', 'status', 'queued', 'update', internal.publish_run(r.id));
     end loop;
     perform internal.wake_beat(clock_timestamp());
     return jsonb_build_object('items', v_out, 'publish', internal.admit_steps(v_user_queues, p_user_queue_limit));
