@@ -25,7 +25,6 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "finish_steps": {"p_items": "jsonb", "p_user_queue_limit": "integer", "p_published": "bigint[]"},
     "renew_leases": {"p_items": "jsonb", "p_lease_seconds": "double precision"},
-    "look_for_due": {"p_tasks": "text[]", "p_listener": "text", "p_listening": "boolean"},
     "sweep_runs": {
         "p_interval_seconds": "double precision",
         "p_lease_seconds": "double precision",
