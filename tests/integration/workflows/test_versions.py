@@ -7,9 +7,12 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from pixelbloom.container import Container
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import Conflict, InvalidInput
+from pixelbloom.runs.service import RunService
+from pixelbloom.runs.store import RunStore
 from pixelbloom.workflows.service import WorkflowService, WorkflowSubmission
+from pixelbloom.workflows.store import WorkflowStore
 from tests.stack import Stack
 
 Process = Callable[[], WorkflowService]
@@ -17,16 +20,18 @@ Process = Callable[[], WorkflowService]
 
 @pytest.fixture
 def process(stack: Stack) -> Iterator[Process]:
-    """Build the services of another process."""
-    built: list[Container] = []
+    """Build the services of another process. Nothing is published."""
+    gateways: list[Gateway] = []
 
     def build() -> WorkflowService:
-        built.append(Container(stack.settings))
-        return built[-1].workflows
+        gateways.append(Gateway(stack.settings))
+        store = RunStore(gateways[-1], user_queue_limit=64, lease_seconds=15)
+        runs = RunService(store, lambda steps, updates: None, model_timeout=10)
+        return WorkflowService(WorkflowStore(gateways[-1]), runs, model_timeout=10)
 
     yield build
-    for container in built:
-        container.gateway.close()
+    for gateway in gateways:
+        gateway.close()
 
 
 @pytest.fixture
