@@ -25,7 +25,7 @@ from tests.stack import Stack
 SIZES = (0, 100_000, 2_000_000)
 TIMES = 200
 CHUNK = 100_000
-#: The owners of the stored runs; one of them lists theirs.
+#: The owners of the stored runs; one of them lists its own.
 OWNERS = 1_000
 OWNER = UUID(int=1)
 INSERT = """
