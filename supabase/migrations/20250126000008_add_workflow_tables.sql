@@ -71,7 +71,7 @@ create index runs_ended on public.runs (finished_at) where finished_at is not nu
 
 create table public.run_steps (
     run_id uuid not null references public.runs (id) on delete cascade,
-    key varchar(100) not null,
+    key varchar(100) not null check (key <> ''),
     kind text not null default 'agent' check (kind in ('agent', 'map', 'approval')),
     agent_type varchar(100),
     position integer not null default 0,

@@ -13,7 +13,7 @@ from pixelbloom.database.gateway import Gateway, RejectedData
 from pixelbloom.database.group_commit import GroupCommit
 from pixelbloom.errors import InvalidInput, NotFound, Unavailable
 from pixelbloom.runs.store import RunStore
-from tests.integration.runs.steps import LEASE_SECONDS, a_run, claim, ending, expire, submit, sweep
+from tests.integration.runs.steps import LEASE_SECONDS, a_run, a_step, claim, ending, expire, submit, sweep
 from tests.stack import Stack
 
 
@@ -169,6 +169,11 @@ def test_an_invalid_row_of_one_caller_does_not_fail_others(store: RunStore, clea
 def test_a_value_that_postgres_cannot_store_is_refused_before_it_is_queued(store: RunStore, value: object) -> None:
     with pytest.raises(InvalidInput):
         store.create(a_run(input={"message": value}))
+
+
+def test_a_step_without_a_key_is_refused(store: RunStore) -> None:
+    with pytest.raises(RejectedData):
+        store.create(a_run(steps=[a_step(key="")]))
 
 
 def test_a_run_that_does_not_exist_is_not_found(store: RunStore) -> None:
