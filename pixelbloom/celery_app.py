@@ -7,8 +7,13 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from celery import Celery
 from kombu.transport import TRANSPORT_ALIASES
 
-TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "pixelbloom.broker_transport:Transport"))
 
+def use_transport(path: str) -> None:
+    """Have kombu use this class, `module:Class`, for Redis in this process."""
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), path))
+
+
+use_transport("pixelbloom.broker_transport:Transport")
 app = Celery("pixelbloom")
 app.config_from_object("celeryconfig")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from celery.signals import worker_shutting_down
 from kombu.asynchronous import get_event_loop
-from kombu.transport import TRANSPORT_ALIASES
 
 from pixelbloom import broker_transport
+from pixelbloom.celery_app import use_transport
 
 #: Redis answers at once when a message arrives. Shorter than the sockets' timeout.
 WAIT_SECONDS = 15
@@ -57,8 +57,7 @@ class Transport(broker_transport.Transport):
 
 def install() -> None:
     """Use this transport for Redis in this process."""
-    for scheme in ("redis", "rediss"):
-        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+    use_transport(f"{__name__}:Transport")
 
 
 @worker_shutting_down.connect

@@ -1,11 +1,20 @@
-"""A Redis of a module's or a test's own, where the stack's must not be stopped, frozen or wiped."""
+"""The gateway to the stack's database, and a Redis of one's own where the stack's must not be stopped or wiped."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.publisher import Publisher
 from tests.servers.redis import OwnRedis
+from tests.stack import Stack
+
+
+@pytest.fixture
+def gateway(stack: Stack) -> Iterator[Gateway]:
+    opened = Gateway(stack.settings)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

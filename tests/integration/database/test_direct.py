@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -12,6 +10,7 @@ from pixelbloom.database import direct
 from pixelbloom.database.direct import FUNCTIONS, MAX_CONNECTIONS, DirectCalls
 from pixelbloom.database.gateway import Gateway, RejectedData
 from pixelbloom.errors import Unavailable
+from tests.integration.runs.steps import a_run, a_step
 from tests.stack import Stack
 
 RENEWAL = {"p_items": [], "p_lease_seconds": 15}
@@ -103,7 +102,7 @@ def test_data_that_postgres_rejects_is_rejected(gateway: Gateway, text: str) -> 
 
 def test_numbers_and_text_arrive_as_they_were_sent(gateway: Gateway) -> None:
     input = {"message": 'é 😀 " \\ \n', "big": 2**70, "small": 1e-9, "none": None, "list": [], "nested": {"a": [{}]}}
-    run = a_run(input=input)
+    run = a_run(input=input, steps=[a_step(input=input)])
     gateway.rpc("create_runs", {"p_runs": [run], "p_user_queue_limit": 9, "p_published": []})
     claim = {"run_id": run["id"], "key": "chat_agent", "claim": "c"}
     [claimed] = gateway.rpc(
@@ -123,17 +122,3 @@ def test_with_a_transaction_pooler_calls_go_through_postgrest(stack: Stack) -> N
     gateway = Gateway(stack.settings_with(database_url="postgresql://nobody@127.0.0.1:6543/postgres"))
     assert gateway.rpc("renew_leases", RENEWAL) == []
     gateway.close()
-
-
-def a_run(**changes: Any) -> dict[str, Any]:
-    input = changes.get("input", {"message": "hello"})
-    return {
-        "id": str(uuid4()),
-        "kind": "agent",
-        "agent_type": "chat_agent",
-        "caller": "service:test",
-        "user_queue": str(uuid4()),
-        "input": {},
-        "steps": [{"key": "chat_agent", "agent_type": "chat_agent", "input": input}],
-        **changes,
-    }

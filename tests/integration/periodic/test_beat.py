@@ -41,11 +41,9 @@ SOON = timedelta(hours=1)
 
 
 @pytest.fixture
-def periodic(stack: Stack, db: psycopg.Connection) -> Iterator[PeriodicTaskStore]:
+def periodic(gateway: Gateway, db: psycopg.Connection) -> Iterator[PeriodicTaskStore]:
     db.execute("truncate public.periodic_tasks")
-    gateway = Gateway(stack.settings)
     yield PeriodicTaskStore(gateway)
-    gateway.close()
     db.execute("truncate public.periodic_tasks")
 
 

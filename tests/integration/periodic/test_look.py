@@ -1,6 +1,6 @@
 """What `look_for_due` finds, what it costs, and whom writers wake."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -19,13 +19,6 @@ from tests.stack import Stack
 
 IN_AN_HOUR = timedelta(hours=1)
 Look = Callable[[], dict[str, float]]
-
-
-@pytest.fixture
-def gateway(stack: Stack) -> Iterator[Gateway]:
-    opened = Gateway(stack.settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -8,14 +8,6 @@ import pytest
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.runs.store import RunStore
 from tests.integration.runs.steps import LEASE_SECONDS
-from tests.stack import Stack
-
-
-@pytest.fixture
-def gateway(stack: Stack) -> Iterator[Gateway]:
-    opened = Gateway(stack.settings)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

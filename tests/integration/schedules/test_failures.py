@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -21,20 +20,12 @@ from pixelbloom.schedules.service import ScheduleService, Wanted
 from pixelbloom.schedules.store import ScheduleStore
 from pixelbloom.workflows.service import WorkflowService
 from pixelbloom.workflows.store import WorkflowStore
-from tests.stack import Stack
 
 
 def service(gateway: Gateway) -> ScheduleService:
     runs = RunService(RunStore(gateway, user_queue_limit=10, lease_seconds=5), lambda *_: None, model_timeout=10)
     workflows = WorkflowService(WorkflowStore(gateway), runs, model_timeout=10)
     return ScheduleService(ScheduleStore(gateway), runs, workflows)
-
-
-@pytest.fixture
-def gateway(stack: Stack) -> Iterator[Gateway]:
-    one = Gateway(stack.settings)
-    yield one
-    one.close()
 
 
 @pytest.fixture
