@@ -1,3 +1,3 @@
 """PixelBloom: AI agents and workflows as durable background runs."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     supabase_jwt_issuer: Issuers = ()
     api_jwt_secret: SigningSecret | None = None
     database_url: DatabaseUrl | None = None
+    authenticator_password: Key | None = None
     role_seconds: float = Field(30, ge=0.1, le=3600)
 
     # The command line and its API

@@ -19,9 +19,10 @@ from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.postgrest import free_port
 from pixelbloom.local.probes import pongs, responds
-from pixelbloom.local.roles import ROLES, WORKERS, command
+from pixelbloom.local.roles import ROLES, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.wait import until as until_ready
+from pixelbloom.processes import WORKERS
 from tests.waiting import SECONDS, background, until
 
 #: A loaded machine starts a process slowly; nothing waits this long otherwise.

@@ -9,6 +9,7 @@ from pixelbloom.celery_app import app
 from pixelbloom.logs import configure_celery
 from pixelbloom.startup import BACKEND, required_settings
 from workers.broker import shorten
+from workers.health import record
 from workers.transport import install
 from workers.watchdog import watch
 
@@ -25,6 +26,7 @@ def role(queue: str, *, concurrency: int) -> Celery:
     )
     app.amqp.queues.select([queue])
     watch(app)
+    record(app)
     configure_celery()
     setup_logging.connect(shorten, weak=False)  # connected last, because it changes the logging set up before
     return app

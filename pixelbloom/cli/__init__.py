@@ -4,8 +4,12 @@ import importlib
 import sys
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
-import typer
+from pixelbloom import __version__, health
+
+if TYPE_CHECKING:
+    import typer
 
 #: Each exposes `register(app)`. `up` and `token` must not depend on the imports of the others.
 MODULES = (
@@ -21,14 +25,17 @@ MODULES = (
     "workflows",
     "catalogue",
     "payments",
+    "processes",
 )
 
 #: The exit code after an unexpected error, as in sysexits.h.
 UNEXPECTED = 70
 
 
-def build() -> typer.Typer:
+def build() -> "typer.Typer":
     """The command with all its subcommands."""
+    import typer
+
     app = typer.Typer(
         name="pixelbloom",
         help="Run, call and watch a PixelBloom stack.",
@@ -36,6 +43,15 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
+
+    @app.callback()
+    def options(
+        version: Annotated[
+            bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+        ] = False,
+    ) -> None:
+        pass
+
     for name in MODULES:
         importlib.import_module(f"{__name__}.{name}").register(app)
     return app
@@ -46,11 +62,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     An unexpected error ends as one line. Its own words are not printed, nor any value: they may hold a token.
     """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] == ["health"]:  # without the imports of the others: orchestrators run it all the time
+        raise SystemExit(health.main(arguments[1:]))
     try:
-        build()(args=list(sys.argv[1:] if argv is None else argv), prog_name="pixelbloom")
+        build()(args=arguments, prog_name="pixelbloom")
     except Exception as error:
         print(unexpected(error, stack=_debugging()), file=sys.stderr, flush=True)
         raise SystemExit(UNEXPECTED) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"pixelbloom {__version__}")
+        raise SystemExit(0)
 
 
 def unexpected(error: BaseException, *, stack: bool) -> str:

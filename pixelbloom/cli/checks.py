@@ -16,6 +16,7 @@ from pixelbloom.config import Settings
 from pixelbloom.core.addresses import is_loopback
 from pixelbloom.core.queues import QUEUES
 from pixelbloom.database import migrations
+from pixelbloom.database.pooler import pools_transactions, share_a_session
 from pixelbloom.periodic import verdict as periodic
 from pixelbloom.periodic.pulses import Pulses
 
@@ -42,12 +43,21 @@ def postgres(settings: Settings) -> Finding:
         ) as connection:
             version = connection.info.parameter_status("server_version") or "?"
             missing = len(migrations.missing(connection))
+            with psycopg.connect(
+                settings.database_url.get_secret_value(), connect_timeout=int(TIMEOUT), autocommit=True
+            ) as second:
+                pooled = share_a_session(connection, second)
     except psycopg.Error as error:
         # The driver's message may contain the connection string.
         code = f" ({error.sqlstate})" if error.sqlstate else ""
         return down(f"no connection{code}", f"check DATABASE_URL, or {START}")
     if missing:
         return down(f"PostgreSQL {version}, {missing} migrations are missing", "run `pixelbloom migrate`")
+    if pooled and not pools_transactions(settings.database_url.get_secret_value()):
+        return down(
+            f"PostgreSQL {version} through a transaction pooler",
+            "let DATABASE_URL name the direct connection or a session pooler, or unset it",
+        )
     return ok(f"PostgreSQL {version}, every migration is applied")
 
 

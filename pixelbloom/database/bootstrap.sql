@@ -30,16 +30,16 @@ create schema if not exists extensions;
 grant usage on schema extensions to anon, authenticated, service_role;
 grant usage on schema public to anon, authenticated, service_role;
 
--- Once: the migrations change them.
+-- Once, for what the user of the migrations creates: the migrations change them.
 do $$
 begin
     if to_regnamespace('auth') is null then
-        alter default privileges for role postgres in schema public
-        grant all on tables to postgres, anon, authenticated, service_role;
-        alter default privileges for role postgres in schema public
-        grant all on functions to postgres, anon, authenticated, service_role;
-        alter default privileges for role postgres in schema public
-        grant all on sequences to postgres, anon, authenticated, service_role;
+        alter default privileges in schema public
+        grant all on tables to anon, authenticated, service_role;
+        alter default privileges in schema public
+        grant all on functions to anon, authenticated, service_role;
+        alter default privileges in schema public
+        grant all on sequences to anon, authenticated, service_role;
     end if;
 end
 $$;

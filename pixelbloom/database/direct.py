@@ -3,7 +3,6 @@
 The other calls, and all calls without DATABASE_URL, go through PostgREST. Either way the role is the same.
 """
 
-import contextlib
 import json
 import threading
 from collections.abc import Mapping
@@ -11,7 +10,6 @@ from typing import Any
 
 import psycopg
 from psycopg.abc import RV, PQGen
-from psycopg.conninfo import conninfo_to_dict
 
 #: The functions that are called directly, with the types of their parameters: those of each run, and those that are
 #: called every second or two. All of them are idempotent.
@@ -44,8 +42,6 @@ STATEMENTS = {
     for name, parameters in FUNCTIONS.items()
 }
 ROLE = "service_role"
-#: Supabase's transaction pooler, whose connections have no role and no prepared statements of their own.
-TRANSACTION_POOLER_PORT = "6543"
 #: Connections of a process; hot calls leave in bulks, so few are in use at once.
 MAX_CONNECTIONS = 8
 CONNECT_SECONDS = 2
@@ -57,13 +53,6 @@ class _Connection(psycopg.Connection[tuple[Any, ...]]):
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         return super().wait(gen, interval, CALL_SECONDS if timeout is None else timeout)
-
-
-def pools_transactions(url: str) -> bool:
-    """Return whether this is the address of a transaction pooler; an invalid one is none."""
-    with contextlib.suppress(psycopg.ProgrammingError):
-        return conninfo_to_dict(url).get("port") == TRANSACTION_POOLER_PORT
-    return False
 
 
 class DirectCalls:

@@ -14,7 +14,8 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
 from yarl import URL
 
 from pixelbloom.config import Settings
-from pixelbloom.database.direct import FUNCTIONS, DirectCalls, pools_transactions
+from pixelbloom.database.direct import FUNCTIONS, DirectCalls
+from pixelbloom.database.pooler import pools_transactions
 from pixelbloom.errors import Conflict, InvalidInput, PixelBloomError, Unavailable
 
 log = structlog.get_logger(__name__)

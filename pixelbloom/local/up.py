@@ -23,12 +23,13 @@ from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.preconditions import check_given, check_ports, given
 from pixelbloom.local.probes import Beat, flower_knows, pongs, responds
-from pixelbloom.local.roles import EARLY, ROLES, WORKERS, command
+from pixelbloom.local.roles import EARLY, ROLES, command
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.stripe import launch as local_stripe
 from pixelbloom.local.supabase import demo
 from pixelbloom.local.supervisor import Stopped, StopRequest, Supervisor, stop_together
 from pixelbloom.local.wait import until
+from pixelbloom.processes import WORKERS
 
 READY_SECONDS = 90.0
 #: Flower waits a second for workers; on a loaded machine they need longer.

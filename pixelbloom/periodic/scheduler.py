@@ -11,6 +11,7 @@ import structlog
 from celery import Celery
 from celery.beat import Scheduler
 
+from pixelbloom import health
 from pixelbloom.core.backoff import Backoff
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.publisher import publisher_redis
@@ -62,6 +63,7 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
 
     def tick(self, *_args: Any, **_options: Any) -> float:
         """Do what is to be done by now, then wait until there is something else. Return 0: there is no more to wait."""
+        health.alive("beat")
         now = time.monotonic()
         try:
             if now >= self._pulse_at:

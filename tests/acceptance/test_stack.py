@@ -19,7 +19,8 @@ import redis
 import requests
 
 from pixelbloom.local.probes import responds
-from pixelbloom.local.roles import ROOT, WORKERS
+from pixelbloom.processes import WORKERS
+from tests import ROOT
 from tests.acceptance.up import RunningStack, end, start_stack
 from tests.stack import Stack
 

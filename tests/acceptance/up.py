@@ -19,7 +19,7 @@ from pixelbloom.auth.mint import mint_user
 from pixelbloom.config import Settings
 from pixelbloom.local import envfile
 from pixelbloom.local.postgrest import free_port
-from pixelbloom.local.roles import ROOT
+from tests import ROOT
 from tests.waiting import until
 
 READY_SECONDS = 240.0

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from pixelbloom.auth.mint import mint_user
-from pixelbloom.local.roles import ROOT
+from tests import ROOT
 from tests.browser.chromium import FOREIGN
 from tests.integration.http import CHAT, Api
 from tests.servers.ollama import OllamaServer

@@ -5,9 +5,9 @@ import sys
 from collections.abc import Mapping
 
 from pixelbloom.config import Settings
+from pixelbloom.core.shipped import CLONE
 from pixelbloom.local.child import Command
 from pixelbloom.local.home import Home
-from pixelbloom.local.roles import ROOT
 from pixelbloom.local.stripe.demo import PRICES
 from pixelbloom.local.stripe.server import API_KEY
 
@@ -18,7 +18,7 @@ def command(settings: Settings, home: Home, env: Mapping[str, str]) -> Command:
     argv = [sys.executable, "-m", "pixelbloom.local.stripe", "--port", str(settings.stripe_port)]
     argv += ["--webhook-url", webhook, "--state", str(home.stripe)]
     secret = f"whsec_{secrets.token_urlsafe(24)}"
-    own = {"STRIPE_API_KEY": API_KEY, "STRIPE_WEBHOOK_SECRET": secret, "PYTHONPATH": str(ROOT)}
+    own = {"STRIPE_API_KEY": API_KEY, "STRIPE_WEBHOOK_SECRET": secret, "PYTHONPATH": str(CLONE)}
     return Command("stripe", argv, env={**own, "PYTHONUNBUFFERED": "1"})
 
 

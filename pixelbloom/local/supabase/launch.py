@@ -3,9 +3,9 @@
 import sys
 from dataclasses import dataclass
 
+from pixelbloom.core.shipped import CLONE
 from pixelbloom.local.child import Command
 from pixelbloom.local.probes import responds
-from pixelbloom.local.roles import ROOT
 
 NAME = "supabase"
 
@@ -31,7 +31,7 @@ class LocalSupabase:
             "SUPABASE_REST_URL": self.rest_url,
             "SUPABASE_JWT_SECRET": self.jwt_secret,
         }
-        return Command(NAME, argv, env={**own, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"})
+        return Command(NAME, argv, env={**own, "PYTHONPATH": str(CLONE), "PYTHONUNBUFFERED": "1"})
 
     def ready(self) -> bool:
         """Whether it accepts requests."""

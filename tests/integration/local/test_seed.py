@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from pixelbloom.cli import seed
 from pixelbloom.database import migrations
+from pixelbloom.database.bootstrap import bootstrap
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.local.seed import fill
 from pixelbloom.local.seed.plan import Plan
@@ -35,7 +36,7 @@ def url(stack: Stack) -> Iterator[str]:
         db.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
         address = stack.database_url.replace("/postgres?", f"/{name}?")
         with psycopg.connect(address, autocommit=True) as own:
-            migrations.bootstrap(own)
+            bootstrap(own)
             migrations.migrate(own)
         yield address
         db.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))

@@ -12,7 +12,7 @@ from celery import Celery
 from pixelbloom.celery_app import broker_address
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.client import connect
-from pixelbloom.local.roles import WORKERS
+from pixelbloom.processes import WORKERS
 from pixelbloom.runs.dispatcher import Dispatcher
 from pixelbloom.runs.store import RunStore
 from tests.servers.ollama import OllamaServer

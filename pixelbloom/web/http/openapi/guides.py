@@ -1,14 +1,12 @@
-"""The pages of docs/, if the server runs from a checkout. An installed wheel does not have them."""
+"""The pages of docs/ as HTML."""
 
 import re
 from itertools import pairwise
-from pathlib import Path
 
 from markdown_it import MarkdownIt
 
-import pixelbloom
+from pixelbloom.core.shipped import DOCS
 
-FOLDER = Path(pixelbloom.__file__).parents[1] / "docs"
 GUIDES_URL = "/api/docs/guides"
 _NAME = re.compile(r"[a-z][a-z-]{0,40}")
 _LINK = re.compile(r'href="([a-z-]+)\.md(#[^"]*)?"')
@@ -16,12 +14,12 @@ _LINK = re.compile(r'href="([a-z-]+)\.md(#[^"]*)?"')
 
 def names() -> list[str]:
     """Return the names of the guides."""
-    return sorted(path.stem for path in FOLDER.glob("*.md") if _NAME.fullmatch(path.stem))
+    return sorted(path.stem for path in DOCS.glob("*.md") if _NAME.fullmatch(path.stem))
 
 
 def links() -> str:
     """Return links to all guides, in Markdown."""
-    return ", ".join(f"[{name.replace('-', ' ')}]({GUIDES_URL}/{name})" for name in names()) or "docs/ of the sources"
+    return ", ".join(f"[{name.replace('-', ' ')}]({GUIDES_URL}/{name})" for name in names())
 
 
 def html(name: str) -> str | None:
@@ -29,7 +27,7 @@ def html(name: str) -> str | None:
     if name not in names():
         return None
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = markdown.parse((FOLDER / f"{name}.md").read_text())
+    tokens = markdown.parse((DOCS / f"{name}.md").read_text())
     for opening, content in pairwise(tokens):
         if opening.type == "heading_open":
             opening.attrSet("id", _slug("".join(part.content for part in content.children or ())))
