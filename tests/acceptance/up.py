@@ -15,7 +15,7 @@ from uuid import uuid4
 import psutil
 import requests
 
-from pixelbloom.auth.mint import mint_user
+from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.config import Settings
 from pixelbloom.local import envfile
 from pixelbloom.local.postgrest import free_port
@@ -151,6 +151,12 @@ class RunningStack:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._json(self._session.post(f"{self.url}{path}", json=body, timeout=60))
 
+    def post_as_service(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Post with a service token."""
+        token = mint_service(self.settings, expires_in=3600)
+        headers = {"Authorization": f"Bearer {token}"}
+        return self._json(requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=60))
+
     def get(self, path: str) -> dict[str, Any]:
         return self._json(self._session.get(f"{self.url}{path}", timeout=60))
 
@@ -167,7 +173,7 @@ class RunningStack:
 
     @staticmethod
     def _json(response: requests.Response) -> dict[str, Any]:
-        assert response.status_code == 200, response.text
+        assert response.ok, response.text
         found = json.loads(response.text)
         assert isinstance(found, dict)
         return found

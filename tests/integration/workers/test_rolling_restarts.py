@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -24,26 +25,32 @@ from tests.waiting import until
 
 RESTARTS = 10
 GRACE = 0.5
-#: Between two pieces of the model's text: a step takes some five seconds.
+#: Between two pieces of the model's text: a step takes some five seconds, or thirty.
 PIECE_SECONDS = 0.15
+LONG_PIECE_SECONDS = 0.9
 SECONDS = 90
+#: Of an agents worker by default (`--stop-grace`).
+GRACE_SECONDS = 6.0
 INPUT = {"message": "How much is a website?"}
 
 
 class Deploy:
     """Runs, and the workers that are rolled under them."""
 
-    def __init__(self, stack: Stack, db: psycopg.Connection, store: RunStore, env: dict[str, str], folder: Path):
+    def __init__(
+        self, db: psycopg.Connection, store: RunStore, env: dict[str, str], folder: Path, grace: float = GRACE
+    ) -> None:
         self.db = db
+        self.grace = grace
         self.runs: list[UUID] = []
         self._store = store
         self._env, self._folder = env, folder
-        self._celery = Celery(broker=broker_address(stack.redis_url), set_as_current=False)
+        self._celery = Celery(broker=broker_address(env["REDIS_URL"]), set_as_current=False)
         self._dispatcher = Dispatcher(self._celery, lambda _: None)
         self.workers = [self.start(), self.start()]
 
     def start(self) -> WorkerProcess:
-        return WorkerProcess("agents", self._env, self._folder, f"--stop-grace={GRACE}")
+        return WorkerProcess("agents", self._env, self._folder, f"--stop-grace={self.grace}")
 
     def submit(self) -> None:
         step = {"key": "chat_agent", "agent_type": "chat_agent", "input": INPUT}
@@ -75,20 +82,35 @@ class Deploy:
         self._celery.close()
 
 
-@pytest.fixture
-def deploy(stack: Stack, db: psycopg.Connection, redis: Redis, tmp_path: Path) -> Iterator[Deploy]:
+@contextmanager
+def deployed(
+    stack: Stack, db: psycopg.Connection, folder: Path, *, piece_seconds: float, grace: float
+) -> Iterator[Deploy]:
     db.execute("truncate public.runs, public.event_outbox cascade")
     gateway = Gateway(stack.settings)
     store = RunStore(gateway, user_queue_limit=100, lease_seconds=15)
-    with OllamaServer(delay=PIECE_SECONDS) as ollama:
+    with OllamaServer(delay=piece_seconds) as ollama:
         # Each execution of a step gets another reply, so that texts of two cannot be mistaken for one.
         ollama.play(*[Script(text=f"Reply {n}: {n} {PROSE}") for n in range(400)])
-        env = {**stack.env, "OLLAMA_HOST": ollama.url, "AGENT_CONCURRENCY": "4", "MODEL_TIMEOUT": "60"}
-        running = Deploy(stack, db, store, env, tmp_path)
+        env = {**stack.env, "OLLAMA_HOST": ollama.url, "AGENT_CONCURRENCY": "4", "MODEL_TIMEOUT": "90"}
+        running = Deploy(db, store, env, folder, grace)
         yield running
         running.close()
     gateway.close()
     db.execute("truncate public.runs, public.event_outbox cascade")
+
+
+@pytest.fixture
+def deploy(stack: Stack, db: psycopg.Connection, redis: Redis, tmp_path: Path) -> Iterator[Deploy]:
+    with deployed(stack, db, tmp_path, piece_seconds=PIECE_SECONDS, grace=GRACE) as running:
+        yield running
+
+
+@pytest.fixture
+def slow_deploy(stack: Stack, db: psycopg.Connection, redis: Redis, tmp_path: Path) -> Iterator[Deploy]:
+    """Steps of thirty seconds, and workers with the grace that they have by default."""
+    with deployed(stack, db, tmp_path, piece_seconds=LONG_PIECE_SECONDS, grace=GRACE_SECONDS) as running:
+        yield running
 
 
 def text_of(redis: Redis, run_id: UUID) -> str:
@@ -125,3 +147,19 @@ def test_ten_rolling_restarts_use_up_no_attempt(deploy: Deploy, redis: Redis) ->
     assert deploy.db.execute(recorded).fetchall() == [(1,)] * len(deploy.runs)
     replies = dict(deploy.db.execute("select id, result ->> 'reply' from public.runs").fetchall())
     assert {run_id: text_of(redis, run_id) for run_id in deploy.runs} == replies
+
+
+def test_a_deploy_under_steps_of_thirty_seconds_uses_up_no_attempt(slow_deploy: Deploy, running: Stack) -> None:
+    """Each agents worker is replaced once, as a deploy does, while the sweep runs."""
+    for role in ("maintenance", "beat"):
+        running.start(role)
+    for _ in range(8):
+        slow_deploy.submit()
+    for index in range(2):
+        slow_deploy.restart(index)
+
+    done = {"completed": len(slow_deploy.runs)}
+    until(lambda: slow_deploy.statuses() == done, 3 * SECONDS, saw=lambda: slow_deploy.workers[0].output)
+    steps = slow_deploy.db.execute("select attempt, interruptions, provider from public.run_steps").fetchall()
+    assert {(attempt, provider) for attempt, _, provider in steps} == {(1, "ollama")}
+    assert sum(interruptions for _, interruptions, _ in steps) >= 2
