@@ -98,14 +98,13 @@ def _problem(role: str, record: dict[str, Any], age: float) -> str | None:
 def _request(address: Any, path: str) -> str | None:
     """Return what is wrong with the response of a server, or None."""
     try:
-        if isinstance(address, str):
-            connection = socket.socket(socket.AF_UNIX)
+        with (
+            socket.socket(socket.AF_UNIX)
+            if isinstance(address, str)
+            else socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as connection
+        ):
             connection.settimeout(REPLY_SECONDS)
-            connection.connect(address)
-        else:
-            connection = socket.create_connection((address[0], address[1]), REPLY_SECONDS)
-        with connection:
-            connection.settimeout(REPLY_SECONDS)
+            connection.connect(address if isinstance(address, str) else (address[0], address[1]))
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             status = connection.recv(64).split(b" ")
     except OSError:

@@ -22,6 +22,8 @@ from tests.servers.workers import WorkerProcess
 #: Whole stacks are started and killed.
 pytestmark = pytest.mark.timeout(900)
 
+#: Also the codes of a function or column that the database does not have.
+ERRORS = re.compile(r'"level": ?"(error|critical)"|Traceback|PGRST20\d|42883|42703')
 BASELINE_VERSION = '__version__ = "0.2.0"'
 APPROVED = {
     "workflow_id": "upgrade_approval",
