@@ -97,14 +97,12 @@ def _problem(role: str, record: dict[str, Any], age: float) -> str | None:
 
 def _request(address: Any, path: str) -> str | None:
     """Return what is wrong with the response of a server, or None."""
+    target: Any = address if isinstance(address, str) else tuple(address)
+    family = socket.AF_UNIX if target is address else socket.AF_INET6 if ":" in target[0] else socket.AF_INET
     try:
-        with (
-            socket.socket(socket.AF_UNIX)
-            if isinstance(address, str)
-            else socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET) as connection
-        ):
+        with socket.socket(family) as connection:
             connection.settimeout(REPLY_SECONDS)
-            connection.connect(address if isinstance(address, str) else (address[0], address[1]))
+            connection.connect(target)
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
             status = connection.recv(64).split(b" ")
     except OSError:

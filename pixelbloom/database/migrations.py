@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import errors
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from pixelbloom.core.shipped import MIGRATIONS
 from pixelbloom.database.pooler import pools_transactions, share_a_session
@@ -206,11 +206,15 @@ def _apply_unlocked(
     connection: psycopg.Connection, migration: Migration, lock_seconds: float, say: Callable[[str], object]
 ) -> None:
     """Apply it, and try again where a table is locked for too long."""
+
+    def say_locked(_state: RetryCallState) -> None:
+        say(f"{migration.file}: a table is locked, trying again")
+
     attempts = Retrying(
         retry=retry_if_exception_type(errors.LockNotAvailable),
         stop=stop_after_attempt(LOCK_ATTEMPTS),
         wait=wait_random_exponential(max=10),
-        before_sleep=lambda _: say(f"{migration.file}: a table is locked, trying again"),
+        before_sleep=say_locked,
         reraise=True,
     )
     try:
