@@ -17,6 +17,7 @@ MODULES = (
     "migrate",
     "seed",
     "env",
+    "keys",
     "reset",
     "doctor",
     "token",

@@ -1,10 +1,11 @@
-"""The secrets of a local stack: made once, stored in its home."""
+"""The secrets of a stack: those of the local one are made once and stored in its home."""
 
 import base64
 import hashlib
 import hmac
 import secrets
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import jwt
@@ -19,11 +20,7 @@ TEN_YEARS_SECONDS = 10 * 365 * 24 * 3600
 def ensure(path: Path) -> dict[str, str]:
     """Return the secrets in the file, made and stored where missing. Each key belongs to the JWT secret beside it."""
     stored = envfile.read(path)
-    values = dict(stored)
-    for name in ("API_JWT_SECRET", "SUPABASE_JWT_SECRET"):
-        values.setdefault(name, secrets.token_urlsafe(SECRET_BYTES))
-    values.setdefault("WEBHOOK_SECRET", f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
-    values.setdefault("FLOWER_BASIC_AUTH", f"{FLOWER_USER}:{secrets.token_urlsafe(FLOWER_PASSWORD_BYTES)}")
+    values = completed(stored)
     if values["SUPABASE_JWT_SECRET"] != stored.get("SUPABASE_JWT_SECRET") or not {
         "SUPABASE_ANON_KEY",
         "SUPABASE_SERVICE_ROLE_KEY",
@@ -33,6 +30,16 @@ def ensure(path: Path) -> dict[str, str]:
         envfile.write(path, values)
     elif path.stat().st_mode & 0o077:
         path.chmod(0o600)
+    return values
+
+
+def completed(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the given secrets, with new ones for those that are missing. The keys of the project are not among them."""
+    values = dict(given)
+    for name in ("API_JWT_SECRET", "SUPABASE_JWT_SECRET"):
+        values.setdefault(name, secrets.token_urlsafe(SECRET_BYTES))
+    values.setdefault("WEBHOOK_SECRET", f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    values.setdefault("FLOWER_BASIC_AUTH", f"{FLOWER_USER}:{secrets.token_urlsafe(FLOWER_PASSWORD_BYTES)}")
     return values
 
 
