@@ -17,7 +17,7 @@ NODE := $(abspath $(BIN))/node
 NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help run console model test test-unit screenshots fuzz bench bench-growth bench-quick bench-waiting chaos attack check format lock clean
+.PHONY: help run console model test test-unit wheel screenshots fuzz bench bench-growth bench-quick bench-waiting chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -34,6 +34,10 @@ test: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE) $(VENV)/.conso
 
 test-unit: $(VENV)/.dev  ## run the tests that need no server, with few generated examples (30 seconds)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile quick $(PYTEST_ARGS) tests/unit
+
+wheel: $(VENV)/.dev $(CONSOLE)  ## build the wheel in dist/, with the console, the migrations and the docs
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 screenshots: $(VENV)/.dev $(CONSOLE)  ## save pictures of all screens of the console in screenshots/
 	$(BIN)/python -m tests.browser.screenshots screenshots

@@ -18,7 +18,7 @@ class BuildWithFiles(build_py):
             for name, folder in SHIPPED.items():
                 wanted = Path(self.build_lib) / "pixelbloom" / "shipped" / name
                 shutil.rmtree(wanted, ignore_errors=True)
-                shutil.copytree(folder, wanted)
+                shutil.copytree(folder, wanted, ignore=shutil.ignore_patterns("images"))
 
 
 setup(cmdclass={"build_py": BuildWithFiles})

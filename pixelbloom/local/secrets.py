@@ -34,7 +34,7 @@ def ensure(path: Path) -> dict[str, str]:
 
 
 def completed(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the given secrets, with new ones for those that are missing. The keys of the project are not among them."""
+    """Return the given secrets, with new ones for those that are missing; without the keys of the project."""
     values = dict(given)
     for name in ("API_JWT_SECRET", "SUPABASE_JWT_SECRET"):
         values.setdefault(name, secrets.token_urlsafe(SECRET_BYTES))

@@ -54,13 +54,13 @@ class RunningStack:
 
     # Its life
 
-    def start(self) -> None:
-        """Start it; does not wait."""
+    def start(self, *command: str) -> None:
+        """Start it, by another command than that of this Python if one is given; does not wait."""
         home = self.home.parent
         home.mkdir(parents=True, exist_ok=True)
         self._lines = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "pixelbloom", "up"],
+            command or [sys.executable, "-m", "pixelbloom", "up"],
             env=self._env,
             cwd=home,
             stdin=subprocess.DEVNULL,

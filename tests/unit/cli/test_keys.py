@@ -40,7 +40,7 @@ def test_given_ones_stay_and_the_keys_follow_from_them(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SUPABASE_JWT_SECRET", SECRET)
-    monkeypatch.setenv("AUTHENTICATOR_PASSWORD", "as it is")
+    monkeypatch.setenv("AUTHENTICATOR_PASSWORD", "as-it-is")
     found = printed(capsys)
-    assert (found["SUPABASE_JWT_SECRET"], found["AUTHENTICATOR_PASSWORD"]) == (SECRET, "as it is")
+    assert (found["SUPABASE_JWT_SECRET"], found["AUTHENTICATOR_PASSWORD"]) == (SECRET, "as-it-is")
     assert jwt.decode(found["SUPABASE_ANON_KEY"], SECRET, algorithms=["HS256"])["role"] == "anon"
