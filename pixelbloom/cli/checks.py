@@ -37,28 +37,28 @@ def postgres(settings: Settings) -> Finding:
     """The database itself; with hosted Supabase only `migrate` needs it."""
     if settings.database_url is None:
         return off("DATABASE_URL is not set: runs cost more, and `pixelbloom migrate` needs it")
+    url = settings.database_url.get_secret_value()
     try:
-        with psycopg.connect(
-            settings.database_url.get_secret_value(), connect_timeout=int(TIMEOUT), autocommit=True
-        ) as connection:
-            version = connection.info.parameter_status("server_version") or "?"
-            missing = len(migrations.missing(connection))
-            with psycopg.connect(
-                settings.database_url.get_secret_value(), connect_timeout=int(TIMEOUT), autocommit=True
-            ) as second:
-                pooled = share_a_session(connection, second)
+        with _connected(url) as first, _connected(url) as second:
+            version = first.info.parameter_status("server_version") or "?"
+            pooled = share_a_session(first, second)
+            missing = len(migrations.missing(first))
+    except psycopg.errors.InsufficientPrivilege:
+        return ok(f"PostgreSQL {version}; this role cannot see which migrations are applied")
     except psycopg.Error as error:
         # The driver's message may contain the connection string.
         code = f" ({error.sqlstate})" if error.sqlstate else ""
         return down(f"no connection{code}", f"check DATABASE_URL, or {START}")
     if missing:
         return down(f"PostgreSQL {version}, {missing} migrations are missing", "run `pixelbloom migrate`")
-    if pooled and not pools_transactions(settings.database_url.get_secret_value()):
-        return down(
-            f"PostgreSQL {version} through a transaction pooler",
-            "let DATABASE_URL name the direct connection or a session pooler, or unset it",
-        )
+    if pooled and not pools_transactions(url):
+        advice = "let DATABASE_URL name the direct connection or a session pooler, or unset it"
+        return down(f"PostgreSQL {version} through a transaction pooler", advice)
     return ok(f"PostgreSQL {version}, every migration is applied")
+
+
+def _connected(url: str) -> psycopg.Connection:
+    return psycopg.connect(url, connect_timeout=int(TIMEOUT), autocommit=True)
 
 
 def postgrest(settings: Settings) -> Finding:
