@@ -33,6 +33,8 @@ IDLE_SECONDS = (2.0, 8.0, 32.0, 60.0)
 #: Two times that differ by less are the same: the one of a look was rounded.
 SAME_SECONDS = 0.5
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 1.0, 10.0
+#: A queue with so many messages has no worker, or a busy one: nothing is added, so that it does not grow without end.
+MAX_WAITING = 200
 
 
 class DueScheduler(Scheduler):  # type: ignore[misc]
@@ -48,6 +50,7 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
         self._known: float | None = None
         self._idle = 0
         self._sent_at: dict[str, float] = {}
+        self._full: set[str] = set()
         self._looks_succeed = self._failed = False
         self._backoff = Backoff(FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS)
         if not lazy:
@@ -107,6 +110,8 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
 
     def _send_due(self, name: str) -> None:
         duty, now = DUTIES[name], time.monotonic()
+        if self.app.conf.task_routes[f"pixelbloom.{name}"]["queue"] in self._full:
+            return
         # A little less than its interval: the looks are not punctual.
         if now - self._sent_at.get(name, float("-inf")) < duty.every - SHORTEST_SECONDS / 2:
             return
@@ -117,12 +122,24 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
         """Give a pulse if the last look succeeded, and have each worker that gets tasks from beat give one."""
         if self._looks_succeed:
             self._pulses.record(BEAT)
+        full = {name for name in FED if self._waiting(name) >= MAX_WAITING}
+        for name in sorted(full - self._full):
+            log.warning("queue_not_consumed", queue=name, messages=MAX_WAITING)
+        self._full = full
         for name in FED:
-            self.app.send_task(
-                "pixelbloom.pulse", args=(name,), queue=name, expires=PULSE_SECONDS, retry=False, ignore_result=True
-            )
-
+            if name not in full:
+                self.app.send_task(
+                    "pixelbloom.pulse", args=(name,), queue=name, expires=PULSE_SECONDS, retry=False, ignore_result=True
+                )
         self._pulse_at = time.monotonic() + PULSE_SECONDS
+
+    def _waiting(self, name: str) -> int:
+        """Return the number of messages in a queue."""
+        with self.app.connection_or_acquire() as connection, connection.channel() as channel:
+            try:
+                return int(channel.queue_declare(queue=name, passive=True).message_count)
+            except connection.channel_errors:  # there is no such queue yet
+                return 0
 
     def _succeeded(self) -> None:
         if self._failed:

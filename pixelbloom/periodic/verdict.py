@@ -11,7 +11,7 @@ BEAT = "beat"
 #: The queues of beat's tasks.
 FED = (MAINTENANCE, EVENTS, WEBHOOKS)
 WATCHED = (BEAT, *FED)
-START_BEAT = "celery -A workers.clock beat"
+START_BEAT = "pixelbloom beat"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Verdict:
 
 def worker(queue: str) -> str:
     """Return the command that starts a worker of this queue."""
-    return f"celery -A workers.{queue} worker -n {queue}@%h"
+    return f"pixelbloom worker {queue}"
 
 
 def judge(ages: Mapping[str, float]) -> Verdict:

@@ -17,12 +17,12 @@ import pytest
 from redis import Redis
 
 from pixelbloom.config import Settings
-from pixelbloom.core.queues import QUEUES
+from pixelbloom.core.queues import EVENTS, MAINTENANCE, QUEUES
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.periodic.duties import DUTIES, INFREQUENT
 from pixelbloom.periodic.listener import CHANNEL
 from pixelbloom.periodic.pulses import Pulses
-from pixelbloom.periodic.scheduler import IDLE_SECONDS
+from pixelbloom.periodic.scheduler import IDLE_SECONDS, MAX_WAITING
 from pixelbloom.periodic.store import PeriodicTaskStore
 from pixelbloom.periodic.verdict import WATCHED
 from pixelbloom.tasks.periodic import JOBS
@@ -182,6 +182,19 @@ def test_beat_and_its_workers_run_what_is_due_and_give_pulses(
     assert (due.hour, due.minute) == (3, 15)
     assert timedelta() < due - datetime.now(UTC) <= timedelta(days=1)
     running.wait_for(lambda: set(Pulses(redis).ages()) == set(WATCHED))
+
+
+def test_a_queue_that_nobody_consumes_does_not_grow(running: Stack, rest: psycopg.Connection, redis: Redis) -> None:
+    redis.rpush(MAINTENANCE, *["{}"] * MAX_WAITING)
+    rows.lead(rest)
+    rows.broadcast(rest)
+    beat = running.start("beat")
+    until(lambda: redis.llen(EVENTS) > 5, saw=lambda: beat.output)
+    assert redis.llen(MAINTENANCE) == MAX_WAITING
+    assert "queue_not_consumed" in beat.output
+
+    redis.delete(MAINTENANCE)
+    until(lambda: redis.llen(MAINTENANCE), saw=lambda: beat.output)
 
 
 def test_a_sleeping_beat_sends_each_task_when_its_work_becomes_due(

@@ -24,7 +24,7 @@ def test_a_single_lost_pulse_is_ok() -> None:
 def test_without_beats_pulse_beat_is_reported_as_missing(ages: dict[str, float]) -> None:
     verdict = judge(ages)
     assert "beat is not running" in str(verdict.problem)
-    assert verdict.advice == "start beat: celery -A workers.clock beat"
+    assert verdict.advice == "start beat: pixelbloom beat"
 
 
 @pytest.mark.parametrize("name", FED)
@@ -33,9 +33,9 @@ def test_a_single_overdue_pulse_names_its_worker(name: str, age: float | None) -
     ages = {other: 1.0 for other in WATCHED if other != name}
     verdict = judge(ages if age is None else {**ages, name: age})
     assert verdict.problem == f"overdue: {name} {'never' if age is None else '46 s ago'}"
-    assert verdict.advice == f"start, or look for its errors: celery -A workers.{name} worker -n {name}@%h"
+    assert verdict.advice == f"start, or look for its errors: pixelbloom worker {name}"
 
 
 def test_all_missing_workers_are_named() -> None:
     verdict = judge({BEAT: 1.0})
-    assert all(f"celery -A workers.{name} worker" in str(verdict.advice) for name in FED)
+    assert all(f"pixelbloom worker {name}" in str(verdict.advice) for name in FED)

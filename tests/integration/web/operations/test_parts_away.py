@@ -101,7 +101,7 @@ def test_a_missing_beat_is_reported_everywhere(running: Stack, redis: Redis) -> 
     code, checks = doctor(running)
     assert (code, checks["workers"]["state"], checks["beat"]["state"]) == (1, "ok", "down")
     assert BEAT in checks["beat"]["detail"]
-    assert "celery -A workers.clock beat" in checks["beat"]["advice"]
+    assert "pixelbloom beat" in checks["beat"]["advice"]
     body = ready(api)
     assert body["checks"]["beat"]["status"] == "warning"
     assert any(BEAT in warning for warning in body["warnings"])
@@ -122,5 +122,5 @@ def test_a_missing_worker_is_down_in_doctor_although_beat_runs(running: Stack, r
     code, checks = doctor(running)
     assert (code, checks["beat"]["state"]) == (1, "down")
     assert "overdue: maintenance never" in checks["beat"]["detail"]
-    assert "celery -A workers.maintenance worker" in checks["beat"]["advice"]
+    assert "pixelbloom worker maintenance" in checks["beat"]["advice"]
     assert BEAT not in checks["beat"]["detail"]
