@@ -114,9 +114,9 @@ def story(up: RunningStack) -> None:
     assert up.get(f"/api/leads/{lead['id']}")["name"] == "Dana Reyes"
     conversation = up.post("/api/conversations", {"title": "A shop"})
     up.post(f"/api/conversations/{conversation['id']}/messages", {"content": "How much is a shop?"})
-    up.wait_for(lambda: len(up.get(f"/api/conversations/{conversation['id']}/messages")["messages"]) == 2)
+    up.wait_for(lambda: len(up.get(f"/api/conversations/{conversation['id']}/messages")["items"]) == 2)
     for figures in ("leads/summary", "agents/summary", "agents/trends"):
-        up.get(f"/api/analytics/{figures}")
+        up.get_as_service(f"/api/analytics/{figures}")
 
 
 def no_errors(up: RunningStack) -> None:

@@ -153,9 +153,14 @@ class RunningStack:
 
     def post_as_service(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """Post with a service token."""
-        token = mint_service(self.settings, expires_in=3600)
-        headers = {"Authorization": f"Bearer {token}"}
-        return self._json(requests.post(f"{self.url}{path}", json=body, headers=headers, timeout=60))
+        return self._json(requests.post(f"{self.url}{path}", json=body, headers=self._as_service(), timeout=60))
+
+    def get_as_service(self, path: str) -> dict[str, Any]:
+        """Get with a service token."""
+        return self._json(requests.get(f"{self.url}{path}", headers=self._as_service(), timeout=60))
+
+    def _as_service(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {mint_service(self.settings, expires_in=3600)}"}
 
     def get(self, path: str) -> dict[str, Any]:
         return self._json(self._session.get(f"{self.url}{path}", timeout=60))
