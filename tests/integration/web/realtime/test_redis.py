@@ -331,6 +331,8 @@ def test_clients_resume_on_another_process(own_redis, web, tmp_path, publisher):
     publisher.run_update(run.state("running"))
     with Web(own_redis.url, tmp_path / "second") as second, second.connect(run.user_id) as client:
         client.send(type="subscribe", topic=run.topic, since=story.seq, epoch=story.epoch)
+        for frame in client.until(type="subscribed"):
+            story.on_message(frame)
         publisher.run_update(run.state("completed", 1))
         story.listen(client)
 
