@@ -20,6 +20,9 @@ def rest(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
         "insert into public.periodic_tasks (name, due_at) select unnest(%s::text[]), now() + interval '30 days'",
         [list(INFREQUENT)],
     )
-    db.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = null")
+    # No beat has looked yet.
+    db.execute(
+        "update public.system_state set next_sweep_at = '-infinity', last_sweep_at = null, next_look_at = '-infinity'"
+    )
     yield db
     db.execute(EMPTY)
