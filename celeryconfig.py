@@ -43,8 +43,10 @@ task_routes = {
     "pixelbloom.relay_outbox": {"queue": EVENTS},
     "pixelbloom.sweep_runs": {"queue": MAINTENANCE},
     "pixelbloom.run_due_tasks": {"queue": MAINTENANCE},
+    "pixelbloom.fold_figures": {"queue": MAINTENANCE},
     "pixelbloom.purge_runs": {"queue": MAINTENANCE},
     "pixelbloom.purge_notifications": {"queue": MAINTENANCE},
+    "pixelbloom.purge_records": {"queue": MAINTENANCE},
     "pixelbloom.send_broadcasts": {"queue": MAINTENANCE},
     "pixelbloom.fire_schedules": {"queue": MAINTENANCE},
     "pixelbloom.process_stripe_event": {"queue": MAINTENANCE},
@@ -74,7 +76,10 @@ task_track_started = True
 
 imports = tuple(
     f"pixelbloom.tasks.{name}"
-    for name in ("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments", "periodic", "pulse")
+    for name in (
+        *("steps", "outbox", "sweep", "schedules", "webhooks", "notifications", "payments", "figures", "retention"),
+        *("periodic", "pulse"),
+    )
 )
 
 # Beat stores no state and has no entries: it sends what the database finds due (pixelbloom/periodic/duties.py).

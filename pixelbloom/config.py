@@ -124,8 +124,17 @@ class Settings(BaseSettings):
     webhook_allow_private: bool = False
     webhook_user_concurrency: int = Field(3, ge=1, le=1_000)
     webhook_host_concurrency: int = Field(6, ge=1, le=1_000)
+
+    # Retention
     run_retention_days: float | None = Field(None, gt=0, le=36_500)
+    agent_log_retention_days: float | None = Field(None, gt=0, le=36_500)
+    model_metric_retention_days: float | None = Field(None, gt=0, le=36_500)
     notification_retention_days: float = Field(90, gt=0, le=36_500)
+    unread_notification_retention_days: float | None = Field(None, gt=0, le=36_500)
+    webhook_delivery_retention_days: float | None = Field(None, gt=0, le=36_500)
+    event_retention_days: float = Field(7, ge=1, le=36_500)
+    stripe_event_retention_days: float | None = Field(None, ge=30, le=36_500)
+    removed_row_retention_days: float | None = Field(None, gt=0, le=36_500)
 
     # Visitors and anonymous users
     quote_rate_limit: RateLimit = "60/minute"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pixelbloom.agents.conversation_reader import ConversationReader
     from pixelbloom.agents.lead_reader import LeadReader
+    from pixelbloom.analytics.figure_store import FigureStore
     from pixelbloom.events.outbox import OutboxStore
     from pixelbloom.events.publisher import Publisher
     from pixelbloom.models.request import ModelCall
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pixelbloom.payments.gateway import StripeGateway
     from pixelbloom.payments.store import PaymentStore
     from pixelbloom.periodic.pulses import Pulses
+    from pixelbloom.periodic.retention_store import RetentionStore
     from pixelbloom.periodic.store import PeriodicTaskStore
     from pixelbloom.pricing.service import PricingService
     from pixelbloom.runs.dispatcher import Dispatcher
@@ -145,6 +147,18 @@ class Container:
         from pixelbloom.periodic.store import PeriodicTaskStore
 
         return PeriodicTaskStore(self.gateway)
+
+    @part
+    def retention(self) -> "RetentionStore":
+        from pixelbloom.periodic.retention_store import RetentionStore
+
+        return RetentionStore(self.gateway)
+
+    @part
+    def figures(self) -> "FigureStore":
+        from pixelbloom.analytics.figure_store import FigureStore
+
+        return FigureStore(self.gateway)
 
     @part
     def pulses(self) -> "Pulses":

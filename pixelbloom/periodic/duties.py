@@ -29,7 +29,14 @@ DUTIES = {
     )
 }
 #: The infrequent tasks, which `run_due_tasks` runs. Their due times are in Postgres.
-INFREQUENT = ("purge_runs", "purge_notifications", "release_lost_uses", "reconcile_subscriptions")
+INFREQUENT = (
+    "fold_figures",
+    "purge_runs",
+    "purge_notifications",
+    "purge_records",
+    "release_lost_uses",
+    "reconcile_subscriptions",
+)
 
 #: Seconds between the pulses of beat, and those that it sends through each worker.
 PULSE_SECONDS = 15.0

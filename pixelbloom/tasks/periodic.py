@@ -9,9 +9,9 @@ import structlog
 from pixelbloom.celery_app import app
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.tasks.container import services
-from pixelbloom.tasks.notifications import purge_notifications
+from pixelbloom.tasks.figures import fold_figures
 from pixelbloom.tasks.payments import reconcile_subscriptions, release_lost_uses
-from pixelbloom.tasks.sweep import purge_runs
+from pixelbloom.tasks.retention import purge_notifications, purge_records, purge_runs
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +38,10 @@ def daily(hour: int, minute: int) -> Callable[[datetime], datetime]:
 
 @dataclass(frozen=True)
 class Job:
-    """An infrequent task. After a failure it is due again in `lease_seconds`, which exceeds its run time."""
+    """An infrequent task. After a failure it is due again in `lease_seconds`, which exceeds its run time.
+
+    A task that returns a timedelta is due again after that, whatever `following` says: it has work left.
+    """
 
     name: str
     run: Callable[[], object]
@@ -46,11 +49,17 @@ class Job:
     following: Callable[[datetime], datetime]
     lease_seconds: float
 
+    def due_after(self, result: object, ended: datetime) -> datetime:
+        """Return when the task is due after it returned this."""
+        return ended + result if isinstance(result, timedelta) else self.following(ended)
+
 
 NIGHTLY = daily(3, 15)
 JOBS = (
+    Job("fold_figures", fold_figures, at, every(300), lease_seconds=300.0),
     Job("purge_runs", purge_runs, at, every(300), lease_seconds=300.0),
     Job("purge_notifications", purge_notifications, at, every(300), lease_seconds=300.0),
+    Job("purge_records", purge_records, at, every(300), lease_seconds=300.0),
     Job("release_lost_uses", release_lost_uses, at, every(300), lease_seconds=300.0),
     Job("reconcile_subscriptions", reconcile_subscriptions, NIGHTLY, NIGHTLY, lease_seconds=3600.0),
 )
@@ -69,12 +78,12 @@ def run_due_tasks() -> list[str]:
         if job.name not in begun:
             continue
         try:
-            job.run()
+            again = job.run()
         except PixelBloomError as error:
             log.warning("periodic_task_failed", task=job.name, reason=error.message, again_in=job.lease_seconds)
         except Exception:
             log.exception("periodic_task_failed", task=job.name, again_in=job.lease_seconds)
         else:
-            periodic.finish({job.name: job.following(datetime.now(UTC))})
+            periodic.finish({job.name: job.due_after(again, datetime.now(UTC))})
             finished.append(job.name)
     return finished

@@ -23,9 +23,6 @@ MARGIN = timedelta(seconds=10)
 EPOCH_KEY = "pb:epoch"
 #: kombu's separator between a queue's name and a priority.
 PRIORITY_SEPARATOR = "\x06\x16"
-#: Runs deleted per batch, and batches per task; the next task continues.
-PURGE_BATCH = 500
-PURGE_BATCHES = 20
 
 
 @app.task(name="pixelbloom.sweep_runs")
@@ -40,24 +37,6 @@ def sweep_runs() -> dict[str, int]:
     if found["expired"] or found["lost"] or found["outage"]:
         log.warning("runs_recovered", outage=found["outage"], **counts)
     return counts
-
-
-@app.task(name="pixelbloom.purge_runs")
-def purge_runs() -> int:
-    """Delete runs that ended more than RUN_RETENTION_DAYS ago, in bounded batches. Return the number deleted."""
-    parts = services()
-    days = parts.settings.run_retention_days
-    if days is None:
-        return 0
-    before, total = datetime.now(UTC) - timedelta(days=days), 0
-    for _ in range(PURGE_BATCHES):
-        gone = parts.run_store.purge(before, PURGE_BATCH)
-        total += gone
-        if gone < PURGE_BATCH:
-            break
-    if total:
-        log.info("runs_purged", count=total, days=days)
-    return total
 
 
 def lost_before(client: redis.Redis) -> dict[int, datetime]:

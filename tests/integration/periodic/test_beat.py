@@ -176,7 +176,7 @@ def test_beat_and_its_workers_run_what_is_due_and_give_pulses(
     for role in ("maintenance", "events", "webhooks", "beat"):
         running.start(role)
     finished = "select array_agg(name) from public.periodic_tasks where last_finished_at is not null"
-    wanted = {"purge_runs", "purge_notifications", "release_lost_uses"}
+    wanted = {"fold_figures", "purge_runs", "purge_notifications", "purge_records", "release_lost_uses"}
     running.wait_for(lambda: set(one(rest, finished) or ()) == wanted)
     due = one(rest, "select due_at from public.periodic_tasks where name = 'reconcile_subscriptions'").astimezone(UTC)
     assert (due.hour, due.minute) == (3, 15)
