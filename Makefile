@@ -17,7 +17,7 @@ NODE := $(abspath $(BIN))/node
 NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help run console model test test-unit wheel screenshots fuzz bench bench-growth bench-quick bench-waiting chaos attack check format lock clean
+.PHONY: help run console model test test-unit wheel screenshots fuzz bench bench-capacity bench-growth bench-quick bench-waiting chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -60,8 +60,12 @@ bench: $(VENV)/.dev  ## measure runs, the sockets beside Socket.IO on Node, and 
 bench-waiting: $(VENV)/.dev  ## measure 200 model calls of 2 s at once in one agents process (2 minutes)
 	$(BIN)/python -m bench.waiting
 
-bench-growth: $(VENV)/.dev  ## measure the hot calls with 0, 100,000 and 2,000,000 stored runs (10 minutes)
+bench-growth: $(VENV)/.dev  ## measure the hot calls with 0, 100,000 and 2,000,000 stored runs, and analytics on millions of rows (20 minutes)
 	$(BIN)/python -m bench.growth
+	$(BIN)/python -m bench.figures
+
+bench-capacity: $(VENV)/.dev  ## measure what a run leaves in Postgres and Redis, and what each process holds (5 minutes)
+	$(BIN)/python -m bench.capacity
 
 bench-quick: $(VENV)/.dev  ## measure runs beside a bare Celery app, before and after a change (2 minutes)
 	$(BIN)/python -m bench.runs --quick $(BENCH_ARGS)

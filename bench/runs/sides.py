@@ -85,7 +85,8 @@ class PixelBloom:
     jobs: Sequence[str] = JOBS
     resume_seconds = 2.0
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, token: str | None = None) -> None:
+        """Start the processes. Runs are submitted with the token; by default with that of a service."""
         self._stack = stack
         # Their temporary files end with the stack's folder: its processes are killed in the end.
         with stack.values_with(LOG_LEVEL="warning", TMPDIR=str(stack.home.root)):
@@ -100,7 +101,8 @@ class PixelBloom:
             "beat": pids["beat"],
             **{child.name: [child.pid] for child in stack.servers},
         }
-        self._token = mint_service(stack.settings, expires_in=TOKEN_SECONDS)
+        self._service = mint_service(stack.settings, expires_in=TOKEN_SECONDS)
+        self._token = token or self._service
         self._database = psycopg.connect(stack.database_url, autocommit=True)
         self._bodies: Mapping[str, tuple[str, Mapping[str, Any]]] = {
             ONE: ("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": MESSAGE}}),
@@ -177,7 +179,7 @@ class PixelBloom:
         response = httpx.post(
             f"http://127.0.0.1:{self.port}/api/agents/workflows",
             json={"workflow_id": "bench_chain", "steps": [first, second]},
-            headers={"Authorization": f"Bearer {self._token}"},
+            headers={"Authorization": f"Bearer {self._service}"},
             timeout=30,
             trust_env=False,
         )

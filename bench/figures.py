@@ -1,0 +1,73 @@
+"""Analytics over 90 days on millions of rows: `python -m bench.figures [ROWS]`. `figures.sql` says how many of what.
+
+First the figures of agents and models are counted from the rows, then they are read from the roll-ups. Prints how long
+the roll-ups took to fill, and what they occupy.
+"""
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+from bench import analytics
+from pixelbloom.config import DEVELOPMENT_USER
+from tests.stack import Stack
+
+ROWS = 1_000_000
+SQL = Path(__file__).with_suffix(".sql")
+FILL_BATCH = 10_000
+TABLES = ("figure_cells", "figure_days")
+
+
+def main() -> None:
+    """Fill a database and print a table of all addresses, without and with roll-ups."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
+    with tempfile.TemporaryDirectory(prefix="pb-bench-") as folder:
+        stack = Stack(Path(folder))
+        try:
+            stack.start_servers()
+            with psycopg.connect(stack.database_url, autocommit=True) as db:
+                insert(db, rows)
+                analytics.say(f"## {rows:,} runs in 90 days, counted from the rows\n")
+                analytics.times(stack, ("/agents/summary", "/agents/trends", "/models/metrics"))
+                fill(db)
+            analytics.say(f"\n## {rows:,} runs in 90 days, with roll-ups\n")
+            analytics.times(stack)
+        finally:
+            stack.close()
+
+
+def insert(db: psycopg.Connection, rows: int) -> None:
+    """Add the rows without triggers."""
+    began = time.monotonic()
+    db.execute("set session_replication_role = replica")
+    db.execute("select set_config('figures.rows', %s, false)", [str(rows)])
+    db.execute("select set_config('figures.owner', %s, false)", [str(DEVELOPMENT_USER)])
+    db.execute(SQL.read_text(encoding="utf-8"))
+    db.execute("set session_replication_role = default")
+    db.execute("select public.reset_figures()")
+    db.execute("vacuum analyze")
+    analytics.say(f"filled in {time.monotonic() - began:.0f} s\n")
+
+
+def fill(db: psycopg.Connection) -> None:
+    """Fill the roll-ups as the maintenance worker does."""
+    began, batches = time.monotonic(), 0
+    while db.execute("select public.fill_figures(%s)", [FILL_BATCH]).fetchone() == (True,):
+        batches += 1
+    took = time.monotonic() - began
+    db.execute("vacuum analyze")
+    sizes = ", ".join(f"{table} {size(db, table)}" for table in TABLES)
+    analytics.say(f"\nroll-ups filled in {took:.0f} s and {batches + 1} batches: {sizes}")
+
+
+def size(db: psycopg.Connection, table: str) -> str:
+    row = db.execute("select pg_size_pretty(pg_total_relation_size(%s))", [f"internal.{table}"]).fetchone()
+    assert row is not None
+    return str(row[0])
+
+
+if __name__ == "__main__":
+    main()
