@@ -17,6 +17,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from pixelbloom.database.gateway import Gateway
+from pixelbloom.exporter.store import FigureStore
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.runs.status import RunStatus
 from pixelbloom.runs.store import RunStore
@@ -92,6 +93,7 @@ def measured(stack: Stack) -> dict[str, str]:
     """Return the median duration of each call."""
     gateway = Gateway(stack.settings)
     store = RunStore(gateway, user_queue_limit=64, lease_seconds=15)
+    figures = FigureStore(gateway)
     took: dict[str, list[float]] = {}
 
     def timed(name: str, call: Callable[[], Any]) -> Any:
@@ -118,6 +120,7 @@ def measured(stack: Stack) -> dict[str, str]:
         timed("poll", partial(store.get, run_id))
         timed("list of a user", partial(page, store, own))
         timed("list of all", partial(page, store, RunFilter(owner=None)))
+        timed("figures of the exporter", figures.read)
         timed("list of failed runs", partial(page, store, RunFilter(owner=None, status=RunStatus.FAILED)))
     gateway.close()
     return {name: f"{statistics.median(times):.2f} ms" for name, times in took.items()}

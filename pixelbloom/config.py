@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     pixelbloom_home: Path = Path(".pixelbloom")
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    metrics_port: Port | None = None
+    metrics_address: str = "127.0.0.1"
     cors_origins: Origins = ()
     pixelbloom_console: Literal["on", "off"] = "on"
     pixelbloom_demo_accounts: Path | None = None

@@ -17,6 +17,7 @@ import redis
 
 from pixelbloom.config import Settings
 from pixelbloom.database.gateway import Gateway
+from pixelbloom.telemetry.recorder import DISCARD, Recorder
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pixelbloom.analytics.figure_store import FigureStore
     from pixelbloom.events.outbox import OutboxStore
     from pixelbloom.events.publisher import Publisher
+    from pixelbloom.models.manager import ModelManager
     from pixelbloom.models.request import ModelCall
     from pixelbloom.notifications.store import BroadcastStore, NotificationStore
     from pixelbloom.payments.checkout import Checkouts
@@ -78,6 +80,15 @@ class Container:
     @part
     def gateway(self) -> Gateway:
         return Gateway(self.settings)
+
+    @part
+    def metrics(self) -> Recorder:
+        """What a worker reports on METRICS_PORT; a recorder that discards it without the setting."""
+        if self.settings.metrics_port is None:
+            return DISCARD
+        from pixelbloom.telemetry.worker_metrics import WorkerMetrics
+
+        return WorkerMetrics()
 
     @part
     def celery(self) -> "Celery":
@@ -140,7 +151,12 @@ class Container:
         from pixelbloom.schedules.service import ScheduleService
         from pixelbloom.schedules.store import ScheduleStore
 
-        return ScheduleService(ScheduleStore(self.gateway), self.runs, self.workflows)
+        return ScheduleService(
+            ScheduleStore(self.gateway),
+            self.runs,
+            self.workflows,
+            on_fired=lambda late: self.metrics.schedule_fired(late),
+        )
 
     @part
     def periodic(self) -> "PeriodicTaskStore":
@@ -175,7 +191,6 @@ class Container:
     @part
     def executor(self) -> "StepExecutor":
         from pixelbloom.events.emitter import DeltaSender
-        from pixelbloom.models.manager import ModelManager
         from pixelbloom.runs.executor import StepExecutor
         from pixelbloom.workflows.rendering import render
 
@@ -185,12 +200,19 @@ class Container:
             deltas=DeltaSender(self.publisher.run_deltas),
             dispatcher=self.dispatcher,
             leases=self.leases,
-            models=ModelManager(self.settings, self.model_calls),
+            models=self.models,
             render=render,
             leads_of=self._leads_of,
             conversations_of=self._conversations_of,
             worker=self.worker,
+            metrics=self.metrics,
         )
+
+    @part
+    def models(self) -> "ModelManager":
+        from pixelbloom.models.manager import ModelManager
+
+        return ModelManager(self.settings, self.model_calls)
 
     @part
     def model_calls(self) -> "Callable[[ModelCall], None]":
@@ -200,6 +222,13 @@ class Container:
         metrics = ModelMetricStore(self.gateway)
 
         def record(call: "ModelCall") -> None:
+            self.metrics.model_called(
+                call.provider,
+                call.outcome,
+                call.latency_ms / 1000,
+                (call.prompt_tokens, call.completion_tokens),
+                breaker_open=self.models.breakers[call.provider].is_open,
+            )
             row = asdict(call)
             row["run_id"] = str(call.run_id) if call.run_id else None
             row["created_at"] = row.pop("at").isoformat()

@@ -8,9 +8,9 @@ from celery.signals import celeryd_init, setup_logging
 from pixelbloom.celery_app import app
 from pixelbloom.logs import configure_celery
 from pixelbloom.startup import BACKEND, required_settings
+from workers import metrics, transport
 from workers.broker import shorten
 from workers.health import record
-from workers.transport import install
 from workers.watchdog import watch
 
 
@@ -20,7 +20,8 @@ def role(queue: str, *, concurrency: int) -> Celery:
     It uses threads: steps wait for models, and shutting a socket wakes a thread's blocked read.
     """
     required_settings("redis_url")
-    install()
+    transport.install()
+    metrics.install()
     app.conf.update(
         worker_pool="threads", worker_concurrency=concurrency, worker_consumer="workers.broker:RoleConsumer"
     )

@@ -20,6 +20,7 @@ MODULES = (
     "keys",
     "reset",
     "doctor",
+    "exporter",
     "token",
     "invoke",
     "runs",

@@ -12,7 +12,7 @@ import psycopg
 from psycopg.abc import RV, PQGen
 
 #: The functions that are called directly, with the types of their parameters: those of each run, and those that are
-#: called every second or two. All of them are idempotent.
+#: called every few seconds. All of them are idempotent.
 FUNCTIONS: Mapping[str, Mapping[str, str]] = {
     "create_runs": {"p_runs": "jsonb", "p_user_queue_limit": "integer", "p_published": "bigint[]"},
     "claim_steps": {
@@ -30,6 +30,7 @@ FUNCTIONS: Mapping[str, Mapping[str, str]] = {
         "p_user_queue_limit": "integer",
         "p_limit": "integer",
     },
+    "operational_figures": {},
     "take_outbox": {
         "p_owner": "text",
         "p_published": "bigint[]",

@@ -14,6 +14,11 @@ EARLY = ("web", "flower")
 ROLES = (*EARLY, *WORKERS, "beat")
 
 
+def metrics_port(role: str, first: int | None) -> str:
+    """Return METRICS_PORT of a role of one machine: the workers count up from `first`; empty is none."""
+    return "" if first is None or role not in WORKERS else str(first + WORKERS.index(role))
+
+
 def command(role: str, env: Mapping[str, str], *, flower_port: int = 5555, cwd: Path | None = None) -> Command:
     """Return the command of `web`, a worker, `beat` or `flower`. `env` has its settings by variable name."""
     options: tuple[str, ...] = ()

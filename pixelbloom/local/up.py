@@ -23,7 +23,7 @@ from pixelbloom.local.home import Home
 from pixelbloom.local.output import Output
 from pixelbloom.local.preconditions import check_given, check_ports, given
 from pixelbloom.local.probes import Beat, flower_knows, pongs, responds
-from pixelbloom.local.roles import EARLY, ROLES, command
+from pixelbloom.local.roles import EARLY, ROLES, command, metrics_port
 from pixelbloom.local.servers import Servers
 from pixelbloom.local.stripe import launch as local_stripe
 from pixelbloom.local.supabase import demo
@@ -144,7 +144,11 @@ class Running:
 
     def _start_roles(self, roles: Sequence[str]) -> None:
         for role in roles:
-            of_role = command(role, self._env, flower_port=self._settings.flower_port)
+            of_role = command(
+                role,
+                {**self._env, "METRICS_PORT": metrics_port(role, self._settings.metrics_port)},
+                flower_port=self._settings.flower_port,
+            )
             child = Child(of_role, self._home.records, self._output)
             self._roles.append(child)
             child.start()

@@ -3,6 +3,7 @@
 There is one execution path for the steps of workflows and for single agents.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
@@ -23,6 +24,7 @@ from pixelbloom.runs.dispatcher import Dispatcher
 from pixelbloom.runs.leases import Lease, LeaseKeeper, WorkerStopping
 from pixelbloom.runs.store import RunStore
 from pixelbloom.runs.updates import UpdatePublisher
+from pixelbloom.telemetry.recorder import DISCARD, Recorder
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -53,6 +55,7 @@ class StepExecutor:
         leads_of: Callable[[UUID | None], LeadReader],
         conversations_of: Callable[[UUID | None], ConversationReader],
         worker: str,
+        metrics: Recorder = DISCARD,
     ) -> None:
         self._store = store
         self._updates = updates
@@ -64,6 +67,7 @@ class StepExecutor:
         self._leads_of = leads_of
         self._conversations_of = conversations_of
         self._worker = worker
+        self._metrics = metrics
 
     def run(self, run_id: UUID, key: str) -> str:
         """Execute the step if it is still pending.
@@ -80,8 +84,13 @@ class StepExecutor:
         claim = Claim.from_result(run_id, key, result)
         with structlog.contextvars.bound_contextvars(request_id=claim.correlation_id):
             log.info("step_started", agent_type=claim.agent_type, attempt=claim.attempt)
+            began, label = time.perf_counter(), claim.agent_type or claim.kind
+            self._metrics.step_claimed(label, claim.attempt)
             self._updates.publish([claim.update])
-            return self._finish(claim, self._attempt(claim))
+            ending = self._attempt(claim)
+            outcome = self._finish(claim, ending)
+            self._metrics.step_ended(label, outcome, time.perf_counter() - began, ending.get("provider"))
+            return outcome
 
     def _attempt(self, claim: Claim) -> Ending:
         """Run the attempt and return the ending to record."""

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from pixelbloom.core.queues import AGENTS
+
 
 class RunStatus(StrEnum):
     """The state of a run. The last three are terminal."""
@@ -35,3 +37,11 @@ class Priority(StrEnum):
 
 #: The same for the broker: kombu's Redis transport takes 0 first.
 BROKER_PRIORITY = {Priority.INTERACTIVE: 0, Priority.BATCH: 5}
+#: kombu's separator between a queue's name and a priority.
+PRIORITY_SEPARATOR = "\x06\x16"
+
+
+def broker_list(priority: Priority) -> str:
+    """Return the Redis list in which kombu stores the messages of steps of a priority."""
+    number = BROKER_PRIORITY[priority]
+    return f"{AGENTS}{PRIORITY_SEPARATOR}{number}" if number else AGENTS

@@ -140,7 +140,10 @@ class Schedule:
 
 
 class ScheduleService:
-    """Schedules and their runs. Every method may raise Unavailable. `clock` returns the time in UTC."""
+    """Schedules and their runs. Every method may raise Unavailable.
+
+    `clock` returns the time in UTC. `on_fired` is called with the seconds by which a run was started after its time.
+    """
 
     def __init__(
         self,
@@ -149,11 +152,13 @@ class ScheduleService:
         workflows: WorkflowService,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        on_fired: Callable[[float], None] = lambda _late: None,
     ) -> None:
         self._store = store
         self._runs = runs
         self._workflows = workflows
         self._clock = clock
+        self._on_fired = on_fired
 
     def add(self, wanted: Wanted) -> Schedule:
         """Store a schedule (`POST /api/agents/schedules`).
@@ -241,7 +246,10 @@ class ScheduleService:
             advanced = self._store.advance(
                 schedule.id, expected=schedule.next_run_at, following=following, run_id=run_id, error=error
             )
-            started += advanced and run_id is not None
+            if advanced and run_id is not None:
+                started += 1
+                due_at = parse_time(schedule.next_run_at)
+                self._on_fired((now - due_at).total_seconds() if due_at else 0.0)
         return started
 
     def _fire(self, schedule: Schedule) -> tuple[UUID | None, str | None]:

@@ -37,6 +37,7 @@ def relay_outbox() -> int:
         parts.publisher.domain_events(_events([row for row in rows if row["type"] != RUN]))
         published = [row["id"] for row in rows]
         total += len(rows)
+        parts.metrics.events_relayed(len(rows))
     parts.outbox.take(parts.worker, published, limit=1, lease_seconds=RELAY_LEASE_SECONDS)
     return total
 

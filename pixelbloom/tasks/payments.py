@@ -75,6 +75,7 @@ def process_stripe_event(event_id: str) -> str | None:
         return _failed(begun, error)
     # The rows' events are in the outbox: publish them now, not at the next beat.
     parts.dispatcher.send("pixelbloom.relay_outbox")
+    parts.metrics.stripe_event_handled(str(applied["status"]))
     log.info("stripe_event_processed", event_id=event_id, type=begun["type"], **applied)
     return str(applied["status"])
 
@@ -91,6 +92,8 @@ def _failed(begun: Mapping[str, Any], error: Exception) -> str | None:
         retry_seconds=backoff(FIRST_PAUSE_SECONDS, begun["attempts"]),
         final=final,
     )
+    if status is not None:
+        services().metrics.stripe_event_handled(status)
     log.warning(
         "stripe_event_failed",
         event_id=begun["id"],

@@ -8,9 +8,8 @@ import redis
 import structlog
 
 from pixelbloom.celery_app import app
-from pixelbloom.core.queues import AGENTS
 from pixelbloom.runs.planner import PUBLISHED_AT
-from pixelbloom.runs.status import BROKER_PRIORITY, Priority
+from pixelbloom.runs.status import Priority, broker_list
 from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
@@ -21,8 +20,6 @@ LIMIT = 500
 MARGIN = timedelta(seconds=10)
 #: The key with the time this Redis was first seen; missing after Redis lost its data.
 EPOCH_KEY = "pb:epoch"
-#: kombu's separator between a queue's name and a priority.
-PRIORITY_SEPARATOR = "\x06\x16"
 
 
 @app.task(name="pixelbloom.sweep_runs")
@@ -33,6 +30,7 @@ def sweep_runs() -> dict[str, int]:
     if found["skipped"]:
         return {}
     parts.dispatcher.publish(found["publish"], found["updates"])
+    parts.metrics.swept(found["expired"], found["lost"])
     counts = {"expired": found["expired"], "lost": found["lost"], "published": len(found["publish"])}
     if found["expired"] or found["lost"] or found["outage"]:
         log.warning("runs_recovered", outage=found["outage"], **counts)
@@ -57,12 +55,6 @@ def lost_before(client: redis.Redis) -> dict[int, datetime]:
         priority.number: max(since, (published_at(message) if message else now) - MARGIN)
         for priority, message in zip(Priority, oldest, strict=True)
     }
-
-
-def broker_list(priority: Priority) -> str:
-    """Return the Redis list in which kombu stores the messages of a priority."""
-    number = BROKER_PRIORITY[priority]
-    return f"{AGENTS}{PRIORITY_SEPARATOR}{number}" if number else AGENTS
 
 
 def published_at(message: bytes | str) -> datetime:

@@ -59,6 +59,8 @@ def send_webhook(delivery_id: str, token: int) -> str | None:
             "responded": outcome.responded,
         },
     )
+    ended = "delivered" if outcome.delivered else "retry" if status == "pending" else "failed"
+    parts.metrics.webhook_attempted(ended, outcome.duration_ms / 1000)
     log.info("webhook_sent", delivery_id=delivery_id, run_id=begun["run_id"], status=status, code=outcome.status_code)
     try:
         _dispatch()  # the attempt has ended, so its user and its host have room for the next one

@@ -11,7 +11,7 @@ monkey.patch_all()  # before anything imports ssl or opens a socket
 
 from pixelbloom import health  # noqa: E402
 from pixelbloom.startup import BACKEND, allow_open_files, required_settings  # noqa: E402
-from pixelbloom.web.operations import metrics_folder  # noqa: E402
+from pixelbloom.telemetry import folder as metrics_folder  # noqa: E402
 
 settings = required_settings(*BACKEND)  # here, so that nothing starts if one is missing
 metrics_folder.make()

@@ -4,7 +4,7 @@ from gevent import monkey
 
 monkey.patch_all()
 
-from pixelbloom.web.operations import metrics_folder  # noqa: E402
+from pixelbloom.telemetry import folder as metrics_folder  # noqa: E402
 
 metrics_folder.make()
 

@@ -57,6 +57,7 @@ def test_the_environment_overrides_the_file_and_the_file_the_stack(
         ("CORS_ORIGINS", "https://a.example.com,https://b.example.com/path"),
         ("STRIPE_MODE", "gift"),
         ("LOG_FORMAT", "xml"),
+        ("METRICS_PORT", "0"),
         ("LEASE_SECONDS", "0"),
         ("OLLAMA_KEEP_ALIVE", "soon"),
         ("OLLAMA_KEEP_ALIVE", "10 minutes"),

@@ -20,11 +20,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from pixelbloom.telemetry.folder import VARIABLE
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import require_admin, scoped
 from pixelbloom.web.http.connections import connections
 from pixelbloom.web.http.openapi import SECURITY, failures, text
-from pixelbloom.web.operations.metrics_folder import VARIABLE
 from pixelbloom.web.realtime.stats import RELAY_BOUNDS, Stats, Times
 
 log = structlog.get_logger(__name__)

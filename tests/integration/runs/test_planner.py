@@ -11,8 +11,7 @@ from celery import Celery
 
 from pixelbloom.celery_app import broker_address
 from pixelbloom.runs.planner import STEP_TASK, canvas
-from pixelbloom.runs.status import BROKER_PRIORITY, Priority
-from pixelbloom.tasks.sweep import broker_list
+from pixelbloom.runs.status import BROKER_PRIORITY, Priority, broker_list
 from tests.stack import Stack
 
 RUN = "5c1c7a52-2f5e-4d55-9a70-0d3b8a3c6a01"

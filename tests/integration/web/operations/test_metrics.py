@@ -19,6 +19,7 @@ from pixelbloom.events.publisher import Publisher
 from tests.integration.http import Api, is_error
 from tests.integration.web.realtime.stalling import BUFFER_BYTES, fill, stalled
 from tests.integration.web.realtime.stories import subscribed
+from tests.scrapes import Numbers, read
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web
@@ -26,23 +27,6 @@ from tests.stack import Stack
 from tests.waiting import SECONDS, repeat_until, until
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-
-
-class Numbers(dict[tuple[str, frozenset[tuple[str, str]]], float]):
-    """A scrape's samples by name and labels; what is not there is 0."""
-
-    def of(self, name: str, **labels: str) -> float:
-        return self.get((f"pixelbloom_{name}", frozenset(labels.items())), 0.0)
-
-
-def read(families: Any) -> Numbers:
-    return Numbers(
-        {
-            (sample.name, frozenset(sample.labels.items())): sample.value
-            for family in families
-            for sample in family.samples
-        }
-    )
 
 
 def scrape(web: Web) -> Numbers:

@@ -1,4 +1,4 @@
-"""The folder where gunicorn's processes share their metrics, for as long as gunicorn runs.
+"""The folder where gunicorn's processes, or those of a worker, share their metrics, for as long as they run.
 
 The process that serves a scrape reads the metrics of all. prometheus_client looks for the folder when it is imported:
 `make` must run first, so this module imports the library only where it is used.
@@ -13,7 +13,7 @@ VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def make() -> None:
-    """Create the folder of this gunicorn, and set its path in the environment of its processes.
+    """Create the folder of this gunicorn or worker, and set its path in the environment of its processes.
 
     A reload of the configuration (SIGHUP) reuses it. A new gunicorn that replaces an old one (USR2) inherits the
     old path and creates its own folder.
