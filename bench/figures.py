@@ -18,7 +18,7 @@ from tests.stack import Stack
 ROWS = 1_000_000
 SQL = Path(__file__).with_suffix(".sql")
 FILL_BATCH = 10_000
-TABLES = ("figure_cells", "figure_days")
+TABLES = ("figure_cells_everybody", "figure_cells_user", "figure_days")
 
 
 def main() -> None:

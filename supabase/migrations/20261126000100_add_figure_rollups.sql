@@ -36,9 +36,11 @@ create table internal.figure_changes (
     tokens_out integer not null default 0
 );
 
--- Sums by quarter of an hour: of all users (user_id is null), and of each user. `took` is the sum of the durations;
--- `durations` has each of them once, and `occurred` how often.
+-- Sums by quarter of an hour: of all users (`everybody`, user_id is null), and of each user, in partitions, because
+-- those of all users are few and read together. `took` is the sum of the durations; `durations` has each of them once,
+-- and `occurred` how often.
 create table internal.figure_cells (
+    everybody boolean not null,
     kind text not null,
     user_id uuid,
     at timestamptz not null,
@@ -56,9 +58,15 @@ create table internal.figure_cells (
     tokens_out bigint not null,
     durations bigint[],
     occurred integer[]
-) with (fillfactor = 80);
+) partition by list (everybody);
 
-create unique index figure_cells_key on internal.figure_cells (kind, user_id, at, name, detail, outcome)
+create table internal.figure_cells_everybody partition of internal.figure_cells for values in (true)
+with (fillfactor = 80);
+
+create table internal.figure_cells_user partition of internal.figure_cells for values in (false)
+with (fillfactor = 90);
+
+create unique index figure_cells_key on internal.figure_cells (everybody, kind, user_id, at, name, detail, outcome)
 nulls not distinct;
 
 -- The durations of all users by day (in UTC) and by size, from which percentiles over many days are read: the totals
@@ -184,11 +192,11 @@ set search_path = ''
 as $$
 begin
     insert into internal.figure_cells as c (
-        kind, user_id, at, name, detail, outcome, many, completed, failed, cancelled, by_rules, timed, took, tokens_in,
+        everybody, kind, user_id, at, name, detail, outcome, many, completed, failed, cancelled, by_rules, timed, took, tokens_in,
         tokens_out, durations, occurred
     )
     select
-        s.kind, s.user_id, s.at, s.name, s.detail, s.outcome, sum(s.many), sum(s.completed), sum(s.failed),
+        s.user_id is null, s.kind, s.user_id, s.at, s.name, s.detail, s.outcome, sum(s.many), sum(s.completed), sum(s.failed),
         sum(s.cancelled), sum(s.by_rules), sum(s.timed), coalesce(sum(s.took * s.timed), 0), sum(s.tokens_in),
         sum(s.tokens_out), array_agg(s.took) filter (where s.timed <> 0),
         array_agg(s.timed) filter (where s.timed <> 0)
@@ -202,8 +210,8 @@ begin
         cross join lateral (select null::uuid as user_id union all select f.user_id where f.user_id is not null) as w
         group by 1, 2, 3, 4, 5, 6, 7
     ) as s
-    group by 1, 2, 3, 4, 5, 6
-    on conflict (kind, user_id, at, name, detail, outcome) do update set
+    group by 1, 2, 3, 4, 5, 6, 7
+    on conflict (everybody, kind, user_id, at, name, detail, outcome) do update set
         many = c.many + excluded.many,
         completed = c.completed + excluded.completed,
         failed = c.failed + excluded.failed,

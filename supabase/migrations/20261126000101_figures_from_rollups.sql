@@ -9,6 +9,7 @@ returns table (
 )
 language plpgsql stable rows 1000
 set search_path = ''
+set work_mem = '32MB'
 set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
@@ -28,7 +29,8 @@ begin
             c.at, c.name, c.detail, c.outcome, c.many, c.completed, c.failed, c.cancelled, c.by_rules, c.timed, c.took,
             c.tokens_in, c.tokens_out
         from internal.figure_cells as c
-        where c.kind = p_kind and ((p_user_id is null and c.user_id is null) or c.user_id = p_user_id)
+        where c.everybody = (p_user_id is null) and c.kind = p_kind
+            and ((p_user_id is null and c.user_id is null) or c.user_id = p_user_id)
             and c.at >= v_from and c.at < v_to
         union all
         select
@@ -56,6 +58,7 @@ create function internal.figure_p95(p_kind text, p_user_id uuid, p_from timestam
 returns table (name text, detail text, took bigint)
 language plpgsql stable rows 20
 set search_path = ''
+set work_mem = '32MB'
 set plan_cache_mode = 'force_custom_plan'
 set jit = 'off'
 as $$
@@ -75,13 +78,15 @@ begin
         select t.name, t.detail, u.took, u.many
         from internal.figure_cells as t
         cross join lateral unnest(t.durations, t.occurred) as u (took, many)
-        where t.kind = p_kind and ((p_user_id is null and t.user_id is null) or t.user_id = p_user_id)
+        where t.everybody = (p_user_id is null) and t.kind = p_kind
+            and ((p_user_id is null and t.user_id is null) or t.user_id = p_user_id)
             and t.at >= p_from and t.at < v_first
         union all
         select t.name, t.detail, u.took, u.many
         from internal.figure_cells as t
         cross join lateral unnest(t.durations, t.occurred) as u (took, many)
-        where t.kind = p_kind and ((p_user_id is null and t.user_id is null) or t.user_id = p_user_id)
+        where t.everybody = (p_user_id is null) and t.kind = p_kind
+            and ((p_user_id is null and t.user_id is null) or t.user_id = p_user_id)
             and t.at >= v_last and t.at < p_to
         union all
         select c.name, c.detail, c.took, c.timed
