@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ pytestmark = pytest.mark.timeout(900)
 #: Also the codes of a function or column that the database does not have.
 ERRORS = re.compile(r'"level": ?"(error|critical)"|Traceback|PGRST20\d|42883|42703')
 BASELINE_VERSION = '__version__ = "0.2.0"'
+FIGURES = ("leads/summary", "leads/trends", "agents/summary", "agents/trends", "models/metrics", "revenue/summary")
 APPROVED = {
     "workflow_id": "upgrade_approval",
     "steps": [
@@ -129,6 +131,13 @@ def no_errors(up: RunningStack) -> None:
         )
 
 
+def figures(up: RunningStack) -> dict[str, Any]:
+    """The figures of the past, which an upgrade must not change."""
+    end = datetime.now(UTC).date() - timedelta(days=1)
+    dates = f"start_date={end - timedelta(days=89)}&end_date={end}"
+    return {path: up.get_as_service(f"/api/analytics/{path}?{dates}") for path in FIGURES}
+
+
 def facts(up: RunningStack, run_ids: list[str]) -> dict[str, Any]:
     """What must be the same after an upgrade, as the API returns it."""
     with psycopg.connect(up.database_url) as db:
@@ -155,10 +164,13 @@ def test_old_code_works_on_the_new_schema_and_new_code_on_the_old_data(
         for run_id in done:
             run_ends(up, run_id)
         waiting = [begin_approval(up), begin_approval(up)]
+        past = figures(up)
+        assert past["agents/summary"]["by_agent"]
 
         # A rolling deploy: the schema first, then processes of both versions side by side.
         pixelbloom(up, ROOT, "migrate")
         assert applied(up) == {path.name.partition("_")[0] for path in (ROOT / "supabase/migrations").glob("*.sql")}
+        assert figures(up) == past
         story(up)
         values = {name.upper(): str(getattr(up.settings, name)) for name in ("redis_url", "supabase_url")}
         keys = {name.upper(): up.settings.require(name) for name in ("supabase_service_role_key", "database_url")}
@@ -186,6 +198,7 @@ def test_old_code_works_on_the_new_schema_and_new_code_on_the_old_data(
     with start_stack(home, OLLAMA_HOST=ollama.url) as up:
         up.user_id = user
         assert facts(up, done) == before
+        assert figures(up) == past
         approve(up, waiting[1])
         story(up)
         no_errors(up)
