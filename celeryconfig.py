@@ -2,26 +2,18 @@
 
 from kombu.entity import Exchange, Queue
 
-from pixelbloom.celery_app import broker_address, broker_tls
+from pixelbloom.celery_app import VISIBILITY_TIMEOUT_SECONDS, broker_options
 from pixelbloom.config import settings
 from pixelbloom.core.queues import AGENTS, EVENTS, MAINTENANCE, QUEUES, WEBHOOKS
-from pixelbloom.runs.status import BROKER_PRIORITY
 
-#: Longer than the longest step, or a running step's message is redelivered.
-VISIBILITY_TIMEOUT_SECONDS = 2 * 3600
-
-broker_url = broker_address(settings().require("redis_url"))
-broker_use_ssl = broker_tls(settings().require("redis_url"))
+_BROKER = broker_options(settings())
+broker_url = _BROKER["broker_url"]
+broker_use_ssl = _BROKER["broker_use_ssl"]
+broker_transport_options = _BROKER["broker_transport_options"]
+# RabbitMQ would close the connections of what only sends. A worker's consumer has a heartbeat (workers/broker.py).
+broker_heartbeat = 0
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # retry forever; the watchdog ends a worker that hangs
-broker_transport_options = {
-    "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
-    "socket_timeout": 30.0,  # without one, a publish on a dead connection hangs forever
-    "socket_connect_timeout": 2.0,
-    "socket_keepalive": True,
-    "health_check_interval": 10,
-    "priority_steps": sorted(BROKER_PRIORITY.values()),
-}
 task_inherit_parent_priority = True  # the steps of a chain have the priority of the first
 visibility_timeout = VISIBILITY_TIMEOUT_SECONDS
 
@@ -34,8 +26,9 @@ accept_content = ["json"]
 enable_utc = True
 timezone = "UTC"
 
-# One exchange per queue: on a shared one, a message would reach all queues.
-task_queues = tuple(Queue(name, Exchange(name), routing_key=name) for name in QUEUES)
+# One exchange per queue: on a shared one, a message would reach all queues. RabbitMQ's are replicated and on disk.
+_ARGUMENTS = {"x-queue-type": "quorum"} if settings().broker_url is not None else None
+task_queues = tuple(Queue(name, Exchange(name), routing_key=name, queue_arguments=_ARGUMENTS) for name in QUEUES)
 task_default_queue = AGENTS
 task_create_missing_queues = False
 task_routes = {

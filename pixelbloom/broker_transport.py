@@ -1,4 +1,4 @@
-"""kombu's transport for Redis, with one client for each channel and pool, and without transactions around each message.
+"""kombu's transports for Redis, with one client for each channel and pool, and no transactions around messages.
 
 kombu builds a client for each operation, which costs more than the operation itself. A client is only a handle to its
 connection pool and is safe to share between threads.
@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from kombu.transport import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 
 class QoS(redis.QoS):
@@ -27,22 +29,43 @@ class QoS(redis.QoS):
                 yield connection.pipeline(transaction=False)
 
 
-class Channel(redis.Channel):
-    """A channel that builds its client for publishing once."""
+class SharedClient:
+    """Part of a channel: it builds its client for publishing once."""
 
     QoS = QoS
 
+    pool: Any
     _shared: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
-            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]
+            return super()._create_client(asynchronous=True)  # type: ignore[misc]
         if self._shared is None or self._shared.connection_pool is not self.pool:
-            self._shared = super()._create_client()  # type: ignore[no-untyped-call]
+            self._shared = super()._create_client()  # type: ignore[misc]
         return self._shared
+
+
+class Channel(SharedClient, redis.Channel):
+    """The channel of one server."""
+
+
+class SentinelChannel(SharedClient, redis.SentinelChannel):
+    """The channel of the master that Sentinels name. A Sentinel that is away is not asked twice, but the next one."""
+
+    sentinel_kwargs: Any = None
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:
+        self.sentinel_kwargs = {**(self.sentinel_kwargs or {}), "retry": Retry(NoBackoff(), 0)}
+        return super()._sentinel_managed_pool(asynchronous)  # type: ignore[no-untyped-call]
 
 
 class Transport(redis.Transport):
     """The transport of `redis://` and `rediss://`, by celery_app.py; workers use their own kind of it."""
 
     Channel = Channel
+
+
+class SentinelTransport(redis.SentinelTransport):
+    """The same for `sentinel://`."""
+
+    Channel = SentinelChannel

@@ -4,6 +4,7 @@ Each value is looked up in the environment, then in `.env`, then in what the run
 wrote into its home (`stack.env`, `secrets.env`). An empty value counts as not set.
 """
 
+import os
 from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import cache
@@ -19,10 +20,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pixelbloom.core import celery_variables
 from pixelbloom.core.addresses import redis_url
 from pixelbloom.core.textfile import EnvFiles, NotText
 from pixelbloom.errors import ConfigurationError
 from pixelbloom.setting_types import (
+    BrokerUrl,
     Certificates,
     DatabaseUrl,
     Duration,
@@ -94,9 +97,11 @@ class Settings(BaseSettings):
     api_url: HttpUrl | None = None
     pixelbloom_token: Key | None = None
 
-    # Redis
+    # Redis, and RabbitMQ
     redis_tls_ca: Certificates | None = None
     redis_url: RedisUrl | None = None
+    broker_tls_ca: Certificates | None = None
+    broker_url: BrokerUrl | None = None
 
     # Models
     ollama_host: OllamaUrl = "http://localhost:11434"
@@ -208,6 +213,10 @@ def load(*, home_files: bool = True, overrides: Mapping[str, object] | None = No
 
     `home_files=False` ignores the files of a running local stack; `pixelbloom up` uses it.
     """
+    try:
+        celery_variables.refuse(os.environ)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
     try:
         here = _read((Path(".env"),), overrides)
         if not home_files:

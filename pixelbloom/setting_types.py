@@ -33,6 +33,22 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _broker(value: str) -> str:
+    """Validate the address of RabbitMQ; several nodes are separated by semicolons, as kombu reads them."""
+    urls = [url.strip() for url in value.split(";") if url.strip()]
+    for url in urls:
+        parts = _parts(url)
+        if parts.scheme not in ("amqp", "amqps"):
+            raise ValueError("must be a URL that starts with amqp:// or amqps:// (RabbitMQ); Redis is set by REDIS_URL")
+        if not parts.hostname:
+            raise ValueError("must name a host, like amqp://user:password@rabbit.example.com:5672/vhost")
+        if parts.query or parts.fragment:
+            raise ValueError("must have no parameters; BROKER_TLS_CA names the certificates of amqps://")
+    if len({_parts(url).scheme for url in urls}) > 1:
+        raise ValueError("must have the same scheme for all nodes, amqp:// or amqps://")
+    return ";".join(urls)
+
+
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
@@ -113,7 +129,8 @@ def _rate(value: str) -> str | None:
 
 
 HttpUrl = Annotated[str, _url("http", "https")]
-RedisUrl = Annotated[str, _url("redis", "rediss", "unix")]
+RedisUrl = Annotated[str, _url("redis", "rediss", "unix", "sentinel", "sentinels")]
+BrokerUrl = Annotated[str, AfterValidator(_broker)]
 
 
 def _webhook_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

@@ -11,7 +11,6 @@ from typing import ClassVar
 import psycopg
 import redis as redis_client
 
-from pixelbloom.celery_app import broker_address
 from pixelbloom.config import Settings
 from pixelbloom.local import secrets
 from pixelbloom.local.child import Child, Command
@@ -170,8 +169,9 @@ class Stack:
                 until_ready(lambda: responds(port, path), child, seconds=READY_SECONDS)
             elif role in WORKERS:
                 waits = itertools.chain(PONG_SECONDS, itertools.repeat(PONG_SECONDS[-1]))
-                broker, name = broker_address(self.redis_url), f"{role}-{number}"
-                until_ready(lambda: pongs(broker, name, next(waits)), child, seconds=READY_SECONDS)
+                settings = self.settings_with(**{key.lower(): value for key, value in (env or {}).items()})
+                name = f"{role}-{number}"
+                until_ready(lambda: pongs(settings, name, next(waits)), child, seconds=READY_SECONDS)
         except BaseException:
             process.kill()
             raise

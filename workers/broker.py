@@ -1,7 +1,8 @@
 """Ends a worker in order, with one log line and exit code 70, when Celery cannot recover from a broker failure.
 
-Celery reconnects after a lost connection. Other failures, such as a Redis that became a read-only replica, or a kombu
-connection that is half closed when Redis restarts under load, would end its loop with a traceback and exit code 1.
+Celery reconnects after a lost connection. Other failures, such as a Redis that became a read-only replica, a RabbitMQ
+that refuses the password, or a kombu connection that is half closed when Redis restarts under load, would end its loop
+with a traceback and exit code 1.
 """
 
 import logging
@@ -11,10 +12,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import redis
 import structlog
+from amqp.exceptions import AMQPError
 from celery.exceptions import WorkerShutdown
 from celery.signals import worker_shutting_down
 from celery.worker.consumer import Consumer
@@ -25,6 +27,8 @@ from pixelbloom.errors import Unavailable
 EXIT_CODE = 70  # EX_SOFTWARE: a supervisor should start it again
 #: Flower shows a worker as offline after twice as long without one.
 HEARTBEAT_SECONDS = 15.0
+#: Of the connection to RabbitMQ: each side closes it after twice as long without a sign of the other.
+AMQP_HEARTBEAT_SECONDS = 30
 #: Time after a broker failure for steps to end or be handed back, and for Celery to stop.
 STOP_SECONDS = 30.0
 #: These log a traceback of the libraries for each lost connection.
@@ -32,7 +36,7 @@ CONNECTION_LOGGERS = ("celery.worker", "celery.bootsteps", "kombu")
 #: This one logs errors raised by tasks.
 TASK_LOGGER = "celery.app.trace"
 #: Errors of an unreachable service; their traceback is of no use.
-AWAY = (ConnectionError, TimeoutError, redis.RedisError, KombuError, Unavailable)
+AWAY = (ConnectionError, TimeoutError, redis.RedisError, AMQPError, KombuError, Unavailable)
 
 log = structlog.get_logger(__name__)
 
@@ -40,8 +44,16 @@ log = structlog.get_logger(__name__)
 class RoleConsumer(Consumer):  # type: ignore[misc]
     """Celery's consumer. An unexpected error ends the worker like SIGTERM, with EXIT_CODE.
 
-    Workers do not listen to each other's events, and send the heartbeats that Flower shows less often.
+    Workers do not listen to each other's events, and send the heartbeats that Flower shows less often. RabbitMQ's
+    delayed delivery, 28 queues for times that no task here has, is left out.
     """
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
+        """Celery's steps, but for the one of delayed delivery."""
+
+        default_steps: ClassVar[list[str]] = [
+            step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
+        ]
 
     def __init__(self, *args: Any, worker_options: dict[str, Any] | None = None, **options: Any) -> None:
         given = worker_options or {}
@@ -49,6 +61,7 @@ class RoleConsumer(Consumer):  # type: ignore[misc]
             "without_gossip": True,
             "heartbeat_interval": given.get("heartbeat_interval") or HEARTBEAT_SECONDS,
         }
+        options.setdefault("amqheartbeat", AMQP_HEARTBEAT_SECONDS)
         super().__init__(*args, worker_options={**given, **quiet}, **options)
 
     def start(self) -> None:
@@ -78,7 +91,9 @@ class OneLine(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if error is None:
             return True
-        of_connection = record.name.startswith(CONNECTION_LOGGERS) and any(isinstance(e, AWAY) for e in _origins(error))
+        of_connection = record.name.startswith(CONNECTION_LOGGERS) and any(
+            isinstance(e, (*AWAY, OSError)) for e in _origins(error)
+        )
         if of_connection or (record.name == TASK_LOGGER and isinstance(error, AWAY)):
             record.msg, record.args = f"{record.getMessage()} ({described(error)})", ()
             record.exc_info = record.exc_text = None

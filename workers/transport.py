@@ -1,4 +1,4 @@
-"""The Redis transport of workers, which wakes up rarely while there is no message.
+"""The Redis transports of workers, which wake up rarely while there is no message.
 
 kombu's own asks Redis once a second for a message, and its event loop has a timer of a second.
 """
@@ -12,7 +12,7 @@ from celery.signals import worker_shutting_down
 from kombu.asynchronous import get_event_loop
 
 from pixelbloom import broker_transport
-from pixelbloom.celery_app import use_transport
+from pixelbloom.celery_app import use_transports
 
 #: Redis answers at once when a message arrives. Shorter than the sockets' timeout.
 WAIT_SECONDS = 15
@@ -22,15 +22,18 @@ BINDINGS_SECONDS = 10
 STOPPING_SECONDS = 0.5
 
 
-class Channel(broker_transport.Channel):
-    """The channel of all processes. When it is closed, it ends its wait for a message instead of sitting it out."""
+class EndsItsWait:
+    """Part of a channel: when it is closed, it ends its wait for a message instead of sitting it out."""
+
+    _in_poll: Any
+    conn_or_acquire: Any
 
     def close(self) -> None:
         """Close the channel. A message that arrives meanwhile is not lost: the wait's response is still read."""
         if self._in_poll:
             with contextlib.suppress(Exception):  # then it takes WAIT_SECONDS at most
                 self._unblock(self._in_poll)
-        super().close()  # type: ignore[no-untyped-call]
+        super().close()  # type: ignore[misc]
 
     def _unblock(self, connection: Any) -> None:
         hello = connection.handshake_metadata
@@ -41,23 +44,43 @@ class Channel(broker_transport.Channel):
             client.client_unblock(client_id)
 
 
-class Transport(broker_transport.Transport):
-    """The transport of all processes, with longer waits."""
+class Channel(EndsItsWait, broker_transport.Channel):
+    """The channel of all processes, which ends its wait."""
 
-    Channel = Channel
+
+class SentinelChannel(EndsItsWait, broker_transport.SentinelChannel):
+    """The same behind Sentinels."""
+
+
+class WaitsLonger:
+    """Part of a transport: longer waits for messages."""
+
     brpop_timeout = WAIT_SECONDS
+    cycle: Any
 
     def register_with_event_loop(self, connection: Any, loop: Any) -> None:
         """Register as kombu does, but with a slower timer."""
-        super().register_with_event_loop(connection, loop)  # type: ignore[no-untyped-call]
-        cycle: Any = self.cycle
+        super().register_with_event_loop(connection, loop)  # type: ignore[misc]
+        cycle = self.cycle
         cycle._binding_expiry_tref.cancel()
         cycle._binding_expiry_tref = loop.call_repeatedly(BINDINGS_SECONDS, cycle.maybe_refresh_binding_expiry)
 
 
+class Transport(WaitsLonger, broker_transport.Transport):
+    """The transport of all processes, with longer waits."""
+
+    Channel = Channel
+
+
+class SentinelTransport(WaitsLonger, broker_transport.SentinelTransport):
+    """The same behind Sentinels."""
+
+    Channel = SentinelChannel
+
+
 def install() -> None:
-    """Use this transport for Redis in this process."""
-    use_transport(f"{__name__}:Transport")
+    """Use these transports for Redis in this process."""
+    use_transports(__name__)
 
 
 @worker_shutting_down.connect

@@ -1,13 +1,17 @@
 """The checks of `doctor`: one function a part, each returning what was found and what to do."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 import psycopg
 import redis
+from amqp.exceptions import AccessRefused, NotAllowed
+from redis.exceptions import NoPermissionError
+from redis.sentinel import MasterNotFoundError
 
 from pixelbloom.cli.connect import api_address
 from pixelbloom.cli.findings import START, TIMEOUT, Finding, down, off, ok, shown, warning
@@ -17,8 +21,12 @@ from pixelbloom.core.addresses import is_loopback
 from pixelbloom.core.queues import QUEUES
 from pixelbloom.database import migrations
 from pixelbloom.database.pooler import pools_transactions, share_a_session
+from pixelbloom.events.client import connect
 from pixelbloom.periodic import verdict as periodic
 from pixelbloom.periodic.pulses import Pulses
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 #: Seconds for the workers to reply.
 WORKERS_REPLY_SECONDS = 2.0
@@ -118,57 +126,100 @@ def supabase(settings: Settings) -> Finding:
 
 
 def redis_server(settings: Settings) -> Finding:
-    """The broker, and the channel of events."""
+    """The channel of events, and the broker unless BROKER_URL is set."""
     if settings.redis_url is None:
         return down("REDIS_URL is not set", f"set REDIS_URL, or {START}")
     address = shown(settings.redis_url)
     try:
-        with redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as client:
-            info = client.info()
+        with connect(settings.redis_url, timeout_seconds=TIMEOUT, connections=1, retries=0) as client:
+            client.ping()
+            info = _server_info(client)
     except redis.AuthenticationError:
         return down(f"{address} refuses the password", "correct the password in REDIS_URL")
+    except MasterNotFoundError:
+        advice = "check the names, passwords, certificates and `master` of REDIS_URL"
+        return down(f"no Sentinel of {address} names a reachable master", advice)
+    except NoPermissionError as error:
+        return down(f"{address} refuses the user a command: {error}", "give the user the rights in docs/brokers.md")
     except (redis.RedisError, OSError, ValueError) as error:
         return _tls_failed(error, address) or down(f"unreachable at {address}", f"check REDIS_URL, or {START}")
-    version = info.get("redis_version", "?")
+    valkey = info.get("valkey_version")
+    version = f"Valkey {valkey}" if valkey else f"Redis {info.get('redis_version', '?')}"
     policy = info.get("maxmemory_policy", "noeviction")
     if info.get("maxmemory") and policy != "noeviction":
-        return warning(
-            f"Redis {version} throws keys away when it is full ({policy})", "set maxmemory-policy to noeviction"
-        )
-    return ok(f"Redis {version}")
+        return warning(f"{version} throws keys away when it is full ({policy})", "set maxmemory-policy to noeviction")
+    return ok(version)
 
 
-def _tls_failed(error: BaseException | None, where: str) -> Finding | None:
-    """Return the TLS error of a failed connection, or None if it failed for another reason."""
+def _tls_failed(error: BaseException | None, where: str, setting: str = "REDIS") -> Finding | None:
+    """Return the TLS error of a failed connection, or None if it failed for another reason.
+
+    `setting` is what the names of the settings begin with.
+    """
     while error is not None and not isinstance(error, ssl.SSLError):
         error = error.__cause__ or error.__context__
     if error is None:
         return None
     if isinstance(error, ssl.SSLCertVerificationError):
-        advice = "set REDIS_TLS_CA to the certificate of the authority that signed it, and use the name that it is for"
+        authority = f"set {setting}_TLS_CA to the certificate of the authority that signed it"
+        advice = f"{authority}, and use the name that it is for"
         return down(f"TLS: the certificate of {where} is not valid: {error.verify_message.rstrip('.')}", advice)
     reason = (error.reason or "the handshake failed").lower().replace("_", " ")
-    return down(f"TLS with {where} failed: {reason}", "check that REDIS_URL (rediss://) names a port that speaks TLS")
+    scheme = "rediss" if setting == "REDIS" else "amqps"
+    advice = f"check that {setting}_URL ({scheme}://) names a port that speaks TLS"
+    return down(f"TLS with {where} failed: {reason}", advice)
+
+
+def _server_info(client: redis.Redis) -> dict[str, Any]:
+    """Return what the server tells of itself; nothing if the user may not ask."""
+    try:
+        info: Any = client.info()
+    except NoPermissionError:
+        return {}
+    return dict(info)
+
+
+def _celery(settings: Settings) -> "Celery":
+    """Return a Celery app that gives up soon. Not the process's own, which uses the settings that were read first."""
+    from celery import Celery
+
+    from pixelbloom.celery_app import broker_options
+
+    app = Celery(set_as_current=False)
+    app.conf.update(broker_options(settings))
+    if settings.broker_url is None:
+        app.conf.broker_transport_options |= {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    return app
+
+
+def rabbitmq(settings: Settings) -> Finding:
+    """The broker, where BROKER_URL names RabbitMQ."""
+    address = "; ".join(shown(url) for url in str(settings.broker_url).split(";"))
+    app = _celery(settings)
+    try:
+        with app.connection_for_write(connect_timeout=TIMEOUT) as connection:
+            connection.ensure_connection(max_retries=address.count(";"), timeout=TIMEOUT)
+            server = connection.connection.server_properties
+    except (AccessRefused, NotAllowed):
+        return down(f"{address} refuses the user, the password or the vhost", "correct them in BROKER_URL")
+    except Exception as error:  # kombu lets each transport's own errors through
+        return _tls_failed(error, address, "BROKER") or down(f"unreachable at {address}", "check BROKER_URL")
+    return ok(f"{server.get('product', 'AMQP')} {server.get('version', '?')}")
 
 
 def workers(settings: Settings) -> Finding:
     """A worker takes from each queue."""
-    if settings.redis_url is None:
+    if settings.redis_url is None and settings.broker_url is None:
         return down("no broker to reach them through", "set REDIS_URL first")
-    from celery import Celery
-
-    from pixelbloom.celery_app import broker_address
-
-    # Not the process's own app, which uses the settings that were read first.
-    app = Celery(broker=broker_address(settings.redis_url), set_as_current=False)
-    app.conf.broker_transport_options = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    app = _celery(settings)
     try:
         with app.connection_for_write(connect_timeout=TIMEOUT) as connection:
             connection.ensure_connection(max_retries=0, timeout=TIMEOUT)
             inspect = app.control.inspect(timeout=WORKERS_REPLY_SECONDS, connection=connection)
             replies = inspect.active_queues() or {}
     except Exception as error:  # kombu lets each transport's own errors through
-        return _tls_failed(error, "the broker") or down("the broker is unreachable", "see redis")
+        tls, see = ("REDIS", "redis") if settings.broker_url is None else ("BROKER", "broker")
+        return _tls_failed(error, "the broker", tls) or down("the broker is unreachable", f"see {see}")
     served = {queue["name"] for queues in replies.values() for queue in queues}
     silent = [queue for queue in QUEUES if queue not in served]
     names = ", ".join(sorted(replies)) or "none"
@@ -184,7 +235,7 @@ def beat(settings: Settings) -> Finding:
     if settings.redis_url is None:
         return unknown
     try:
-        with redis.Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT) as client:
+        with connect(settings.redis_url, timeout_seconds=TIMEOUT, connections=1, retries=0) as client:
             ages = Pulses(client).ages()
     except (redis.RedisError, OSError, ValueError):
         return unknown
@@ -209,6 +260,13 @@ def api(settings: Settings) -> Finding:
         name for name, check in (checks if isinstance(checks, dict) else {}).items() if check.get("status") != "ok"
     ]
     return warning(f"{url} is not ready{': ' if faulty else ''}{', '.join(faulty)}", "see the parts above")
+
+
+def checks(settings: Settings) -> Sequence[Check]:
+    """Return the checks of the parts that these settings name."""
+    if settings.broker_url is None:
+        return CHECKS
+    return (*CHECKS[:4], Check("broker", True, rabbitmq), *CHECKS[4:])
 
 
 CHECKS = (

@@ -40,7 +40,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="JSON, for progr
 def examine(settings: Settings) -> list[dict[str, object]]:
     """Check all parts concurrently, so that none delays the others."""
     # Imported here, for the other commands start faster without every client library.
-    from pixelbloom.cli.checks import CHECKS, Check
+    from pixelbloom.cli.checks import Check, checks
     from pixelbloom.cli.findings import Finding, State
 
     def ask(check: Check) -> Finding:
@@ -52,8 +52,9 @@ def examine(settings: Settings) -> list[dict[str, object]]:
                 return Finding(state, "its key holds characters that no key has", "copy the key once more")
             return Finding(state, f"the check itself failed ({type(error).__name__})", "please report this")
 
-    with ThreadPoolExecutor(len(CHECKS)) as pool:
-        findings = list(pool.map(ask, CHECKS))
+    chosen = checks(settings)
+    with ThreadPoolExecutor(len(chosen)) as pool:
+        findings = list(pool.map(ask, chosen))
     return [
         {
             "name": check.name,
@@ -62,7 +63,7 @@ def examine(settings: Settings) -> list[dict[str, object]]:
             "detail": printable(finding.detail),
             "advice": finding.advice,
         }
-        for check, finding in zip(CHECKS, findings, strict=True)
+        for check, finding in zip(chosen, findings, strict=True)
     ]
 
 

@@ -1,5 +1,6 @@
 """`pixelbloom env`: the running stack's settings as KEY=VALUE."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit, urlunsplit
 
@@ -31,7 +32,7 @@ def lines(settings: Settings, *, secrets: bool) -> dict[str, str]:
     supabase = settings.require("supabase_url")
     database = settings.database_url.get_secret_value() if settings.database_url else ""
     anon = settings.supabase_anon_key.get_secret_value() if settings.supabase_anon_key else ""
-    redis = settings.require("redis_url")
+    redis, broker = settings.require("redis_url"), settings.broker_url or ""
     found = {
         "API_URL": api_address(settings),
         "FLOWER_URL": f"http://127.0.0.1:{settings.flower_port}",
@@ -43,6 +44,7 @@ def lines(settings: Settings, *, secrets: bool) -> dict[str, str]:
         "SUPABASE_ANON_KEY": anon,
         "DATABASE_URL": database if secrets else without_password(database),
         "REDIS_URL": redis if secrets else without_password(redis),
+        "BROKER_URL": broker if secrets else ";".join(without_password(url) for url in broker.split(";")),
         "OLLAMA_HOST": settings.ollama_host,
         # For the browser: these hold no secret.
         "VITE_API_URL": api_address(settings),
@@ -71,7 +73,8 @@ def local_keys(settings: Settings, *, secrets: bool) -> dict[str, str]:
 
 
 def without_password(url: str) -> str:
-    """Return the URL with its password masked."""
+    """Return the URL with its passwords masked: that of the server, and that of Sentinels."""
+    url = re.sub(r"(?<=[?&]sentinel_password=)[^&]+", "***", url)
     parts = urlsplit(url)
     if not parts.password:
         return url

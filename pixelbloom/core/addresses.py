@@ -3,6 +3,8 @@
 import ipaddress
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from pixelbloom.core.sentinels import SCHEMES, SentinelAddress
+
 OLLAMA_PORT = 11434
 #: Addresses to listen on; a client connects to this machine instead.
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (replaced, not listened on)
@@ -87,13 +89,15 @@ _CERT_REQS |= {f"cert_{name}": name for name in _CERT_REQS}
 
 
 def redis_url(text: str, ca: str | None) -> str:
-    """Return a `rediss://` URL that sets how certificates are verified, for redis-py and kombu; others unchanged.
+    """Return a `rediss://` or `sentinels://` URL that sets how certificates are verified; others unchanged.
 
     They are required unless its `ssl_cert_reqs` differs, and verified by the file `ca` unless the URL names one.
-    Raises ValueError, whose message has no subject.
+    Raises ValueError, whose message has no subject, also for an invalid address of Sentinels.
     """
     parts = urlsplit(text)
-    if parts.scheme != "rediss":
+    if parts.scheme in SCHEMES:
+        SentinelAddress.parse(text)
+    if parts.scheme not in ("rediss", "sentinels"):
         return text
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     wanted = query.get("ssl_cert_reqs", "required").lower()

@@ -20,7 +20,7 @@ def collector(parts: Container) -> SystemCollector:
     return SystemCollector(
         {
             "postgres": lambda: postgres.families(store.read()),
-            "redis": lambda: redis_server.families(parts.redis, broker=True),
+            "redis": lambda: redis_server.families(parts.redis, broker=parts.settings.broker_url is None),
         }
     )
 

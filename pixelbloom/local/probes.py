@@ -8,6 +8,7 @@ import socket
 from celery import Celery
 from redis import RedisError
 
+from pixelbloom.celery_app import broker_options
 from pixelbloom.config import Settings
 from pixelbloom.events.publisher import publisher_redis
 from pixelbloom.periodic import verdict as periodic
@@ -55,9 +56,10 @@ def flower_knows(port: int, login: str) -> set[str]:
         connection.close()
 
 
-def pongs(broker: str, name: str, seconds: float = 0.5) -> bool:
+def pongs(settings: Settings, name: str, seconds: float = 0.5) -> bool:
     """Return whether a worker of this name replies within so many seconds."""
-    app = Celery(broker=broker, set_as_current=False)
+    app = Celery(set_as_current=False)
+    app.conf.update(broker_options(settings))
     with app.connection_for_write() as connection:
         # Its close waits for a read in progress: for a second, unless set otherwise.
         connection.transport.brpop_timeout = PING_SECONDS

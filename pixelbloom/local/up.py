@@ -12,7 +12,6 @@ from typing import Any
 import psycopg
 
 from pixelbloom.auth.mint import mint_service, mint_user
-from pixelbloom.celery_app import broker_address
 from pixelbloom.config import DEVELOPMENT_USER, Settings, load
 from pixelbloom.database import migrations
 from pixelbloom.errors import StackError
@@ -39,7 +38,7 @@ TOKEN_SECONDS = 24 * 3600
 #: Settings that only the environment of `up` may have, for the commands that print or check them (`env`, `doctor`).
 GIVEN = (
     *("API_URL", "OLLAMA_HOST", "OLLAMA_MODEL", "HUGGINGFACE_API_KEY", "HUGGINGFACE_BASE_URL", "HUGGINGFACE_MODEL"),
-    *("REDIS_URL", "SUPABASE_URL", "SUPABASE_ANON_KEY"),
+    *("REDIS_URL", "BROKER_URL", "SUPABASE_URL", "SUPABASE_ANON_KEY"),
 )
 #: Of the local Supabase. SUPABASE_JWT_SECRET may have been given, and the keys follow from it.
 PROJECT_KEYS = ["API_JWT_SECRET", "SUPABASE_JWT_SECRET", "SUPABASE_ANON_KEY", "SUPABASE_SERVICE_ROLE_KEY"]
@@ -272,8 +271,8 @@ class Running:
         if name == "model":
             return lambda: responds(self._settings.model_port, "/health")
         if name in WORKERS:
-            broker = broker_address(self._env.get("REDIS_URL") or str(self._settings.redis_url))
-            return lambda: pongs(broker, name)
+            processes = self._settings_of_processes()
+            return lambda: pongs(processes, name)
         if name == "beat" and self._settings.supabase_url is None:
             return Beat(self._settings_of_processes()).runs
         return lambda: True

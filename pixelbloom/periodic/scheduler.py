@@ -135,11 +135,14 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
 
     def _waiting(self, name: str) -> int:
         """Return the number of messages in a queue."""
-        with self.app.connection_or_acquire() as connection, connection.channel() as channel:
-            try:
-                return int(channel.queue_declare(queue=name, passive=True).message_count)
-            except connection.channel_errors:  # there is no such queue yet
-                return 0
+        retries = self.app.conf.broker_transport_options.get("max_retries", 0)
+        with self.app.connection_or_acquire() as connection:
+            connection.ensure_connection(max_retries=retries)  # `channel` does not open a lost one again
+            with connection.channel() as channel:
+                try:
+                    return int(channel.queue_declare(queue=name, passive=True).message_count)
+                except connection.channel_errors:  # there is no such queue yet
+                    return 0
 
     def _succeeded(self) -> None:
         if self._failed:

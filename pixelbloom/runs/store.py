@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pixelbloom.database.pagination import SLICE_ROWS, Filtered, Rows, Slices, newest_first, position
 from pixelbloom.errors import NotFound
+from pixelbloom.runs.status import Priority
 from pixelbloom.runs.transitions import JsonObject, RunTransitions
 
 #: A run without its large columns.
@@ -56,6 +57,26 @@ class RunStore(RunTransitions):
         return self._gateway.select(
             lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]), name="runs.find"
         )
+
+    def newest_running(self) -> dict[int, datetime]:
+        """Return by the number of a priority when the newest step that runs now was published; others are absent."""
+        found = {priority.number: self._newest_running(priority) for priority in Priority}
+        return {number: at for number, at in found.items() if at is not None}
+
+    def _newest_running(self, priority: Priority) -> datetime | None:
+        rows = self._gateway.select(
+            lambda client: (
+                client.table("run_steps")
+                .select("published_at")
+                .eq("status", "running")
+                .eq("priority", priority.number)
+                .order("published_at", desc=True, nullsfirst=False)
+                .limit(1)
+            ),
+            name="runs.newest_running",
+        )
+        at = rows[0]["published_at"] if rows else None
+        return None if at is None else datetime.fromisoformat(at)
 
     def source(self, run_id: UUID) -> JsonObject:
         """Return the columns to create another run from. Raises NotFound."""

@@ -1,6 +1,7 @@
 """Recovers the work of dead processes."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -8,8 +9,10 @@ import redis
 import structlog
 
 from pixelbloom.celery_app import app
+from pixelbloom.container import Container
 from pixelbloom.runs.planner import PUBLISHED_AT
 from pixelbloom.runs.status import Priority, broker_list
+from pixelbloom.tasks import rabbitmq
 from pixelbloom.tasks.container import services
 
 log = structlog.get_logger(__name__)
@@ -26,7 +29,7 @@ EPOCH_KEY = "pb:epoch"
 def sweep_runs() -> dict[str, int]:
     """Release expired leases, publish again what the broker lost, and admit due runs."""
     parts = services()
-    found = parts.run_store.sweep(interval_seconds=INTERVAL_SECONDS, lost_before=lost_before(parts.redis), limit=LIMIT)
+    found = parts.run_store.sweep(interval_seconds=INTERVAL_SECONDS, lost_before=_lost_before(parts), limit=LIMIT)
     if found["skipped"]:
         return {}
     parts.dispatcher.publish(found["publish"], found["updates"])
@@ -35,6 +38,12 @@ def sweep_runs() -> dict[str, int]:
     if found["expired"] or found["lost"] or found["outage"]:
         log.warning("runs_recovered", outage=found["outage"], **counts)
     return counts
+
+
+def _lost_before(parts: Container) -> Mapping[int, datetime]:
+    if parts.settings.broker_url is None:
+        return lost_before(parts.redis)
+    return rabbitmq.lost_before(parts.celery, parts.run_store.newest_running, MARGIN)
 
 
 def lost_before(client: redis.Redis) -> dict[int, datetime]:

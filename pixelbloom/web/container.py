@@ -108,7 +108,8 @@ class WebContainer(Container):
 
     @part
     def readiness(self) -> Readiness:
-        return Readiness(probes(self.profiles, self.redis, self.celery, self.pulses))
+        own_broker = self.settings.broker_url is not None
+        return Readiness(probes(self.profiles, self.redis, self.celery, self.pulses, own_broker=own_broker))
 
     def _relay_outbox(self) -> None:
         self.dispatcher.send("pixelbloom.relay_outbox")

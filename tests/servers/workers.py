@@ -3,7 +3,7 @@
 import itertools
 import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -46,3 +46,31 @@ class WorkerProcess:
         self.process.kill()
         self.process.wait()
         self._log.close()
+
+
+class Supervisor:
+    """Starts each worker that ended again, as in production, and stores the output of those that ended."""
+
+    def __init__(self, env: Mapping[str, str], folder: Path, roles: Iterable[str], *options: str) -> None:
+        self._env, self._folder, self._options = env, folder, options
+        self.running = {role: self._start(role) for role in roles}
+        self.ended: list[tuple[str, int, str]] = []
+        self.outputs: list[str] = []
+
+    def _start(self, role: str) -> WorkerProcess:
+        options = ("--stop-grace=1",) if role == "agents" else ()
+        return WorkerProcess(role, self._env, self._folder, *self._options, *options)
+
+    def look(self) -> None:
+        for role, worker in self.running.items():
+            code = worker.process.poll()
+            if code is not None:
+                self.ended.append((role, code, worker.output))
+                self.outputs.append(worker.output)
+                worker.end()
+                self.running[role] = self._start(role)
+
+    def close(self) -> None:
+        for worker in self.running.values():
+            self.outputs.append(worker.output)
+            worker.end()

@@ -112,7 +112,9 @@ class _Parts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         checks = self._checks
-        for name, what in (("database", "the database"), ("redis", "Redis")):
+        for name, what in (("database", "the database"), ("redis", "Redis"), ("broker", "the broker of its own")):
+            if name not in checks:  # Redis is the broker
+                continue
             up = checks[name]["status"] != "unavailable"
             yield GaugeMetricFamily(f"pixelbloom_{name}_up", f"1 if {what} is reachable", float(up))
         workers = GaugeMetricFamily("pixelbloom_workers", "Workers that respond, by queue", labels=["queue"])

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -139,14 +140,23 @@ def _shown(probe: Probe, finding: Finding | None) -> tuple[dict[str, Any], str |
     return {**check, **result.numbers}, warning
 
 
-def probes(profiles: ProfileStore, redis: Redis, celery: Celery, pulses: Pulses) -> tuple[Probe, ...]:
-    """Return the probes of the database, which a web process requires, and of the parts that runs can wait for."""
+def probes(
+    profiles: ProfileStore, redis: Redis, celery: Celery, pulses: Pulses, *, own_broker: bool = False
+) -> tuple[Probe, ...]:
+    """Return the probes of the database, which a web process requires, and of the parts that runs can wait for.
+
+    `own_broker` says that the broker is not this Redis.
+    """
 
     def database() -> None:
         profiles.check()
 
-    def broker() -> None:
+    def events() -> None:
         redis.ping()
+
+    def broker() -> None:
+        with celery.connection_for_write(connect_timeout=SHORT_TIMEOUT_SECONDS) as connection:
+            connection.ensure_connection(max_retries=celery.conf.broker_transport_options["max_retries"])
 
     def workers() -> ProbeResult:
         replies = celery.control.inspect(timeout=WORKERS_REPLY_SECONDS).active_queues() or {}
@@ -164,15 +174,17 @@ def probes(profiles: ProfileStore, redis: Redis, celery: Celery, pulses: Pulses)
         verdict = periodic.judge(ages)
         return ProbeResult(verdict.detail, verdict.problem, {"ages": ages})
 
+    optional = partial(Probe, required=False, timeout=SHORT_TIMEOUT_SECONDS)
+    no_runs, no_events = "runs are accepted and start when it is back", "sockets get no events until"
+    if own_broker:
+        without_redis = f"{no_events} it is back"
+        brokers = [optional("broker", broker, fresh_seconds=10.0, without=no_runs)]
+    else:
+        without_redis, brokers = f"{no_runs}, and {no_events} then", []
     return (
         Probe("database", database),
-        Probe(
-            "redis",
-            broker,
-            required=False,
-            timeout=SHORT_TIMEOUT_SECONDS,
-            without="runs are accepted and start when it is back, and sockets get no events until then",
-        ),
-        Probe("workers", workers, required=False, timeout=SHORT_TIMEOUT_SECONDS, fresh_seconds=10.0),
-        Probe("beat", beat, required=False, timeout=SHORT_TIMEOUT_SECONDS, fresh_seconds=2.0),
+        optional("redis", events, without=without_redis),
+        *brokers,
+        optional("workers", workers, fresh_seconds=10.0),
+        optional("beat", beat, fresh_seconds=2.0),
     )

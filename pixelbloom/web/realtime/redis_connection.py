@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pixelbloom.core.backoff import Backoff
+from pixelbloom.events.client import pool
 from pixelbloom.web.realtime.stats import Stats
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ class RedisLink:
         on_pause: Callable[[], None],
         stats: Stats,
     ) -> None:
-        self._pool = redis.ConnectionPool.from_url(
+        self._pool = pool(
             url,
             protocol=2,
             socket_timeout=TIMEOUT_SECONDS,

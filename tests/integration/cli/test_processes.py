@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pixelbloom.celery_app import broker_address
 from pixelbloom.local.postgrest import free_port
 from pixelbloom.local.probes import pongs, responds
 from pixelbloom.processes import WORKERS
@@ -97,7 +96,7 @@ def test_options_reach_gunicorn_and_celery(processes: Processes, stack: Stack) -
     processes.start("worker", "agents", "-n", "own@%h", "--concurrency", "3")
     processes.running["own"] = processes.running.pop("3")
     until(lambda: responds(port, "/healthz"), 180, saw=processes.output)
-    until(lambda: pongs(broker_address(stack.redis_url), "own"), 180, saw=processes.output)
+    until(lambda: pongs(stack.settings, "own"), 180, saw=processes.output)
     processes.wait_for_health("web")
     processes.wait_for_health("agents")
 

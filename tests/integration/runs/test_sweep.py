@@ -38,6 +38,16 @@ def test_a_step_that_the_broker_lost_is_published_again(store: RunStore, clean: 
     assert [p["run_id"] for p in again["publish"]] == [str(run_id)]
 
 
+def test_the_newest_running_step_of_each_priority_is_found(store: RunStore, clean: psycopg.Connection) -> None:
+    assert store.newest_running() == {}
+    runs = [submit(store) for _ in range(3)]
+    for run_id in runs[:2]:
+        claim(store, run_id)
+    published = "select published_at from public.run_steps where run_id = %s"
+    [(newest,)] = clean.execute(published, [runs[1]]).fetchall()
+    assert store.newest_running() == {0: newest}
+
+
 def test_leases_get_one_lease_of_grace_after_an_outage(store: RunStore, clean: psycopg.Connection) -> None:
     run_id = submit(store)
     claim(store, run_id)

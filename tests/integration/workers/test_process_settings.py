@@ -75,6 +75,29 @@ def test_celery_reports_an_invalid_setting_on_one_line_and_exits(
     assert name in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "command", [(*GUNICORN, "-c", f"{ROOT}/gunicorn.conf.py"), WORKERS[0], CLOCK], ids=["web", "worker", "beat"]
+)
+@pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"])
+def test_a_variable_that_celery_would_prefer_is_refused_on_one_line(
+    tmp_path: Path, command: tuple[str, ...], name: str
+) -> None:
+    ended = run(tmp_path, *command, **{name: "redis://127.0.0.1:9/7"})
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert ended.stderr.startswith(f"{name} is set")
+    assert "unset it" in ended.stderr
+
+
+def test_a_redis_as_broker_url_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    # The celery command itself reads this variable, too.
+    ended = run(tmp_path, *WORKERS[0], BROKER_URL="redis://127.0.0.1:9/7")
+    assert ended.returncode == 2
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert "BROKER_URL must be a URL that starts with amqp:// or amqps://" in ended.stderr
+    assert "REDIS_URL" in ended.stderr
+
+
 @pytest.mark.parametrize("command", [WORKERS[0], CLOCK], ids=["worker", "beat"])
 @pytest.mark.parametrize("name", ["SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY"])
 def test_a_worker_or_beat_without_a_database_setting_does_not_start(

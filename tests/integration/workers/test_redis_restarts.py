@@ -17,7 +17,7 @@ from pixelbloom.runs.dispatcher import Dispatcher
 from pixelbloom.runs.store import RunStore
 from tests.servers.ollama import OllamaServer
 from tests.servers.redis import OwnRedis
-from tests.servers.workers import WorkerProcess
+from tests.servers.workers import Supervisor, WorkerProcess
 from tests.stack import Stack
 from tests.waiting import until
 
@@ -42,34 +42,6 @@ def store(stack: Stack, db: psycopg.Connection) -> Iterator[RunStore]:
     db.execute("truncate public.runs, public.event_outbox cascade")
 
 
-class Supervisor:
-    """Starts each worker that ended again, as in production, and stores the output of those that ended."""
-
-    def __init__(self, env: dict[str, str], folder: Path) -> None:
-        self._env, self._folder = env, folder
-        self.running = {role: self._start(role) for role in WORKERS}
-        self.ended: list[tuple[str, int, str]] = []
-        self.outputs: list[str] = []
-
-    def _start(self, role: str) -> WorkerProcess:
-        options = ("--stop-grace=1",) if role == "agents" else ()
-        return WorkerProcess(role, self._env, self._folder, "--broker-patience=10", *options)
-
-    def look(self) -> None:
-        for role, worker in self.running.items():
-            code = worker.process.poll()
-            if code is not None:
-                self.ended.append((role, code, worker.output))
-                self.outputs.append(worker.output)
-                worker.end()
-                self.running[role] = self._start(role)
-
-    def close(self) -> None:
-        for worker in self.running.values():
-            self.outputs.append(worker.output)
-            worker.end()
-
-
 def test_workers_survive_or_exit_cleanly_when_redis_is_killed_repeatedly(
     stack: Stack, db: psycopg.Connection, redis: OwnRedis, store: RunStore, tmp_path: Path
 ) -> None:
@@ -91,7 +63,7 @@ def test_workers_survive_or_exit_cleanly_when_redis_is_killed_repeatedly(
     with OllamaServer(delay=0.1) as ollama:
         env = {**stack.env, "OLLAMA_HOST": ollama.url, "REDIS_URL": redis.url, "LEASE_SECONDS": "5"}
         beat = WorkerProcess("beat", env, tmp_path)
-        workers = Supervisor({**env, "AGENT_CONCURRENCY": "4"}, tmp_path)
+        workers = Supervisor({**env, "AGENT_CONCURRENCY": "4"}, tmp_path, WORKERS, "--broker-patience=10")
 
         def output() -> str:
             return workers.running["agents"].output
