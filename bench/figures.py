@@ -1,7 +1,7 @@
 """Analytics over 90 days on millions of rows: `python -m bench.figures [ROWS]`. `figures.sql` says how many of what.
 
 First the figures of agents and models are counted from the rows, then they are read from the roll-ups. Prints how long
-the roll-ups took to fill, and what they occupy.
+the roll-ups took to fill, what they occupy, and how fast the purges delete.
 """
 
 import sys
@@ -13,11 +13,18 @@ import psycopg
 
 from bench import analytics
 from pixelbloom.config import DEVELOPMENT_USER
+from pixelbloom.tasks.retention import BATCH
 from tests.stack import Stack
 
 ROWS = 1_000_000
 SQL = Path(__file__).with_suffix(".sql")
 FILL_BATCH = 10_000
+PURGE_BATCHES = 40
+PURGES = {
+    "agent_logs": "select public.purge_rows('agent_logs', now(), %s)",
+    "model_metrics": "select public.purge_rows('model_metrics', now(), %s)",
+    "runs, with steps and logs": "select public.purge_runs(now(), %s)",
+}
 TABLES = ("figure_cells_everybody", "figure_cells_user", "figure_days")
 
 
@@ -35,6 +42,8 @@ def main() -> None:
                 fill(db)
             analytics.say(f"\n## {rows:,} runs in 90 days, with roll-ups\n")
             analytics.times(stack)
+            with psycopg.connect(stack.database_url, autocommit=True) as db:
+                purge(db)
         finally:
             stack.close()
 
@@ -61,6 +70,18 @@ def fill(db: psycopg.Connection) -> None:
     db.execute("vacuum analyze")
     sizes = ", ".join(f"{table} {size(db, table)}" for table in TABLES)
     analytics.say(f"\nroll-ups filled in {took:.0f} s and {batches + 1} batches: {sizes}")
+
+
+def purge(db: psycopg.Connection) -> None:
+    """Print how many rows a second the purges delete, in the batches of the maintenance worker."""
+    analytics.say("\n| purge | rows a second |\n| --- | ---: |")
+    for name, call in PURGES.items():
+        began, gone = time.monotonic(), 0
+        for _ in range(PURGE_BATCHES):
+            row = db.execute(call, [BATCH]).fetchone()
+            assert row is not None
+            gone += row[0]
+        analytics.say(f"| {name} | {gone / (time.monotonic() - began):,.0f} |")
 
 
 def size(db: psycopg.Connection, table: str) -> str:
