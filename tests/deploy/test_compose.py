@@ -51,7 +51,7 @@ def test_a_variable_that_it_interpolates_is_in_the_example_or_printed_by_keys() 
 
 def test_each_role_is_probed_by_its_name_and_has_time_to_stop() -> None:
     services = own_services()
-    assert set(services) == {*health.ROLES, "migrate"}
+    assert set(services) == {*health.ROLES, "exporter", "migrate"}
     for role in health.ROLES:
         assert services[role]["healthcheck"]["test"] == ["CMD", "pixelbloom", "health", role]
         assert int(services[role]["stop_grace_period"].removesuffix("s")) >= 10

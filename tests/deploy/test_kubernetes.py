@@ -64,7 +64,7 @@ def test_keda_knows_every_field() -> None:
 
 def test_each_role_is_a_deployment_that_is_probed_by_its_name() -> None:
     found = {resource["metadata"]["name"]: container for resource, container in containers()}
-    assert set(found) == {*health.ROLES, "migrate"}
+    assert set(found) == {*health.ROLES, "exporter", "migrate"}
     for role in set(health.ROLES) - {"web"}:
         for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
             assert found[role][probe]["exec"]["command"] == ["pixelbloom", "health", role]

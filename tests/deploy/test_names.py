@@ -42,7 +42,7 @@ def test_the_command_exists(command: Command) -> None:
 @pytest.mark.parametrize("file", ["compose.yaml", "kubernetes", "Procfile", "systemd"])
 def test_all_roles_are_started(file: str) -> None:
     started = [command.argv for command in COMMANDS if command.file == file]
-    for role in health.ROLES:
+    for role in (*health.ROLES, "exporter"):
         wanted = ("worker", role) if role in WORKERS else ("serve" if role == "web" else role,)
         assert [argv for argv in started if argv[: len(wanted)] == wanted], role
 

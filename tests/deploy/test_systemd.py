@@ -47,11 +47,11 @@ def analyze(units: Path, *arguments: str) -> str:
 
 def test_systemd_understands_every_line(units: Path) -> None:
     files = sorted(str(path) for path in units.iterdir() if path.is_file())
-    assert len(files) == 6
+    assert len(files) == 7
     assert analyze(units, "verify", "--man=no", *files) == ""
 
 
-@pytest.mark.parametrize("name", ["web", "worker@", "beat", "flower", "postgrest"])
+@pytest.mark.parametrize("name", ["web", "worker@", "beat", "flower", "exporter", "postgrest"])
 def test_the_unit_is_confined(units: Path, name: str) -> None:
     unit = str(units / f"pixelbloom-{name}.service")
     analyze(units, "security", "--offline=true", f"--threshold={EXPOSURE}", "--no-pager", unit)
