@@ -40,6 +40,7 @@ from pixelbloom.setting_types import (
     RateLimit,
     RedisUrl,
     Secrets,
+    SentryDsn,
     SigningSecret,
     WebhookSecrets,
 )
@@ -75,6 +76,11 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_port: Port | None = None
     metrics_address: str = "127.0.0.1"
+    otel_exporter_otlp_endpoint: HttpUrl | None = None
+    otel_exporter_otlp_traces_endpoint: HttpUrl | None = None
+    otel_service_name: str | None = None
+    otel_sdk_disabled: bool = False
+    sentry_dsn: SentryDsn | None = None
     cors_origins: Origins = ()
     pixelbloom_console: Literal["on", "off"] = "on"
     pixelbloom_demo_accounts: Path | None = None

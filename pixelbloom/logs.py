@@ -57,7 +57,11 @@ class Redactor:
         self._known = re.compile("|".join(map(re.escape, known))) if known else None
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        return {name: self._field(str(name), value, 0) for name, value in event.items()}
+        return self.mapping(event)
+
+    def mapping(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the fields without secrets, by name and by value."""
+        return {name: self._field(str(name), value, 0) for name, value in values.items()}
 
     def _field(self, name: str, value: Any, depth: int) -> Any:
         if isinstance(value, str | bytes) and _SECRET_NAME.search(name):

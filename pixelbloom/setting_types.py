@@ -73,6 +73,13 @@ def _one_line(value: SecretStr) -> SecretStr:
     return value
 
 
+def _sentry_dsn(value: SecretStr) -> SecretStr:
+    parts = _parts(value.get_secret_value())
+    if parts.scheme not in ("http", "https") or not parts.username or not parts.hostname or not parts.path.strip("/"):
+        raise ValueError("must be a DSN of Sentry: https://KEY@HOST/PROJECT")
+    return value
+
+
 def _database_address(value: SecretStr) -> SecretStr:
     return SecretStr(libpq_url(value.get_secret_value()))
 
@@ -148,6 +155,7 @@ def _webhook_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 WebhookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_webhook_secrets)]
 Issuers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_issuers)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
 #: Sent in a header: without blanks and line breaks.
 Key = Annotated[SecretStr, AfterValidator(_one_line)]
 OllamaUrl = Annotated[

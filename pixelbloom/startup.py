@@ -1,5 +1,6 @@
 """Startup checks: a process has all required settings, or exits with one line that names the missing one."""
 
+import importlib.util
 import resource
 import sys
 
@@ -20,10 +21,23 @@ def required_settings(*names: str, exit_code: int = EXIT_CODE) -> Settings:
         found = settings()
         for name in names:
             found.require(name)
+        _check_extras(found)
     except ConfigurationError as error:
         print(error.message, file=sys.stderr, flush=True)  # noqa: T201  (logs are not set up yet)
         raise SystemExit(exit_code) from None
     return found
+
+
+def _check_extras(found: Settings) -> None:
+    """Raise ConfigurationError if a setting needs packages that are not installed."""
+    endpoint = found.otel_exporter_otlp_endpoint or found.otel_exporter_otlp_traces_endpoint
+    wanted = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": ("opentelemetry", endpoint is not None and not found.otel_sdk_disabled),
+        "SENTRY_DSN": ("sentry_sdk", found.sentry_dsn is not None),
+    }
+    for variable, (package, needed) in wanted.items():
+        if needed and importlib.util.find_spec(package) is None:
+            raise ConfigurationError(f"{variable} is set: install the extra, pip install 'pixelbloom[telemetry]'")
 
 
 def allow_open_files(wanted: int) -> int:

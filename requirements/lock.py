@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-LOCKS = {"base": [], "local": ["local"], "dev": ["local", "dev"]}
+LOCKS = {"base": [], "telemetry": ["telemetry"], "local": ["local"], "dev": ["local", "telemetry", "dev"]}
 
 for name, extras in LOCKS.items():
     subprocess.run(

@@ -8,7 +8,7 @@ from celery.signals import celeryd_init, setup_logging
 from pixelbloom.celery_app import app
 from pixelbloom.logs import configure_celery
 from pixelbloom.startup import BACKEND, required_settings
-from workers import metrics, transport
+from workers import metrics, telemetry, transport
 from workers.broker import shorten
 from workers.health import record
 from workers.watchdog import watch
@@ -22,6 +22,7 @@ def role(queue: str, *, concurrency: int) -> Celery:
     required_settings("redis_url")
     transport.install()
     metrics.install()
+    telemetry.install(queue)
     app.conf.update(
         worker_pool="threads", worker_concurrency=concurrency, worker_consumer="workers.broker:RoleConsumer"
     )

@@ -15,6 +15,7 @@ from celery import Celery
 
 from pixelbloom.core.backoff import Backoff
 from pixelbloom.runs.planner import canvas
+from pixelbloom.telemetry import tracing
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +103,8 @@ class Dispatcher:
                     if updates:
                         self._publish_updates(updates)
                     for step in steps:
-                        canvas(self._app, step).apply_async(retry=False)
+                        with tracing.within(step.get("traceparent")):
+                            canvas(self._app, step).apply_async(retry=False)
                         self._pending.popleft()
                     while self._tasks:
                         name, args = self._tasks[0]

@@ -24,6 +24,7 @@ from pixelbloom.runs.dispatcher import Dispatcher
 from pixelbloom.runs.leases import Lease, LeaseKeeper, WorkerStopping
 from pixelbloom.runs.store import RunStore
 from pixelbloom.runs.updates import UpdatePublisher
+from pixelbloom.telemetry import tracing
 from pixelbloom.telemetry.recorder import DISCARD, Recorder
 
 log = structlog.get_logger(__name__)
@@ -82,6 +83,8 @@ class StepExecutor:
         if result["outcome"] != "claimed":
             return str(result["outcome"])
         claim = Claim.from_result(run_id, key, result)
+        if claim.correlation_id is not None:
+            tracing.annotate(request_id=claim.correlation_id)
         with structlog.contextvars.bound_contextvars(request_id=claim.correlation_id):
             log.info("step_started", agent_type=claim.agent_type, attempt=claim.attempt)
             began, label = time.perf_counter(), claim.agent_type or claim.kind

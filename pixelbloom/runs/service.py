@@ -17,6 +17,7 @@ from pixelbloom.runs.model import Run, RunOwner
 from pixelbloom.runs.planner import agent_step
 from pixelbloom.runs.status import Priority, RunStatus
 from pixelbloom.runs.store import Detail, RunStore
+from pixelbloom.telemetry import tracing
 
 
 class StaleVersion(Conflict):
@@ -161,8 +162,10 @@ class RunService:
         Raises StaleVersion if it is not.
         """
         run_id = run_id or uuid4()
+        tracing.annotate(run_id=str(run_id))
+        traced = {"traceparent": context} if (context := tracing.traceparent()) else {}
         try:
-            result = self._store.create({"id": str(run_id), **row})
+            result = self._store.create({"id": str(run_id), **traced, **row})
         except Unavailable as error:
             raise Unavailable(
                 f"The database did not confirm run {run_id}: ask for that run, or send the request again"

@@ -12,6 +12,7 @@ from celery.worker.control import control_command
 from pixelbloom.celery_app import app
 from pixelbloom.runs.planner import PUBLISHED_AT, STEP_TASK
 from pixelbloom.tasks.container import services
+from pixelbloom.telemetry import tracing
 
 #: After these outcomes, the chain continues with its next step.
 GO_ON = frozenset({"completed", "skipped", "done"})
@@ -27,6 +28,7 @@ def run_step(run_id: str, key: str) -> str:
 
     A message for a step that another worker holds, or that is not ready, ends its chain.
     """
+    tracing.annotate(run_id=run_id, step=key)
     with structlog.contextvars.bound_contextvars(run_id=run_id, step=key):
         outcome = services().executor.run(UUID(run_id), key)
     if outcome in ("failed", "continued"):

@@ -7,6 +7,7 @@ from werkzeug.routing import BaseConverter
 from pixelbloom import logs
 from pixelbloom.config import Settings
 from pixelbloom.config import settings as process_settings
+from pixelbloom.telemetry import sentry
 from pixelbloom.web import container
 from pixelbloom.web.agents.routes import agents
 from pixelbloom.web.analytics.agent_routes import agent_analytics
@@ -20,7 +21,7 @@ from pixelbloom.web.http.body import StrictRequest
 from pixelbloom.web.leads.routes import leads
 from pixelbloom.web.me.routes import me
 from pixelbloom.web.notifications.routes import notifications
-from pixelbloom.web.operations import metrics
+from pixelbloom.web.operations import metrics, traces
 from pixelbloom.web.operations.health import health
 from pixelbloom.web.payments.events import payment_events
 from pixelbloom.web.payments.routes import payments
@@ -89,7 +90,9 @@ def create_app(settings: Settings | None = None) -> openapi.Api:
     """Return the WSGI application. It starts even while its dependencies are unreachable; `/readyz` reports them."""
     settings = settings or process_settings()
     logs.configure(settings)
+    sentry.start(settings, "web")
     app = described()
+    traces.register(app, settings)
     if settings.trusted_proxies:
         # Only the client's address: nothing here uses the outer host or scheme.
         app.wsgi_app = ProxyFix(  # type: ignore[method-assign]

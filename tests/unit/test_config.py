@@ -58,6 +58,8 @@ def test_the_environment_overrides_the_file_and_the_file_the_stack(
         ("STRIPE_MODE", "gift"),
         ("LOG_FORMAT", "xml"),
         ("METRICS_PORT", "0"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
+        ("SENTRY_DSN", "https://sentry.example/1"),
         ("LEASE_SECONDS", "0"),
         ("OLLAMA_KEEP_ALIVE", "soon"),
         ("OLLAMA_KEEP_ALIVE", "10 minutes"),
@@ -106,6 +108,7 @@ def test_keep_alive_is_a_go_duration_or_a_number_of_seconds(
         ("OLLAMA_TEMPERATURE", "hot", "OLLAMA_TEMPERATURE must be a number"),
         ("MODEL_TIMEOUT", "0", "MODEL_TIMEOUT must be more than 0"),
         ("LOG_FORMAT", "xml", "LOG_FORMAT must be auto, json or pretty"),
+        ("SENTRY_DSN", "hunter2", "SENTRY_DSN must be a DSN of Sentry: https://KEY@HOST/PROJECT"),
         ("OLLAMA_HOST", "http://[", "OLLAMA_HOST is not a URL; write it like http://localhost:11434"),
         (
             "CORS_ORIGINS",

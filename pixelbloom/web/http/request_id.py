@@ -6,6 +6,8 @@ from uuid import uuid4
 import structlog
 from flask import Flask, Response, g, request
 
+from pixelbloom.telemetry import tracing
+
 HEADER = "X-Request-ID"
 _VALID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+/=@-]{0,127}")
 
@@ -31,6 +33,7 @@ def _begin() -> None:
     g.request_id = choose(request.headers.get(HEADER))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
+    tracing.annotate(request_id=g.request_id)
 
 
 def _end(response: Response) -> Response:
