@@ -33,6 +33,7 @@ from pixelbloom.setting_types import (
     Issuers,
     Key,
     Logins,
+    LogLevels,
     Names,
     OllamaUrl,
     Origins,
@@ -74,6 +75,7 @@ class Settings(BaseSettings):
     pixelbloom_home: Path = Path(".pixelbloom")
     log_format: Literal["auto", "json", "pretty"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_levels: LogLevels = ()
     metrics_port: Port | None = None
     metrics_address: str = "127.0.0.1"
     otel_exporter_otlp_endpoint: HttpUrl | None = None

@@ -101,10 +101,15 @@ def secrets_of(settings: Settings) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_pretty(settings: Settings, stream: TextIO | None = None) -> bool:
+    """Return whether logs on `stream`, or standard output, are for a person and not JSON."""
+    return settings.log_format == "pretty" or (settings.log_format == "auto" and (stream or sys.stdout).isatty())
+
+
 def configure(settings: Settings, stream: TextIO | None = None) -> None:
-    """Set up logging for this process, on `stream` or standard error. Idempotent."""
-    stream = stream or sys.stderr
-    pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and stream.isatty())
+    """Set up logging for this process, on `stream` or standard output. Idempotent."""
+    stream = stream or sys.stdout
+    pretty = is_pretty(settings, stream)
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -147,6 +152,8 @@ def configure(settings: Settings, stream: TextIO | None = None) -> None:
     root.setLevel(settings.log_level.upper())
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, level in settings.log_levels:
+        logging.getLogger(name).setLevel(level)
     logging.captureWarnings(True)
 
 

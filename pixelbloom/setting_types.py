@@ -73,6 +73,20 @@ def _one_line(value: SecretStr) -> SecretStr:
     return value
 
 
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def _levels(value: object) -> object:
+    """Parse `celery=WARNING,pixelbloom.runs=DEBUG` into pairs of a logger and its level."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    found = tuple((name.strip(), level.strip().upper()) for name, _, level in pairs)
+    if any(not name or level not in _LEVELS for name, level in found):
+        raise ValueError("must be pairs of a logger and a level, like celery=WARNING,pixelbloom.runs=DEBUG")
+    return found
+
+
 def _sentry_dsn(value: SecretStr) -> SecretStr:
     parts = _parts(value.get_secret_value())
     if parts.scheme not in ("http", "https") or not parts.username or not parts.hostname or not parts.path.strip("/"):
@@ -155,6 +169,7 @@ def _webhook_secrets(values: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 WebhookSecrets = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split), AfterValidator(_webhook_secrets)]
 Issuers = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_issuers)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+LogLevels = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_levels)]
 SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
 #: Sent in a header: without blanks and line breaks.
 Key = Annotated[SecretStr, AfterValidator(_one_line)]

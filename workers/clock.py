@@ -3,10 +3,13 @@
 They do not import the tasks' modules or their dependencies.
 """
 
+from pixelbloom import logs
 from pixelbloom.celery_app import app
-from pixelbloom.logs import configure_celery
 from pixelbloom.startup import required_settings
+from workers import banner
 
-required_settings("redis_url")
+settings = required_settings("redis_url")
 app.conf.imports = ()
-configure_celery()
+logs.configure(settings)  # now: Flower would set up logs of its own
+logs.configure_celery()
+banner.silence_beat(app)

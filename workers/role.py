@@ -8,7 +8,7 @@ from celery.signals import celeryd_init, setup_logging
 from pixelbloom.celery_app import app
 from pixelbloom.logs import configure_celery
 from pixelbloom.startup import BACKEND, required_settings
-from workers import metrics, telemetry, transport
+from workers import banner, metrics, telemetry, transport
 from workers.broker import shorten
 from workers.health import record
 from workers.watchdog import watch
@@ -30,6 +30,7 @@ def role(queue: str, *, concurrency: int) -> Celery:
     watch(app)
     record(app)
     configure_celery()
+    banner.silence_worker()
     setup_logging.connect(shorten, weak=False)  # connected last, because it changes the logging set up before
     return app
 

@@ -60,6 +60,7 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
             if settings.database_url is not None:
                 self._listener = Listener(settings.database_url.get_secret_value(), lambda: self._wakes.put(None))
                 self._listener.start()
+            log.info("beat_started", listens=self._listener is not None)
 
     def setup_schedule(self) -> None:
         """There are no entries: the database has the due times."""

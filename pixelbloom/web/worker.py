@@ -27,6 +27,8 @@ from pixelbloom.web.runs import waits
 
 log = structlog.get_logger("pixelbloom.web.access")
 
+#: Requests of supervisors and of Prometheus, every few seconds; only failed ones are logged.
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 #: Seconds for a client to read a response, or a part of a long one.
 SEND_SECONDS = 60
 #: After a response to a request with an unread body: how long, and how much of the body, is read and discarded.
@@ -166,16 +168,21 @@ class StructuredLogger(Logger):  # type: ignore[misc]
             logger.propagate = True
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
-        """Log one line per request, without its query string, which may have a token."""
-        if not self.access_log_enabled:
+        """Log one line per request, without its query string, which may have a token; no line for a probe."""
+        path = environ.get("PATH_INFO")
+        if not self.access_log_enabled or (path in PROBES and _status(resp) < 400):
             return
         headers = {name.lower(): value for name, value in resp.headers}
         log.info(
             "request",
             request_id=headers.get(HEADER.lower()),
             method=environ.get("REQUEST_METHOD"),
-            path=environ.get("PATH_INFO"),
-            status=int(str(resp.status).split(None, 1)[0]),
+            path=path,
+            status=_status(resp),
             bytes=getattr(resp, "sent", None),
             duration_ms=round(request_time.total_seconds() * 1000, 1),
         )
+
+
+def _status(resp: Any) -> int:
+    return int(str(resp.status).split(None, 1)[0])

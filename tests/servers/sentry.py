@@ -6,6 +6,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
+import brotli
+
 
 class SentryServer:
     """Stores the events that are sent to `dsn`, and the bodies as text."""
@@ -46,8 +48,11 @@ def _handler(sentry: SentryServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
+            match self.headers.get("Content-Encoding"):
+                case "gzip":
+                    body = gzip.decompress(body)
+                case "br":
+                    body = brotli.decompress(body)
             if self.path == "/api/42/envelope/":
                 sentry.take(body)
             self.send_response(200)

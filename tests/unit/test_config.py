@@ -57,6 +57,8 @@ def test_the_environment_overrides_the_file_and_the_file_the_stack(
         ("CORS_ORIGINS", "https://a.example.com,https://b.example.com/path"),
         ("STRIPE_MODE", "gift"),
         ("LOG_FORMAT", "xml"),
+        ("LOG_LEVELS", "celery"),
+        ("LOG_LEVELS", "celery=LOUD"),
         ("METRICS_PORT", "0"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318"),
         ("SENTRY_DSN", "https://sentry.example/1"),
@@ -108,6 +110,11 @@ def test_keep_alive_is_a_go_duration_or_a_number_of_seconds(
         ("OLLAMA_TEMPERATURE", "hot", "OLLAMA_TEMPERATURE must be a number"),
         ("MODEL_TIMEOUT", "0", "MODEL_TIMEOUT must be more than 0"),
         ("LOG_FORMAT", "xml", "LOG_FORMAT must be auto, json or pretty"),
+        (
+            "LOG_LEVELS",
+            "celery=LOUD",
+            "LOG_LEVELS must be pairs of a logger and a level, like celery=WARNING,pixelbloom.runs=DEBUG",
+        ),
         ("SENTRY_DSN", "hunter2", "SENTRY_DSN must be a DSN of Sentry: https://KEY@HOST/PROJECT"),
         ("OLLAMA_HOST", "http://[", "OLLAMA_HOST is not a URL; write it like http://localhost:11434"),
         (

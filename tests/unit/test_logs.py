@@ -136,3 +136,18 @@ def test_the_pretty_format_is_readable(out: io.StringIO) -> None:
     assert "said" in out.getvalue()
     assert not out.getvalue().startswith("{")
     assert TOKEN not in out.getvalue()
+
+
+def test_the_level_of_a_logger_holds_for_those_below_it_and_overrides_the_quiet_ones(out: io.StringIO) -> None:
+    loud, quiet = "httpx", "pixelbloom.quiet"
+    before = {name: logging.getLogger(name).level for name in (loud, quiet)}
+    try:
+        logs.configure(Settings(log_format="json", log_levels=f"{loud}=INFO, {quiet} = error"), out)
+        logging.getLogger(loud).info("shown")
+        logging.getLogger(f"{quiet}.part").warning("hidden")
+        logging.getLogger(f"{quiet}.part").error("shown too")
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+    assert [line["event"] for line in lines(out)] == ["shown", "shown too"]
