@@ -1,5 +1,6 @@
 """Silences what Celery prints past the logs: its banner, and its words on stopping. A terminal shows them."""
 
+import sys
 from typing import Any
 
 from celery import Celery
@@ -23,6 +24,15 @@ def silence_beat(app: Celery) -> None:
         return app.subclass_with_self("celery.apps.beat:Beat")(*args, **{**options, "quiet": True})
 
     app.Beat = quiet_beat
+
+
+def let_flower_log_as_all() -> None:
+    """Keep Flower from setting the level of all loggers, and from adding a handler of its own."""
+    if "flower" not in sys.argv:
+        return
+    from tornado.options import options
+
+    options.logging = "none"
 
 
 def _quiet(instance: Any, **_: Any) -> None:

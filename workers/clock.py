@@ -10,6 +10,7 @@ from workers import banner
 
 settings = required_settings("redis_url")
 app.conf.imports = ()
-logs.configure(settings)  # now: Flower would set up logs of its own
+logs.configure(settings)  # now: Flower sends no signal to set up logs
 logs.configure_celery()
 banner.silence_beat(app)
+banner.let_flower_log_as_all()

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from pixelbloom.local.postgrest import free_port
+from pixelbloom.local.probes import responds
 from tests import ROOT
 from tests.stack import Stack
 from tests.waiting import SECONDS, until
@@ -77,6 +78,18 @@ def test_a_process_logs_json_on_stdout_from_its_start_to_its_end(stack: Stack, t
     lines = process.lines()
     assert lines
     assert all({"event", "level", "logger", "timestamp"} <= line.keys() for line in lines), lines
+
+
+def test_flower_has_the_level_of_all_processes(stack: Stack, tmp_path: Path) -> None:
+    process = Logged(stack, "flower", tmp_path, LOG_LEVEL="warning")
+    try:
+        until(lambda: responds(process.port, "/healthcheck"), saw=lambda: process.out + process.err)
+        process.stop()
+    finally:
+        process.end()
+
+    assert process.err == ""
+    assert {line["level"] for line in process.lines()} <= {"warning", "error"}
 
 
 def test_probes_are_not_in_the_access_log_unless_they_fail(stack: Stack, tmp_path: Path) -> None:
