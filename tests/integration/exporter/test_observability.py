@@ -39,7 +39,7 @@ def dashboard_expressions() -> Iterator[str]:
 def names(stack: Stack) -> set[str]:
     """The names of all series that the processes have."""
     parts = Container(stack.settings)
-    web = web_metrics._Parts({"database": OK, "redis": OK, "workers": OK, "beat": OK})
+    web = web_metrics._Parts({"database": OK, "redis": OK, "broker": OK, "workers": OK, "beat": OK})
     families = [
         *collector(parts).collect(),
         *WorkerMetrics().registry.collect(),
