@@ -42,8 +42,7 @@ def test_runs_limits_pulses_and_doctor_use_the_master(
     assert master is sentinels.first
     assert set(Pulses(master.client).ages()) == {"beat", "maintenance", "events", "webhooks"}
     assert next(master.client.scan_iter("pb:limit*runs*"), None)
-    found, _ = deployed.doctor()
-    assert [found[name]["state"] for name in ("redis", "workers", "beat")] == ["ok"] * 3
+    deployed.wait_for_doctor("redis", "workers", "beat")
 
 
 def test_doctor_reports_sentinels_without_the_master(deployed: Tiers, sentinels: Sentinels) -> None:

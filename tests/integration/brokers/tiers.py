@@ -50,6 +50,17 @@ class Tiers:
         checks = json.loads(done.stdout)["checks"]
         return {check["name"]: check for check in checks}, done.stdout + done.stderr
 
+    def wait_for_doctor(self, *names: str) -> dict[str, Any]:
+        """Wait until doctor reports these parts as ok: on a busy machine, workers reply late. Return its checks."""
+        found: dict[str, Any] = {}
+
+        def content() -> bool:
+            found.update(self.doctor()[0])
+            return all(found[name]["state"] == "ok" for name in names)
+
+        until(content, saw=lambda: [found[name] for name in names])
+        return found
+
     @property
     def output(self) -> str:
         """Return the newest output of the workers."""
