@@ -18,6 +18,7 @@ from redis import Redis
 from pixelbloom.celery_app import broker_options
 from pixelbloom.config import Settings
 from pixelbloom.core.queues import AGENTS, QUEUES
+from pixelbloom.local.postgrest import free_port
 from pixelbloom.runs.planner import canvas
 from pixelbloom.tasks.rabbitmq import NOTHING_LOST, lost_before, messages
 from tests.integration.brokers.tiers import Tiers, everything_is_ready, runs_complete_and_are_watched, tiers
@@ -125,6 +126,14 @@ def test_what_rabbitmq_lost_is_judged_by_the_age_of_what_runs(app: Celery, deplo
     assert lost_before(app, lambda: {0: newest}, MARGIN) == {**NOTHING_LOST, 0: newest - MARGIN}
     app.control.add_consumer(AGENTS)
     until(lambda: messages(app) == 0)
+
+
+def test_a_node_that_is_away_is_skipped(rabbit: RabbitMQ) -> None:
+    with Celery(set_as_current=False) as app:
+        app.conf.update(broker_options(settings(f"amqp://127.0.0.1:{free_port()};{rabbit.url}")))
+        with app.connection_for_write() as opened:
+            opened.Producer().publish("x", routing_key="nodes", declare=[Queue("nodes", auto_delete=True)], retry=False)
+            assert opened.port == rabbit.port
 
 
 def test_certificates_are_verified(rabbit: RabbitMQ, authority: Authority, tmp_path: Path) -> None:
