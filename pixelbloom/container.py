@@ -8,14 +8,14 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import cached_property
 from threading import RLock
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import redis
 
 from pixelbloom.config import Settings
+from pixelbloom.core.part import part
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.telemetry.recorder import DISCARD, Recorder
 
@@ -47,22 +47,6 @@ if TYPE_CHECKING:
     from pixelbloom.webhooks.sender import Sender
     from pixelbloom.webhooks.store import WebhookStore
     from pixelbloom.workflows.service import WorkflowService
-
-T = TypeVar("T")
-
-
-class part(cached_property[T]):
-    """A thread-safe cached property."""
-
-    @overload
-    def __get__(self, instance: None, owner: type[Any] | None = None) -> Self: ...
-    @overload
-    def __get__(self, instance: object, owner: type[Any] | None = None) -> T: ...
-    def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-        if instance is None:
-            return self
-        with instance.lock:
-            return super().__get__(instance, owner)
 
 
 class Container:

@@ -8,8 +8,9 @@ from pixelbloom.auth.profiles_store import ProfileStore
 from pixelbloom.auth.roles import Roles
 from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.auth.visitors import VisitorTokens
-from pixelbloom.container import Container, part
+from pixelbloom.container import Container
 from pixelbloom.conversations.service import ConversationService
+from pixelbloom.core.part import part
 from pixelbloom.leads.service import LeadService
 from pixelbloom.payments.claims import Claims
 from pixelbloom.payments.subscriptions import Subscriptions
