@@ -28,7 +28,11 @@ SECRETS = [name for name, field in Settings.model_fields.items() if "Secret" in 
 @pytest.mark.parametrize("name", SECRETS)
 @pytest.mark.parametrize("around", [" {} ", "{}\n", "\r\n{}\r\n", "\t{}", "\ufeff{}", "\u00a0{}\u200b"])
 def test_whitespace_around_a_secret_is_stripped(name: str, around: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    value = {"webhook_secret": "whsec_" + "A" * 44, "flower_basic_auth": f"user:{SECRET}"}.get(name, SECRET)
+    value = {
+        "webhook_secret": "whsec_" + "A" * 44,
+        "flower_basic_auth": f"user:{SECRET}",
+        "sentry_dsn": f"https://{SECRET}@sentry.example.com/1",
+    }.get(name, SECRET)
     monkeypatch.setenv(name.upper(), around.format(value))
     found = getattr(load(), name)
     [found] = found if isinstance(found, tuple) else [found]
