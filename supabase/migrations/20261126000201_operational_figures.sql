@@ -3,7 +3,7 @@ create index stripe_events_failed on public.stripe_events (received_at) where st
 
 -- What an operator's alerts need and only the database knows. The exporter reads it every few seconds.
 --
--- Every count ends at 100,000 ("so many or more"), every part reads an index, and sequential scans are off, so the cost
+-- Every count ends at 10,000 ("so many or more"), every part reads an index, and sequential scans are off, so the cost
 -- follows the open work and not the stored runs. Ages are in seconds; of nothing the age is 0.
 create function public.operational_figures() returns jsonb
 language sql stable
@@ -26,7 +26,20 @@ as $$
         )
         from user_queues as l where l.user_queue is not null
     ),
-    -- Of the first hundred users with a backlog, at most a thousand steps each.
+    -- What is said of users holds for the first hundred with a backlog.
+    some_queues as (select user_queue from user_queues where user_queue is not null limit 100),
+    -- The next step of each: what people wait for comes first, however many older steps of batches there are.
+    heads as (
+        select h.priority, h.available_at
+        from some_queues as q
+        cross join lateral (
+            select b.priority, b.available_at from public.run_steps as b
+            where b.status = 'pending' and b.ready and b.published_at is null and b.user_queue = q.user_queue
+            order by b.priority desc, b.created_at, b.run_id, b.position
+            limit 1
+        ) as h
+        where h.available_at <= statement_timestamp()
+    ),
     deepest as (
         select (
             select count(*) from (
@@ -35,22 +48,30 @@ as $$
                 limit 1000
             ) as s
         ) as depth
-        from (select user_queue from user_queues where user_queue is not null limit 100) as q
+        from some_queues as q
         order by depth desc limit 5
     ),
     backlog as (
-        select priority, count(*) as steps, min(available_at) as oldest from (
-            select priority, available_at from public.run_steps
-            where status = 'pending' and ready and published_at is null and available_at <= statement_timestamp()
-            order by available_at limit 100000
+        select
+            s.priority,
+            greatest(count(*) filter (where s.scanned), count(*) filter (where not s.scanned)) as steps,
+            min(s.available_at) as oldest
+        from (
+            (
+                select priority, available_at, true as scanned from public.run_steps
+                where status = 'pending' and ready and published_at is null and available_at <= statement_timestamp()
+                order by available_at limit 10000
+            )
+            union all
+            select priority, available_at, false as scanned from heads
         ) as s
-        group by priority
+        group by s.priority
     ),
     published as (
         select priority, count(*) as steps, min(published_at) as oldest from (
             select priority, published_at from public.run_steps
             where status = 'pending' and published_at is not null
-            order by published_at limit 100000
+            order by published_at limit 10000
         ) as s
         group by priority
     ),
@@ -58,13 +79,13 @@ as $$
         select count(*) as steps, count(*) filter (where lease_expires_at < statement_timestamp()) as overdue from (
             select lease_expires_at from public.run_steps
             where status = 'running' and lease_expires_at is not null
-            order by lease_expires_at limit 100000
+            order by lease_expires_at limit 10000
         ) as s
     ),
     outbox as (
         select count(*) as events, min(visible_at) as oldest from (
             select visible_at from public.event_outbox
-            where visible_at <= statement_timestamp() order by visible_at limit 100000
+            where visible_at <= statement_timestamp() order by visible_at limit 10000
         ) as s
     ),
     -- What waits for an unreachable host, or is in a sender's hands, is not late.
@@ -81,7 +102,7 @@ as $$
     due_schedules as (
         select count(*) as schedules, min(next_run_at) as oldest from (
             select next_run_at from public.schedules
-            where active and next_run_at <= statement_timestamp() order by next_run_at limit 100000
+            where active and next_run_at <= statement_timestamp() order by next_run_at limit 10000
         ) as s
     )
 
@@ -95,15 +116,15 @@ as $$
             from public.system_state as s
         ),
         'runs', jsonb_build_object(
-            'queued', (select count(*) from (select 1 from public.runs where status = 'queued' limit 100000) as s),
-            'running', (select count(*) from (select 1 from public.runs where status = 'running' limit 100000) as s)
+            'queued', (select count(*) from (select 1 from public.runs where status = 'queued' limit 10000) as s),
+            'running', (select count(*) from (select 1 from public.runs where status = 'running' limit 10000) as s)
         ),
         'ended', (
             select jsonb_object_agg(e.status, e.runs) from (
                 select s.status, count(*) as runs from (
                     select status from public.runs
                     where finished_at > statement_timestamp() - interval '5 minutes'
-                    order by finished_at desc limit 20000
+                    order by finished_at desc limit 10000
                 ) as s
                 group by s.status
             ) as e
@@ -117,7 +138,7 @@ as $$
             select count(*) from (
                 select 1 from public.run_steps
                 where status = 'pending' and ready and published_at is null and available_at > statement_timestamp()
-                limit 100000
+                limit 10000
             ) as s
         ),
         'published', (
@@ -127,7 +148,7 @@ as $$
         ),
         'running', (select steps from leased),
         'overdue', (select overdue from leased),
-        'waiting', (select count(*) from (select 1 from public.run_steps where status = 'waiting' limit 100000) as s),
+        'waiting', (select count(*) from (select 1 from public.run_steps where status = 'waiting' limit 10000) as s),
         'users', (select coalesce(jsonb_agg(d.depth order by d.depth desc), '[]') from deepest as d),
         'slots', (
             select coalesce(sum(slots), 0) from public.agent_workers
@@ -146,9 +167,9 @@ as $$
         'hosts', (select count(*) from public.webhook_hosts where open_until > statement_timestamp()),
         'stripe', jsonb_build_object(
             'received',
-            (select count(*) from (select 1 from public.stripe_events where status = 'received' limit 100000) as s),
+            (select count(*) from (select 1 from public.stripe_events where status = 'received' limit 10000) as s),
             'failed',
-            (select count(*) from (select 1 from public.stripe_events where status = 'failed' limit 100000) as s)
+            (select count(*) from (select 1 from public.stripe_events where status = 'failed' limit 10000) as s)
         ),
         'stripe_oldest', (
             select coalesce(extract(epoch from statement_timestamp() - min(next_attempt_at)), 0)

@@ -97,6 +97,30 @@ def test_runs_and_steps_are_counted_where_they_wait(
     assert [found.of("user_backlog_steps", rank=str(rank)) for rank in range(1, 6)] == [3, 1, 1, 0, 0]
 
 
+def test_a_step_that_a_person_waits_for_is_seen_behind_many_older_ones(
+    parts: Container, submit: Callable[..., UUID], db: psycopg.Connection
+) -> None:
+    run_id = submit("somebody", Priority.BATCH)
+    db.execute("set session_replication_role = replica")
+    db.execute(
+        "insert into run_steps (run_id, key, agent_type, user_queue, priority, status, ready, input, available_at)"
+        " select %s, 'k' || n, 'chat_agent', 'somebody', -1, 'pending', true, '{}', now() - interval '1 hour'"
+        " from generate_series(1, 10100) as n",
+        [run_id],
+    )
+    db.execute("set session_replication_role = origin")
+    for _ in range(2):  # the first is published
+        submit("else")
+    db.execute("update run_steps set available_at = now() - interval '90 seconds' where user_queue = 'else'")
+
+    found = figures(parts)
+
+    assert found.of("backlog_steps", priority="batch") == 10_000
+    assert 3600 <= found.of("backlog_oldest_seconds", priority="batch") < 3660
+    assert found.of("backlog_steps", priority="interactive") == 1
+    assert 90 <= found.of("backlog_oldest_seconds", priority="interactive") < 150
+
+
 def test_leases_and_the_sweep_have_ages(
     parts: Container, submit: Callable[..., UUID], gateway: Gateway, db: psycopg.Connection
 ) -> None:
