@@ -49,7 +49,7 @@ def seed(db: psycopg.Connection) -> None:
     say(f"{', '.join(f'{many:,} {table}' for table, many in added.items())} in {time.monotonic() - began:.0f} s\n")
 
 
-def times(stack: Stack, only: Sequence[str] = ()) -> None:
+def times(stack: Stack, only: Sequence[str] = (), *, asked: int = TIMES) -> None:
     """Print how long each address takes over HTTP, one request at a time; with `only`, those addresses alone."""
     web = stack.start("web")
     query = {"start_date": (TODAY - timedelta(days=DAYS - 1)).isoformat(), "time_zone": ZONE}
@@ -61,8 +61,8 @@ def times(stack: Stack, only: Sequence[str] = ()) -> None:
         for path in addresses(api):
             if only and path.removeprefix("/api/analytics") not in only:
                 continue
-            all_of_it = [ask(api, path, query) for _ in range(TIMES)]
-            of_one = [ask(api, path, {**query, "user_id": str(DEVELOPMENT_USER)}) for _ in range(TIMES)]
+            all_of_it = [ask(api, path, query) for _ in range(asked)]
+            of_one = [ask(api, path, {**query, "user_id": str(DEVELOPMENT_USER)}) for _ in range(asked)]
             slowest = max(slowest, *all_of_it, *of_one)
             shown = [
                 f"{value:.0f} ms" for took in (all_of_it, of_one) for value in (statistics.median(took), max(took))

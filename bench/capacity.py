@@ -38,7 +38,11 @@ UPDATES = """
 select relname, n_tup_upd, n_tup_hot_upd from pg_stat_user_tables
 where relname = any(array['runs', 'run_steps', 'system_state', 'periodic_tasks', 'agent_workers'])
 """
-SESSIONS = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+#: Without those of PostgREST, whose pool has a life of its own.
+SESSIONS = """
+select count(*) from pg_stat_activity
+where backend_type = 'client backend' and application_name !~ '^PostgREST' and pid <> pg_backend_pid()
+"""
 #: A session of Postgres reports its statistics after up to ten seconds without work.
 REPORT_SECONDS = 11.0
 #: After a process ended, until its connections are closed.

@@ -1,6 +1,6 @@
--- Many rows of the last 180 days: `figures.rows` runs with a log line and a call to a model in the last 90 days and as many
--- before, and `figures.rows` leads, messages, recommendations and invoices in all. The user `figures.owner` has a twentieth.
--- Made without triggers; the roll-ups are filled afterwards.
+-- Rows of the last 180 days: `figures.rows` runs, each with a log line, a call to a model, a lead and a recommendation, and
+-- as many messages and invoices. The user `figures.owner` has a twentieth. Made without triggers; the roll-ups are filled
+-- afterwards.
 create function pg_temp.a_user() returns uuid
 language sql volatile
 as $$
@@ -20,8 +20,8 @@ select
     (array['ollama', 'ollama', 'huggingface', 'fallback'])[1 + floor(4 * random())::integer] as provider,
     make_interval(secs => round((0.2 * 10 ^ (2.5 * random()))::numeric, 3)::double precision) as took
 from (
-    select now() - interval '180 days' * n / (2 * current_setting('figures.rows')::double precision) as at
-    from generate_series(2 * current_setting('figures.rows')::integer, 1, -1) as n
+    select now() - interval '180 days' * n / current_setting('figures.rows')::double precision as at
+    from generate_series(current_setting('figures.rows')::integer, 1, -1) as n
 ) as t;
 
 insert into public.runs (
@@ -65,30 +65,28 @@ select
     [1 + floor(5 * random())::integer],
     (array['new', 'contacted', 'qualified', 'unqualified', 'converted', 'lost'])[1 + floor(6 * random())::integer],
     floor(101 * random()), m.at, m.at
-from made as m
-where m.sample % 2 = 0;
+from made as m;
 
 insert into public.conversations (id, user_id, title, last_message_at, created_at, updated_at)
-select m.id, m.user_id, 'T', m.at, m.at, m.at from made as m where m.sample % 20 = 0;
+select m.id, m.user_id, 'T', m.at, m.at, m.at from made as m where m.sample % 10 = 0;
 
 insert into public.messages (conversation_id, user_id, role, content, created_at)
 select m.id, m.user_id, 'user', 'Hello', m.at + n * interval '1 minute'
 from made as m cross join generate_series(1, 10) as n
-where m.sample % 20 = 0;
+where m.sample % 10 = 0;
 
 insert into public.service_recommendations (user_id, run_id, service, confidence, created_at)
 select
     m.user_id, m.id, (array['web_development', 'ecommerce', 'seo', 'brand_design'])[1 + floor(4 * random())::integer],
     round(random()::numeric, 3), m.at
-from made as m
-where m.sample % 2 = 0;
+from made as m;
 
 insert into public.user_subscriptions (id, user_id, status, start_date, final_price, created_at)
-select m.id, m.user_id, 'active', m.at, 49, m.at from made as m where m.sample % 20 = 0;
+select m.id, m.user_id, 'active', m.at, 49, m.at from made as m where m.sample % 10 = 0;
 
 insert into public.invoices (user_id, subscription_id, status, currency, amount_due, amount_paid, paid_at, created_at)
 select m.user_id, m.id, 'paid', 'usd', 49, 49, m.at + n * interval '1 day', m.at
 from made as m cross join generate_series(1, 10) as n
-where m.sample % 20 = 0;
+where m.sample % 10 = 0;
 
 drop table made;
