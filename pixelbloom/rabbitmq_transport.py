@@ -8,6 +8,8 @@ from kombu.transport import pyamqp
 
 #: A broker that is frozen, or out of memory or disk space, accepts connections and confirms nothing.
 CONFIRM_SECONDS = 10.0
+#: The delivery mode of messages that RabbitMQ does not store.
+TRANSIENT = 1
 #: Of RabbitMQ's quorum queues, 5 and more are urgent, and 4 and less are not; with Redis, 0 comes first.
 HIGHEST_PRIORITY = 5
 
@@ -31,11 +33,17 @@ class Channel(pyamqp.Channel):
             properties["priority"] = _reversed(properties["priority"])
         return super().message_to_python(raw_message)  # type: ignore[no-untyped-call]
 
-    def basic_publish_confirm(self, *args: Any, **options: Any) -> Any:
-        """Publish, and wait until the broker has stored the message. Raises RecoverableConnectionError."""
+    def basic_publish_confirm(self, msg: Any, *args: Any, **options: Any) -> Any:
+        """Publish, and wait until the broker has stored the message. Raises RecoverableConnectionError.
+
+        A transient message is not waited for, unless its channel also sends others: a worker sends Celery's events in
+        its main loop, which must notice that the broker is frozen.
+        """
+        if not self._confirm_selected and msg.properties.get("delivery_mode") == TRANSIENT:
+            return self._basic_publish(msg, *args, **options)
         options["confirm_timeout"] = options.get("confirm_timeout") or CONFIRM_SECONDS
         try:
-            return super().basic_publish_confirm(*args, **options)
+            return super().basic_publish_confirm(msg, *args, **options)
         except TimeoutError:
             if self.connection is not None:
                 self.connection.collect()  # a late confirmation must not be taken for that of the next message

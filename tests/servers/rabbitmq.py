@@ -100,6 +100,15 @@ class RabbitMQ:
         if wipe:
             shutil.rmtree(self._folder / "data", ignore_errors=True)
 
+    def freeze(self) -> None:
+        """Accept connections without responding."""
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._server is not None
+        os.killpg(self._server.pid, signal.SIGCONT)
+
     def _accepts(self) -> bool:
         assert self._server is not None
         assert self._server.poll() is None, f"rabbitmq-server ended at its start: {self._output()}"

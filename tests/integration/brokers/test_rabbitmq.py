@@ -15,6 +15,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import OperationalError
 from redis import Redis
 
+from pixelbloom import rabbitmq_transport
 from pixelbloom.celery_app import broker_options
 from pixelbloom.config import Settings
 from pixelbloom.core.queues import AGENTS, QUEUES
@@ -134,6 +135,27 @@ def test_a_node_that_is_away_is_skipped(rabbit: RabbitMQ) -> None:
         with app.connection_for_write() as opened:
             opened.Producer().publish("x", routing_key="nodes", declare=[Queue("nodes", auto_delete=True)], retry=False)
             assert opened.port == rabbit.port
+
+
+def test_a_frozen_rabbitmq_holds_up_a_sender_for_a_bounded_time_and_an_event_not_at_all(
+    rabbit: RabbitMQ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbitmq_transport, "CONFIRM_SECONDS", 0.5)
+    with Celery(set_as_current=False) as app, connection_of(app, rabbit) as tasks, connection_of(app, rabbit) as events:
+        queue = Queue("frozen", auto_delete=True)
+        tasks.Producer().publish("x", routing_key="frozen", declare=[queue], retry=False)
+        sender = events.Producer()
+        sender.publish("x", routing_key="frozen", delivery_mode=rabbitmq_transport.TRANSIENT, retry=False)
+        rabbit.freeze()
+        try:
+            with pytest.raises(amqp.RecoverableConnectionError, match="confirmed nothing"):
+                tasks.Producer().publish("x", routing_key="frozen", retry=False)
+            sender.publish("x", routing_key="frozen", delivery_mode=rabbitmq_transport.TRANSIENT, retry=False)
+        finally:
+            rabbit.thaw()
+        assert not tasks.connected
+        tasks.Producer().publish("x", routing_key="frozen", retry=False)
+        until(lambda: tasks.default_channel.queue_declare("frozen", passive=True).message_count >= 4)
 
 
 def test_certificates_are_verified(rabbit: RabbitMQ, authority: Authority, tmp_path: Path) -> None:
