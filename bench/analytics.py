@@ -3,7 +3,7 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -49,8 +49,8 @@ def seed(db: psycopg.Connection) -> None:
     say(f"{', '.join(f'{many:,} {table}' for table, many in added.items())} in {time.monotonic() - began:.0f} s\n")
 
 
-def times(stack: Stack, only: Sequence[str] = (), *, asked: int = TIMES) -> None:
-    """Print how long each address takes over HTTP, one request at a time; with `only`, those addresses alone."""
+def times(stack: Stack) -> None:
+    """Over HTTP, one request at a time."""
     web = stack.start("web")
     query = {"start_date": (TODAY - timedelta(days=DAYS - 1)).isoformat(), "time_zone": ZONE}
     token = mint_user(stack.settings, DEVELOPMENT_USER, admin=True)
@@ -59,10 +59,8 @@ def times(stack: Stack, only: Sequence[str] = (), *, asked: int = TIMES) -> None
     slowest = 0.0
     with httpx.Client(base_url=web.url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as api:
         for path in addresses(api):
-            if only and path.removeprefix("/api/analytics") not in only:
-                continue
-            all_of_it = [ask(api, path, query) for _ in range(asked)]
-            of_one = [ask(api, path, {**query, "user_id": str(DEVELOPMENT_USER)}) for _ in range(asked)]
+            all_of_it = [ask(api, path, query) for _ in range(TIMES)]
+            of_one = [ask(api, path, {**query, "user_id": str(DEVELOPMENT_USER)}) for _ in range(TIMES)]
             slowest = max(slowest, *all_of_it, *of_one)
             shown = [
                 f"{value:.0f} ms" for took in (all_of_it, of_one) for value in (statistics.median(took), max(took))
