@@ -42,6 +42,8 @@ def start(settings: Settings, role: str) -> None:
         include_local_variables=False,
         send_default_pii=False,
         auto_session_tracking=False,
+        # The handler of a WebSocket hands the connection over by this.
+        ignore_errors=[StopIteration],
         before_send=Scrubber(Redactor(secrets_of(settings)), role),
     )
 

@@ -108,7 +108,10 @@ def test_probes_are_not_in_the_access_log_unless_they_fail(stack: Stack, tmp_pat
 
 def test_the_level_of_one_logger_differs_from_that_of_all_others(stack: Stack, tmp_path: Path) -> None:
     process = Logged(
-        stack, "agents", tmp_path, LOG_LEVELS="celery=ERROR,pixelbloom=ERROR,kombu=ERROR,celery.apps.worker=DEBUG"
+        stack,
+        "agents",
+        tmp_path,
+        LOG_LEVELS="celery=ERROR,pixelbloom=ERROR,kombu=ERROR,py.warnings=ERROR,celery.apps.worker=DEBUG",
     )
     try:
         until(lambda: "ready" in process.out, saw=lambda: process.out + process.err)
