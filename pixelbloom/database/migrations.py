@@ -19,6 +19,8 @@ LOCK_KEY = 0x70_62_6D_67
 #: A statement waits this long for a table's lock, so that what queues behind it does not wait longer.
 LOCK_SECONDS = 5.0
 LOCK_ATTEMPTS = 6
+#: The errors of a table that others use; the same file may succeed a moment later.
+LOCKED = (errors.LockNotAvailable, errors.DeadlockDetected)
 
 RECORDS = """
 create schema if not exists supabase_migrations;
@@ -211,7 +213,7 @@ def _apply_unlocked(
         say(f"{migration.file}: a table is locked, trying again")
 
     attempts = Retrying(
-        retry=retry_if_exception_type(errors.LockNotAvailable),
+        retry=retry_if_exception_type(LOCKED),
         stop=stop_after_attempt(LOCK_ATTEMPTS),
         wait=wait_random_exponential(max=10),
         before_sleep=say_locked,
@@ -219,7 +221,7 @@ def _apply_unlocked(
     )
     try:
         attempts(_apply, connection, migration, lock_seconds)
-    except errors.LockNotAvailable:
+    except LOCKED:
         oldest = connection.execute(
             "select pid, extract(epoch from now() - xact_start)::int from pg_stat_activity "
             "where pid <> pg_backend_pid() and xact_start is not null order by xact_start limit 1"
@@ -241,7 +243,7 @@ def _apply(connection: psycopg.Connection, migration: Migration, lock_seconds: f
                 "values (%s, %s, %s, %s)",
                 (migration.version, migration.name, [migration.sql], migration.checksum),
             )
-    except errors.LockNotAvailable:
+    except LOCKED:
         raise
     except psycopg.Error as error:
         where = ""

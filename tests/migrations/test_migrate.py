@@ -250,3 +250,15 @@ def test_every_new_function_and_table_belongs_to_the_backend_alone(empty: psycop
         ("authenticated", False, False, False),
         ("service_role", True, True, True),
     ]
+
+
+def test_a_deadlock_with_others_is_tried_again(empty: psycopg.Connection, folder: Path) -> None:
+    """As Postgres reports one to whichever of the two it chooses."""
+    migrations.migrate(empty, folder)
+    empty.execute("create sequence public.attempts")
+    (folder / "20990101000000_unlucky.sql").write_text(
+        "do $$ begin if nextval('public.attempts') = 1 then raise exception sqlstate '40P01'; end if; end $$;"
+    )
+    said: list[str] = []
+    assert migrations.migrate(empty, folder, said.append) == ["20990101000000"]
+    assert said == ["20990101000000_unlucky.sql: a table is locked, trying again", "applied 20990101000000_unlucky"]

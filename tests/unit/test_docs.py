@@ -16,7 +16,7 @@ PAGES = (*sorted(DOCS.glob("*.md")), CLONE / "README.md", CLONE / "CONTRIBUTING.
 #: Settings of other programs, and names that are placeholders.
 FOREIGN = re.compile(
     r"PGRST_\w+|VITE_\w+|WEB_CONCURRENCY|GUNICORN_CMD_ARGS|FLOWER_\w+|TOKEN|ADMIN|TMPDIR|UID|PYTHON|KEY|OTEL_\w+|SENTRY_\w+"
-    r"|FIELD|OLLAMA_(NUM_PARALLEL|DEBUG)|REMAP_SIGTERM|CI|\w+_ARGS|SUPABASE_(PUBLISHABLE|SECRET)_KEY|FLOWER_URL|AGENT|RUN|ID|PASSWORD"
+    r"|FIELD|REQUIREMENTS|OLLAMA_(NUM_PARALLEL|DEBUG)|REMAP_SIGTERM|CI|\w+_ARGS|SUPABASE_(PUBLISHABLE|SECRET)_KEY|FLOWER_URL|AGENT|RUN|ID|PASSWORD"
 )
 COMMAND = re.compile(r"(?:^|[\s`/=\"(]|&& )pixelbloom ([a-z]+(?: [a-z]+)?)((?: +--[a-z][a-z-]*)*)")
 
