@@ -38,7 +38,7 @@ def test_the_functions_are_those_of_the_database(db: psycopg.Connection) -> None
         " from pg_proc as p where p.pronamespace = 'public'::regnamespace and p.proname = any(%s)",
         [list(FUNCTIONS)],
     ).fetchall()
-    known = {name: dict(zip(names, types, strict=True)) for name, names, types, _, _ in rows}
+    known = {name: dict(zip(names or (), types, strict=True)) for name, names, types, _, _ in rows}
     assert known == {name: dict(parameters) for name, parameters in FUNCTIONS.items()}
     assert {(returns, granted) for *_, returns, granted in rows} == {("jsonb", True)}
 
