@@ -1,7 +1,8 @@
 """Health probes of processes on one machine, for `pixelbloom health ROLE`.
 
 Each process has a file in a folder of its user under TMPDIR. A server's file has its address, which the probe asks; the
-others update theirs while their main loop runs. This module imports little: a probe is a process every few seconds.
+other processes update their file while their main loop runs. This module imports little: a probe is a process every
+few seconds.
 """
 
 import json
@@ -119,7 +120,7 @@ def _file(role: str, pid: int) -> Path:
 
 
 def _started(pid: int) -> str | None:
-    """Return when a process began, which tells it from a later one with its number; None if there is none."""
+    """Return when a process began, which distinguishes it from a later one with its number; None if there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except OSError:

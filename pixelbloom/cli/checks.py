@@ -171,7 +171,7 @@ def _tls_failed(error: BaseException | None, where: str, setting: str = "REDIS")
 
 
 def _server_info(client: redis.Redis) -> dict[str, Any]:
-    """Return what the server tells of itself; nothing if the user may not ask."""
+    """Return what the server reports about itself; nothing if the user may not ask."""
     try:
         info: Any = client.info()
     except NoPermissionError:

@@ -231,8 +231,8 @@ def test_the_maintenance_worker_keeps_up_with_what_is_written(running: Stack, ro
 
 
 def test_unset_retentions_delete_nothing(running: Stack, rows: Rows) -> None:
-    kept = ("agent_logs", "runs", "model_metrics", "unread_notifications", "leads", "stripe_events")
-    for kind in kept:
+    remaining = ("agent_logs", "runs", "model_metrics", "unread_notifications", "leads", "stripe_events")
+    for kind in remaining:
         rows.add(INSERTS[kind], 3, hours=24 * 400)
     rows.add(INSERTS["event_outbox"], 3, hours=24 * 400)
     rows.db.execute("truncate public.periodic_tasks")
@@ -240,5 +240,5 @@ def test_unset_retentions_delete_nothing(running: Stack, rows: Rows) -> None:
     running.start("beat")
     finished = "select count(*) from public.periodic_tasks where name like 'purge%' and last_finished_at is not null"
     running.wait_for(lambda: rows.db.execute(finished).fetchone() == (3,))
-    assert {kind: rows.count(kind) for kind in kept} == dict.fromkeys(kept, 3)
+    assert {kind: rows.count(kind) for kind in remaining} == dict.fromkeys(remaining, 3)
     assert rows.count("event_outbox") == 0
