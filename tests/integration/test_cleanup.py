@@ -56,7 +56,8 @@ def test_a_test_that_fails_or_hangs_is_cleaned_up_and_the_next_one_passes(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     pytester.makepyfile(SUITE)
-    options = ("-p", "tests.cleanup", "-n", "1", "-W", "error", "--timeout-method", "signal")
+    plugins = ("-p", "no:schemathesis", "-p", "no:cloudcoil", "-p", "no:valkey", "-p", "tests.cleanup")
+    options = (*plugins, "-n", "1", "-W", "error", "--timeout-method", "signal")
     result = pytester.runpytest_subprocess(*options, timeout=120)
     result.assert_outcomes(failed=2, passed=2)
     assert "Stack of" in result.stdout.str(), "a test that hangs shows the stacks of all threads"
