@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from pixelbloom.database.gateway import Gateway
-from pixelbloom.exporter.store import FigureStore
+from pixelbloom.exporter.store import SystemFigureStore
 from pixelbloom.runs.service import RunFilter
 from pixelbloom.runs.status import RunStatus
 from pixelbloom.runs.store import RunStore
@@ -93,7 +93,7 @@ def measured(stack: Stack) -> dict[str, str]:
     """Return the median duration of each call."""
     gateway = Gateway(stack.settings)
     store = RunStore(gateway, user_queue_limit=64, lease_seconds=15)
-    figures = FigureStore(gateway)
+    figures = SystemFigureStore(gateway)
     took: dict[str, list[float]] = {}
 
     def timed(name: str, call: Callable[[], Any]) -> Any:

@@ -9,14 +9,14 @@ from prometheus_client import CollectorRegistry, ProcessCollector, start_http_se
 from pixelbloom.container import Container
 from pixelbloom.exporter import postgres, redis_server
 from pixelbloom.exporter.collector import SystemCollector
-from pixelbloom.exporter.store import FigureStore
+from pixelbloom.exporter.store import SystemFigureStore
 
 log = structlog.get_logger(__name__)
 
 
 def collector(parts: Container) -> SystemCollector:
     """Return the collector of Postgres and Redis, as this process reaches them."""
-    store = FigureStore(parts.gateway)
+    store = SystemFigureStore(parts.gateway)
     return SystemCollector(
         {
             "postgres": lambda: postgres.families(store.read()),

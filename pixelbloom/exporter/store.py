@@ -5,7 +5,7 @@ from typing import Any
 from pixelbloom.database.gateway import Gateway
 
 
-class FigureStore:
+class SystemFigureStore:
     """The figures of the SQL function `operational_figures`."""
 
     def __init__(self, gateway: Gateway) -> None:

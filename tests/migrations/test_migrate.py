@@ -2,9 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,28 +14,10 @@ from pixelbloom.core.shipped import MIGRATIONS
 from pixelbloom.database import migrations
 from pixelbloom.database.bootstrap import bootstrap
 from pixelbloom.errors import StackError
+from tests.migrations.conftest import database
 from tests.stack import Stack
 
 Dump = list[tuple[object, ...]]
-
-
-@contextmanager
-def database(stack: Stack, db: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """A database of its own with nothing in it."""
-    name = f"test_{uuid4().hex}"
-    db.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-    url = stack.database_url.replace("/postgres?", f"/{name}?")
-    with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-    db.execute(sql.SQL("drop database {}").format(sql.Identifier(name)))
-
-
-@pytest.fixture
-def empty(stack: Stack, db: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    """A database of its own with nothing in it but what Supabase brings."""
-    with database(stack, db) as connection:
-        bootstrap(connection)
-        yield connection
 
 
 @pytest.fixture

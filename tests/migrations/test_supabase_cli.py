@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -11,19 +10,10 @@ import pytest
 
 from pixelbloom.core.shipped import MIGRATIONS
 from pixelbloom.database import migrations
-from pixelbloom.database.bootstrap import bootstrap
 from pixelbloom.errors import StackError
 from tests import frontend
-from tests.migrations.test_migrate import database
 from tests.servers.pgbouncer import pgbouncer
 from tests.stack import Stack
-
-
-@pytest.fixture
-def empty(stack: Stack, db: psycopg.Connection) -> Iterator[psycopg.Connection]:
-    with database(stack, db) as connection:
-        bootstrap(connection)
-        yield connection
 
 
 @pytest.fixture
