@@ -10,6 +10,8 @@ from tests.unit.auth.jwks_server import JwksServer
 API_SECRET = "api-secret-of-the-tests-which-is-long-enough"
 SUPABASE_SECRET = "supabase-secret-of-the-tests-long-enough-too"
 
+Sign = Callable[..., str]
+
 
 @pytest.fixture
 def jwks_server() -> Iterator[JwksServer]:
