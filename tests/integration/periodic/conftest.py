@@ -1,11 +1,13 @@
-"""A database in which nothing is due."""
+"""A database in which nothing is due, and the store of its runs."""
 
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.periodic.duties import INFREQUENT
+from pixelbloom.runs.store import RunStore
 
 EMPTY = (
     "truncate public.runs, public.event_outbox, public.schedules, public.broadcasts, public.webhook_deliveries,"
@@ -26,3 +28,8 @@ def rest(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
     )
     yield db
     db.execute(EMPTY)
+
+
+@pytest.fixture
+def runs(gateway: Gateway) -> RunStore:
+    return RunStore(gateway, user_queue_limit=100, lease_seconds=15.0)

@@ -1,13 +1,16 @@
 """Rows that are due, of each kind that beat looks for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import psycopg
 from psycopg import ClientCursor
 
+from pixelbloom.runs.store import RunStore
+from tests.integration.runs.steps import a_step, submit
 from tests.migrations.rows import insert
 
+IN_AN_HOUR = timedelta(hours=1)
 RUN = (
     "insert into public.runs (id, kind, agent_type, caller, user_queue, input)"
     " values (%s, 'agent', 'a', 'x', 'x', '{}')"
@@ -84,3 +87,12 @@ def many(db: psycopg.Connection, later: datetime) -> None:
     """Insert thousands of rows of each kind, none of which is due before `later`."""
     with ClientCursor(db) as cursor:  # it sends several statements at once
         cursor.execute(MANY, {"later": later})
+
+
+def waiting(_db: psycopg.Connection, runs: RunStore) -> object:
+    """A run whose step waits for a person."""
+    approval = {**a_step(), "key": "ask", "kind": "approval", "agent_type": None}
+    run_id = submit(runs, steps=[approval])
+    token = runs.claim(run_id, "ask", "worker", uuid4().hex)["token"]
+    runs.finish({"run_id": str(run_id), "key": "ask", "token": token, "what": "waiting", "input": {"message": "ok?"}})
+    return run_id
