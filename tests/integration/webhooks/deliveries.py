@@ -1,8 +1,10 @@
-"""Webhook deliveries as the API shows them."""
+"""Webhook deliveries as the API shows them, and the secret that signs them."""
 
 from typing import Any
 
 from tests.integration.http import Api
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 def listed(api: Api, **query: Any) -> list[dict[str, Any]]:
