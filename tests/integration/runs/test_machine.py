@@ -5,18 +5,16 @@ calls, leases that run out, sweeps, cancels, retries and decisions. After each c
 end every run is brought to its end, so that nothing is stuck.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
-    RuleBasedStateMachine,
     initialize,
     invariant,
     precondition,
@@ -24,28 +22,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from tests.integration.runs.calls import LANE_LIMIT, SHAPES, Held, RunCalls
 from tests.stack import Stack
 
-LANE_LIMIT = 3
 ENDED = ("completed", "skipped", "failed", "cancelled")
 TERMINAL = ("completed", "failed", "cancelled")
-
-
-def step(key: str, *needs: str, **more: Any) -> dict[str, Any]:
-    kind = more.get("kind", "agent")
-    agent = {} if kind == "approval" else {"agent_type": "chat_agent"}
-    return {"key": key, "kind": kind, "needs": list(needs), "max_attempts": 2, "backoff_seconds": 0, **agent, **more}
-
-
-SHAPES: dict[str, list[dict[str, Any]]] = {
-    "one": [step("a")],
-    "chain": [step("a", next_key="b"), step("b", "a", next_key="c"), step("c", "b")],
-    "diamond": [step("a"), step("b", "a"), step("c", "a", on_error="continue"), step("d", "b", "c")],
-    "map": [step("a"), step("m", "a", kind="map", max_parallel=2), step("z", "m")],
-    "careless map": [step("m", kind="map", max_parallel=3, on_error="continue"), step("z", "m")],
-    "approval": [step("a"), step("p", "a", kind="approval"), step("z", "p")],
-    "lenient approval": [step("p", kind="approval", on_error="continue"), step("b"), step("z", "p", "b")],
-}
 
 
 @dataclass
@@ -57,17 +38,7 @@ class Known:
     outputs: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Held:
-    run_id: str
-    key: str
-    kind: str
-    token: int
-
-
-class RunMachine(RuleBasedStateMachine):
-    db: psycopg.Connection
-
+class RunMachine(RunCalls):
     @initialize()
     def begin(self) -> None:
         self.user_queue = "machine"
@@ -250,58 +221,6 @@ class RunMachine(RuleBasedStateMachine):
         else:
             raise AssertionError("a run does not end")
         self.db.execute("delete from public.runs where user_queue = %s", [self.user_queue])
-
-    # How
-
-    def a_run(self, data: st.DataObject) -> str:
-        return data.draw(st.sampled_from(sorted(self.known)))
-
-    def call(self, function: str, *args: Any) -> Any:
-        marks = ", ".join("%s::jsonb" if isinstance(arg, list | dict) else "%s" for arg in args)
-        values = [json.dumps(arg) if isinstance(arg, list | dict) else arg for arg in args]
-        row = self.db.execute(f"select public.{function}({marks})", values).fetchone()
-        assert row is not None
-        return row[0]
-
-    def run(self, run_id: str) -> dict[str, Any]:
-        return self.rows("select to_jsonb(r) from public.runs as r where id = %s", run_id)[0]
-
-    def steps(self, run_id: str) -> list[dict[str, Any]]:
-        return self.rows(
-            "select to_jsonb(s) from public.run_steps as s where run_id = %s order by position, key", run_id
-        )
-
-    def rows(self, query: str, run_id: str) -> list[dict[str, Any]]:
-        return [row for (row,) in self.db.execute(query, [run_id]).fetchall()]
-
-    def take(self, run_id: str, key: str) -> bool:
-        [response] = self.call("claim_steps", [{"run_id": run_id, "key": key, "claim": uuid4().hex}], "worker", 15)
-        if response["outcome"] != "claimed":
-            return False
-        self.held.append(Held(run_id, key, response["kind"], response["token"]))
-        return True
-
-    def end(self, held: Held, what: str) -> None:
-        if what == "skipped" and self.run(held.run_id)["kind"] == "agent":
-            what = "completed"  # only a workflow's step has a condition
-        item: dict[str, Any] = {"run_id": held.run_id, "key": held.key, "token": held.token, "what": what}
-        if what == "completed" and held.kind == "map":
-            item |= {"what": "expanded", "items": [{"n": n} for n in range(held.token % 4)]}
-        elif what == "completed" and held.kind == "approval":
-            item |= {"what": "waiting", "input": {"message": "may I?", "approvers": "owner"}}
-        elif what == "completed":
-            item |= {"output": {"by": held.token}, "provider": "fallback"}
-        elif what == "handed_back":
-            item |= {"error": "the worker stops", "error_code": "WORKER_STOPPING"}
-        elif what in ("failed", "fatal"):
-            item |= {"what": "failed", "error": "it broke", "error_code": "X", "retryable": what == "failed"}
-        [response] = self.call("finish_steps", [item], LANE_LIMIT)["items"]
-        if response["outcome"] == "recorded":
-            self.done.append(item)
-
-    def sweep(self, lost_before: str = "2000-01-01") -> None:
-        self.db.execute("update public.system_state set next_sweep_at = '-infinity', last_sweep_at = clock_timestamp()")
-        self.call("sweep_runs", 1.5, 15, {"0": lost_before}, LANE_LIMIT, 100)
 
 
 @pytest.fixture
