@@ -37,12 +37,11 @@ if TYPE_CHECKING:
     from pixelbloom.periodic.retention_store import RetentionStore
     from pixelbloom.periodic.store import PeriodicTaskStore
     from pixelbloom.pricing.service import PricingService
-    from pixelbloom.runs.dispatcher import Dispatcher
+    from pixelbloom.runs.dispatcher import Dispatcher, UpdatePublisher
     from pixelbloom.runs.executor import StepExecutor
     from pixelbloom.runs.leases import LeaseKeeper
     from pixelbloom.runs.service import RunService
     from pixelbloom.runs.store import RunStore
-    from pixelbloom.runs.updates import UpdatePublisher
     from pixelbloom.schedules.service import ScheduleService
     from pixelbloom.webhooks.sender import Sender
     from pixelbloom.webhooks.store import WebhookStore
@@ -106,7 +105,7 @@ class Container:
 
     @part
     def updates(self) -> "UpdatePublisher":
-        from pixelbloom.runs.updates import UpdatePublisher
+        from pixelbloom.runs.dispatcher import UpdatePublisher
 
         return UpdatePublisher(self.publisher, self.run_store.acknowledge)
 

@@ -1,25 +1,56 @@
-"""The base classes of agents.
+"""The base classes of agents, what a step passes to its agent, and the agent's outcome.
 
 An agent turns an input into an output. Its code always computes numbers and facts from the input; a model writes the
 judgement and the text around them. If no model is available, `fallback` writes those by rule.
 """
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, ClassVar, Generic, Literal, TypeVar
+from uuid import UUID
 
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from pixelbloom.agents.context import AgentContext, AgentOutcome
+from pixelbloom.agents.conversation_reader import ConversationReader
 from pixelbloom.agents.fields import AgentInput, AgentOutput, ProseOutput
 from pixelbloom.agents.fields import Draft as DraftModel
 from pixelbloom.agents.knowledge.material import material, system
-from pixelbloom.core.storable import unstorable
-from pixelbloom.core.text import clean, clean_text
+from pixelbloom.agents.lead_reader import LeadReader
+from pixelbloom.core.text import clean, clean_text, unstorable
 from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import FieldError, InvalidInput, ModelsUnavailable
-from pixelbloom.models.request import Message, ModelReply, ModelRequest
+from pixelbloom.models.control import CallControl
+from pixelbloom.models.manager import ModelManager
+from pixelbloom.models.request import Message, ModelReply, ModelRequest, TokenStream
+
+
+@dataclass(frozen=True)
+class AgentContext:
+    """Everything an agent may use besides its input."""
+
+    run_id: UUID
+    step: str
+    attempt: int
+    user_id: UUID | None
+    models: ModelManager
+    control: CallControl
+    stream: TokenStream
+    leads: LeadReader
+    conversations: ConversationReader
+
+
+@dataclass(frozen=True)
+class AgentOutcome:
+    """A finished step's output as plain JSON, and its provider. The fallback has no `model`."""
+
+    output: dict[str, Any]
+    provider: Literal["ollama", "huggingface", "fallback"]
+    model: str | None
+    prompt_tokens: int
+    completion_tokens: int
+
 
 log = structlog.get_logger(__name__)
 

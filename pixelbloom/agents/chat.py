@@ -5,8 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from pixelbloom.agents.base import ProseAgent
-from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.base import AgentContext, ProseAgent
 from pixelbloom.agents.fields import AgentInput, ProseOutput
 from pixelbloom.agents.knowledge.amounts import sums
 from pixelbloom.agents.knowledge.described import DescribedAs, text_pattern

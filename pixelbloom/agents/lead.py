@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from pixelbloom.agents.base import StructuredAgent
-from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.base import AgentContext, StructuredAgent
 from pixelbloom.agents.knowledge.scoring import Score, score, tier
 from pixelbloom.agents.knowledge.words import listing
 from pixelbloom.agents.lead_fields import LeadDraft, LeadInput, LeadOutput

@@ -8,7 +8,7 @@ from typing import Any
 
 import pixelbloom.agents
 from pixelbloom.agents.base import Agent
-from pixelbloom.errors import InvalidInput
+from pixelbloom.errors import FieldError, InvalidInput
 
 
 @cache
@@ -32,9 +32,11 @@ def all() -> tuple[Agent[Any, Any], ...]:
 
 
 def get(agent_type: str) -> Agent[Any, Any]:
-    """Return the agent with that name. Raises InvalidInput, which names the known ones."""
+    """Return the agent with that name. Raises InvalidInput, which names the field and the known agents."""
     try:
         return _agents()[agent_type]
     except KeyError:
         known = ", ".join(_agents())
-        raise InvalidInput(f"There is no agent of that agent_type; known are: {known}.") from None
+        raise InvalidInput(
+            f"There is no agent of that agent_type; known are: {known}.", [FieldError("agent_type", "is not known")]
+        ) from None

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import jwt
 
-from pixelbloom.auth.claims import AUDIENCE, issuers
+from pixelbloom.auth.tokens import AUDIENCE, issuers
 from pixelbloom.config import Settings
 
 DEFAULT_SECONDS = 3600

@@ -1,9 +1,11 @@
-"""The verified caller of a request or a socket."""
+"""The verified caller of a request or a socket, and what the scopes of its token allow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+from pixelbloom.errors import Forbidden
 
 #: The scopes of tokens. For the caller's own runs, any non-empty scope is enough.
 SCOPES = (
@@ -54,3 +56,25 @@ class Principal:
     def has_scope(self, name: str) -> bool:
         """Return whether the token has this scope or is not limited."""
         return self.scopes is None or name in self.scopes
+
+    def require(self, scope: str) -> None:
+        """Raise Forbidden if the token lacks this scope. Visitors' tokens have their own limits."""
+        if self.kind != "visitor" and not self.has_scope(scope):
+            raise Forbidden(f"The token's scope does not include {scope}; use a token that has it.")
+
+    def narrowed(self, scope: str) -> "Principal":
+        """Return the caller, restricted to own rows if its token lacks the scope.
+
+        This applies to administrators too. Raises Forbidden for a token with an empty scope, and for a service, which
+        owns no rows.
+        """
+        if self.has_scope(scope):
+            return self
+        if self.kind == "service" or not self.scopes:
+            self.require(scope)
+        return replace(self, admin=False, admin_by_profile=False, own_only=True)
+
+
+def scope_of(resource: str, *, write: bool) -> str:
+    """Return the scope that a resource requires, like `leads:read`."""
+    return f"{resource}:{'write' if write else 'read'}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, Generic, TypeVar
 
-from pixelbloom.core.storable import unstorable
+from pixelbloom.core.text import unstorable
 from pixelbloom.database.gateway import RejectedData, StoreError
 from pixelbloom.errors import InvalidInput
 

@@ -1,9 +1,9 @@
-"""HuggingFace's router, which implements OpenAI's chat completions, through requests."""
+"""HuggingFace's router, which implements OpenAI's chat completions and streams server-sent events, through requests."""
 
 import contextlib
 import json
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any
 
 import requests
@@ -21,7 +21,6 @@ from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
 from pixelbloom.models.request import Cut, ModelRequest, ProviderName, Usage
-from pixelbloom.models.sse import data_lines
 
 #: Statuses about the provider or our account, not the request: the breaker counts them as failures.
 _NOT_THE_REQUEST = frozenset({401, 402, 403, 408, 429})
@@ -214,3 +213,19 @@ def _failure(error: Exception, base_url: str) -> ProviderFailure:
             return ProviderFailure(f"the connection to HuggingFace broke: {type(error).__name__}")
         case _:
             return ProviderFailure(f"HuggingFace's reply could not be parsed: {type(error).__name__}")
+
+
+def data_lines(chunks: Iterable[bytes], limit: int) -> Iterator[str]:
+    """Yield the text after each `data:`. Raises ValueError beyond `limit` bytes or if the bytes are not UTF-8."""
+    total = 0
+    pending = b""
+    for chunk in chunks:
+        total += len(chunk)
+        if total > limit:
+            raise ValueError("the reply is too large")
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
+            if line.startswith(b"data:"):
+                yield line[5:].strip().decode()
+    if pending.startswith(b"data:"):
+        yield pending[5:].strip().decode()

@@ -19,9 +19,9 @@ from pixelbloom.models.failures import CircuitOpen, CutReply, InvalidReply, Prov
 from pixelbloom.models.huggingface import HuggingFace
 from pixelbloom.models.ollama import Ollama
 from pixelbloom.models.output import Output
-from pixelbloom.models.prompt import CONTEXT_TOKENS, bounded
 from pixelbloom.models.provider import Provider
 from pixelbloom.models.request import (
+    CONTEXT_TOKENS,
     Message,
     ModelCall,
     ModelReply,
@@ -29,6 +29,7 @@ from pixelbloom.models.request import (
     Outcome,
     TokenStream,
     Usage,
+    bounded,
 )
 from pixelbloom.models.schema import wire_schema
 from pixelbloom.models.structured import read_json

@@ -14,9 +14,8 @@ from pixelbloom.core.text import shorten
 from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.catalog import DEFAULT
 from pixelbloom.models.failures import ProviderFailure, ProviderTimeout, ProviderUnreachable, RequestRefused
-from pixelbloom.models.prompt import CONTEXT_TOKENS
 from pixelbloom.models.provider import CONNECT_SECONDS, MAX_REPLY_BYTES
-from pixelbloom.models.request import ModelRequest, ProviderName, Usage
+from pixelbloom.models.request import CONTEXT_TOKENS, ModelRequest, ProviderName, Usage
 
 log = structlog.get_logger(__name__)
 

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple, get_args
 
 from pixelbloom.core.statuses import SubscriptionStatus
 from pixelbloom.payments.discounts import due
-from pixelbloom.payments.items import priced
 from pixelbloom.payments.values import (
     amount,
     currency,
@@ -21,6 +20,7 @@ from pixelbloom.payments.values import (
     one_of,
     optional_moment,
     owed,
+    priced,
     reading,
     reference,
     text,

@@ -1,7 +1,7 @@
-"""Sends admitted steps to the broker in a background thread.
+"""Sends admitted steps to the broker, and the updates of their runs to Redis, in a background thread.
 
 A step is durable once committed; its message is only transport. A message that cannot be sent is retried while the
-process lives; if the process dies, the sweep finds the step.
+process lives; if the process dies, the sweep finds the step. Updates that cannot be published are left to the outbox.
 """
 
 import threading
@@ -14,8 +14,31 @@ import structlog
 from celery import Celery
 
 from pixelbloom.core.backoff import Backoff
+from pixelbloom.events.publisher import Publisher
 from pixelbloom.runs.planner import canvas
 from pixelbloom.telemetry import tracing
+
+
+class UpdatePublisher:
+    """Publishes updates that the database returned. The outbox publishes those that fail.
+
+    `acknowledge` takes the ids of outbox rows that need not be published any more.
+    """
+
+    def __init__(self, publisher: Publisher, acknowledge: Callable[[Sequence[int]], None]) -> None:
+        self._publisher = publisher
+        self._acknowledge = acknowledge
+
+    def publish(self, updates: Sequence[Mapping[str, Any]]) -> None:
+        """Publish these updates in order, in one round trip. Never raises."""
+        try:
+            self._publisher.publish_payloads(updates)
+        except Exception as error:
+            log.warning("updates_left_to_outbox", count=len(updates), reason=type(error).__name__)
+        else:
+            # The update of a repeated claim has no outbox row.
+            self._acknowledge([update["outbox_id"] for update in updates if "outbox_id" in update])
+
 
 log = structlog.get_logger(__name__)
 

@@ -12,18 +12,16 @@ import structlog
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from pixelbloom.agents import registry
-from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.base import AgentContext
 from pixelbloom.agents.conversation_reader import ConversationReader
 from pixelbloom.agents.lead_reader import LeadReader
 from pixelbloom.errors import InvalidInput, PixelBloomError, StepError, Unavailable
 from pixelbloom.events.emitter import DeltaSender, TokenEmitter
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.manager import ModelManager
-from pixelbloom.runs.claim import Claim, Ending, Rendered
-from pixelbloom.runs.dispatcher import Dispatcher
-from pixelbloom.runs.leases import Lease, LeaseKeeper, WorkerStopping
+from pixelbloom.runs.dispatcher import Dispatcher, UpdatePublisher
+from pixelbloom.runs.leases import Claim, Ending, Lease, LeaseKeeper, Rendered, WorkerStopping
 from pixelbloom.runs.store import RunStore
-from pixelbloom.runs.updates import UpdatePublisher
 from pixelbloom.telemetry import tracing
 from pixelbloom.telemetry.recorder import DISCARD, Recorder
 

@@ -16,7 +16,7 @@ from jmespath.exceptions import JMESPathError
 from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
 
-from pixelbloom.core.storable import unstorable
+from pixelbloom.core.text import unstorable
 from pixelbloom.errors import StepRejected
 from pixelbloom.workflows.definition import MAX_LENGTH, ApprovalStep, MapStep, Step
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
-from pixelbloom.core.storable import unstorable
+from pixelbloom.core.text import unstorable
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.workflows.definition import MAX_ERRORS, Definition
 from pixelbloom.workflows.schema import TooMuchWork, errors

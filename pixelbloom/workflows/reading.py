@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pixelbloom.core.storable import unstorable
+from pixelbloom.core.text import unstorable
 from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.workflows.checks import find_errors

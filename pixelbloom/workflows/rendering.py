@@ -3,7 +3,7 @@
 from typing import Any
 
 from pixelbloom.errors import StepRejected
-from pixelbloom.runs.claim import Claim, Ending, Rendered
+from pixelbloom.runs.leases import Claim, Ending, Rendered
 from pixelbloom.workflows.definition import MAX_ITEMS, ApprovalStep, MapStep, read_step
 from pixelbloom.workflows.expressions import holds
 from pixelbloom.workflows.expressions import render as rendered

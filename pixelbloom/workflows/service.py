@@ -15,9 +15,9 @@ from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound
 from pixelbloom.runs.service import Accepted, RunService, StaleVersion, Terms
 from pixelbloom.workflows.builtin import builtin
 from pixelbloom.workflows.definition import Definition
+from pixelbloom.workflows.graph import workflow_steps
 from pixelbloom.workflows.inputs import check_inputs
 from pixelbloom.workflows.reading import read_definition
-from pixelbloom.workflows.steps import workflow_steps
 from pixelbloom.workflows.store import WorkflowStore
 
 SYSTEM = "system"

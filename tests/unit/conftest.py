@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pixelbloom.agents.context import AgentContext
+from pixelbloom.agents.base import AgentContext
 from pixelbloom.agents.conversation_reader import ConversationReader, Turn
 from pixelbloom.agents.lead_reader import LeadReader, LeadRecord
 from pixelbloom.config import Settings

@@ -6,7 +6,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from pixelbloom.auth.claims import issuer
+from pixelbloom.auth.tokens import issuer
 from pixelbloom.local.supabase.api_keys import ApiKeys
 from pixelbloom.local.supabase.auth import Auth
 from pixelbloom.local.supabase.gateway import Gateway

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import jwt
 
-from pixelbloom.auth.claims import AUDIENCE
+from pixelbloom.auth.tokens import AUDIENCE
 from pixelbloom.local.supabase.accounts import Account
 from pixelbloom.local.supabase.errors import AuthError
 from pixelbloom.local.supabase.sessions import Session

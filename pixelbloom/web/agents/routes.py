@@ -5,7 +5,6 @@ from flask_openapi3 import APIBlueprint, Tag
 from pixelbloom.agents import registry
 from pixelbloom.errors import InvalidInput, NotFound
 from pixelbloom.runs.service import Submission
-from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.agents.schemas import AgentBody, AgentList, AgentPath
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
@@ -42,7 +41,7 @@ def invoke(body: InvokeRequest) -> Responded:
     `Prefer: wait=N` delays the response until the run ends or N seconds pass. With an `Idempotency-Key`, the same
     request of the same caller returns the same run.
     """
-    wanted = Submission(agent_type=known_agent(body.agent_type), input=body.input, **terms(body))
+    wanted = Submission(agent_type=body.agent_type, input=body.input, **terms(body))
     accepted, seconds = submitted_agent(wanted)
     return respond(InvokeResponse.of(accepted), seconds)
 

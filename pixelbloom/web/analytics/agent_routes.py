@@ -2,7 +2,7 @@
 
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.web.agents.known import known_agent
+from pixelbloom.agents import registry
 from pixelbloom.web.analytics.agent_schemas import AgentSummaryBody, AgentTrendBody, LogPage, ModelMetricsBody
 from pixelbloom.web.analytics.pages import figures, guard
 from pixelbloom.web.analytics.queries import AgentLogsQuery, AgentTrendsQuery, RangeQuery
@@ -43,7 +43,7 @@ def agent_summary(query: RangeQuery) -> AgentSummaryBody:
 def agent_trends(query: AgentTrendsQuery) -> AgentTrendBody:
     """For administrators. Returns the number of executions by the period in which their run was created."""
     query = query.resolve()
-    agent_type = known_agent(query.agent_type) if query.agent_type is not None else None
+    agent_type = registry.get(query.agent_type).agent_type if query.agent_type is not None else None
     return AgentTrendBody.of(query, {"data": figures().agent_trends(query.user_id, query, agent_type)})
 
 
@@ -59,7 +59,7 @@ def agent_logs(query: AgentLogsQuery) -> LogPage:
     rows = figures().agent_logs(
         query.user_id,
         query,
-        agent_type=known_agent(query.agent_type) if query.agent_type is not None else None,
+        agent_type=registry.get(query.agent_type).agent_type if query.agent_type is not None else None,
         level=query.level,
         limit=query.limit,
         before=query.before,

@@ -14,7 +14,7 @@ from gunicorn.http.body import ChunkedReader, LengthReader
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from pixelbloom.core.storable import unstorable
+from pixelbloom.core.text import unstorable
 from pixelbloom.errors import FieldError, InvalidInput
 from pixelbloom.web.http.connections import Reading
 

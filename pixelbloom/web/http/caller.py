@@ -6,9 +6,8 @@ from uuid import UUID
 
 from flask import g, request
 
-from pixelbloom.auth import scopes
 from pixelbloom.auth.access import refuse_anonymous
-from pixelbloom.auth.principal import Principal
+from pixelbloom.auth.principal import Principal, scope_of
 from pixelbloom.core.addresses import visitor_address
 from pixelbloom.errors import NotFound, Unauthenticated
 from pixelbloom.web.container import services
@@ -30,7 +29,7 @@ def scoped(resource: str, before: Callable[[], None] = authenticate) -> Callable
 
     def check() -> None:
         before()
-        scopes.check(principal(), scopes.needed(resource, write=_changes()))
+        principal().require(scope_of(resource, write=_changes()))
 
     return check
 
@@ -40,7 +39,7 @@ def own_or_scoped(resource: str) -> Callable[[], None]:
 
     def check() -> None:
         authenticate()
-        g.principal = scopes.narrowed(principal(), scopes.needed(resource, write=_changes()))
+        g.principal = principal().narrowed(scope_of(resource, write=_changes()))
 
     return check
 
@@ -93,7 +92,7 @@ def own_or_scoped_stream(of_visitors: str) -> Callable[[], None]:
         found = services().roles.resolve(services().verifier.verify(token))
         if not open_to_visitors:
             refuse_anonymous(found)
-        g.principal = scopes.narrowed(found, scopes.needed("runs", write=False))
+        g.principal = found.narrowed("runs:read")
 
     return check
 

@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
-from pixelbloom.auth import scopes
+from pixelbloom.auth.principal import scope_of
 from pixelbloom.errors import Forbidden, NotFound
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import authenticate, listed_owner, principal, require_admin
@@ -41,7 +41,7 @@ def guard() -> None:
     """Require a token with the scope of notifications, if it has scopes; reading includes marking and removing."""
     authenticate()
     writes = request.endpoint == f"{notifications.name}.{notify_users.__name__}"
-    scopes.check(principal(), scopes.needed("notifications", write=writes))
+    principal().require(scope_of("notifications", write=writes))
     if writes:
         require_admin("notify users")
 

@@ -1,6 +1,5 @@
 """Who may use which channel, by the scopes of the token."""
 
-from pixelbloom.auth import scopes
 from pixelbloom.auth.principal import Principal
 from pixelbloom.errors import Forbidden, Unauthenticated
 from pixelbloom.events.topics import ANALYTICS, NOTIFICATIONS
@@ -16,8 +15,8 @@ def admitted(channel: str, caller: Principal) -> Principal:
     """
     try:
         if channel not in SCOPES:
-            return scopes.narrowed(caller, "runs:read")
-        scopes.check(caller, SCOPES[channel])
+            return caller.narrowed("runs:read")
+        caller.require(SCOPES[channel])
         return caller
     except Forbidden as error:
         raise Unauthenticated(error.message) from None

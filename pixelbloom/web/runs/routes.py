@@ -2,8 +2,8 @@
 
 from flask_openapi3 import APIBlueprint, Tag
 
+from pixelbloom.agents import registry
 from pixelbloom.runs.service import RunFilter
-from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped
@@ -42,7 +42,7 @@ def list_runs(query: RunQuery) -> RunPage:
     fields are omitted unless `fields` names them.
     """
     if query.agent_type is not None:
-        known_agent(query.agent_type)
+        registry.get(query.agent_type)
     return listed_runs(query, RUN_FIELDS, RunPage, kind="agent", agent_type=query.agent_type)
 
 
@@ -106,6 +106,6 @@ def retry_runs(body: RetryRequest) -> RetryResponse:
     RUN_RATE_LIMIT.
     """
     if body.agent_type is not None:
-        known_agent(body.agent_type)
+        registry.get(body.agent_type)
     wanted = RunFilter(owner=listed_owner(body.user_id), agent_type=body.agent_type, **time_filters(body))
     return retried(wanted, body.limit)

@@ -6,7 +6,6 @@ from flask import Response
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.schedules.service import Schedule, Wanted, work
-from pixelbloom.web.agents.known import known_agent
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal, visible
 from pixelbloom.web.http.openapi import SECURITY, failures, nothing, success
@@ -46,7 +45,7 @@ def add_schedule(body: ScheduleRequest) -> tuple[ScheduleBody, int]:
     added = services().schedules.add(
         Wanted(
             kind=kind,
-            target=known_agent(target) if kind == "agent" else target,
+            target=target,
             input=given,
             cron=body.cron,
             timezone=body.timezone,

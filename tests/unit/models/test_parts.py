@@ -16,10 +16,9 @@ from pixelbloom.errors import StepCancelled, StepTimeout
 from pixelbloom.models.abortable_connection import AbortableConnection
 from pixelbloom.models.control import CallControl
 from pixelbloom.models.failures import InvalidReply, ProviderTimeout
-from pixelbloom.models.prompt import bounded
-from pixelbloom.models.request import Message
+from pixelbloom.models.huggingface import data_lines
+from pixelbloom.models.request import Message, bounded
 from pixelbloom.models.schema import wire_schema
-from pixelbloom.models.sse import data_lines
 from pixelbloom.models.structured import read_json
 
 

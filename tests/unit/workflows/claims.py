@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from pixelbloom.runs.claim import Claim
+from pixelbloom.runs.leases import Claim
 from pixelbloom.workflows.definition import Step
 from pixelbloom.workflows.expressions import uses
 
