@@ -14,7 +14,7 @@ import psycopg
 
 from bench import analytics
 from pixelbloom.config import DEVELOPMENT_USER
-from pixelbloom.tasks.retention import BATCH
+from pixelbloom.periodic.retention import BATCH
 from tests.stack import Stack
 
 ROWS = 1_000_000

@@ -4,13 +4,8 @@ Building a part connects to nothing, so that a process starts while Redis or the
 imported with the part that needs them: a worker does not load those of other roles.
 """
 
-import os
-import socket
-from collections.abc import Callable
-from dataclasses import asdict
 from threading import RLock
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import redis
 
@@ -22,28 +17,19 @@ from pixelbloom.telemetry.recorder import DISCARD, Recorder
 if TYPE_CHECKING:
     from celery import Celery
 
-    from pixelbloom.agents.conversation_reader import ConversationReader
-    from pixelbloom.agents.lead_reader import LeadReader
-    from pixelbloom.analytics.figure_store import FigureStore
-    from pixelbloom.events.outbox import OutboxStore
     from pixelbloom.events.publisher import Publisher
-    from pixelbloom.models.manager import ModelManager
-    from pixelbloom.models.request import ModelCall
     from pixelbloom.notifications.store import BroadcastStore, NotificationStore
     from pixelbloom.payments.checkout import Checkouts
+    from pixelbloom.payments.events import StripeEvents
     from pixelbloom.payments.gateway import StripeGateway
     from pixelbloom.payments.store import PaymentStore
     from pixelbloom.periodic.pulses import Pulses
-    from pixelbloom.periodic.retention_store import RetentionStore
     from pixelbloom.periodic.store import PeriodicTaskStore
     from pixelbloom.pricing.service import PricingService
     from pixelbloom.runs.dispatcher import Dispatcher, UpdatePublisher
-    from pixelbloom.runs.executor import StepExecutor
-    from pixelbloom.runs.leases import LeaseKeeper
     from pixelbloom.runs.service import RunService
     from pixelbloom.runs.store import RunStore
     from pixelbloom.schedules.service import ScheduleService
-    from pixelbloom.webhooks.sender import Sender
     from pixelbloom.webhooks.store import WebhookStore
     from pixelbloom.workflows.service import WorkflowService
 
@@ -54,11 +40,6 @@ class Container:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.lock = RLock()
-
-    @part
-    def worker(self) -> str:
-        """The name under which this process claims leases."""
-        return f"{socket.gethostname()}:{os.getpid()}"
 
     @part
     def gateway(self) -> Gateway:
@@ -90,12 +71,6 @@ class Container:
         from pixelbloom.events.publisher import Publisher
 
         return Publisher(self.redis)
-
-    @part
-    def outbox(self) -> "OutboxStore":
-        from pixelbloom.events.outbox import OutboxStore
-
-        return OutboxStore(self.gateway)
 
     @part
     def dispatcher(self) -> "Dispatcher":
@@ -148,76 +123,10 @@ class Container:
         return PeriodicTaskStore(self.gateway)
 
     @part
-    def retention(self) -> "RetentionStore":
-        from pixelbloom.periodic.retention_store import RetentionStore
-
-        return RetentionStore(self.gateway)
-
-    @part
-    def figures(self) -> "FigureStore":
-        from pixelbloom.analytics.figure_store import FigureStore
-
-        return FigureStore(self.gateway)
-
-    @part
     def pulses(self) -> "Pulses":
         from pixelbloom.periodic.pulses import Pulses
 
         return Pulses(self.redis)
-
-    @part
-    def leases(self) -> "LeaseKeeper":
-        from pixelbloom.runs.leases import LeaseKeeper
-
-        return LeaseKeeper(self.run_store.renew)
-
-    @part
-    def executor(self) -> "StepExecutor":
-        from pixelbloom.events.emitter import DeltaSender
-        from pixelbloom.runs.executor import StepExecutor
-        from pixelbloom.workflows.rendering import render
-
-        return StepExecutor(
-            store=self.run_store,
-            updates=self.updates,
-            deltas=DeltaSender(self.publisher.run_deltas),
-            dispatcher=self.dispatcher,
-            leases=self.leases,
-            models=self.models,
-            render=render,
-            leads_of=self._leads_of,
-            conversations_of=self._conversations_of,
-            worker=self.worker,
-            metrics=self.metrics,
-        )
-
-    @part
-    def models(self) -> "ModelManager":
-        from pixelbloom.models.manager import ModelManager
-
-        return ModelManager(self.settings, self.model_calls)
-
-    @part
-    def model_calls(self) -> "Callable[[ModelCall], None]":
-        """The function that stores the metrics of each model call."""
-        from pixelbloom.models.metrics_store import ModelMetricStore
-
-        metrics = ModelMetricStore(self.gateway)
-
-        def record(call: "ModelCall") -> None:
-            self.metrics.model_called(
-                call.provider,
-                call.outcome,
-                call.latency_ms / 1000,
-                (call.prompt_tokens, call.completion_tokens),
-                breaker_open=self.models.breakers[call.provider].is_open,
-            )
-            row = asdict(call)
-            row["run_id"] = str(call.run_id) if call.run_id else None
-            row["created_at"] = row.pop("at").isoformat()
-            metrics.add(row)
-
-        return record
 
     @part
     def webhooks(self) -> "WebhookStore":
@@ -228,15 +137,6 @@ class Container:
             self.gateway,
             user_limit=settings.webhook_user_concurrency,
             host_limit=settings.webhook_host_concurrency,
-        )
-
-    @part
-    def sender(self) -> "Sender":
-        from pixelbloom.webhooks.sender import Sender
-
-        return Sender(
-            [secret.get_secret_value() for secret in self.settings.webhook_secret],
-            allow_private=self.settings.webhook_allow_private,
         )
 
     @part
@@ -265,6 +165,18 @@ class Container:
         return PaymentStore(self.gateway)
 
     @part
+    def stripe_events(self) -> "StripeEvents":
+        from pixelbloom.payments.events import StripeEvents
+
+        return StripeEvents(
+            self.payments,
+            self.stripe,
+            enqueue=lambda event_id: self.dispatcher.send("pixelbloom.process_stripe_event", event_id),
+            publish=self.relay_outbox,
+            metrics=self.metrics,
+        )
+
+    @part
     def stripe(self) -> "StripeGateway":
         from pixelbloom.payments.gateway import StripeGateway
 
@@ -276,12 +188,6 @@ class Container:
 
         return Checkouts(self.settings, self.pricing, self.stripe)
 
-    def _leads_of(self, user_id: UUID | None) -> "LeadReader":
-        from pixelbloom.leads.scoped import ScopedLeads
-
-        return ScopedLeads(self.gateway, user_id)
-
-    def _conversations_of(self, user_id: UUID | None) -> "ConversationReader":
-        from pixelbloom.conversations.store import ScopedConversations
-
-        return ScopedConversations(self.gateway, user_id)
+    def relay_outbox(self) -> None:
+        """Make a worker publish the outbox now, not at the next beat."""
+        self.dispatcher.send("pixelbloom.relay_outbox")

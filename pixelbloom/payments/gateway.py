@@ -47,6 +47,11 @@ class StripeGateway:
         self._client: stripe.StripeClient | None = None
         self._http: stripe.RequestsClient | None = None
 
+    @property
+    def configured(self) -> bool:
+        """Whether there is a key."""
+        return self._settings.stripe_api_key is not None
+
     def ready(self) -> None:
         """Raise ConfigurationError if there is no key."""
         self._connected()

@@ -1,12 +1,158 @@
-"""The parts of this worker process."""
+"""The parts of a worker process, in addition to those it shares with the web tier.
 
+Modules are imported with the part that needs them: a worker does not load those of other roles.
+"""
+
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from pixelbloom.config import settings
 from pixelbloom.container import Container
+from pixelbloom.core.part import part
+
+if TYPE_CHECKING:
+    from pixelbloom.agents.conversation_reader import ConversationReader
+    from pixelbloom.agents.lead_reader import LeadReader
+    from pixelbloom.analytics.figure_store import FigureStore
+    from pixelbloom.events.outbox import Relay
+    from pixelbloom.models.manager import ModelManager
+    from pixelbloom.models.request import ModelCall
+    from pixelbloom.payments.reconciliation import Reconciliation
+    from pixelbloom.periodic.retention import Retention
+    from pixelbloom.runs.executor import StepExecutor
+    from pixelbloom.runs.leases import LeaseKeeper
+    from pixelbloom.runs.model import Run
+    from pixelbloom.webhooks.delivery import Deliveries
+
+
+class WorkerContainer(Container):
+    """The parts of one worker process."""
+
+    @part
+    def worker(self) -> str:
+        """The name under which this process claims leases."""
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    @part
+    def relay(self) -> "Relay":
+        from pixelbloom.events.outbox import OutboxStore, Relay
+
+        return Relay(OutboxStore(self.gateway), self.publisher, self.worker, self.metrics)
+
+    @part
+    def retention(self) -> "Retention":
+        from pixelbloom.periodic.retention import Retention, RetentionStore
+
+        return Retention(
+            RetentionStore(self.gateway),
+            self.settings,
+            runs=self.run_store.purge,
+            notifications=self.notifications.purge,
+        )
+
+    @part
+    def figures(self) -> "FigureStore":
+        from pixelbloom.analytics.figure_store import FigureStore
+
+        return FigureStore(self.gateway)
+
+    @part
+    def leases(self) -> "LeaseKeeper":
+        from pixelbloom.runs.leases import LeaseKeeper
+
+        return LeaseKeeper(self.run_store.renew)
+
+    @part
+    def executor(self) -> "StepExecutor":
+        from pixelbloom.events.emitter import DeltaSender
+        from pixelbloom.runs.executor import StepExecutor
+        from pixelbloom.workflows.rendering import render
+
+        return StepExecutor(
+            store=self.run_store,
+            updates=self.updates,
+            deltas=DeltaSender(self.publisher.run_deltas),
+            dispatcher=self.dispatcher,
+            leases=self.leases,
+            models=self.models,
+            render=render,
+            leads_of=self._leads_of,
+            conversations_of=self._conversations_of,
+            worker=self.worker,
+            metrics=self.metrics,
+        )
+
+    @part
+    def models(self) -> "ModelManager":
+        from pixelbloom.models.manager import ModelManager
+
+        return ModelManager(self.settings, self.model_calls)
+
+    @part
+    def model_calls(self) -> "Callable[[ModelCall], None]":
+        """The function that stores the metrics of each model call."""
+        from pixelbloom.models.metrics_store import ModelMetricStore
+
+        metrics = ModelMetricStore(self.gateway)
+
+        def record(call: "ModelCall") -> None:
+            self.metrics.model_called(
+                call.provider,
+                call.outcome,
+                call.latency_ms / 1000,
+                (call.prompt_tokens, call.completion_tokens),
+                breaker_open=self.models.breakers[call.provider].is_open,
+            )
+            row = asdict(call)
+            row["run_id"] = str(call.run_id) if call.run_id else None
+            row["created_at"] = row.pop("at").isoformat()
+            metrics.add(row)
+
+        return record
+
+    @part
+    def deliveries(self) -> "Deliveries":
+        from pixelbloom.runs.model import Run
+        from pixelbloom.tasks.webhooks import enqueue
+        from pixelbloom.webhooks.delivery import Deliveries
+        from pixelbloom.webhooks.sender import Sender
+
+        secrets = [secret.get_secret_value() for secret in self.settings.webhook_secret]
+
+        def run_of(run_id: UUID) -> "Run":
+            return Run.from_row(self.run_store.get(run_id))
+
+        return Deliveries(
+            self.webhooks,
+            Sender(secrets, allow_private=self.settings.webhook_allow_private),
+            run_of=run_of,
+            enqueue=enqueue,
+            metrics=self.metrics,
+        )
+
+    @part
+    def reconciliation(self) -> "Reconciliation":
+        from pixelbloom.payments.reconciliation import Reconciliation
+
+        return Reconciliation(self.payments, self.stripe, self.pricing, self.checkouts, self.relay_outbox)
+
+    def _leads_of(self, user_id: UUID | None) -> "LeadReader":
+        from pixelbloom.leads.scoped import ScopedLeads
+
+        return ScopedLeads(self.gateway, user_id)
+
+    def _conversations_of(self, user_id: UUID | None) -> "ConversationReader":
+        from pixelbloom.conversations.store import ScopedConversations
+
+        return ScopedConversations(self.gateway, user_id)
 
 
 @cache
-def services() -> Container:
+def services() -> WorkerContainer:
     """Return the container of this process, built on first use."""
-    return Container(settings())
+    return WorkerContainer(settings())

@@ -85,11 +85,11 @@ class WebContainer(Container):
 
     @part
     def claims(self) -> Claims:
-        return Claims(self.payments.claim, self._relay_outbox)
+        return Claims(self.payments.claim, self.relay_outbox)
 
     @part
     def subscriptions(self) -> Subscriptions:
-        return Subscriptions(self.payments, self.stripe, self.checkouts, self.claims, self._relay_outbox)
+        return Subscriptions(self.payments, self.stripe, self.checkouts, self.claims, self.relay_outbox)
 
     @part
     def hub(self) -> Hub:
@@ -111,9 +111,6 @@ class WebContainer(Container):
     def readiness(self) -> Readiness:
         own_broker = self.settings.broker_url is not None
         return Readiness(probes(self.profiles, self.redis, self.celery, self.pulses, own_broker=own_broker))
-
-    def _relay_outbox(self) -> None:
-        self.dispatcher.send("pixelbloom.relay_outbox")
 
 
 def install(app: Flask, parts: WebContainer) -> None:

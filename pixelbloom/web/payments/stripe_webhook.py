@@ -2,20 +2,15 @@
 
 from typing import cast
 
-import structlog
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag
 
 from pixelbloom.errors import ConfigurationError
-from pixelbloom.payments import stripe_state
 from pixelbloom.payments.signatures import verified
-from pixelbloom.payments.values import MalformedObject
 from pixelbloom.web.container import services
 from pixelbloom.web.http.body import StrictRequest
 from pixelbloom.web.http.openapi import failures, headers, success
 from pixelbloom.web.payments.schemas import ReceivedBody
-
-log = structlog.get_logger(__name__)
 
 stripe_webhook = APIBlueprint(
     "stripe_webhook",
@@ -48,15 +43,5 @@ def receive_event() -> ReceivedBody:
     if not secrets:
         raise ConfigurationError("Payments are not configured: STRIPE_WEBHOOK_SECRET is missing.")
     event = verified(cast(StrictRequest, request).get_raw(), request.headers.get("Stripe-Signature"), secrets)
-    state, malformed = None, None
-    try:
-        state = stripe_state.read(event)
-    except MalformedObject as error:
-        # An error response would make Stripe retry for days, with the same malformed event.
-        log.warning("stripe_event_malformed", event_id=event["id"], type=event["type"], reason=error.message)
-        malformed = error.message
-    new = services().payments.record(event, state, error=malformed)
-    log.info("stripe_event_received", event_id=event["id"], type=event["type"], new=new, handled=state is not None)
-    if new and state is not None:
-        services().dispatcher.send("pixelbloom.process_stripe_event", event["id"])
+    services().stripe_events.receive(event)
     return ReceivedBody(received=True)

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from pixelbloom.analytics.figure_store import FigureStore
 from pixelbloom.database.gateway import Gateway
-from pixelbloom.periodic.retention_store import RetentionStore
+from pixelbloom.periodic.retention import RetentionStore
 from pixelbloom.runs.store import RunStore
 from tests.integration.analytics.figures import GENERATED, asked, filled
 from tests.integration.runs.steps import LEASE_SECONDS, claim, ending, submit

@@ -16,10 +16,10 @@ from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
 from pixelbloom.payments import stripe_state
+from pixelbloom.payments.events import MAX_ATTEMPTS
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.values import MalformedObject
-from pixelbloom.tasks.payments import MAX_ATTEMPTS
 from tests import ROOT
 from tests.servers.stripe import History
 from tests.stack import Stack

@@ -11,9 +11,8 @@ from psycopg import sql
 from pixelbloom.config import Settings
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.notifications.store import NotificationStore
-from pixelbloom.periodic.retention_store import RetentionStore
+from pixelbloom.periodic.retention import BATCH, RECORDS, RetentionStore
 from pixelbloom.runs.store import RunStore
-from pixelbloom.tasks.retention import BATCH, RECORDS
 from tests.integration.runs.steps import LEASE_SECONDS
 from tests.stack import Stack
 

@@ -29,6 +29,6 @@ def test_a_logged_error_reaches_sentry_by_its_name_and_without_its_secrets(
     assert event["tags"]["role"] == "events"
     assert event["release"].startswith("pixelbloom@")
     assert event["extra"]["type"] == "?token=[redacted]"
-    assert event["fingerprint"][:2] == ["pixelbloom.tasks.outbox", "event_not_understood"]
+    assert event["fingerprint"][:2] == ["pixelbloom.events.outbox", "event_not_understood"]
     assert TOKEN not in "".join(sentry.bodies)
     assert stack.env["SUPABASE_SERVICE_ROLE_KEY"] not in json.dumps(sentry.bodies)

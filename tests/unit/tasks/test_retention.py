@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from pixelbloom.periodic.retention import BATCH, drain
 from pixelbloom.tasks.periodic import JOBS
-from pixelbloom.tasks.retention import BATCH, drain
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
