@@ -18,7 +18,7 @@ from tests.integration.analytics.test_rollups import counted_again, figures
 from tests.integration.runs.steps import a_run
 from tests.migrations.test_migrate import database
 from tests.migrations.test_released import BASELINE
-from tests.servers.agency import Days
+from tests.servers.days import Days
 from tests.stack import Stack
 from tests.waiting import background, until
 

@@ -9,7 +9,8 @@ from uuid import UUID
 import psycopg
 from hypothesis import HealthCheck, settings
 
-from tests.servers.agency import Agency, Days
+from tests.servers.agency import Agency
+from tests.servers.days import Days
 
 Row = Mapping[str, Any]
 GENERATED = settings(

@@ -23,7 +23,8 @@ from tests.integration.analytics.figures import (
     rated,
     seen,
 )
-from tests.servers.agency import PEOPLE, Agency, Days, days, works
+from tests.servers.agency import PEOPLE, Agency, works
+from tests.servers.days import Days, days
 
 Case = tuple[Days, Agency, UUID | None]
 #: Outcomes of calls with a used reply; truncated prose is used as far as it goes.

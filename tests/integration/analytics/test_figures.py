@@ -28,7 +28,8 @@ from tests.integration.analytics.figures import (
     rounded,
     seen,
 )
-from tests.servers.agency import PEOPLE, ZONES, Agency, Days, days, ledgers, talks
+from tests.servers.agency import PEOPLE, Agency, ledgers, talks
+from tests.servers.days import ZONES, Days, days
 
 Case = tuple[Days, Agency, UUID | None]
 #: A range, the rows around it, and the user of the figures; None for all users.

@@ -28,7 +28,8 @@ from tests.integration.analytics.figures import (
     rounded,
     seen,
 )
-from tests.servers.agency import PACKAGES, PEOPLE, Agency, Days, days, ledgers
+from tests.servers.agency import PACKAGES, PEOPLE, Agency, ledgers
+from tests.servers.days import Days, days
 
 Case = tuple[Days, Agency, UUID | None]
 #: The number of each interval in a year.

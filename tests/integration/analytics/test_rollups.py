@@ -18,7 +18,8 @@ from pixelbloom.periodic.retention import RetentionStore
 from pixelbloom.runs.store import RunStore
 from tests.integration.analytics.figures import GENERATED, asked, filled
 from tests.integration.runs.steps import LEASE_SECONDS, claim, ending, submit
-from tests.servers.agency import PEOPLE, Agency, Days, days, works
+from tests.servers.agency import PEOPLE, Agency, works
+from tests.servers.days import Days, days
 from tests.stack import Stack
 
 Case = tuple[Days, Agency, UUID | None]
