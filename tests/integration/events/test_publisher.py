@@ -1,9 +1,6 @@
 """The publisher against a real Redis: each event once, in order, with snapshots for late clients."""
 
-import contextlib
 import json
-import socket
-import threading
 from typing import Any
 from uuid import uuid4
 
@@ -16,13 +13,8 @@ from pixelbloom.events.reader import Recovered, Snapshot, TopicReader
 from pixelbloom.events.scripts import HISTORY_LENGTH, HISTORY_SECONDS
 from pixelbloom.events.topics import Keys, Topic, user_feed
 from pixelbloom.events.types import RunDelta
-from tests.servers.redis import OwnRedis
+from tests.servers.lossy_proxy import LossyProxy
 from tests.servers.runs import SomeRun
-
-
-@pytest.fixture
-def reader(server: OwnRedis) -> TopicReader:
-    return TopicReader(server.client)
 
 
 def events(reader: TopicReader, run: SomeRun) -> list[dict[str, Any]]:
@@ -270,57 +262,6 @@ def test_publishing_without_redis_raises_so_that_the_outbox_row_stays():
 
     with pytest.raises(Unavailable, match="did not accept"):
         publisher.run_updates([SomeRun().state("queued"), SomeRun().state("queued")])
-
-
-class LossyProxy:
-    """Passes bytes on to a unix socket; on request, drops one reply and closes the connection."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.lost = 0
-        self._lose = threading.Event()
-
-    def lose_next_reply(self) -> None:
-        self._lose.set()
-
-    def __enter__(self) -> "LossyProxy":
-        self._spawn(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-    def _spawn(self, target: Any, *args: Any) -> None:
-        threading.Thread(target=target, args=args, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            server = socket.socket(socket.AF_UNIX)
-            server.connect(self._path)
-            self._spawn(self._pump, client, server, False)
-            self._spawn(self._pump, server, client, True)
-
-    def _pump(self, source: Any, target: Any, replies: bool) -> None:
-        try:
-            while data := source.recv(65536):
-                if replies and self._lose.is_set():
-                    self._lose.clear()
-                    self.lost += 1
-                    break
-                target.sendall(data)
-        except OSError:
-            pass
-        for end in (source, target):
-            with contextlib.suppress(OSError):
-                end.shutdown(2)
-            end.close()
 
 
 def test_a_retried_run_publishes_its_states_and_its_text_again(publisher, reader):
