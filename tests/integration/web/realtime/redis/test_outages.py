@@ -1,39 +1,15 @@
 """Sockets through the loss of Redis: nothing missed, nothing twice, and the client need not do anything."""
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import httpx
-import pytest
 
-from pixelbloom.events.client import connect
-from pixelbloom.events.publisher import Publisher
-from pixelbloom.events.topics import Keys, user_feed
+from tests.integration.web.realtime.redis.losses import cut
 from tests.integration.web.realtime.stories import Story, subscribed
-from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web
 from tests.waiting import SECONDS, background, repeat_until, until
-
-
-@pytest.fixture
-def web(own_redis: OwnRedis, tmp_path: Path) -> Iterator[Web]:
-    with Web(own_redis.url, tmp_path / "web") as web:
-        yield web
-        assert web.errors() == ""
-
-
-@pytest.fixture
-def publisher(own_redis: OwnRedis) -> Publisher:
-    """As a worker's own client: it connects anew by itself."""
-    return Publisher(connect(own_redis.url))
-
-
-def cut(own_redis: OwnRedis) -> None:
-    """Redis ends its pub/sub connections, as it does with a subscriber that is too slow."""
-    own_redis.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
 
 def test_a_connected_client_is_caught_up_after_the_pubsub_connection_was_lost(web, own_redis, publisher):
@@ -124,107 +100,6 @@ def test_after_redis_lost_its_data_a_connected_client_gets_a_fresh_snapshot_in_a
     assert response["recovered"] is False
     assert response["epoch"] != first[0]["epoch"]
     assert (snapshot["snapshot"], snapshot["data"]["result"]) == (True, "done")
-
-
-def remember(own_redis: OwnRedis, *names: str) -> Callable[[], None]:
-    """Note what Redis has of these topics or feeds; calling it makes Redis have that again, as a replica does that
-    took over and was a moment behind."""
-    keys = [key for name in names for key in (Keys.of(name).meta, Keys.of(name).log, Keys.of(name).text)]
-    dumped = {key: own_redis.client.dump(key) for key in keys}
-
-    def put_back() -> None:
-        for key, value in dumped.items():
-            own_redis.client.delete(key)
-            if value is not None:
-                own_redis.client.restore(key, 0, value)
-        cut(own_redis)
-
-    return put_back
-
-
-def test_a_redis_that_returns_with_older_data_restarts_the_topic(web, own_redis, publisher):
-    run = SomeRun(uuid4())
-    publisher.run_update(run.state("running", 0))
-    with web.connect(run.user_id) as client:
-        epoch = subscribed(client, run)[0]["epoch"]
-        publisher.run_deltas([run.text("saved ")])
-        put_back = remember(own_redis, run.topic)
-        for n in range(3):
-            publisher.run_deltas([run.text(f"lost {n} ")])
-        client.until(seq=5)
-        put_back()
-        response, snapshot = client.next(), client.next()
-        publisher.run_update(run.state("running", 0.5))
-        received = client.next()
-        assert client.quiet() == []
-
-    assert (response["type"], response["recovered"], response["epoch"], response["seq"]) == (
-        "subscribed",
-        False,
-        epoch,
-        2,
-    )
-    assert (snapshot["snapshot"], snapshot["seq"], snapshot["data"]["text"]) == (True, 2, "saved ")
-    assert (received["seq"], received["data"]["progress"]) == (3, 0.5)
-
-
-def test_older_data_is_detected_when_new_events_reuse_lost_numbers(web, own_redis, publisher):
-    run = SomeRun(uuid4())
-    publisher.run_update(run.state("running", 0))
-    with web.connect(run.user_id) as client:
-        subscribed(client, run)
-        put_back = remember(own_redis, run.topic)
-        for _ in range(3):
-            publisher.run_deltas([run.text("lost ")])
-        client.until(seq=4)
-        web.freeze()
-        put_back()
-        for n in range(1, 6):
-            publisher.run_update(run.state("running", n / 10))
-        web.thaw()
-        response, snapshot = client.next(), client.next()
-        assert client.quiet() == []
-
-    assert (response["type"], response["recovered"]) == ("subscribed", False)
-    assert (snapshot["seq"], snapshot["data"]["progress"]) == (6, 0.5)
-
-
-def test_an_end_lost_by_redis_is_sent_from_the_database(web, own_redis, publisher):
-    run = SomeRun(uuid4())
-    publisher.run_update(run.state("running", 0))
-    with web.connect(run.user_id) as client, web.connect(run.user_id) as late:
-        subscribed(client, run)
-        put_back = remember(own_redis, run.topic)
-        publisher.run_deltas([run.text("some")])
-        publisher.run_update(run.store(web.folder, run.state("completed", 1, result="done")))
-        ended = client.until(status="completed")[-1]
-        put_back()
-        snapshot = client.until(snapshot=True)[-1]
-        coming_back = subscribed(late, run, since=ended["seq"])
-
-    assert (snapshot["data"]["status"], snapshot["data"]["result"]) == ("completed", "done")
-    assert coming_back[-1]["data"]["result"] == "done"
-
-
-@pytest.mark.parametrize("lost", [1, 3])
-def test_flat_events_go_on_after_redis_came_back_with_older_data(web, own_redis, publisher, lost):
-    runs = [SomeRun(user) for user in [uuid4()] for _ in range(6)]
-    with web.connect(runs[0].user_id) as client:
-        publisher.run_updates([run.state("queued") for run in runs[:2]])
-        put_back = remember(own_redis, user_feed(runs[0].user_id, "workflows"))
-        publisher.run_updates([run.state("queued") for run in runs[2 : 2 + lost]])
-        received = [client.next() for _ in range(2 + lost)]
-        time.sleep(0.005)
-        web.freeze()
-        put_back()
-        publisher.run_updates([run.state("running") for run in runs[:2]])
-        web.thaw()
-        received = [client.next(), client.next()]
-        publisher.run_update(runs[0].state("completed"))
-        received.append(client.next())
-        assert client.quiet() == []
-
-    assert [event["data"]["status"] for event in received] == ["running", "running", "completed"]
 
 
 def test_a_frozen_redis_is_noticed_and_the_client_is_caught_up(web, own_redis, publisher):
