@@ -33,6 +33,7 @@ from pixelbloom.models.request import (
 )
 from pixelbloom.models.schema import wire_schema
 from pixelbloom.models.structured import read_json
+from pixelbloom.telemetry.recorder import DISCARD, Recorder
 
 log = structlog.get_logger(__name__)
 
@@ -68,13 +69,14 @@ class ModelManager:
     `record` is called with each attempt; its exceptions are logged and not propagated.
     """
 
-    def __init__(self, settings: Settings, record: Callable[[ModelCall], None]) -> None:
+    def __init__(self, settings: Settings, record: Callable[[ModelCall], None], metrics: Recorder = DISCARD) -> None:
         providers: list[Provider] = [Ollama(settings)]
         if settings.huggingface_api_key is not None:
             providers.append(HuggingFace(settings, settings.huggingface_api_key))
         self._targets = tuple(_Target(provider, Breaker(provider.name)) for provider in providers)
         self._timeout = settings.model_timeout
         self._record = record
+        self._metrics = metrics
 
     @property
     def breakers(self) -> dict[str, Breaker]:
@@ -230,6 +232,13 @@ class ModelManager:
             prompt_tokens=attempt.usage.prompt_tokens,
             completion_tokens=attempt.usage.completion_tokens,
             run_id=request.run_id,
+        )
+        self._metrics.model_called(
+            call.provider,
+            call.outcome,
+            call.latency_ms / 1000,
+            (call.prompt_tokens, call.completion_tokens),
+            breaker_open=target.breaker.is_open,
         )
         try:
             self._record(call)

@@ -96,6 +96,8 @@ class StepExecutor:
     def _attempt(self, claim: Claim) -> Ending:
         """Run the attempt and return the ending to record."""
         try:
+            if claim.spec is None:
+                return self._run_agent(claim, claim.input)
             rendered = self._render(claim)
             return rendered if isinstance(rendered, dict) else self._run_agent(claim, rendered.input)
         except WorkerStopping as error:

@@ -5,8 +5,6 @@ Modules are imported with the part that needs them: a worker does not load those
 
 import os
 import socket
-from collections.abc import Callable
-from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from pixelbloom.analytics.figure_store import FigureStore
     from pixelbloom.events.outbox import Relay
     from pixelbloom.models.manager import ModelManager
-    from pixelbloom.models.request import ModelCall
     from pixelbloom.payments.reconciliation import Reconciliation
     from pixelbloom.periodic.retention import Retention
     from pixelbloom.runs.executor import StepExecutor
@@ -90,30 +87,9 @@ class WorkerContainer(Container):
     @part
     def models(self) -> "ModelManager":
         from pixelbloom.models.manager import ModelManager
-
-        return ModelManager(self.settings, self.model_calls)
-
-    @part
-    def model_calls(self) -> "Callable[[ModelCall], None]":
-        """The function that stores the metrics of each model call."""
         from pixelbloom.models.metrics_store import ModelMetricStore
 
-        metrics = ModelMetricStore(self.gateway)
-
-        def record(call: "ModelCall") -> None:
-            self.metrics.model_called(
-                call.provider,
-                call.outcome,
-                call.latency_ms / 1000,
-                (call.prompt_tokens, call.completion_tokens),
-                breaker_open=self.models.breakers[call.provider].is_open,
-            )
-            row = asdict(call)
-            row["run_id"] = str(call.run_id) if call.run_id else None
-            row["created_at"] = row.pop("at").isoformat()
-            metrics.add(row)
-
-        return record
+        return ModelManager(self.settings, ModelMetricStore(self.gateway).add, self.metrics)
 
     @part
     def deliveries(self) -> "Deliveries":

@@ -88,10 +88,11 @@ class WorkerMetrics(Recorder):
         self._attempts.labels(agent_type, number).inc()
 
     def step_ended(self, agent_type: str, outcome: str, seconds: float, provider: str | None = None) -> None:
-        self._steps.labels(agent_type, outcome).inc()
-        self._step_seconds.labels(agent_type).observe(seconds)
         if provider is not None:
             self._results.labels(agent_type, provider).inc()
+        self._step_seconds.labels(agent_type).observe(seconds)
+        # Last: whoever sees the step counted sees the rest.
+        self._steps.labels(agent_type, outcome).inc()
 
     def model_called(
         self, provider: str, outcome: str, seconds: float, tokens: tuple[int, int], *, breaker_open: bool

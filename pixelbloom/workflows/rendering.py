@@ -12,12 +12,11 @@ MAX_MESSAGE = 4000
 
 
 def render(claim: Claim) -> Rendered | Ending:
-    """Return the input of the step's agent, or how the step ends without one: skipped, waiting or expanded.
+    """Return the input of a workflow step's agent, or how the step ends without one: skipped, waiting or expanded.
 
     Raises StepRejected if an expression cannot be evaluated or returns an unexpected type.
     """
-    if claim.spec is None:
-        return Rendered(claim.input)
+    assert claim.spec is not None
     step = read_step(dict(claim.spec))
     context = _context(claim)
     if step.when is not None and not holds(rendered(step.when, context, f"{step.key}.when")):

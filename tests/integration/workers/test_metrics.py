@@ -116,8 +116,8 @@ def test_the_sweep_counts_what_it_recovers(
         db.execute("update system_state set next_sweep_at = '-infinity', last_sweep_at = now()")
         with Celery(broker=broker_address(stack.redis_url), set_as_current=False) as app:
             app.send_task("pixelbloom.sweep_runs", queue="maintenance", ignore_result=True)
-        found = once(url, lambda found: found.of("leases_expired_total") == 1)
-        assert found.of("tasks_total", task="pixelbloom.sweep_runs", state="SUCCESS") == 1
+        found = once(url, lambda found: found.of("tasks_total", task="pixelbloom.sweep_runs", state="SUCCESS") == 1)
+        assert found.of("leases_expired_total") == 1
         assert found.of("stripe_events_handled_total", status="failed") == 0
         assert found.has("webhook_attempts_total", outcome="failed")
 
