@@ -2,15 +2,13 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import psycopg
 import pytest
 
 from tests.integration.http import CHAT, Api, is_error
+from tests.integration.web.notifications.calls import PATH, listed, notified, one
 from tests.stack import Stack, stop_all
-
-PATH = "/api/notifications"
 
 
 @pytest.fixture(scope="module")
@@ -23,30 +21,6 @@ def web(stack: Stack) -> Iterator[Api]:
 @pytest.fixture
 def user(web: Api) -> Api:
     return web.as_user()
-
-
-def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def notified(db: psycopg.Connection, user: Api, title: str = "Hello", **columns: Any) -> UUID:
-    row = {"user_id": user.user_id, "notification_type": "news", "title": title, "message": "You there", **columns}
-    names = ", ".join(row)
-    found: UUID = one(
-        db,
-        f"insert into notifications ({names}) values ({', '.join(['%s'] * len(row))}) returning id",  # noqa: S608
-        *row.values(),
-    )
-    return found
-
-
-def listed(user: Api, **query: Any) -> dict[str, Any]:
-    response = user.get(PATH, params=query)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
 
 
 def test_pages_show_own_unexpired_notifications_newest_first(user: Api, web: Api, db) -> None:
