@@ -1,73 +1,16 @@
-"""The local stack's `/auth/v1`: accounts, sessions, errors and tokens as Supabase Auth has them."""
+"""The local stack's `/auth/v1`: accounts, errors and tokens as Supabase Auth has them."""
 
-import uuid
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import jwt
 import psycopg
 import pytest
-from werkzeug.test import Client, TestResponse
 
 from pixelbloom.auth.tokens import TokenVerifier
-from pixelbloom.local.supabase.api_keys import ApiKeys
-from pixelbloom.local.supabase.auth import Auth
-from pixelbloom.local.supabase.gateway import Gateway
 from pixelbloom.local.supabase.limits import Rates
-from pixelbloom.local.supabase.tokens import AccessTokens
+from tests.integration.local.supabase.auth import PASSWORD, Call, address, caller, code, gateway, refreshed, signed_up
 from tests.stack import Stack
-
-PASSWORD = "correct horse"
-MANY = Rates("100000/minute", "100000/minute", "100000/minute")
-Call = Callable[..., TestResponse]
-
-
-def gateway(stack: Stack, rates: Rates) -> Client:
-    """The gateway in this process: the one of the stack has the rates of hosted Supabase."""
-    secret = stack.settings.require("supabase_jwt_secret")
-    tokens = AccessTokens(secret, f"{stack.settings.supabase_url}/auth/v1")
-    return Client(Gateway(stack.rest_url, Auth(stack.database_url, tokens, rates), ApiKeys(secret)))
-
-
-def caller(client: Client) -> Call:
-    def call(method: str, path: str, body: Any = None, token: str | None = None, **headers: str) -> TestResponse:
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        if token is not None:
-            sent["Authorization"] = f"Bearer {token}"
-        return client.open(
-            f"/auth/v1/{path}",
-            method=method,
-            **({"json": body} if not isinstance(body, bytes) else {"data": body}),
-            headers=sent,
-            environ_overrides={"RAW_URI": f"/auth/v1/{path}", "REMOTE_ADDR": "127.0.0.1"},
-        )
-
-    return call
-
-
-@pytest.fixture
-def call(stack: Stack) -> Call:
-    return caller(gateway(stack, MANY))
-
-
-def address() -> str:
-    return f"{uuid.uuid4()}@example.com"
-
-
-def signed_up(call: Call, email: str | None = None) -> dict[str, Any]:
-    made = call("POST", "signup", {"email": email or address(), "password": PASSWORD, "data": {"name": "Ada"}})
-    assert made.status_code == 200, made.text
-    return dict(made.get_json())
-
-
-def refreshed(call: Call, token: str) -> TestResponse:
-    return call("POST", "token?grant_type=refresh_token", {"refresh_token": token})
-
-
-def code(response: TestResponse) -> tuple[int, str]:
-    return response.status_code, response.get_json()["error_code"]
 
 
 def test_a_new_account_is_signed_in_and_signs_in_again_by_its_address_in_any_case(call: Call) -> None:
@@ -159,47 +102,6 @@ def test_an_address_is_one_account_and_an_incorrect_password_is_refused(call: Ca
     assert code(refused) == (400, "invalid_credentials")
 
 
-def test_a_refresh_token_works_once_and_its_reuse_ends_the_session_alone(call: Call) -> None:
-    email = address()
-    first = signed_up(call, email)
-    other = call("POST", "token?grant_type=password", {"email": email, "password": PASSWORD}).get_json()
-    second = refreshed(call, first["refresh_token"]).get_json()
-    third = refreshed(call, second["refresh_token"]).get_json()
-    assert len({one["refresh_token"] for one in (first, second, third)}) == 3
-
-    assert code(refreshed(call, first["refresh_token"])) == (400, "refresh_token_already_used")
-    assert code(refreshed(call, third["refresh_token"])) == (400, "refresh_token_not_found")
-    assert code(call("GET", "user", token=third["access_token"])) == (403, "session_not_found")
-    assert refreshed(call, other["refresh_token"]).status_code == 200
-
-
-def test_of_two_refreshes_at_once_with_one_token_one_succeeds(call: Call) -> None:
-    token = signed_up(call)["refresh_token"]
-    with ThreadPoolExecutor(4) as pool:
-        responses = list(pool.map(lambda _: refreshed(call, token), range(4)))
-    assert sorted(response.status_code for response in responses) == [200, 400, 400, 400]
-
-
-@pytest.mark.parametrize(
-    ("scope", "left"),
-    [
-        ("", (False, False)),
-        ("?scope=global", (False, False)),
-        ("?scope=local", (False, True)),
-        ("?scope=others", (True, False)),
-    ],
-)
-def test_signing_out_ends_the_sessions_of_its_scope(call: Call, scope: str, left: tuple[bool, bool]) -> None:
-    email = address()
-    mine = signed_up(call, email)
-    other = call("POST", "token?grant_type=password", {"email": email, "password": PASSWORD}).get_json()
-    somebody = signed_up(call)
-    response = call("POST", f"logout{scope}", token=mine["access_token"])
-    assert (response.status_code, response.data) == (204, b"")
-    assert tuple(refreshed(call, one["refresh_token"]).status_code == 200 for one in (mine, other)) == left
-    assert call("GET", "user", token=somebody["access_token"]).status_code == 200
-
-
 def test_a_user_changes_metadata_address_and_password_and_other_sessions_end_with_the_password(call: Call) -> None:
     email, taken = address(), address()
     signed_up(call, taken)
@@ -238,34 +140,6 @@ def test_an_anonymous_user_becomes_a_user_by_an_address_and_a_password(stack: St
     signed_in = call("POST", "token?grant_type=password", {"email": email, "password": PASSWORD}).get_json()
     assert signed_in["user"]["user_metadata"]["cart"] == 3
     assert jwt.decode(signed_in["access_token"], options={"verify_signature": False})["is_anonymous"] is False
-
-
-def test_tokens_of_others_and_of_gone_or_banned_users_are_refused(
-    stack: Stack, call: Call, db: psycopg.Connection
-) -> None:
-    email = address()
-    made = signed_up(call, email)
-    secret = stack.settings.require("supabase_jwt_secret")
-    claims = jwt.decode(made["access_token"], secret, ["HS256"], audience="authenticated")
-
-    def signed(key: str = secret, **changes: Any) -> str:
-        return jwt.encode({**claims, **changes}, key, "HS256")
-
-    for bad in ("not.a.token", signed(key="x" * 40), signed(exp=1), signed(sub="x"), signed(aud="other")):
-        assert code(call("GET", "user", token=bad)) == (403, "bad_jwt")
-    # The project's keys and tokens of no session name no user or none that is here.
-    assert code(call("GET", "user", token=stack.settings.require("supabase_anon_key"))) == (403, "bad_jwt")
-    assert code(call("GET", "user", token=signed(sub=str(uuid.uuid4())))) == (403, "user_not_found")
-    assert code(call("GET", "user", token=signed(session_id=str(uuid.uuid4())))) == (403, "session_not_found")
-    assert code(call("GET", "user")) == (401, "no_authorization")
-
-    db.execute("update auth.users set banned_until = now() + interval '1 hour' where email = %s", [email])
-    banned = call("POST", "token?grant_type=password", {"email": email, "password": PASSWORD})
-    assert code(banned) == (400, "user_banned")
-    assert code(refreshed(call, made["refresh_token"])) == (400, "user_banned")
-    db.execute("delete from auth.users where email = %s", [email])
-    assert code(refreshed(call, made["refresh_token"])) == (400, "refresh_token_not_found")
-    assert code(call("GET", "user", token=made["access_token"])) == (403, "user_not_found")
 
 
 def test_an_address_is_rate_limited(stack: Stack) -> None:
