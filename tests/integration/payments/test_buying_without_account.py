@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
-import jwt
 import psycopg
 import pytest
 
-from pixelbloom.auth.mint import mint_user
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api, is_error
+from tests.integration.payments.buyers import STATUS, account, address, claiming, paid, visitor
 from tests.integration.payments.checkouts import CHECKOUT, SUBSCRIPTION, checkout, control, one, posted
 from tests.integration.pricing.rows import campaign
 from tests.servers.stripe import ENV, History, selling, sold_by
@@ -24,7 +23,6 @@ PRICES = [
     {"id": "price_late", "name": "Late", "unit_amount": 100, "currency": "usd", "interval": None},
 ]
 OWNER = "select user_id from user_subscriptions where stripe_checkout_session_id = %s"
-STATUS = "select status from user_subscriptions where stripe_checkout_session_id = %s"
 
 
 @pytest.fixture(scope="module")
@@ -58,40 +56,6 @@ def web(stack: Stack, shop: StripeServer, packages: dict[str, str]) -> Iterator[
         CHECKOUT_RATE_LIMIT="off",
     ) as url:
         yield Api(url, None, stack.settings)
-
-
-def address() -> str:
-    return f"{uuid4().hex}@example.com"
-
-
-def account(db: psycopg.Connection, email: str | None, *, verified: bool = True, **columns: Any) -> UUID:
-    """A row of Supabase Auth."""
-    row = {"id": uuid4(), "email": email, **columns}
-    names, marks = ", ".join(row), ", ".join(["%s"] * len(row))
-    db.execute(f"insert into auth.users ({names}) values ({marks})", list(row.values()))  # noqa: S608
-    if verified:
-        db.execute("update auth.users set email_confirmed_at = now() where id = %s", [row["id"]])
-    return UUID(str(row["id"]))
-
-
-def paid(web: Api, shop: StripeServer, db: psycopg.Connection, email: str, **body: Any) -> str:
-    """The id of a checkout that somebody without an account paid."""
-    session = checkout(web, price_id="price_open", customer_email=email, **body)["id"]
-    control(shop, "pay_session", session=session)
-    until(lambda: one(db, STATUS, session) == "active")
-    return str(session)
-
-
-def claiming(web: Api, user_id: UUID, email: str) -> Api:
-    """A user with a token that claims the address."""
-    says = {"email": email, "email_verified": True}
-    claims = jwt.decode(mint_user(web.settings, user_id), options={"verify_signature": False})
-    secret = web.settings.require("supabase_jwt_secret")
-    return web.with_token(jwt.encode({**claims, **says, "user_metadata": says}, secret, algorithm="HS256"))
-
-
-def visitor(web: Api) -> Api:
-    return web.with_token(web.request("POST", "/api/visitors/sessions").json()["token"])
 
 
 def refused(web: Api, field: str, **body: Any) -> None:

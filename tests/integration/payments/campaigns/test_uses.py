@@ -1,30 +1,24 @@
-"""Campaigns from the code to the last discounted invoice, with a stand-in for Stripe."""
+"""The uses of a campaign: counted once a checkout, completed with its payment, released without one."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import psycopg
-import pytest
 
 from pixelbloom.local.stripe.server import StripeServer
 from tests import ROOT
 from tests.integration.http import Api, is_error
-from tests.integration.payments.checkouts import CHECKOUT, SUBSCRIPTION, becomes, checkout, control, one
+from tests.integration.payments.campaigns.orders import bought, order
+from tests.integration.payments.checkouts import CHECKOUT, checkout, control, one
 from tests.integration.pricing.rows import campaign, uses
-from tests.servers.stripe import ENV, next_second, selling, sold_by
+from tests.servers.stripe import ENV
 from tests.stack import Stack
 
-PRICES = [
-    {"id": "price_small", "name": "Small", "unit_amount": 4900, "currency": "usd", "interval": "month"},
-    {"id": "price_large", "name": "Large", "unit_amount": 990000, "currency": "usd", "interval": "month"},
-    {"id": "price_single", "name": "Single", "unit_amount": 10000, "currency": "usd", "interval": None},
-]
 USE_OF = """
     select {} from campaign_redemptions as r inner join pricing_campaigns as c on c.id = r.campaign_id
     where c.code = %s and r.released_at is null
@@ -34,158 +28,6 @@ OVERDUE = """
     update campaign_redemptions as r set expires_at = now() - interval '16 minutes'
     from pricing_campaigns as c where c.id = r.campaign_id and c.code = any(%s)
 """
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[StripeServer]:
-    with selling(PRICES) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def packages(stack: Stack) -> Iterator[dict[str, str]]:
-    """The ids of packages by name."""
-    found = {}
-    with psycopg.connect(stack.database_url, autocommit=True) as db:
-        for name, price, interval in (("small", 49, "month"), ("large", 9900, "month"), ("single", 100, "once")):
-            found[name] = str(uuid4())
-            db.execute(
-                "insert into pricing_packages (id, name, price, billing_interval, stripe_price_id)"
-                " values (%s, %s, %s, %s, %s)",
-                [found[name], f"{name} {uuid4().hex}", price, interval, f"price_{name}"],
-            )
-        yield found
-        db.execute("delete from pricing_packages where id = any(%s)", [list(found.values())])
-
-
-@pytest.fixture(scope="module")
-def web(stack: Stack, shop: StripeServer, packages: dict[str, str]) -> Iterator[Api]:
-    with sold_by(stack, shop, QUOTE_RATE_LIMIT="off") as url:
-        yield Api(url, None, stack.settings)
-
-
-@pytest.fixture
-def user(web: Api) -> Api:
-    return web.as_user()
-
-
-def order(packages: dict[str, str], package: str, code: str | None = None) -> dict[str, Any]:
-    body: dict[str, Any] = {"metadata": {"package_id": packages[package]}}
-    return {**body, "campaign_code": code} if code else body
-
-
-def bought(api: Api, shop: StripeServer, stack: Stack, body: dict[str, Any]) -> dict[str, Any]:
-    session = checkout(api, **body)
-    control(shop, "pay_session", session=session["id"])
-    return becomes(api, stack, status="active")
-
-
-def changed(api: Api, packages: dict[str, str], package: str, **body: Any) -> dict[str, Any]:
-    wanted = {"package_id": packages[package], **body}
-    response = api.request("POST", f"{SUBSCRIPTION}/change", json=wanted)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
-
-
-def test_a_discount_of_one_package_does_not_apply_to_another(
-    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
-) -> None:
-    code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
-    free = bought(user, shop, stack, order(packages, "small", code))
-    assert free["final_price"] == 0
-    large = changed(user, packages, "large")
-    assert (large["original_price"], large["discount_amount"], large["final_price"]) == (9900, 0, 9900)
-    assert shop.book.get("subscription", free["stripe_subscription_id"])["discounts"] == []
-    renewed = control(shop, "renew", subscription=free["stripe_subscription_id"])
-    assert renewed["amount_due"] == 990_000
-    assert uses(db, code) == 1
-
-
-def test_a_discount_of_one_package_ends_with_its_last_period(
-    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
-) -> None:
-    code = campaign(db, discount_value=50, duration="forever", package_ids=[UUID(packages["small"])])
-    found = bought(user, shop, stack, order(packages, "small", code))
-    assert changed(user, packages, "large", at_period_end=True)["final_price"] == 24.5
-    schedule = shop.book.get("subscription", found["stripe_subscription_id"])["schedule"]
-    first, second = shop.book.get("subscription_schedule", schedule)["phases"]
-    assert len(first["discounts"]) == 1
-    assert second["discounts"] == ""
-    assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 990_000
-    assert becomes(user, stack, original_price=9900)["final_price"] == 9900
-
-
-@pytest.mark.parametrize("at_period_end", [False, True])
-def test_a_general_discount_and_foreign_discounts_survive_a_change(
-    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection, at_period_end: bool
-) -> None:
-    code = campaign(db, duration="forever")
-    found = bought(user, shop, stack, order(packages, "small", code))
-    # It has ended, but was granted for good.
-    db.execute("update pricing_campaigns set active = false where code = %s", [code])
-    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
-    changed(user, packages, "large", at_period_end=at_period_end)
-    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 792_000
-    assert becomes(user, stack, original_price=9900)["final_price"] == 7920
-
-    db.execute("update pricing_campaigns set package_ids = %s where code = %s", [[UUID(packages["large"])], code])
-    coupon = shop.book.add("coupon", {"percent_off": None, "amount_off": 100, "duration": "forever"})
-    shop.book.update(
-        subscription, {"discounts": [{"discount": subscription["discounts"][0]}, {"coupon": coupon["id"]}]}
-    )
-    changed(user, packages, "small", at_period_end=at_period_end)
-    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 4800
-
-
-def test_a_change_made_at_stripe_does_not_carry_the_discount_over(
-    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
-) -> None:
-    code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
-    found = bought(user, shop, stack, order(packages, "small", code))
-    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
-    next_second()
-    shop.book.update(subscription, {"items": [{"price": "price_large"}]})  # as the billing portal does
-
-    assert becomes(user, stack, original_price=9900)["final_price"] == 9900
-    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 990_000
-
-
-@pytest.mark.parametrize(
-    ("terms", "invoices", "lasting"),
-    [
-        ({"duration": "once"}, [4900, 4900, 4900], 49),
-        ({"duration": "repeating", "duration_months": 2}, [3920, 4900, 4900], 39.2),
-        ({"duration": "forever"}, [3920, 3920, 3920], 39.2),
-    ],
-)
-def test_a_discount_lasts_as_long_as_its_campaign_says(
-    user: Api,
-    shop: StripeServer,
-    stack: Stack,
-    packages: dict[str, str],
-    db: psycopg.Connection,
-    terms: dict[str, Any],
-    invoices: list[int],
-    lasting: float,
-) -> None:
-    session = checkout(user, **order(packages, "small", campaign(db, **terms)))
-    assert "39.20 USD" in httpx.get(session["url"], trust_env=False).text
-    control(shop, "pay_session", session=session["id"])
-    found = becomes(user, stack, status="active", final_price=lasting)
-    renewals = [control(shop, "renew", subscription=found["stripe_subscription_id"]) for _ in invoices]
-
-    assert [invoice["amount_due"] for invoice in renewals] == invoices
-    becomes(user, stack, final_price=invoices[-1] / 100)
-
-
-def test_a_single_purchase_has_its_discount_once(
-    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
-) -> None:
-    code = campaign(db, duration="repeating", duration_months=3)
-    found = bought(user, shop, stack, order(packages, "single", code))
-
-    assert (found["original_price"], found["final_price"], found["billing_interval"]) == (100, 80, "once")
 
 
 def test_a_key_returns_only_the_checkout_of_its_request(

@@ -1,0 +1,116 @@
+"""The discount of a campaign, from its code to the last discounted invoice."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from pixelbloom.local.stripe.server import StripeServer
+from tests.integration.http import Api
+from tests.integration.payments.campaigns.orders import bought, changed, order
+from tests.integration.payments.checkouts import becomes, checkout, control
+from tests.integration.pricing.rows import campaign, uses
+from tests.servers.stripe import next_second
+from tests.stack import Stack
+
+
+def test_a_discount_of_one_package_does_not_apply_to_another(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
+    free = bought(user, shop, stack, order(packages, "small", code))
+    assert free["final_price"] == 0
+    large = changed(user, packages, "large")
+    assert (large["original_price"], large["discount_amount"], large["final_price"]) == (9900, 0, 9900)
+    assert shop.book.get("subscription", free["stripe_subscription_id"])["discounts"] == []
+    renewed = control(shop, "renew", subscription=free["stripe_subscription_id"])
+    assert renewed["amount_due"] == 990_000
+    assert uses(db, code) == 1
+
+
+def test_a_discount_of_one_package_ends_with_its_last_period(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    code = campaign(db, discount_value=50, duration="forever", package_ids=[UUID(packages["small"])])
+    found = bought(user, shop, stack, order(packages, "small", code))
+    assert changed(user, packages, "large", at_period_end=True)["final_price"] == 24.5
+    schedule = shop.book.get("subscription", found["stripe_subscription_id"])["schedule"]
+    first, second = shop.book.get("subscription_schedule", schedule)["phases"]
+    assert len(first["discounts"]) == 1
+    assert second["discounts"] == ""
+    assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 990_000
+    assert becomes(user, stack, original_price=9900)["final_price"] == 9900
+
+
+@pytest.mark.parametrize("at_period_end", [False, True])
+def test_a_general_discount_and_foreign_discounts_survive_a_change(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection, at_period_end: bool
+) -> None:
+    code = campaign(db, duration="forever")
+    found = bought(user, shop, stack, order(packages, "small", code))
+    # It has ended, but was granted for good.
+    db.execute("update pricing_campaigns set active = false where code = %s", [code])
+    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
+    changed(user, packages, "large", at_period_end=at_period_end)
+    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 792_000
+    assert becomes(user, stack, original_price=9900)["final_price"] == 7920
+
+    db.execute("update pricing_campaigns set package_ids = %s where code = %s", [[UUID(packages["large"])], code])
+    coupon = shop.book.add("coupon", {"percent_off": None, "amount_off": 100, "duration": "forever"})
+    shop.book.update(
+        subscription, {"discounts": [{"discount": subscription["discounts"][0]}, {"coupon": coupon["id"]}]}
+    )
+    changed(user, packages, "small", at_period_end=at_period_end)
+    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 4800
+
+
+def test_a_change_made_at_stripe_does_not_carry_the_discount_over(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
+    found = bought(user, shop, stack, order(packages, "small", code))
+    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
+    next_second()
+    shop.book.update(subscription, {"items": [{"price": "price_large"}]})  # as the billing portal does
+
+    assert becomes(user, stack, original_price=9900)["final_price"] == 9900
+    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 990_000
+
+
+@pytest.mark.parametrize(
+    ("terms", "invoices", "lasting"),
+    [
+        ({"duration": "once"}, [4900, 4900, 4900], 49),
+        ({"duration": "repeating", "duration_months": 2}, [3920, 4900, 4900], 39.2),
+        ({"duration": "forever"}, [3920, 3920, 3920], 39.2),
+    ],
+)
+def test_a_discount_lasts_as_long_as_its_campaign_says(
+    user: Api,
+    shop: StripeServer,
+    stack: Stack,
+    packages: dict[str, str],
+    db: psycopg.Connection,
+    terms: dict[str, Any],
+    invoices: list[int],
+    lasting: float,
+) -> None:
+    session = checkout(user, **order(packages, "small", campaign(db, **terms)))
+    assert "39.20 USD" in httpx.get(session["url"], trust_env=False).text
+    control(shop, "pay_session", session=session["id"])
+    found = becomes(user, stack, status="active", final_price=lasting)
+    renewals = [control(shop, "renew", subscription=found["stripe_subscription_id"]) for _ in invoices]
+
+    assert [invoice["amount_due"] for invoice in renewals] == invoices
+    becomes(user, stack, final_price=invoices[-1] / 100)
+
+
+def test_a_single_purchase_has_its_discount_once(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    code = campaign(db, duration="repeating", duration_months=3)
+    found = bought(user, shop, stack, order(packages, "single", code))
+
+    assert (found["original_price"], found["final_price"], found["billing_interval"]) == (100, 80, "once")
