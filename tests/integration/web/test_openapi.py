@@ -156,7 +156,7 @@ CONFIGURATION = "[parameters]\n'header.If-Match' = '*'\n[generation]\nallow-x00 
 )
 #: An event stream lasts as long as its run; tests/integration/web/runs/test_events.py tests them.
 CONFIGURATION += '[[operations]]\ninclude-path-regex = "/runs/.*/events$"\nenabled = false\n'
-#: A removed one exists again when its example was added in between; tests/integration/workflows/test_runs.py
+#: A removed one exists again when its example was added in between; tests/integration/workflows/test_definitions.py
 #: tests removal.
 CONFIGURATION += (
     '[[operations]]\ninclude-path-regex = "^/api/agents/workflows/"\nchecks.use_after_free.enabled = false\n'

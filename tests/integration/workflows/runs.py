@@ -7,6 +7,7 @@ from tests.integration.http import Api
 from tests.waiting import until
 
 RUNS = "/api/agents/workflows/runs"
+LEAD = {"name": "Ada Mills", "company": "Northwind", "message": "We need a new website with a blog."}
 
 
 def chat(key: str, *needs: str, **more: Any) -> dict[str, Any]:
