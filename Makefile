@@ -17,7 +17,7 @@ NODE := $(abspath $(BIN))/node
 NPM_CI := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/npm --prefix console ci --ignore-scripts --no-audit --no-fund --silent
 
 .DEFAULT_GOAL := help
-.PHONY: help run console model test test-unit wheel screenshots fuzz bench bench-capacity bench-growth bench-quick bench-waiting chaos attack check format lock clean
+.PHONY: help run console model test test-slow test-unit wheel screenshots fuzz bench bench-capacity bench-growth bench-quick bench-waiting chaos attack check format lock clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -29,8 +29,11 @@ console: $(CONSOLE)  ## build the web console
 
 model: $(VENV)/.model  ## install a small language model for PIXELBLOOM_MODEL=local (127 MB)
 
-test: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE) $(VENV)/.console-tested  ## run all tests, on a stack of their own
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 $(PYTEST_ARGS)
+test: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE) $(VENV)/.console-tested  ## run the tests, on a stack of their own
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m 'not slow' $(PYTEST_ARGS)
+
+test-slow: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE)  ## run the tests that `make test` leaves out because they take long
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m slow $(PYTEST_ARGS)
 
 test-unit: $(VENV)/.dev  ## run the tests that need no server, with few generated examples (30 seconds)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile quick $(PYTEST_ARGS) tests/unit

@@ -73,6 +73,7 @@ def test_a_chat_streams_real_tokens_into_its_result(stack: RunningStack) -> None
     assert run["result"]["reply"].startswith(pieces[0].text.strip()[:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent_type", ["ecommerce_agent", "web_development_agent"])
 def test_a_structured_agent_gets_json_that_matches_its_schema(stack: RunningStack, agent_type: str) -> None:
     # A model this small gives invalid replies now and then, also repeatedly: the rules are used then.
@@ -104,6 +105,7 @@ def test_a_run_is_cancelled_while_it_streams_and_the_model_serves_the_next(stack
         assert any(isinstance(event, RunText) for event in events)
 
 
+@pytest.mark.slow
 def test_a_deadline_ends_a_call_to_the_local_model(stack: RunningStack) -> None:
     settings = stack.settings.model_copy(update={"ollama_host": "http://127.0.0.1:9", "model_timeout": 1200})
     request = ModelRequest("chat_agent", (Message("user", "Count from one to ten thousand."),), "", max_tokens=3000)

@@ -144,7 +144,10 @@ def test_a_process_that_dies_is_restarted_and_reported(up: RunningStack) -> None
     up.wait_for(lambda: finished(up, run_id))
 
 
-@pytest.mark.parametrize("whole_group", [False, True], ids=["the supervisor alone", "everything"])
+@pytest.mark.parametrize(
+    "whole_group",
+    [pytest.param(False, id="the supervisor alone", marks=pytest.mark.slow), pytest.param(True, id="everything")],
+)
 def test_after_kill_9_the_next_start_recovers_and_has_every_accepted_run(tmp_path: Path, whole_group: bool) -> None:
     with start_stack(tmp_path / "home") as up:
         before = up.settings.require("supabase_jwt_secret")
@@ -188,6 +191,7 @@ def test_an_invalid_value_stops_the_start_with_one_line_that_names_the_variable(
     assert "OLLAMA_TEMPERATURE" in stack.output
 
 
+@pytest.mark.slow
 def test_two_stacks_run_side_by_side_on_what_they_are_given(tmp_path: Path, stack: Stack) -> None:
     """The second uses the servers of the tests, and starts none."""
     given = {
@@ -211,6 +215,7 @@ def test_two_stacks_run_side_by_side_on_what_they_are_given(tmp_path: Path, stac
         assert " ended (" not in two.output
 
 
+@pytest.mark.slow
 def test_the_stack_starts_with_the_unedited_example_and_damaged_redis_data(tmp_path: Path) -> None:
     shutil.copy(ROOT / ".env.example", tmp_path / ".env")
     with start_stack(tmp_path / "home") as up:

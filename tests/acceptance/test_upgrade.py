@@ -151,6 +151,7 @@ def facts(up: RunningStack, run_ids: list[str]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_old_code_works_on_the_new_schema_and_new_code_on_the_old_data(
     old_code: Path, ollama: OllamaServer, tmp_path: Path
 ) -> None:

@@ -110,8 +110,15 @@ def rows(stack: Stack) -> Iterator[None]:
         db.execute("delete from runs where id = '00000000-0000-4000-8000-00000000fa11'")
 
 
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "dark"),
+    [
+        pytest.param(DESKTOP, False, id="light-desktop"),
+        pytest.param(PHONE, True, id="dark-phone"),
+        pytest.param(DESKTOP, True, id="dark-desktop", marks=pytest.mark.slow),
+        pytest.param(PHONE, False, id="light-phone", marks=pytest.mark.slow),
+    ],
+)
 def test_every_screen_fits_and_passes_axe(console: Console, rows: None, size: dict[str, int], dark: bool) -> None:
     page = console.signed_in("/", admin=True, viewport=size, dark=dark)
     for path in SCREENS:

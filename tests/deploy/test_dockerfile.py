@@ -54,6 +54,7 @@ def test_what_is_copied_exists_and_reaches_the_builder() -> None:
     assert [source for source in sources if not (ROOT / source).exists()] == []
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_its_steps_make_a_program_that_starts_without_the_clone(tmp_path: Path) -> None:
     build()

@@ -170,6 +170,7 @@ def blocks() -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```", (DOCS / "self-hosted.md").read_text(), re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_the_page_leads_to_a_deployment_that_runs_agents(machine: Machine) -> None:
     install, secrets, database, policy, start, check, administrator = blocks()
     machine.start_postgres()

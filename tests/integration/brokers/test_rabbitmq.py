@@ -190,7 +190,9 @@ def test_a_worker_that_rabbitmq_refuses_exits_with_the_documented_code(
         worker.end()
 
 
-@pytest.mark.parametrize("wipe", [False, True], ids=["with its data", "empty"])
+@pytest.mark.parametrize(
+    "wipe", [pytest.param(False, id="with its data", marks=pytest.mark.slow), pytest.param(True, id="empty")]
+)
 def test_no_run_is_lost_when_rabbitmq_is_killed_in_mid_run(
     deployed: Tiers, db: psycopg.Connection, rabbit: RabbitMQ, wipe: bool
 ) -> None:

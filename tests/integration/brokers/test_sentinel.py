@@ -74,6 +74,7 @@ def test_certificates_of_sentinels_and_servers_are_verified(tmp_path: Path) -> N
                 ask(Settings(redis_url=servers.url, redis_tls_ca=wrong.ca))
 
 
+@pytest.mark.slow
 def test_a_failover_in_mid_run_loses_no_run_and_sockets_go_on(
     deployed: Tiers, db: psycopg.Connection, sentinels: Sentinels
 ) -> None:

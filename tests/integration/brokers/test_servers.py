@@ -89,6 +89,7 @@ def test_the_documented_user_has_no_other_rights(server: DebianRedis, authority:
     server.client.acl_log_reset()
 
 
+@pytest.mark.slow
 def test_runs_complete_on_valkey(stack: Stack, db: psycopg.Connection, tmp_path: Path) -> None:
     with (
         DebianRedis(program=str(get_binary_path())) as valkey,

@@ -194,6 +194,7 @@ def test_beat_listens_again_after_its_connection_was_lost(
     until(lambda: beat.sent() == {"relay_outbox"}, ACT_SECONDS, saw=beat.sent)
 
 
+@pytest.mark.slow
 def test_a_database_url_without_notifications_is_logged_and_beat_looks_often(
     running: Stack, rest: psycopg.Connection, redis: Redis
 ) -> None:
@@ -205,6 +206,7 @@ def test_a_database_url_without_notifications_is_logged_and_beat_looks_often(
     until(lambda: Sleeper(rest, redis).sent() == {"relay_outbox"}, ACT_SECONDS)
 
 
+@pytest.mark.slow
 def test_of_two_beats_one_is_enough(running: Stack, rest: psycopg.Connection, redis: Redis) -> None:
     first = running.start("beat")
     running.start("beat", env={"DATABASE_URL": ""})  # it looks in the other one's place
@@ -246,6 +248,7 @@ def test_beat_survives_outages_of_redis_and_of_the_database(
     assert "Traceback" not in process.output
 
 
+@pytest.mark.slow
 def test_at_rest_the_stack_hardly_calls_the_database(
     running: Stack, rest: psycopg.Connection, redis: Redis, counted: Callable[[], dict[str, int]]
 ) -> None:

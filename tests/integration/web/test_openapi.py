@@ -17,7 +17,7 @@ from tests.integration.web.contract import PUBLIC, operations, responses
 from tests.stack import Stack, started_stack
 
 #: Requests that schemathesis makes of each operation and kind; `make fuzz` makes more.
-EXAMPLES = int(os.environ.get("PIXELBLOOM_FUZZ_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("PIXELBLOOM_FUZZ_EXAMPLES", "2"))
 ERROR = {"$ref": "#/components/schemas/ErrorBody"}
 
 

@@ -42,6 +42,7 @@ def store(stack: Stack, db: psycopg.Connection) -> Iterator[RunStore]:
     db.execute("truncate public.runs, public.event_outbox cascade")
 
 
+@pytest.mark.slow
 def test_workers_survive_or_exit_cleanly_when_redis_is_killed_repeatedly(
     stack: Stack, db: psycopg.Connection, redis: OwnRedis, store: RunStore, tmp_path: Path
 ) -> None:

@@ -149,6 +149,7 @@ def test_ten_rolling_restarts_use_up_no_attempt(deploy: Deploy, redis: Redis) ->
     assert {run_id: text_of(redis, run_id) for run_id in deploy.runs} == replies
 
 
+@pytest.mark.slow
 def test_a_deploy_under_steps_of_thirty_seconds_uses_up_no_attempt(slow_deploy: Deploy, running: Stack) -> None:
     """Each agents worker is replaced once, as a deploy does, while the sweep runs."""
     for role in ("maintenance", "beat"):
