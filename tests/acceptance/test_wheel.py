@@ -19,7 +19,7 @@ from tests.browser.console import build
 from tests.distributions import copy_sources, made
 
 #: An environment is installed, and a whole stack started.
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.timeout(1200), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -23,8 +23,7 @@ from tests.stack import Stack
 
 def test_yen_have_no_cents(user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection) -> None:
     assert bought(user, shop, stack, price_id="price_yen")["final_price"] == 4900
-    stack.wait_for(lambda: one(db, "select amount_paid from invoices where user_id = %s", user.user_id) is not None)
-    assert one(db, "select amount_paid from invoices where user_id = %s", user.user_id) == 4900
+    stack.wait_for(lambda: one(db, "select amount_paid from invoices where user_id = %s", user.user_id) == 4900)
     message = one(db, "select message from notifications where user_id = %s", user.user_id)
     assert message == "We received 4,900 JPY. Thank you!"
 
