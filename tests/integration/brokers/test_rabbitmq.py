@@ -204,7 +204,7 @@ def test_no_run_is_lost_when_rabbitmq_is_killed_in_mid_run(
     watching.start()
     rabbit.kill(wipe=wipe)
     runs += deployed.invoke(2)
-    assert deployed.api.get("/readyz").status_code == 200
+    until(lambda: deployed.api.get("/readyz").status_code == 200)
     rabbit.start()
     deployed.wait_for_completed(db, runs)
     watching.join(60)

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import httpx
 import pytest
 
 from tests.integration.http import Api, is_error, raw
@@ -99,12 +100,16 @@ def test_responses_are_not_cached_or_sniffed(user: Api) -> None:
 
 def test_the_web_tier_is_healthy_and_ready(web: Api) -> None:
     assert web.get("/healthz").json() == {"status": "ok"}
-    response = web.get("/readyz")
-    assert response.status_code == 200
-    body = response.json()
+    wanted = {"database": {"status": "ok", "required": True}, "redis": {"status": "ok", "required": False}}
+    seen: list[httpx.Response] = []
+
+    def well() -> bool:
+        seen[:] = [web.get("/readyz")]
+        return seen[0].status_code == 200 and wanted.items() <= seen[0].json()["checks"].items()
+
+    until(well, saw=lambda: seen[0].text)  # a busy machine may answer a check too late
+    body = seen[0].json()
     assert body["status"] == "ok"
-    assert body["checks"]["database"] == {"status": "ok", "required": True}
-    assert body["checks"]["redis"] == {"status": "ok", "required": False}
     assert body["checks"]["workers"]["required"] is False
 
 
