@@ -32,6 +32,11 @@ def secrets(local: PostgREST) -> dict[str, str]:
     return {name: env[name] for name in ("PGRST_DB_URI", "PGRST_JWT_SECRET")}
 
 
+def of_port(local: PostgREST) -> dict[str, str]:
+    """The file's environment with a free port: PostgREST takes its port before it shows its settings."""
+    return {**secrets(local), "PGRST_SERVER_PORT": str(local.port)}
+
+
 def dumped(local: PostgREST, *arguments: str, **env: str) -> dict[str, str]:
     """Return the settings that PostgREST would use."""
     done = subprocess.run(
@@ -48,18 +53,19 @@ def dumped(local: PostgREST, *arguments: str, **env: str) -> dict[str, str]:
 
 def test_its_settings_are_those_of_the_local_stack(local: PostgREST) -> None:
     usual = dumped(local, **local.command().env)
-    of_file = dumped(local, FILE, **secrets(local))
-    assert of_file == {**usual, "server-port": "3000"}
+    of_file = dumped(local, FILE, **of_port(local))
+    assert of_file == usual
+    assert "server-port = 3000\n" in Path(FILE).read_text()
 
 
 def test_what_compose_overrides_are_settings_of_it(local: PostgREST) -> None:
-    known = dumped(local, FILE, **secrets(local))
+    known = dumped(local, FILE, **of_port(local))
     names = compose()["services"]["postgrest"]["environment"]
     assert {name.removeprefix("PGRST_").lower().replace("_", "-") for name in names} <= set(known)
 
 
 def test_postgrest_serves_with_it(local: PostgREST, stack: Stack, tmp_path: Path) -> None:
-    env = {**secrets(local), "PGRST_SERVER_PORT": str(local.port)}
+    env = of_port(local)
     child = Child(Command("postgrest-of-file", [str(local.program), FILE], env=env), stack.home.records, stack.output)
     child.start()
     try:

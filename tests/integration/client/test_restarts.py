@@ -70,10 +70,10 @@ def test_the_client_gets_every_event_once_over_restarts(
                 time.sleep(0.3)
             over.set()
 
-        others = [Background(publish), Background(harm)]
         seqs: list[int] = []
         text, snapshots, lost = "", 0, 0
         with SocketClient(web.base, "workflows", token(run.user_id), backoff=Backoff(0.05, 0.2)) as client:
+            others = [Background(_or_close(client, publish)), Background(_or_close(client, harm))]
             client.subscribe(run.topic)
             for event in client.events():
                 assert not isinstance(event, Problem), event
@@ -96,6 +96,19 @@ def test_the_client_gets_every_event_once_over_restarts(
     assert text == "".join(f"{n} " for n in range(TEXTS))
     assert snapshots == 1
     assert (lost > 0) is (mishap in (restart_web, kill_web))
+
+
+def _or_close(client: SocketClient, function: Callable[[], None]) -> Callable[[], None]:
+    """Close the client if the function fails: the test would wait for events that nobody publishes."""
+
+    def run() -> None:
+        try:
+            function()
+        except BaseException:
+            client.close()
+            raise
+
+    return run
 
 
 def _until_taken(publish: Callable[[], object]) -> None:
