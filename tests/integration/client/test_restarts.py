@@ -73,7 +73,7 @@ def test_the_client_gets_every_event_once_over_restarts(
         seqs: list[int] = []
         text, snapshots, lost = "", 0, 0
         with SocketClient(web.base, "workflows", token(run.user_id), backoff=Backoff(0.05, 0.2)) as client:
-            others = [Background(_or_close(client, publish)), Background(_or_close(client, harm))]
+            others = [Background(_or_close(client, harm)), Background(_or_close(client, publish))]
             client.subscribe(run.topic)
             for event in client.events():
                 assert not isinstance(event, Problem), event
