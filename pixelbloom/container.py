@@ -173,7 +173,7 @@ class Container:
             self.stripe,
             enqueue=lambda event_id: self.dispatcher.send("pixelbloom.process_stripe_event", event_id),
             publish=self.relay_outbox,
-            metrics=self.metrics,
+            on_handled=lambda status: self.metrics.stripe_event_handled(status),
         )
 
     @part

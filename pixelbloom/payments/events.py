@@ -13,7 +13,6 @@ from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.stripe_state import StripeObjectState
 from pixelbloom.payments.values import MalformedObject
-from pixelbloom.telemetry.recorder import Recorder
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +31,7 @@ class StripeEvents:
     """The events that Stripe sends.
 
     `enqueue` makes a worker process the event of this id; `publish` makes it publish what an event changed.
+    `on_handled` is called with the status of an event after each attempt.
     """
 
     def __init__(
@@ -41,13 +41,13 @@ class StripeEvents:
         *,
         enqueue: Callable[[str], None],
         publish: Callable[[], None],
-        metrics: Recorder,
+        on_handled: Callable[[str], None],
     ) -> None:
         self._store = store
         self._stripe = stripe
         self._enqueue = enqueue
         self._publish = publish
-        self._metrics = metrics
+        self._on_handled = on_handled
 
     def receive(self, event: Mapping[str, Any]) -> None:
         """Store a verified event (`POST /api/payments/webhook`) and enqueue it.
@@ -104,7 +104,7 @@ class StripeEvents:
         except Exception as error:
             return self._failed(begun, error)
         self._publish()
-        self._metrics.stripe_event_handled(str(applied["status"]))
+        self._on_handled(str(applied["status"]))
         log.info("stripe_event_processed", event_id=event_id, type=begun["type"], **applied)
         return str(applied["status"])
 
@@ -123,7 +123,7 @@ class StripeEvents:
             final=final,
         )
         if status is not None:
-            self._metrics.stripe_event_handled(status)
+            self._on_handled(status)
         log.warning(
             "stripe_event_failed",
             event_id=begun["id"],
