@@ -1,6 +1,5 @@
 """Compressed responses: which, for whom, and with the headers that belong to them."""
 
-from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import psycopg
@@ -9,13 +8,6 @@ import pytest
 from pixelbloom.web.http.compression import MIN_BYTES
 from tests.integration.http import Api
 from tests.stack import Stack
-
-
-@pytest.fixture(scope="module")
-def web(stack: Stack) -> Iterator[Api]:
-    process = stack.start("web")
-    yield Api(process.url, None, stack.settings)
-    process.stop()
 
 
 @pytest.fixture(scope="module")

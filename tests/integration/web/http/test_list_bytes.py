@@ -46,13 +46,6 @@ def stack() -> Iterator[Stack]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def web(stack: Any) -> Iterator[Api]:
-    handle = stack.start("web")
-    yield Api(handle.url, None, stack.settings)
-    handle.stop()
-
-
 def add_runs(db: psycopg.Connection, user_id: UUID, *, workflow: bool = False, count: int = COUNT) -> list[str]:
     """Completed runs with a result, a step's output and an input of 200 KiB each; returns their ids, newest first."""
     what = "'workflow', null, 'wide', 1" if workflow else "'agent', 'chat_agent', null, null"

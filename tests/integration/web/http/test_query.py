@@ -1,6 +1,5 @@
 """Query parameters that an operation does not declare, on every operation of the API document."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +7,6 @@ import httpx
 import pytest
 
 from tests.integration.http import Api, is_error
-from tests.stack import Stack
 
 #: Operations that need no token.
 PUBLIC = {
@@ -20,13 +18,6 @@ PUBLIC = {
     "POST /api/payments/webhook",
     "POST /api/payments/create-checkout-session",
 }
-
-
-@pytest.fixture(scope="module")
-def web(stack: Stack) -> Iterator[Api]:
-    process = stack.start("web")
-    yield Api(process.url, None, stack.settings)
-    process.stop()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """`?count=exact`: lists say how many there are, under the same filters, to those who see them."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,13 +16,6 @@ LISTS = {
     "/api/conversations": ({"q": "blue"}, 2),
     "/api/notifications": ({"unread_only": "true"}, 2),
 }
-
-
-@pytest.fixture(scope="module")
-def web(stack: Stack) -> Iterator[Api]:
-    handle = stack.start("web")
-    yield Api(handle.url, None, stack.settings)
-    handle.stop()
 
 
 def add(db: psycopg.Connection, table: str, rows: list[dict[str, Any]]) -> None:
