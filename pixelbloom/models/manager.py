@@ -31,8 +31,7 @@ from pixelbloom.models.request import (
     Usage,
     bounded,
 )
-from pixelbloom.models.schema import wire_schema
-from pixelbloom.models.structured import read_json
+from pixelbloom.models.structured import read_json, wire_schema
 from pixelbloom.telemetry.recorder import DISCARD, Recorder
 
 log = structlog.get_logger(__name__)

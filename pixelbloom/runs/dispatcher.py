@@ -2,6 +2,9 @@
 
 A step is durable once committed; its message is only transport. A message that cannot be sent is retried while the
 process lives; if the process dies, the sweep finds the step. Updates that cannot be published are left to the outbox.
+
+`canvas` makes the messages of new runs, recovery, retries and decisions: a linear segment, which workflows/graph.py
+decides, is one Celery chain. Forks and joins are decided in Postgres, which returns the steps that became ready.
 """
 
 import threading
@@ -11,12 +14,58 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from celery import Celery
+from celery import Celery, Signature, chain
 
+from pixelbloom.agents.base import Agent
 from pixelbloom.core.backoff import Backoff
+from pixelbloom.core.queues import AGENTS
 from pixelbloom.events.publisher import Publisher
-from pixelbloom.runs.planner import canvas
+from pixelbloom.runs.status import BROKER_PRIORITY, Priority
 from pixelbloom.telemetry import tracing
+
+log = structlog.get_logger(__name__)
+
+STEP_TASK = "pixelbloom.run_step"
+#: The header with the time at which a message's step was published.
+PUBLISHED_AT = "published_at"
+#: The workers' remote control command that stops a run's steps.
+STOP_COMMAND = "stop_run"
+#: Messages buffered while the broker is unreachable; the sweep publishes the rest.
+MAX_PENDING = 20_000
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
+
+
+def agent_step(agent: Agent[Any, Any], input: Mapping[str, Any], model_timeout: float) -> dict[str, Any]:
+    """Return the row of an agent run's single step."""
+    return {
+        "key": agent.agent_type,
+        "agent_type": agent.agent_type,
+        "writes": agent.writes,
+        "input": input,
+        "timeout_seconds": agent.deadline(model_timeout),
+    }
+
+
+def canvas(app: Celery, publication: Mapping[str, Any]) -> Signature:
+    """Return the messages of a published step and of the linear segment after it, as the database returned them."""
+    priority = Priority.of(publication["priority"])
+    first = _message(app, publication["run_id"], publication["key"], priority)
+    # The preceding task sets the successors' header when it sends them.
+    first.set(headers={PUBLISHED_AT: publication["published_at"]})
+    rest = [_message(app, publication["run_id"], key, priority) for key in publication["chain"]]
+    return chain(first, *rest, app=app) if rest else first
+
+
+def _message(app: Celery, run_id: str, key: str, priority: Priority) -> Signature:
+    return app.signature(
+        STEP_TASK,
+        args=(run_id, key),
+        immutable=True,
+        queue=AGENTS,
+        priority=BROKER_PRIORITY[priority],
+        argsrepr=f"(run {run_id}, step {key})",
+        ignore_result=True,
+    )
 
 
 class UpdatePublisher:
@@ -38,15 +87,6 @@ class UpdatePublisher:
         else:
             # The update of a repeated claim has no outbox row.
             self._acknowledge([update["outbox_id"] for update in updates if "outbox_id" in update])
-
-
-log = structlog.get_logger(__name__)
-
-#: The workers' remote control command that stops a run's steps.
-STOP_COMMAND = "stop_run"
-#: Messages buffered while the broker is unreachable; the sweep publishes the rest.
-MAX_PENDING = 20_000
-FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 
 
 class Dispatcher:

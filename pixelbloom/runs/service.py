@@ -13,8 +13,8 @@ from pixelbloom.core.time_zones import iso
 from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import Conflict, Unavailable
 from pixelbloom.events.types import RunUpdate
+from pixelbloom.runs.dispatcher import agent_step
 from pixelbloom.runs.model import Run, RunOwner
-from pixelbloom.runs.planner import agent_step
 from pixelbloom.runs.status import Priority, RunStatus
 from pixelbloom.runs.store import Detail, RunStore
 from pixelbloom.telemetry import tracing

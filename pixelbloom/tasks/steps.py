@@ -10,7 +10,7 @@ from celery.signals import before_task_publish
 from celery.worker.control import control_command
 
 from pixelbloom.celery_app import app
-from pixelbloom.runs.planner import PUBLISHED_AT, STEP_TASK
+from pixelbloom.runs.dispatcher import PUBLISHED_AT, STEP_TASK
 from pixelbloom.tasks.container import services
 from pixelbloom.telemetry import tracing
 

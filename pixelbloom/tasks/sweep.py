@@ -10,7 +10,7 @@ import structlog
 
 from pixelbloom.celery_app import app
 from pixelbloom.container import Container
-from pixelbloom.runs.planner import PUBLISHED_AT
+from pixelbloom.runs.dispatcher import PUBLISHED_AT
 from pixelbloom.runs.status import Priority, broker_list
 from pixelbloom.tasks import rabbitmq
 from pixelbloom.tasks.container import services

@@ -14,10 +14,9 @@ from pixelbloom.runs.status import Priority
 from pixelbloom.web.container import services
 from pixelbloom.web.http import request_id
 from pixelbloom.web.http.caller import principal
-from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.rendering import Body, Responded
 from pixelbloom.web.http.schemas import SubmissionTerms
-from pixelbloom.web.runs.waits import wait_while_connected
+from pixelbloom.web.runs.waits import wait_seconds, wait_while_connected
 from pixelbloom.webhooks.address import check_webhook
 
 log = structlog.get_logger(__name__)

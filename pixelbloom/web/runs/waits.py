@@ -1,5 +1,6 @@
-"""Requests that wait for the end of a run: limits, and detecting disconnected clients."""
+"""Requests that wait for the end of a run: `Prefer: wait=N`, limits, and detecting disconnected clients."""
 
+import re
 import select
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,13 @@ from gevent.monkey import get_original
 from pixelbloom.auth.principal import Principal
 from pixelbloom.web.realtime.stats import Stats
 
+#: The longest `Prefer: wait=N` (RFC 7240).
+MAX_WAIT_SECONDS = 60
+#: Possessive throughout, so that a header is read in one pass.
+_PREFERENCE = re.compile(
+    r'\s*+([\w!#$%&\'*+.^`|~-]++)\s*+(?:=\s*+("(?:[^"\\]|\\.)*+"|[^\s;,"]*+))?+\s*+(?:;[^,]*+)?+(?:,|$)'
+)
+_SECONDS = re.compile(r"[0-9]+")
 #: Pause between two checks whether the client of a waiting request is still connected.
 CHECK_SECONDS = 0.5
 #: Share of gunicorn's connections that waiting requests may use, so that others are always free.
@@ -25,6 +33,23 @@ _poll = get_original("select", "poll")
 
 #: Maximum number of waits by the connections of this process; unlimited before `limit_to_connections` is called.
 _bound: float = inf
+
+
+def wait_seconds(header: str | None) -> int | None:
+    """Return the seconds of a Prefer header to wait, at most 60, or None if the header names none.
+
+    As the RFC says, the first `wait` counts, and an invalid one is ignored, never an error.
+    """
+    position, text = 0, (header or "")[:1000]
+    while match := _PREFERENCE.match(text, position):
+        if match.end() == position:
+            return None
+        position = match.end()
+        if match[1].lower() == "wait":
+            value = (match[2] or "").strip('"')
+            seconds = int(value) if _SECONDS.fullmatch(value) else 0
+            return min(seconds, MAX_WAIT_SECONDS) or None
+    return None
 
 
 class Waits:

@@ -8,11 +8,11 @@ from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
 from pixelbloom.web.http.caller import listed_owner, own_or_scoped, principal
 from pixelbloom.web.http.openapi import SECURITY, SUBMISSION, failures, headers, success
-from pixelbloom.web.http.preferences import wait_seconds
 from pixelbloom.web.http.rendering import Responded
 from pixelbloom.web.runs.lookup import listed_runs, replayed, retried, time_filters, visible_run
 from pixelbloom.web.runs.schemas import RetryResponse
 from pixelbloom.web.runs.submission import respond, submitted, terms
+from pixelbloom.web.runs.waits import wait_seconds
 from pixelbloom.web.workflows.schemas import (
     WORKFLOW_RUN_FIELDS,
     DecisionRequest,

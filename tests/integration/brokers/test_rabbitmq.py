@@ -20,7 +20,7 @@ from pixelbloom.celery_app import broker_options
 from pixelbloom.config import Settings
 from pixelbloom.core.queues import AGENTS, QUEUES
 from pixelbloom.local.postgrest import free_port
-from pixelbloom.runs.planner import canvas
+from pixelbloom.runs.dispatcher import canvas
 from pixelbloom.tasks.rabbitmq import NOTHING_LOST, lost_before, messages
 from tests.integration.brokers.tiers import Tiers, everything_is_ready, runs_complete_and_are_watched, tiers
 from tests.servers.rabbitmq import RabbitMQ

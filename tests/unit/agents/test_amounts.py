@@ -10,11 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from pixelbloom.agents import lead_search
 from pixelbloom.agents.fields import AgentInput, Amount, PositiveAmount
 from pixelbloom.agents.knowledge.amounts import as_amount, sums
 from pixelbloom.agents.knowledge.scoring import Facts, score
-from pixelbloom.agents.lead import LeadAgent
+from pixelbloom.agents.lead import LeadAgent, _least, terms
 from pixelbloom.errors import InvalidInput
 from pixelbloom.workflows.builtin import builtin
 from pixelbloom.workflows.inputs import check_inputs
@@ -163,11 +162,11 @@ def test_a_budget_of_20000_is_never_scored_as_20(text):
 
 @pytest.mark.parametrize("query", ["shops over 20.000 EUR", "shops over €20.000", "shops above 20 000 EUR please"])
 def test_the_budget_in_a_query_is_parsed_correctly(query):
-    least = lead_search._least(query)
+    least = _least(query)
     assert least is not None
     assert least.budget == 20_000
-    assert lead_search.terms(query)[:1] == ["shops"]
-    assert not {"eur", "000", "20"} & set(lead_search.terms(query))
+    assert terms(query)[:1] == ["shops"]
+    assert not {"eur", "000", "20"} & set(terms(query))
 
 
 @pytest.mark.parametrize("text", [text for text, _ in WRITTEN])

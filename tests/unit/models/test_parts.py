@@ -18,8 +18,7 @@ from pixelbloom.models.control import CallControl
 from pixelbloom.models.failures import InvalidReply, ProviderTimeout
 from pixelbloom.models.huggingface import data_lines
 from pixelbloom.models.request import Message, bounded
-from pixelbloom.models.schema import wire_schema
-from pixelbloom.models.structured import read_json
+from pixelbloom.models.structured import read_json, wire_schema
 
 
 def test_only_the_first_stop_counts():

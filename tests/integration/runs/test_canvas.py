@@ -10,7 +10,7 @@ import redis as redis_client
 from celery import Celery
 
 from pixelbloom.celery_app import broker_address
-from pixelbloom.runs.planner import STEP_TASK, canvas
+from pixelbloom.runs.dispatcher import STEP_TASK, canvas
 from pixelbloom.runs.status import BROKER_PRIORITY, Priority, broker_list
 from tests.stack import Stack
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pixelbloom.web.http.preferences import wait_seconds
+from pixelbloom.web.runs.waits import wait_seconds
 
 
 @pytest.mark.parametrize(
