@@ -35,8 +35,8 @@ test: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE) $(VENV)/.conso
 test-slow: $(VENV)/.dev $(VENV)/.model $(VENV)/.console-dev $(CONSOLE)  ## run the tests that `make test` leaves out because they take long
 	$(BIN)/python -m pytest -n 2 --dist loadfile --durations=10 -m slow $(PYTEST_ARGS)
 
-test-unit: $(VENV)/.dev  ## run the tests that need no server, with few generated examples (40 seconds)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile quick $(PYTEST_ARGS) tests/unit
+test-unit: $(VENV)/.dev  ## run the tests that need no server, with few generated examples (30 seconds)
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --hypothesis-profile quick -m 'not long' $(PYTEST_ARGS) tests/unit
 
 wheel: $(VENV)/.dev $(CONSOLE)  ## build the wheel in dist/, with the console, the migrations and the docs
 	rm -rf build dist

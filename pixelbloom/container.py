@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from pixelbloom.events.publisher import Publisher
-    from pixelbloom.notifications.store import BroadcastStore, NotificationStore
+    from pixelbloom.notifications.broadcasts import BroadcastStore
+    from pixelbloom.notifications.store import NotificationStore
     from pixelbloom.payments.checkout import Checkouts
     from pixelbloom.payments.events import StripeEvents
     from pixelbloom.payments.gateway import StripeGateway
@@ -147,7 +148,7 @@ class Container:
 
     @part
     def broadcasts(self) -> "BroadcastStore":
-        from pixelbloom.notifications.store import BroadcastStore
+        from pixelbloom.notifications.broadcasts import BroadcastStore
 
         return BroadcastStore(self.gateway)
 

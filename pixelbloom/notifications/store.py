@@ -1,6 +1,6 @@
-"""Storage of notifications and broadcasts."""
+"""Stores the notifications of users."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,6 @@ from uuid import UUID
 from pixelbloom.core.time_zones import iso_utc
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.database.pagination import Filtered, Rows, Slices, position
-from pixelbloom.database.rows import find, insert
 
 
 class NotificationStore:
@@ -95,38 +94,3 @@ class NotificationStore:
         return int(
             self._gateway.rpc("purge_notifications", {"p_read_before": read_before.isoformat(), "p_limit": limit})
         )
-
-
-class BroadcastStore:
-    """Notifications to many users. Every method may raise Unavailable."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self._gateway = gateway
-
-    def add(
-        self, notification: Mapping[str, Any], user_ids: Sequence[UUID] | None, created_by: UUID | None
-    ) -> dict[str, Any]:
-        """Store a broadcast to be sent; `user_ids` of None means all users. Return its row."""
-        row = {
-            "notification": dict(notification),
-            "user_ids": None if user_ids is None else [str(one) for one in user_ids],
-            "created_by": str(created_by) if created_by else None,
-        }
-        return insert(self._gateway, "broadcasts", row)
-
-    def find(self, broadcast_id: UUID) -> dict[str, Any] | None:
-        return find(self._gateway, "broadcasts", broadcast_id)
-
-    def open(self, limit: int) -> list[UUID]:
-        """Return the ids of unsent broadcasts, oldest first."""
-        rows = self._gateway.select(
-            lambda client: (
-                client.table("broadcasts").select("id").eq("status", "sending").order("created_at").limit(limit)
-            ),
-            name="broadcasts.open",
-        )
-        return [UUID(row["id"]) for row in rows]
-
-    def send(self, broadcast_id: UUID, limit: int) -> bool:
-        """Send the next batch. Return whether there is more."""
-        return bool(self._gateway.rpc("send_broadcast", {"p_id": str(broadcast_id), "p_limit": limit})["left"])

@@ -100,16 +100,6 @@ class Step:
             shown["items"] = [item.to_public() for item in items]
         return shown
 
-    def to_state(self, items: Sequence["Step"]) -> dict[str, Any]:
-        """Return the step as in events; a map with its running items."""
-        state: dict[str, Any] = {"key": self.key, "status": self.status}
-        if self.status == "waiting":
-            asked = {"message": self.message or "", "approvers": self.approvers or "owner"}
-            state |= {**asked, "deadline_at": iso(self.deadline_at)}
-        elif self.kind == "map":
-            state["items"] = [{"key": item.key, "status": item.status} for item in items if item.status == "running"]
-        return state
-
 
 @dataclass(frozen=True)
 class RunOwner:
@@ -259,28 +249,3 @@ class Run:
     def items(self, key: str) -> list[Step]:
         """Return the items of a map, in order."""
         return [step for step in self.steps if step.parent == key]
-
-    def _states(self) -> list[dict[str, Any]]:
-        """Return the steps as the SQL function `run_update` does."""
-        return [step.to_state(self.items(step.key)) for step in self.steps if step.parent is None]
-
-    def to_update(self) -> dict[str, Any]:
-        """Return the run's state as the outbox stores it and the publisher publishes it."""
-        return {
-            "run_id": str(self.id),
-            "kind": self.kind,
-            "workflow_id": self.workflow_id or self.agent_type,
-            "user_id": str(self.user_id) if self.user_id else None,
-            "rev": self.rev,
-            "status": str(self.status),
-            "step": self.step,
-            "progress": self.progress,
-            "updated_at": iso(self.updated_at),
-            "result": self.result,
-            "error": self.error,
-            "error_code": self.error_code,
-            "provider": self.provider,
-            "model": self.model,
-            "attempts": self.attempts,
-            "steps": self._states() if self.kind == "workflow" else None,
-        }

@@ -201,8 +201,8 @@ class RunService:
 
     def find_update(self, run_id: UUID) -> RunUpdate | None:
         """Return the run's current state as an event, or None if there is no such run."""
-        rows = self._store.find([run_id])
-        return RunUpdate.from_payload(Run.from_row(rows[0]).to_update()) if rows else None
+        payload = self._store.read_update(run_id)
+        return None if payload is None else RunUpdate.from_payload(payload)
 
     def ended(self, run_ids: list[UUID]) -> set[UUID]:
         """Return those of the runs that have ended, in one request."""

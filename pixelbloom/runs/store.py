@@ -51,12 +51,16 @@ class RunStore(RunTransitions):
             raise NotFound("There is no such run.")
         return rows[0]
 
-    def find(self, run_ids: Sequence[UUID], *, columns: str | None = None) -> list[JsonObject]:
-        """Return the rows of the runs that exist, in one request."""
-        select = columns or f"{RUN_COLUMNS},run_steps({STEP_COLUMNS})"
+    def find(self, run_ids: Sequence[UUID], *, columns: str) -> list[JsonObject]:
+        """Return these columns of the runs that exist, in one request."""
         return self._gateway.select(
-            lambda client: client.table("runs").select(select).in_("id", [str(i) for i in run_ids]), name="runs.find"
+            lambda client: client.table("runs").select(columns).in_("id", [str(i) for i in run_ids]), name="runs.find"
         )
+
+    def read_update(self, run_id: UUID) -> JsonObject | None:
+        """Return the run's present state as its events have it, or None if there is no such run."""
+        payload: JsonObject | None = self._gateway.rpc("read_run_update", {"p_run_id": str(run_id)})
+        return payload
 
     def newest_running(self) -> dict[int, datetime]:
         """Return by the number of a priority when the newest step that runs now was published; others are absent."""

@@ -16,14 +16,16 @@ from pixelbloom.core.part import part
 if TYPE_CHECKING:
     from pixelbloom.agents.conversation_reader import ConversationReader
     from pixelbloom.agents.lead_reader import LeadReader
-    from pixelbloom.analytics.figure_store import FigureStore
+    from pixelbloom.analytics.rollups import RollUps
     from pixelbloom.events.outbox import Relay
     from pixelbloom.models.manager import ModelManager
+    from pixelbloom.notifications.broadcasts import BroadcastSender
     from pixelbloom.payments.reconciliation import Reconciliation
     from pixelbloom.periodic.retention import Retention
     from pixelbloom.runs.executor import StepExecutor
     from pixelbloom.runs.leases import LeaseKeeper
     from pixelbloom.runs.model import Run
+    from pixelbloom.runs.recovery import LostBefore, Recovery
     from pixelbloom.webhooks.delivery import Deliveries
 
 
@@ -53,10 +55,27 @@ class WorkerContainer(Container):
         )
 
     @part
-    def figures(self) -> "FigureStore":
-        from pixelbloom.analytics.figure_store import FigureStore
+    def rollups(self) -> "RollUps":
+        from pixelbloom.analytics.rollups import FigureStore, RollUps
 
-        return FigureStore(self.gateway)
+        return RollUps(FigureStore(self.gateway))
+
+    @part
+    def broadcast_sender(self) -> "BroadcastSender":
+        from pixelbloom.notifications.broadcasts import BroadcastSender
+
+        return BroadcastSender(self.broadcasts)
+
+    @part
+    def recovery(self) -> "Recovery":
+        from pixelbloom.runs.recovery import Recovery, lost_by_rabbitmq, lost_by_redis
+
+        def lost_before() -> "LostBefore":
+            if self.settings.broker_url is None:
+                return lost_by_redis(self.redis)
+            return lost_by_rabbitmq(self.celery, self.run_store.newest_running)
+
+        return Recovery(self.run_store, self.dispatcher, lost_before, self.metrics)
 
     @part
     def leases(self) -> "LeaseKeeper":

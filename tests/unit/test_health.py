@@ -100,6 +100,7 @@ def test_one_stuck_process_of_several_is_reported(folder: Path) -> None:
     assert health.check("agents") == (True, "agents: ok (1 running)")
 
 
+@pytest.mark.long
 def test_a_server_is_asked() -> None:
     with server(200) as running:
         health.serving("web", running.server_address, "/healthz")

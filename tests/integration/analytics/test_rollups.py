@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
 
-from pixelbloom.analytics.figure_store import FigureStore
+from pixelbloom.analytics.rollups import FigureStore
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.periodic.retention import RetentionStore
 from pixelbloom.runs.store import RunStore

@@ -3,7 +3,7 @@
 import ssl
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +21,7 @@ from pixelbloom.config import Settings
 from pixelbloom.core.queues import AGENTS, QUEUES
 from pixelbloom.local.postgrest import free_port
 from pixelbloom.runs.dispatcher import canvas
-from pixelbloom.tasks.rabbitmq import NOTHING_LOST, lost_before, messages
+from pixelbloom.runs.recovery import MARGIN, NOTHING_LOST, lost_by_rabbitmq, waiting_messages
 from tests.integration.brokers.tiers import Tiers, everything_is_ready, runs_complete_and_are_watched, tiers
 from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.tls import Authority
@@ -29,7 +29,6 @@ from tests.servers.workers import WorkerProcess
 from tests.stack import Stack
 from tests.waiting import until
 
-MARGIN = timedelta(seconds=10)
 QUORUM = {"x-queue-type": "quorum"}
 
 
@@ -119,14 +118,14 @@ def test_what_rabbitmq_lost_is_judged_by_the_age_of_what_runs(app: Celery, deplo
     app.control.cancel_consumer(AGENTS)
     until(lambda: not app.control.inspect().active_queues()[agents])
     before = datetime.now(UTC) - MARGIN
-    assert all(at >= before for at in lost_before(app, dict, MARGIN).values())
+    assert all(at >= before for at in lost_by_rabbitmq(app, dict).values())
     step = {"run_id": str(uuid4()), "key": "a", "priority": 0, "published_at": "", "chain": []}
     canvas(app, step).apply_async(retry=False)
-    until(lambda: messages(app) == 1)
-    assert lost_before(app, dict, MARGIN) == NOTHING_LOST
-    assert lost_before(app, lambda: {0: newest}, MARGIN) == {**NOTHING_LOST, 0: newest - MARGIN}
+    until(lambda: waiting_messages(app) == 1)
+    assert lost_by_rabbitmq(app, dict) == NOTHING_LOST
+    assert lost_by_rabbitmq(app, lambda: {0: newest}) == {**NOTHING_LOST, 0: newest - MARGIN}
     app.control.add_consumer(AGENTS)
-    until(lambda: messages(app) == 0)
+    until(lambda: waiting_messages(app) == 0)
 
 
 def test_a_node_that_is_away_is_skipped(rabbit: RabbitMQ) -> None:

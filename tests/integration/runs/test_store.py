@@ -34,6 +34,41 @@ def test_a_submitted_run_is_a_row_with_one_step_and_is_published(store: RunStore
     assert clean.execute("select count(*) from public.event_outbox").fetchone() == (1,)
 
 
+def test_the_present_state_is_that_of_the_last_update(store: RunStore, clean: psycopg.Connection) -> None:
+    clean.execute(
+        "insert into public.workflows (workflow_id, version, definition) values ('state', 1, '{}')"
+        " on conflict do nothing"
+    )
+    workflow = {"kind": "workflow", "agent_type": None, "workflow_id": "state", "workflow_version": 1}
+    steps = [
+        a_step(next_key="ask"),
+        a_step(key="ask", kind="approval", agent_type=None, needs=["chat_agent"], position=1),
+    ]
+    run_id = UUID(store.create(a_run(**workflow, steps=steps))["id"])
+    store.finish(ending(run_id, claim(store, run_id)["token"]))
+    token = store.claim(run_id, "ask", "worker", "w")["token"]
+    question = {"message": "Go on?", "approvers": "owner"}
+    update = store.finish({"run_id": str(run_id), "key": "ask", "token": token, "what": "waiting", "input": question})[
+        "update"
+    ]
+
+    assert update.pop("outbox_id")
+    assert [step["status"] for step in update["steps"]] == ["completed", "waiting"]
+    assert store.read_update(run_id) == update
+
+
+def test_a_run_that_does_not_exist_has_no_state(store: RunStore) -> None:
+    assert store.read_update(uuid4()) is None
+
+
+def test_a_result_too_large_for_an_event_is_left_out_of_the_state(store: RunStore, clean: psycopg.Connection) -> None:
+    run_id = submit(store)
+    store.finish(ending(run_id, claim(store, run_id)["token"]))
+    assert (store.read_update(run_id) or {})["result"] == {"reply": "hi"}
+    clean.execute("update public.runs set result = jsonb_build_object('reply', repeat('x', 1100000))")
+    assert (store.read_update(run_id) or {})["result"] is None
+
+
 def test_the_same_insert_again_changes_nothing(store: RunStore, clean: psycopg.Connection) -> None:
     run = a_run()
     assert store.create(run)["created"]

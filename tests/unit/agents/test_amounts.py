@@ -187,6 +187,7 @@ def test_a_workflow_refuses_the_same_amounts_as_its_agents(text, message):
     assert [detail.message for detail in refused.value.details] == [message]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("piece", ["1,", "1 ", "1 000 ", "$", "1", "a1'", "1 000.1", "1-", "1k to ", "20 US", "-", " "])
 def test_long_hostile_texts_are_parsed_in_linear_time(piece):
     # A quadratic reader would take hours for this.

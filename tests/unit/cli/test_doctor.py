@@ -64,6 +64,7 @@ def test_no_secret_is_ever_printed(cli: Cli, how: tuple[str, ...]) -> None:
     assert HIDDEN not in result.stdout + result.stderr
 
 
+@pytest.mark.long
 def test_a_part_that_hangs_does_not_hang_it(cli: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
         address = f"127.0.0.1:{deaf.getsockname()[1]}"

@@ -67,6 +67,7 @@ def test_a_partial_reply_is_discarded_on_the_stream(world, control, stream):
     assert "half" not in stream.text
 
 
+@pytest.mark.long
 def test_a_hang_before_the_first_byte_leaves_time_for_huggingface(world, control, stream):
     world.ollama.play(Script(hang=True))
 
@@ -76,6 +77,7 @@ def test_a_hang_before_the_first_byte_leaves_time_for_huggingface(world, control
     assert world.outcomes[0] == ("ollama", "timeout")
 
 
+@pytest.mark.long
 def test_a_hang_in_the_middle_leaves_time_for_huggingface(world, control, stream):
     world.ollama.play(Script(hang_after=2))
 
@@ -83,6 +85,7 @@ def test_a_hang_in_the_middle_leaves_time_for_huggingface(world, control, stream
     assert world.outcomes[0] == ("ollama", "timeout")
 
 
+@pytest.mark.long
 def test_slow_tokens_do_not_exceed_the_timeout_of_the_call(world, control, stream):
     world.ollama.play(Script(pieces=["x"] * 1000, delay=0.05))
 
@@ -90,6 +93,7 @@ def test_slow_tokens_do_not_exceed_the_timeout_of_the_call(world, control, strea
     assert world.outcomes[0] == ("ollama", "timeout")
 
 
+@pytest.mark.long
 def test_a_short_step_still_gives_each_provider_its_share(world, stream):
     world.ollama.play(Script(hang=True))
 
@@ -151,6 +155,7 @@ def test_an_unreachable_huggingface_is_recorded_as_refused(world, control, strea
     assert world.outcomes == [("ollama", "refused"), ("huggingface", "refused")]
 
 
+@pytest.mark.long
 def test_a_hanging_huggingface_times_out(world, control, stream):
     world.ollama.stop()
     world.huggingface.play(Script(hang_after=1))

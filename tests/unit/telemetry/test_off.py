@@ -20,6 +20,7 @@ print([name for name in ("pixelbloom.telemetry.otlp", "opentelemetry.exporter", 
 """
 
 
+@pytest.mark.long
 def test_a_web_process_without_the_settings_imports_no_telemetry() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr

@@ -50,6 +50,7 @@ def schemas(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
             yield from schemas(part, f"{path}/{number}")
 
 
+@pytest.mark.long
 def test_an_openapi_validator_finds_no_errors() -> None:
     errors = [
         f"{list(error.absolute_path)}: {error.message}" for error in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()

@@ -112,6 +112,7 @@ DOUBLING = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("schema", "inputs", "taken"),
     [

@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from pixelbloom.web.operations.readiness import Probe, ProbeResult, Readiness
 
 
@@ -75,6 +77,7 @@ def test_a_hanging_part_times_out_and_is_not_probed_twice() -> None:
         release.set()
 
 
+@pytest.mark.long
 def test_concurrent_checks_share_one_wait_for_a_hanging_part() -> None:
     release = threading.Event()
 
