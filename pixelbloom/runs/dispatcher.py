@@ -161,10 +161,11 @@ class Dispatcher:
                         updates, self._updates = self._updates, []
                         stops, self._stops = self._stops, []
                         steps = list(self._pending)
-                    for run_id in stops:
-                        self._app.control.broadcast(STOP_COMMAND, arguments={"run_id": run_id})
+                    # They do not need the broker, which may be away.
                     if updates:
                         self._publish_updates(updates)
+                    for run_id in stops:
+                        self._app.control.broadcast(STOP_COMMAND, arguments={"run_id": run_id})
                     for step in steps:
                         with tracing.within(step.get("traceparent")):
                             canvas(self._app, step).apply_async(retry=False)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import amqp
@@ -20,7 +21,7 @@ from pixelbloom.celery_app import broker_options
 from pixelbloom.config import Settings
 from pixelbloom.core.queues import AGENTS, QUEUES
 from pixelbloom.local.postgrest import free_port
-from pixelbloom.runs.dispatcher import canvas
+from pixelbloom.runs.dispatcher import Dispatcher, canvas
 from pixelbloom.runs.recovery import MARGIN, NOTHING_LOST, lost_by_rabbitmq, waiting_messages
 from tests.integration.brokers.tiers import Tiers, everything_is_ready, runs_complete_and_are_watched, tiers
 from tests.servers.rabbitmq import RabbitMQ
@@ -155,6 +156,19 @@ def test_a_frozen_rabbitmq_holds_up_a_sender_for_a_bounded_time_and_an_event_not
         assert not tasks.connected
         tasks.Producer().publish("x", routing_key="frozen", retry=False)
         until(lambda: tasks.default_channel.queue_declare("frozen", passive=True).message_count >= 4)
+
+
+def test_a_cancel_is_published_while_rabbitmq_is_frozen(rabbit: RabbitMQ) -> None:
+    published: list[dict[str, Any]] = []
+    with Celery(set_as_current=False) as app:
+        app.conf.update(broker_options(settings(rabbit.url)))
+        dispatcher = Dispatcher(app, published.extend)
+        rabbit.freeze()
+        try:
+            dispatcher.publish([], [{"status": "cancelled"}], stop=uuid4())
+            until(lambda: published == [{"status": "cancelled"}])
+        finally:
+            rabbit.thaw()
 
 
 def test_certificates_are_verified(rabbit: RabbitMQ, authority: Authority, tmp_path: Path) -> None:
