@@ -22,6 +22,11 @@ agent_analytics.before_request(lambda: require_admin("see the figures of agents 
 counting.limit_searches(agent_analytics)
 
 
+def _known(agent_type: str | None) -> str | None:
+    """Return the filter. Raises InvalidInput if there is no such agent."""
+    return None if agent_type is None else registry.get(agent_type).agent_type
+
+
 @agent_analytics.get(
     "/agents/summary",
     summary="Agent summary",
@@ -43,8 +48,7 @@ def agent_summary(query: RangeQuery) -> AgentSummaryBody:
 def agent_trends(query: AgentTrendsQuery) -> AgentTrendBody:
     """For administrators. Returns the number of executions by the period in which their run was created."""
     query = query.resolve()
-    agent_type = registry.get(query.agent_type).agent_type if query.agent_type is not None else None
-    return AgentTrendBody.of(query, {"data": figures().agent_trends(query.user_id, query, agent_type)})
+    return AgentTrendBody.of(query, {"data": figures().agent_trends(query.user_id, query, _known(query.agent_type))})
 
 
 @agent_analytics.get(
@@ -59,7 +63,7 @@ def agent_logs(query: AgentLogsQuery) -> LogPage:
     rows = figures().agent_logs(
         query.user_id,
         query,
-        agent_type=registry.get(query.agent_type).agent_type if query.agent_type is not None else None,
+        agent_type=_known(query.agent_type),
         level=query.level,
         limit=query.limit,
         before=query.before,

@@ -12,6 +12,7 @@ import pytest
 
 from pixelbloom.auth.mint import mint_user
 from tests.integration.http import Api
+from tests.rows import one
 from tests.servers.redis import OwnRedis
 from tests.servers.web import Client, dial
 from tests.stack import Stack, stop_all
@@ -277,9 +278,3 @@ def test_trends_follow_the_rows(web: Api, db: psycopg.Connection) -> None:
     assert paid == 49
     assert [point["value"] for point in seen["lead_trends"]] == [0] * 29 + [1]
     assert seen["kpis"]["total_leads"] == {"value": 1, "change": None}
-
-
-def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    assert row is not None
-    return row[0]

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -24,6 +23,7 @@ from pixelbloom.periodic.scheduler import IDLE_SECONDS, MAX_WAITING
 from pixelbloom.periodic.verdict import WATCHED
 from tests import ROOT
 from tests.integration.periodic import rows
+from tests.rows import one
 from tests.servers.redis import OwnRedis
 from tests.stack import Stack
 from tests.waiting import until
@@ -32,12 +32,6 @@ from tests.waiting import until
 ACT_SECONDS = 20.0
 #: A session of Postgres reports its calls after up to ten seconds without work.
 REPORT_SECONDS = 11.0
-
-
-def one(db: psycopg.Connection, query: str, *values: object) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    assert row is not None
-    return row[0]
 
 
 def sleeps(db: psycopg.Connection) -> bool:

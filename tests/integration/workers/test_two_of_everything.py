@@ -11,6 +11,7 @@ import pytest
 
 from tests.integration.http import Api
 from tests.integration.periodic import rows
+from tests.rows import one
 from tests.servers.receiver import Receiver
 from tests.stack import Stack, stop_all
 from tests.waiting import until
@@ -37,12 +38,6 @@ def web(stack: Stack) -> Iterator[Api]:
 def receiver() -> Iterator[Receiver]:
     with Receiver() as server:
         yield server
-
-
-def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    assert row is not None
-    return row[0]
 
 
 def several_sweeps(db: psycopg.Connection) -> None:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import psycopg
-
 from tests.integration.http import Api
 
 PATH = "/api/conversations"
@@ -34,9 +32,3 @@ def read(api: Api, conversation: dict[str, Any]) -> dict[str, Any]:
 
 def contents(messages: list[dict[str, Any]]) -> list[tuple[str, str]]:
     return [(message["role"], message["content"]) for message in messages]
-
-
-def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    assert row is not None
-    return row[0]

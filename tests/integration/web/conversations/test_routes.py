@@ -6,7 +6,8 @@ from uuid import uuid4
 import psycopg
 
 from tests.integration.http import Api, is_error
-from tests.integration.web.conversations.calls import PATH, begun, contents, one, read, said
+from tests.integration.web.conversations.calls import PATH, begun, contents, read, said
+from tests.rows import one
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
 from tests.stack import Stack

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from tests.integration.http import Api, is_error
+from tests.rows import one
 from tests.stack import Stack, stop_all
 
 PATH = "/api/leads"
@@ -37,12 +38,6 @@ def listed(api: Api, **query: Any) -> list[str]:
     response = api.get(PATH, params=query)
     assert response.status_code == 200, response.text
     return [item["name"] for item in response.json()["items"]]
-
-
-def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    assert row is not None
-    return row[0]
 
 
 def test_a_lead_is_created_read_changed_and_removed(user: Api, db: psycopg.Connection) -> None:

@@ -6,14 +6,9 @@ from uuid import UUID
 import psycopg
 
 from tests.integration.http import Api
+from tests.rows import one
 
 PATH = "/api/notifications"
-
-
-def one(db: psycopg.Connection, query: str, *values: Any) -> Any:
-    row = db.execute(query, list(values)).fetchone()
-    assert row is not None
-    return row[0]
 
 
 def notified(db: psycopg.Connection, user: Api, title: str = "Hello", **columns: Any) -> UUID:

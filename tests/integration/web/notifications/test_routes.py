@@ -7,7 +7,8 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.http import CHAT, Api, is_error
-from tests.integration.web.notifications.calls import PATH, listed, notified, one
+from tests.integration.web.notifications.calls import PATH, listed, notified
+from tests.rows import one
 from tests.stack import Stack, stop_all
 
 
