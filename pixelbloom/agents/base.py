@@ -7,7 +7,7 @@ judgement and the text around them. If no model is available, `fallback` writes 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, TypeVar
 from uuid import UUID
 
 import structlog
@@ -22,8 +22,10 @@ from pixelbloom.core.text import clean, clean_text, unstorable
 from pixelbloom.core.validation_messages import sentence
 from pixelbloom.errors import FieldError, InvalidInput, ModelsUnavailable
 from pixelbloom.models.control import CallControl
-from pixelbloom.models.manager import ModelManager
 from pixelbloom.models.request import Message, ModelReply, ModelRequest, TokenStream
+
+if TYPE_CHECKING:  # the web tier runs no model and loads no provider
+    from pixelbloom.models.manager import ModelManager
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class AgentContext:
     step: str
     attempt: int
     user_id: UUID | None
-    models: ModelManager
+    models: "ModelManager"
     control: CallControl
     stream: TokenStream
     leads: LeadReader

@@ -16,12 +16,13 @@ import sys
 from pixelbloom.config import Settings
 from pixelbloom.web.app import create_app
 create_app(Settings(_env_file=None, supabase_url="http://127.0.0.1:9", supabase_service_role_key="k", redis_url="redis://127.0.0.1:9"))
-print([name for name in ("pixelbloom.telemetry.otlp", "opentelemetry.exporter", "sentry_sdk") if name in sys.modules])
+unused = ("pixelbloom.telemetry.otlp", "opentelemetry.exporter", "sentry_sdk", "ollama", "pixelbloom.models.manager")
+print([name for name in unused if name in sys.modules])
 """
 
 
 @pytest.mark.long
-def test_a_web_process_without_the_settings_imports_no_telemetry() -> None:
+def test_a_web_process_imports_no_telemetry_without_the_settings_and_no_provider_of_models() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "[]", done.stderr
 
