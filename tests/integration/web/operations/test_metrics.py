@@ -17,7 +17,7 @@ from pixelbloom.auth.mint import mint_user
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
 from tests.integration.http import Api, is_error
-from tests.integration.web.realtime.stalling import BUFFER_BYTES, fill, stalled
+from tests.integration.web.realtime.stalling import BUFFER_BYTES, PATIENT, fill, stalled
 from tests.integration.web.realtime.stories import subscribed
 from tests.scrapes import Numbers, read
 from tests.servers.redis import OwnRedis
@@ -169,7 +169,7 @@ def test_sockets_subscriptions_events_frames_and_closes_count(
 def test_the_queue_of_a_slow_client_is_measured(own_redis: OwnRedis, publisher: Publisher, tmp_path: Any) -> None:
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
-    limits = {"queue_bytes": 100_000, "close_seconds": 1}
+    limits = {"queue_bytes": 100_000, "close_seconds": 1, **PATIENT}
     small = {"WEBSOCKET_SEND_BUFFER": str(BUFFER_BYTES)}
     with Web(own_redis.url, tmp_path / "web", limits=limits, **small) as web, stalled(web, run):
         web.until_state(members=2)

@@ -10,7 +10,9 @@ from tests.waiting import repeat_until
 
 #: Size of the system's buffers at both ends, in bytes: everything beyond them waits in the server's queue.
 BUFFER_BYTES = 4096
-SMALL = {"send_buffer_bytes": BUFFER_BYTES}
+#: A client that reads nothing answers no pings: without any it is not closed for that, however slow the machine is.
+PATIENT = {"ping_seconds": 3600}
+SMALL = {"send_buffer_bytes": BUFFER_BYTES, **PATIENT}
 
 
 def stalled(web: Web, run: SomeRun) -> Raw:
