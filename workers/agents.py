@@ -38,7 +38,8 @@ def read_options(options: Mapping[str, Any], **_: Any) -> None:
 
 @worker_ready.connect
 def report_capacity(sender: Any, **_: Any) -> None:
-    """Report the worker's capacity, which admission follows."""
+    """Report the worker's capacity, which admission follows, once what executes steps is loaded."""
+    services().executor  # noqa: B018  (built on first use, which would hold up the first step)
     _capacity.start(sender.controller.concurrency)
 
 

@@ -47,7 +47,7 @@ class RollUps:
     def update(self) -> timedelta | None:
         """Add the changes since the last call to the roll-ups, and rows that are older than the roll-ups.
 
-        Return when to continue: after BUDGET_SECONDS zero if some are left, a minute if there were changes, None at
+        Return when to continue: zero if some are left after BUDGET_SECONDS, a minute if there were changes, None at
         rest. May raise Unavailable, and may be repeated.
         """
         until, folded = time.monotonic() + BUDGET_SECONDS, 0

@@ -19,7 +19,7 @@ M = TypeVar("M", bound=BaseModel)
 MAX_PLACES = 1000
 MAX_READS = 8
 
-#: What the schema for a provider retains.
+#: The keywords and the list bounds that the schema for a provider retains.
 _SUPPORTED = ("type", "enum", "const", "description")
 _MAX_ITEMS = 20
 

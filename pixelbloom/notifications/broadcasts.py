@@ -50,7 +50,7 @@ class BroadcastStore:
 
 
 class BroadcastSender:
-    """Sends what is stored."""
+    """Sends stored broadcasts in batches."""
 
     def __init__(self, store: BroadcastStore) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Sends admitted steps to the broker, and the updates of their runs to Redis, in a background thread.
+"""Sends admitted steps to the broker, and the updates of their runs to Redis, in the background.
 
 A step is durable once committed; its message is only transport. A message that cannot be sent is retried while the
 process lives; if the process dies, the sweep finds the step. Updates that cannot be published are left to the outbox.
@@ -16,7 +16,6 @@ from uuid import UUID
 import structlog
 from celery import Celery, Signature, chain
 
-from pixelbloom.agents.base import Agent
 from pixelbloom.core.backoff import Backoff
 from pixelbloom.core.queues import AGENTS
 from pixelbloom.events.publisher import Publisher
@@ -33,17 +32,6 @@ STOP_COMMAND = "stop_run"
 #: Messages buffered while the broker is unreachable; the sweep publishes the rest.
 MAX_PENDING = 20_000
 FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
-
-
-def agent_step(agent: Agent[Any, Any], input: Mapping[str, Any], model_timeout: float) -> dict[str, Any]:
-    """Return the row of an agent run's single step."""
-    return {
-        "key": agent.agent_type,
-        "agent_type": agent.agent_type,
-        "writes": agent.writes,
-        "input": input,
-        "timeout_seconds": agent.deadline(model_timeout),
-    }
 
 
 def canvas(app: Celery, publication: Mapping[str, Any]) -> Signature:
@@ -90,21 +78,23 @@ class UpdatePublisher:
 
 
 class Dispatcher:
-    """The background sender of the process.
+    """The background senders of the process: one thread publishes updates, another one sends to the broker.
 
-    `publish_updates` publishes updates of runs and does not raise.
+    While one of the two servers is unreachable, the other one gets what is for it. `publish_updates` publishes updates
+    of runs and does not raise.
     """
 
     def __init__(self, app: Celery, publish_updates: Callable[[Sequence[dict[str, Any]]], None]) -> None:
         self._app = app
         self._publish_updates = publish_updates
-        self._pending: deque[Mapping[str, Any]] = deque()
         self._updates: list[dict[str, Any]] = []
+        self._queued = self._published = 0
+        #: Each step with the number of updates that are published before it.
+        self._steps: deque[tuple[int, Mapping[str, Any]]] = deque()
         self._stops: list[str] = []
         self._tasks: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=MAX_PENDING)
         self._wake = threading.Condition()
-        self._busy = False
-        self._thread: threading.Thread | None = None
+        self._sending = self._started = False
 
     def publish(
         self,
@@ -123,58 +113,76 @@ class Dispatcher:
         with self._wake:
             if stop is not None and len(self._stops) < MAX_PENDING:
                 self._stops.append(str(stop))
-            self._updates.extend(updates[: max(MAX_PENDING - len(self._updates), 0)])
-            room = MAX_PENDING - len(self._pending)
-            self._pending.extend(steps[: max(room, 0)])
+            accepted = updates[: max(MAX_PENDING - len(self._updates), 0)]
+            self._updates.extend(accepted)
+            self._queued += len(accepted)
+            room = max(MAX_PENDING - len(self._steps), 0)
+            self._steps.extend((self._queued, step) for step in steps[:room])
             if len(steps) > room:
-                log.warning("dispatch_overflow", left_to_sweep=len(steps) - max(room, 0))
-            self._wake_sender()
+                log.warning("dispatch_overflow", left_to_sweep=len(steps) - room)
+            self._wake_senders()
 
     def send(self, task: str, *args: Any) -> None:
         """Queue another task by its name and return at once. If the process dies, beat finds the lost task."""
         with self._wake:
             self._tasks.append((task, args))
-            self._wake_sender()
+            self._wake_senders()
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything was sent, for at most `timeout` seconds. Return whether it was."""
         with self._wake:
-            return self._wake.wait_for(lambda: not self._busy, timeout)
+            return self._wake.wait_for(self._all_sent, timeout)
 
-    def _wake_sender(self) -> None:
-        self._busy = True
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-            self._thread.start()
+    def _all_sent(self) -> bool:
+        waiting = self._steps or self._stops or self._tasks
+        return not (waiting or self._sending) and self._published == self._queued
+
+    def _wake_senders(self) -> None:
+        if not self._started:
+            self._started = True
+            for name, run in (("updates", self._publish_all), ("dispatcher", self._send_all)):
+                threading.Thread(target=run, name=name, daemon=True).start()
         self._wake.notify_all()
 
-    def _run(self) -> None:
+    def _publish_all(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._updates)
+                updates, self._updates = self._updates, []
+            self._publish_updates(updates)
+            with self._wake:
+                self._published += len(updates)
+                self._wake.notify_all()
+
+    def _send_all(self) -> None:
         backoff = Backoff(FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS)
         while True:
+            with self._wake:
+                self._sending = False
+                self._wake.notify_all()
+                self._wake.wait_for(self._has_work)
+                self._sending = True
+                stops, self._stops = self._stops, []
+                steps = [step for after, step in self._steps if after <= self._published]
             try:
-                while True:
-                    with self._wake:
-                        while not (self._pending or self._updates or self._stops or self._tasks):
-                            self._busy = False
-                            self._wake.notify_all()
-                            self._wake.wait()
-                        updates, self._updates = self._updates, []
-                        stops, self._stops = self._stops, []
-                        steps = list(self._pending)
-                    # They do not need the broker, which may be away.
-                    if updates:
-                        self._publish_updates(updates)
-                    for run_id in stops:
-                        self._app.control.broadcast(STOP_COMMAND, arguments={"run_id": run_id})
-                    for step in steps:
-                        with tracing.within(step.get("traceparent")):
-                            canvas(self._app, step).apply_async(retry=False)
-                        self._pending.popleft()
-                    while self._tasks:
-                        name, args = self._tasks[0]
-                        self._app.send_task(name, args=args, retry=False, ignore_result=True)
-                        self._tasks.popleft()
-                    backoff.reset()
+                self._send(stops, steps)
+                backoff.reset()
             except Exception as error:
-                log.warning("dispatch_failed", reason=type(error).__name__, pending=len(self._pending))
+                log.warning("dispatch_failed", reason=type(error).__name__, pending=len(self._steps))
                 threading.Event().wait(backoff.next())
+
+    def _has_work(self) -> bool:
+        first_is_ready = bool(self._steps) and self._steps[0][0] <= self._published
+        return bool(self._stops or self._tasks) or first_is_ready
+
+    def _send(self, stops: Sequence[str], steps: Sequence[Mapping[str, Any]]) -> None:
+        for run_id in stops:
+            self._app.control.broadcast(STOP_COMMAND, arguments={"run_id": run_id})
+        for step in steps:
+            with tracing.within(step.get("traceparent")):
+                canvas(self._app, step).apply_async(retry=False)
+            self._steps.popleft()
+        while self._tasks:
+            name, args = self._tasks[0]
+            self._app.send_task(name, args=args, retry=False, ignore_result=True)
+            self._tasks.popleft()

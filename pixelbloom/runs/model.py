@@ -131,7 +131,6 @@ class Run:
     workflow_version: int | None
     user_id: UUID | None
     status: RunStatus
-    rev: int
     progress: float
     step: str | None
     result: Any
@@ -149,15 +148,13 @@ class Run:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    updated_at: datetime
     steps: tuple[Step, ...]
     input: Mapping[str, Any] | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        created, updated = parse_time(row["created_at"]), parse_time(row["updated_at"])
+        created = parse_time(row["created_at"])
         assert created is not None
-        assert updated is not None
         return cls(
             id=UUID(row["id"]),
             kind=row["kind"],
@@ -166,7 +163,6 @@ class Run:
             workflow_version=row["workflow_version"],
             user_id=UUID(row["user_id"]) if row["user_id"] else None,
             status=RunStatus(row["status"]),
-            rev=row["rev"],
             progress=round(row["progress"], 4),
             step=row["step"],
             result=row.get("result"),
@@ -184,7 +180,6 @@ class Run:
             created_at=created,
             started_at=parse_time(row["started_at"]),
             finished_at=parse_time(row["finished_at"]),
-            updated_at=updated,
             steps=tuple(
                 Step.from_row(step) for step in sorted(row["run_steps"], key=lambda s: (s["position"], s["key"]))
             ),

@@ -25,12 +25,12 @@ MARGIN = timedelta(seconds=10)
 EPOCH_KEY = "pb:epoch"
 NOTHING_LOST = dict.fromkeys((priority.number for priority in Priority), datetime.min.replace(tzinfo=UTC))
 
-#: By the number of a priority a time; a step published before it and still unclaimed is no longer at the broker.
+#: Maps a priority's number to a time. A step published before it and still unclaimed is no longer at the broker.
 LostBefore = Mapping[int, datetime]
 
 
 class Recovery:
-    """The sweep of a deployment. `lost_before` asks its broker, by one of the functions below."""
+    """Recovers stalled runs. `lost_before` is `lost_by_redis` or `lost_by_rabbitmq`, bound to its arguments."""
 
     def __init__(
         self, store: RunTransitions, dispatcher: Dispatcher, lost_before: Callable[[], LostBefore], metrics: Recorder
@@ -57,7 +57,7 @@ class Recovery:
 
 
 def lost_by_redis(client: redis.Redis) -> LostBefore:
-    """Return what Redis has lost.
+    """Return the time before which steps count as lost by Redis.
 
     Each list of the queue is first in, first out: anything published before its oldest message has left it. After
     Redis lost its data, everything published before is gone.
@@ -77,11 +77,11 @@ def lost_by_redis(client: redis.Redis) -> LostBefore:
 
 
 def lost_by_rabbitmq(app: Celery, newest_running: Callable[[], Mapping[int, datetime]]) -> LostBefore:
-    """Return what RabbitMQ has lost. Unlike a list of Redis, its queue cannot be looked into.
+    """Return the time before which steps count as lost by RabbitMQ, whose queue, unlike a list, cannot be looked into.
 
-    If the queue is empty, everything published until now has left it. Otherwise everything published before the newest
-    step that runs now: a queue is first in, first out within a priority. While nothing runs, nothing counts as lost, or
-    the messages that wait for workers would be published again and again. Both are less the MARGIN.
+    If the queue is empty, that is now. Otherwise it is when the newest step that runs now was published: a queue is
+    first in, first out within a priority, so what was published earlier has left it. While nothing runs, nothing counts
+    as lost, or the messages that wait for workers would be published again and again. Both are less the MARGIN.
     """
     try:
         waiting = waiting_messages(app)

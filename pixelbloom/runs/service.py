@@ -9,11 +9,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from pixelbloom.agents import registry
+from pixelbloom.agents.base import Agent
 from pixelbloom.core.time_zones import iso
 from pixelbloom.database.pagination import Rows
 from pixelbloom.errors import Conflict, Unavailable
 from pixelbloom.events.types import RunUpdate
-from pixelbloom.runs.dispatcher import agent_step
 from pixelbloom.runs.model import Run, RunOwner
 from pixelbloom.runs.status import Priority, RunStatus
 from pixelbloom.runs.store import Detail, RunStore
@@ -146,7 +146,7 @@ class RunService:
                 "agent_type": agent.agent_type,
                 "request_hash": submission.request_hash(submission.agent_type, submission.input),
                 "input": checked,
-                "steps": [agent_step(agent, checked, self._model_timeout)],
+                "steps": [_agent_step(agent, checked, self._model_timeout)],
             },
             run_id,
         )
@@ -259,3 +259,14 @@ class RunService:
             created_before=wanted.created_before,
         )
         return found[:limit], len(found) > limit
+
+
+def _agent_step(agent: Agent[Any, Any], input: Mapping[str, Any], model_timeout: float) -> dict[str, Any]:
+    """Return the row of an agent run's single step."""
+    return {
+        "key": agent.agent_type,
+        "agent_type": agent.agent_type,
+        "writes": agent.writes,
+        "input": input,
+        "timeout_seconds": agent.deadline(model_timeout),
+    }

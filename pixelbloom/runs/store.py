@@ -13,8 +13,8 @@ from pixelbloom.runs.transitions import JsonObject, RunTransitions
 
 #: A run without its large columns.
 LIGHT_COLUMNS = (
-    "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,rev,progress,step,error,error_code,"
-    "metadata,provider,model,attempts,retries,replay_of,webhook_url,run_at,created_at,started_at,finished_at,updated_at,"
+    "id,kind,agent_type,workflow_id,workflow_version,user_id,caller,status,progress,step,error,error_code,"
+    "metadata,provider,model,attempts,retries,replay_of,webhook_url,run_at,created_at,started_at,finished_at,"
     "correlation_id"
 )
 LIGHT_STEP_COLUMNS = (
@@ -22,10 +22,10 @@ LIGHT_STEP_COLUMNS = (
     "prompt_tokens,completion_tokens,error,error_code,errors,message:input->>message,"
     "approvers:input->>approvers"
 )
-#: A run as it is polled, with its steps, in one request.
+#: A run and a step with their results.
 RUN_COLUMNS = f"{LIGHT_COLUMNS},result"
 STEP_COLUMNS = f"{LIGHT_STEP_COLUMNS},output"
-#: The same with its input, as the API shows it.
+#: A run as the API shows it, with its input and its steps, in one request.
 SHOWN_COLUMNS = f"{RUN_COLUMNS},input,run_steps({STEP_COLUMNS})"
 #: Rows read at once if they include details.
 DETAILED_SLICE_ROWS = 5
@@ -58,7 +58,7 @@ class RunStore(RunTransitions):
         )
 
     def read_update(self, run_id: UUID) -> JsonObject | None:
-        """Return the run's present state as its events have it, or None if there is no such run."""
+        """Return the run's current state as its events have it, or None if there is no such run."""
         payload: JsonObject | None = self._gateway.rpc("read_run_update", {"p_run_id": str(run_id)})
         return payload
 

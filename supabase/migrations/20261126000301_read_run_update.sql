@@ -1,4 +1,4 @@
--- Return a run's present state as its events have it, or null if there is no such run.
+-- Return a run's current state as its events have it, or null if there is no such run.
 create function public.read_run_update(p_run_id uuid) returns jsonb
 language plpgsql stable
 set search_path = ''

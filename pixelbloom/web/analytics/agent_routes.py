@@ -23,7 +23,7 @@ counting.limit_searches(agent_analytics)
 
 
 def _known(agent_type: str | None) -> str | None:
-    """Return the filter. Raises InvalidInput if there is no such agent."""
+    """Return the agent type, or None if none is given. Raises InvalidInput if there is no such agent."""
     return None if agent_type is None else registry.get(agent_type).agent_type
 
 

@@ -4,6 +4,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -158,17 +159,27 @@ def test_a_frozen_rabbitmq_holds_up_a_sender_for_a_bounded_time_and_an_event_not
         until(lambda: tasks.default_channel.queue_declare("frozen", passive=True).message_count >= 4)
 
 
-def test_a_cancel_is_published_while_rabbitmq_is_frozen(rabbit: RabbitMQ) -> None:
+def test_updates_are_published_while_rabbitmq_is_frozen(rabbit: RabbitMQ) -> None:
     published: list[dict[str, Any]] = []
+    step = {"run_id": str(uuid4()), "key": "a", "priority": 0, "published_at": "", "chain": []}
+
+    def reached(number: int) -> bool:
+        return len(published) == number
+
+    calls = (([], "first", uuid4()), ([step], "second", None), ([], "third", uuid4()))
     with Celery(set_as_current=False) as app:
-        app.conf.update(broker_options(settings(rabbit.url)))
+        app.conf.update(broker_options(settings(rabbit.url)), task_ignore_result=True)
+        app.conf.task_queues = [Queue(AGENTS, Exchange(AGENTS), AGENTS, queue_arguments=QUORUM)]
         dispatcher = Dispatcher(app, published.extend)
         rabbit.freeze()
         try:
-            dispatcher.publish([], [{"status": "cancelled"}], stop=uuid4())
-            until(lambda: published == [{"status": "cancelled"}])
+            for number, (steps, update, cancelled) in enumerate(calls, start=1):
+                dispatcher.publish(steps, [{"step": update}], stop=cancelled)
+                until(partial(reached, number))
         finally:
             rabbit.thaw()
+        assert dispatcher.flush(60)
+    assert [update["step"] for update in published] == ["first", "second", "third"]
 
 
 def test_certificates_are_verified(rabbit: RabbitMQ, authority: Authority, tmp_path: Path) -> None:

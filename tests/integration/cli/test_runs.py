@@ -5,6 +5,7 @@ import os
 import pty
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -195,8 +196,10 @@ def reload(web: psutil.Process) -> None:
 
 
 def kill(web: psutil.Process) -> None:
-    """Kill the process with the sockets; gunicorn starts another one."""
-    web.children()[0].kill()
+    """Kill the process with the sockets, and one that a reload may have left; gunicorn starts another one."""
+    for process in web.children():
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 @pytest.mark.parametrize("restart", [reload, kill])

@@ -34,7 +34,7 @@ def test_a_submitted_run_is_a_row_with_one_step_and_is_published(store: RunStore
     assert clean.execute("select count(*) from public.event_outbox").fetchone() == (1,)
 
 
-def test_the_present_state_is_that_of_the_last_update(store: RunStore, clean: psycopg.Connection) -> None:
+def test_the_current_state_is_that_of_the_last_update(store: RunStore, clean: psycopg.Connection) -> None:
     clean.execute(
         "insert into public.workflows (workflow_id, version, definition) values ('state', 1, '{}')"
         " on conflict do nothing"
