@@ -39,13 +39,19 @@ def start(live: dict[str, str], *arguments: str, **options: Any) -> subprocess.P
 
 
 def said_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
-    """The lines on stderr up to one with these words."""
+    """The lines on stderr up to one with these words. What follows is left in the pipe, for `communicate`."""
     lines: list[str] = []
 
-    def read() -> None:
+    def line() -> bytes:
         assert process.stderr is not None
+        read = b""
+        while not read.endswith(b"\n") and (byte := os.read(process.stderr.fileno(), 1)):
+            read += byte
+        return read
+
+    def read() -> None:
         while not lines or words not in lines[-1]:
-            lines.append(process.stderr.readline())
+            lines.append(line().decode())
             assert lines[-1], f"it ended before it said {words!r}: {lines}"
 
     within(read, saw=lambda: lines)
