@@ -4,8 +4,9 @@ import os
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server, values
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import mark_process_dead
 
+from pixelbloom.telemetry.collector import FolderCollector
 from pixelbloom.telemetry.folder import VARIABLE
 from pixelbloom.telemetry.recorder import Recorder
 
@@ -128,7 +129,7 @@ class WorkerMetrics(Recorder):
 def serve(address: str, port: int) -> None:
     """Serve the metrics of this process and of the processes of its pool. Raises OSError if the port is in use."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    FolderCollector(registry)  # type: ignore[no-untyped-call]
     ProcessCollector(registry=registry)
     start_http_server(port, address, registry=registry)
 

@@ -17,9 +17,9 @@ from flask_openapi3 import APIBlueprint, Tag
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from pixelbloom.telemetry.collector import FolderCollector
 from pixelbloom.telemetry.folder import VARIABLE
 from pixelbloom.web.container import services
 from pixelbloom.web.http.caller import require_admin, scoped
@@ -179,7 +179,7 @@ class Metrics:
         self.copy()
         registry = CollectorRegistry()
         if VARIABLE in os.environ:
-            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+            FolderCollector(registry)  # type: ignore[no-untyped-call]
         else:
             registry.register(self._library.registry)
         registry.register(_Parts(checks))
