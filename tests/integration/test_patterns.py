@@ -186,12 +186,15 @@ def test_every_pattern_is_matched_in_linear_time():
 @pytest.mark.parametrize(
     "text",
     [
-        r"^#{1,4}\s+(.+?)\s*#*\s*$",
-        r"(?P<first>\d{1,3})(?:\s*(?:-|to)\s*(?P<last>\d{1,3}))?\s*\+?\s*(?P<unit>day|week)s?\b",
-        r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?",
-        r"(a|a)*$",
+        pytest.param(r"^#{1,4}\s+(.+?)\s*#*\s*$", id="heading"),
+        pytest.param(
+            r"(?P<first>\d{1,3})(?:\s*(?:-|to)\s*(?P<last>\d{1,3}))?\s*\+?\s*(?P<unit>day|week)s?\b",
+            id="blanks-beside-blanks",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(r"eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?", id="many-beginnings", marks=pytest.mark.slow),
+        pytest.param(r"(a|a)*$", id="exponential", marks=pytest.mark.slow),
     ],
-    ids=["heading", "blanks-beside-blanks", "many-beginnings", "exponential"],
 )
 def test_a_pattern_with_exponential_time_is_found(text):
     bad = (text, re.MULTILINE.value, "search")

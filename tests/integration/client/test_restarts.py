@@ -41,7 +41,9 @@ def cut_pubsub(web: Web, server: OwnRedis) -> None:
     server.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
 
 
-@pytest.mark.parametrize("mishap", [restart_web, kill_web, restart_redis, cut_pubsub])
+@pytest.mark.parametrize(
+    "mishap", [pytest.param(restart_web, marks=pytest.mark.slow), kill_web, restart_redis, cut_pubsub]
+)
 def test_the_client_gets_every_event_once_over_restarts(
     mishap: Callable[[Web, OwnRedis], None], tmp_path: Path
 ) -> None:

@@ -164,7 +164,7 @@ CONFIGURATION += (
 
 
 @pytest.mark.timeout(60 * (10 + EXAMPLES))
-@pytest.mark.parametrize("who", ["user", "service"])
+@pytest.mark.parametrize("who", [pytest.param("user", marks=pytest.mark.slow), "service"])
 def test_schemathesis_finds_nothing(web: Api, agents: Any, stack: Stack, tmp_path: Path, who: str) -> None:
     caller = web.as_user() if who == "user" else web.as_service()
     (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
