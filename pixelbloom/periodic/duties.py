@@ -15,7 +15,6 @@ class Duty:
     expires: float
 
 
-RUN_DUE_TASKS = "run_due_tasks"
 DUTIES = {
     duty.name: duty
     for duty in (
@@ -25,18 +24,8 @@ DUTIES = {
         Duty("send_broadcasts", every=2.0, expires=4.0),
         Duty("process_stripe_events", every=2.0, expires=4.0),
         Duty("relay_outbox", every=1.0, expires=2.0),
-        Duty(RUN_DUE_TASKS, every=10.0, expires=20.0),
+        Duty("run_due_tasks", every=10.0, expires=20.0),
     )
 }
-#: The infrequent tasks, which `run_due_tasks` runs. Their due times are in Postgres.
-INFREQUENT = (
-    "fold_figures",
-    "purge_runs",
-    "purge_notifications",
-    "purge_records",
-    "release_lost_uses",
-    "reconcile_subscriptions",
-)
-
 #: Seconds between the pulses of beat, and those that it sends through each worker.
 PULSE_SECONDS = 15.0

@@ -15,7 +15,8 @@ from pixelbloom import health
 from pixelbloom.core.backoff import Backoff
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.publisher import publisher_redis
-from pixelbloom.periodic.duties import DUTIES, INFREQUENT, PULSE_SECONDS
+from pixelbloom.periodic.duties import DUTIES, PULSE_SECONDS
+from pixelbloom.periodic.jobs import JOBS
 from pixelbloom.periodic.listener import Listener
 from pixelbloom.periodic.pulses import Pulses
 from pixelbloom.periodic.store import PeriodicTaskStore
@@ -86,7 +87,7 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
         listening = listener is not None and listener.listening
         self._looked_at = time.monotonic()
         due = self._store.look(
-            INFREQUENT, listener=listener.next_test() if listener is not None else None, listening=listening
+            tuple(JOBS), listener=listener.next_test() if listener is not None else None, listening=listening
         )
         if listener is not None:
             listener.sent()

@@ -36,7 +36,7 @@ class PeriodicTaskStore:
     def look(self, infrequent: Sequence[str], *, listener: str | None, listening: bool) -> dict[str, float]:
         """Return in how many seconds each of beat's tasks is due, 0 for now; those without work are absent.
 
-        `infrequent` names the tasks of `run_due_tasks`. `listener` is sent back as a notification, as a test of the
+        `infrequent` names the tasks of jobs.py. `listener` is sent back as a notification, as a test of the
         caller's connection. If it is `listening`, writers wake it when other work becomes due.
         """
         due: dict[str, float] = self._gateway.rpc(

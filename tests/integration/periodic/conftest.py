@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from pixelbloom.database.gateway import Gateway
-from pixelbloom.periodic.duties import INFREQUENT
+from pixelbloom.periodic.jobs import JOBS
 from pixelbloom.runs.store import RunStore
 
 EMPTY = (
@@ -20,7 +20,7 @@ def rest(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
     db.execute(EMPTY)
     db.execute(
         "insert into public.periodic_tasks (name, due_at) select unnest(%s::text[]), now() + interval '30 days'",
-        [list(INFREQUENT)],
+        [list(JOBS)],
     )
     # No beat has looked yet.
     db.execute(

@@ -7,7 +7,8 @@ import psycopg
 import pytest
 
 from pixelbloom.database.gateway import Gateway
-from pixelbloom.periodic.duties import DUTIES, INFREQUENT
+from pixelbloom.periodic.duties import DUTIES
+from pixelbloom.periodic.jobs import JOBS
 from pixelbloom.periodic.store import PeriodicTaskStore
 from tests.integration.periodic import rows
 from tests.integration.periodic.rows import IN_AN_HOUR
@@ -18,7 +19,7 @@ Look = Callable[[], dict[str, float]]
 @pytest.fixture
 def look(gateway: Gateway) -> Look:
     store = PeriodicTaskStore(gateway)
-    return lambda: store.look(INFREQUENT, listener=None, listening=True)
+    return lambda: store.look(tuple(JOBS), listener=None, listening=True)
 
 
 def due_in_an_hour(found: dict[str, float], name: str) -> bool:
@@ -143,7 +144,7 @@ def test_a_look_reads_a_few_rows_of_however_many(rest: psycopg.Connection) -> No
     )
     with rest.transaction():
         before = rest.execute(read).fetchone()
-        found = rest.execute("select public.look_for_due(%s, null, true)", [list(INFREQUENT)]).fetchone()
+        found = rest.execute("select public.look_for_due(%s, null, true)", [list(JOBS)]).fetchone()
         after = rest.execute(read).fetchone()
     assert before is not None
     assert after is not None

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from pixelbloom.database.gateway import Gateway
-from pixelbloom.periodic.duties import INFREQUENT
+from pixelbloom.errors import Unavailable
+from pixelbloom.periodic.jobs import JOBS, DueJobs
 from pixelbloom.periodic.store import PeriodicTaskStore
-from pixelbloom.tasks.periodic import JOBS
+from pixelbloom.tasks.periodic import FUNCTIONS
 
 NIGHT = "the_night"
 SOON = timedelta(hours=1)
@@ -24,7 +25,7 @@ def periodic(gateway: Gateway, db: psycopg.Connection) -> Iterator[PeriodicTaskS
 
 
 def test_the_infrequent_tasks_that_beat_looks_for_are_those_that_run() -> None:
-    assert tuple(job.name for job in JOBS) == INFREQUENT
+    assert tuple(FUNCTIONS) == tuple(JOBS)
 
 
 def begin(periodic: PeriodicTaskStore, first: datetime, lease: float = 3600) -> list[str]:
@@ -65,3 +66,23 @@ def test_a_task_that_did_not_finish_is_due_again_after_its_lease(
     assert begin(periodic, past, lease=0) == [NIGHT]
     assert begin(periodic, past, lease=3600) == [NIGHT]
     assert begin(periodic, past) == []
+
+
+@pytest.mark.parametrize("error", [Unavailable("Stripe is away."), ValueError("a fault of ours")])
+def test_a_failing_task_delays_no_other_and_is_due_again_after_its_lease(
+    periodic: PeriodicTaskStore, db: psycopg.Connection, error: Exception
+) -> None:
+    def fails() -> None:
+        raise error
+
+    functions = {name: fails if name == "purge_runs" else lambda: None for name in JOBS}
+    others = [name for name in JOBS if name not in ("purge_runs", "reconcile_subscriptions")]  # the latter is nightly
+    jobs = DueJobs(periodic, functions)
+
+    assert jobs.run() == others
+    assert jobs.run() == []
+
+    lease = timedelta(seconds=JOBS["purge_runs"].lease_seconds)
+    db.execute("update public.periodic_tasks set due_at = due_at - %s where name = 'purge_runs'", (lease,))
+    functions["purge_runs"] = lambda: None
+    assert jobs.run() == ["purge_runs"]

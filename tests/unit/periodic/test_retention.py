@@ -2,12 +2,8 @@
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 
 from pixelbloom.periodic.retention import BATCH, drain
-from pixelbloom.tasks.periodic import JOBS
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def deleting(rows: int) -> Callable[[], int]:
@@ -40,9 +36,3 @@ def test_what_is_left_when_the_time_is_over_is_named() -> None:
     assert left == {"endless"}
     assert counts["few"] == 3
     assert counts["endless"] >= BATCH
-
-
-def test_a_task_with_work_left_is_due_again_at_once_and_another_one_later() -> None:
-    (job,) = [job for job in JOBS if job.name == "purge_records"]
-    assert job.due_after(timedelta(), NOW) == NOW
-    assert job.due_after(None, NOW) == NOW + timedelta(minutes=5)
