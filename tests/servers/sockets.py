@@ -89,6 +89,7 @@ def create_app() -> Flask:
     )
 
     watched = threading.Event()
+    listening: list[str] = []
 
     @app.get("/state")
     def state() -> dict[str, Any]:
@@ -100,6 +101,7 @@ def create_app() -> Flask:
             "closes": {str(code): n for code, n in hub.stats.closes.items() if n},
             "queued": sum(connection.queued_bytes for connection in realtime.registry._open),
             "topics": len(hub._members),
+            "listening": len(listening),
             "members": sum(len(members) for members in hub._members.values()),
             "greenlets": sum(isinstance(item, greenlet.greenlet) and not item.dead for item in gc.get_objects()),
             "watched": watched.is_set(),
@@ -132,7 +134,9 @@ def create_app() -> Flask:
                 end.set()
 
         with hub.listen(topic, on_message):
+            listening.append(topic)
             end.wait(float(request.args["seconds"]))
+            listening.remove(topic)
         return {"states": states}
 
     @app.get("/farewells")

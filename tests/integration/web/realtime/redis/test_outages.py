@@ -180,7 +180,7 @@ def test_a_waiter_receives_an_end_from_an_outage_of_redis(web, own_redis, publis
     run = SomeRun()
     url = f"{web.base}/listen/{run.topic}?seconds={SECONDS}"
     with background(lambda: httpx.get(url, timeout=2 * SECONDS).json()) as [waiting]:
-        web.until_state(members=1)
+        web.until_state(listening=1)  # a member is subscribed only a moment later
         publisher.run_update(run.state("queued"))
         cut(own_redis)
         publisher.run_update(run.state("completed", 1))
