@@ -64,10 +64,6 @@ class Peer:
             except ConnectionClosed:
                 return
 
-    def hold_still(self, seconds: float) -> None:
-        """Neither read nor write, as a hanging peer."""
-        threading.Event().wait(seconds)
-
 
 Act = Callable[[Peer], None] | HTTPStatus
 

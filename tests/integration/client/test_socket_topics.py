@@ -10,6 +10,9 @@ from pixelbloom.client import (
 from tests.integration.client.stories import TOPIC, client, first_story, seqs
 from tests.servers.websocket import Peer, ScriptedServer
 
+#: Requested after the refused topic, if that were requested again.
+ANOTHER = "workflow_run:another"
+
 
 def test_events_seen_before_are_dropped() -> None:
     def repeat(peer: Peer) -> None:
@@ -82,14 +85,15 @@ def test_a_refused_topic_is_not_requested_again() -> None:
         peer.send(type="error", code="INVALID_TOPIC", message="No such topic.", topic=TOPIC)
         peer.drop()
 
-    def ask_nothing(peer: Peer) -> None:
-        peer.take("ping")
+    def hear_of_another_only(peer: Peer) -> None:
+        assert peer.take("subscribe")["topic"] == ANOTHER
         peer.close(1008)
 
-    with ScriptedServer([refuse, ask_nothing]) as server, client(server, ping_seconds=0.05) as sockets:
+    with ScriptedServer([refuse, hear_of_another_only]) as server, client(server) as sockets:
         sockets.subscribe(TOPIC)
         events = sockets.events()
         assert next(event for event in events if isinstance(event, Problem)).code == "INVALID_TOPIC"
+        sockets.subscribe(ANOTHER)
         with pytest.raises(SocketRejected):
             list(events)
 
