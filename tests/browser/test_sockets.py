@@ -282,7 +282,7 @@ def test_the_documented_event_source_resumes_over_a_restart_and_stops_at_the_end
 
 
 def test_an_expired_token_closes_the_socket_with_its_code(page: Page, user: Api, stack: Stack) -> None:
-    token = mint_user(stack.settings, uuid4(), expires_in=2)
+    token = mint_user(stack.settings, uuid4(), expires_in=6)
     url = f"{user.url.replace('http', 'ws')}/api/ws/notifications?token={token}"
 
     assert page.evaluate(CLOSES, [url, []]) == [True, 1008, ""]

@@ -71,7 +71,7 @@ def test_invoke_prints_the_response_of_the_api_at_once(live: dict[str, str], mod
 def test_watch_shows_the_text_as_it_comes_and_prints_the_result_alone(
     live: dict[str, str], model: OllamaServer
 ) -> None:
-    model.always(Script(pieces=["It starts\n", "at four ", "thousand dollars."], first_delay=4, delay=0.2))
+    model.always(Script(pieces=["It starts\n", "at four ", "thousand dollars."], first_delay=8, delay=0.2))
     result = run(live, "invoke", "chat_agent", *TALK, "--watch")
     assert result.returncode == 0, result.stderr
     assert "It starts\nat four thousand dollars." in json.loads(result.stdout)["reply"]
@@ -84,7 +84,7 @@ def test_watch_shows_the_text_as_it_comes_and_prints_the_result_alone(
 def test_on_a_terminal_there_is_a_progress_bar_and_stdout_is_still_json(
     live: dict[str, str], model: OllamaServer
 ) -> None:
-    model.always(Script(pieces=["It starts\n", "at four thousand dollars."], first_delay=4, delay=0.3))
+    model.always(Script(pieces=["It starts\n", "at four thousand dollars."], first_delay=8, delay=0.3))
     parent, child = pty.openpty()
     process = start({**live, "TERM": "xterm"}, "invoke", "chat_agent", *TALK, "--watch", stderr=child)
     os.close(child)

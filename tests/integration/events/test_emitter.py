@@ -42,7 +42,7 @@ class Counting(Publisher):
 
 @pytest.fixture
 def publisher(own_redis: OwnRedis) -> Counting:
-    return Counting(connect(own_redis.url, timeout_seconds=0.3))
+    return Counting(connect(own_redis.url, timeout_seconds=1.0))
 
 
 def emitter(publisher: Counting, run: SomeRun, attempt: int = 1, **options: Any) -> TokenEmitter:

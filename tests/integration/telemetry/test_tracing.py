@@ -116,7 +116,7 @@ def test_a_step_that_another_run_admits_stays_in_the_trace_of_its_own_request(
     api: Api, collector: Collector, ollama: OllamaServer, db: psycopg.Connection
 ) -> None:
     user = api.as_user()
-    ollama.play(Script(first_delay=1.0))
+    ollama.play(Script(first_delay=5.0))
     traces = [uuid4().hex for _ in range(3)]
     runs = [user.invoke(CHAT, traceparent=f"00-{trace}-00f067aa0ba902b7-01").json()["request_id"] for trace in traces]
     row = db.execute("select count(*) from run_steps where published_at is null and run_id = any(%s::uuid[])", [runs])

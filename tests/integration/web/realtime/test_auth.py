@@ -94,7 +94,7 @@ def test_own_runs_need_no_scope(web, server):
 
 
 def test_a_socket_is_closed_1008_when_its_token_expires(web):
-    with web.connect(uuid4(), claims={"expires_in": 5}) as client:
+    with web.connect(uuid4(), claims={"expires_in": 10}) as client:
         assert client.quiet() == []
         code, _, frames = client.closed()
 
@@ -104,7 +104,7 @@ def test_a_socket_is_closed_1008_when_its_token_expires(web):
 
 def test_a_socket_stays_open_with_a_fresh_token_of_the_same_user(web):
     user = uuid4()
-    claims = {"expires_in": 5}
+    claims = {"expires_in": 10}
     with web.connect(user, claims=claims) as client, web.connect(user, claims=claims) as without:
         client.send(type="auth", token=token(user, expires_in=600))
         response = client.next()

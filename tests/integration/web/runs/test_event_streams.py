@@ -196,7 +196,7 @@ def test_a_client_that_disconnects_frees_its_slot(web, publisher):
 def test_a_token_that_expires_ends_the_stream_with_the_reason(web, publisher):
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
-    with follow(web, run, claims={"expires_in": 3}) as stream:
+    with follow(web, run, claims={"expires_in": 8}) as stream:
         events = stream.rest()
 
     assert [event.type for event in events] == ["event", "error"]
