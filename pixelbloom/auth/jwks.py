@@ -39,12 +39,14 @@ class Jwks:
         refresh_after: float = REFRESH_AFTER,
         cool_down: float = COOL_DOWN,
         wait: float = 3.0,
+        fetch_seconds: float = FETCH_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url = url
         self._refresh_after = refresh_after
         self._base_cool_down = cool_down
         self._wait = wait
+        self._fetch_seconds = fetch_seconds
         self._clock = clock
         self._lock = threading.Lock()
         self._keys: tuple[jwt.PyJWK, ...] = ()
@@ -98,7 +100,7 @@ class Jwks:
 
     def _fetch(self, done: threading.Event) -> None:
         try:
-            keys = parse(download(self._url))
+            keys = parse(download(self._url, self._fetch_seconds))
         except (httpx.HTTPError, ValueError) as error:
             with self._lock:
                 rest = min(self._base_cool_down * 2**self._failures, MAX_COOL_DOWN)
@@ -115,14 +117,14 @@ class Jwks:
             done.set()
 
 
-def download(url: str) -> bytes:
-    """Return the document at `url`, within FETCH_SECONDS and MAX_BYTES, without following redirects.
+def download(url: str, seconds: float) -> bytes:
+    """Return the document at `url`, within so many seconds and MAX_BYTES, without following redirects.
 
     Raises httpx.HTTPError or ValueError.
     """
-    deadline = time.monotonic() + FETCH_SECONDS
+    deadline = time.monotonic() + seconds
     with (
-        httpx.Client(timeout=FETCH_SECONDS / 2, follow_redirects=False) as client,
+        httpx.Client(timeout=seconds / 2, follow_redirects=False) as client,
         client.stream("GET", url, headers={"Accept": "application/json"}) as response,
     ):
         if response.status_code != 200:

@@ -34,7 +34,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def jwks(jwks_server: JwksServer, clock: Clock) -> Jwks:
-    return Jwks(f"{jwks_server.url}/auth/v1/.well-known/jwks.json", clock=clock)
+    # With time for a fetch on a slow machine.
+    return Jwks(f"{jwks_server.url}/auth/v1/.well-known/jwks.json", wait=60, fetch_seconds=60, clock=clock)
 
 
 @pytest.fixture
