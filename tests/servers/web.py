@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import psutil
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.servers import freezing
 from tests.waiting import SECONDS, Deadline, until
 
 SECRET = "a secret of thirty-two characters at least"
@@ -160,15 +160,14 @@ class Web:
 
     def freeze(self) -> None:
         """Suspend the process: it neither reads nor writes."""
-        self._signal(signal.SIGSTOP)
+        freezing.freeze(self._workers())
 
     def thaw(self) -> None:
-        self._signal(signal.SIGCONT)
+        freezing.thaw(self._workers())
 
-    def _signal(self, number: int) -> None:
+    def _workers(self) -> list[psutil.Process]:
         assert self.process is not None
-        for worker in psutil.Process(self.process.pid).children():
-            worker.send_signal(number)
+        return psutil.Process(self.process.pid).children()
 
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = httpx.get(f"{self.base}/state", timeout=SECONDS).json()

@@ -7,12 +7,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pixelbloom.local.postgrest import free_port
 from pixelbloom.local.probes import pongs, responds
 from pixelbloom.processes import WORKERS
 from tests import ROOT
+from tests.servers import freezing
 from tests.stack import Stack
 from tests.waiting import until
 
@@ -104,16 +106,14 @@ def test_options_reach_gunicorn_and_celery(processes: Processes, stack: Stack) -
 def test_a_stopped_server_is_not_well(processes: Processes) -> None:
     web = processes.start("serve")
     processes.wait_for_health("web")
-    children = subprocess.run(["pgrep", "-P", str(web.pid)], capture_output=True, text=True, check=True).stdout.split()
-    pids = [web.pid, *map(int, children)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    server = psutil.Process(web.pid)
+    all_of_it = [server, *server.children()]
+    freezing.freeze(all_of_it)
     try:
         found = processes.run("health", "web")
         assert (found.returncode, found.stdout) == (1, f"web: process {web.pid} does not respond\n")
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        freezing.thaw(all_of_it)
     processes.wait_for_health("web")
 
 
