@@ -58,12 +58,13 @@ class Subscriptions:
     def cancel(self, user_id: UUID | None, *, at_period_end: bool) -> dict[str, Any]:
         """Cancel at the end of the paid period, or now, and return the subscription. Raises NotFound and Conflict."""
         found = self._running(user_id)
-        return self._apply(found, self._stripe.cancel(found["stripe_subscription_id"], at_period_end=at_period_end))
+        stripe_id = found["stripe_subscription_id"]
+        return self._apply(found, lambda: self._stripe.cancel(stripe_id, at_period_end=at_period_end))
 
     def change(self, user_id: UUID | None, wanted: Wanted, *, at_period_end: bool) -> dict[str, Any]:
         """Change the price, and return the subscription. Raises as `Checkouts.change`, and NotFound without one."""
         found = self._running(user_id)
-        return self._apply(found, self._checkouts.change(found, wanted, at_period_end=at_period_end))
+        return self._apply(found, lambda: self._checkouts.change(found, wanted, at_period_end=at_period_end))
 
     def _running(self, user_id: UUID | None) -> dict[str, Any]:
         found = self.current(user_id)
@@ -73,9 +74,9 @@ class Subscriptions:
             raise Conflict("The subscription has ended; start a new one.")
         return found
 
-    def _apply(self, found: Mapping[str, Any], response: dict[str, Any]) -> dict[str, Any]:
-        """Apply Stripe's response at once; its event has the same state later."""
-        at = int(time.time())
-        self._store.apply(f"response:{at}", stripe_state.from_response(response, at))
+    def _apply(self, found: Mapping[str, Any], request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Make a request of Stripe and apply its response at once; its event has the same state later."""
+        at = int(time.time())  # before the request: events from then on may be later than the response
+        self._store.apply(f"response:{at}", stripe_state.from_response(request(), at))
         self._publish()
         return self.current(UUID(found["user_id"]), UUID(found["subscription_id"]))

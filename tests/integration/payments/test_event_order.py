@@ -297,3 +297,26 @@ def messages(db: psycopg.Connection, history: History) -> list[str]:
     """Return the notification messages of the end of a trial."""
     notifications = rows(db, history)["notifications"]
     return [row["message"] for row in notifications if row["notification_type"] == "trial_ending"]
+
+
+@pytest.mark.parametrize("end", ["an event", "a response"])
+def test_a_response_read_before_the_end_and_applied_after_it_undoes_nothing(
+    store: PaymentStore, db: psycopg.Connection, end: str
+) -> None:
+    history = History(uuid4())
+    history.play(["renewed", "to end", "ended"])
+    *events, deleted = history.at(FIRST, apart=1)
+    assert deleted["type"] == "customer.subscription.deleted"
+    earlier = [event["data"]["object"] for event in events if event["data"]["object"]["object"] == "subscription"][-1]
+    at = deleted["created"]
+    for event in events:
+        deliver(store, event)
+
+    if end == "an event":
+        deliver(store, deleted)
+    else:
+        store.apply(f"response:{at}", stripe_state.from_response(deleted["data"]["object"], at))
+    store.apply(f"response:{at}", stripe_state.from_response(earlier, at))
+
+    assert [row["status"] for row in rows(db, history)["user_subscriptions"]] == ["cancelled"]
+    forget(db, history)

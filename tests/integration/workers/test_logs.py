@@ -70,6 +70,8 @@ def test_a_process_logs_json_on_stdout_from_its_start_to_its_end(stack: Stack, t
     process = Logged(stack, role, tmp_path)
     try:
         until(lambda: READY[role] in process.out, saw=lambda: process.out + process.err)
+        if role == "flower":  # which handles no signal in order before its loop runs
+            until(lambda: responds(process.port, "/healthcheck"), saw=lambda: process.out + process.err)
         process.stop()
     finally:
         process.end()
