@@ -21,7 +21,8 @@ def test_a_logged_error_reaches_sentry_by_its_name_and_without_its_secrets(
             [f"?token={TOKEN}"],
         )
         beat = stack.start("beat")
-        (event,) = until(lambda: sentry.named("event_not_understood"), saw=lambda: sentry.bodies)
+        # Two relays that read the row at once both log it.
+        event, *_ = until(lambda: sentry.named("event_not_understood"), saw=lambda: sentry.bodies)
         beat.stop()
         events.stop()
 
