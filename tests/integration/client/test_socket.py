@@ -89,8 +89,12 @@ def test_the_client_pings_a_silent_server_and_drops_an_unresponsive_one() -> Non
         peer.send(type="pong")
         peer.wait_until_gone()
 
-    with ScriptedServer([respond_then_hang]) as server, client(server, ping_seconds=0.3) as sockets:
-        assert next(event for event in sockets.events() if isinstance(event, Lost)).reason == "the server is silent"
+    acts = [respond_then_hang, lambda peer: peer.close(1008)]
+    with ScriptedServer(acts) as server, client(server, ping_seconds=1.0) as sockets:
+        events = sockets.events()
+        assert next(event for event in events if isinstance(event, Lost)).reason == "the server is silent"
+        with pytest.raises(SocketRejected):
+            list(events)
 
 
 def test_the_token_is_sent_in_a_header_and_never_in_the_address() -> None:
