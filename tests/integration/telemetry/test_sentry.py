@@ -22,10 +22,11 @@ def test_a_logged_error_reaches_sentry_by_its_name_and_without_its_secrets(
         )
         beat = stack.start("beat")
         # Two relays that read the row at once both log it.
-        event, *_ = until(lambda: sentry.named("event_not_understood"), saw=lambda: sentry.bodies)
+        event, *repeats = until(lambda: sentry.named("event_not_understood"), saw=lambda: sentry.bodies)
         beat.stop()
         events.stop()
 
+    assert {repeat["extra"]["id"] for repeat in repeats} <= {event["extra"]["id"]}
     assert event["level"] == "error"
     assert event["tags"]["role"] == "events"
     assert event["release"].startswith("pixelbloom@")
