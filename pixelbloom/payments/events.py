@@ -1,6 +1,5 @@
 """Stripe's events: stored on receipt, processed in attempts, dead-lettered after the last one."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,6 +9,7 @@ from pixelbloom.core.backoff import backoff
 from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited, Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.gateway import StripeGateway
+from pixelbloom.payments.responses import store_response
 from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.stripe_state import StripeObjectState
 from pixelbloom.payments.values import MalformedObject
@@ -142,13 +142,12 @@ class StripeEvents:
         return state
 
     def _ask(self, subscription_id: str) -> None:
-        """Resolve two conflicting events of the same second by reading Stripe. If that fails, reconciliation does."""
-        at = int(time.time())
+        """Resolve conflicting states of the same second by reading Stripe. If that fails, reconciliation does."""
         if not self._stripe.configured:
             return
         try:
-            self._store.apply(
-                f"response:{at}", stripe_state.from_response(self._stripe.subscription(subscription_id), at)
+            store_response(
+                self._store, self._stripe, subscription_id, lambda: self._stripe.subscription(subscription_id)
             )
         except PixelBloomError as error:
             log.warning("subscription_not_asked", stripe_subscription_id=subscription_id, reason=error.message)

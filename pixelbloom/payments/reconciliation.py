@@ -1,6 +1,5 @@
 """Compares what is stored with what Stripe has: subscriptions, and code redemptions of unpaid checkouts."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -8,13 +7,14 @@ from typing import Any
 
 import structlog
 
-from pixelbloom.errors import PixelBloomError, Unavailable
+from pixelbloom.errors import PixelBloomError, RateLimited, Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.gateway import StripeGateway
+from pixelbloom.payments.responses import store_response
 from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.stripe_state import StripeObjectState
-from pixelbloom.payments.values import MalformedObject
+from pixelbloom.payments.values import MalformedObject, reading
 from pixelbloom.pricing.service import PricingService
 
 log = structlog.get_logger(__name__)
@@ -52,19 +52,14 @@ class Reconciliation:
         repaired = 0
         seen: set[str] = set()
         listed = self._stripe.subscriptions()
-        # Taken before each page is requested: later events are newer.
-        at = int(time.time())
         while page := list(islice(listed, PAGE)):
-            found = list(_readable(page, at))
+            found = list(_readable(page))
             seen |= {str(item.get("id")) for item in page}
             known = self._store.known([state["id"] for state in found])
             for state in found:
                 if state["id"] not in known or _same(known[state["id"]], state["body"]):
                     continue  # not created by our checkout, or unchanged
-                self._store.apply(f"reconciled:{at}", state)
-                repaired += 1
-                log.warning("subscription_repaired", stripe_subscription_id=state["id"], status=state["body"]["status"])
-            at = int(time.time())
+                repaired += self._refresh(state["id"])
         if repaired:
             self._publish()
         lost = [open_id for open_id in self._open() if open_id not in seen]
@@ -92,6 +87,23 @@ class Reconciliation:
                 log.info("campaign_use_recorded", redemption_id=row["id"], state=state)
         return released
 
+    def _refresh(self, subscription_id: str) -> bool:
+        """Read a subscription that differs, which may have changed since the list was read, and store it.
+
+        Return whether that was possible. Raises Unavailable and RateLimited.
+        """
+        try:
+            store_response(
+                self._store, self._stripe, subscription_id, lambda: self._stripe.subscription(subscription_id)
+            )
+        except (Unavailable, RateLimited):
+            raise
+        except PixelBloomError as error:
+            log.warning("subscription_not_repaired", stripe_subscription_id=subscription_id, reason=error.message)
+            return False
+        log.warning("subscription_repaired", stripe_subscription_id=subscription_id)
+        return True
+
     def _open(self) -> Iterable[str]:
         after = ""
         while page := self._store.open_subscriptions(PAGE, after):
@@ -104,9 +116,12 @@ def _same(known: Mapping[str, Any], found: Mapping[str, Any]) -> bool:
     return {**known, "notified_amount": None} == {**found, "notified_amount": None}
 
 
-def _readable(page: Iterable[dict[str, Any]], at: int) -> Iterable[StripeObjectState]:
+def _readable(page: Iterable[dict[str, Any]]) -> Iterable[StripeObjectState]:
     for item in page:
         try:
-            yield stripe_state.from_response(item, at)
+            with reading("a subscription"):
+                state = stripe_state.subscription(item)
         except MalformedObject:
             log.warning("subscription_not_readable", stripe_subscription_id=item.get("id"))
+        else:
+            yield state

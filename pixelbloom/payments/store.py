@@ -58,12 +58,21 @@ class PaymentStore:
     def apply(self, event_id: str, state: Mapping[str, Any], token: int | None = None) -> dict[str, Any] | None:
         """Apply a state. Return {"status": processed or ignored, "ambiguous_order"}; None if the lease was lost.
 
-        `ambiguous_order`: another event of the same second has a different state, so their order is ambiguous.
+        `ambiguous_order`: only Stripe knows whether this state or the stored one is later. Both are of one second, or
+        the state is a response's and `over`, which was stored before its request, is no longer stored.
         """
         applied: dict[str, Any] | None = self._gateway.rpc(
             "apply_stripe_state", {"p_event_id": event_id, "p_state": dict(state), "p_token": token}
         )
         return applied
+
+    def stored_by(self, object_id: str) -> str | None:
+        """Return the id of the event or response whose state of this Stripe object is stored; None without one."""
+        rows = self._gateway.select(
+            lambda client: client.table("stripe_objects").select("event_id").eq("id", object_id).limit(1),
+            name="payments.stored_by",
+        )
+        return rows[0]["event_id"] if rows else None
 
     def fail(self, event_id: str, token: int, error: str, *, retry_seconds: float, final: bool) -> str | None:
         """Record a failed attempt. Return received or failed."""

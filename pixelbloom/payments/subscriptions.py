@@ -1,15 +1,14 @@
 """A user's own subscription: reading it, cancelling it, changing its price."""
 
-import time
 from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
 from pixelbloom.errors import Conflict, NotFound
-from pixelbloom.payments import stripe_state
 from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.claims import Claims
 from pixelbloom.payments.gateway import StripeGateway
+from pixelbloom.payments.responses import store_response
 from pixelbloom.payments.selling import Wanted
 from pixelbloom.payments.store import PaymentStore
 
@@ -76,7 +75,6 @@ class Subscriptions:
 
     def _apply(self, found: Mapping[str, Any], request: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """Make a request of Stripe and apply its response at once; its event has the same state later."""
-        at = int(time.time())  # before the request: events from then on may be later than the response
-        self._store.apply(f"response:{at}", stripe_state.from_response(request(), at))
+        store_response(self._store, self._stripe, found["stripe_subscription_id"], request)
         self._publish()
         return self.current(UUID(found["user_id"]), UUID(found["subscription_id"]))

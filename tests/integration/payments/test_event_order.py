@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import permutations
-from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -18,11 +17,9 @@ from pixelbloom.errors import Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.money import currency_digits
 from pixelbloom.payments.store import PaymentStore
-from tests.integration.payments.plays import CURRENCIES, INTERVALS, PLAYS, STYLES, deliver
+from tests.integration.payments.plays import CURRENCIES, FIRST, INTERVALS, PLAYS, STYLES, deliver, forget, rows
 from tests.servers.stripe import Event, History
 from tests.stack import Stack
-
-FIRST = 1_790_000_000
 
 
 @pytest.fixture(scope="module")
@@ -30,54 +27,6 @@ def store(stack: Stack) -> Iterator[PaymentStore]:
     gateway = Gateway(stack.settings)
     yield PaymentStore(gateway)
     gateway.close()
-
-
-def rows(db: psycopg.Connection, history: History) -> dict[str, list[dict[str, Any]]]:
-    """Return all resulting rows, without the ids of attempts."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    queries = {
-        "user_subscriptions": "select to_jsonb(t) from user_subscriptions t where stripe_subscription_id = %s",
-        "invoices": "select to_jsonb(t) from invoices t join user_subscriptions u on u.id = t.subscription_id"
-        " where u.stripe_subscription_id = %s order by stripe_invoice_id",
-        "notifications": "select to_jsonb(t) from notifications t join user_subscriptions u on u.user_id = t.user_id"
-        " where u.stripe_subscription_id = %s order by dedupe_key",
-    }
-    queries["refunds"] = (
-        "select to_jsonb(t) || jsonb_build_object('invoice', i.stripe_invoice_id)"
-        " from refunds t join user_subscriptions u on u.id = t.subscription_id"
-        " left join invoices i on i.id = t.invoice_id where u.stripe_subscription_id = %s order by t.stripe_id"
-    )
-    for table, query in queries.items():
-        found[table] = [
-            {
-                name: value
-                for name, value in row.items()
-                if name
-                not in ("id", "subscription_id", "invoice_id", "created_at", "updated_at", "metadata", "version")
-            }
-            for (row,) in db.execute(query, [history.subscription_id]).fetchall()
-        ]
-    return found
-
-
-def forget(db: psycopg.Connection, history: History) -> None:
-    subject = [history.subscription_id]
-    db.execute(
-        "delete from notifications where user_id in"
-        " (select user_id from user_subscriptions where stripe_subscription_id = %s)",
-        subject,
-    )
-    for query in (
-        "delete from refunds r using user_subscriptions u"
-        " where u.id = r.subscription_id and u.stripe_subscription_id = %s",
-        "delete from invoices i using user_subscriptions u"
-        " where u.id = i.subscription_id and u.stripe_subscription_id = %s",
-    ):
-        db.execute(query, subject)
-    db.execute("delete from user_subscriptions where stripe_subscription_id = %s", subject)
-    ids = [name for kind in history.book.objects.values() for name in kind]
-    db.execute("delete from stripe_objects where id = any(%s) or subject = %s", [ids, *subject])
-    db.execute("delete from stripe_events where id = any(%s)", [ids])
 
 
 HISTORIES = {
@@ -297,26 +246,3 @@ def messages(db: psycopg.Connection, history: History) -> list[str]:
     """Return the notification messages of the end of a trial."""
     notifications = rows(db, history)["notifications"]
     return [row["message"] for row in notifications if row["notification_type"] == "trial_ending"]
-
-
-@pytest.mark.parametrize("end", ["an event", "a response"])
-def test_a_response_read_before_the_end_and_applied_after_it_undoes_nothing(
-    store: PaymentStore, db: psycopg.Connection, end: str
-) -> None:
-    history = History(uuid4())
-    history.play(["renewed", "to end", "ended"])
-    *events, deleted = history.at(FIRST, apart=1)
-    assert deleted["type"] == "customer.subscription.deleted"
-    earlier = [event["data"]["object"] for event in events if event["data"]["object"]["object"] == "subscription"][-1]
-    at = deleted["created"]
-    for event in events:
-        deliver(store, event)
-
-    if end == "an event":
-        deliver(store, deleted)
-    else:
-        store.apply(f"response:{at}", stripe_state.from_response(deleted["data"]["object"], at))
-    store.apply(f"response:{at}", stripe_state.from_response(earlier, at))
-
-    assert [row["status"] for row in rows(db, history)["user_subscriptions"]] == ["cancelled"]
-    forget(db, history)
