@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from pixelbloom.errors import PixelBloomError, RateLimited, Unavailable
+from pixelbloom.errors import NotFound, PixelBloomError, Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.gateway import StripeGateway
@@ -90,19 +90,18 @@ class Reconciliation:
     def _refresh(self, subscription_id: str) -> bool:
         """Read a subscription that differs, which may have changed since the list was read, and store it.
 
-        Return whether that was possible. Raises Unavailable and RateLimited.
+        Return whether it is stored. Raises what StripeGateway raises, except for an unknown or malformed subscription.
         """
         try:
-            store_response(
+            stored = store_response(
                 self._store, self._stripe, subscription_id, lambda: self._stripe.subscription(subscription_id)
             )
-        except (Unavailable, RateLimited):
-            raise
-        except PixelBloomError as error:
+        except (NotFound, MalformedObject) as error:
             log.warning("subscription_not_repaired", stripe_subscription_id=subscription_id, reason=error.message)
             return False
-        log.warning("subscription_repaired", stripe_subscription_id=subscription_id)
-        return True
+        if stored:
+            log.warning("subscription_repaired", stripe_subscription_id=subscription_id)
+        return stored
 
     def _open(self) -> Iterable[str]:
         after = ""

@@ -1,4 +1,4 @@
-"""Stores the state of a subscription in a response of Stripe, which events may overtake."""
+"""Stores subscriptions as Stripe returned them. Events may overtake a response."""
 
 import time
 from collections.abc import Callable
@@ -20,22 +20,24 @@ READINGS = 3
 
 def store_response(
     store: PaymentStore, stripe: StripeGateway, subscription_id: str, request: Callable[[], dict[str, Any]]
-) -> None:
+) -> bool:
     """Make a request of Stripe that returns the subscription of this id, and store the state in its response.
 
     If another state is stored between the request and its response, only Stripe knows which is later, and the
-    subscription is read again. Raises what `request` raises, and Unavailable if the response cannot be stored.
+    subscription is read again. Return whether the newest state is stored; else the next event has it. Raises what
+    `request` raises, and Unavailable if the response cannot be stored.
     """
     if _stored(store, subscription_id, request):
-        return
+        return True
     try:
         for _ in range(READINGS):
             if _stored(store, subscription_id, lambda: stripe.subscription(subscription_id)):
-                return
-    except PixelBloomError as error:  # the request itself succeeded; the next event has the state
+                return True
+    except PixelBloomError as error:  # the request itself succeeded
         log.warning("subscription_not_read", stripe_subscription_id=subscription_id, reason=error.message)
     else:
         log.warning("subscription_not_settled", stripe_subscription_id=subscription_id, readings=READINGS)
+    return False
 
 
 def _stored(store: PaymentStore, subscription_id: str, request: Callable[[], dict[str, Any]]) -> bool:

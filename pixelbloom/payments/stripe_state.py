@@ -247,7 +247,7 @@ HANDLED: dict[str, Kind] = {
     "charge.dispute.funds_reinstated": Kind(_dispute, 3),
     "charge.dispute.closed": Kind(_dispute, 4),
 }
-#: Rank of API responses, also in the nightly reconciliation: events of the same second may be later.
+#: Rank of responses of the API: within a second, only the end replaces one without asking Stripe.
 RESPONSE_RANK = 1
 
 

@@ -152,10 +152,34 @@ def test_an_overtaken_response_is_success_although_stripe_cannot_be_read_again(
     assert ending(db, history) is False
 
 
+def test_the_end_in_a_response_is_stored_whatever_overtook_it(
+    store: PaymentStore, stripe: StripeGateway, shop: StripeServer, db: psycopg.Connection, history: History
+) -> None:
+    other, ended = changes(history, store, "to end", "ended")
+
+    def cancel() -> dict[str, Any]:
+        deliver(store, other)
+        return state(ended)
+
+    shop.failures.append({"status": 400})  # Stripe is not read again
+    assert store_response(store, stripe, history.subscription_id, cancel)
+    assert [row["status"] for row in rows(db, history)["user_subscriptions"]] == ["cancelled"]
+    assert len(shop.failures) == 1
+
+
+def test_the_end_replaces_a_response_of_its_second(
+    store: PaymentStore, db: psycopg.Connection, history: History
+) -> None:
+    other, ended = changes(history, store, "to end", "ended")
+    store.apply(f"response:{uuid4()}", stripe_state.from_response(state(other), ended["created"]))
+    deliver(store, ended)
+    assert [row["status"] for row in rows(db, history)["user_subscriptions"]] == ["cancelled"]
+
+
 def test_a_subscription_that_does_not_settle_is_read_a_few_times(
     stack: Stack, store: PaymentStore, shop: StripeServer, history: History
 ) -> None:
-    [event] = changes(history, store, "to end")
+    older, newer = changes(history, store, "to end", "to continue")
     asked: list[str] = []
 
     class Busy(StripeGateway):
@@ -163,16 +187,18 @@ def test_a_subscription_that_does_not_settle_is_read_a_few_times(
 
         def subscription(self, subscription_id: str) -> dict[str, Any]:
             asked.append(subscription_id)
-            at = event["created"] + len(asked)
-            store.apply(f"response:{uuid4()}", stripe_state.from_response(state(event), at))
+            at = newer["created"] + len(asked)
+            store.apply(f"response:{uuid4()}", stripe_state.from_response(state(older), at))
             return super().subscription(subscription_id)
 
     stripe = Busy(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
-    shop.failures.extend([{"answer": state(event)}] * (READINGS + 2))
-    store_response(store, stripe, history.subscription_id, lambda: stripe.subscription(history.subscription_id))
+    shop.failures.extend([{"answer": state(newer)}] * (READINGS + 2))
+    settled = store_response(
+        store, stripe, history.subscription_id, lambda: stripe.subscription(history.subscription_id)
+    )
     shop.failures.clear()
     stripe.close()
-    assert len(asked) == 1 + READINGS
+    assert (settled, len(asked)) == (False, 1 + READINGS)
 
 
 def test_the_comparison_reads_a_subscription_again_that_changed_after_the_list(
