@@ -27,15 +27,17 @@ CURRENCIES = ("usd", "jpy", "kwd")
 INTERVALS = (("month", 1), ("month", 3), ("month", 6), ("year", 1), ("year", 2), ("week", 1), ("day", 10))
 
 
-def deliver(store: PaymentStore, event: Event) -> None:
-    """Deliver an event as the webhook and the worker do."""
+def deliver(store: PaymentStore, event: Event) -> dict[str, Any] | None:
+    """Deliver an event as the webhook and the worker do. Return what `apply` returned; None for a repeated event."""
     fact = stripe_state.read(event)
     store.record(event, fact)
     begun = store.begin(event["id"], 60)
-    if begun is not None:
-        applied = store.apply(event["id"], begun["state"], begun["token"])
-        assert applied is not None
-        assert applied["status"] in ("processed", "ignored")
+    if begun is None:
+        return None
+    applied = store.apply(event["id"], begun["state"], begun["token"])
+    assert applied is not None
+    assert applied["status"] in ("processed", "ignored")
+    return applied
 
 
 def rows(db: psycopg.Connection, history: History) -> dict[str, list[dict[str, Any]]]:

@@ -80,11 +80,7 @@ def test_an_event_of_the_second_of_a_response_does_not_replace_it_and_stripe_dec
         event, other = other, event
     at = event["created"]
     store.apply(f"response:{uuid4()}", stripe_state.from_response(state(other), at))
-    fact = stripe_state.read(event)
-    store.record(event, fact)
-    begun = store.begin(event["id"], 60)
-    assert begun is not None
-    applied = store.apply(event["id"], begun["state"], begun["token"])
+    applied = deliver(store, event)
 
     assert applied == {"status": "processed", "ambiguous_order": True}
     assert ending(db, history) == state(other)["cancel_at_period_end"]
@@ -100,11 +96,7 @@ def test_an_event_that_agrees_with_the_response_of_its_second_is_not_ambiguous(
 ) -> None:
     [event] = changes(history, store, "to end")
     store.apply(f"response:{uuid4()}", stripe_state.from_response(state(event), event["created"]))
-    fact = stripe_state.read(event)
-    store.record(event, fact)
-    begun = store.begin(event["id"], 60)
-    assert begun is not None
-    applied = store.apply(event["id"], begun["state"], begun["token"])
+    applied = deliver(store, event)
     assert applied == {"status": "processed", "ambiguous_order": False}
     assert ending(db, history) is True
 
