@@ -9,7 +9,7 @@ from pixelbloom.core.backoff import backoff
 from pixelbloom.errors import InvalidInput, PixelBloomError, RateLimited, Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.gateway import StripeGateway
-from pixelbloom.payments.responses import store_response
+from pixelbloom.payments.responses import refresh
 from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.stripe_state import StripeObjectState
 from pixelbloom.payments.values import MalformedObject
@@ -146,9 +146,7 @@ class StripeEvents:
         if not self._stripe.configured:
             return
         try:
-            store_response(
-                self._store, self._stripe, subscription_id, lambda: self._stripe.subscription(subscription_id)
-            )
+            refresh(self._store, self._stripe, subscription_id)
         except PixelBloomError as error:
             log.warning("subscription_not_asked", stripe_subscription_id=subscription_id, reason=error.message)
 

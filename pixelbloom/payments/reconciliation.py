@@ -11,7 +11,7 @@ from pixelbloom.errors import NotFound, PixelBloomError, Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.checkout import Checkouts
 from pixelbloom.payments.gateway import StripeGateway
-from pixelbloom.payments.responses import store_response
+from pixelbloom.payments.responses import refresh
 from pixelbloom.payments.store import PaymentStore
 from pixelbloom.payments.stripe_state import StripeObjectState
 from pixelbloom.payments.values import MalformedObject, reading
@@ -59,7 +59,7 @@ class Reconciliation:
             for state in found:
                 if state["id"] not in known or _same(known[state["id"]], state["body"]):
                     continue  # not created by our checkout, or unchanged
-                repaired += self._refresh(state["id"])
+                repaired += self._repair(state["id"])
         if repaired:
             self._publish()
         lost = [open_id for open_id in self._open() if open_id not in seen]
@@ -87,15 +87,13 @@ class Reconciliation:
                 log.info("campaign_use_recorded", redemption_id=row["id"], state=state)
         return released
 
-    def _refresh(self, subscription_id: str) -> bool:
+    def _repair(self, subscription_id: str) -> bool:
         """Read a subscription that differs, which may have changed since the list was read, and store it.
 
         Return whether it is stored. Raises what StripeGateway raises, except for an unknown or malformed subscription.
         """
         try:
-            stored = store_response(
-                self._store, self._stripe, subscription_id, lambda: self._stripe.subscription(subscription_id)
-            )
+            stored = refresh(self._store, self._stripe, subscription_id)
         except (NotFound, MalformedObject) as error:
             log.warning("subscription_not_repaired", stripe_subscription_id=subscription_id, reason=error.message)
             return False

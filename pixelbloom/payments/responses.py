@@ -40,6 +40,11 @@ def store_response(
     return False
 
 
+def refresh(store: PaymentStore, stripe: StripeGateway, subscription_id: str) -> bool:
+    """Read a subscription from Stripe and store its state. Returns and raises as `store_response`."""
+    return store_response(store, stripe, subscription_id, lambda: stripe.subscription(subscription_id))
+
+
 def _stored(store: PaymentStore, subscription_id: str, request: Callable[[], dict[str, Any]]) -> bool:
     over = store.stored_by(subscription_id)
     at = int(time.time())  # before the request: events from then on may be later than the response

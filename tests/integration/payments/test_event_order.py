@@ -1,7 +1,6 @@
 """Events of Stripe in any order, any number of times: always the same rows."""
 
 import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import permutations
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.money import currency_digits
@@ -20,14 +18,6 @@ from pixelbloom.payments.store import PaymentStore
 from tests.integration.payments.plays import CURRENCIES, FIRST, INTERVALS, PLAYS, STYLES, deliver, forget, rows
 from tests.servers.stripe import Event, History
 from tests.stack import Stack
-
-
-@pytest.fixture(scope="module")
-def store(stack: Stack) -> Iterator[PaymentStore]:
-    gateway = Gateway(stack.settings)
-    yield PaymentStore(gateway)
-    gateway.close()
-
 
 HISTORIES = {
     "steps": PLAYS,

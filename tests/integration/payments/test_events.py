@@ -12,7 +12,6 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import PixelBloomError
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
 from pixelbloom.payments import stripe_state
@@ -34,19 +33,6 @@ MALFORMED: list[Any] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def shop() -> Iterator[StripeServer]:
-    with StripeServer() as server:
-        yield server
-
-
-@pytest.fixture
-def store(stack: Stack) -> Iterator[PaymentStore]:
-    gateway = Gateway(stack.settings)
-    yield PaymentStore(gateway)
-    gateway.close()
-
-
 @pytest.fixture
 def work(stack: Stack, shop: StripeServer) -> Iterator[Callable[[], int]]:
     """Run one round of a worker in a process of its own. Returns the number of events processed."""
@@ -62,14 +48,6 @@ def work(stack: Stack, shop: StripeServer) -> Iterator[Callable[[], int]]:
         return int(counted[1])
 
     yield process
-    shop.failures.clear()
-
-
-@pytest.fixture
-def gateway(stack: Stack, shop: StripeServer) -> Iterator[StripeGateway]:
-    made = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
-    yield made
-    made.close()
     shop.failures.clear()
 
 

@@ -1,7 +1,7 @@
 """Every revenue figure matches an independent ledger of the same events, however they are delivered."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pixelbloom.database.gateway import Gateway
 from pixelbloom.payments.store import PaymentStore
 from tests.integration.analytics.figures import asked
 from tests.integration.payments.ledger import day_of, ledger, signed
@@ -31,13 +30,6 @@ PURCHASES = st.lists(st.sampled_from(PURCHASE_STEPS), max_size=6).map(lambda ste
 LATE = st.sampled_from(["async_paid", "async_failed"]).flatmap(
     lambda end: st.lists(st.sampled_from(PURCHASE_STEPS), max_size=5).map(lambda steps: ["async", end, *steps])
 )
-
-
-@pytest.fixture(scope="module")
-def store(stack: Stack) -> Iterator[PaymentStore]:
-    gateway = Gateway(stack.settings)
-    yield PaymentStore(gateway)
-    gateway.close()
 
 
 def by_currency(figure: dict[str, Any]) -> dict[str, float]:

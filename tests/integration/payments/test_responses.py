@@ -8,7 +8,6 @@ import psycopg
 import pytest
 
 from pixelbloom.container import Container
-from pixelbloom.database.gateway import Gateway
 from pixelbloom.local.stripe.server import API_KEY, StripeServer
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.gateway import StripeGateway
@@ -18,27 +17,6 @@ from pixelbloom.payments.store import PaymentStore
 from tests.integration.payments.plays import FIRST, deliver, forget, rows
 from tests.servers.stripe import Event, History
 from tests.stack import Stack
-
-
-@pytest.fixture(scope="module")
-def store(stack: Stack) -> Iterator[PaymentStore]:
-    gateway = Gateway(stack.settings)
-    yield PaymentStore(gateway)
-    gateway.close()
-
-
-@pytest.fixture(scope="module")
-def shop() -> Iterator[StripeServer]:
-    with StripeServer() as server:
-        yield server
-
-
-@pytest.fixture
-def stripe(stack: Stack, shop: StripeServer) -> Iterator[StripeGateway]:
-    made = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
-    yield made
-    made.close()
-    shop.failures.clear()
 
 
 @pytest.fixture
@@ -73,7 +51,7 @@ def ending(db: psycopg.Connection, history: History) -> Any:
 
 @pytest.mark.parametrize("newer", ["response", "event"])
 def test_an_event_of_the_second_of_a_response_does_not_replace_it_and_stripe_decides(
-    store: PaymentStore, stripe: StripeGateway, db: psycopg.Connection, history: History, newer: str
+    store: PaymentStore, gateway: StripeGateway, db: psycopg.Connection, history: History, newer: str
 ) -> None:
     event, other = changes(history, store, "to end", "to continue")
     if newer == "event":
@@ -85,7 +63,7 @@ def test_an_event_of_the_second_of_a_response_does_not_replace_it_and_stripe_dec
     assert applied == {"status": "processed", "ambiguous_order": True}
     assert ending(db, history) == state(other)["cancel_at_period_end"]
     truth = other if newer == "response" else event
-    store_response(store, stripe, history.subscription_id, lambda: state(truth))
+    store_response(store, gateway, history.subscription_id, lambda: state(truth))
     assert ending(db, history) == state(truth)["cancel_at_period_end"]
 
 
@@ -104,7 +82,7 @@ def test_an_event_that_agrees_with_the_response_of_its_second_is_not_ambiguous(
 @pytest.mark.parametrize("meanwhile", ["an event", "another response"])
 def test_a_response_overtaken_by_another_state_is_read_again(
     store: PaymentStore,
-    stripe: StripeGateway,
+    gateway: StripeGateway,
     shop: StripeServer,
     db: psycopg.Connection,
     history: History,
@@ -116,11 +94,11 @@ def test_a_response_overtaken_by_another_state_is_read_again(
         if meanwhile == "an event":
             deliver(store, newer)
         else:
-            store_response(store, stripe, history.subscription_id, lambda: state(newer))
+            store_response(store, gateway, history.subscription_id, lambda: state(newer))
         return state(older)
 
     shop.failures.append({"answer": state(newer)})
-    store_response(store, stripe, history.subscription_id, request)
+    store_response(store, gateway, history.subscription_id, request)
 
     assert ending(db, history) is False
     assert not shop.failures, "the subscription was not read again"
@@ -128,7 +106,7 @@ def test_a_response_overtaken_by_another_state_is_read_again(
 
 def test_an_overtaken_response_is_success_although_stripe_cannot_be_read_again(
     store: PaymentStore,
-    stripe: StripeGateway,
+    gateway: StripeGateway,
     shop: StripeServer,
     db: psycopg.Connection,
     history: History,
@@ -140,12 +118,12 @@ def test_an_overtaken_response_is_success_although_stripe_cannot_be_read_again(
         return state(older)
 
     shop.failures.append({"status": 400})
-    store_response(store, stripe, history.subscription_id, request)
+    store_response(store, gateway, history.subscription_id, request)
     assert ending(db, history) is False
 
 
 def test_the_end_in_a_response_is_stored_whatever_overtook_it(
-    store: PaymentStore, stripe: StripeGateway, shop: StripeServer, db: psycopg.Connection, history: History
+    store: PaymentStore, gateway: StripeGateway, shop: StripeServer, db: psycopg.Connection, history: History
 ) -> None:
     other, ended = changes(history, store, "to end", "ended")
 
@@ -154,7 +132,7 @@ def test_the_end_in_a_response_is_stored_whatever_overtook_it(
         return state(ended)
 
     shop.failures.append({"status": 400})  # Stripe is not read again
-    assert store_response(store, stripe, history.subscription_id, cancel)
+    assert store_response(store, gateway, history.subscription_id, cancel)
     assert [row["status"] for row in rows(db, history)["user_subscriptions"]] == ["cancelled"]
     assert len(shop.failures) == 1
 
@@ -183,19 +161,19 @@ def test_a_subscription_that_does_not_settle_is_read_a_few_times(
             store.apply(f"response:{uuid4()}", stripe_state.from_response(state(older), at))
             return super().subscription(subscription_id)
 
-    stripe = Busy(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
+    gateway = Busy(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
     shop.failures.extend([{"answer": state(newer)}] * (READINGS + 2))
     settled = store_response(
-        store, stripe, history.subscription_id, lambda: stripe.subscription(history.subscription_id)
+        store, gateway, history.subscription_id, lambda: gateway.subscription(history.subscription_id)
     )
     shop.failures.clear()
-    stripe.close()
+    gateway.close()
     assert (settled, len(asked)) == (False, 1 + READINGS)
 
 
 def test_the_comparison_reads_a_subscription_again_that_changed_after_the_list(
     stack: Stack,
-    stripe: StripeGateway,
+    gateway: StripeGateway,
     shop: StripeServer,
     store: PaymentStore,
     db: psycopg.Connection,
@@ -206,7 +184,7 @@ def test_the_comparison_reads_a_subscription_again_that_changed_after_the_list(
     shop.failures.append({"answer": {"data": [state(older)], "has_more": False}})
     shop.failures.append({"answer": state(newer)})
     parts = Container(stack.settings)
-    Reconciliation(store, stripe, parts.pricing, parts.checkouts, publish=lambda: None).subscriptions()
+    Reconciliation(store, gateway, parts.pricing, parts.checkouts, publish=lambda: None).subscriptions()
     assert ending(db, history) is False
     assert not shop.failures, "the subscription was not read again"
 
