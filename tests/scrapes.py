@@ -36,7 +36,10 @@ def scrape(url: str) -> Numbers:
 
 
 def once(url: str, holds: Callable[[Numbers], bool]) -> Numbers:
-    """Return the first scrape that matches."""
+    """Return the scrape after the first that matches.
+
+    A scrape reads one file after another: the one that matches may hold older numbers than those that it waited for.
+    """
     found: list[Numbers] = []
 
     def look() -> bool:
@@ -44,4 +47,4 @@ def once(url: str, holds: Callable[[Numbers], bool]) -> Numbers:
         return holds(found[0])
 
     until(look, saw=lambda: found)
-    return found[0]
+    return scrape(url)

@@ -214,10 +214,17 @@ def test_metrics_add_up_processes_and_drop_gauges_of_a_killed_one(
             state = web.state()
             sockets[state["process"]] = state["sockets"]
         everything = len(clients)
-        found = once(web, lambda found: found.of("sockets_open", channel="workflows") == everything)
-        assert found.of("web_processes") == 2
-        assert found.of("socket_subscriptions", kind="workflow_run") == everything
-        sent = found.of("frames_sent_total")
+        sent = 2 * everything  # each subscription's confirmation and snapshot
+
+        def all_counted(found: Numbers) -> bool:
+            return (
+                found.of("web_processes") == 2
+                and found.of("sockets_open", channel="workflows") == everything
+                and found.of("socket_subscriptions", kind="workflow_run") == everything
+                and found.of("frames_sent_total") == sent
+            )
+
+        once(web, all_counted)
         publisher.run_update(run.state("completed", 1))
         for client in clients:
             client.until(status="completed", type="event")
