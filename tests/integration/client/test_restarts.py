@@ -8,10 +8,10 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-import redis
 
 from pixelbloom.client import Lost, Problem, SocketClient, TopicEvent
 from pixelbloom.core.backoff import Backoff
+from pixelbloom.errors import Unavailable
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
 from tests.servers.redis import OwnRedis
@@ -117,7 +117,7 @@ def _until_taken(publish: Callable[[], object]) -> None:
     def taken() -> bool:
         try:
             publish()
-        except redis.RedisError:
+        except Unavailable:
             return False
         return True
 
