@@ -52,9 +52,17 @@ def _errors(row: Mapping[str, Any], packages: Collection[str]) -> Iterator[tuple
         yield "package_ids", f"names packages that do not exist: {', '.join(unknown)}"
 
 
+def covers(package_ids: Collection[str] | None, package: Package | None) -> bool:
+    """Return whether a discount that was granted for these packages, None for all, applies to this one.
+
+    The present scope, dates and limits of the campaign do not matter; a price without a package has no discounts.
+    """
+    return package is not None and (package_ids is None or str(package.id) in package_ids)
+
+
 @dataclass(frozen=True)
 class Campaign:
-    """The discount of a campaign and its scope; `value` in percent, or in major units of its currency."""
+    """The discount of a campaign; `value` in percent, or in major units of its currency."""
 
     id: UUID
     code: str
@@ -63,12 +71,9 @@ class Campaign:
     currency: str | None
     duration: str
     duration_months: int | None
-    #: None for all packages.
-    package_ids: frozenset[UUID] | None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Self:
-        ids = row["package_ids"]
         return cls(
             id=UUID(row["id"]),
             code=row["code"],
@@ -77,17 +82,7 @@ class Campaign:
             currency=row["currency"],
             duration=row["duration"],
             duration_months=row["duration_months"],
-            package_ids=None if ids is None else frozenset(map(UUID, ids)),
         )
-
-    def covers(self, package: Package | None) -> bool:
-        """Return whether a granted discount remains when a subscription changes to this package.
-
-        The campaign's dates and limits no longer apply; a price without a package has no campaigns.
-        """
-        if package is None or (self.package_ids is not None and package.id not in self.package_ids):
-            return False
-        return self.discount_type == "percentage" or self.currency == package.currency
 
     def coupon_id(self, mode: Mode, applies_to: Sequence[str]) -> str:
         """Return the id of the coupon for these terms and prices; others have a different id."""

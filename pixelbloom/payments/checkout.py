@@ -8,7 +8,7 @@ import structlog
 
 from pixelbloom.config import Settings
 from pixelbloom.errors import Conflict, InvalidInput, NotFound, PixelBloomError, Unavailable, UpstreamError
-from pixelbloom.payments.campaigns import COUPON_PREFIX, REFUSAL_REASONS, Campaign
+from pixelbloom.payments.campaigns import COUPON_PREFIX, REFUSAL_REASONS, Campaign, covers
 from pixelbloom.payments.gateway import StripeGateway
 from pixelbloom.payments.orders import Order
 from pixelbloom.payments.selling import (
@@ -49,14 +49,14 @@ class Checkouts:
         made = self._pricing.find_checkout(order.key, order.digest)
         if made is not None:
             return _made(made)
-        offer, _, mode = self._offer(order.wanted, self._settings.stripe_mode, packages_only=order.packages_only)
+        offer, price, mode = self._offer(order.wanted, self._settings.stripe_mode, packages_only=order.packages_only)
         if order.campaign_code is not None and offer.package is None:
             raise invalid("campaign_code", "needs a package; name its package_id in metadata")
         request_id = uuid4()
         begun = self._begun(order, offer, request_id)
         if begun["state"] == "made":
             return _made(begun)
-        params = self._params(order, offer, mode)
+        params = self._params(order, offer, price)
         try:
             if "quote" in begun:
                 self._discount(params, begun, mode)
@@ -80,7 +80,7 @@ class Checkouts:
     def change(self, subscription: Mapping[str, Any], wanted: Wanted, *, at_period_end: bool) -> dict[str, Any]:
         """Change the price of a subscription, and return its new state at Stripe.
 
-        The campaign is checked again: if it does not cover the new package, its discount ends with the current price.
+        A discount that does not cover the new package ends with the current price.
         Raises InvalidInput, NotFound and Conflict.
         """
         offer, price, _ = self._offer(wanted, None)
@@ -88,8 +88,8 @@ class Checkouts:
             raise invalid("price_id", f"is in {price.currency}, and the subscription is in {subscription['currency']}")
         if subscription["stripe_price_id"] == offer.price_id:
             raise Conflict("The subscription has this price already.")
-        row = self._pricing.campaign_of(UUID(subscription["subscription_id"]))
-        stays = row is not None and Campaign.from_row(row).covers(offer.package)
+        granted = self._pricing.granted_discount(UUID(subscription["subscription_id"]))
+        stays = granted is not None and covers(granted["package_ids"], offer.package)
         return self._stripe.change(
             subscription["stripe_subscription_id"],
             offer.price_id,
@@ -186,14 +186,16 @@ class Checkouts:
                     return begun
         raise Conflict("Another checkout with this code is starting at the same moment; try again.")
 
-    def _params(self, order: Order, offer: Offer, mode: Mode) -> dict[str, Any]:
+    def _params(self, order: Order, offer: Offer, price: StripePrice) -> dict[str, Any]:
         """Return the parameters of the session, without a discount."""
         # Ours override the caller's, so that nobody can name another buyer.
         metadata = {**order.metadata, "price_id": offer.price_id}
         for name in RESERVED:
             metadata.pop(name, None)
         params: dict[str, Any] = {
-            "mode": mode,
+            "mode": price.mode,
+            # A price may have others, which Stripe would choose by the customer's country.
+            "currency": price.currency,
             "line_items": [{"price": offer.price_id, "quantity": 1}],
             "success_url": order.success_url,
             "cancel_url": order.cancel_url,
@@ -207,7 +209,7 @@ class Checkouts:
             params["customer"] = order.stripe_customer
         elif order.customer_email is not None:
             params["customer_email"] = order.customer_email
-        if mode == "subscription":
+        if price.mode == "subscription":
             params["subscription_data"] = {"metadata": metadata}
         return params
 

@@ -184,6 +184,9 @@ class StripeGateway:
                 "start_date": amount(item["current_period_start"]),
                 "end_date": amount(item["current_period_end"]),
             }
+            if now.get("status") == "trialing":
+                # Without it, the trial would end at once.
+                current["trial_end"] = amount(now["trial_end"])
         if schedule is None:
             begun = self._call(lambda client, plain: client.v1.subscription_schedules.create(plain(made)))
             with reading("a subscription schedule"):

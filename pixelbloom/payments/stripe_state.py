@@ -15,6 +15,7 @@ from pixelbloom.payments.discounts import due
 from pixelbloom.payments.values import (
     amount,
     currency,
+    invoiced_price,
     mapping,
     moment,
     one_of,
@@ -83,7 +84,7 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
         "status": one_of(get_args(SubscriptionStatus), _STATUS.get(status, status)),
         "never_paid": True if status == "incomplete_expired" else None,
         "price": text(first["price"]["id"]),
-        "currency": currency(first["price"]["currency"]),
+        "currency": (charged := currency(item.get("currency") or first["price"]["currency"])),
         "interval": parts[0]["interval"],
         "interval_count": parts[0]["interval_count"],
         "start": start,
@@ -96,7 +97,8 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
     }
     if "discounts" in item or "discount" in item:
         body["discounted"] = bool(item.get("discounts") or item.get("discount"))
-    if all(part["amount"] is not None for part in parts):
+    # Of a price in several currencies, the amount is known only for its own.
+    if all(part["amount"] is not None for part in parts) and charged == currency(first["price"]["currency"]):
         body["amount"] = sum(part["amount"] for part in parts)
         body["notified_amount"] = due(item, [part["amount"] for part in parts], trial_end)
         if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:
@@ -139,17 +141,22 @@ def invoice_fetched(item: Mapping[str, Any]) -> StripeObjectState:
 
 
 def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
-    """Return the state of an invoice. Events of one second are ordered by status; `created` precedes its equals."""
+    """Return the state of an invoice.
+
+    Events of one second are ordered by status, then by what is paid; `created` precedes its equals.
+    """
     parent = (item.get("parent") or {}).get("subscription_details") or {}
     moments = mapping(item.get("status_transitions"))
     status = "deleted" if kind == "invoice.deleted" else one_of(INVOICE_STATUSES, item["status"])
+    demanded, paid = owed(item["amount_due"]), amount(item["amount_paid"])
     body = {
         "customer": reference(item.get("customer")),
         "status": status,
         "currency": currency(item["currency"]),
-        "amount_due": owed(item["amount_due"]),
-        "amount_paid": amount(item["amount_paid"]),
-        "notified_amount": owed(item["amount_paid"] if status == "paid" else item["amount_due"]),
+        "amount_due": demanded,
+        "amount_paid": paid,
+        "price": invoiced_price(item.get("lines")),
+        "notified_amount": paid if status == "paid" else demanded,
         "issued": (issued := optional_moment(moments.get("finalized_at") or item.get("created"))),
         # Versions of the API before 2019-03-14 have no status_transitions.
         "paid": optional_moment(moments.get("paid_at")) or (issued if status == "paid" else None),
@@ -158,9 +165,8 @@ def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
         "charge": reference(item.get("charge")),
     }
     subject = reference(parent.get("subscription") or item.get("subscription"))
-    return _object_state(item, "invoice", subject, body) | {
-        "rank": 2 * _INVOICE_RANKS[status] + (kind != "invoice.created")
-    }
+    rank = 2 * _INVOICE_RANKS[status] + (kind != "invoice.created")
+    return _object_state(item, "invoice", subject, body) | {"rank": 1001 * rank + _part(paid, demanded)}
 
 
 def _refund(item: Mapping[str, Any], kind: str) -> StripeObjectState:
@@ -190,8 +196,13 @@ def _charge(item: Mapping[str, Any], kind: str) -> StripeObjectState:
         "amount_refunded": refunded,
     }
     # `charge.refunded` increases the amount: within a second, the larger is the later. Others may reduce it again.
-    part = 1000 * refunded // max(amount(item["amount"]), 1)
-    return _object_state(item, "charge", None, body) | {"rank": min(part, 1000) if kind == "charge.refunded" else 1001}
+    part = _part(refunded, amount(item["amount"]))
+    return _object_state(item, "charge", None, body) | {"rank": part if kind == "charge.refunded" else 1001}
+
+
+def _part(some: int, whole: int) -> int:
+    """Return which part of an amount this is, from 0 to 1000."""
+    return min(1000 * some // max(whole, 1), 1000)
 
 
 def _dispute(item: Mapping[str, Any], kind: str) -> StripeObjectState:

@@ -98,6 +98,25 @@ def mapping(value: object) -> dict[str, Any]:
     return dict(value)
 
 
+def invoiced_price(lines: object) -> str | None:
+    """Return the price that the lines of an invoice are for, None if they name none. Raises ValueError.
+
+    It is that of the subscription's first item; an invoice of prorations alone is for the price that it charges.
+    """
+    regular, charged = [], []
+    for line in map(mapping, mapping(lines).get("data") or ()):
+        parent = mapping(line.get("parent"))
+        # In versions of the API before 2025-03-31, all is in the line.
+        item = mapping(parent.get("subscription_item_details") or parent.get("invoice_item_details")) or line
+        price = reference(mapping(mapping(line.get("pricing")).get("price_details")).get("price") or line.get("price"))
+        if price is not None and item.get("subscription_item") and not item.get("proration"):
+            regular.append(price)
+        elif price is not None and line["amount"] > 0:
+            charged.append(price)
+    # Stripe lists the items of a subscription from the newest to the oldest, and so its prorations.
+    return regular[-1] if regular else charged[0] if charged else None
+
+
 _INTERVALS = ("day", "week", "month", "year")
 _MAX_INTERVALS = 1200
 

@@ -134,18 +134,12 @@ class PricingStore:
         """Return a campaign."""
         return find(self._gateway, "pricing_campaigns", campaign_id)
 
-    def campaign_of(self, subscription_id: UUID) -> dict[str, Any] | None:
-        """Return the campaign with which a subscription was bought, if any."""
-        rows = self._gateway.select(
-            lambda client: (
-                client.table("user_subscriptions")
-                .select("pricing_campaigns(*)")
-                .eq("id", str(subscription_id))
-                .limit(1)
-            ),
-            name="pricing.campaign_of",
+    def granted_discount(self, subscription_id: UUID) -> dict[str, Any] | None:
+        """Return what a subscription's discount covers: {"package_ids"}, None for all; None without a campaign."""
+        found: dict[str, Any] | None = self._gateway.rpc(
+            "granted_discount", {"p_subscription_id": str(subscription_id)}
         )
-        return rows[0]["pricing_campaigns"] if rows else None
+        return found
 
     def quote(self, package_id: UUID, code: str | None, customer: str | None = None) -> dict[str, Any] | None:
         """Return the current price, given the customer's earlier uses of the code; None without such a package."""

@@ -13,7 +13,7 @@ from pixelbloom.auth.principal import SCOPES
 from tests.migrations.rows import acting, insert
 
 OWNER, OTHER, ADMIN = uuid4(), uuid4(), uuid4()
-RUN, CONVERSATION, CAMPAIGN = str(uuid4()), str(uuid4()), str(uuid4())
+RUN, CONVERSATION, CAMPAIGN, PACKAGE, INVOICE = (str(uuid4()) for _ in range(5))
 
 #: A row of the owner's in every table, or of nobody's where rows have no owner, in an order in which they can be added.
 ROWS: dict[str, dict[str, object]] = {
@@ -24,7 +24,7 @@ ROWS: dict[str, dict[str, object]] = {
     "generated_content": {"kind": "post", "body": "{}"},
     "notifications": {"notification_type": "news", "title": "Done", "message": "It is done"},
     "user_subscriptions": {"status": "active", "final_price": 10},
-    "invoices": {"status": "paid", "currency": "usd", "amount_due": 10},
+    "invoices": {"id": INVOICE, "status": "paid", "currency": "usd", "amount_due": 10},
     "refunds": {"currency": "usd", "amount": 10, "refunded_at": "2026-01-01"},
     "user_profiles": {"display_name": "Ada"},
     "runs": {"id": RUN, "kind": "agent", "agent_type": "a", "caller": "service", "user_queue": "x", "input": "{}"},
@@ -41,9 +41,11 @@ ROWS: dict[str, dict[str, object]] = {
     "event_outbox": {"type": "lead_created", "topic": "admins", "payload": "{}"},
     "workflows": {"workflow_id": "w", "version": 1, "definition": "{}"},
     "model_metrics": {"agent_type": "chat_agent", "provider": "ollama", "outcome": "ok", "latency_ms": 1},
-    "pricing_packages": {"name": "Starter", "price": 49},
+    "pricing_packages": {"id": PACKAGE, "name": "Starter", "price": 49},
     "pricing_campaigns": {"id": CAMPAIGN, "code": "CODE", "discount_type": "percentage", "discount_value": 10},
     "campaign_redemptions": {"campaign_id": CAMPAIGN, "redemption_key": "k"},
+    "package_prices": {"stripe_price_id": "price_1", "package_id": PACKAGE},
+    "invoice_parts": {"invoice_id": INVOICE, "received_at": "2026-01-01", "amount": 1},
     "checkouts": {"request_key": "k", "request_hash": "0" * 64},
     "broadcasts": {"notification": "{}"},
     "stripe_events": {"id": "evt_1", "type": "invoice.paid", "payload": "{}", "occurred_at": "2026-01-01"},
@@ -65,7 +67,7 @@ ROWS: dict[str, dict[str, object]] = {
 OWNERLESS = {
     *("run_steps", "workflows", "model_metrics", "pricing_packages", "pricing_campaigns", "broadcasts"),
     *("stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts", "checkouts"),
-    *("row_quotas", "agent_workers"),
+    *("row_quotas", "agent_workers", "package_prices", "invoice_parts"),
 }
 #: What a user can do to own rows: read, update, delete.
 OWN = {
@@ -78,6 +80,7 @@ OWN = {
     "user_subscriptions": "r",
     "invoices": "r",
     "refunds": "r",
+    "invoice_parts": "r",
     "user_profiles": "ru",
     "runs": "r",
     "run_steps": "r",
@@ -92,7 +95,7 @@ PUBLIC = {"pricing_packages": "r"}
 #: Nobody but the backend.
 BACKEND = {
     *("event_outbox", "stripe_events", "stripe_objects", "system_state", "periodic_tasks", "webhook_hosts"),
-    *("checkouts", "row_quotas", "agent_workers"),
+    *("checkouts", "row_quotas", "agent_workers", "package_prices"),
 }
 #: Administrators read all of these; they write through the API.
 ADMINS = {**{table: "r" for table in ROWS if table not in BACKEND}}

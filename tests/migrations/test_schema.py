@@ -42,6 +42,7 @@ TABLES = {
     "user_subscriptions",
     "invoices",
     "refunds",
+    "invoice_parts",
     "stripe_events",
     "user_profiles",
     "event_outbox",

@@ -85,6 +85,7 @@ class History:
         *,
         interval: tuple[str, int] = ("month", 1),
         trial_days: int = 0,
+        outcome: str = "paid",
     ) -> None:
         self.events: list[Event] = []
         self.book = Book(self.events.append)
@@ -101,8 +102,9 @@ class History:
             metadata={**(metadata or {}), "price_id": "price_starter"},
             subscription_data={"trial_period_days": str(trial_days)} if trial_days else {},
         )
-        self.session = self.book.pay(session["id"], "paid")
+        self.session = self.book.pay(session["id"], outcome)
         self.subscription_id: str = self.session["subscription"]
+        self.failed = False
 
     def ask(self, path: str, **params: Any) -> Any:
         return self.api.handle("POST", path, params)
@@ -120,6 +122,15 @@ class History:
                     for invoice in list(self.book.objects["invoice"].values()):
                         if invoice["status"] == "open":
                             self.book.pay_open_invoice(invoice["id"])
+                case "part paid":
+                    for invoice in list(self.book.objects["invoice"].values()):
+                        if invoice["status"] == "open":
+                            self.book.pay_part(invoice, invoice["amount_remaining"] // 3)
+                            break
+                case "async_paid" | "async_failed":
+                    if self.session["payment_status"] == "unpaid" and not self.failed:
+                        self.failed = step == "async_failed"
+                        self.book.pay(self.session["id"], step)
                 case "upgraded":
                     self.book.update(subscription, {"items": [{"price": "price_growth"}]})
                 case "to end" | "to continue":
@@ -201,9 +212,10 @@ def sent(book: Book, happened: Sequence[Event], first: int, apart: int, style: s
     """
     events = [event for event in json.loads(json.dumps(happened)) if _sent(event, style)]
     made: dict[str, int] = {}
-    paid = {
-        payment["invoice"]: payment["payment"]["payment_intent"] for payment in book.objects["invoice_payment"].values()
+    invoices = {
+        payment["payment"]["payment_intent"]: payment["invoice"] for payment in book.objects["invoice_payment"].values()
     }
+    paid = {invoice: intent for intent, invoice in invoices.items()}
     for number, event in enumerate(events):
         item = event["data"]["object"]
         event["created"] = first + number * apart
@@ -211,7 +223,7 @@ def sent(book: Book, happened: Sequence[Event], first: int, apart: int, style: s
             item["created"] = made.setdefault(item["id"], event["created"])
         # As versions of the API before 2025-03-31 write what belongs together.
         elif item["object"] == "charge":
-            item["invoice"] = next((name for name, intent in paid.items() if intent == item["payment_intent"]), None)
+            item["invoice"] = invoices.get(item["payment_intent"])
         elif item["object"] == "invoice" and item["status"] == "paid":
             item["payment_intent"] = paid.get(item["id"])
             item["status_transitions"]["paid_at"] = made.setdefault(item["id"], event["created"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pixelbloom.local.stripe.book import Book
-from pixelbloom.local.stripe.objects import Obj, Refused, name
+from pixelbloom.local.stripe.objects import Obj, Refused, name, presented
 
 #: Lists that the API gives, by their address.
 LISTS = {
@@ -98,8 +98,7 @@ class Api:
         if method == "POST" and kind == "subscription":
             return self._book.update(item, params)
         if method == "POST" and kind == "subscription_schedule":
-            item["phases"] = params.get("phases") or item["phases"]
-            return item
+            return self._phases(item, params.get("phases") or item["phases"])
         if method == "POST" and kind in ("customer", "product", "price"):
             item["metadata"] |= params.get("metadata") or {}
             return item
@@ -141,6 +140,7 @@ class Api:
             "currency": _required(params, "currency").lower(),
             "unit_amount": _whole(_required(params, "unit_amount"), "unit_amount"),
             "product": product,
+            "currency_options": params.get("currency_options") or {},
             "recurring": {
                 "interval": recurring["interval"],
                 "interval_count": _whole(recurring.get("interval_count", "1"), "recurring[interval_count]"),
@@ -192,7 +192,8 @@ class Api:
         if params.get("customer"):
             self._book.get("customer", params["customer"], "customer")
         quantity = _whole(lines[0].get("quantity", "1"), "line_items[0][quantity]")
-        subtotal = price["unit_amount"] * quantity
+        currency, unit = presented(price, params.get("currency"))
+        subtotal = unit * quantity
         discounts = params.get("discounts") or []
         total = self._book.discounted(subtotal, discounts, price["product"])
         now = int(time.time())
@@ -217,7 +218,7 @@ class Api:
                 "metadata": params.get("metadata") or {},
                 "subscription_data": params.get("subscription_data") or {},
                 "discounts": discounts,
-                "currency": price["currency"],
+                "currency": currency,
                 "amount_subtotal": subtotal,
                 "amount_total": total,
                 "total_details": {"amount_discount": subtotal - total, "amount_shipping": 0, "amount_tax": 0},
@@ -236,6 +237,15 @@ class Api:
         )
         subscription["schedule"] = made["id"]
         return made
+
+    def _phases(self, schedule: Obj, phases: list[Obj]) -> Obj:
+        """Set the phases; the first is the present one, and ends a trial that it does not name."""
+        schedule["phases"] = phases
+        subscription = self._book.get("subscription", schedule["subscription"])
+        if subscription["status"] == "trialing" and phases and not phases[0].get("trial_end"):
+            subscription |= {"status": "active", "trial_end": int(time.time())}
+            self._book.emit("customer.subscription.updated", subscription, {"status": "trialing"})
+        return schedule
 
     def _release(self, schedule: Obj, _: Obj) -> Obj:
         schedule["status"] = "released"

@@ -30,16 +30,18 @@ class Book(Invoices):
         if session["mode"] == "subscription":
             subscription = self._subscribe(session)
             session["subscription"] = subscription["id"]
+            later = later and not subscription["trial_end"]
             invoice = self.bill(
                 subscription, "subscription_create", 0 if subscription["trial_end"] else session["amount_total"]
             )
             if not subscription["trial_end"]:
                 self._end_discounts(subscription)
-            session |= {"invoice": invoice["id"], "payment_status": "paid"}
+            session |= {"invoice": invoice["id"], "payment_status": "unpaid" if later else "paid"}
             if subscription["trial_end"]:
                 session |= {"amount_total": 0, "amount_subtotal": 0, "payment_status": "no_payment_required"}
             self.emit("customer.subscription.created", subscription)
-            self.finish_invoice(invoice, paid=True)
+            if not later:
+                self.finish_invoice(invoice, paid=True)
         else:
             session |= {"payment_intent": name("payment_intent"), "payment_status": "unpaid" if later else "paid"}
             if not later:
@@ -52,6 +54,11 @@ class Book(Invoices):
             raise Refused("Nothing is to be paid for this checkout.")
         if paid:
             session["payment_status"] = "paid"
+        if session["mode"] == "subscription":
+            self.finish_invoice(self.get("invoice", session["invoice"]), paid=paid)
+            if not paid:
+                self._stand(self.get("subscription", session["subscription"]), "past_due")
+        elif paid:
             self._charge(session["payment_intent"], session["amount_total"], session)
         self.emit(f"checkout.session.async_payment_{'succeeded' if paid else 'failed'}", session)
         return session
@@ -157,7 +164,7 @@ class Book(Invoices):
             {
                 "customer": session["customer"],
                 "status": "trialing" if trial else "active",
-                "currency": price["currency"],
+                "currency": session["currency"],
                 "items": {"object": "list", "data": [item], "has_more": False, "url": "/v1/subscription_items"},
                 "start_date": now,
                 "trial_end": now + trial if trial else None,

@@ -18,6 +18,14 @@ class Invoices(Discounts):
         self._stand(self.get("subscription", _subscription_of(invoice)), "active")
         return invoice
 
+    def pay_part(self, invoice: Obj, amount: int) -> Obj:
+        """Pay a part of an open invoice."""
+        if invoice["status"] != "open" or not 0 < amount < invoice["amount_remaining"]:
+            raise Refused("The invoice is not open, or that is no part of it.")
+        self._paid(invoice, amount)
+        self.emit("invoice.updated", invoice)
+        return invoice
+
     def give_up(self, invoice: Obj, *, void: bool) -> Obj:
         """Void an open invoice, or mark it as uncollectible."""
         if invoice["status"] not in ("open", "uncollectible"):
@@ -74,6 +82,7 @@ class Invoices(Discounts):
                 "amount_due": amount,
                 "amount_paid": 0,
                 "amount_remaining": amount,
+                "lines": {"object": "list", "data": [_line(subscription["items"]["data"][0], amount)]},
                 "attempt_count": 0,
                 "parent": {
                     "type": "subscription_details",
@@ -98,25 +107,40 @@ class Invoices(Discounts):
         if not paid:
             self.emit("invoice.payment_failed", invoice)
             return
-        invoice |= {"status": "paid", "amount_paid": invoice["amount_due"], "amount_remaining": 0}
+        if invoice["amount_remaining"]:
+            self._paid(invoice, invoice["amount_remaining"])
+        invoice["status"] = "paid"
         invoice["status_transitions"]["paid_at"] = int(time.time())
-        if invoice["amount_due"]:
-            intent = name("payment_intent")
-            self._charge(intent, invoice["amount_due"], invoice)
-            self.add(
-                "invoice_payment",
-                {
-                    "invoice": invoice["id"],
-                    "status": "paid",
-                    "payment": {"type": "payment_intent", "payment_intent": intent},
-                },
-            )
         self.emit("invoice.paid", invoice)
+
+    def _paid(self, invoice: Obj, amount: int) -> None:
+        intent = name("payment_intent")
+        self._charge(intent, amount, invoice)
+        payment = {"type": "payment_intent", "payment_intent": intent}
+        self.add("invoice_payment", {"invoice": invoice["id"], "status": "paid", "payment": payment})
+        invoice["amount_paid"] += amount
+        invoice["amount_remaining"] -= amount
 
     def _stand(self, subscription: Obj, status: str) -> None:
         before = {"status": subscription["status"]}
         subscription["status"] = status
         self.emit("customer.subscription.updated", subscription, before)
+
+
+def _line(item: Obj, amount: int) -> Obj:
+    """Return the line of a subscription's item."""
+    return {
+        "object": "line_item",
+        "amount": amount,
+        "parent": {
+            "type": "subscription_item_details",
+            "subscription_item_details": {"subscription_item": item["id"], "proration": False},
+        },
+        "pricing": {
+            "type": "price_details",
+            "price_details": {"price": item["price"]["id"], "product": item["price"]["product"]},
+        },
+    }
 
 
 def _subscription_of(invoice: Obj) -> str:

@@ -114,3 +114,13 @@ class Objects:
 def name(kind: str) -> str:
     """Return a new id."""
     return f"{_PREFIX[kind]}_{uuid4().hex[:24]}"
+
+
+def presented(price: Obj, currency: str | None) -> tuple[str, int]:
+    """Return the currency and unit amount of a checkout; without a wanted one, those for the visitor's country."""
+    amounts = {code: int(option["unit_amount"]) for code, option in (price.get("currency_options") or {}).items()}
+    code = str(currency or next(iter(amounts), price["currency"]))
+    amounts.setdefault(price["currency"], int(price["unit_amount"]))
+    if code not in amounts:
+        raise Refused(f"The price specified does not support {code}.", param="currency")
+    return code, amounts[code]

@@ -67,6 +67,7 @@ class StripeServer:
                 made: Obj = {
                     **{name: str(price[name]) for name in ("id", "currency", "unit_amount")},
                     "product_data": {"name": price["name"]},
+                    "currency_options": price.get("currency_options"),
                 }
                 if price.get("interval"):
                     made["recurring"] = {
@@ -211,6 +212,7 @@ class StripeServer:
             "expire_session": lambda: book.expire(book.get("checkout.session", params["session"])),
             "renew": lambda: book.renew(params["subscription"], paid=params.get("outcome", "paid") == "paid"),
             "pay_open_invoice": lambda: book.pay_open_invoice(params["invoice"]),
+            "pay_part": lambda: book.pay_part(book.get("invoice", params["invoice"]), params["amount"]),
             "pause": lambda: book.stand(params["subscription"], "paused"),
             "resume": lambda: book.stand(params["subscription"], "resumed"),
             "trial_will_end": lambda: book.stand(params["subscription"], "trial_will_end"),

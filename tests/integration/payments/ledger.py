@@ -27,11 +27,13 @@ def ledger(events: Sequence[Event], *, style: str) -> list[Movement]:
     found: list[Movement] = []
     returned: list[Movement] = []
     disputed: dict[str, Movement] = {}
+    paid: dict[str, int] = defaultdict(int)
     for event in events:
         item, day = event["data"]["object"], day_of(event["created"])
         match event["type"]:
-            case "invoice.paid" if item["amount_paid"]:
-                found.append(Movement(day, item["currency"], item["amount_paid"]))
+            case "invoice.paid" | "invoice.updated" if item["amount_paid"] > paid[item["id"]]:
+                found.append(Movement(day, item["currency"], item["amount_paid"] - paid[item["id"]]))
+                paid[item["id"]] = item["amount_paid"]
             case "checkout.session.completed" if item["mode"] == "payment" and item["payment_status"] == "paid":
                 found.append(Movement(day, item["currency"], item["amount_total"]))
             case "checkout.session.async_payment_succeeded":

@@ -19,9 +19,13 @@ STORIES = [
     *(["part refunded", "part refunded", "refund failed"], ["renewed", "disputed"], ["dispute lost"]),
     *(["renewed", "disputed", "dispute won"], ["renewed", "disputed", "dispute lost"]),
     *(["unpaid", "voided"], ["unpaid", "uncollectible"], ["unpaid", "uncollectible", "voided"]),
+    *(["unpaid", "part paid"], ["unpaid", "part paid", "part paid", "paid late"], ["part paid"]),
+    *(["unpaid", "part paid", "uncollectible"], ["unpaid", "part paid", "voided"], ["async_paid"], ["async_failed"]),
     *(["drafted"], ["drafted", "draft changed"], ["drafted", "draft deleted"]),
 ]
 PLAYS = st.lists(st.sampled_from(STORIES), max_size=6).map(lambda stories: [step for each in stories for step in each])
+#: How the first payment of a subscription ends: at once, or later.
+OUTCOMES = ("paid", "paid", "async")
 STYLES = ("charges", "refunds", "both")
 CURRENCIES = ("usd", "jpy", "kwd")
 INTERVALS = (("month", 1), ("month", 3), ("month", 6), ("year", 1), ("year", 2), ("week", 1), ("day", 10))

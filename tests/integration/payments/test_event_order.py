@@ -15,7 +15,17 @@ from pixelbloom.errors import Unavailable
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.money import currency_digits
 from pixelbloom.payments.store import PaymentStore
-from tests.integration.payments.plays import CURRENCIES, FIRST, INTERVALS, PLAYS, STYLES, deliver, forget, rows
+from tests.integration.payments.plays import (
+    CURRENCIES,
+    FIRST,
+    INTERVALS,
+    OUTCOMES,
+    PLAYS,
+    STYLES,
+    deliver,
+    forget,
+    rows,
+)
 from tests.servers.stripe import Event, History
 from tests.stack import Stack
 
@@ -25,6 +35,7 @@ HISTORIES = {
     "currency": st.sampled_from(CURRENCIES),
     "interval": st.sampled_from(INTERVALS),
     "trial_days": st.sampled_from([0, 0, 0, 14]),
+    "outcome": st.sampled_from(OUTCOMES),
     "data": st.data(),
 }
 
@@ -40,9 +51,10 @@ def test_any_order_and_number_of_deliveries_give_the_same_rows(
     currency: str,
     interval: tuple[str, int],
     trial_days: int,
+    outcome: str,
     data: st.DataObject,
 ) -> None:
-    history = History(uuid4(), currency, interval=interval, trial_days=trial_days)
+    history = History(uuid4(), currency, interval=interval, trial_days=trial_days, outcome=outcome)
     history.play(steps)
     events = history.at(FIRST, apart=apart, style=style)
     extra = data.draw(st.lists(st.sampled_from(events), max_size=len(events)))
@@ -74,9 +86,10 @@ def test_the_rows_match_stripe(
     currency: str,
     interval: tuple[str, int],
     trial_days: int,
+    outcome: str,
     data: st.DataObject,
 ) -> None:
-    history = History(user_id := uuid4(), currency, interval=interval, trial_days=trial_days)
+    history = History(user_id := uuid4(), currency, interval=interval, trial_days=trial_days, outcome=outcome)
     history.play(steps)
     events = history.at(FIRST, apart=7, style=style)
     for event in data.draw(st.permutations(events)):
@@ -97,30 +110,33 @@ def test_the_rows_match_stripe(
     assert row["cancel_at_period_end"] == truth["cancel_at_period_end"]
     assert seconds(row["cancel_at"]) == truth["cancel_at"]
     assert (row["end_date"] is None) == (truth["status"] != "canceled")
-    assert seconds(row["billed_from"]) == truth["trial_end"]
     book = history.book.objects
-    charges = {
-        payment["invoice"]: charge
-        for payment in book["invoice_payment"].values()
-        for charge in book["charge"].values()
-        if charge["payment_intent"] == payment["payment"]["payment_intent"]
-    }
+    bills = [invoice for invoice in book["invoice"].values() if invoice["amount_due"]]
+    never_paid = truth["status"] == "canceled" and bills and not any(bill["amount_paid"] for bill in bills)
+    assert seconds(row["billed_from"]) == (truth["ended_at"] if never_paid else truth["trial_end"])
+    refunded = dict.fromkeys(book["invoice"], 0)
+    for payment in book["invoice_payment"].values():
+        intent = payment["payment"]["payment_intent"]
+        [charge] = [charge for charge in book["charge"].values() if charge["payment_intent"] == intent]
+        refunded[payment["invoice"]] += charge["amount_refunded"]
     assert [(one["stripe_invoice_id"], one["status"], one["amount_paid"]) for one in found["invoices"]] == [
         (
             name,
-            "refunded" if name in charges and charges[name]["refunded"] else invoice["status"],
+            "refunded"
+            if invoice["status"] == "paid" and 0 < invoice["amount_paid"] == refunded[name]
+            else invoice["status"],
             invoice["amount_paid"] / minor,
         )
         for name, invoice in sorted(book["invoice"].items())
     ]
     assert {one["stripe_invoice_id"]: one["amount_refunded"] for one in found["invoices"]} == {
-        name: charges[name]["amount_refunded"] / minor if name in charges else 0 for name in book["invoice"]
+        name: amount / minor for name, amount in refunded.items()
     }
     returned: dict[str, int] = {}
     for one in found["refunds"]:
         if one["kind"] == "refund" and one["status"] != "failed":
             returned[one["invoice"]] = returned.get(one["invoice"], 0) + round(one["amount"] * minor)
-    assert returned == {name: one["amount_refunded"] for name, one in charges.items() if one["amount_refunded"]}
+    assert returned == {name: amount for name, amount in refunded.items() if amount}
     assert sorted(
         (one["stripe_id"], one["status"], one["amount"]) for one in found["refunds"] if one["kind"] == "dispute"
     ) == sorted(
@@ -135,6 +151,7 @@ def test_the_rows_match_stripe(
     assert types == sorted(
         ["payment_succeeded"] * len(paid)
         + ["payment_failed"] * kinds.count("invoice.payment_failed")
+        + ["payment_failed"] * kinds.count("checkout.session.async_payment_failed")
         + ["payment_refunded"] * kinds.count("charge.refunded")
         + ["trial_ending"] * kinds.count("customer.subscription.trial_will_end")
         + ["subscription_ended"] * kinds.count("customer.subscription.deleted")

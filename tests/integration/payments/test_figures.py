@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pixelbloom.payments.store import PaymentStore
 from tests.integration.analytics.figures import asked
 from tests.integration.payments.ledger import day_of, ledger, signed
-from tests.integration.payments.plays import CURRENCIES, INTERVALS, PLAYS, STYLES, deliver
+from tests.integration.payments.plays import CURRENCIES, INTERVALS, OUTCOMES, PLAYS, STYLES, deliver
 from tests.servers.stripe import Event, History, Purchase
 from tests.stack import Stack
 
@@ -51,6 +51,7 @@ def forget(db: psycopg.Connection, user: UUID, events: Sequence[Event]) -> None:
             st.sampled_from(CURRENCIES),
             st.sampled_from(INTERVALS),
             st.sampled_from([0, 0, 14]),
+            st.sampled_from(OUTCOMES),
         ),
         max_size=2,
     ),
@@ -64,7 +65,7 @@ def forget(db: psycopg.Connection, user: UUID, events: Sequence[Event]) -> None:
 def test_every_revenue_figure_matches_the_ledger(
     stack: Stack,
     store: PaymentStore,
-    subscriptions: list[tuple[list[str], str, tuple[str, int], int]],
+    subscriptions: list[tuple[list[str], str, tuple[str, int], int, str]],
     purchases: list[tuple[list[str], str]],
     style: str,
     first: int,
@@ -73,8 +74,8 @@ def test_every_revenue_figure_matches_the_ledger(
 ) -> None:
     user = uuid4()
     histories: list[list[Event]] = []
-    for steps, currency, interval, trial_days in subscriptions:
-        history = History(user, currency, interval=interval, trial_days=trial_days)
+    for steps, currency, interval, trial_days, outcome in subscriptions:
+        history = History(user, currency, interval=interval, trial_days=trial_days, outcome=outcome)
         history.play(steps)
         histories.append(history.at(FIRST, apart=DAY, style=style))
     for steps, currency in purchases:

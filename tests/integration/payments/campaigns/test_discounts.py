@@ -57,13 +57,71 @@ def test_a_general_discount_and_foreign_discounts_survive_a_change(
     assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 792_000
     assert becomes(user, stack, original_price=9900)["final_price"] == 7920
 
-    db.execute("update pricing_campaigns set package_ids = %s where code = %s", [[UUID(packages["large"])], code])
+
+@pytest.mark.parametrize("at_period_end", [False, True])
+def test_a_foreign_discount_survives_the_end_of_a_campaigns(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection, at_period_end: bool
+) -> None:
+    code = campaign(db, duration="forever", package_ids=[UUID(packages["small"])])
+    found = bought(user, shop, stack, order(packages, "small", code))
+    subscription = shop.book.get("subscription", found["stripe_subscription_id"])
     coupon = shop.book.add("coupon", {"percent_off": None, "amount_off": 100, "duration": "forever"})
     shop.book.update(
         subscription, {"discounts": [{"discount": subscription["discounts"][0]}, {"coupon": coupon["id"]}]}
     )
-    changed(user, packages, "small", at_period_end=at_period_end)
-    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 4800
+    changed(user, packages, "large", at_period_end=at_period_end)
+    assert control(shop, "renew", subscription=subscription["id"])["amount_due"] == 989_900
+
+
+def test_a_granted_discount_does_not_follow_its_campaign_to_other_packages(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    code = campaign(db, discount_value=100, duration="forever", package_ids=[UUID(packages["small"])])
+    found = bought(user, shop, stack, order(packages, "small", code))
+    both = [UUID(packages[name]) for name in ("small", "large")]
+    db.execute("update pricing_campaigns set package_ids = %s where code = %s", [both, code])
+    large = changed(user, packages, "large")
+
+    assert (large["discount_amount"], large["final_price"]) == (0, 9900)
+    assert shop.book.get("subscription", found["stripe_subscription_id"])["discounts"] == []
+    assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 990_000
+
+
+def test_a_granted_discount_remains_when_its_campaign_is_narrowed(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    code = campaign(db, duration="forever")
+    found = bought(user, shop, stack, order(packages, "small", code))
+    db.execute("update pricing_campaigns set package_ids = %s where code = %s", [[UUID(packages["single"])], code])
+    assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 3920
+    assert becomes(user, stack, final_price=39.2)["discount_amount"] == 9.8
+    large = changed(user, packages, "large")
+    assert (large["discount_amount"], large["final_price"]) == (1980, 7920)
+    assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 792_000
+
+
+def test_a_subscription_remains_with_its_package_and_discount_when_that_gets_another_price(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    code = campaign(db, duration="forever")
+    found = bought(user, shop, stack, order(packages, "small", code))
+    changed(user, packages, "large")
+    shop.offer([{"id": "price_dear", "name": "Dear", "unit_amount": 1_200_000, "currency": "usd", "interval": "month"}])
+    db.execute(
+        "update pricing_packages set price = 12000, stripe_price_id = 'price_dear' where id = %s", [packages["large"]]
+    )
+    try:
+        next_second()
+        assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 792_000
+        subscription = shop.book.get("subscription", found["stripe_subscription_id"])
+        shop.book.update(subscription, {"cancel_at_period_end": "true"})
+        after = becomes(user, stack, cancel_at_period_end=True)
+    finally:
+        db.execute(
+            "update pricing_packages set price = 9900, stripe_price_id = 'price_large' where id = %s",
+            [packages["large"]],
+        )
+    assert (after["package_id"], after["original_price"], after["final_price"]) == (packages["large"], 9900, 7920)
 
 
 def test_a_change_made_at_stripe_does_not_carry_the_discount_over(

@@ -15,6 +15,14 @@ PRICES = [
     {"id": "price_growth", "name": "Growth", "unit_amount": 14900, "currency": "usd", "interval": "month"},
     {"id": "price_studio", "name": "Studio", "unit_amount": 499000, "currency": "usd", "interval": "year"},
     {"id": "price_yen", "name": "Yen", "unit_amount": 4900, "currency": "jpy", "interval": "month"},
+    {
+        "id": "price_world",
+        "name": "World",
+        "unit_amount": 9900,
+        "currency": "usd",
+        "interval": "month",
+        "currency_options": {"inr": {"unit_amount": "10000"}},
+    },
     {"id": "price_once", "name": "Audit", "unit_amount": 9900, "currency": "usd", "interval": None},
 ]
 

@@ -18,6 +18,7 @@ from tests.integration.payments.checkouts import (
     one,
     posted,
 )
+from tests.integration.pricing.rows import package
 from tests.stack import Stack
 
 
@@ -26,6 +27,16 @@ def test_yen_have_no_cents(user: Api, shop: StripeServer, stack: Stack, db: psyc
     stack.wait_for(lambda: one(db, "select amount_paid from invoices where user_id = %s", user.user_id) == 4900)
     message = one(db, "select message from notifications where user_id = %s", user.user_id)
     assert message == "We received 4,900 JPY. Thank you!"
+
+
+def test_a_price_with_other_currencies_is_sold_in_that_of_its_package(
+    user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection
+) -> None:
+    package_id = str(package(db, "99.00", stripe_price_id="price_world"))
+    found = bought(user, shop, stack, price_id=None, metadata={"package_id": package_id})
+    assert (found["package_id"], found["final_price"], found["currency"]) == (package_id, 99, "usd")
+    invoice = "select amount_paid from invoices where user_id = %s and currency = 'usd'"
+    stack.wait_for(lambda: one(db, invoice, user.user_id) == 99)
 
 
 def test_a_single_purchase_has_no_subscription(user: Api, shop: StripeServer, stack: Stack) -> None:

@@ -1,0 +1,173 @@
+"""Payments that fail at first, arrive in parts, or never: what the rows and the figures say."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+
+from pixelbloom.payments.store import PaymentStore
+from tests.integration.analytics.figures import asked
+from tests.integration.payments.ledger import day_of
+from tests.integration.payments.plays import deliver, forget
+from tests.integration.pricing.rows import added, package
+from tests.servers.stripe import Event, History
+
+DAY = 86_400
+#: An hour into a day a year ago.
+FIRST = 1_750_000_000 // DAY * DAY + 3600
+
+
+@contextmanager
+def delivered(store: PaymentStore, db: psycopg.Connection, history: History, apart: int = DAY) -> Iterator[list[Event]]:
+    events = history.at(FIRST, apart=apart, style="both")
+    for event in events:
+        deliver(store, event)
+    try:
+        yield events
+    finally:
+        forget(db, history)
+
+
+def revenue_of(db: psycopg.Connection, user: UUID, day: int) -> float:
+    """Return the revenue of a day, counted from that of the first event."""
+    on = day_of(FIRST) + timedelta(days=day)
+    found = asked(db, "revenue_summary", user, on, on, "UTC")["revenue"]["by_currency"]
+    return found[0]["value"] if found else 0
+
+
+def last_day(events: Sequence[Event], kind: str) -> int:
+    return max(number for number, event in enumerate(events) if event["type"] == kind)
+
+
+@pytest.mark.parametrize(
+    ("steps", "status", "recurs", "uses"),
+    [
+        ([], "active", 1, 1),
+        (["async_paid"], "active", 1, 1),
+        (["async_failed"], "past_due", 1, 1),
+        (["async_failed", "paid late"], "active", 1, 1),
+        (["async_failed", "paid late", "ended"], "cancelled", 1, 1),
+        (["async_failed", "ended"], "cancelled", 0, 0),
+    ],
+)
+def test_a_subscription_whose_first_payment_failed_continues_if_it_is_paid(
+    store: PaymentStore, db: psycopg.Connection, steps: list[str], status: str, recurs: int, uses: int
+) -> None:
+    terms = {"discount_type": "percentage", "discount_value": 20, "uses": 1}
+    campaign = added(db, "pricing_campaigns", {"code": f"C{uuid4().hex[:12]}", **terms})
+    key = uuid4().hex
+    added(db, "campaign_redemptions", {"campaign_id": campaign, "redemption_key": key})
+    metadata = {"campaign_id": str(campaign), "redemption_key": key}
+    history = History(user := uuid4(), metadata=metadata, outcome="async")
+    history.play(steps)
+    with delivered(store, db, history):
+        shown = store.current(user)
+        recurring = db.execute("select count(*) from recurring_subscriptions where user_id = %s", [user]).fetchone()
+        counted = db.execute("select uses from pricing_campaigns where id = %s", [campaign]).fetchone()
+
+    assert shown is not None
+    assert shown["status"] == status
+    assert (shown["end_date"] is not None) == (status == "cancelled")
+    assert (recurring, counted) == ((recurs,), (uses,))
+
+
+def test_a_use_is_counted_again_when_the_subscription_is_paid_after_it_was_released(
+    store: PaymentStore, db: psycopg.Connection
+) -> None:
+    terms = {"discount_type": "percentage", "discount_value": 20, "uses": 1}
+    campaign = added(db, "pricing_campaigns", {"code": f"C{uuid4().hex[:12]}", **terms})
+    key = uuid4().hex
+    added(db, "campaign_redemptions", {"campaign_id": campaign, "redemption_key": key})
+    history = History(uuid4(), metadata={"campaign_id": str(campaign), "redemption_key": key}, outcome="async")
+    history.play(["async_failed", "paid late"])
+    seen = []
+    for event in history.at(FIRST, apart=DAY):
+        item = event["data"]["object"]
+        if item["object"] == "subscription" and item["status"] == "past_due":
+            # As with cards: the subscription begins with its first payment.
+            item["status"] = "incomplete"
+        deliver(store, event)
+        [uses] = db.execute("select uses from pricing_campaigns where id = %s", [campaign]).fetchone() or (None,)
+        seen.append((event["type"], uses))
+    forget(db, history)
+
+    assert ("checkout.session.async_payment_failed", 0) in seen
+    assert seen[-1] == ("customer.subscription.updated", 1)
+
+
+@pytest.mark.parametrize("ends", ["paid late", "uncollectible", "voided"])
+def test_parts_of_an_invoice_count_on_the_days_on_which_they_were_paid(
+    store: PaymentStore, db: psycopg.Connection, ends: str
+) -> None:
+    history = History(user := uuid4())
+    history.play(["unpaid", "part paid", "part paid", ends])
+    with delivered(store, db, history) as events:
+        parts = [number for number, event in enumerate(events) if event["type"] == "invoice.updated"]
+        received = [revenue_of(db, user, day) for day in parts]
+        rest = revenue_of(db, user, last_day(events, "invoice.paid"))
+        payments = asked(
+            db, "revenue_by_package", user, day_of(FIRST), day_of(FIRST) + timedelta(days=len(events)), "UTC"
+        )
+
+    assert received == [16.33, 10.89]
+    assert rest == (21.78 if ends == "paid late" else 49)
+    assert payments[0]["payments"] == (4 if ends == "paid late" else 3)
+
+
+def test_a_refunded_part_leaves_nothing(store: PaymentStore, db: psycopg.Connection) -> None:
+    history = History(user := uuid4(), outcome="async")
+    history.play(["part paid", "uncollectible"])
+    [part] = history.book.objects["charge"].values()
+    history.book.refund(part, None)
+    with delivered(store, db, history) as events:
+        until = day_of(FIRST) + timedelta(days=len(events))
+        total = asked(db, "revenue_summary", user, day_of(FIRST), until, "UTC")["revenue"]["value"]
+        on = {event["type"]: revenue_of(db, user, day) for day, event in enumerate(events)}
+        [status] = db.execute("select status from invoices where user_id = %s", [user]).fetchone() or (None,)
+
+    assert total == 0
+    assert (on["invoice.updated"], on["refund.created"]) == (16.33, -16.33)
+    assert status == "uncollectible"
+
+
+def test_revenue_remains_with_the_package_that_was_paid_for(store: PaymentStore, db: psycopg.Connection) -> None:
+    packages = {
+        name: package(db, price, name=f"{name} {uuid4().hex}", stripe_price_id=f"price_{name}")
+        for name, price in (("starter", "49"), ("growth", "149"))
+    }
+    try:
+        history = History(user := uuid4())
+        history.play(["refunded", "upgraded", "renewed"])
+        with delivered(store, db, history) as events:
+            until = day_of(FIRST) + timedelta(days=len(events))
+            found = asked(db, "revenue_by_package", user, day_of(FIRST), until, "UTC")
+            before = asked(db, "revenue_by_package", user, day_of(FIRST), day_of(FIRST) + timedelta(days=3), "UTC")
+    finally:
+        db.execute("delete from pricing_packages where id = any(%s)", [list(packages.values())])
+
+    assert {entry["package_id"]: (entry["revenue"], entry["payments"]) for entry in found} == {
+        str(packages["starter"]): (0, 1),
+        str(packages["growth"]): (149, 1),
+    }
+    assert {entry["package_id"] for entry in before if entry["payments"]} == {str(packages["starter"])}
+
+
+def test_a_later_trial_of_a_paid_subscription_does_not_end_its_recurring_revenue(
+    store: PaymentStore, db: psycopg.Connection
+) -> None:
+    history = History(user := uuid4())
+    subscription = history.book.get("subscription", history.subscription_id)
+    start = subscription["start_date"]
+    subscription |= {"status": "trialing", "trial_start": start + DAY, "trial_end": start + 15 * DAY}
+    history.book.update(subscription, {})
+    with delivered(store, db, history):
+        tomorrow = day_of(start) + timedelta(days=1)
+        summary = asked(db, "revenue_summary", user, tomorrow, tomorrow, "UTC")
+        shown = store.current(user)
+
+    assert shown is not None
+    assert shown["status"] == "trialing"
+    assert (summary["mrr"]["value"], summary["active_subscriptions"]["value"]) == (49, 1)
