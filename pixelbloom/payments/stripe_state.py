@@ -77,6 +77,7 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
     first = item["items"]["data"][0]
     status, start, trial_end = item["status"], moment(item["start_date"]), optional_moment(item.get("trial_end"))
     trial_start = optional_moment(item.get("trial_start"))
+    later_trial = trial_start is not None and trial_start > start
     cancel_at, at_period_end = optional_moment(item.get("cancel_at")), bool(item.get("cancel_at_period_end"))
     period_end = optional_moment(first.get("current_period_end", item.get("current_period_end")))
     body = {
@@ -89,7 +90,8 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
         "interval_count": parts[0]["interval_count"],
         "start": start,
         # A later trial moves the next payment of a paid subscription.
-        "trial_end": trial_end if trial_start is None or trial_start <= start else None,
+        "trial_end": None if later_trial else trial_end,
+        "later_trial": later_trial or None,
         "ended": optional_moment(item.get("ended_at")),
         "period_end": period_end,
         "cancel_at_period_end": at_period_end,
@@ -143,7 +145,7 @@ def invoice_fetched(item: Mapping[str, Any]) -> StripeObjectState:
 def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
     """Return the state of an invoice.
 
-    Events of one second are ordered by status, then by what is paid; `created` precedes its equals.
+    Events of one second are ordered by status, then in the database by what is paid; `created` precedes its equals.
     """
     parent = (item.get("parent") or {}).get("subscription_details") or {}
     moments = mapping(item.get("status_transitions"))
@@ -165,8 +167,9 @@ def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
         "charge": reference(item.get("charge")),
     }
     subject = reference(parent.get("subscription") or item.get("subscription"))
-    rank = 2 * _INVOICE_RANKS[status] + (kind != "invoice.created")
-    return _object_state(item, "invoice", subject, body) | {"rank": 1001 * rank + _part(paid, demanded)}
+    return _object_state(item, "invoice", subject, body) | {
+        "rank": 2 * _INVOICE_RANKS[status] + (kind != "invoice.created")
+    }
 
 
 def _refund(item: Mapping[str, Any], kind: str) -> StripeObjectState:
@@ -196,13 +199,8 @@ def _charge(item: Mapping[str, Any], kind: str) -> StripeObjectState:
         "amount_refunded": refunded,
     }
     # `charge.refunded` increases the amount: within a second, the larger is the later. Others may reduce it again.
-    part = _part(refunded, amount(item["amount"]))
-    return _object_state(item, "charge", None, body) | {"rank": part if kind == "charge.refunded" else 1001}
-
-
-def _part(some: int, whole: int) -> int:
-    """Return which part of an amount this is, from 0 to 1000."""
-    return min(1000 * some // max(whole, 1), 1000)
+    part = 1000 * refunded // max(amount(item["amount"]), 1)
+    return _object_state(item, "charge", None, body) | {"rank": min(part, 1000) if kind == "charge.refunded" else 1001}
 
 
 def _dispute(item: Mapping[str, Any], kind: str) -> StripeObjectState:

@@ -45,14 +45,17 @@ class PricingService(PricingStore):
             raise InvalidInput.of(errors)
 
     def add_package(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the stored package. Raises InvalidInput, and Conflict if its name or price id exists already."""
+        """Return the stored package.
+
+        Raises InvalidInput, and Conflict if another one has its name or price id, or was sold at that price.
+        """
         self.check_package(row)
-        with _unique("name or stripe_price_id"):
+        with _unique(_PACKAGE_KEYS):
             return super().add_package(row)
 
     def change_package(self, package_id: UUID, version: int, changes: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the changed package; None if it has another version. Raises Conflict."""
-        with _unique("name or stripe_price_id"):
+        with _unique(_PACKAGE_KEYS):
             return super().change_package(package_id, version, changes)
 
     def add_campaign(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,6 +70,9 @@ def _found(row_id: UUID | None, find: Callable[[UUID], dict[str, Any] | None], w
     if row is None:
         raise NotFound(f"There is no such {what} lists them.")
     return row
+
+
+_PACKAGE_KEYS = "name or stripe_price_id, or was sold at it"
 
 
 @contextmanager

@@ -19,12 +19,41 @@ select
 from public.pricing_packages as p
 where p.stripe_price_id is not null;
 
--- The last package to which a price was assigned has it.
-create function internal.keep_package_price() returns trigger
+-- Earlier prices, as far as purchases show them.
+insert into public.package_prices (stripe_price_id, package_id)
+select distinct on (u.stripe_price_id)
+    u.stripe_price_id,
+    u.package_id
+from public.user_subscriptions as u
+where u.stripe_price_id is not null and u.package_id is not null
+order by u.stripe_price_id asc, u.start_date desc
+on conflict (stripe_price_id) do nothing;
+
+insert into public.package_prices (stripe_price_id, package_id)
+select distinct on (o.body -> 'metadata' ->> 'price_id')
+    o.body -> 'metadata' ->> 'price_id' as stripe_price_id,
+    p.id as package_id
+from public.stripe_objects as o
+inner join public.pricing_packages as p on p.id = internal.uuid_or_null(o.body -> 'metadata' ->> 'package_id')
+where o.kind = 'checkout' and o.body -> 'metadata' ->> 'price_id' is not null
+order by o.body -> 'metadata' ->> 'price_id' asc, o.event_at desc
+on conflict (stripe_price_id) do nothing;
+
+-- A price under which a package was sold cannot become that of another: its subscriptions would change their package.
+create function internal.store_package_price() returns trigger
 language plpgsql
 set search_path = ''
 as $$
 begin
+    if exists (
+        select 1
+        from public.package_prices as t
+        inner join public.user_subscriptions as u
+            on t.package_id = u.package_id and t.stripe_price_id = u.stripe_price_id
+        where t.stripe_price_id = new.stripe_price_id and t.package_id <> new.id
+    ) then
+        raise unique_violation using message = 'another package was sold at this price';
+    end if;
     insert into public.package_prices (stripe_price_id, package_id) values (new.stripe_price_id, new.id)
     on conflict (stripe_price_id) do update set package_id = excluded.package_id;
     return null;
@@ -32,11 +61,11 @@ end
 $$;
 
 create trigger pricing_packages_price_added after insert on public.pricing_packages
-for each row when (new.stripe_price_id is not null) execute function internal.keep_package_price();
+for each row when (new.stripe_price_id is not null) execute function internal.store_package_price();
 
 create trigger pricing_packages_price_changed after update of stripe_price_id on public.pricing_packages
 for each row when (new.stripe_price_id is not null and new.stripe_price_id is distinct from old.stripe_price_id)
-execute function internal.keep_package_price();
+execute function internal.store_package_price();
 
 create function internal.package_of_price(p_price text) returns uuid
 language sql stable
@@ -219,6 +248,7 @@ declare
     v_paid timestamptz;
     v_refunded timestamptz;
     v_unpaid boolean;
+    v_trial_end text;
     v_id uuid;
 begin
     select o.body, o.id, o.event_at into c, v_session, v_paid from public.stripe_objects as o
@@ -280,10 +310,22 @@ begin
         v_paid := null;
     end if;
 
+    -- A later trial replaces the first one at Stripe; the events before it have its end.
+    if s -> 'later_trial' = 'true' then
+        select e.payload -> 'body' ->> 'trial_end' into v_trial_end from public.stripe_events as e
+        where
+            e.subject = p_subject and e.payload ->> 'id' = p_subject and e.status <> 'failed'
+            and e.payload -> 'body' ? 'trial_end'
+        order by (e.payload ->> 'at')::bigint desc, (e.payload ->> 'rank')::integer desc, e.id desc limit 1;
+    end if;
     -- One that ended before its first payment was never paid for.
-    v_unpaid := s ->> 'status' = 'cancelled' and exists (
+    v_unpaid := s ->> 'status' = 'cancelled'
+    and not (c ->> 'state' = 'paid' and (c ->> 'notified_amount')::numeric > 0)
+    and exists (
         select 1 from public.stripe_objects as o
-        where o.subject = p_subject and o.kind = 'invoice' and (o.body ->> 'amount_due')::numeric > 0
+        where
+            o.subject = p_subject and o.kind = 'invoice' and (o.body ->> 'amount_due')::numeric > 0
+            and o.body ->> 'status' not in ('draft', 'deleted')
     ) and not exists (
         select 1 from public.stripe_objects as o
         where o.subject = p_subject and o.kind = 'invoice' and (o.body ->> 'amount_paid')::numeric > 0
@@ -322,7 +364,7 @@ begin
         internal.items_monthly(s -> 'items', v_currency),
         case
             when s -> 'never_paid' = 'true' or v_unpaid then internal.moment(coalesce(s ->> 'ended', s ->> 'start'))
-            else internal.moment(s ->> 'trial_end')
+            else internal.moment(coalesce(s ->> 'trial_end', v_trial_end))
         end,
         case when v_paid is not null then internal.major_units(c -> 'notified_amount', c ->> 'currency') else 0 end,
         v_paid,

@@ -75,7 +75,7 @@ class Purchase:
 
 
 class History:
-    """The life of one subscription, as ordered events."""
+    """The life of one subscription, as ordered events; the ids of its prices end with `suffix`."""
 
     def __init__(
         self,
@@ -86,20 +86,23 @@ class History:
         interval: tuple[str, int] = ("month", 1),
         trial_days: int = 0,
         outcome: str = "paid",
+        suffix: str = "",
     ) -> None:
         self.events: list[Event] = []
         self.book = Book(self.events.append)
         self.api = Api(self.book, lambda: "http://stripe.test")
         recurring = {"interval": interval[0], "interval_count": str(interval[1])}
-        for price in PRICES:
-            self.ask("prices", **price, currency=currency, recurring=recurring, product_data={"name": "x"})
+        self.starter, self.growth = (price["id"] + suffix for price in PRICES)
+        for price_id, price in zip((self.starter, self.growth), PRICES, strict=True):
+            made = {**price, "id": price_id, "currency": currency, "recurring": recurring}
+            self.ask("prices", **made, product_data={"name": "x"})
         session = self.ask(
             "checkout/sessions",
             mode="subscription",
-            line_items=[{"price": "price_starter", "quantity": "1"}],
+            line_items=[{"price": self.starter, "quantity": "1"}],
             success_url="http://localhost/done",
             **({"client_reference_id": str(user_id)} if user_id else {}),
-            metadata={**(metadata or {}), "price_id": "price_starter"},
+            metadata={**(metadata or {}), "price_id": self.starter},
             subscription_data={"trial_period_days": str(trial_days)} if trial_days else {},
         )
         self.session = self.book.pay(session["id"], outcome)
@@ -132,7 +135,7 @@ class History:
                         self.failed = step == "async_failed"
                         self.book.pay(self.session["id"], step)
                 case "upgraded":
-                    self.book.update(subscription, {"items": [{"price": "price_growth"}]})
+                    self.book.update(subscription, {"items": [{"price": self.growth}]})
                 case "to end" | "to continue":
                     self.book.update(subscription, {"cancel_at_period_end": "true" if step == "to end" else "false"})
                 case "to end at":

@@ -1,7 +1,7 @@
 """The SQL functions for money and subscriptions, compared with the same figures in Python."""
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -53,7 +53,11 @@ def recurring(agency: Agency, who: UUID | None) -> list[Row]:
         {**row, "start_date": row["billed_from"] or row["start_date"]}
         for row in seen(agency["user_subscriptions"], who)
         if row["billing_interval"] != "once"
-        and (row["status"] in ("active", "past_due") or (row["status"] == "cancelled" and row["end_date"]))
+        and (
+            row["status"] in ("active", "past_due")
+            or (row["status"] == "trialing" and (row["billed_from"] or row["start_date"]) <= datetime.now(UTC))
+            or (row["status"] == "cancelled" and row["end_date"])
+        )
         and (row["end_date"] is None or row["end_date"] >= row["start_date"])
         and (row["end_date"] is None or row["billed_from"] is None or row["end_date"] > row["billed_from"])
     ]

@@ -36,7 +36,7 @@ def ledger(events: Sequence[Event], *, style: str) -> list[Movement]:
                 paid[item["id"]] = item["amount_paid"]
             case "checkout.session.completed" if item["mode"] == "payment" and item["payment_status"] == "paid":
                 found.append(Movement(day, item["currency"], item["amount_total"]))
-            case "checkout.session.async_payment_succeeded":
+            case "checkout.session.async_payment_succeeded" if item["mode"] == "payment":
                 found.append(Movement(day, item["currency"], item["amount_total"]))
             case "refund.created":
                 returned.append(Movement(day, item["currency"], -item["amount"]))

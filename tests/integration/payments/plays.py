@@ -59,6 +59,11 @@ def rows(db: psycopg.Connection, history: History) -> dict[str, list[dict[str, A
         " from refunds t join user_subscriptions u on u.id = t.subscription_id"
         " left join invoices i on i.id = t.invoice_id where u.stripe_subscription_id = %s order by t.stripe_id"
     )
+    queries["invoice_parts"] = (
+        "select to_jsonb(t) || jsonb_build_object('invoice', i.stripe_invoice_id) from invoice_parts t"
+        " join invoices i on i.id = t.invoice_id join user_subscriptions u on u.id = i.subscription_id"
+        " where u.stripe_subscription_id = %s order by i.stripe_invoice_id, t.received_at"
+    )
     for table, query in queries.items():
         found[table] = [
             {

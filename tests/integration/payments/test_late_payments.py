@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import psycopg
@@ -117,6 +118,54 @@ def test_parts_of_an_invoice_count_on_the_days_on_which_they_were_paid(
     assert payments[0]["payments"] == (4 if ends == "paid late" else 3)
 
 
+def test_parts_that_are_reported_within_one_second_are_added_up(store: PaymentStore, db: psycopg.Connection) -> None:
+    history = History(user := uuid4(), outcome="async")
+    history.play(["part paid", "part paid"])
+    for event in reversed(history.at(FIRST, apart=0)):
+        deliver(store, event)
+    [paid, total] = db.execute(
+        "select i.amount_paid, sum(p.amount) from invoices i join invoice_parts p on p.invoice_id = i.id"
+        " where i.user_id = %s group by i.amount_paid",
+        [user],
+    ).fetchone() or (None, None)
+    forget(db, history)
+
+    assert paid == total == Decimal("27.22")
+
+
+def test_a_part_that_is_reported_after_the_rest_moves_revenue_and_publishes_it(
+    store: PaymentStore, db: psycopg.Connection
+) -> None:
+    history = History(user := uuid4(), outcome="async")
+    history.play(["part paid", "paid late"])
+    events = history.at(FIRST, apart=DAY)
+    [part] = [event for event in events if event["type"] == "invoice.updated"]
+    for event in events:
+        if event is not part:
+            deliver(store, event)
+    published = "select count(*) from event_outbox where user_id = %s and type = 'data_changed'"
+    before = revenue_of(db, user, events.index(part)), db.execute(published, [user]).fetchone()
+    deliver(store, part)
+    after = revenue_of(db, user, events.index(part)), db.execute(published, [user]).fetchone()
+    forget(db, history)
+
+    assert (before[0], after[0]) == (0, 16.33)
+    assert before[1] != after[1]
+
+
+def test_a_lowered_amount_counts_as_it_is(store: PaymentStore, db: psycopg.Connection) -> None:
+    history = History(user := uuid4(), outcome="async")
+    history.play(["part paid", "part paid"])
+    [invoice] = history.book.objects["invoice"].values()
+    invoice["amount_paid"] = 700
+    history.book.emit("invoice.updated", invoice)
+    with delivered(store, db, history) as events:
+        until = day_of(FIRST) + timedelta(days=len(events))
+        total = asked(db, "revenue_summary", user, day_of(FIRST), until, "UTC")["revenue"]["value"]
+
+    assert total == 7
+
+
 def test_a_refunded_part_leaves_nothing(store: PaymentStore, db: psycopg.Connection) -> None:
     history = History(user := uuid4(), outcome="async")
     history.play(["part paid", "uncollectible"])
@@ -134,12 +183,12 @@ def test_a_refunded_part_leaves_nothing(store: PaymentStore, db: psycopg.Connect
 
 
 def test_revenue_remains_with_the_package_that_was_paid_for(store: PaymentStore, db: psycopg.Connection) -> None:
+    history = History(user := uuid4(), suffix=uuid4().hex)
     packages = {
-        name: package(db, price, name=f"{name} {uuid4().hex}", stripe_price_id=f"price_{name}")
-        for name, price in (("starter", "49"), ("growth", "149"))
+        name: package(db, price, stripe_price_id=price_id)
+        for name, price, price_id in (("starter", "49", history.starter), ("growth", "149", history.growth))
     }
     try:
-        history = History(user := uuid4())
         history.play(["refunded", "upgraded", "renewed"])
         with delivered(store, db, history) as events:
             until = day_of(FIRST) + timedelta(days=len(events))
@@ -153,6 +202,66 @@ def test_revenue_remains_with_the_package_that_was_paid_for(store: PaymentStore,
         str(packages["growth"]): (149, 1),
     }
     assert {entry["package_id"] for entry in before if entry["payments"]} == {str(packages["starter"])}
+
+
+def test_a_payment_without_a_package_remains_without_one(store: PaymentStore, db: psycopg.Connection) -> None:
+    history = History(user := uuid4(), suffix=uuid4().hex)
+    growth = package(db, "149", stripe_price_id=history.growth)
+    try:
+        history.play(["upgraded", "renewed"])
+        with delivered(store, db, history) as events:
+            until = day_of(FIRST) + timedelta(days=len(events))
+            found = asked(db, "revenue_by_package", user, day_of(FIRST), until, "UTC")
+    finally:
+        db.execute("delete from pricing_packages where id = %s", [growth])
+
+    assert {entry["package_id"]: entry["revenue"] for entry in found} == {None: 49, str(growth): 149}
+
+
+def test_a_subscription_that_was_paid_at_its_checkout_recurs_although_no_invoice_says_so(
+    store: PaymentStore, db: psycopg.Connection
+) -> None:
+    history = History(user := uuid4())
+    history.play(["unpaid", "ended"])
+    for event in history.at(FIRST, apart=DAY):
+        if event["type"] != "invoice.paid":
+            deliver(store, event)
+    recurring = db.execute("select count(*) from recurring_subscriptions where user_id = %s", [user]).fetchone()
+    forget(db, history)
+
+    assert recurring == (1,)
+
+
+def test_a_deleted_draft_was_never_due(store: PaymentStore, db: psycopg.Connection) -> None:
+    history = History(user := uuid4(), trial_days=14)
+    history.play(["drafted", "draft deleted", "ended"])
+    end = history.book.get("subscription", history.subscription_id)["trial_end"]
+    with delivered(store, db, history):
+        [billed_from] = db.execute(
+            "select extract(epoch from billed_from)::bigint from user_subscriptions where user_id = %s", [user]
+        ).fetchone() or (None,)
+
+    assert billed_from == end
+
+
+def test_a_later_trial_does_not_move_the_end_of_the_first(store: PaymentStore, db: psycopg.Connection) -> None:
+    history = History(user := uuid4(), trial_days=14)
+    subscription = history.book.get("subscription", history.subscription_id)
+    first_end = subscription["trial_end"]
+    history.play(["renewed"])
+    subscription |= {"status": "trialing", "trial_start": first_end + DAY, "trial_end": first_end + 15 * DAY}
+    history.book.update(subscription, {})
+    events = history.at(FIRST, apart=DAY)
+    found = []
+    for ordered in (events, events[::-1]):
+        for event in ordered:
+            deliver(store, event)
+        found += db.execute(
+            "select extract(epoch from billed_from)::bigint, status from user_subscriptions where user_id = %s", [user]
+        ).fetchall()
+        forget(db, history)
+
+    assert found == [(first_end, "trialing")] * 2
 
 
 def test_a_later_trial_of_a_paid_subscription_does_not_end_its_recurring_revenue(

@@ -139,14 +139,3 @@ def test_an_invoice_is_for_the_price_of_its_subscription(lines: list[dict[str, A
 def test_malformed_lines_of_an_invoice_are_malformed(lines: Any) -> None:
     with pytest.raises(MalformedObject):
         stripe_state.read(event("invoice.paid", {**INVOICE, "status": "paid", "lines": lines}))
-
-
-def test_of_one_second_the_invoice_with_the_larger_payment_is_the_later() -> None:
-    ranks = [
-        (stripe_state.read(event("invoice.updated", {**INVOICE, "amount_due": 4900, "amount_paid": paid})) or {})[
-            "rank"
-        ]
-        for paid in (0, 1600, 2700)
-    ]
-    assert ranks == sorted(set(ranks))
-    assert ranks[-1] < (stripe_state.read(event("invoice.paid", {**INVOICE, "status": "paid"})) or {})["rank"]

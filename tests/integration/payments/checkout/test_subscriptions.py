@@ -25,12 +25,15 @@ from tests.servers.stripe import ENV, next_second
 from tests.stack import Stack
 
 
-def test_a_change_with_the_next_period_does_not_end_a_trial(user: Api, shop: StripeServer, stack: Stack) -> None:
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_change_with_the_next_period_does_not_end_a_trial(
+    user: Api, shop: StripeServer, stack: Stack, after: int
+) -> None:
     found = bought(user, shop, stack)
     subscription = shop.book.get("subscription", found["stripe_subscription_id"])
     end = subscription["items"]["data"][0]["current_period_end"]
     next_second()
-    subscription |= {"status": "trialing", "trial_start": subscription["start_date"] + 1, "trial_end": end}
+    subscription |= {"status": "trialing", "trial_start": subscription["start_date"] + after, "trial_end": end}
     shop.book.update(subscription, {})
     becomes(user, stack, status="trialing")
     response = user.request("POST", f"{SUBSCRIPTION}/change", json={"price_id": "price_studio", "at_period_end": True})

@@ -15,6 +15,7 @@ from pixelbloom.local.stripe.server import StripeServer
 from tests import ROOT
 from tests.integration.http import Api, is_error
 from tests.integration.payments.checkouts import CHECKOUT, checkout, one
+from tests.integration.pricing.rows import added
 from tests.servers.stripe import selling, sold_by
 from tests.stack import Stack
 
@@ -59,8 +60,19 @@ def new_campaign(api: Api, **columns: Any) -> dict[str, Any]:
     return created(api, CAMPAIGNS, {**terms, **columns})
 
 
-def public(api: Api) -> list[str]:
-    return [item["package_id"] for item in api.get(PACKAGES).json()["items"]]
+def listed(api: Api, path: str) -> dict[str, Any]:
+    """Return all packages of a list, page by page, by their ids."""
+    found, cursor = {}, None
+    while True:
+        page = api.get(path, params={"limit": 200, **({"cursor": cursor} if cursor else {})}).json()
+        found |= {item["package_id"]: item for item in page["items"]}
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return found
+
+
+def public(api: Api) -> dict[str, Any]:
+    return listed(api, PACKAGES)
 
 
 def test_a_package_from_its_creation_to_its_retirement(admin: Api, web: Api) -> None:
@@ -76,8 +88,7 @@ def test_a_package_from_its_creation_to_its_retirement(admin: Api, web: Api) -> 
     assert package["package_id"] not in public(web)
     found = admin.get(path)
     assert (found.headers["ETag"], found.json()) == ('"3"', retired.json())
-    listed = {item["package_id"]: item for item in admin.get("/api/pricing/catalogue").json()["items"]}
-    assert listed[package["package_id"]] == retired.json()
+    assert listed(admin, "/api/pricing/catalogue")[package["package_id"]] == retired.json()
 
 
 def test_a_campaign_from_its_creation_to_its_retirement(admin: Api, web: Api) -> None:
@@ -176,6 +187,23 @@ def test_a_package_goes_on_sale_only_with_a_matching_price(admin: Api, web: Api)
     assert admin.request("PATCH", path, json={"price": 59, "stripe_price_id": "price_dear"}).status_code == 200
     admin.request("PATCH", path, json={"active": False, "stripe_price_id": None})
     is_error(web.as_user().request("POST", CHECKOUT, json=body), 404, "NOT_FOUND")
+
+
+def test_the_price_of_a_sold_package_cannot_become_that_of_another(admin: Api, db: psycopg.Connection) -> None:
+    sold = new_package(admin, stripe_price_id="price_admin")
+    path = f"{PACKAGES}/{sold['package_id']}"
+    row = {"package_id": sold["package_id"], "stripe_price_id": "price_admin", "status": "active", "final_price": 49}
+    subscription = added(db, "user_subscriptions", row)
+    assert admin.request("PATCH", path, json={"price": 59, "stripe_price_id": "price_dear"}).status_code == 200
+    body = {"name": f"P{uuid4().hex}", **NEW_PACKAGE, "stripe_price_id": "price_admin"}
+    refused = is_error(admin.request("POST", PACKAGES, json=body), 409, "CONFLICT")
+    assert "was sold at it" in refused["error"]
+    # It may have its own earlier price again; and what was never sold may be given to another.
+    assert admin.request("PATCH", path, json={"price": 49, "stripe_price_id": "price_admin"}).status_code == 200
+    db.execute("delete from user_subscriptions where id = %s", [subscription])
+    assert admin.request("PATCH", path, json={"active": False, "stripe_price_id": None}).status_code == 200
+    other = created(admin, PACKAGES, body)
+    admin.request("PATCH", f"{PACKAGES}/{other['package_id']}", json={"active": False, "stripe_price_id": None})
 
 
 def test_an_operator_lists_open_uses_and_releases_one(
