@@ -19,6 +19,4 @@ class ProfileStore:
 
     def check(self) -> None:
         """Check that the database is reachable. Raises Unavailable or ConfigurationError."""
-        self._gateway.select(
-            lambda client: client.table("user_profiles").select("user_id").limit(1), name="profiles.check"
-        )
+        self._gateway.check()

@@ -1,7 +1,8 @@
 """The one gateway to Supabase: builds the client, sends calls, and translates errors."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import httpx
@@ -77,6 +78,8 @@ class Gateway:
         self._direct = DirectCalls(url) if url and not pools_transactions(url) else None
         self._lock = threading.Lock()
         self._client: Client | None = None
+        #: Whether the last call reached the database; no call did so far.
+        self.reached = False
 
     def client(self) -> Client:
         """Return the client with the service role's key. Raises ConfigurationError if it is not configured."""
@@ -126,7 +129,8 @@ class Gateway:
         Raises Unavailable if the database is unreachable, RejectedData if it rejects the data.
         """
         if self._direct is not None and function in FUNCTIONS:
-            return _send_direct(self._direct, function, params)
+            with self._observed():
+                return _send_direct(self._direct, function, params)
         return self.send(lambda client: again(lambda: _called(client, function, params, columns)), name=function)
 
     def select(self, query: Callable[[Client], Any], *, name: str) -> list[dict[str, Any]]:
@@ -134,14 +138,32 @@ class Gateway:
         rows: list[dict[str, Any]] = self.send(lambda client: again(lambda: query(client).execute().data), name=name)
         return rows
 
+    def check(self) -> None:
+        """Check that the database is reachable. Raises as `send` does."""
+        self.select(lambda client: client.table("user_profiles").select("user_id").limit(1), name="check")
+
     def send(self, call: Callable[[Client], T], *, name: str) -> T:
         """Send one request to Supabase; `name` identifies it in the logs."""
+        with self._observed():
+            try:
+                return call(self.client())
+            except APIError as error:
+                raise translate(str(error.code or ""), error.message, name) from error
+            except httpx.HTTPError as error:
+                raise _unreachable(error, name) from error
+
+    @contextmanager
+    def _observed(self) -> Iterator[None]:
+        """Note whether a call reached the database; one that refuses the data was reached."""
         try:
-            return call(self.client())
-        except APIError as error:
-            raise translate(str(error.code or ""), error.message, name) from error
-        except httpx.HTTPError as error:
-            raise _unreachable(error, name) from error
+            yield
+        except (RejectedData, Conflict, QuotaReached):
+            self.reached = True
+            raise
+        except Exception:
+            self.reached = False
+            raise
+        self.reached = True
 
 
 def _called(client: Client, function: str, params: Mapping[str, Any], columns: str) -> Any:

@@ -147,13 +147,13 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
                     return 0
 
     def _succeeded(self) -> None:
+        if not self._looks_succeed:
+            self._pulses.record(BEAT)
+            self._looks_succeed = True
         if self._failed:
             log.warning("beat_recovered")
         self._failed = False
         self._backoff.reset()
-        if not self._looks_succeed:
-            self._pulses.record(BEAT)
-            self._looks_succeed = True
 
     def _retry(self, error: Exception) -> None:
         """Try again after a while. An outage is logged once."""

@@ -194,7 +194,7 @@ def test_the_page_leads_to_a_deployment_that_runs_agents(machine: Machine) -> No
     ready = {}
 
     def no_warnings() -> bool:
-        ready.update(requests.get(f"{api}/readyz", timeout=10).json())
+        ready.update(requests.get(f"{api}/readyz", timeout=SECONDS).json())
         return ready["warnings"] == []
 
     until(no_warnings, SECONDS, saw=lambda: str(ready) + machine.output())
@@ -216,5 +216,5 @@ def test_the_page_leads_to_a_deployment_that_runs_agents(machine: Machine) -> No
 def _ready(api: str) -> bool:
     try:
         return requests.get(f"{api}/healthz", timeout=5).ok
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False

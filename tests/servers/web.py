@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import psutil
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from pixelbloom.local.postgrest import free_port
 from tests.servers import freezing
 from tests.waiting import SECONDS, Deadline, until
 
@@ -97,9 +97,7 @@ class Web:
     def __init__(self, redis_url: str, folder: Path, *, limits: dict[str, Any] | None = None, **env: str) -> None:
         self.folder = folder
         folder.mkdir(exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
         self.log = folder / "web.log"
         self._env = {

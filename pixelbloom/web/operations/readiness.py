@@ -38,7 +38,8 @@ class Probe:
     """A check of one part. `run` raises if the part is unreachable.
 
     A result is fresh for `fresh_seconds`. If a part is not `required`, the process is ready without it, and `without`
-    describes the consequences. The result is awaited for `timeout` seconds from the start of the check.
+    describes the consequences. The result is awaited for `timeout` seconds from the start of the check; until it comes,
+    an earlier one is shown if it is not older than `stale_seconds`.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Probe:
     fresh_seconds: float = 0.5
     without: str = ""
     timeout: float = TIMEOUT_SECONDS
+    stale_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,9 @@ class Readiness:
         ready, checks, warnings = True, {}, []
         for probe, pending in started:
             in_time = pending is None or pending.done.wait(max(0.0, pending.began + probe.timeout - time.monotonic()))
-            finding = self._found.get(probe.name) if in_time else None
+            finding = self._found.get(probe.name)
+            if not in_time and finding is not None and time.monotonic() - finding.at > probe.stale_seconds:
+                finding = None
             check, warning = _shown(probe, finding)
             checks[probe.name] = check
             if warning:
@@ -185,6 +189,7 @@ def probes(
         Probe("database", database),
         optional("redis", events, without=without_redis),
         *brokers,
-        optional("workers", workers, fresh_seconds=10.0),
+        # The replies may take longer than the timeout.
+        optional("workers", workers, fresh_seconds=10.0, stale_seconds=60.0),
         optional("beat", beat, fresh_seconds=2.0),
     )

@@ -124,11 +124,13 @@ def runs_complete_and_are_watched(tiers: Tiers, db: psycopg.Connection) -> None:
 def everything_is_ready(tiers: Tiers) -> dict[str, Any]:
     """Wait until `/readyz` warns of nothing: a worker takes from each queue, and gave a pulse. Return its checks."""
 
-    def ready() -> dict[str, Any]:
-        tiers.workers.look()
-        body: dict[str, Any] = tiers.api.get("/readyz").json()
-        return body
+    body: dict[str, Any] = {}
 
-    until(lambda: ready()["warnings"] == [], pause=0.5, saw=lambda: (ready(), tiers.output))
-    checks: dict[str, Any] = ready()["checks"]
+    def ready() -> bool:
+        tiers.workers.look()
+        body.update(tiers.api.get("/readyz").json())
+        return bool(body["warnings"] == [])
+
+    until(ready, pause=0.5, saw=lambda: (body, tiers.output))
+    checks: dict[str, Any] = body["checks"]
     return checks

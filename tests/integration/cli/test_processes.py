@@ -98,7 +98,7 @@ def test_options_reach_gunicorn_and_celery(processes: Processes, stack: Stack) -
     processes.start("worker", "agents", "-n", "own@%h", "--concurrency", "3")
     processes.running["own"] = processes.running.pop("3")
     until(lambda: responds(port, "/healthz"), 180, saw=processes.output)
-    until(lambda: pongs(stack.settings, "own"), 180, saw=processes.output)
+    until(lambda: pongs(stack.settings, "own", 5), 180, saw=processes.output)
     processes.wait_for_health("web")
     processes.wait_for_health("agents")
 

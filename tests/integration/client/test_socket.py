@@ -18,6 +18,7 @@ from pixelbloom.client import (
 from pixelbloom.errors import Unavailable
 from tests.integration.client.stories import TOPIC, all_events, client, first_story, resumed_story, seqs
 from tests.servers.websocket import Act, Peer, ScriptedServer
+from tests.waiting import SECONDS, background
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,15 @@ def test_flat_events_are_yielded_and_unknown_types_ignored() -> None:
 
 
 def test_close_from_another_thread_ends_a_waiting_iterator() -> None:
-    with ScriptedServer([Peer.wait_until_gone]) as server, client(server) as sockets:
-        threading.Timer(0.1, sockets.close).start()
+    begun = threading.Event()
+
+    def act(peer: Peer) -> None:
+        begun.set()
+        peer.wait_until_gone()
+
+    def close() -> None:
+        assert begun.wait(SECONDS)
+        sockets.close()
+
+    with ScriptedServer([act]) as server, client(server) as sockets, background(close):
         assert list(sockets.events()) == []

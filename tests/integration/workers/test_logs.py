@@ -105,7 +105,8 @@ def test_probes_are_not_in_the_access_log_unless_they_fail(stack: Stack, tmp_pat
         process.end()
 
     logged = [(line["path"], line["status"]) for line in process.lines() if line["event"] == "request"]
-    assert logged == [("/metrics", 401), ("/api/agents", 401)]
+    # On a busy machine the first check of the database may be late.
+    assert [entry for entry in logged if entry != ("/readyz", 503)] == [("/metrics", 401), ("/api/agents", 401)]
 
 
 def test_the_level_of_one_logger_differs_from_that_of_all_others(stack: Stack, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ class Worker:
     def replies(self) -> bool:
         app = Celery(broker=self._broker, set_as_current=False)
         with app.connection_for_write() as connection:  # not a pooled one, which may belong to the previous Redis
-            return bool(app.control.ping([self.name], timeout=0.5, connection=connection))
+            return bool(app.control.ping([self.name], timeout=2, connection=connection))
 
     def wait_for(self, happened: Callable[[], object]) -> None:
         until(happened, saw=lambda: self.output)

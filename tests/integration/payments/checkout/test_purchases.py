@@ -122,7 +122,9 @@ def test_unpaid_invoices_do_not_stay_open(user: Api, shop: StripeServer, stack: 
 def test_a_refund_that_fails_is_taken_back(user: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection) -> None:
     bought(user, shop, stack)
     state = "select status from invoices where stripe_invoice_id = %s"
-    paid = one(db, "select stripe_invoice_id from invoices where user_id = %s and status = 'paid'", user.user_id)
+    invoice = "select stripe_invoice_id from invoices where user_id = %s and status = 'paid'"
+    stack.wait_for(lambda: one(db, invoice, user.user_id))
+    paid = one(db, invoice, user.user_id)
     received = "select sum(amount) from money_movements where user_id = %s"
     charge = control(shop, "refund", of=paid)
     stack.wait_for(lambda: one(db, state, paid) == "refunded" and one(db, received, user.user_id) == 0)

@@ -89,8 +89,9 @@ def test_workers_are_counted_by_queue_and_a_queue_without_one_is_a_warning(runni
     body = once(lambda: ready(api), lambda body: body["checks"]["workers"].get("queues") == wanted)
     assert body["checks"]["workers"]["status"] == "warning"
     assert "workers: no worker takes from agents: that work waits" in body["warnings"]
-    found = numbers(api)
-    assert {queue: found["pixelbloom_workers", queue] for queue in wanted} == wanted
+    once(
+        lambda: numbers(api), lambda found: all(found.get(("pixelbloom_workers", of)) == n for of, n in wanted.items())
+    )
 
 
 def test_a_missing_beat_is_reported_everywhere(running: Stack, redis: Redis) -> None:
@@ -102,8 +103,7 @@ def test_a_missing_beat_is_reported_everywhere(running: Stack, redis: Redis) -> 
     assert (code, checks["workers"]["state"], checks["beat"]["state"]) == (1, "ok", "down")
     assert BEAT in checks["beat"]["detail"]
     assert "pixelbloom beat" in checks["beat"]["advice"]
-    body = ready(api)
-    assert body["checks"]["beat"]["status"] == "warning"
+    body = once(lambda: ready(api), lambda body: body["checks"]["beat"]["status"] == "warning")
     assert any(BEAT in warning for warning in body["warnings"])
     assert not any(name == "pixelbloom_periodic_task_age_seconds" for name, _ in numbers(api))
 
@@ -112,8 +112,11 @@ def test_a_missing_beat_is_reported_everywhere(running: Stack, redis: Redis) -> 
     assert checks["beat"]["state"] == "ok"
     body = once(lambda: ready(api), lambda body: not body["warnings"])
     for name in ("beat", "maintenance", "events", "webhooks"):
-        assert body["checks"]["beat"]["ages"][name] < 30
-        assert numbers(api)["pixelbloom_periodic_task_age_seconds", name] < 30
+        assert body["checks"]["beat"]["ages"][name] < 45
+        once(
+            lambda: numbers(api),
+            lambda found, of=name: found.get(("pixelbloom_periodic_task_age_seconds", of), 45) < 45,
+        )
 
 
 def test_a_missing_worker_is_down_in_doctor_although_beat_runs(running: Stack, redis: Redis) -> None:

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from pixelbloom.web.operations.readiness import Probe, ProbeResult, Readiness
+from tests.waiting import until
 
 
 def fails() -> None:
@@ -73,6 +74,26 @@ def test_a_hanging_part_times_out_and_is_not_probed_twice() -> None:
         assert readiness.check().ready is False
         assert readiness.check().checks["database"]["detail"] == "timed out"
         assert len(asked) == 1
+    finally:
+        release.set()
+
+
+@pytest.mark.parametrize(("stale_seconds", "detail"), [(3600.0, "2 responding"), (0.0, "timed out")])
+def test_an_earlier_result_is_shown_while_a_new_one_is_late(stale_seconds: float, detail: str) -> None:
+    late, release = threading.Event(), threading.Event()
+
+    def hangs_when_late() -> ProbeResult:
+        if late.is_set():
+            release.wait(10)
+        return ProbeResult("2 responding")
+
+    readiness = Readiness(
+        [Probe("workers", hangs_when_late, fresh_seconds=0, timeout=0.05, stale_seconds=stale_seconds)]
+    )
+    until(lambda: readiness.check().checks["workers"]["detail"] == "2 responding")
+    late.set()
+    try:
+        until(lambda: readiness.check().checks["workers"]["detail"] == detail)
     finally:
         release.set()
 
