@@ -45,6 +45,14 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    -- A bulk load may have left out this trigger.
+    if tg_op = 'UPDATE' and old.stripe_price_id is not null then
+        insert into public.package_prices (stripe_price_id, package_id) values (old.stripe_price_id, old.id)
+        on conflict (stripe_price_id) do nothing;
+    end if;
+    if new.stripe_price_id is null then
+        return null;
+    end if;
     if exists (
         select 1
         from public.package_prices as t
@@ -64,13 +72,19 @@ create trigger pricing_packages_price_added after insert on public.pricing_packa
 for each row when (new.stripe_price_id is not null) execute function internal.store_package_price();
 
 create trigger pricing_packages_price_changed after update of stripe_price_id on public.pricing_packages
-for each row when (new.stripe_price_id is not null and new.stripe_price_id is distinct from old.stripe_price_id)
+for each row when (new.stripe_price_id is distinct from old.stripe_price_id)
 execute function internal.store_package_price();
 
+-- The package that has this price, else the one that had it.
 create function internal.package_of_price(p_price text) returns uuid
 language sql stable
 set search_path = ''
-as $$ select t.package_id from public.package_prices as t where t.stripe_price_id = p_price $$;
+as $$
+    select coalesce(
+        (select p.id from public.pricing_packages as p where p.stripe_price_id = p_price),
+        (select t.package_id from public.package_prices as t where t.stripe_price_id = p_price)
+    )
+$$;
 
 -- The packages that the redemption's coupon covers, as the campaign was when it was redeemed; null for all.
 alter table public.campaign_redemptions add column covered_package_ids uuid[];

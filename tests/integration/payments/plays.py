@@ -1,5 +1,7 @@
 """Sequences of events of Stripe, their delivery, and the rows they result in."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -96,3 +98,15 @@ def forget(db: psycopg.Connection, history: History) -> None:
     ids = [name for kind in history.book.objects.values() for name in kind]
     db.execute("delete from stripe_objects where id = any(%s) or subject = %s", [ids, *subject])
     db.execute("delete from stripe_events where id = any(%s)", [ids])
+
+
+@contextmanager
+def delivered(store: PaymentStore, db: psycopg.Connection, history: History, first: int) -> Iterator[list[Event]]:
+    """Deliver a history's events, a day apart, for the duration of the block."""
+    events = history.at(first, apart=86_400, style="both")
+    for event in events:
+        deliver(store, event)
+    try:
+        yield events
+    finally:
+        forget(db, history)

@@ -1,7 +1,6 @@
 """Payments that fail at first, arrive in parts, or never: what the rows and the figures say."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -12,24 +11,13 @@ import pytest
 from pixelbloom.payments.store import PaymentStore
 from tests.integration.analytics.figures import asked
 from tests.integration.payments.ledger import day_of
-from tests.integration.payments.plays import deliver, forget
-from tests.integration.pricing.rows import added, package
+from tests.integration.payments.plays import deliver, delivered, forget
+from tests.integration.pricing.rows import added
 from tests.servers.stripe import Event, History
 
 DAY = 86_400
 #: An hour into a day a year ago.
 FIRST = 1_750_000_000 // DAY * DAY + 3600
-
-
-@contextmanager
-def delivered(store: PaymentStore, db: psycopg.Connection, history: History, apart: int = DAY) -> Iterator[list[Event]]:
-    events = history.at(FIRST, apart=apart, style="both")
-    for event in events:
-        deliver(store, event)
-    try:
-        yield events
-    finally:
-        forget(db, history)
 
 
 def revenue_of(db: psycopg.Connection, user: UUID, day: int) -> float:
@@ -64,7 +52,7 @@ def test_a_subscription_whose_first_payment_failed_continues_if_it_is_paid(
     metadata = {"campaign_id": str(campaign), "redemption_key": key}
     history = History(user := uuid4(), metadata=metadata, outcome="async")
     history.play(steps)
-    with delivered(store, db, history):
+    with delivered(store, db, history, FIRST):
         shown = store.current(user)
         recurring = db.execute("select count(*) from recurring_subscriptions where user_id = %s", [user]).fetchone()
         counted = db.execute("select uses from pricing_campaigns where id = %s", [campaign]).fetchone()
@@ -105,7 +93,7 @@ def test_parts_of_an_invoice_count_on_the_days_on_which_they_were_paid(
 ) -> None:
     history = History(user := uuid4())
     history.play(["unpaid", "part paid", "part paid", ends])
-    with delivered(store, db, history) as events:
+    with delivered(store, db, history, FIRST) as events:
         parts = [number for number, event in enumerate(events) if event["type"] == "invoice.updated"]
         received = [revenue_of(db, user, day) for day in parts]
         rest = revenue_of(db, user, last_day(events, "invoice.paid"))
@@ -159,7 +147,7 @@ def test_a_lowered_amount_counts_as_it_is(store: PaymentStore, db: psycopg.Conne
     [invoice] = history.book.objects["invoice"].values()
     invoice["amount_paid"] = 700
     history.book.emit("invoice.updated", invoice)
-    with delivered(store, db, history) as events:
+    with delivered(store, db, history, FIRST) as events:
         until = day_of(FIRST) + timedelta(days=len(events))
         total = asked(db, "revenue_summary", user, day_of(FIRST), until, "UTC")["revenue"]["value"]
 
@@ -171,7 +159,7 @@ def test_a_refunded_part_leaves_nothing(store: PaymentStore, db: psycopg.Connect
     history.play(["part paid", "uncollectible"])
     [part] = history.book.objects["charge"].values()
     history.book.refund(part, None)
-    with delivered(store, db, history) as events:
+    with delivered(store, db, history, FIRST) as events:
         until = day_of(FIRST) + timedelta(days=len(events))
         total = asked(db, "revenue_summary", user, day_of(FIRST), until, "UTC")["revenue"]["value"]
         on = {event["type"]: revenue_of(db, user, day) for day, event in enumerate(events)}
@@ -180,42 +168,6 @@ def test_a_refunded_part_leaves_nothing(store: PaymentStore, db: psycopg.Connect
     assert total == 0
     assert (on["invoice.updated"], on["refund.created"]) == (16.33, -16.33)
     assert status == "uncollectible"
-
-
-def test_revenue_remains_with_the_package_that_was_paid_for(store: PaymentStore, db: psycopg.Connection) -> None:
-    history = History(user := uuid4(), suffix=uuid4().hex)
-    packages = {
-        name: package(db, price, stripe_price_id=price_id)
-        for name, price, price_id in (("starter", "49", history.starter), ("growth", "149", history.growth))
-    }
-    try:
-        history.play(["refunded", "upgraded", "renewed"])
-        with delivered(store, db, history) as events:
-            until = day_of(FIRST) + timedelta(days=len(events))
-            found = asked(db, "revenue_by_package", user, day_of(FIRST), until, "UTC")
-            before = asked(db, "revenue_by_package", user, day_of(FIRST), day_of(FIRST) + timedelta(days=3), "UTC")
-    finally:
-        db.execute("delete from pricing_packages where id = any(%s)", [list(packages.values())])
-
-    assert {entry["package_id"]: (entry["revenue"], entry["payments"]) for entry in found} == {
-        str(packages["starter"]): (0, 1),
-        str(packages["growth"]): (149, 1),
-    }
-    assert {entry["package_id"] for entry in before if entry["payments"]} == {str(packages["starter"])}
-
-
-def test_a_payment_without_a_package_remains_without_one(store: PaymentStore, db: psycopg.Connection) -> None:
-    history = History(user := uuid4(), suffix=uuid4().hex)
-    growth = package(db, "149", stripe_price_id=history.growth)
-    try:
-        history.play(["upgraded", "renewed"])
-        with delivered(store, db, history) as events:
-            until = day_of(FIRST) + timedelta(days=len(events))
-            found = asked(db, "revenue_by_package", user, day_of(FIRST), until, "UTC")
-    finally:
-        db.execute("delete from pricing_packages where id = %s", [growth])
-
-    assert {entry["package_id"]: entry["revenue"] for entry in found} == {None: 49, str(growth): 149}
 
 
 def test_a_subscription_that_was_paid_at_its_checkout_recurs_although_no_invoice_says_so(
@@ -236,7 +188,7 @@ def test_a_deleted_draft_was_never_due(store: PaymentStore, db: psycopg.Connecti
     history = History(user := uuid4(), trial_days=14)
     history.play(["drafted", "draft deleted", "ended"])
     end = history.book.get("subscription", history.subscription_id)["trial_end"]
-    with delivered(store, db, history):
+    with delivered(store, db, history, FIRST):
         [billed_from] = db.execute(
             "select extract(epoch from billed_from)::bigint from user_subscriptions where user_id = %s", [user]
         ).fetchone() or (None,)
@@ -272,7 +224,7 @@ def test_a_later_trial_of_a_paid_subscription_does_not_end_its_recurring_revenue
     start = subscription["start_date"]
     subscription |= {"status": "trialing", "trial_start": start + DAY, "trial_end": start + 15 * DAY}
     history.book.update(subscription, {})
-    with delivered(store, db, history):
+    with delivered(store, db, history, FIRST):
         tomorrow = day_of(start) + timedelta(days=1)
         summary = asked(db, "revenue_summary", user, tomorrow, tomorrow, "UTC")
         shown = store.current(user)
