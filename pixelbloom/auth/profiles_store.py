@@ -16,7 +16,3 @@ class ProfileStore:
         """Return those users who are administrators in `user_profiles`, in one query. Raises Unavailable."""
         found = self._gateway.rpc("admins_among", {"p_users": [str(user_id) for user_id in user_ids]})
         return {UUID(user_id) for user_id in found}
-
-    def check(self) -> None:
-        """Check that the database is reachable. Raises Unavailable or ConfigurationError."""
-        self._gateway.check()

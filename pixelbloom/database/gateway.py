@@ -157,7 +157,7 @@ class Gateway:
         """Note whether a call reached the database; one that refuses the data was reached."""
         try:
             yield
-        except (RejectedData, Conflict, QuotaReached):
+        except (RejectedData, Conflict):
             self.reached = True
             raise
         except Exception:

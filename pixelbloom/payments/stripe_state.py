@@ -80,12 +80,14 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
     later_trial = trial_start is not None and trial_start > start
     cancel_at, at_period_end = optional_moment(item.get("cancel_at")), bool(item.get("cancel_at_period_end"))
     period_end = optional_moment(first.get("current_period_end", item.get("current_period_end")))
+    own = currency(first["price"]["currency"])
+    charged = currency(item.get("currency") or own)
     body = {
         "customer": reference(item.get("customer")),
         "status": one_of(get_args(SubscriptionStatus), _STATUS.get(status, status)),
         "never_paid": True if status == "incomplete_expired" else None,
         "price": text(first["price"]["id"]),
-        "currency": (charged := currency(item.get("currency") or first["price"]["currency"])),
+        "currency": charged,
         "interval": parts[0]["interval"],
         "interval_count": parts[0]["interval_count"],
         "start": start,
@@ -100,7 +102,7 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
     if "discounts" in item or "discount" in item:
         body["discounted"] = bool(item.get("discounts") or item.get("discount"))
     # Of a price in several currencies, the amount is known only for its own.
-    if all(part["amount"] is not None for part in parts) and charged == currency(first["price"]["currency"]):
+    if all(part["amount"] is not None for part in parts) and charged == own:
         body["amount"] = sum(part["amount"] for part in parts)
         body["notified_amount"] = due(item, [part["amount"] for part in parts], trial_end)
         if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:

@@ -9,6 +9,8 @@ from pixelbloom.database.gateway import Gateway
 from pixelbloom.errors import Conflict, FieldError, InvalidInput, NotFound
 from pixelbloom.pricing.store import PricingStore
 
+_PACKAGE_KEYS = "name or stripe_price_id, or was sold at it"
+
 
 class PricingService(PricingStore):
     """The stored packages, campaigns and redemptions. Every method may raise Unavailable. An id of None names no row.
@@ -70,9 +72,6 @@ def _found(row_id: UUID | None, find: Callable[[UUID], dict[str, Any] | None], w
     if row is None:
         raise NotFound(f"There is no such {what} lists them.")
     return row
-
-
-_PACKAGE_KEYS = "name or stripe_price_id, or was sold at it"
 
 
 @contextmanager

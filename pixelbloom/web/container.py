@@ -110,7 +110,7 @@ class WebContainer(Container):
     @part
     def readiness(self) -> Readiness:
         own_broker = self.settings.broker_url is not None
-        return Readiness(probes(self.profiles, self.redis, self.celery, self.pulses, own_broker=own_broker))
+        return Readiness(probes(self.gateway, self.redis, self.celery, self.pulses, own_broker=own_broker))
 
 
 def install(app: Flask, parts: WebContainer) -> None:

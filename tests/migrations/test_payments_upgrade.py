@@ -41,9 +41,8 @@ def deliver(db: psycopg.Connection, event: Event, *, new: bool = True) -> None:
     state = stripe_state.read(event)
     assert state is not None
     if not new:
-        for name in ("price", "later_trial"):
-            if state["kind"] == "invoice" or name != "price":
-                state["body"].pop(name, None)
+        added = {"invoice": "price", "subscription": "later_trial"}
+        state["body"].pop(added.get(state["kind"]), None)
     values = [event["id"], event["type"], state["subject"], Jsonb(state), event["created"]]
     db.execute("select public.record_stripe_event(%s, %s, %s, %s, to_timestamp(%s), true)", values)
     [begun] = db.execute("select public.begin_stripe_event(%s, 60, 12)", [event["id"]]).fetchone() or (None,)

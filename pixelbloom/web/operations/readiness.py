@@ -11,8 +11,8 @@ import structlog
 from celery import Celery
 from redis import Redis, RedisError
 
-from pixelbloom.auth.profiles_store import ProfileStore
 from pixelbloom.core.queues import QUEUES
+from pixelbloom.database.gateway import Gateway
 from pixelbloom.periodic import verdict as periodic
 from pixelbloom.periodic.pulses import Pulses
 
@@ -145,7 +145,7 @@ def _shown(probe: Probe, finding: Finding | None) -> tuple[dict[str, Any], str |
 
 
 def probes(
-    profiles: ProfileStore, redis: Redis, celery: Celery, pulses: Pulses, *, own_broker: bool = False
+    gateway: Gateway, redis: Redis, celery: Celery, pulses: Pulses, *, own_broker: bool = False
 ) -> tuple[Probe, ...]:
     """Return the probes of the database, which a web process requires, and of the parts that runs can wait for.
 
@@ -153,7 +153,7 @@ def probes(
     """
 
     def database() -> None:
-        profiles.check()
+        gateway.check()
 
     def events() -> None:
         redis.ping()

@@ -18,6 +18,11 @@ class Movement:
     amount: int
 
 
+DAY = 86_400
+#: An hour into a day a year ago, so that rows with the current time are outside of the ranges.
+A_YEAR_AGO = 1_750_000_000 // DAY * DAY + 3600
+
+
 def day_of(seconds: int) -> date:
     return datetime.fromtimestamp(seconds, UTC).date()
 

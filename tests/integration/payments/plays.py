@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pixelbloom.payments import stripe_state
 from pixelbloom.payments.store import PaymentStore
+from tests.integration.payments.ledger import A_YEAR_AGO, DAY
 from tests.servers.stripe import Event, History
 
 #: The second of a history's first event.
@@ -101,9 +102,9 @@ def forget(db: psycopg.Connection, history: History) -> None:
 
 
 @contextmanager
-def delivered(store: PaymentStore, db: psycopg.Connection, history: History, first: int) -> Iterator[list[Event]]:
-    """Deliver a history's events, a day apart, for the duration of the block."""
-    events = history.at(first, apart=86_400, style="both")
+def delivered(store: PaymentStore, db: psycopg.Connection, history: History) -> Iterator[list[Event]]:
+    """Deliver a history's events of a year ago, a day apart, for the duration of the block."""
+    events = history.at(A_YEAR_AGO, apart=DAY, style="both")
     for event in events:
         deliver(store, event)
     try:

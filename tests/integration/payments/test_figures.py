@@ -14,14 +14,11 @@ from hypothesis import strategies as st
 
 from pixelbloom.payments.store import PaymentStore
 from tests.integration.analytics.figures import asked
-from tests.integration.payments.ledger import day_of, ledger, signed
+from tests.integration.payments.ledger import A_YEAR_AGO, DAY, day_of, ledger, signed
 from tests.integration.payments.plays import CURRENCIES, INTERVALS, OUTCOMES, PLAYS, STYLES, deliver
 from tests.servers.stripe import Event, History, Purchase
 from tests.stack import Stack
 
-DAY = 86_400
-#: An hour into a day a year ago, so that rows with the current time are outside of the ranges.
-FIRST = 1_750_000_000 // DAY * DAY + 3600
 PURCHASE_STEPS = [
     *("paid", "async", "async_paid", "async_failed", "expired", "refunded", "part refunded", "refund failed"),
     *("disputed", "dispute lost", "dispute won"),
@@ -77,15 +74,15 @@ def test_every_revenue_figure_matches_the_ledger(
     for steps, currency, interval, trial_days, outcome in subscriptions:
         history = History(user, currency, interval=interval, trial_days=trial_days, outcome=outcome)
         history.play(steps)
-        histories.append(history.at(FIRST, apart=DAY, style=style))
+        histories.append(history.at(A_YEAR_AGO, apart=DAY, style=style))
     for steps, currency in purchases:
         purchase = Purchase(user, currency)
         purchase.play(steps)
-        histories.append(purchase.at(FIRST, apart=DAY, style=style))
+        histories.append(purchase.at(A_YEAR_AGO, apart=DAY, style=style))
     moved = [movement for events in histories for movement in ledger(events, style=style)]
     events = [event for each in histories for event in each]
     extra = data.draw(st.lists(st.sampled_from(events), max_size=5)) if events else []
-    start = day_of(FIRST) + timedelta(days=first)
+    start = day_of(A_YEAR_AGO) + timedelta(days=first)
     end = start + timedelta(days=length - 1)
     before = start - timedelta(days=length)
 
@@ -137,10 +134,10 @@ def test_a_single_purchase_counts_what_was_received_and_not_returned(
 ) -> None:
     purchase = Purchase(user := uuid4())
     purchase.play(steps)
-    events = purchase.at(FIRST, apart=60, style=style)
+    events = purchase.at(A_YEAR_AGO, apart=60, style=style)
     for event in events:
         deliver(store, event)
-    day = day_of(FIRST)
+    day = day_of(A_YEAR_AGO)
     summary = asked(db, "revenue_summary", user, day, day, "UTC")
     found = db.execute("select status from user_subscriptions where user_id = %s", [user]).fetchone()
     forget(db, user, events)
@@ -153,10 +150,10 @@ def test_nineteen_of_forty_nine_refunded_leave_thirty(store: PaymentStore, db: p
     purchase = Purchase(user := uuid4())
     purchase.play(["paid"])
     purchase.book.refund(purchase.book.charge_of(purchase.session["id"]), 1900)
-    events = purchase.at(FIRST, apart=60, style="both")
+    events = purchase.at(A_YEAR_AGO, apart=60, style="both")
     for event in events:
         deliver(store, event)
-    day = day_of(FIRST)
+    day = day_of(A_YEAR_AGO)
     value = asked(db, "analytics_overview", user, day, day, "UTC")["total_revenue"]["value"]
     forget(db, user, events)
 
@@ -170,14 +167,14 @@ def test_unpaid_invoices_are_neither_revenue_nor_recurring(
     history = History(user := uuid4(), trial_days=14 if ends == "trial cancelled" else 0)
     subscription = history.book.get("subscription", history.subscription_id)
     history.book.end(subscription)
-    events = history.at(FIRST, apart=DAY)
+    events = history.at(A_YEAR_AGO, apart=DAY)
     if ends != "trial cancelled":
         events = [event for event in events if event["type"] != "invoice.paid"]
         events[-1]["data"]["object"]["status"] = "incomplete_expired"
     for event in events:
         deliver(store, event)
     today = datetime.now(UTC).date()
-    summary = asked(db, "revenue_summary", user, day_of(FIRST), today, "UTC")
+    summary = asked(db, "revenue_summary", user, day_of(A_YEAR_AGO), today, "UTC")
     trend = asked(db, "subscription_trends", user, today, today, "daily", "UTC")
     forget(db, user, events)
 
@@ -206,7 +203,7 @@ def test_recurring_revenue_is_the_price_by_months_of_its_interval(
     history = History(user := uuid4(), interval=(interval, count))
     history.book.get("price", "price_starter")["unit_amount"] = int(Decimal(price) * 100)
     history.book.update(history.book.get("subscription", history.subscription_id), {})
-    events = history.at(FIRST, apart=1)
+    events = history.at(A_YEAR_AGO, apart=1)
     for event in events:
         deliver(store, event)
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
@@ -227,7 +224,7 @@ def test_items_of_different_intervals_recur_by_their_own(store: PaymentStore, db
     history.book.get("price", "price_starter")["unit_amount"] = 30000
     subscription["items"]["data"].append(extra)
     history.book.update(subscription, {})
-    events = history.at(FIRST, apart=1)
+    events = history.at(A_YEAR_AGO, apart=1)
     for event in events:
         deliver(store, event)
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)

@@ -7,13 +7,10 @@ import psycopg
 
 from pixelbloom.payments.store import PaymentStore
 from tests.integration.analytics.figures import asked
-from tests.integration.payments.ledger import day_of
+from tests.integration.payments.ledger import A_YEAR_AGO, day_of
 from tests.integration.payments.plays import delivered
 from tests.integration.pricing.rows import package
 from tests.servers.stripe import History
-
-#: An hour into a day a year ago.
-FIRST = 1_750_000_000 // 86_400 * 86_400 + 3600
 
 
 def test_revenue_remains_with_the_package_that_was_paid_for(store: PaymentStore, db: psycopg.Connection) -> None:
@@ -24,10 +21,10 @@ def test_revenue_remains_with_the_package_that_was_paid_for(store: PaymentStore,
     }
     try:
         history.play(["refunded", "upgraded", "renewed"])
-        with delivered(store, db, history, FIRST) as events:
-            until = day_of(FIRST) + timedelta(days=len(events))
-            found = asked(db, "revenue_by_package", user, day_of(FIRST), until, "UTC")
-            before = asked(db, "revenue_by_package", user, day_of(FIRST), day_of(FIRST) + timedelta(days=3), "UTC")
+        first = day_of(A_YEAR_AGO)
+        with delivered(store, db, history) as events:
+            found = asked(db, "revenue_by_package", user, first, first + timedelta(days=len(events)), "UTC")
+            before = asked(db, "revenue_by_package", user, first, first + timedelta(days=3), "UTC")
     finally:
         db.execute("delete from pricing_packages where id = any(%s)", [list(packages.values())])
 
@@ -45,10 +42,10 @@ def test_a_package_that_was_loaded_without_triggers_has_its_prices(store: Paymen
         db.execute("set local session_replication_role = 'replica'")
         loaded = package(db, "49", stripe_price_id=history.starter)
     try:
-        with delivered(store, db, history, FIRST):
+        with delivered(store, db, history):
             before = store.current(user)
         db.execute("update pricing_packages set stripe_price_id = null where id = %s", [loaded])
-        with delivered(store, db, history, FIRST):
+        with delivered(store, db, history):
             after = store.current(user)
     finally:
         db.execute("delete from pricing_packages where id = %s", [loaded])
@@ -63,9 +60,9 @@ def test_a_payment_without_a_package_remains_without_one(store: PaymentStore, db
     growth = package(db, "149", stripe_price_id=history.growth)
     try:
         history.play(["upgraded", "renewed"])
-        with delivered(store, db, history, FIRST) as events:
-            until = day_of(FIRST) + timedelta(days=len(events))
-            found = asked(db, "revenue_by_package", user, day_of(FIRST), until, "UTC")
+        with delivered(store, db, history) as events:
+            until = day_of(A_YEAR_AGO) + timedelta(days=len(events))
+            found = asked(db, "revenue_by_package", user, day_of(A_YEAR_AGO), until, "UTC")
     finally:
         db.execute("delete from pricing_packages where id = %s", [growth])
 

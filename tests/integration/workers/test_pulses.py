@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from celery import Celery
 
 from pixelbloom.celery_app import broker_address
@@ -16,12 +15,6 @@ from tests.stack import Stack
 from tests.waiting import until
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture
-def redis() -> Iterator[OwnRedis]:
-    with OwnRedis() as own:
-        yield own
 
 
 @contextmanager
@@ -36,13 +29,13 @@ def asked_for_a_pulse(redis: OwnRedis, env: Mapping[str, str], folder: Path) -> 
         worker.end()
 
 
-def test_a_worker_that_reaches_its_database_gives_a_pulse(stack: Stack, redis: OwnRedis, tmp_path: Path) -> None:
-    with asked_for_a_pulse(redis, stack.env, tmp_path) as worker:
-        until(lambda: WEBHOOKS in Pulses(redis.client).ages(), saw=lambda: worker.output)
+def test_a_worker_that_reaches_its_database_gives_a_pulse(stack: Stack, own_redis: OwnRedis, tmp_path: Path) -> None:
+    with asked_for_a_pulse(own_redis, stack.env, tmp_path) as worker:
+        until(lambda: WEBHOOKS in Pulses(own_redis.client).ages(), saw=lambda: worker.output)
 
 
-def test_a_worker_without_its_database_gives_none(stack: Stack, redis: OwnRedis, tmp_path: Path) -> None:
+def test_a_worker_without_its_database_gives_none(stack: Stack, own_redis: OwnRedis, tmp_path: Path) -> None:
     env = {**stack.env, "SUPABASE_URL": NOWHERE, "SUPABASE_REST_URL": NOWHERE, "DATABASE_URL": ""}
-    with asked_for_a_pulse(redis, env, tmp_path) as worker:
+    with asked_for_a_pulse(own_redis, env, tmp_path) as worker:
         until(lambda: "Unavailable" in worker.output, saw=lambda: worker.output)
-        assert Pulses(redis.client).ages() == {}
+        assert Pulses(own_redis.client).ages() == {}

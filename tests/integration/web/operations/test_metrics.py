@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from pixelbloom.auth.mint import mint_user
 from pixelbloom.events.client import connect
 from pixelbloom.events.publisher import Publisher
+from tests import scrapes
 from tests.integration.http import Api, is_error
 from tests.integration.web.realtime.stalling import BUFFER_BYTES, PATIENT, fill, stalled
 from tests.integration.web.realtime.stories import subscribed
@@ -37,14 +38,7 @@ def scrape(web: Web) -> Numbers:
 
 def once(web: Web, holds: Callable[[Numbers], bool]) -> Numbers:
     """Return the scrape after the first that matches: other processes' numbers are up to a second old."""
-    found: list[Numbers] = []
-
-    def look() -> bool:
-        found[:] = [scrape(web)]
-        return holds(found[0])
-
-    until(look, saw=lambda: found)
-    return scrape(web)
+    return scrapes.once(f"{web.base}/metrics", holds)
 
 
 @pytest.fixture
