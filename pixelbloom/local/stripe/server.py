@@ -35,7 +35,7 @@ class StripeServer:
     """Serves on loopback from its start to its stop; in a thread of its own where it is used as a context.
 
     `failures` are those of the next requests to the API: {"status"}, {"seconds"} of silence, {"drop": true} before
-    anything is done, or {"lose": true} after it was done.
+    anything is done, or {"lose": true} after it was done; with "path", of requests to paths that begin with it.
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class StripeServer:
 
     def _ask(self, path: str, request: Request) -> Response:
         self.requests.append((request.method, path))
-        if self.failures:
+        if self.failures and path.startswith(self.failures[0].get("path", "")):
             failure = self.failures.popleft()
             time.sleep(failure.get("seconds", 0))
             if failure.get("lose"):
