@@ -17,6 +17,9 @@ from pixelbloom.runs.store import RunStore
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
 from tests.stack import Stack, StartedProcess, stop_all
+from tests.waiting import SECONDS
+
+LEASE_SECONDS = 250
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +30,13 @@ def ollama() -> Iterator[OllamaServer]:
 
 @pytest.fixture(scope="module")
 def worker_env(ollama: OllamaServer) -> dict[str, str]:
-    return {"OLLAMA_HOST": ollama.url, "LEASE_SECONDS": "3", "AGENT_CONCURRENCY": "4"}
+    # Neither a lease nor a reply of the model runs out because the machine is slow.
+    return {
+        "OLLAMA_HOST": ollama.url,
+        "LEASE_SECONDS": str(LEASE_SECONDS),
+        "MODEL_TIMEOUT": "250",
+        "AGENT_CONCURRENCY": "4",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +49,7 @@ def tiers(stack: Stack, worker_env: dict[str, str]) -> Iterator[dict[str, Starte
 @pytest.fixture
 def store(stack: Stack) -> Iterator[RunStore]:
     gateway = Gateway(stack.settings)
-    yield RunStore(gateway, user_queue_limit=100, lease_seconds=3)
+    yield RunStore(gateway, user_queue_limit=100, lease_seconds=LEASE_SECONDS)
     gateway.close()
 
 
@@ -77,7 +86,7 @@ def ended(stack: Stack, store: RunStore) -> Callable[[UUID], Run]:
     """The run, once it has ended."""
 
     def wait(run_id: UUID) -> Run:
-        stack.wait_for(lambda: Run.from_row(store.get(run_id)).status.terminal, seconds=60)
+        stack.wait_for(lambda: Run.from_row(store.get(run_id)).status.terminal)
         return Run.from_row(store.get(run_id))
 
     return wait
@@ -183,6 +192,7 @@ def test_a_killed_workers_step_goes_to_another_once_its_lease_ran_out(
     stack.wait_for(lambda: ollama.requests)
     tiers["agents"].kill()
     tiers["agents"] = stack.start("agents", env=worker_env)
+    db.execute("update public.run_steps set lease_expires_at = now() - interval '1 hour' where run_id = %s", (run_id,))
     run = ended(run_id)
     assert (run.status, run.attempts) == ("completed", 1)
     (errors,) = db.execute("select errors from public.run_steps where run_id = %s", (run_id,)).fetchone() or ([],)
@@ -216,7 +226,7 @@ def test_flower_shows_workers_and_tasks_with_their_run(
     auth = (user, password)
 
     def names() -> list[str]:
-        workers = requests.get(f"{flower.url}/api/workers", params={"refresh": "1"}, auth=auth, timeout=20).json()
+        workers = requests.get(f"{flower.url}/api/workers", params={"refresh": "1"}, auth=auth, timeout=SECONDS).json()
         return [name for name in workers if name.startswith("agents")]
 
     running.wait_for(names)
@@ -225,7 +235,7 @@ def test_flower_shows_workers_and_tasks_with_their_run(
     ended(run_id)
 
     def shown() -> list[dict[str, Any]]:
-        tasks = requests.get(f"{flower.url}/api/tasks", auth=auth, timeout=20).json()
+        tasks = requests.get(f"{flower.url}/api/tasks", auth=auth, timeout=SECONDS).json()
         return [task for task in tasks.values() if str(run_id) in (task["args"] or "")]
 
     running.wait_for(shown)

@@ -17,7 +17,8 @@ def ollama() -> Iterator[OllamaServer]:
 
 @pytest.fixture(scope="module")
 def web(stack: Stack, ollama: OllamaServer) -> Iterator[Api]:
-    env = {"OLLAMA_HOST": ollama.url, "LEASE_SECONDS": "3"}
+    # Neither a lease nor a reply of the model runs out because the machine is slow.
+    env = {"OLLAMA_HOST": ollama.url, "LEASE_SECONDS": "250", "MODEL_TIMEOUT": "250"}
     started = [stack.start(role, env=env) for role in ("agents", "events", "maintenance", "beat", "web")]
     yield Api(started[-1].url, None, stack.settings)
     stop_all(started)

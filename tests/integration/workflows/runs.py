@@ -29,7 +29,8 @@ def execute(api: Api, workflow_id: str, inputs: Any = None, *, wait: bool = True
     response = api.request("POST", "/api/agents/workflows/execute", json=body)
     assert response.status_code == 200, response.text
     found: dict[str, Any] = response.json()
-    return found
+    # The API itself waits for half a minute.
+    return ended(api, found["workflow_run_id"]) if wait and found["status"] in ("queued", "running") else found
 
 
 def show(api: Api, run_id: str) -> dict[str, Any]:

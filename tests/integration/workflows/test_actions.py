@@ -8,7 +8,7 @@ from tests.integration.http import Api, is_error
 from tests.integration.workflows.runs import LEAD, RUNS, chat, define, do, ended, execute, show, statuses
 from tests.servers.ollama import OllamaServer
 from tests.servers.script import Script
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 
 def test_a_retry_of_ten_steps_that_failed_at_the_seventh_runs_the_last_four_only(service: Api) -> None:
@@ -33,7 +33,7 @@ def test_a_retry_of_ten_steps_that_failed_at_the_seventh_runs_the_last_four_only
 
 
 def test_a_cancelled_run_stops_while_a_model_is_streaming(service: Api, ollama: OllamaServer, user: Api) -> None:
-    ollama.always(Script(pieces=["word "] * 3000, delay=0.02))
+    ollama.always(Script(pieces=["word "] * 12_000, delay=0.02))  # for longer than the test waits for anything
     workflow_id = define(service, chat("a"), chat("b", "a"))
     run_id = execute(user, workflow_id, wait=False)["workflow_run_id"]
     until(lambda: ollama.requests and show(user, run_id)["status"] == "running")
@@ -43,7 +43,7 @@ def test_a_cancelled_run_stops_while_a_model_is_streaming(service: Api, ollama: 
     assert (run["status"], statuses(run)) == ("cancelled", {"a": "cancelled", "b": "cancelled"})
     assert do(user, run_id, "cancel").status_code == 200  # again changes nothing
     # Within a second of the request; the machine's load varies, so only the order is asserted.
-    assert ollama.gone.wait(30), "the model was not let go"
+    assert ollama.gone.wait(SECONDS), "the model was not let go"
 
 
 def test_a_completed_run_can_be_neither_cancelled_nor_retried_but_replayed(user: Api) -> None:

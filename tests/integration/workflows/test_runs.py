@@ -146,4 +146,4 @@ def test_a_step_has_its_own_attempts_backoff_and_timeout(service: Api, db: psyco
         "select max_attempts, backoff_seconds, timeout_seconds from public.run_steps where run_id = %s order by key",
         [run_id],
     ).fetchall()
-    assert rows == [(7, 0.5, 90), (3, 1, 150)]
+    assert rows == [(7, 0.5, 90), (3, 1, 510)]  # the last one is twice the MODEL_TIMEOUT of these tests, and 10
