@@ -23,6 +23,7 @@ from pixelbloom.processes import WORKERS
 from tests import ROOT
 from tests.acceptance.up import RunningStack, end, start_stack
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 #: Whole stacks are started and killed.
 pytestmark = pytest.mark.timeout(900)
@@ -106,9 +107,11 @@ def test_flower_lists_the_workers_once_the_stack_is_ready(up: RunningStack) -> N
     login = up.settings.require("flower_basic_auth").partition(":")
     auth = (login[0], login[2])
     assert f"(user {auth[0]}, password {auth[1]})" in up.output
-    up.wait_for(
-        lambda: {name.partition("@")[0] for name in requests.get(known, auth=auth, timeout=10).json()} == set(WORKERS)
-    )
+
+    def names() -> set[str]:
+        return {name.partition("@")[0] for name in requests.get(known, auth=auth, timeout=SECONDS).json()}
+
+    up.wait_for(lambda: names() == set(WORKERS))
 
 
 def test_a_start_prints_a_few_lines_and_a_stop_removes_the_sockets(up: RunningStack) -> None:

@@ -12,6 +12,7 @@ import httpx
 
 from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.config import Settings
+from tests.waiting import SECONDS
 
 #: Plain HTTP on loopback: loading certificates for each request would only cost time.
 _TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -56,7 +57,7 @@ class Api:
     def as_anonymous(self) -> "Api":
         """The API as a new user of Supabase's anonymous sign-in sees it."""
         signup = f"{self.settings.supabase_url}/auth/v1/signup"
-        response = httpx.post(signup, json={}, trust_env=False, timeout=30)
+        response = httpx.post(signup, json={}, trust_env=False, timeout=SECONDS)
         assert response.status_code == 200, response.text
         return self.with_token(response.json()["access_token"])
 

@@ -14,6 +14,7 @@ from pixelbloom.auth.visitors import AUDIENCE, ROLE
 from tests.integration.http import Api, is_error
 from tests.integration.web.contract import operations
 from tests.stack import Stack, stop_all
+from tests.waiting import SECONDS
 
 SESSIONS = "/api/visitors/sessions"
 LIMITS = {"VISITOR_SESSION_LIMIT": "3/hour", "VISITOR_LEAD_LIMIT": "2/hour", "VISITOR_MESSAGE_LIMIT": "9/minute;4/day"}
@@ -83,7 +84,10 @@ def test_a_visitors_token_allows_nothing_else(web: Api, stack: Stack) -> None:
         )
         assert response.status_code == 401, (name, response.text)
     tables = httpx.get(
-        f"{stack.rest_url}/pricing_packages", headers={"Authorization": f"Bearer {token}"}, trust_env=False
+        f"{stack.rest_url}/pricing_packages",
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+        timeout=SECONDS,
     )
     assert tables.status_code == 401
     for channel in ("workflows", "analytics", "notifications"):
@@ -94,11 +98,11 @@ def test_a_visitors_token_allows_nothing_else(web: Api, stack: Stack) -> None:
             "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         }
         with (
-            httpx.Client(trust_env=False) as client,
+            httpx.Client(trust_env=False, timeout=SECONDS) as client,
             client.stream("GET", f"{web.url}/api/ws/{channel}?token={token}", headers=handshake) as response,
         ):
             stream = response.extensions["network_stream"]
-            assert b"UNAUTHORIZED" in stream.read(1024, timeout=20)
+            assert b"UNAUTHORIZED" in stream.read(1024, timeout=SECONDS)
 
 
 def test_only_visitor_tokens_of_this_api_are_accepted(web: Api, stack: Stack) -> None:

@@ -6,6 +6,7 @@ import pytest
 import requests
 
 from tests.stack import Stack, StartedProcess
+from tests.waiting import SECONDS
 
 SHUTDOWN = "/api/worker/shutdown/agents@nowhere"
 FOREIGN = {"Origin": "https://evil.example"}
@@ -28,14 +29,14 @@ def auth(stack: Stack) -> tuple[str, str]:
 @pytest.mark.parametrize("path", ["/", "/workers", "/tasks", "/api/workers", "/api/tasks"])
 @pytest.mark.parametrize("headers", [{}, FOREIGN, {"Host": "evil.example"}])
 def test_without_credentials_nothing_is_shown(flower: StartedProcess, path: str, headers: dict[str, str]) -> None:
-    response = requests.get(flower.url + path, headers=headers, timeout=20)
+    response = requests.get(flower.url + path, headers=headers, timeout=SECONDS)
     assert response.status_code == 401
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
 @pytest.mark.parametrize("headers", [{}, FOREIGN, {"Host": "evil.example", **FOREIGN}])
 def test_a_command_without_credentials_is_401(flower: StartedProcess, headers: dict[str, str]) -> None:
-    response = requests.post(flower.url + SHUTDOWN, headers=headers, timeout=20)
+    response = requests.post(flower.url + SHUTDOWN, headers=headers, timeout=SECONDS)
     assert response.status_code in (401, 403)
     assert "Access-Control-Allow-Origin" not in response.headers
     if not headers:
@@ -46,20 +47,20 @@ def test_a_command_without_credentials_is_401(flower: StartedProcess, headers: d
 def test_a_command_from_another_web_page_is_refused_although_the_browser_knows_the_password(
     flower: StartedProcess, auth: tuple[str, str], headers: dict[str, str]
 ) -> None:
-    response = requests.post(flower.url + SHUTDOWN, headers=headers, auth=auth, timeout=20)
+    response = requests.post(flower.url + SHUTDOWN, headers=headers, auth=auth, timeout=SECONDS)
     assert response.status_code == 403
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
 def test_no_preflight_allows_another_web_page(flower: StartedProcess) -> None:
     headers = {**FOREIGN, "Access-Control-Request-Method": "POST"}
-    response = requests.options(flower.url + SHUTDOWN, headers=headers, timeout=20)
+    response = requests.options(flower.url + SHUTDOWN, headers=headers, timeout=SECONDS)
     assert not {name for name in response.headers if name.startswith("Access-Control")}
 
 
 def test_flower_opens_with_its_password(flower: StartedProcess, auth: tuple[str, str]) -> None:
-    assert requests.get(f"{flower.url}/api/workers", auth=auth, timeout=20).status_code == 200
-    unknown = requests.post(flower.url + SHUTDOWN, auth=auth, timeout=20)
+    assert requests.get(f"{flower.url}/api/workers", auth=auth, timeout=SECONDS).status_code == 200
+    unknown = requests.post(flower.url + SHUTDOWN, auth=auth, timeout=SECONDS)
     assert unknown.status_code == 404, "a worker that it does not know"
 
 

@@ -13,6 +13,7 @@ from pixelbloom.local.stripe.server import SECRET, StripeServer
 from tests.integration.http import Api
 from tests.servers.stripe import WEBHOOK
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 CHECKOUT = "/api/payments/create-checkout-session"
 SUBSCRIPTION = "/api/payments/subscription"
@@ -26,7 +27,7 @@ def checkout(api: Api, **body: Any) -> dict[str, Any]:
 
 
 def control(shop: StripeServer, action: str, **params: Any) -> Any:
-    response = httpx.post(f"{shop.url}/_control/{action}", json=params, trust_env=False)
+    response = httpx.post(f"{shop.url}/_control/{action}", json=params, trust_env=False, timeout=SECONDS)
     assert response.status_code == 200, response.text
     return response.json()
 

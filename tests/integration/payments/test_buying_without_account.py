@@ -15,7 +15,7 @@ from tests.integration.payments.checkouts import CHECKOUT, SUBSCRIPTION, checkou
 from tests.integration.pricing.rows import campaign
 from tests.servers.stripe import ENV, History, selling, sold_by
 from tests.stack import Stack, stop_all
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 PRICES = [
     {"id": "price_open", "name": "Open", "unit_amount": 4900, "currency": "usd", "interval": "month"},
@@ -175,7 +175,7 @@ def test_a_claim_of_a_token_that_the_database_does_not_confirm_claims_nothing(
     for user_id in (uuid4(), account(db, address())):
         is_error(claiming(web, user_id, email).get(SUBSCRIPTION), 404, "NOT_FOUND")
     # A user of Supabase's anonymous sign-in, and a visitor.
-    signup = httpx.post(f"{web.settings.supabase_url}/auth/v1/signup", json={}, trust_env=False, timeout=30)
+    signup = httpx.post(f"{web.settings.supabase_url}/auth/v1/signup", json={}, trust_env=False, timeout=SECONDS)
     is_error(web.with_token(signup.json()["access_token"]).get(SUBSCRIPTION), 404, "NOT_FOUND")
     is_error(visitor(web).get(SUBSCRIPTION), 401, "UNAUTHORIZED")
     assert one(db, OWNER, session) is None

@@ -34,11 +34,13 @@ def test_long_lists_at_stripe_are_read_page_by_page(shop: StripeServer, gateway:
 def test_a_hanging_stripe_times_out(shop: StripeServer, stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_module, "TIMEOUT_SECONDS", 0.5)
     gateway = StripeGateway(stack.settings_with(stripe_api_key=API_KEY, stripe_api_base=shop.url))
-    shop.failures.extend([{"seconds": 3}] * 3)
+    shop.failures.extend([{"seconds": 20}] * 3)
     with pytest.raises(Unavailable, match="Stripe is unreachable"):
         gateway.subscription("sub_none")
     until(lambda: not shop.failures)
 
     assert len(shop.requests) == 3
+    monkeypatch.undo()
+    gateway.close()
     with pytest.raises(NotFound):
         gateway.subscription("sub_none")

@@ -26,7 +26,7 @@ from tests.integration.periodic import rows
 from tests.rows import one
 from tests.servers.redis import OwnRedis
 from tests.stack import Stack
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 #: Less than a beat that nobody wakes would sleep, and much more than one that is woken needs.
 ACT_SECONDS = 20.0
@@ -100,7 +100,7 @@ def test_beat_starts_in_an_empty_folder_writes_no_file_and_ends_at_once(
         until(asleep)
     finally:
         beat.send_signal(signal.SIGTERM)
-        said, _ = beat.communicate(timeout=30)
+        said, _ = beat.communicate(timeout=SECONDS)
     assert beat.returncode == 0
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []

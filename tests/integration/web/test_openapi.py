@@ -15,6 +15,7 @@ import pytest
 from tests.integration.http import Api
 from tests.integration.web.contract import PUBLIC, operations, responses
 from tests.stack import Stack, started_stack
+from tests.waiting import SECONDS
 
 #: Requests that schemathesis makes of each operation and kind; `make fuzz` makes more.
 EXAMPLES = int(os.environ.get("PIXELBLOOM_FUZZ_EXAMPLES", "2"))
@@ -136,7 +137,9 @@ def test_the_docs_page_calls_no_other_server(web: Api) -> None:
     parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert len(parts) >= 3
     for part in parts:
-        found = httpx.get(httpx.URL(f"{web.url}/api/docs").join(part), trust_env=False, follow_redirects=False)
+        found = httpx.get(
+            httpx.URL(f"{web.url}/api/docs").join(part), trust_env=False, follow_redirects=False, timeout=SECONDS
+        )
         assert found.status_code == 200, part
         assert len(found.content) > 100
 

@@ -14,8 +14,9 @@ from pixelbloom.auth.mint import mint_service, mint_user
 from pixelbloom.auth.principal import SCOPES
 from tests.integration.http import CHAT, Api, is_error
 from tests.integration.web.contract import PUBLIC, operations
-from tests.servers.web import SECONDS, Client
+from tests.servers.web import Client
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 #: These need no token, or none with a scope.
 UNSCOPED = {*PUBLIC - {"POST /api/payments/create-checkout-session"}, "GET /healthz", "GET /readyz", "GET /api/me"}
@@ -160,7 +161,7 @@ def test_postgrest_limits_a_token_as_the_api_does(
     stack: Stack, owner: UUID, scopes: list[str] | None, seen: dict[str, int]
 ) -> None:
     token = mint_user(stack.settings, owner, scopes=scopes)
-    with httpx.Client(base_url=stack.rest_url, trust_env=False) as client:
+    with httpx.Client(base_url=stack.rest_url, trust_env=False, timeout=SECONDS) as client:
         client.headers["Authorization"] = f"Bearer {token}"
         found: dict[str, Any] = {table: client.get(f"/{table}?select=*") for table in seen}
         changed = client.patch("/leads?select=name", json={"name": "Eve"}, headers={"Prefer": "return=representation"})

@@ -21,7 +21,7 @@ from tests.integration.http import Api, is_error
 from tests.integration.webhooks.deliveries import SECRET
 from tests.servers.receiver import Receiver, Reply
 from tests.stack import Stack, stop_all
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 PATH = "/api/agents/webhooks"
 
@@ -257,7 +257,7 @@ def test_rows_of_others_are_not_read_through_supabase(stack: Stack, user: Api, r
     def rows(api: Api) -> Any:
         headers = {"Authorization": f"Bearer {api.token}"}
         url = f"{stack.rest_url}/webhook_deliveries?run_id=eq.{run_id}"
-        return httpx.get(url, headers=headers, trust_env=False).json()
+        return httpx.get(url, headers=headers, trust_env=False, timeout=SECONDS).json()
 
     assert len(rows(user)) == 1
     assert rows(user.as_user()) == []

@@ -5,6 +5,7 @@ import requests
 
 from pixelbloom.models.health import huggingface_status, ollama_status
 from pixelbloom.models.request import Message, ModelRequest
+from tests.waiting import SECONDS
 
 
 def test_an_ollama_with_every_model_is_ok(world):
@@ -67,7 +68,7 @@ def test_huggingface_is_reported_with_advice(world, changes, ok, expected):
 
 
 def test_a_stand_in_accepts_scripts_over_http_too(world, stream, control):
-    requests.post(f"{world.ollama.url}/__script", json={"pieces": ["from", " afar"]}, timeout=10)
+    requests.post(f"{world.ollama.url}/__script", json={"pieces": ["from", " afar"]}, timeout=SECONDS)
 
     reply = world.manager().generate(ModelRequest("a", (Message("user", "?"),), "mistral:7b"), control, stream)
 

@@ -11,6 +11,7 @@ from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.local.supabase.limits import Rates
 from tests.integration.local.supabase.auth import PASSWORD, Call, address, caller, code, gateway, refreshed, signed_up
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 
 def test_a_new_account_is_signed_in_and_signs_in_again_by_its_address_in_any_case(call: Call) -> None:
@@ -167,13 +168,14 @@ def test_passwords_are_stored_as_scrypt_hashes_and_nothing_is_open_to_browsers(
             f"{stack.settings.supabase_url}/rest/v1/{table}",
             headers={"Authorization": f"Bearer {token}", "Accept-Profile": "auth"},
             trust_env=False,
+            timeout=SECONDS,
         )
         assert response.status_code == 406  # PostgREST serves `public` alone
 
 
 def test_the_running_gateway_signs_in_and_its_token_reads_rows(stack: Stack) -> None:
     url, anon = stack.settings.require("supabase_url"), stack.settings.require("supabase_anon_key")
-    with httpx.Client(base_url=url, headers={"apikey": anon}, trust_env=False, timeout=30) as http:
+    with httpx.Client(base_url=url, headers={"apikey": anon}, trust_env=False, timeout=SECONDS) as http:
         made = http.post("/auth/v1/signup", json={"email": address(), "password": PASSWORD})
         assert made.status_code == 200, made.text
         token = {"Authorization": f"Bearer {made.json()['access_token']}"}

@@ -20,6 +20,7 @@ from pixelbloom.local.supabase.gateway import Gateway
 from pixelbloom.local.supabase.limits import Rates
 from pixelbloom.local.supabase.tokens import AccessTokens
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 ORIGIN = {"Origin": "http://localhost:5173"}
 #: Written by each server for itself, and different from one request to the next.
@@ -29,7 +30,9 @@ OWN = {"date", "server", "connection", "transfer-encoding"}
 @pytest.fixture
 def http(stack: Stack) -> Iterator[httpx.Client]:
     key = stack.settings.require("supabase_service_role_key")
-    with httpx.Client(headers={"apikey": key, "Authorization": f"Bearer {key}"}, trust_env=False, timeout=30) as client:
+    with httpx.Client(
+        headers={"apikey": key, "Authorization": f"Bearer {key}"}, trust_env=False, timeout=SECONDS
+    ) as client:
         yield client
 
 
@@ -109,7 +112,7 @@ def test_a_browser_may_call_it_from_any_origin(stack: Stack, path: str) -> None:
 
 
 def test_errors_of_the_gateway_have_cors_headers(stack: Stack) -> None:
-    missing = httpx.get(stack.settings.require("supabase_url") + "/storage/v1/bucket", trust_env=False)
+    missing = httpx.get(stack.settings.require("supabase_url") + "/storage/v1/bucket", trust_env=False, timeout=SECONDS)
     assert missing.status_code == 404
     assert "/rest/v1 and /auth/v1" in missing.json()["message"]
     assert missing.headers["access-control-allow-origin"] == "*"
@@ -130,7 +133,7 @@ def test_errors_of_the_gateway_have_cors_headers(stack: Stack) -> None:
 
 
 def test_a_too_long_address_is_refused(stack: Stack) -> None:
-    connection = HTTPConnection(stack.settings.require("supabase_url").removeprefix("http://"), timeout=30)
+    connection = HTTPConnection(stack.settings.require("supabase_url").removeprefix("http://"), timeout=SECONDS)
     try:
         connection.request("GET", f"/rest/v1/leads?name=eq.{'a' * 70_000}")
         response = connection.getresponse()
@@ -148,7 +151,7 @@ def test_keys_of_the_newer_form_are_accepted_as_apikey_and_not_as_tokens(stack: 
 
     def status(path: str, apikey: str, bearer: str | None = None) -> int:
         headers = {"apikey": apikey} | ({"Authorization": f"Bearer {bearer}"} if bearer else {})
-        return httpx.get(url + path, headers=headers, trust_env=False).status_code
+        return httpx.get(url + path, headers=headers, trust_env=False, timeout=SECONDS).status_code
 
     for path, key, bearer, expected in (
         ("/pricing_packages", publishable, None, 200),
@@ -162,7 +165,8 @@ def test_keys_of_the_newer_form_are_accepted_as_apikey_and_not_as_tokens(stack: 
         ("/runs", "sb_secret_" + publishable.removeprefix("sb_publishable_"), None, 401),
     ):
         assert status(path, key, bearer) == expected, (path, key[:14], bearer and bearer[:14])
-    assert httpx.get(f"{url}/runs", headers={"Authorization": f"Bearer {secret}"}, trust_env=False).status_code == 401
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert httpx.get(f"{url}/runs", headers=headers, trust_env=False, timeout=SECONDS).status_code == 401
 
 
 def test_the_backend_works_with_a_secret_key_of_the_newer_form(stack: Stack) -> None:

@@ -14,6 +14,7 @@ from tests.integration.payments.checkouts import becomes, checkout, control
 from tests.integration.pricing.rows import campaign, uses
 from tests.servers.stripe import next_second
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 
 def test_a_discount_of_one_package_does_not_apply_to_another(
@@ -156,7 +157,7 @@ def test_a_discount_lasts_as_long_as_its_campaign_says(
     lasting: float,
 ) -> None:
     session = checkout(user, **order(packages, "small", campaign(db, **terms)))
-    assert "39.20 USD" in httpx.get(session["url"], trust_env=False).text
+    assert "39.20 USD" in httpx.get(session["url"], trust_env=False, timeout=SECONDS).text
     control(shop, "pay_session", session=session["id"])
     found = becomes(user, stack, status="active", final_price=lasting)
     renewals = [control(shop, "renew", subscription=found["stripe_subscription_id"]) for _ in invoices]

@@ -91,10 +91,10 @@ def test_a_campaign_lowers_the_price_and_its_use_is_released_without_a_purchase(
     assert "has reached its maximum number of uses" in refused["error"]
     control(shop, "expire_session", session=session["id"])
     stack.wait_for(lambda: one(db, uses, code) == 0)
-    shop.failures.extend([{"status": 500}] * 3)
+    shop.failures.extend([{"status": 500, "path": "coupons"}] * 3)
     assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 502
     assert one(db, uses, code) == 0
-    shop.failures.extend([{"drop": True}] * 3)
+    shop.failures.extend([{"drop": True, "path": "coupons"}] * 3)
     assert web.as_user().request("POST", CHECKOUT, json=body).status_code == 503
     shop.failures.clear()
     assert one(db, uses, code) == 0  # only the coupon was requested from Stripe
@@ -208,12 +208,13 @@ def test_an_unreachable_refusing_or_slow_stripe_gives_a_plain_error(user: Api, s
         ([{"status": 429}], 429, "RATE_LIMITED"),
         ([{"status": 401}], 503, "UNAVAILABLE"),
     ):
-        shop.failures.extend(failures)
+        # Events of earlier tests may still make requests of their own.
+        shop.failures.extend({**failure, "path": "checkout/sessions"} for failure in failures)
         found = is_error(user.request("POST", CHECKOUT, json={"price_id": "price_growth"}), status, code)
         assert API_KEY not in found["error"]
         shop.failures.clear()
     before = len(shop.book.objects["checkout.session"])
-    shop.failures.append({"status": 500})
+    shop.failures.append({"status": 500, "path": "checkout/sessions"})
     checkout(user, price_id="price_growth")  # a single error is retried
     assert len(shop.book.objects["checkout.session"]) == before + 1
 

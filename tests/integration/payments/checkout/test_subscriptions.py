@@ -23,6 +23,7 @@ from tests.integration.payments.checkouts import (
 )
 from tests.servers.stripe import ENV, next_second
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -50,9 +51,9 @@ def test_a_purchase_an_upgrade_a_failed_renewal_and_the_end(
     is_error(user.get(SUBSCRIPTION), 404, "NOT_FOUND")
     session = checkout(user, metadata={"package_id": str(growth), "source": "page"}, customer_email="a@example.com")
     assert session["url"] == f"{shop.url}/c/pay/{session['id']}"
-    page = httpx.get(session["url"], trust_env=False).text
+    page = httpx.get(session["url"], trust_env=False, timeout=SECONDS).text
     assert "149.00 USD" in page
-    paid = httpx.post(session["url"], data={"do": "paid"}, trust_env=False)
+    paid = httpx.post(session["url"], data={"do": "paid"}, trust_env=False, timeout=SECONDS)
     assert paid.headers["Location"] == f"https://app.example.com/done?session={session['id']}"
 
     first = becomes(user, stack, status="active")
@@ -98,7 +99,7 @@ def test_a_change_and_the_end_with_the_period(user: Api, shop: StripeServer, sta
     portal = user.request("POST", "/api/payments/portal-session", json={})
     assert portal.status_code == 201
     form = {"do": "later", "subscription": found["stripe_subscription_id"]}
-    assert "ends with its period" in httpx.post(portal.json()["url"], data=form, trust_env=False).text
+    assert "ends with its period" in httpx.post(portal.json()["url"], data=form, trust_env=False, timeout=SECONDS).text
     becomes(user, stack, cancel_at_period_end=True)
     control(shop, "renew", subscription=found["stripe_subscription_id"])
     becomes(user, stack, status="cancelled")
@@ -115,7 +116,8 @@ def test_the_end_of_a_trial_names_the_amount_due_with_the_discount(
     control(shop, "trial_will_end", subscription=subscription["id"])
     stack.wait_for(lambda: one(db, messages, user.user_id) == ["After it, 119.20 USD is due."])
     subscription["discounts"] = [{"coupon": {"percent_off": 50.0}}]
-    shop.failures.append({"status": 400})  # no preview; the subscription itself says it
+    # No preview; the subscription itself says it.
+    shop.failures.append({"status": 400, "path": "invoices/create_preview"})
     control(shop, "trial_will_end", subscription=subscription["id"])
     both = {"After it, 119.20 USD is due.", "After it, 74.50 USD is due."}
     stack.wait_for(lambda: set(one(db, messages, user.user_id)) == both)
@@ -134,7 +136,7 @@ def test_the_end_of_a_trial_says_when_nothing_or_an_unknown_amount_is_due(
     stack.wait_for(lambda: one(db, messages, user.user_id) == [ends])
     subscription["cancel_at_period_end"] = False
     item["price"] = {**item["price"], "unit_amount": None, "unit_amount_decimal": None}
-    shop.failures.append({"status": 400})  # no preview either
+    shop.failures.append({"status": 400, "path": "invoices/create_preview"})  # no preview either
     control(shop, "trial_will_end", subscription=subscription["id"])
     unknown = "After it, the price of your subscription is due."
     stack.wait_for(lambda: set(one(db, messages, user.user_id)) == {ends, unknown})

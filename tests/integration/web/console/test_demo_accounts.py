@@ -10,6 +10,7 @@ from pixelbloom.auth.tokens import TokenVerifier
 from pixelbloom.config import DEVELOPMENT_USER
 from pixelbloom.local.supabase import demo
 from tests.stack import Stack, StartedProcess, stop_all
+from tests.waiting import SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def ask(web: StartedProcess, account: Any, **headers: str) -> httpx.Response:
     own = {"Origin": web.url, "Sec-Fetch-Site": "same-origin"}
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return httpx.post(
-        f"{web.url}/console/demo", json={"account": account}, headers=own | named, trust_env=False, timeout=30
+        f"{web.url}/console/demo", json={"account": account}, headers=own | named, trust_env=False, timeout=SECONDS
     )
 
 
@@ -36,7 +37,7 @@ def ask(web: StartedProcess, account: Any, **headers: str) -> httpx.Response:
 def test_each_account_gets_a_session_of_its_own(
     stack: Stack, web: StartedProcess, account: str, user_id: Any, admin: bool
 ) -> None:
-    config = httpx.get(f"{web.url}/console/config.json", trust_env=False).json()
+    config = httpx.get(f"{web.url}/console/config.json", trust_env=False, timeout=SECONDS).json()
     assert config["demo_accounts"] == ["user", "administrator"]
     response = ask(web, account)
     assert response.status_code == 200, response.text
@@ -65,7 +66,7 @@ def test_another_page_may_not_use_demo_accounts(web: StartedProcess, headers: di
 
 
 def test_a_request_without_an_origin_is_refused(web: StartedProcess) -> None:
-    response = httpx.post(f"{web.url}/console/demo", json={"account": "user"}, trust_env=False)
+    response = httpx.post(f"{web.url}/console/demo", json={"account": "user"}, trust_env=False, timeout=SECONDS)
     assert response.status_code == 403
 
 
@@ -78,7 +79,7 @@ def test_only_the_two_accounts_are_known(web: StartedProcess, account: Any) -> N
 def test_no_demo_accounts_are_offered_with_another_supabase(stack: Stack, url: str) -> None:
     started = stack.start("web", env={"PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file), "SUPABASE_URL": url})
     try:
-        config = httpx.get(f"{started.url}/console/config.json", trust_env=False).json()
+        config = httpx.get(f"{started.url}/console/config.json", trust_env=False, timeout=SECONDS).json()
         assert (config["supabase_url"], config["demo_accounts"]) == (url, [])
         assert ask(started, "user").status_code == 404
     finally:

@@ -15,6 +15,7 @@ from pixelbloom.auth.permissions import PERMISSIONS
 from tests.integration.http import Api, is_error
 from tests.migrations.rows import insert
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 MISSING = str(uuid4())
 #: For each permission a request that is refused to a caller without it, and fails or succeeds later with it.
@@ -147,4 +148,4 @@ def test_a_limited_administrator_reaches_all_users_where_the_scope_says_so(web: 
 def test_a_missing_and_a_malformed_token_are_refused(web: Api) -> None:
     is_error(web.get("/api/me"), 401, "UNAUTHORIZED")
     is_error(web.with_token("x").get("/api/me"), 401, "UNAUTHORIZED")
-    assert isinstance(httpx.get(f"{web.url}/api/me", trust_env=False).headers["WWW-Authenticate"], str)
+    assert isinstance(httpx.get(f"{web.url}/api/me", trust_env=False, timeout=SECONDS).headers["WWW-Authenticate"], str)

@@ -15,6 +15,7 @@ from pixelbloom.events.publisher import Publisher
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import SECRET, Client, Web, token
+from tests.waiting import SECONDS
 
 CHANNELS = ("analytics", "notifications", "workflows")
 
@@ -192,7 +193,7 @@ def test_named_origins_replace_the_local_ones():
 
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_a_request_without_an_upgrade_is_a_400(web, channel):
-    assert httpx.get(f"{web.base}/api/ws/{channel}").status_code == 400
+    assert httpx.get(f"{web.base}/api/ws/{channel}", timeout=SECONDS).status_code == 400
     key = "dGhlIHNhbXBsZSBub25jZQ=="
     for headers in (
         {"Sec-WebSocket-Version": "13"},
@@ -202,6 +203,7 @@ def test_a_request_without_an_upgrade_is_a_400(web, channel):
         response = httpx.get(
             f"{web.base}/api/ws/{channel}?token={token(uuid4())}",
             headers={"Connection": "Upgrade", "Upgrade": "websocket", **headers},
+            timeout=SECONDS,
         )
         assert response.status_code == 400
     assert web.until_state(sockets=0)["members"] == 0

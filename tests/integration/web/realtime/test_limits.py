@@ -66,7 +66,7 @@ def test_sockets_opened_at_once_are_counted(server, tmp_path):
     user = uuid4()
     with Web(server.url, tmp_path / "web", limits={"sockets_per_user": 3}) as web:
         path = web.url(token=token(user)).partition(str(web.port))[2]
-        peers = [socket.create_connection(("127.0.0.1", web.port), timeout=20) for _ in range(12)]
+        peers = [socket.create_connection(("127.0.0.1", web.port), timeout=SECONDS) for _ in range(12)]
         server.freeze()
         for peer in peers:
             peer.sendall(

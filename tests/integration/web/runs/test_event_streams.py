@@ -14,7 +14,7 @@ from tests.servers.event_streams import Event, EventStream
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web, token
-from tests.waiting import background, repeat_until, until
+from tests.waiting import SECONDS, background, repeat_until, until
 
 #: Size of the system's buffers at both ends, in bytes: everything beyond them waits in the server's queue.
 BUFFER_BYTES = 4096
@@ -269,7 +269,7 @@ def test_a_process_that_stops_ends_its_streams_and_opens_no_more(server, publish
     run = SomeRun(uuid4())
     publisher.run_update(run.state("running"))
     with Web(server.url, tmp_path / "web") as web:
-        with httpx.Client() as client, follow(web, run) as stream:
+        with httpx.Client(timeout=SECONDS) as client, follow(web, run) as stream:
             stream.next()
             assert client.get(f"{web.base}/state").json()["streams"] == 1
             os.kill(web.process.pid, signal.SIGTERM)
