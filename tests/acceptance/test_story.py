@@ -14,7 +14,7 @@ from websockets.sync.client import ClientConnection
 from pixelbloom.auth.mint import mint_user
 from tests.acceptance.up import RunningStack, start_stack
 from tests.servers.ollama import OllamaServer
-from tests.servers.script import PROSE
+from tests.servers.script import PROSE, Script
 from tests.servers.web import dial
 from tests.waiting import SECONDS, Background, Deadline
 
@@ -33,7 +33,9 @@ def ollama() -> Iterator[OllamaServer]:
 
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory, ollama: OllamaServer) -> Iterator[RunningStack]:
-    with start_stack(tmp_path_factory.mktemp("story") / "home", OLLAMA_HOST=ollama.url) as running:
+    # A reply that a test holds must not end by a timeout.
+    given = {"OLLAMA_HOST": ollama.url, "MODEL_TIMEOUT": "600"}
+    with start_stack(tmp_path_factory.mktemp("story") / "home", **given) as running:
         yield running
 
 
@@ -104,12 +106,15 @@ def check(story: list[dict[str, Any]], result: dict[str, Any]) -> None:
         assert received == PROSE
 
 
-def test_clients_before_during_and_after_a_run_see_the_same_events(up: RunningStack) -> None:
+def test_clients_before_during_and_after_a_run_see_the_same_events(up: RunningStack, ollama: OllamaServer) -> None:
+    ollama.play(Script(hold_after=10))
     with socket(up) as early:
         run_id = submit(up)
         at_once = Watcher(up, run_id)
         up.wait_for(lambda: any("delta" in frame.get("data", {}) for frame in at_once.frames))
         during = Watcher(up, run_id)
+        up.wait_for(lambda: len(during.frames) >= 2)  # it has subscribed, and has the snapshot
+        ollama.going_on.set()
         stories = [at_once.story(), during.story(), Watcher(up, run_id).story()]
         polled = up.get(f"/api/agents/runs/{run_id}")
         assert (polled["status"], polled["provider"], polled["result"]["reply"]) == ("completed", "ollama", PROSE)

@@ -18,5 +18,6 @@ def launched(playwright: Playwright, path: str | None) -> Browser:
     assert path is not None, "no Chromium on this machine: install Debian's package chromium"
     return playwright.chromium.launch(
         executable_path=path,
+        timeout=120_000,
         args=["--no-sandbox", "--disable-dev-shm-usage", f"--host-resolver-rules=MAP {FOREIGN} 127.0.0.1"],
     )

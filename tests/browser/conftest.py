@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import launched, program
-from tests.browser.console import Console, started_console
+from tests.browser.console import WAIT, Console, started_console
 from tests.stack import Stack
 
 
@@ -56,6 +56,7 @@ def pages() -> Iterator[int]:
 def page(browser: Browser, pages: int) -> Iterator[Page]:
     """A page of an origin that the local stack allows."""
     page = browser.new_page()
+    page.set_default_timeout(WAIT)
     page.goto(f"http://localhost:{pages}/")
     yield page
     page.close()

@@ -166,7 +166,7 @@ def started_console(stack: Stack, browser: Browser, **env: str) -> Iterator[Cons
     with OllamaServer(delay=0.03) as model:
         values = {
             "OLLAMA_HOST": model.url,
-            "MODEL_TIMEOUT": "120",  # texts are written slowly here
+            "MODEL_TIMEOUT": "600",  # texts are written slowly here, or held
             "PIXELBLOOM_DEMO_ACCOUNTS": str(stack.home.accounts_file),
             **env,
         }

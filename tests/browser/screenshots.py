@@ -51,7 +51,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with started_stack("pb-screenshots-") as stack, sync_playwright() as playwright:
         browser = launched(playwright, program())
-        with started_console(stack, browser, MODEL_TIMEOUT="600") as console:
+        with started_console(stack, browser) as console:
             stack.start("webhooks", env=console.env)
             seed(stack)
             with work(console) as screens:

@@ -13,6 +13,7 @@ from pixelbloom.config import DEVELOPMENT_USER
 from pixelbloom.local.supabase import demo
 from tests.browser.console import DESKTOP, PHONE, ROOT, WAIT, Console, axe, build, heading
 from tests.stack import Stack
+from tests.waiting import until
 
 SCREENS = (
     *("/", "/playground", "/runs", "/approvals", "/workflows", "/schedules", "/failures", "/dashboard"),
@@ -143,7 +144,7 @@ def test_the_keyboard_reaches_the_content_and_the_menu_of_a_phone(console: Conso
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#main")).to_be_focused()
     page.get_by_role("navigation", name="Main").get_by_role("link", name="Leads").click()
     expect(page.get_by_role("heading", level=1, name="Leads")).to_be_focused(timeout=WAIT)
 
@@ -164,10 +165,10 @@ def test_the_theme_is_chosen_and_remembered(console: Console) -> None:
     ground = "getComputedStyle(document.documentElement).backgroundColor"
     light = page.evaluate(ground)
     page.get_by_role("button", name="Light or dark").click()
-    assert page.evaluate(ground) != light
+    until(lambda: page.evaluate(ground) != light)
     page.reload()
     heading(page)
-    assert page.evaluate(ground) != light
+    until(lambda: page.evaluate(ground) != light)
 
 
 def test_an_unknown_address_shows_that_there_is_no_such_page(console: Console) -> None:

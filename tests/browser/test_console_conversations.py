@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.console import WAIT, Console
 from tests.integration.http import Api
+from tests.servers.script import Script
 
 QUESTION = "How long does a landing page take?"
 
@@ -28,6 +29,7 @@ def test_a_reply_streams_into_the_transcript(console: Console) -> None:
     page = console.signed_in("/conversations", user_id)
     page.get_by_role("button", name="New conversation").click()
     said = page.get_by_role("list", name="Transcript").get_by_role("listitem")
+    console.model.play(Script(hold_after=4))
     say(page, QUESTION)
     expect(said.first).to_contain_text(QUESTION, timeout=WAIT)
     writing = page.locator(".said-text[aria-busy=true]")
@@ -35,6 +37,7 @@ def test_a_reply_streams_into_the_transcript(console: Console) -> None:
     begun = writing.inner_text().strip(".…")
     # Opened late, on another page, the reply is complete.
     other = console.signed_in(page.url.replace(console.url, ""), user_id)
+    console.model.going_on.set()
     for one in (page, other):
         expect(one.locator(".said-text[aria-busy=true]")).to_have_count(0, timeout=WAIT)
         reply = one.get_by_role("list", name="Transcript").locator(".said.assistant")

@@ -1,5 +1,6 @@
 """The dashboard: figures of a range, by aggregation and zone, and how they follow changes."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -36,8 +37,9 @@ def test_the_range_and_its_grouping_are_in_the_address(console: Console) -> None
     expect(days).to_have_count(30, timeout=WAIT)
     page.get_by_label("Range").select_option(label="Last 7 days")
     expect(days).to_have_count(7, timeout=WAIT)
-    assert "range=7" in page.url
+    page.wait_for_url(re.compile("range=7"))
     page.get_by_label("Group by").select_option(label="Month")
+    page.wait_for_url(re.compile("monthly"))
     page.reload()
     expect(page.get_by_label("Range")).to_have_value("7", timeout=WAIT)
     expect(page.get_by_label("Group by")).to_have_value("monthly")

@@ -11,9 +11,10 @@ from tests.servers.script import Script
 REPLY = "A landing page takes two weeks, a shop takes eight. " * 12
 
 
-def paused(console: Console, reply: str = REPLY) -> None:
-    """Let the model write slowly enough for its text to be seen half way."""
-    console.model.play(Script(text=reply, delay=0.1))
+def paused(console: Console, reply: str = REPLY, words: int = 20) -> None:
+    """Let the model stop after so many words, until it is told to go on."""
+    console.model.going_on.clear()
+    console.model.play(Script(text=reply, hold_after=words))
 
 
 def test_a_form_run_streams_a_reply_and_shows_the_result_in_both_forms(console: Console) -> None:
@@ -30,6 +31,7 @@ def test_a_form_run_streams_a_reply_and_shows_the_result_in_both_forms(console: 
     stream = page.get_by_role("log", name="Live reply")
     expect(stream).to_contain_text("A landing page takes two weeks", timeout=WAIT)
     expect(page.get_by_role("tab", name="Reply")).to_have_count(0)
+    console.model.going_on.set()
     expect(page.get_by_role("tab", name="Reply")).to_be_visible(timeout=WAIT)
     expect(page.get_by_role("tabpanel").get_by_text("a shop takes eight").last).to_be_visible()
     page.get_by_role("tab", name="JSON").click()
@@ -84,11 +86,12 @@ def test_a_conversation_streams_its_replies_and_stores_its_messages(console: Con
     log = page.get_by_role("log", name="Conversation")
 
     def say(text: str, reply: str) -> None:
-        paused(console, reply)
+        paused(console, reply, words=2)
         page.get_by_label("Message").fill(text)
         page.get_by_label("Message").press("Enter")
         expect(log.get_by_text(text)).to_be_visible(timeout=WAIT)
         expect(log).to_have_attribute("aria-busy", "true")
+        console.model.going_on.set()
         expect(log).to_have_attribute("aria-busy", "false", timeout=WAIT)
         expect(log.get_by_text(reply[:20]).last).to_be_visible(timeout=WAIT)
 

@@ -21,7 +21,7 @@ from tests.waiting import until
 @pytest.fixture(scope="module")
 def _console(stack: Stack, browser: Browser) -> Iterator[Console]:
     """Models may be slow: paused text must not be discarded for another provider's."""
-    with started_console(stack, browser, MODEL_TIMEOUT="600") as console:
+    with started_console(stack, browser) as console:
         service = console.api().as_service()
         for workflow_id, approvers in (("console_review", "owner"), ("console_admin_review", "admin")):
             steps = [{**step, **({"approvers": approvers} if "kind" in step else {})} for step in REVIEW["steps"]]
@@ -167,11 +167,11 @@ def test_only_an_administrator_decides_a_reserved_step_and_a_rejection_fails_the
 def test_an_expired_session_asks_to_sign_in_and_sends_the_typed_text(console: Console) -> None:
     api = console.api(DEVELOPMENT_USER)
     run_id = review(api, "orchids")
-    token = mint_user(console.stack.settings, DEVELOPMENT_USER, expires_in=20)
+    token = mint_user(console.stack.settings, DEVELOPMENT_USER, expires_in=45)  # time to load the page and to type
     page = console.signed_in(f"/runs/{run_id}", token=token)
     page.get_by_label("Comment").fill("Typed before the end of the session.")
     dialog = page.get_by_role("dialog", name="Your session has expired")
-    expect(dialog).to_be_visible(timeout=WAIT)
+    expect(dialog).to_be_visible(timeout=2 * WAIT)
     dialog.get_by_role("button", name="Continue as demo user").click()
     expect(dialog).to_have_count(0, timeout=WAIT)
     page.get_by_role("button", name="Approve").click()
@@ -222,7 +222,7 @@ def test_the_list_is_live_filtered_by_its_address_and_used_by_keyboard(console: 
     page.get_by_label("Agent or workflow").select_option("workflow:console_review")
     expect(page.locator("tbody tr")).to_have_count(1, timeout=WAIT)
     page.get_by_label("Status").select_option("running")
-    assert page.url.endswith("/runs?of=workflow%3Aconsole_review&status=running")
+    page.wait_for_url("**/runs?of=workflow%3Aconsole_review&status=running")
     page.reload()
     expect(page.locator("tbody tr")).to_have_count(1, timeout=WAIT)
     page.get_by_label("Status").select_option("failed")

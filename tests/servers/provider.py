@@ -119,6 +119,8 @@ class ModelHandler(BaseHTTPRequestHandler):
             if script.hang_after == sent:
                 self.server.wait(None)
                 raise Dropped
+            if script.hold_after == sent:
+                self.server.going_on.wait(600)
             if sent in (script.error_after, script.garbage_after):
                 yield None
                 return
@@ -147,6 +149,8 @@ class ModelServer(ThreadingHTTPServer):
         self.delay = delay
         self.requests: list[dict[str, Any]] = []
         self.gone = threading.Event()
+        #: Set by a test to end what scripts hold.
+        self.going_on = threading.Event()
         self._scripts: deque[Script] = deque()
         self._always: Script | None = None
         self._lock = threading.Lock()
@@ -170,6 +174,7 @@ class ModelServer(ThreadingHTTPServer):
     def stop(self) -> None:
         """Refuse connections from now on; wake all hanging requests."""
         self._closing.set()
+        self.going_on.set()
         if self._thread is not None:
             self.shutdown()
             self._thread.join(60)
@@ -197,6 +202,7 @@ class ModelServer(ThreadingHTTPServer):
             self._scripts.clear()
             self._always = None
             self.requests.clear()
+            self.going_on.clear()
 
     def next_script(self) -> Script:
         """The script for the request at hand."""

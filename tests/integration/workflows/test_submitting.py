@@ -22,7 +22,7 @@ from tests.waiting import until
 
 
 def test_a_slow_step_is_not_an_error(user: Api, service: Api, ollama: OllamaServer) -> None:
-    ollama.always(Script(first_delay=3))
+    ollama.always(Script(hold_after=0))
     workflow_id = define(service, chat("a"))
     response = user.request(
         "POST",
@@ -32,6 +32,7 @@ def test_a_slow_step_is_not_an_error(user: Api, service: Api, ollama: OllamaServ
     )
     assert (response.status_code, response.headers["Preference-Applied"]) == (200, "wait=1")
     assert response.json()["status"] in ("queued", "running")
+    ollama.going_on.set()
     assert ended(user, response.json()["workflow_run_id"])["status"] == "completed"
 
 
