@@ -70,8 +70,7 @@ def test_the_printed_curl_works_and_a_stop_ends_all_processes(up: RunningStack) 
     for name in ("secrets.env", "stack.env"):
         assert stat.S_IMODE((up.home / name).stat().st_mode) == 0o600
 
-    doctor = run(up, "doctor")
-    assert doctor.returncode == 0, doctor.stdout
+    up.wait_for(lambda: run(up, "doctor").returncode == 0)
     printed = run(up, "env")
     assert f"API_URL={up.url}" in printed.stdout
     assert "SUPABASE_PUBLISHABLE_KEY=sb_publishable_" in printed.stdout

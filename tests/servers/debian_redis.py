@@ -27,7 +27,7 @@ class DebianRedis:
         self._sentinel = sentinel
         self._lines = lines
         self._tls = bool(login.get("ssl"))
-        self.client = redis.Redis("127.0.0.1", self.port, socket_timeout=5, **login)
+        self.client = redis.Redis("127.0.0.1", self.port, socket_timeout=SECONDS, **login)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -109,7 +109,7 @@ class Sentinels:
             f"requirepass {self.SENTINEL_PASSWORD}",
             f"sentinel monitor {name} 127.0.0.1 {self.first.port} 1",
             f"sentinel auth-pass {name} {self.PASSWORD}",
-            f"sentinel down-after-milliseconds {name} 1000",
+            f"sentinel down-after-milliseconds {name} 120000",  # a busy machine that pauses is no failover
             f"sentinel failover-timeout {name} 5000",
             sentinel=True,
             password=self.SENTINEL_PASSWORD,
@@ -119,6 +119,11 @@ class Sentinels:
             f"sentinel{'s' if authority else ''}://:{self.PASSWORD}@127.0.0.1:{free_port()},127.0.0.1:{self._sentinel.port}/0"
             f"?master={name}&sentinel_password={self.SENTINEL_PASSWORD}"
         )
+
+    def kill_master(self) -> None:
+        """kill -9 of the master, which the Sentinel then soon replaces."""
+        self._sentinel.client.sentinel_set(self.MASTER, "down-after-milliseconds", 1000)
+        self.master.kill()
 
     @property
     def master(self) -> DebianRedis:

@@ -11,7 +11,7 @@ from pixelbloom.local import account
 from pixelbloom.local.postgrest import free_port
 from tests.programs import debian_program
 from tests.stack import Stack
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 
 @contextmanager
@@ -31,18 +31,22 @@ def pgbouncer(stack: Stack, mode: str) -> Iterator[str]:
     process = subprocess.Popen(who.wrap([program, str(settings)]), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     try:
-        until(lambda: accepts(url) or process.poll() is not None, 60)
+        until(lambda: accepts(url) or process.poll() is not None)
         assert process.poll() is None, process.stderr and process.stderr.read()
         yield url
     finally:
         process.terminate()
-        process.communicate()
+        try:
+            process.communicate(timeout=SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
         settings.unlink()
 
 
 def accepts(url: str) -> bool:
     try:
-        psycopg.connect(url, connect_timeout=2).close()
+        psycopg.connect(url, connect_timeout=10).close()
     except psycopg.OperationalError:
         return False
     return True

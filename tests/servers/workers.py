@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from pixelbloom.local.roles import command
-
-SECONDS = 90
+from tests.waiting import SECONDS
 
 
 class WorkerProcess:
@@ -44,7 +43,7 @@ class WorkerProcess:
     def end(self) -> None:
         """SIGKILL. Safe to repeat."""
         self.process.kill()
-        self.process.wait()
+        self.process.wait(SECONDS)
         self._log.close()
 
 

@@ -18,6 +18,7 @@ from tests.integration.brokers.tiers import Tiers, everything_is_ready, runs_com
 from tests.servers.debian_redis import Sentinels
 from tests.servers.tls import Authority
 from tests.stack import Stack
+from tests.waiting import SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -85,11 +86,11 @@ def test_a_failover_in_mid_run_loses_no_run_and_sockets_go_on(
     seen: list[object] = []
     watching = threading.Thread(target=lambda: seen.extend(deployed.watch(runs[0])), daemon=True)
     watching.start()
-    sentinels.master.kill()
+    sentinels.kill_master()
     runs += deployed.invoke(2)
     deployed.wait_for_completed(db, runs)
     assert sentinels.master is sentinels.second
-    watching.join(60)
+    watching.join(SECONDS)
     assert seen[-1].completed  # type: ignore[attr-defined]
     runs_complete_and_are_watched(deployed, db)
     deployed.check_workers()

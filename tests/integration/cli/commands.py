@@ -58,14 +58,14 @@ def said_until(process: "subprocess.Popen[str]", words: str) -> list[str]:
     return lines
 
 
-def shown(terminal: int) -> bytes:
-    """What is written to a terminal until all its writers have ended."""
+def shown(terminal: int, words: bytes | None = None) -> bytes:
+    """What is written to a terminal until these words, or until all its writers have ended."""
     seen = b""
 
     def read() -> None:
         nonlocal seen
         with contextlib.suppress(OSError):  # EIO: the other side is closed
-            while part := os.read(terminal, 65536):
+            while (words is None or words not in seen) and (part := os.read(terminal, 65536)):
                 seen += part
 
     within(read, saw=lambda: seen)

@@ -32,7 +32,8 @@ def model() -> Iterator[OllamaServer]:
 def live(stack: Any, model: OllamaServer) -> Iterator[dict[str, str]]:
     """The environment of a stack whose web tier and agents worker run."""
     web = stack.start("web")
-    agents = stack.start("agents", env={"OLLAMA_HOST": model.url})
+    # A reply that a test holds, or a slow machine, must not end by a timeout.
+    agents = stack.start("agents", env={"OLLAMA_HOST": model.url, "MODEL_TIMEOUT": "600"})
     yield {
         **stack.env,
         "API_URL": web.url,
@@ -71,11 +72,14 @@ def test_invoke_prints_the_response_of_the_api_at_once(live: dict[str, str], mod
 def test_watch_shows_the_text_as_it_comes_and_prints_the_result_alone(
     live: dict[str, str], model: OllamaServer
 ) -> None:
-    model.always(Script(pieces=["It starts\n", "at four ", "thousand dollars."], first_delay=8, delay=0.2))
-    result = run(live, "invoke", "chat_agent", *TALK, "--watch")
-    assert result.returncode == 0, result.stderr
-    assert "It starts\nat four thousand dollars." in json.loads(result.stdout)["reply"]
-    said = result.stderr.splitlines()
+    model.always(Script(pieces=["It starts\n", "at four ", "thousand dollars."], hold_after=1, delay=0.2))
+    process = start(live, "invoke", "chat_agent", *TALK, "--watch")
+    begun = said_until(process, "| It starts")
+    model.going_on.set()
+    out, err = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0, err
+    assert "It starts\nat four thousand dollars." in json.loads(out)["reply"]
+    said = ("".join(begun) + err).splitlines()
     assert said[0].startswith("run ")
     assert [line for line in said if line.startswith("| ")] == ["| It starts", "| at four thousand dollars."]
     assert said[-1] == "completed 100% chat_agent"
@@ -84,17 +88,18 @@ def test_watch_shows_the_text_as_it_comes_and_prints_the_result_alone(
 def test_on_a_terminal_there_is_a_progress_bar_and_stdout_is_still_json(
     live: dict[str, str], model: OllamaServer
 ) -> None:
-    model.always(Script(pieces=["It starts\n", "at four thousand dollars."], first_delay=8, delay=0.3))
+    model.always(Script(pieces=["It starts\n", "at four thousand dollars."], hold_after=1, delay=0.3))
     parent, child = pty.openpty()
     process = start({**live, "TERM": "xterm"}, "invoke", "chat_agent", *TALK, "--watch", stderr=child)
     os.close(child)
-    seen = shown(parent)
+    seen = shown(parent, b"It starts")
+    model.going_on.set()
+    seen += shown(parent)
     os.close(parent)
     out, _ = process.communicate(timeout=SECONDS)
     assert process.returncode == 0
     assert "reply" in json.loads(out)
     assert b"100%" in seen
-    assert b"It starts" in seen
 
 
 def test_a_run_that_fails_ends_the_command_with_1_and_the_reason(live: dict[str, str]) -> None:
@@ -179,13 +184,14 @@ def test_a_token_that_does_not_verify_is_refused_without_being_shown(live: dict[
 
 
 def test_ctrl_c_stops_watching_and_says_how_to_watch_again(live: dict[str, str], model: OllamaServer) -> None:
-    model.always(Script(pieces=["one\n"] * 150, delay=0.1))
+    model.always(Script(pieces=["one\n"] * 3, hold_after=2))
     process = start(live, "invoke", "chat_agent", *TALK, "--watch")
     run_id = said_until(process, "| one")[0].split()[1]
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=SECONDS)
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-1] == f"The run goes on. Watch it again with: pixelbloom runs watch {run_id}"
+    model.going_on.set()
     again = run(live, "runs", "watch", run_id)
     assert again.returncode == 0
 
@@ -207,31 +213,34 @@ def test_a_watch_survives_a_restart_of_the_web_tier_with_every_word_once(
     live: dict[str, str], model: OllamaServer, restart: Callable[[psutil.Process], None]
 ) -> None:
     words = [f"word{number}\n" for number in range(60)]
-    model.always(Script(pieces=words, delay=0.1))
+    model.always(Script(pieces=words, delay=0.1, hold_after=10))
     process = start(live, "invoke", "chat_agent", *TALK, "--watch")
     said = said_until(process, "word3")
     restart(psutil.Process(int(live["WEB_PID"])))
+    said += said_until(process, "connection lost")
+    model.going_on.set()
     out, err = process.communicate(timeout=SECONDS)
     assert process.returncode == 0, err
-    assert "connection lost" in err
     lines = ("".join(said) + err).splitlines()
     assert [line[2:] for line in lines if line.startswith("| ")] == [word.strip() for word in words]
     assert "word59" in json.loads(out)["reply"]
 
 
 def test_doctor_names_the_queues_without_a_worker(live: dict[str, str]) -> None:
-    result = run(live, "doctor", "--json")
-    checks = {check["name"]: check for check in json.loads(result.stdout)["checks"]}
-    assert {name: checks[name]["state"] for name in ("postgres", "postgrest", "redis", "api", "ollama")} == {
-        "postgres": "ok",
-        "postgrest": "ok",
-        "redis": "ok",
-        "api": "ok",
-        "ollama": "ok",
-    }
+    checks: dict[str, dict[str, str]] = {}
+
+    def content() -> bool:
+        """On a busy machine a part, or the agents worker that is there, may reply late."""
+        result = run(live, "doctor", "--json")
+        assert result.returncode == 1
+        checks.update({check["name"]: check for check in json.loads(result.stdout)["checks"]})
+        return (
+            all(checks[name]["state"] == "ok" for name in ("postgres", "postgrest", "redis", "api", "ollama"))
+            and "no worker takes from events, maintenance" in checks["workers"]["detail"]
+        )
+
+    until(content, saw=lambda: checks)
     assert checks["workers"]["state"] == "down"
-    assert "no worker takes from events, maintenance" in checks["workers"]["detail"]
-    assert result.returncode == 1
 
 
 def test_doctor_succeeds_when_every_part_is_reachable(stack: Any, live: dict[str, str]) -> None:

@@ -15,8 +15,9 @@ from tests.integration.http import Api
 from tests.rows import one
 from tests.servers.redis import OwnRedis
 from tests.servers.web import Client, dial
+from tests.servers.workers import Supervisor
 from tests.stack import Stack, stop_all
-from tests.waiting import SECONDS, Background, repeat_until
+from tests.waiting import SECONDS, Background, background, repeat_until
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +27,24 @@ def own() -> Iterator[OwnRedis]:
 
 
 @pytest.fixture(scope="module")
-def web(stack: Stack, own: OwnRedis) -> Iterator[Api]:
-    """Web, the events worker and beat on a Redis that may be killed."""
+def web(stack: Stack, own: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """Web, beat and a supervised events worker on a Redis that may be killed; the worker may end for it."""
     with stack.values_with(REDIS_URL=own.url):
-        started = [stack.start(role) for role in ("events", "beat", "web")]
-    yield Api(started[-1].url, None, stack.settings)
+        workers = Supervisor(stack.env, tmp_path_factory.mktemp("workers"), ["events"])
+        started = [stack.start(role) for role in ("beat", "web")]
+    done = threading.Event()
+
+    def supervise() -> None:
+        while not done.wait(0.2):
+            workers.look()
+
+    with background(supervise):
+        try:
+            yield Api(started[-1].url, None, stack.settings)
+        finally:
+            done.set()
     stop_all(started)
+    workers.close()
 
 
 def socket_of(api: Api, channel: str) -> Client:

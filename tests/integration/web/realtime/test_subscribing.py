@@ -10,6 +10,7 @@ from tests.integration.web.realtime.stories import subscribed
 from tests.servers.redis import OwnRedis
 from tests.servers.runs import SomeRun
 from tests.servers.web import Web
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,9 @@ def test_disconnected_clients_are_cleaned_up(web, publisher):
             client.connection.socket.shutdown(socket.SHUT_RDWR)  # no close frame, no waiting for the response
         else:
             client.connection.close()
-    after = web.until_state(sockets=0, members=0, topics=0)
 
-    assert after["greenlets"] <= before["greenlets"] + 4
-    assert after["files"] <= before["files"] + 4
+    def cleaned_up() -> bool:
+        after = web.until_state(sockets=0, members=0, topics=0)
+        return all(after[name] <= before[name] + 4 for name in ("greenlets", "files"))
+
+    until(cleaned_up, saw=lambda: (before, web.state()))

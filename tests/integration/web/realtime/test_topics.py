@@ -13,15 +13,17 @@ from pixelbloom.events.publisher import Publisher
 from pixelbloom.events.topics import Keys, user_feed
 from tests.integration.web.realtime.stories import Story, subscribed
 from tests.servers.runs import SomeRun
-from tests.waiting import SECONDS, background, repeat_until
+from tests.waiting import SECONDS, background, repeat_until, until
 
 
-def live(run: SomeRun, publisher: Publisher, pieces: int = 200, pause: float = 0.002) -> None:
-    """A run from its start to its end."""
+def live(run: SomeRun, publisher: Publisher, stories: list[Story]) -> None:
+    """A run from its start to its end, of which six clients at least come to see the second half."""
     publisher.run_update(run.state("running", 0.1))
-    for n in range(pieces):
+    for n in range(200):
+        if n == 100:
+            until(lambda: len(stories) > 5)
         publisher.run_deltas([run.text(f"wörd {n} ")])
-        time.sleep(pause)
+        time.sleep(0.002)
     publisher.run_update(run.state("completed", 1, result="done"))
 
 
@@ -32,7 +34,7 @@ def test_clients_that_come_before_during_and_after_a_run_see_the_same_story(web,
     stories = [Story()]
     clients[0].send(type="subscribe", topic=run.topic)
     stories[0].listen(clients[0], "queued")
-    with background(partial(live, run, publisher)) as [running]:
+    with background(partial(live, run, publisher, stories)) as [running]:
         for _ in repeat_until(lambda: not running.is_alive()):
             clients.append(web.connect(run.user_id))
             clients[-1].send(type="subscribe", topic=run.topic)
@@ -46,7 +48,6 @@ def test_clients_that_come_before_during_and_after_a_run_see_the_same_story(web,
         story.listen(client)
         assert client.quiet() == []
         client.connection.close()
-    assert len(stories) > 5
     assert {story.seq for story in stories} == {202}
     assert all(story.snapshots == 1 for story in stories)
     whole = "".join(f"wörd {n} " for n in range(200))
