@@ -2,6 +2,7 @@
 
 import collections
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,26 @@ import pytest
 from tests.acceptance.up import RunningStack, start_stack
 from tests.servers import freezing
 from tests.servers.ollama import OllamaServer
+from tests.servers.script import Script
 from tests.waiting import until
 
 #: Whole stacks are started and killed.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1200)
 
 RUNS = 500
-DEADLINE_SECONDS = 240
+DEADLINE_SECONDS = 600
 
 
 @pytest.fixture
-def ollama() -> Any:
+def ollama() -> Iterator[OllamaServer]:
     with OllamaServer(delay=0.02) as server:
+        server.always(Script(hold_after=1))
         yield server
 
 
 @pytest.fixture
 def up(tmp_path: Path, ollama: OllamaServer) -> Any:
-    with start_stack(tmp_path / "home", OLLAMA_HOST=ollama.url, LEASE_SECONDS="4") as running:
+    with start_stack(tmp_path / "home", OLLAMA_HOST=ollama.url, LEASE_SECONDS="4", MODEL_TIMEOUT="600") as running:
         yield running
 
 
@@ -62,7 +65,7 @@ def lose_redis(up: RunningStack) -> None:
         freezing.thaw([supervisor])
 
 
-def test_500_runs_survive_two_worker_deaths_and_the_loss_of_redis(up: RunningStack) -> None:
+def test_500_runs_survive_two_worker_deaths_and_the_loss_of_redis(up: RunningStack, ollama: OllamaServer) -> None:
     def submit(n: int) -> str:
         response = up.post("/api/agents/invoke", {"agent_type": "chat_agent", "input": {"message": f"Hello {n}"}})
         assert response["status"] == "queued"
@@ -71,6 +74,7 @@ def test_500_runs_survive_two_worker_deaths_and_the_loss_of_redis(up: RunningSta
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(submit, range(RUNS)))
     assert len(set(ids)) == RUNS
+    ollama.going_on.set()  # none has ended before the last one was submitted
 
     with psycopg.connect(up.database_url, autocommit=True) as db:
         assert wait_until_completed(db, 20) < RUNS, "the runs ended before anything could be killed"

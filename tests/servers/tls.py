@@ -112,7 +112,7 @@ class TlsProxy:
             back = threading.Thread(target=self._pass, args=(server, secure), daemon=True)
             back.start()
             self._pass(secure, server)
-            back.join(10)
+            back.join(60)
         self._open -= {sock for sock in self._open if sock.fileno() < 0}
 
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:

@@ -29,7 +29,7 @@ from tests.servers.rabbitmq import RabbitMQ
 from tests.servers.tls import Authority
 from tests.servers.workers import WorkerProcess
 from tests.stack import Stack
-from tests.waiting import until
+from tests.waiting import SECONDS, until
 
 QUORUM = {"x-queue-type": "quorum"}
 
@@ -232,7 +232,7 @@ def test_no_run_is_lost_when_rabbitmq_is_killed_in_mid_run(
     until(lambda: deployed.api.get("/readyz").status_code == 200)
     rabbit.start()
     deployed.wait_for_completed(db, runs)
-    watching.join(60)
+    watching.join(SECONDS)
     assert seen[-1].completed  # type: ignore[attr-defined]
     deployed.check_workers()
 

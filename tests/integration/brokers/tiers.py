@@ -16,6 +16,7 @@ from tests import ROOT
 from tests.integration.cli.commands import run as command
 from tests.integration.http import Api
 from tests.servers.ollama import OllamaServer
+from tests.servers.script import Script
 from tests.servers.workers import Supervisor, WorkerProcess
 from tests.stack import Stack
 from tests.waiting import until, within
@@ -25,10 +26,11 @@ INTAKE = {"workflow_id": "lead_intake", "inputs": {"message": "We need a website
 
 
 class Tiers:
-    """The API, and the workers behind it."""
+    """The API, and the workers and the model behind it."""
 
-    def __init__(self, api: Api, workers: Supervisor, env: dict[str, str]) -> None:
+    def __init__(self, api: Api, workers: Supervisor, model: OllamaServer, env: dict[str, str]) -> None:
         self.api = api
+        self.model = model
         self.workers = workers
         self.env = env
         self.user = api.as_user()
@@ -39,9 +41,18 @@ class Tiers:
         return [UUID(response.json()["request_id"]) for response in responses]
 
     def watch(self, run_id: UUID) -> list[Any]:
-        """Return what a socket receives of a run until its end."""
+        """Return what a socket receives of a run until its end. A held reply goes on once its text is seen."""
+        seen: list[Any] = []
+
+        def follow() -> None:
+            for event in watcher:
+                seen.append(event)
+                if isinstance(event, RunText):
+                    self.model.going_on.set()
+
         with RunWatcher(self.api.url, self.user.token or "", run_id) as watcher:
-            return within(lambda: list(watcher), saw=lambda: self.output)
+            within(follow, saw=lambda: (seen[-3:], self.output))
+        return seen
 
     def doctor(self, **env: str) -> tuple[dict[str, Any], str]:
         """Return the checks of `pixelbloom doctor` by their names, and all that it printed."""
@@ -95,13 +106,14 @@ class Tiers:
 def tiers(stack: Stack, folder: Path, **env: str) -> Iterator[Tiers]:
     """Start everything, with these settings beside those of the stack."""
     with OllamaServer(delay=0.1) as ollama:
-        changes = {"OLLAMA_HOST": ollama.url, "LEASE_SECONDS": "5", "AGENT_CONCURRENCY": "4", **env}
+        own = {"OLLAMA_HOST": ollama.url, "LEASE_SECONDS": "5", "MODEL_TIMEOUT": "250", "AGENT_CONCURRENCY": "4"}
+        changes = {**own, **env}
         values = {**stack.env, **changes}
         workers = Supervisor(values, folder, ROLES, "--broker-patience=10")
         beat = WorkerProcess("beat", values, folder)
         try:
             web = stack.start("web", env=changes)
-            yield Tiers(Api(web.url, None, stack.settings), workers, values)
+            yield Tiers(Api(web.url, None, stack.settings), workers, ollama, values)
             web.stop()
             assert "Traceback" not in web.output, web.output
         finally:
@@ -111,6 +123,8 @@ def tiers(stack: Stack, folder: Path, **env: str) -> Iterator[Tiers]:
 
 def runs_complete_and_are_watched(tiers: Tiers, db: psycopg.Connection) -> None:
     """Have an agent and a workflow run, and follow the agent's run on a socket."""
+    tiers.model.going_on.clear()
+    tiers.model.play(Script(hold_after=5))
     [run_id] = tiers.invoke(1)
     events = tiers.watch(run_id)
     assert any(isinstance(event, RunText) for event in events), events

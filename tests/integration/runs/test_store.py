@@ -180,7 +180,7 @@ def test_an_invalid_row_of_one_caller_does_not_fail_others(store: RunStore, clea
     gate = threading.Event()
 
     def create(runs: Any) -> Any:
-        gate.wait(10)
+        gate.wait(60)
         return store._create(runs)
 
     group: GroupCommit[dict[str, Any]] = GroupCommit(create)
@@ -195,7 +195,7 @@ def test_an_invalid_row_of_one_caller_does_not_fail_others(store: RunStore, clea
     with ThreadPoolExecutor(20) as pool:
         futures = [pool.submit(one, n) for n in range(20)]
         gate.set()
-        outcomes = [future.result(30) for future in futures]
+        outcomes = [future.result(120) for future in futures]
     assert [n for n, outcome in enumerate(outcomes) if outcome == "refused"] == [0, 5, 10, 15]
     assert clean.execute("select count(*) from public.runs").fetchone() == (16,)
 
