@@ -24,6 +24,7 @@ from pixelbloom.web.realtime.stats import Stats
 from tests import ROOT
 from tests.servers.redis import OwnRedis
 from tests.servers.tls import Authority, TlsProxy
+from tests.waiting import SECONDS
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ def ask_celery(found: Settings, *, config: bool) -> None:
     with Celery(broker=broker_address(found.redis_url), set_as_current=False) as app:
         if config:
             app.conf.broker_use_ssl = broker_tls(found.redis_url)
-        with app.connection_for_write(connect_timeout=5) as connection:
+        with app.connection_for_write(connect_timeout=SECONDS) as connection:
             connection.ensure_connection(max_retries=0, timeout=5)
             connection.default_channel.client.ping()
 

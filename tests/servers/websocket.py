@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-SECONDS = 10.0
+from tests.waiting import SECONDS
 
 
 class Peer:

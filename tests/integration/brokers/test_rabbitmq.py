@@ -188,7 +188,7 @@ def test_certificates_are_verified(rabbit: RabbitMQ, authority: Authority, tmp_p
         app = Celery(set_as_current=False)
         url = f"amqps://pixelbloom:a%20pass%2Fword@{more.pop('host', '127.0.0.1')}:{rabbit.tls_port}"
         app.conf.update(broker_options(settings(url, **more)))
-        with app.connection_for_write(connect_timeout=10) as opened:
+        with app.connection_for_write(connect_timeout=SECONDS) as opened:
             opened.ensure_connection(max_retries=0)
 
     connects(broker_tls_ca=authority.ca)

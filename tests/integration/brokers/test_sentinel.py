@@ -65,7 +65,7 @@ def test_certificates_of_sentinels_and_servers_are_verified(tmp_path: Path) -> N
         def by_celery(found: Settings) -> None:
             with Celery(set_as_current=False) as app:
                 app.conf.update(broker_options(found))
-                with app.connection_for_write(connect_timeout=5) as connection:
+                with app.connection_for_write(connect_timeout=SECONDS) as connection:
                     connection.ensure_connection(max_retries=1)
                     connection.default_channel.client.ping()
 

@@ -75,7 +75,7 @@ def test_an_event_is_published_once_when_redis_py_resends_after_a_lost_reply(ser
     """A proxy drops the first reply: redis-py repeats the EVAL, which gave two messages with seq 1 and 3."""
     run = SomeRun(uuid4())
     with LossyProxy(server.url.removeprefix("unix://").partition("?")[0]) as proxy:
-        publisher = Publisher(connect(f"redis://127.0.0.1:{proxy.port}", timeout_seconds=1))
+        publisher = Publisher(connect(f"redis://127.0.0.1:{proxy.port}", timeout_seconds=5))
         publisher.run_update(run.state("queued"))
         proxy.lose_next_reply()
         publisher.run_update(run.state("running"))

@@ -194,7 +194,7 @@ def test_many_at_once_share_one_fetch(jwks: Jwks, jwks_server: JwksServer) -> No
         thread.start()
     jwks_server.open.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
 
     assert found == [1] * 8
     assert jwks_server.fetches == 1

@@ -30,7 +30,7 @@ def web(server: OwnRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 
 def open_client(url: str, **options: Any) -> Client:
-    return Client(connect(url, open_timeout=20, **options))
+    return Client(connect(url, open_timeout=SECONDS, **options))
 
 
 @pytest.mark.parametrize("channel", CHANNELS)
