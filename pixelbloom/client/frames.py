@@ -36,7 +36,10 @@ class TopicEvent:
 
 @dataclass(frozen=True)
 class FlatEvent:
-    """An event of the user's own channel, in the flat form: `lead_created`, `notification_created` ..."""
+    """An event of the user's own channel, in the flat form: `lead_created`, `notification_created` ...
+
+    Such events are not repeated after `Lost`: read over HTTP what may have changed meanwhile.
+    """
 
     type: str
     data: Mapping[str, Any]

@@ -12,6 +12,8 @@ export const unread = signal(0)
 export const newest = signal<Notification[]>([])
 /** The last one that came while the console was open. */
 export const arrived = signal<Notification | null>(null)
+/** How many snapshots have come. What a list has from before one may be stale: notifications since then did not arrive. */
+export const snapshots = signal(0)
 
 const SHOWN = 6
 
@@ -23,6 +25,7 @@ export function followNotices(userId: string): () => void {
         const { items, unread_count } = data as Snapshot
         unread.value = unread_count
         newest.value = items.slice(0, SHOWN)
+        snapshots.value++
         return
       }
       const one = data as Notification

@@ -10,20 +10,33 @@ export const connections = signal<Partial<Record<Channel, ConnectionState>>>({})
 export const online = signal(navigator.onLine)
 
 const sockets = new Map<Channel, Socket>()
-const flat = new Map<Channel, Set<(frame: FlatFrame) => void>>()
+const flat = new Map<Channel, Set<Listener>>()
+
+interface Listener {
+  onFlat: (frame: FlatFrame) => void
+  onOpen: () => void
+}
 
 /** Follow a topic of a channel. Returns the function that ends it. */
 export function follow<T>(channel: Channel, topic: string, handlers: TopicHandlers<T>): () => void {
   return socket(channel).subscribe(topic, handlers)
 }
 
-/** Receive a channel's flat events, such as `workflow_status_update`. Returns the function that ends it. */
-export function listen(channel: Channel, onFlat: (frame: FlatFrame) => void): () => void {
+/**
+ * Receive a channel's flat events, such as `workflow_status_update`. They are not stored: `onOpen` is called whenever the
+ * channel opens, the first time included, and reads again what may have changed before. Returns the function that ends it.
+ */
+export function listen(channel: Channel, onFlat: (frame: FlatFrame) => void, onOpen: () => void): () => void {
   const listeners = flat.get(channel) ?? new Set()
   flat.set(channel, listeners)
-  listeners.add(onFlat)
+  const listener = { onFlat, onOpen }
+  listeners.add(listener)
   socket(channel).start()
-  return () => listeners.delete(onFlat)
+  return () => listeners.delete(listener)
+}
+
+function listenersOf(channel: Channel): Listener[] {
+  return [...(flat.get(channel) ?? [])]
 }
 
 function socket(channel: Channel): Socket {
@@ -39,9 +52,10 @@ function socket(channel: Channel): Socket {
     },
     onState: (state) => {
       connections.value = { ...connections.value, [channel]: state }
+      if (state === 'open') for (const one of listenersOf(channel)) one.onOpen()
     },
     onFlat: (frame) => {
-      for (const one of [...(flat.get(channel) ?? [])]) one(frame)
+      for (const one of listenersOf(channel)) one.onFlat(frame)
     },
   })
   sockets.set(channel, made)

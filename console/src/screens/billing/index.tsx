@@ -29,9 +29,13 @@ export default function Billing() {
 
   useEffect(
     () =>
-      listen('analytics', ({ type }) => {
-        if (type === 'subscription_created' || type === 'subscription_updated') own.reload()
-      }),
+      listen(
+        'analytics',
+        ({ type }) => {
+          if (type === 'subscription_created' || type === 'subscription_updated') own.reload()
+        },
+        own.reload,
+      ),
     [],
   )
   const current = own.data?.found ?? null

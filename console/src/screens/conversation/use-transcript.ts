@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { api, ask, type components } from '../../api'
 import { listen } from '../../auth/sockets'
 import { emptyRun, type RunView, TERMINAL } from '../../client'
@@ -27,21 +27,27 @@ export function useTranscript(id: string): Transcribed {
   )
   const add = (messages: Message[]) =>
     conversation.update((before) => ({ ...before, messages: merged(before.messages, messages) }))
+  const shown = useRef(false)
+  shown.current = conversation.data !== undefined
   const readNew = async () => {
+    // What is still loading may be older than the event.
+    if (!shown.current) return conversation.reload()
     const page = await ask(
       api.GET('/api/conversations/{conversation_id}/messages', { params: { path, query: { limit: 50 } } }),
     )
     add(page.items)
   }
 
-  useEffect(
-    () =>
-      listen('analytics', ({ type, data }) => {
-        if (type === 'message_created' && (data as { conversation_id: string }).conversation_id === id)
-          void readNew().catch(() => undefined)
-      }),
-    [id],
-  )
+  useEffect(() => {
+    const readNow = () => void readNew().catch(() => undefined)
+    return listen(
+      'analytics',
+      ({ type, data }) => {
+        if (type === 'message_created' && (data as { conversation_id: string }).conversation_id === id) readNow()
+      },
+      readNow,
+    )
+  }, [id])
 
   const open = openRequest(conversation.data?.messages ?? [])
   const { view, restart } = useReply(open, readNew)

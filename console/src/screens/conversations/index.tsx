@@ -60,7 +60,7 @@ export default function Conversations() {
   return (
     <>
       <Heading title="Conversations" lead="Chats of users and visitors with chat_agent.">
-        {fresh.count > 0 && (
+        {(fresh.missed || fresh.count > 0) && (
           <Button icon="refresh" onClick={fresh.show}>
             Show what is new
           </Button>

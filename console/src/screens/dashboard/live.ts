@@ -23,11 +23,15 @@ export function useLive<T>(topic: Topic, params: RangeParams, key: string, onDat
   latest.current = onData
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
+    let begun = false
     const unsubscribe = follow<T>('analytics', topic, {
       params: { ...params },
       onEvent: ({ data, snapshot }) => {
         latest.current(data)
-        if (snapshot) return
+        // After a lost connection a snapshot stands for changes that nobody saw.
+        const first = snapshot && !begun
+        begun = true
+        if (first) return
         clearTimeout(timer)
         timer = setTimeout(() => setChanges((before) => before + 1), DEBOUNCE_MS)
       },

@@ -198,12 +198,16 @@ function useFreshly(reload: () => void): void {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
     const every = setInterval(() => document.visibilityState === 'visible' && reload(), EVERY_MS)
-    const stop = listen('workflows', (frame) => {
-      const status = (frame.data as { status?: string } | undefined)?.status
-      if (status !== 'failed' && status !== 'queued') return
-      clearTimeout(timer)
-      timer = setTimeout(reload, PAUSE_MS)
-    })
+    const stop = listen(
+      'workflows',
+      (frame) => {
+        const status = (frame.data as { status?: string } | undefined)?.status
+        if (status !== 'failed' && status !== 'queued') return
+        clearTimeout(timer)
+        timer = setTimeout(reload, PAUSE_MS)
+      },
+      reload,
+    )
     return () => {
       clearTimeout(timer)
       clearInterval(every)

@@ -17,10 +17,14 @@ export function WaitingApprovals() {
   useEvery(REFRESH_MS, waiting.reload)
   useEffect(
     () =>
-      listen('notifications', ({ type, data }) => {
-        const kind = (data as { notification_type?: string }).notification_type
-        if (type === 'notification_created' && kind === 'approval_waiting') waiting.reload()
-      }),
+      listen(
+        'notifications',
+        ({ type, data }) => {
+          const kind = (data as { notification_type?: string }).notification_type
+          if (type === 'notification_created' && kind === 'approval_waiting') waiting.reload()
+        },
+        waiting.reload,
+      ),
     [waiting.reload],
   )
   return (

@@ -33,9 +33,13 @@ export default function LeadScreen({ params }: ScreenProps) {
   )
   useEffect(
     () =>
-      listen('analytics', ({ type, data }) => {
-        if (type === 'lead_analyzed' && (data as { lead_id: string }).lead_id === id) lead.reload()
-      }),
+      listen(
+        'analytics',
+        ({ type, data }) => {
+          if (type === 'lead_analyzed' && (data as { lead_id: string }).lead_id === id) lead.reload()
+        },
+        lead.reload,
+      ),
     [id],
   )
   return <Loaded of={lead}>{(found) => <Shown lead={found} resource={lead} />}</Loaded>

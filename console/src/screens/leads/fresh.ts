@@ -15,21 +15,29 @@ interface Options {
   reload: () => void
 }
 
-/** Reloads a list after events. Where further pages are shown, `count` new rows wait for `show` instead. */
+/**
+ * Reloads a list after events, and when the channel opens. Where further pages are shown, `count` new rows wait for `show`
+ * instead, or with `missed` an unknown number.
+ */
 export function useFresh({ events, added, shown, page, reload }: Options) {
   const [count, setCount] = useState(0)
+  const [missed, setMissed] = useState(false)
   const further = shown > page
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
-    const unsubscribe = listen('analytics', ({ type }) => {
-      if (!events.includes(type)) return
-      if (further) {
-        if (type === added) setCount((before) => before + 1)
-        return
-      }
-      clearTimeout(timer)
-      timer = setTimeout(reload, DEBOUNCE_MS)
-    })
+    const unsubscribe = listen(
+      'analytics',
+      ({ type }) => {
+        if (!events.includes(type)) return
+        if (further) {
+          if (type === added) setCount((before) => before + 1)
+          return
+        }
+        clearTimeout(timer)
+        timer = setTimeout(reload, DEBOUNCE_MS)
+      },
+      () => (further ? setMissed(true) : reload()),
+    )
     return () => {
       clearTimeout(timer)
       unsubscribe()
@@ -37,7 +45,8 @@ export function useFresh({ events, added, shown, page, reload }: Options) {
   }, [further])
   const show = () => {
     setCount(0)
+    setMissed(false)
     reload()
   }
-  return { count, show }
+  return { count, missed, show }
 }

@@ -68,9 +68,9 @@ export default function Leads() {
         title="Leads"
         lead="People and companies that may become customers, and what agents found out about them."
       >
-        {fresh.count > 0 && (
+        {(fresh.missed || fresh.count > 0) && (
           <Button icon="refresh" onClick={fresh.show}>
-            {`Show ${fresh.count} new`}
+            {fresh.missed ? 'Show what is new' : `Show ${fresh.count} new`}
           </Button>
         )}
         <Button kind="primary" icon="plus" onClick={() => setAdding(true)}>

@@ -1,6 +1,6 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { api, asApiError, ask, type Notification } from '../../api'
-import { arrived, unread, wereRead } from '../../app/notices'
+import { arrived, snapshots, unread, wereRead } from '../../app/notices'
 import { me, seesAll } from '../../auth/session'
 import {
   Button,
@@ -58,10 +58,13 @@ export default function Notifications() {
   )
 
   const latest = arrived.value
-  useEffect(() => {
+  useChange(latest, () => {
     if (!latest || (filters.type && latest.notification_type !== filters.type)) return
-    pages.update((items) => (items.some(({ id }) => id === latest.id) ? items : [latest, ...items]))
-  }, [latest])
+    // What is still loading may be older.
+    if (pages.loading) pages.reload()
+    else pages.update((items) => (items.some(({ id }) => id === latest.id) ? items : [latest, ...items]))
+  })
+  useChange(snapshots.value, pages.reload)
 
   const read = async (ids: string[]) => {
     const { unread_count } = await ask(api.POST('/api/notifications/mark-read', { body: { notification_ids: ids } }))
@@ -171,4 +174,14 @@ function Listed({
       <Paging pages={pages} />
     </>
   )
+}
+
+/** Calls `work` after each change of the value, not for its first one. */
+function useChange<T>(value: T, work: () => void): void {
+  const before = useRef(value)
+  useEffect(() => {
+    if (before.current === value) return
+    before.current = value
+    work()
+  }, [value])
 }

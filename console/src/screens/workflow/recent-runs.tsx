@@ -19,11 +19,15 @@ export function RecentRuns({ id }: { id: string }) {
   )
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined
-    const stop = listen('workflows', (frame) => {
-      if ((frame.data as { workflow_id?: string } | undefined)?.workflow_id !== id) return
-      clearTimeout(timer)
-      timer = setTimeout(pages.reload, PAUSE_MS)
-    })
+    const stop = listen(
+      'workflows',
+      (frame) => {
+        if ((frame.data as { workflow_id?: string } | undefined)?.workflow_id !== id) return
+        clearTimeout(timer)
+        timer = setTimeout(pages.reload, PAUSE_MS)
+      },
+      pages.reload,
+    )
     return () => {
       clearTimeout(timer)
       stop()
