@@ -1,31 +1,17 @@
 """The tasks that beat sends when they are due, and the pulse by which its health is judged."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Duty:
-    """A task that beat sends, at most once in `every` seconds, while it is due.
-
-    A message not consumed within `expires` seconds is dropped: the next one does its work.
-    """
-
-    name: str
-    every: float
-    expires: float
-
-
+#: The least seconds between two messages of each task.
 DUTIES = {
-    duty.name: duty
-    for duty in (
-        Duty("sweep_runs", every=2.0, expires=4.0),
-        Duty("fire_schedules", every=2.0, expires=4.0),
-        Duty("send_due_webhooks", every=2.0, expires=4.0),
-        Duty("send_broadcasts", every=2.0, expires=4.0),
-        Duty("process_stripe_events", every=2.0, expires=4.0),
-        Duty("relay_outbox", every=1.0, expires=2.0),
-        Duty("run_due_tasks", every=10.0, expires=20.0),
-    )
+    "sweep_runs": 2.0,
+    "fire_schedules": 2.0,
+    "send_due_webhooks": 2.0,
+    "send_broadcasts": 2.0,
+    "process_stripe_events": 2.0,
+    "relay_outbox": 1.0,
+    "run_due_tasks": 10.0,
 }
-#: Seconds between the pulses of beat, and those that it sends through each worker.
+#: Seconds between the pulses of beat, and those that it sends through each worker. A pulse expires when the next comes.
 PULSE_SECONDS = 15.0
+#: A message that waits for longer is dropped: the next one does its work. The worker's clock decides.
+#: This is longer than a pulse: a worker whose clock is ahead misses its pulses, and is reported, before it drops work.
+EXPIRES_SECONDS = 2 * PULSE_SECONDS

@@ -15,7 +15,7 @@ from pixelbloom import health
 from pixelbloom.core.backoff import Backoff
 from pixelbloom.database.gateway import Gateway
 from pixelbloom.events.publisher import publisher_redis
-from pixelbloom.periodic.duties import DUTIES, PULSE_SECONDS
+from pixelbloom.periodic.duties import DUTIES, EXPIRES_SECONDS, PULSE_SECONDS
 from pixelbloom.periodic.jobs import JOBS
 from pixelbloom.periodic.listener import Listener
 from pixelbloom.periodic.pulses import Pulses
@@ -111,13 +111,13 @@ class DueScheduler(Scheduler):  # type: ignore[misc]
         return max(min(longest, longest if first is None else first), SHORTEST_SECONDS)
 
     def _send_due(self, name: str) -> None:
-        duty, now = DUTIES[name], time.monotonic()
+        now = time.monotonic()
         if self.app.conf.task_routes[f"pixelbloom.{name}"]["queue"] in self._full:
             return
         # A little less than its interval: the looks are not punctual.
-        if now - self._sent_at.get(name, float("-inf")) < duty.every - SHORTEST_SECONDS / 2:
+        if now - self._sent_at.get(name, float("-inf")) < DUTIES[name] - SHORTEST_SECONDS / 2:
             return
-        self.app.send_task(f"pixelbloom.{name}", expires=duty.expires, retry=False, ignore_result=True)
+        self.app.send_task(f"pixelbloom.{name}", expires=EXPIRES_SECONDS, retry=False, ignore_result=True)
         self._sent_at[name] = now
 
     def _pulse(self) -> None:

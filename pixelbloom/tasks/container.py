@@ -4,6 +4,7 @@ Modules are imported with the part that needs them: a worker does not load those
 """
 
 import os
+import secrets
 import socket
 from functools import cache
 from typing import TYPE_CHECKING
@@ -34,8 +35,8 @@ class WorkerContainer(Container):
 
     @part
     def worker(self) -> str:
-        """The name under which this process claims leases."""
-        return f"{socket.gethostname()}:{os.getpid()}"
+        """The name under which this process claims leases. In a container that restarts, only its end is new."""
+        return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
     @part
     def relay(self) -> "Relay":

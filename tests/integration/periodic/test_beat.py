@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,7 +17,7 @@ from redis import Redis
 
 from pixelbloom.config import Settings
 from pixelbloom.core.queues import EVENTS, MAINTENANCE, QUEUES
-from pixelbloom.periodic.duties import DUTIES
+from pixelbloom.periodic.duties import DUTIES, EXPIRES_SECONDS
 from pixelbloom.periodic.listener import CHANNEL
 from pixelbloom.periodic.pulses import Pulses
 from pixelbloom.periodic.scheduler import IDLE_SECONDS, MAX_WAITING
@@ -55,8 +56,11 @@ class Sleeper:
 
     def sent(self) -> set[str]:
         """Return the names of the tasks in the queues, except pulses."""
-        messages = [json.loads(message) for name in QUEUES for message in self._redis.lrange(name, 0, -1)]
-        return {message["headers"]["task"].removeprefix("pixelbloom.") for message in messages} - {"pulse"}
+        return {headers["task"].removeprefix("pixelbloom.") for headers in self.headers()} - {"pulse"}
+
+    def headers(self) -> list[dict[str, Any]]:
+        """Return the headers of the messages in the queues."""
+        return [json.loads(message)["headers"] for name in QUEUES for message in self._redis.lrange(name, 0, -1)]
 
 
 @pytest.fixture
@@ -140,6 +144,7 @@ def test_a_sleeping_beat_sends_each_task_when_its_work_becomes_due(
     running.start("beat")
     beat = Sleeper(rest, redis)
     beat.fall_asleep()
+    begun = datetime.now(UTC)
     soon = datetime.now(UTC) + timedelta(seconds=4)
     rows.schedule(rest, soon)
     rows.delivery(rest, soon)
@@ -150,6 +155,10 @@ def test_a_sleeping_beat_sends_each_task_when_its_work_becomes_due(
     until(lambda: beat.sent() == set(DUTIES) - {"run_due_tasks"}, ACT_SECONDS, saw=beat.sent)
     rest.execute("update public.periodic_tasks set due_at = now() where name = 'purge_runs'")
     until(lambda: beat.sent() == set(DUTIES), saw=beat.sent)
+    # A worker whose clock is ahead by less executes them all.
+    work = [headers for headers in beat.headers() if headers["task"] != "pixelbloom.pulse"]
+    first = min(datetime.fromisoformat(headers["expires"]) for headers in work)
+    assert first - begun >= timedelta(seconds=EXPIRES_SECONDS)
 
 
 def test_beat_sleeps_until_the_time_that_it_knows(running: Stack, rest: psycopg.Connection, redis: Redis) -> None:
