@@ -79,13 +79,13 @@ def test_the_wheel_starts_everything_outside_of_a_clone(installed: Path, up: Run
     assert "Webhooks" in requests.get(f"{up.url}/api/docs/guides/webhooks", timeout=60).text
     said: list[str] = []
 
-    def content() -> bool:
+    def succeeds() -> bool:
         """On a busy machine a worker may reply late."""
         doctor = run(installed, up, "pixelbloom", "doctor")
         said[:] = [doctor.stdout]
         return doctor.returncode == 0
 
-    until(content, saw=lambda: said)
+    until(succeeds, saw=lambda: said)
     assert "every migration is applied" in said[0]
 
 

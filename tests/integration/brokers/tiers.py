@@ -65,11 +65,11 @@ class Tiers:
         """Wait until doctor reports these parts as ok: on a busy machine, workers reply late. Return its checks."""
         found: dict[str, Any] = {}
 
-        def content() -> bool:
+        def succeeds() -> bool:
             found.update(self.doctor()[0])
             return all(found[name]["state"] == "ok" for name in names)
 
-        until(content, saw=lambda: [found[name] for name in names])
+        until(succeeds, saw=lambda: [found[name] for name in names])
         return found
 
     @property

@@ -229,7 +229,7 @@ def test_a_watch_survives_a_restart_of_the_web_tier_with_every_word_once(
 def test_doctor_names_the_queues_without_a_worker(live: dict[str, str]) -> None:
     checks: dict[str, dict[str, str]] = {}
 
-    def content() -> bool:
+    def succeeds() -> bool:
         """On a busy machine a part, or the agents worker that is there, may reply late."""
         result = run(live, "doctor", "--json")
         assert result.returncode == 1
@@ -239,7 +239,7 @@ def test_doctor_names_the_queues_without_a_worker(live: dict[str, str]) -> None:
             and "no worker takes from events, maintenance" in checks["workers"]["detail"]
         )
 
-    until(content, saw=lambda: checks)
+    until(succeeds, saw=lambda: checks)
     assert checks["workers"]["state"] == "down"
 
 
@@ -248,12 +248,12 @@ def test_doctor_succeeds_when_every_part_is_reachable(stack: Any, live: dict[str
     try:
         said: list[str] = []
 
-        def content() -> bool:
+        def succeeds() -> bool:
             result = run(live, "doctor")
             said[:] = [result.stdout]
             return result.returncode == 0
 
-        until(content, saw=lambda: said)
+        until(succeeds, saw=lambda: said)
     finally:
         for other in others:
             other.stop()

@@ -30,7 +30,7 @@ from tests.stack import Stack
 from tests.waiting import SECONDS, until
 
 #: Less than a beat that nobody wakes would sleep, and much more than one that is woken needs.
-ACT_SECONDS = 50.0
+ACT_SECONDS = 28.0
 #: A session of Postgres reports its calls after up to ten seconds without work.
 REPORT_SECONDS = 11.0
 
@@ -48,9 +48,9 @@ class Sleeper:
         self._redis = redis
 
     def fall_asleep(self) -> None:
-        """Wait until only a writer would wake it within a minute, and discard what it sent."""
+        """Wait until only a writer would wake it within half a minute, and discard what it sent."""
         until(lambda: sleeps(self._db))
-        time.sleep(sum(IDLE_SECONDS[:3]) + 1.0)
+        time.sleep(sum(IDLE_SECONDS[:2]) + 1.0)
         assert sleeps(self._db)
         self._redis.delete(*QUEUES)
 
