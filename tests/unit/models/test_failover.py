@@ -71,7 +71,7 @@ def test_a_partial_reply_is_discarded_on_the_stream(world, control, stream):
 def test_a_hang_before_the_first_byte_leaves_time_for_huggingface(world, control, stream):
     world.ollama.play(Script(hang=True))
 
-    reply = world.manager(model_timeout=10).generate(REQUEST, control, stream)
+    reply = world.manager(model_timeout=5).generate(REQUEST, control, stream)
 
     assert reply.provider == "huggingface"
     assert world.outcomes[0] == ("ollama", "timeout")
@@ -81,7 +81,7 @@ def test_a_hang_before_the_first_byte_leaves_time_for_huggingface(world, control
 def test_a_hang_in_the_middle_leaves_time_for_huggingface(world, control, stream):
     world.ollama.play(Script(hang_after=2))
 
-    assert world.manager(model_timeout=10).generate(REQUEST, control, stream).provider == "huggingface"
+    assert world.manager(model_timeout=5).generate(REQUEST, control, stream).provider == "huggingface"
     assert world.outcomes[0] == ("ollama", "timeout")
 
 
@@ -89,7 +89,7 @@ def test_a_hang_in_the_middle_leaves_time_for_huggingface(world, control, stream
 def test_slow_tokens_do_not_exceed_the_timeout_of_the_call(world, control, stream):
     world.ollama.play(Script(pieces=["x"] * 1000, delay=0.05))
 
-    assert world.manager(model_timeout=10).generate(REQUEST, control, stream).provider == "huggingface"
+    assert world.manager(model_timeout=5).generate(REQUEST, control, stream).provider == "huggingface"
     assert world.outcomes[0] == ("ollama", "timeout")
 
 
