@@ -65,7 +65,7 @@ class StartedProcess:
     def exit_code(self) -> int | None:
         return self._child.exit_code()
 
-    def stop(self, grace: float = 15.0) -> None:
+    def stop(self, grace: float = 60.0) -> None:
         """Stop with SIGTERM, and after `grace` seconds with SIGKILL. Safe to repeat."""
         self._child.stop(grace)
         self._forget(self)

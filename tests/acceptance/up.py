@@ -82,13 +82,13 @@ class RunningStack:
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(number)
-        return self._process.wait(60)
+        return self._process.wait(READY_SECONDS)
 
     def kill(self) -> None:
         """Kill only the supervisor with SIGKILL."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(60)
+        self._process.wait(READY_SECONDS)
 
     def exit_code(self) -> int | None:
         assert self._process is not None

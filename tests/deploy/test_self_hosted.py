@@ -114,7 +114,7 @@ class Machine:
             child.terminate()
         for child in self._children.values():
             try:
-                child.wait(30)
+                child.wait(SECONDS)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
@@ -215,6 +215,6 @@ def test_the_page_leads_to_a_deployment_that_runs_agents(machine: Machine) -> No
 
 def _ready(api: str) -> bool:
     try:
-        return requests.get(f"{api}/healthz", timeout=5).ok
+        return requests.get(f"{api}/healthz", timeout=SECONDS).ok
     except requests.RequestException:
         return False
