@@ -167,7 +167,7 @@ def test_only_an_administrator_decides_a_reserved_step_and_a_rejection_fails_the
 def test_an_expired_session_asks_to_sign_in_and_sends_the_typed_text(console: Console) -> None:
     api = console.api(DEVELOPMENT_USER)
     run_id = review(api, "orchids")
-    token = mint_user(console.stack.settings, DEVELOPMENT_USER, expires_in=45)  # time to load the page and to type
+    token = mint_user(console.stack.settings, DEVELOPMENT_USER, expires_in=30)  # time to load the page and to type
     page = console.signed_in(f"/runs/{run_id}", token=token)
     page.get_by_label("Comment").fill("Typed before the end of the session.")
     dialog = page.get_by_role("dialog", name="Your session has expired")
