@@ -88,7 +88,7 @@ def test_queued_text_for_a_slow_client_is_merged_without_loss(server, publisher,
 
 def test_a_peer_without_pongs_is_closed_1001_and_one_with_pongs_stays(server, tmp_path):
     """Not 1008, which clients read as: do not reconnect."""
-    limits = {"ping_seconds": 15, "pong_seconds": 15, "close_seconds": 0.5}
+    limits = {"ping_seconds": 8, "pong_seconds": 8, "close_seconds": 0.5}
     with Web(server.url, tmp_path / "web", limits=limits) as web, web.connect(uuid4()) as good:
         with Raw(web, silent=True) as silent:
             assert silent.close_code() == 1001
