@@ -67,7 +67,7 @@ class Deploy:
 
     def holds_steps(self, worker: WorkerProcess) -> int:
         query = "select count(*) from public.run_steps where status = 'running' and lease_owner like %s"
-        [(count,)] = self.db.execute(query, (f"%:{worker.process.pid}#%",)).fetchall()
+        [(count,)] = self.db.execute(query, (f"%:{worker.process.pid}:%",)).fetchall()
         return int(count)
 
     def restart(self, index: int) -> None:
