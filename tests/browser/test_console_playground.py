@@ -12,7 +12,7 @@ REPLY = "A landing page takes two weeks, a shop takes eight. " * 12
 
 
 def paused(console: Console, reply: str = REPLY, words: int = 20) -> None:
-    """Let the model stop after so many words, until it is told to go on."""
+    """Let the model stop after so many words, until `going_on` is set."""
     console.model.going_on.clear()
     console.model.play(Script(text=reply, hold_after=words))
 

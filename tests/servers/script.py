@@ -25,7 +25,7 @@ class Script:
     headers: Sequence[tuple[str, str]] = ()
     hang: bool = False  # read the request and never reply
     hang_after: int | None = None  # send so many pieces, then nothing more
-    hold_after: int | None = None  # send so many pieces, and the others once the server is told to go on
+    hold_after: int | None = None  # send so many pieces, and the others once `going_on` is set
     break_after: int | None = None  # send so many pieces, then drop the connection
     error_after: int | None = None  # send so many pieces, then an error inside of the stream
     garbage_after: int | None = None  # send so many pieces, then what is not the protocol
