@@ -16,6 +16,7 @@ from tests.browser.test_console_leads import add
 from tests.browser.test_console_notifications import notify
 from tests.browser.test_console_workflows import defined
 from tests.migrations.rows import insert
+from tests.rows import one
 
 
 @dataclass
@@ -51,12 +52,9 @@ class Gate:
 def nothing_follows(console: Console, user_id: UUID) -> bool:
     """Whether all events of this user are published, and no run of the user will publish more."""
     with psycopg.connect(console.stack.database_url) as db:
-        row = db.execute(
-            "select not exists (select from event_outbox where user_id = %(user)s)"
-            " and not exists (select from runs where user_id = %(user)s and finished_at is null)",
-            {"user": user_id},
-        ).fetchone()
-    return row is not None and bool(row[0])
+        events = one(db, "select count(*) from event_outbox where user_id = %s", user_id)
+        open_runs = one(db, "select count(*) from runs where user_id = %s and finished_at is null", user_id)
+    return events == open_runs == 0
 
 
 def leads(console: Console, user_id: UUID) -> Late:

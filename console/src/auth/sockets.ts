@@ -3,7 +3,7 @@ import { socketUrl } from '../api/config'
 import { type ConnectionState, type FlatFrame, Socket, type TopicHandlers } from '../client'
 import { freshToken, onRenewed, renewAfterRefusal, session } from './session'
 
-type Channel = 'workflows' | 'notifications' | 'analytics'
+export type Channel = 'workflows' | 'notifications' | 'analytics'
 
 /** How each channel that is in use is connected. */
 export const connections = signal<Partial<Record<Channel, ConnectionState>>>({})

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { useSearchParams } from 'wouter-preact'
 import { api, ask } from '../../api'
-import { listen } from '../../auth/sockets'
+import { useReloads } from '../../live/reloads'
 import { Badge, Button, Card, Empty, formatMoney, Heading, Icon, Loaded, useResource } from '../../ui'
 import { Change } from './change'
 import { Checkout } from './checkout'
@@ -27,17 +27,7 @@ export default function Billing() {
   const back = search.get('checkout')
   const clear = () => setSearch({}, { replace: true })
 
-  useEffect(
-    () =>
-      listen(
-        'analytics',
-        ({ type }) => {
-          if (type === 'subscription_created' || type === 'subscription_updated') own.reload()
-        },
-        own.reload,
-      ),
-    [],
-  )
+  useReloads('analytics', ({ type }) => type === 'subscription_created' || type === 'subscription_updated', own.reload)
   const current = own.data?.found ?? null
   const running = current !== null && runs(current)
   return (

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { api, ask, type components } from '../../api'
 import { seesAll } from '../../auth/session'
-import { listen } from '../../auth/sockets'
+import { useReloads } from '../../live/reloads'
 import {
   Age,
   Button,
@@ -195,23 +195,14 @@ export function targetOf(group: Group): string {
 
 /** Read again soon after an own run ended, and now and then. */
 function useFreshly(reload: () => void): void {
+  useReloads(
+    'workflows',
+    ({ data }) => ['failed', 'queued'].includes((data as { status?: string } | undefined)?.status ?? ''),
+    reload,
+    PAUSE_MS,
+  )
   useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined
     const every = setInterval(() => document.visibilityState === 'visible' && reload(), EVERY_MS)
-    const stop = listen(
-      'workflows',
-      (frame) => {
-        const status = (frame.data as { status?: string } | undefined)?.status
-        if (status !== 'failed' && status !== 'queued') return
-        clearTimeout(timer)
-        timer = setTimeout(reload, PAUSE_MS)
-      },
-      reload,
-    )
-    return () => {
-      clearTimeout(timer)
-      clearInterval(every)
-      stop()
-    }
+    return () => clearInterval(every)
   }, [reload])
 }

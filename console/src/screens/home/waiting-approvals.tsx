@@ -1,7 +1,6 @@
-import { useEffect } from 'preact/hooks'
 import { Link } from 'wouter-preact'
 import { api, ask } from '../../api'
-import { listen } from '../../auth/sockets'
+import { useReloads } from '../../live/reloads'
 import { Age, Card, Empty, Loaded, useResource } from '../../ui'
 import { useEvery } from './every'
 
@@ -15,17 +14,12 @@ export function WaitingApprovals() {
     [],
   )
   useEvery(REFRESH_MS, waiting.reload)
-  useEffect(
-    () =>
-      listen(
-        'notifications',
-        ({ type, data }) => {
-          const kind = (data as { notification_type?: string }).notification_type
-          if (type === 'notification_created' && kind === 'approval_waiting') waiting.reload()
-        },
-        waiting.reload,
-      ),
-    [waiting.reload],
+  useReloads(
+    'notifications',
+    ({ type, data }) =>
+      type === 'notification_created' &&
+      (data as { notification_type?: string }).notification_type === 'approval_waiting',
+    waiting.reload,
   )
   return (
     <Card title="Waiting for you" actions={<Link href="/approvals">All approvals</Link>}>

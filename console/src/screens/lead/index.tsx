@@ -1,9 +1,9 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import { useLocation } from 'wouter-preact'
 import { api, asApiError, ask, type Lead } from '../../api'
 import type { ScreenProps } from '../../app/routes'
 import { me } from '../../auth/session'
-import { listen } from '../../auth/sockets'
+import { useReloads } from '../../live/reloads'
 import {
   ActionButton,
   Age,
@@ -31,16 +31,10 @@ export default function LeadScreen({ params }: ScreenProps) {
     (signal) => ask(api.GET('/api/leads/{lead_id}', { params: { path: { lead_id: id } }, signal })),
     [id],
   )
-  useEffect(
-    () =>
-      listen(
-        'analytics',
-        ({ type, data }) => {
-          if (type === 'lead_analyzed' && (data as { lead_id: string }).lead_id === id) lead.reload()
-        },
-        lead.reload,
-      ),
-    [id],
+  useReloads(
+    'analytics',
+    ({ type, data }) => type === 'lead_analyzed' && (data as { lead_id: string }).lead_id === id,
+    lead.reload,
   )
   return <Loaded of={lead}>{(found) => <Shown lead={found} resource={lead} />}</Loaded>
 }

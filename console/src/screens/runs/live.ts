@@ -1,4 +1,4 @@
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { seesAll } from '../../auth/session'
 import { listen } from '../../auth/sockets'
 import { oneAtATime } from './one-at-a-time'
@@ -12,7 +12,7 @@ export function useRunChanges(refresh: () => Promise<void>): void {
   const latest = useRef(refresh)
   latest.current = refresh
   // Of two reads that overlap, the older response could come last.
-  const read = useRef(oneAtATime(() => latest.current())).current
+  const read = useMemo(() => oneAtATime(() => latest.current()), [])
 
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined

@@ -1,7 +1,6 @@
-import { useEffect } from 'preact/hooks'
 import { Link } from 'wouter-preact'
 import { api, ask, type WorkflowRunItem } from '../../api'
-import { listen } from '../../auth/sockets'
+import { useReloads } from '../../live/reloads'
 import { Age, Badge, between, Card, Duration, PagedTable, usePages } from '../../ui'
 
 const SHOWN = 10
@@ -17,22 +16,12 @@ export function RecentRuns({ id }: { id: string }) {
       ),
     [id],
   )
-  useEffect(() => {
-    let timer: ReturnType<typeof setTimeout> | undefined
-    const stop = listen(
-      'workflows',
-      (frame) => {
-        if ((frame.data as { workflow_id?: string } | undefined)?.workflow_id !== id) return
-        clearTimeout(timer)
-        timer = setTimeout(pages.reload, PAUSE_MS)
-      },
-      pages.reload,
-    )
-    return () => {
-      clearTimeout(timer)
-      stop()
-    }
-  }, [id])
+  useReloads(
+    'workflows',
+    ({ data }) => (data as { workflow_id?: string } | undefined)?.workflow_id === id,
+    pages.reload,
+    PAUSE_MS,
+  )
   return (
     <Card title="Recent runs">
       <PagedTable
