@@ -2,13 +2,14 @@
 
 from pixelbloom.client.api import ApiClient
 from pixelbloom.client.errors import ApiError, SocketRejected
-from pixelbloom.client.frames import FlatEvent, Lost, Problem, Subscribed, TopicEvent, Unsubscribed
+from pixelbloom.client.frames import Connected, FlatEvent, Lost, Problem, Subscribed, TopicEvent, Unsubscribed
 from pixelbloom.client.socket import SocketClient
 from pixelbloom.client.watch import RunEnded, RunProgress, RunText, RunWatcher
 
 __all__ = [
     "ApiClient",
     "ApiError",
+    "Connected",
     "FlatEvent",
     "Lost",
     "Problem",

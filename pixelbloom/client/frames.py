@@ -38,7 +38,7 @@ class TopicEvent:
 class FlatEvent:
     """An event of the user's own channel, in the flat form: `lead_created`, `notification_created` ...
 
-    Such events are not repeated after `Lost`: read over HTTP what may have changed meanwhile.
+    Such events are not repeated after `Lost`: read over HTTP at each `Connected` what may have changed before it.
     """
 
     type: str
@@ -52,6 +52,11 @@ class Problem:
     code: str
     message: str
     topic: str | None
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The connection is open, at first and after each `Lost`: every flat event from now on will be yielded."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Pong:
 
 
 Frame = Subscribed | Unsubscribed | TopicEvent | FlatEvent | Problem | Pong
-Event = Subscribed | Unsubscribed | TopicEvent | FlatEvent | Problem | Lost
+Event = Connected | Subscribed | Unsubscribed | TopicEvent | FlatEvent | Problem | Lost
 
 
 def parse(frame: Any) -> Frame | None:

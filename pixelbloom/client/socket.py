@@ -1,6 +1,8 @@
 """One WebSocket channel as an iterator of events that outlives its connections."""
 
 import json
+import selectors
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -81,6 +83,8 @@ class SocketClient:
         self._backoff = backoff or Backoff(*RECONNECT_SECONDS)
         self._ping_seconds = ping_seconds
         self._lock = threading.Lock()
+        # Until Python 3.13 a TLS connection breaks when one thread reads while another writes.
+        self._io = threading.Lock()
         self._cursors: dict[str, Cursor] = {}
         self._socket: websocket.WebSocket | None = None
         self._closed = threading.Event()
@@ -124,13 +128,14 @@ class SocketClient:
                 self._socket.abort()
 
     def events(self) -> Iterator[frames.Event]:
-        """Yield the server's events, and `Lost` each time the connection is lost."""
+        """Yield the server's events, `Connected` when a connection is open, and `Lost` when it is lost."""
         lost_at = time.monotonic()
         while not self._closed.is_set():
             try:
                 socket = self._connect()
                 connected_at = time.monotonic()
                 try:
+                    yield frames.Connected()
                     yield from self._read(socket)
                 finally:
                     self._release(socket)
@@ -183,7 +188,7 @@ class SocketClient:
         with self._lock:
             self._socket = None
             if socket.connected:
-                with suppress(websocket.WebSocketException, OSError):
+                with suppress(websocket.WebSocketException, OSError), self._io:
                     socket.send_close()
             socket.shutdown()
 
@@ -192,11 +197,19 @@ class SocketClient:
         if self._socket is None:
             return
         try:
-            self._socket.send(json.dumps(frame))
+            with self._io:
+                self._socket.send(json.dumps(frame))
         except (websocket.WebSocketException, OSError):
             self._socket.abort()
 
     def _read(self, socket: websocket.WebSocket) -> Iterator[frames.Event]:
+        if socket.sock is None:
+            raise _Dropped("the connection is closed")
+        with selectors.DefaultSelector() as readable:
+            readable.register(socket.sock, selectors.EVENT_READ)
+            yield from self._frames(socket, readable)
+
+    def _frames(self, socket: websocket.WebSocket, readable: selectors.BaseSelector) -> Iterator[frames.Event]:
         received_at, asked = time.monotonic(), False
         renew_at = self._renewal()
         rejection = ""
@@ -214,9 +227,11 @@ class SocketClient:
                     self._send({"type": "ping"})
                 asked = True
                 continue
-            socket.settimeout(max(0.01, min(due, renew_at or due) - now))
             try:
-                opcode, received = socket.recv_data_frame(control_frame=True)
+                if not self._buffered(socket) and not readable.select(min(due, renew_at or due) - now):
+                    continue
+                with self._io:
+                    opcode, received = socket.recv_data_frame(control_frame=True)
             except websocket.WebSocketTimeoutException:
                 continue
             except (websocket.WebSocketException, OSError, AttributeError) as error:
@@ -232,6 +247,11 @@ class SocketClient:
                 rejection = event.message
             if event is not None:
                 yield event
+
+    def _buffered(self, socket: websocket.WebSocket) -> bool:
+        """Return whether TLS has received bytes that are not read yet, of which the system does not know."""
+        with self._io:
+            return isinstance(socket.sock, ssl.SSLSocket) and socket.sock.pending() > 0
 
     def _take(self, data: bytes) -> frames.Event | None:
         """Return the event of a text frame, or None if it is not to be delivered."""

@@ -1,18 +1,18 @@
 """TLS in front of a server that speaks none: a certificate authority of a test's own, and a proxy that ends TLS."""
 
+import asyncio
 import datetime
 import ipaddress
-import socket
 import ssl
-import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.servers.loops import LoopServer
 
 
 class Authority:
@@ -69,57 +69,40 @@ class Authority:
         return x509.KeyUsage(True, False, False, False, False, signs_certificates, signs_certificates, False, False)
 
 
-class TlsProxy:
+def server_side(certificate: Path) -> ssl.SSLContext:
+    """Return the context of a server with this file of a certificate and its key."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
+
+
+class TlsProxy(LoopServer):
     """Ends TLS on a port of loopback and passes what comes to a unix socket. Counts the bytes that got through."""
 
     def __init__(self, certificate: Path, target: str) -> None:
-        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._context.load_cert_chain(certificate)
+        super().__init__()
+        self._context = server_side(certificate)
         self._target = target
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
         self.received = 0
-        self._open: set[socket.socket] = set()
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
+    async def listen(self) -> asyncio.Server:
+        """Open the port."""
+        return await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
 
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for sock in list(self._open):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
-
-    def _serve(self, client: socket.socket) -> None:
-        with (
-            suppress(OSError),
-            client,
-            socket.socket(socket.AF_UNIX) as server,
-            self._context.wrap_socket(client, server_side=True) as secure,
-        ):
-            server.connect(self._target)
-            self._open |= {secure, server}
-            back = threading.Thread(target=self._pass, args=(server, secure), daemon=True)
-            back.start()
-            self._pass(secure, server)
-            back.join(60)
-        self._open -= {sock for sock in self._open if sock.fileno() < 0}
-
-    def _pass(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError, ValueError):
-            while data := source.recv(65536):
-                if isinstance(source, ssl.SSLSocket):
+    async def _serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.CancelledError), closing(to_client):
+            server, to_server = await asyncio.open_unix_connection(self._target)
+            with closing(to_server):
+                back = asyncio.create_task(self._pass(server, to_client))
+                while data := await client.read(65536):
                     self.received += len(data)
-                sink.sendall(data)
-        with suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
+                    to_server.write(data)
+                    await to_server.drain()
+            await back
+
+    @staticmethod
+    async def _pass(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError), closing(sink):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()

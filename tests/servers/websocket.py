@@ -8,12 +8,16 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Self
 
+from websockets.asyncio import server as asyncio_server
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
+from tests.servers.loops import LoopServer
+from tests.servers.tls import server_side
 from tests.waiting import SECONDS
 
 
@@ -119,3 +123,24 @@ class ScriptedServer:
             pass
         except BaseException as error:
             self._failures.append(error)
+
+
+class RepeatingServer(LoopServer):
+    """Answers each frame over TLS with the same one, always with one thread."""
+
+    def __init__(self, certificate: Path, frame: dict[str, Any]) -> None:
+        super().__init__()
+        self._context = server_side(certificate)
+        self._frame = json.dumps(frame)
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    async def listen(self) -> asyncio_server.Server:
+        """Open the port."""
+        return await asyncio_server.serve(self._answer, "127.0.0.1", 0, ssl=self._context, ping_interval=None)
+
+    async def _answer(self, connection: asyncio_server.ServerConnection) -> None:
+        async for _ in connection:
+            await connection.send(self._frame)

@@ -10,6 +10,7 @@ from http import HTTPStatus
 import pytest
 
 from pixelbloom.client import (
+    Connected,
     FlatEvent,
     Lost,
     SocketRejected,
@@ -138,7 +139,8 @@ def test_flat_events_are_yielded_and_unknown_types_ignored() -> None:
         peer.wait_until_gone()
 
     with ScriptedServer([play_frames]) as server, client(server) as sockets:
-        assert next(sockets.events()) == FlatEvent("lead_created", {"lead_id": "l"})
+        events = sockets.events()
+        assert [next(events), next(events)] == [Connected(), FlatEvent("lead_created", {"lead_id": "l"})]
 
 
 def test_close_from_another_thread_ends_a_waiting_iterator() -> None:
@@ -153,4 +155,4 @@ def test_close_from_another_thread_ends_a_waiting_iterator() -> None:
         sockets.close()
 
     with ScriptedServer([act]) as server, client(server) as sockets, background(close):
-        assert list(sockets.events()) == []
+        assert list(sockets.events()) == [Connected()]

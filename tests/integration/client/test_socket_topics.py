@@ -5,6 +5,7 @@ import pytest
 from pixelbloom.client import (
     Problem,
     SocketRejected,
+    Subscribed,
     TopicEvent,
 )
 from tests.integration.client.stories import TOPIC, client, first_story, seqs
@@ -124,7 +125,7 @@ def test_topics_can_be_subscribed_and_unsubscribed_while_connected() -> None:
         seen = []
         for event in sockets.events():
             seen.append(event)
-            if len(seen) == 1:
+            if event == Subscribed(TOPIC, 1, "e1", recovered=True):
                 sockets.subscribe("workflow_run:other")
                 sockets.unsubscribe(TOPIC)
             if isinstance(event, TopicEvent):
