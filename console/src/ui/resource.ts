@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { type ApiError, asApiError } from '../api/errors'
 
 export interface Resource<T> {
@@ -7,7 +7,7 @@ export interface Resource<T> {
   loading: boolean
   /** Reloads it; the shown data stays meanwhile. */
   reload: () => void
-  /** Change what is shown, for instance by what an event brought. */
+  /** Change what is shown, for instance by what an event brought. Nothing happens once `deps` have changed. */
   update: (change: (data: T) => T) => void
 }
 
@@ -58,9 +58,17 @@ export function useResource<T>(read: (signal: AbortSignal) => Promise<T>, deps: 
     }
   }, deps)
 
-  const update = useCallback((change: (data: T) => T) => {
-    setState((before) => (before.data === undefined ? before : { ...before, data: change(before.data) }))
-  }, [])
+  // A response that was requested for other `deps` may come late, and would be merged into these data.
+  const subject = useMemo(() => ({}), deps)
+  const shown = useRef(subject)
+  shown.current = subject
+  const update = useCallback(
+    (change: (data: T) => T) => {
+      if (shown.current !== subject) return
+      setState((before) => (before.data === undefined ? before : { ...before, data: change(before.data) }))
+    },
+    [subject],
+  )
   return { ...state, reload, update }
 }
 
