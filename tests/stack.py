@@ -43,6 +43,10 @@ class StartedProcess:
         return self._child.name
 
     @property
+    def role(self) -> str:
+        return self.name.partition("-")[0]
+
+    @property
     def pid(self) -> int:
         return self._child.pid
 
@@ -149,12 +153,15 @@ class Stack:
     def start(self, role: str, env: Mapping[str, str] | None = None, port: int | None = None) -> StartedProcess:
         """Start web, agents, events, maintenance, beat or flower, and wait until it is ready.
 
-        `port` is that of web or flower; a free one where none is named.
+        `port` is that of web or flower; a free one where none is named. What it leaves in TMPDIR when it is killed
+        is removed with the stack.
         """
         assert role in ROLES
         port = (port or free_port()) if role in ("web", "flower") else None
         number = next(self._numbers)
-        values = {**self.env, **({"PORT": str(port)} if role == "web" else {}), **(env or {})}
+        temporary = self.home.root / "tmp"
+        temporary.mkdir(exist_ok=True)
+        values = {**self.env, "TMPDIR": str(temporary), **({"PORT": str(port)} if role == "web" else {}), **(env or {})}
         of_role = command(role, values, flower_port=port or 5555, cwd=self.home.root)
         argv = [part.replace("@%h", f"-{number}@%h") for part in of_role.argv]
         child = Child(
@@ -202,8 +209,8 @@ class Stack:
 
 
 def stop_all(processes: Iterable[StartedProcess]) -> None:
-    """Stop them concurrently: an orderly stop takes a second or more."""
-    with background(*(process.stop for process in processes)):
+    """Stop them concurrently, and web at once: it would wait for the connections of its clients."""
+    with background(*(process.kill if process.role == "web" else process.stop for process in processes)):
         pass
 
 

@@ -22,7 +22,7 @@ INJECT = """
 def web(stack: Stack) -> Iterator[StartedProcess]:
     process = stack.start("web")
     yield process
-    process.stop()
+    process.kill()
 
 
 def test_the_docs_page_renders_without_a_policy_violation(web: StartedProcess, page: Page) -> None:

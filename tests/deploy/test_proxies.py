@@ -41,7 +41,7 @@ def web(stack: Stack) -> Iterator[StartedProcess]:
     """A web tier without workers: its runs stay queued."""
     started = stack.start("web", env={"TRUSTED_PROXIES": "1", "VISITOR_SESSION_LIMIT": "2/hour"})
     yield started
-    started.stop()
+    started.kill()
 
 
 @pytest.fixture(scope="module", params=PROXIES, ids=lambda kind: kind.__name__)

@@ -100,8 +100,9 @@ class EventStream:
             self._parsed(block.decode())
 
     def body(self) -> bytes:
-        """Return the rest of the response unparsed."""
-        while self._read(Deadline(what="the end of the response")):
+        """Return the body of a response that is no stream, unparsed."""
+        deadline = Deadline(what="the end of the response")
+        while len(self._buffer) < int(self.headers.get("content-length", 0)) and self._read(deadline):
             pass
         return self._buffer
 

@@ -154,7 +154,7 @@ def test_visitors_are_counted_by_address_and_by_session(stack: Stack) -> None:
         user = web.as_user()
         assert [user.request("POST", "/api/leads", json={"name": "A"}).status_code for _ in range(4)] == [201] * 4
     finally:
-        handle.stop()
+        handle.kill()
 
 
 def test_visitors_are_refused_when_disabled_or_not_countable(stack: Stack, tmp_path: Path) -> None:
@@ -177,5 +177,5 @@ def test_visitors_are_refused_when_disabled_or_not_countable(stack: Stack, tmp_p
         )
         assert away.as_user().request("POST", "/api/leads", json={"name": "A"}).status_code == 201
     finally:
-        closed.stop()
-        uncounted.stop()
+        closed.kill()
+        uncounted.kill()

@@ -114,7 +114,7 @@ def tiers(stack: Stack, folder: Path, **env: str) -> Iterator[Tiers]:
         try:
             web = stack.start("web", env=changes)
             yield Tiers(Api(web.url, None, stack.settings), workers, ollama, values)
-            web.stop()
+            web.kill()
             assert "Traceback" not in web.output, web.output
         finally:
             workers.close()

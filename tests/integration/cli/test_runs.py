@@ -43,8 +43,8 @@ def live(stack: Any, model: OllamaServer) -> Iterator[dict[str, str]]:
         "PATH": os.environ["PATH"],
         "COLUMNS": "100",
     }
+    web.kill()
     agents.stop()
-    web.stop()
 
 
 @pytest.fixture(autouse=True)

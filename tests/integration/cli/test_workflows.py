@@ -31,8 +31,8 @@ def live(stack: Any) -> Iterator[dict[str, str]]:
             "PATH": os.environ["PATH"],
             "COLUMNS": "120",
         }
+        web.kill()
         agents.stop()
-        web.stop()
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ AT_ONCE = 3
 def web(stack: Stack) -> Iterator[Api]:
     handle = stack.start("web", env={"SEARCHES_PER_USER": str(AT_ONCE), "SEARCH_QUEUE_SECONDS": "0"})
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ PACKAGES, QUOTE = "/api/pricing/packages", "/api/pricing/quote"
 def web(stack: Stack) -> Iterator[Api]:
     started = stack.start("web", env={"QUOTE_RATE_LIMIT": "off"})
     yield Api(started.url, None, stack.settings)
-    started.stop()
+    started.kill()
 
 
 def quoted(web: Api, package_id: UUID, code: str | None = None) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def test_quotes_are_limited_by_user_and_by_address(stack: Stack, db: psycopg.Con
             is_error(responses[2], 429, "RATE_LIMITED")
             assert int(responses[2].headers["Retry-After"]) > 0
     finally:
-        handle.stop()
+        handle.kill()
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ CHAT = {"agent_type": "chat_agent", "input": {"message": "Good morning"}, "cron"
 def web(stack: Stack) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture

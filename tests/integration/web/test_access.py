@@ -94,7 +94,7 @@ SINGLE = {
 def web(stack: Stack) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")

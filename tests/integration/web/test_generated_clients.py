@@ -28,7 +28,7 @@ DONE = {"name": "Ada", "company": "Northwind", "stale": "CONFLICT", "status": "q
 def web(stack: Stack) -> Iterator[Api]:
     process = stack.start("web")
     yield Api(process.url, None, stack.settings).as_user()
-    process.stop()
+    process.kill()
 
 
 @pytest.fixture(scope="module")

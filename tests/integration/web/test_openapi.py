@@ -33,7 +33,7 @@ def stack() -> Iterator[Stack]:
 def web(stack: Any) -> Iterator[Api]:
     handle = stack.start("web", env={"STRIPE_WEBHOOK_SECRET": "whsec_test"})
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,7 @@ REFUSAL = "scope does not include"
 def web(stack: Stack) -> Iterator[Api]:
     handle = stack.start("web", env={"RUN_RATE_LIMIT": "off", "QUOTE_RATE_LIMIT": "off"})
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")

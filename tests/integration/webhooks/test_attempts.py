@@ -24,7 +24,7 @@ PRIVATE = {"WEBHOOK_ALLOW_PRIVATE": "true"}
 def web(stack: Stack) -> Iterator[Api]:
     handle = stack.start("web", env=PRIVATE)
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")

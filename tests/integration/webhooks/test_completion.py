@@ -186,8 +186,8 @@ def test_a_submission_with_a_forbidden_url_is_refused(web: Api, stack: Stack) ->
         unset = Api(bare.url, None, stack.settings).as_user().invoke({**body, "webhook_url": "https://example.com/"})
         assert "WEBHOOK_SECRET" in is_error(unset, 503, "UNAVAILABLE")["error"]
     finally:
-        strict.stop()
-        bare.stop()
+        strict.kill()
+        bare.kill()
 
 
 # One attempt

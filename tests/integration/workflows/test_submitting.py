@@ -149,4 +149,4 @@ def test_a_user_who_submits_too_fast_gets_retry_after(stack: Stack, web: Api) ->
         service = Api(narrow.url, None, stack.settings).as_service()
         assert [service.invoke().status_code for _ in range(5)] == [200] * 5
     finally:
-        narrow.stop()
+        narrow.kill()

@@ -139,7 +139,7 @@ def test_codes_cannot_be_guessed_through_checkout(
         service = {**order(packages, "small", "GUESS"), "user_id": str(user.user_id)}
         assert web.as_service().request("POST", CHECKOUT, json=service).status_code == 429
     finally:
-        handle.stop()
+        handle.kill()
 
 
 def test_a_refused_checkout_releases_the_use_and_an_unknown_outcome_does_not(

@@ -228,4 +228,4 @@ def test_without_keys_payments_are_unavailable(stack: Stack) -> None:
         is_error(web.as_user().request("POST", CHECKOUT, json=body), 503, "UNAVAILABLE")
         is_error(posted(web, event()), 503, "UNAVAILABLE")
     finally:
-        handle.stop()
+        handle.kill()

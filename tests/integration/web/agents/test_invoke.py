@@ -18,7 +18,7 @@ from tests.waiting import SECONDS
 def web(stack: Any) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
 def web(stack: Stack) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")

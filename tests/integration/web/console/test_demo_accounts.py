@@ -83,4 +83,4 @@ def test_no_demo_accounts_are_offered_with_another_supabase(stack: Stack, url: s
         assert (config["supabase_url"], config["demo_accounts"]) == (url, [])
         assert ask(started, "user").status_code == 404
     finally:
-        started.stop()
+        started.kill()

@@ -17,7 +17,7 @@ def web(stack: Stack, **env: str) -> Iterator[Api]:
     try:
         yield Api(process.url, None, stack.settings)
     finally:
-        process.stop()
+        process.kill()
 
 
 def test_without_a_provider_the_rules_are_used_and_the_status_needs_a_token(stack: Stack) -> None:

@@ -12,7 +12,7 @@ from tests.integration.http import Api
 def web(stack: Any) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_named_origins_are_the_only_ones(stack: Any) -> None:
         allowed = api.get("/healthz", headers={"Origin": "https://app.example.com"})
         local = api.get("/healthz", headers={"Origin": ORIGIN})
     finally:
-        handle.stop()
+        handle.kill()
 
     assert allowed.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
     assert "Access-Control-Allow-Origin" not in local.headers

@@ -121,7 +121,7 @@ def test_without_its_parts_the_web_tier_is_healthy_but_not_ready(stack: Any) -> 
         assert api.get("/healthz").status_code == 200
         response = api.get("/readyz")
     finally:
-        handle.stop()
+        handle.kill()
 
     assert response.status_code == 503
     body = response.json()
@@ -141,7 +141,7 @@ def test_without_the_database_a_submission_names_the_run_and_reads_say_when_to_r
         user = Api(handle.url, None, stack.settings).as_user()
         submitted, read = user.invoke(), user.get("/api/agents/runs")
     finally:
-        handle.stop()
+        handle.kill()
 
     body = is_error(submitted, 503, "UNAVAILABLE")
     assert any(len(word.strip(".:,")) == 36 for word in body["error"].split())
@@ -156,7 +156,7 @@ def test_without_redis_a_submission_is_still_stored(stack: Any, db: Any) -> None
         submitted = user.invoke().json()
         waited = user.invoke(Prefer="wait=1")
     finally:
-        handle.stop()
+        handle.kill()
 
     assert submitted["status"] == "queued"
     assert waited.status_code == 200

@@ -19,7 +19,7 @@ HOSTILE = b'{"agent_type": "chat_agent", "input": {"message": [' + b"[[]]," * 20
 def web(stack: Any) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def narrow(stack: Any) -> Iterator[Api]:
     limits = {"RUN_RATE_LIMIT": f"{NARROW}/hour", "QUOTE_RATE_LIMIT": f"{NARROW}/hour", "VISITOR_LEAD_LIMIT": "3/hour"}
     handle = stack.start("web", env={**limits, "VISITOR_MESSAGE_LIMIT": "3/hour"})
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 def posted(api: Api, path: str, body: bytes) -> Any:

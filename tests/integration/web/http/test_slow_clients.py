@@ -34,7 +34,7 @@ def served(stack: Any, arguments: str = "", **env: str) -> Iterator[Any]:
     try:
         yield handle
     finally:
-        handle.stop()
+        handle.kill()
 
 
 @pytest.fixture(scope="module")

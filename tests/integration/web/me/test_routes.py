@@ -51,7 +51,7 @@ def web(stack: Stack) -> Iterator[Api]:
     limits = {"RUN_RATE_LIMIT": "off", "VISITOR_LEAD_LIMIT": "1000/hour", "VISITOR_MESSAGE_LIMIT": "1000/hour"}
     handle = stack.start("web", env=limits)
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 def visitor(web: Api) -> Api:

@@ -50,7 +50,7 @@ def publisher(own_redis: OwnRedis) -> Publisher:
 def api(stack: Stack) -> Iterator[Api]:
     process = stack.start("web")
     yield Api(process.url, None, stack.settings)
-    process.stop()
+    process.kill()
 
 
 def test_only_operators_may_read_metrics(api: Api, stack: Stack) -> None:

@@ -23,7 +23,7 @@ AT = "2026-01-31T12:00:00.000001Z"
 def web(stack: Stack) -> Iterator[StartedProcess]:
     process = stack.start("web", env={"ROLE_SECONDS": "0.4"})
     yield process
-    process.stop()
+    process.kill()
 
 
 @pytest.fixture

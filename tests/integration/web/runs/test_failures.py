@@ -19,7 +19,7 @@ WORKFLOW = "of_test_failures"
 def web(stack: Stack) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ LEAD = {"agent_type": "lead_agent", "input": {"query": "Find top prospects in Sa
 def web(stack: Any) -> Iterator[Api]:
     handle = stack.start("web")
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def web(stack: Any) -> Iterator[Api]:
     bounds = {"GUNICORN_CMD_ARGS": f"--worker-connections {CONNECTIONS}", "WAITS_PER_USER": str(BY_USER)}
     handle = stack.start("web", env=bounds)
     yield Api(handle.url, None, stack.settings)
-    handle.stop()
+    handle.kill()
 
 
 def waits(web: Api) -> int:
