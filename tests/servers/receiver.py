@@ -58,7 +58,7 @@ class Receiver:
         self.url = f"{'https' if tls else 'http'}://localhost:{self.port}/hook"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="receiver", daemon=True).start()
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -162,7 +162,7 @@ def test_a_sleeping_beat_sends_each_task_when_its_work_becomes_due(
 
 
 def test_beat_sleeps_until_the_time_that_it_knows(running: Stack, rest: psycopg.Connection, redis: Redis) -> None:
-    due = datetime.now(UTC) + timedelta(seconds=20)
+    due = datetime.now(UTC) + timedelta(seconds=10)
     rows.schedule(rest, due)
     running.start("beat")
     beat = Sleeper(rest, redis)
@@ -178,7 +178,7 @@ def test_without_a_database_url_beat_looks_every_other_second(
 ) -> None:
     running.start("beat", env={"DATABASE_URL": ""})
     before = counted().get("look_for_due", 0)
-    until(lambda: counted().get("look_for_due", 0) >= before + 8, saw=counted)
+    until(lambda: counted().get("look_for_due", 0) >= before + 4, saw=counted)
     assert not sleeps(rest)
     rows.lead(rest)
     until(lambda: Sleeper(rest, redis).sent() == {"relay_outbox"})
