@@ -21,6 +21,9 @@ STUCK_SECONDS = 45.0
 STUCK_BEAT_SECONDS = 120.0
 REPLY_SECONDS = 5.0
 
+#: Files that this process wrote. In a container that restarts, an earlier process may have had the same number.
+_written: set[Path] = set()
+
 
 def alive(role: str) -> None:
     """Record that this process's main loop runs. Never raises: a full disk must not end a worker."""
@@ -77,13 +80,14 @@ def main(arguments: list[str]) -> int:
 def _record(role: str, values: dict[str, Any]) -> None:
     file = _file(role, os.getpid())
     try:
-        if not values and file.exists():
+        if not values and file in _written and file.exists():
             os.utime(file)
             return
         file.parent.mkdir(mode=0o700, exist_ok=True)
         new = file.with_suffix(".new")
         new.write_text(json.dumps({"pid": os.getpid(), "started": _started(os.getpid()), **values}))
         new.replace(file)
+        _written.add(file)
     except OSError:
         return
 

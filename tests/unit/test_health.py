@@ -87,6 +87,13 @@ def test_the_record_of_an_ended_process_is_removed(folder: Path) -> None:
     assert not file.exists()
 
 
+def test_the_record_of_an_earlier_process_with_the_same_number_is_replaced(folder: Path) -> None:
+    folder.mkdir()
+    (folder / f"agents-{os.getpid()}.json").write_text(json.dumps({"pid": os.getpid(), "started": "1"}))
+    health.alive("agents")
+    assert health.check("agents") == (True, "agents: ok (1 running)")
+
+
 def test_one_stuck_process_of_several_is_reported(folder: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         health.alive("agents")
