@@ -109,6 +109,17 @@ def caller_or_address() -> str:
     return found.caller if found is not None else address()
 
 
+def account_or_address() -> str:
+    """Return the name to count under: the caller, or the network address without an account.
+
+    One address may open many sessions of visitors.
+    """
+    found: Principal | None = g.principal
+    if found is None or found.kind == "visitor" or found.anonymous:
+        return address()
+    return found.caller
+
+
 def address() -> str:
     """Return the name under which the request's network address is counted."""
     return f"address:{visitor_address(request.remote_addr)}"

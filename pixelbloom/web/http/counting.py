@@ -6,7 +6,7 @@ from typing import Any
 from flask import g, request
 
 from pixelbloom.web.container import services
-from pixelbloom.web.http.caller import address, caller_or_address, principal
+from pixelbloom.web.http.caller import account_or_address, address, principal
 from pixelbloom.web.http.searches import nothing
 
 
@@ -38,7 +38,7 @@ def checkout() -> None:
 
 def quote() -> None:
     """Count against QUOTE_RATE_LIMIT. Raises RateLimited."""
-    services().quote_limit.count(caller_or_address())
+    services().quote_limit.count(account_or_address())
 
 
 def lead() -> None:

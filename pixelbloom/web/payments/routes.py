@@ -11,7 +11,13 @@ from pixelbloom.payments.orders import Buyer, Order, return_url
 from pixelbloom.payments.selling import Wanted, invalid
 from pixelbloom.web.container import services
 from pixelbloom.web.http import counting
-from pixelbloom.web.http.caller import caller_or_address, own_or_scoped_or_no_token, principal, scoped
+from pixelbloom.web.http.caller import (
+    account_or_address,
+    caller_or_address,
+    own_or_scoped_or_no_token,
+    principal,
+    scoped,
+)
 from pixelbloom.web.http.openapi import IDEMPOTENCY_KEY, SECURITY, failures, headers, success
 from pixelbloom.web.http.schemas import uuid_or_none
 from pixelbloom.web.payments.schemas import (
@@ -79,7 +85,8 @@ def create_checkout_session(body: CheckoutRequest) -> tuple[CheckoutBody, int]:
     )
     if body.campaign_code is not None:
         # Against guessing of codes: attempts count together with quotes.
-        parts.quote_limit.count(f"user:{buyer.user_id}" if buyer.user_id else caller_or_address())
+        for_another = caller is not None and buyer.user_id not in (None, caller.user_id)
+        parts.quote_limit.count(f"user:{buyer.user_id}" if for_another else account_or_address())
     parts.stripe.ready()
     known = parts.payments.current(buyer.user_id) if buyer.user_id is not None else None
     order = replace(order, stripe_customer=known["stripe_customer_id"]) if known else order
@@ -139,7 +146,10 @@ def cancel_subscription(body: CancelRequest) -> SubscriptionBody:
     },
 )
 def change_subscription(body: ChangeRequest) -> SubscriptionBody:
-    """Changes the price: now, with the difference on the next invoice, or from the next period on."""
+    """Changes the price: now, with the difference billed at once, or from the next period on.
+
+    If that cannot be collected, the price stays, and the response is 400.
+    """
     if body.price_id is None and body.package_id is None:
         raise invalid("price_id", "or package_id is required")
     wanted = Wanted(body.package_id, body.price_id, "subscription")

@@ -129,7 +129,7 @@ class ChangeRequest(Shape):
     price_id: PriceId | None = Field(None, description="The price of an active package, or one in the settings.")
     package_id: UserId = Field(None, description="An active package that has a price at Stripe.")
     at_period_end: bool = Field(
-        False, strict=True, description="From the next period on, or now with the difference on the next invoice."
+        False, strict=True, description="From the next period on, or now with the difference billed at once."
     )
 
 

@@ -168,6 +168,9 @@ def test_quotes_are_limited_by_user_and_by_address(stack: Stack, db: psycopg.Con
             assert [response.status_code for response in responses] == [200, 200, 429]
             is_error(responses[2], 429, "RATE_LIMITED")
             assert int(responses[2].headers["Retry-After"]) > 0
+        away = {"X-Forwarded-For": f"198.51.100.{uuid4().int % 250}"}
+        users = [web.as_anonymous() for _ in range(3)]
+        assert [api.request("POST", QUOTE, json=body, headers=away).status_code for api in users] == [200, 200, 429]
     finally:
         handle.kill()
 

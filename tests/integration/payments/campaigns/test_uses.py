@@ -13,6 +13,7 @@ import psycopg
 from pixelbloom.local.stripe.server import StripeServer
 from tests import ROOT
 from tests.integration.http import Api, is_error
+from tests.integration.payments.buyers import address, visitor
 from tests.integration.payments.campaigns.orders import bought, order
 from tests.integration.payments.checkouts import CHECKOUT, checkout, control, one
 from tests.integration.pricing.rows import campaign, uses
@@ -138,6 +139,10 @@ def test_codes_cannot_be_guessed_through_checkout(
         assert checkout(user, **order(packages, "small"))
         service = {**order(packages, "small", "GUESS"), "user_id": str(user.user_id)}
         assert web.as_service().request("POST", CHECKOUT, json=service).status_code == 429
+        # Each guess in a new session of a visitor.
+        guess = {**order(packages, "small", "GUESS"), "customer_email": address()}
+        guesses = [visitor(web).request("POST", CHECKOUT, json=guess).status_code for _ in range(6)]
+        assert guesses == [400] * 5 + [429]
     finally:
         handle.kill()
 
