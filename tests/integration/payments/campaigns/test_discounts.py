@@ -11,7 +11,7 @@ from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api
 from tests.integration.payments.campaigns.orders import bought, changed, order
 from tests.integration.payments.checkouts import becomes, checkout, control
-from tests.integration.pricing.rows import campaign, uses
+from tests.integration.pricing.rows import campaign, package, uses
 from tests.servers.stripe import next_second
 from tests.stack import Stack
 from tests.waiting import SECONDS
@@ -86,6 +86,22 @@ def test_a_granted_discount_does_not_follow_its_campaign_to_other_packages(
     assert (large["discount_amount"], large["final_price"]) == (0, 9900)
     assert shop.book.get("subscription", found["stripe_subscription_id"])["discounts"] == []
     assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 990_000
+
+
+def test_a_package_that_gets_its_price_later_is_not_covered_by_a_granted_discount(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, str], db: psycopg.Connection
+) -> None:
+    later = package(db, "149", stripe_price_id=None)
+    code = campaign(db, discount_value=50, duration="forever", package_ids=[UUID(packages["small"]), later])
+    found = bought(user, shop, stack, order(packages, "small", code))
+    shop.offer([{"id": "price_late", "name": "Late", "unit_amount": 14_900, "currency": "usd", "interval": "month"}])
+    db.execute("update pricing_packages set stripe_price_id = 'price_late' where id = %s", [later])
+    # The coupon at Stripe is limited to the products that had prices.
+    after = changed(user, {"late": str(later)}, "late")
+
+    assert (after["discount_amount"], after["final_price"]) == (0, 149)
+    assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 14_900
+    assert becomes(user, stack, original_price=149)["final_price"] == 149
 
 
 def test_a_granted_discount_remains_when_its_campaign_is_narrowed(
