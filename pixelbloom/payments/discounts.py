@@ -12,17 +12,20 @@ from pixelbloom.payments.values import amount, currency, mapping, moment, option
 MONTHS_A_YEAR = 12
 
 
-def due(item: Mapping[str, Any], prices: Sequence[int], at: int | None) -> int:
+def due(item: Mapping[str, Any], prices: Sequence[int], at: int | None) -> int | None:
     """Return the total of a subscription's items at a time, less the discounts valid then, in the smallest unit.
 
-    `prices` are those of its items, in the smallest unit.
+    `prices` are those of its items, in the smallest unit. None if the metadata of our checkout was edited at Stripe.
     """
     found = item.get("discounts") or ([item["discount"]] if item.get("discount") else [])
     coupons = [coupon for discount in found if (coupon := _coupon(discount, at)) is not None]
     terms = [coupon for coupon in coupons if isinstance(coupon, dict)]
     if len(terms) < len(coupons):
         # Only ids: use the campaign that our checkout stored in the metadata.
-        terms.append(_campaign(mapping(item.get("metadata")), item, at))
+        try:
+            terms.append(_campaign(mapping(item.get("metadata")), item, at))
+        except (ArithmeticError, ValueError):
+            return None
     left = list(prices)
     for coupon in terms:
         _subtract(left, coupon, item)
@@ -48,7 +51,7 @@ def _campaign(metadata: Mapping[str, Any], item: Mapping[str, Any], at: int | No
     if months is not None and at is not None and at >= _after(moment(item["start_date"]), int(months)):
         return {}
     if kind == "percentage":
-        return {"percent_off": str(value)}
+        return {"percent_off": _percentage(value)}
     if kind == "fixed":
         code = currency(item["items"]["data"][0]["price"]["currency"])
         return {"amount_off": minor_units(Decimal(str(value)), code), "currency": code}
@@ -78,12 +81,16 @@ def _covers(products: Collection[str] | None, part: Mapping[str, Any]) -> bool:
     return products is None or text(reference(part["price"]["product"])) in products
 
 
+def _percentage(value: object) -> Decimal:
+    part = Decimal(str(value))
+    if not 0 <= part <= 100:
+        raise ValueError("not a percentage")
+    return part
+
+
 def _discount_amount(coupon: Mapping[str, Any], price: int, item: Mapping[str, Any]) -> int:
     if coupon.get("percent_off") is not None:
-        part = Decimal(str(coupon["percent_off"]))
-        if not 0 <= part <= 100:
-            raise ValueError("not a percentage")
-        return int((price * part / 100).quantize(Decimal(1), ROUND_HALF_UP))
+        return int((price * _percentage(coupon["percent_off"]) / 100).quantize(Decimal(1), ROUND_HALF_UP))
     if coupon.get("amount_off") is not None:
         same = currency(coupon["currency"]) == currency(item["items"]["data"][0]["price"]["currency"])
         return amount(coupon["amount_off"]) if same else 0

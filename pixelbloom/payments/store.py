@@ -120,7 +120,7 @@ class PaymentStore:
         return int(self._gateway.rpc("claim_purchases", {"p_user_id": str(user_id)}))
 
     def known(self, subscription_ids: list[str]) -> dict[str, dict[str, Any]]:
-        """Return the stored states of these Stripe subscriptions, by id."""
+        """Return the stored states of these Stripe subscriptions, by id; an empty one of a purchase without a state."""
         rows = self._gateway.select(
             lambda client: (
                 client.table("stripe_objects")
@@ -131,7 +131,18 @@ class PaymentStore:
             ),
             name="payments.known",
         )
-        return {row["id"]: row["body"] for row in rows}
+        known = {row["id"]: row["body"] for row in rows}
+        # Of these only the checkout's event arrived.
+        bought = self._gateway.select(
+            lambda client: (
+                client.table("user_subscriptions")
+                .select("stripe_subscription_id")
+                .in_("stripe_subscription_id", subscription_ids)
+                .limit(len(subscription_ids))
+            ),
+            name="payments.bought",
+        )
+        return {row["stripe_subscription_id"]: {} for row in bought} | known
 
     def open_subscriptions(self, limit: int, after: str) -> list[str]:
         """Return Stripe ids of active subscriptions, in order, after this one."""

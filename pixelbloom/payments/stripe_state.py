@@ -104,7 +104,8 @@ def subscription(item: Mapping[str, Any], _: str = "") -> StripeObjectState:
     # Of a price in several currencies, the amount is known only for its own.
     if all(part["amount"] is not None for part in parts) and charged == own:
         body["amount"] = sum(part["amount"] for part in parts)
-        body["notified_amount"] = due(item, [part["amount"] for part in parts], trial_end)
+        if (total := due(item, [part["amount"] for part in parts], trial_end)) is not None:
+            body["notified_amount"] = total
         if len({(part["interval"], part["interval_count"]) for part in parts}) > 1:
             body["items"] = parts
     ends = cancel_at if cancel_at is not None else period_end if at_period_end else None
@@ -153,6 +154,9 @@ def invoice(item: Mapping[str, Any], kind: str = "") -> StripeObjectState:
     moments = mapping(item.get("status_transitions"))
     status = "deleted" if kind == "invoice.deleted" else one_of(INVOICE_STATUSES, item["status"])
     demanded, paid = owed(item["amount_due"]), amount(item["amount_paid"])
+    if status == "paid" and paid == 0 and item.get("paid_out_of_band"):
+        # In versions of the API before 2025-03-31, `amount_paid` has only what Stripe received.
+        paid = demanded
     body = {
         "customer": reference(item.get("customer")),
         "status": status,

@@ -117,6 +117,15 @@ def invoiced_price(lines: object) -> str | None:
     return regular[-1] if regular else charged[0] if charged else None
 
 
+def _packs(quantity: int, price: Mapping[str, Any]) -> int:
+    """Return for how many packs a quantity is charged, where the price is for packs of several."""
+    packs = mapping(price.get("transform_quantity"))
+    if not packs:
+        return quantity
+    size = amount(packs["divide_by"])
+    return -(-quantity // size) if one_of(("up", "down"), packs["round"]) == "up" else quantity // size
+
+
 _INTERVALS = ("day", "week", "month", "year")
 _MAX_INTERVALS = 1200
 
@@ -128,7 +137,7 @@ def priced(part: Mapping[str, Any]) -> dict[str, Any]:
     """
     price, quantity = part["price"], part.get("quantity")
     recurring = mapping(price.get("recurring"))
-    unit, count = price.get("unit_amount"), 1 if quantity is None else amount(quantity)
+    unit, count = price.get("unit_amount"), _packs(1 if quantity is None else amount(quantity), price)
     total: int | None
     if recurring.get("usage_type") == "metered":
         total = 0

@@ -189,6 +189,23 @@ def test_the_comparison_reads_a_subscription_again_that_changed_after_the_list(
     assert not shop.failures, "the subscription was not read again"
 
 
+def test_the_comparison_finds_a_purchase_of_which_only_the_checkout_was_reported(
+    stack: Stack, gateway: StripeGateway, shop: StripeServer, store: PaymentStore, db: psycopg.Connection
+) -> None:
+    history = History(uuid4())
+    for event in history.at(FIRST, apart=1):
+        if event["data"]["object"]["object"] == "checkout.session":
+            deliver(store, event)
+    bought = history.book.get("subscription", history.subscription_id)
+    ended = {**bought, "status": "canceled", "ended_at": bought["start_date"] + 60}
+    shop.failures.append({"answer": {"data": [ended], "has_more": False}})
+    shop.failures.append({"answer": ended})
+    parts = Container(stack.settings)
+    repaired = Reconciliation(store, gateway, parts.pricing, parts.checkouts, publish=lambda: None).subscriptions()
+    assert (repaired, [row["status"] for row in rows(db, history)["user_subscriptions"]]) == (1, ["cancelled"])
+    forget(db, history)
+
+
 @pytest.mark.parametrize("end", ["an event", "a response"])
 def test_a_response_read_before_the_end_and_applied_after_it_undoes_nothing(
     store: PaymentStore, db: psycopg.Connection, end: str

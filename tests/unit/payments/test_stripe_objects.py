@@ -50,6 +50,22 @@ def test_a_paid_invoice_has_a_time_of_payment_in_every_version_of_the_api(moment
     assert "paid" not in (stripe_state.read(event("invoice.updated", {**INVOICE, "created": 5})) or {})["body"]
 
 
+@pytest.mark.parametrize(
+    ("invoice", "paid"),
+    [
+        # Before 2025-03-31 `amount_paid` had only what Stripe received.
+        ({"status": "paid", "paid_out_of_band": True}, 100),
+        ({"status": "paid", "paid_out_of_band": True, "amount_paid": 100}, 100),
+        ({"status": "paid", "paid_out_of_band": False}, 0),
+        ({"status": "open", "paid_out_of_band": True}, 0),
+    ],
+)
+def test_what_was_paid_out_of_band_is_paid_in_every_version_of_the_api(invoice: dict[str, Any], paid: int) -> None:
+    fact = stripe_state.read(event("invoice.updated", {**INVOICE, "created": 5, **invoice}))
+    assert fact is not None
+    assert fact["body"]["amount_paid"] == paid
+
+
 def test_a_checkout_that_only_stores_a_card_is_ignored() -> None:
     session = {"id": "cs_1", "mode": "setup", "currency": None, "amount_total": None, "amount_subtotal": None}
     assert stripe_state.read(event("checkout.session.completed", session)) is None

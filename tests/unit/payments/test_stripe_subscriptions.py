@@ -132,6 +132,35 @@ def test_an_item_of_no_pieces_costs_nothing_and_one_of_fractions_is_rounded_once
     assert body(item)["amount"] == 2
 
 
+@pytest.mark.parametrize(("direction", "due"), [("up", 3 * PRICE), ("down", 2 * PRICE)])
+def test_a_price_for_packs_is_charged_for_whole_packs(direction: str, due: int) -> None:
+    item = subscription()
+    part = item["items"]["data"][0]
+    part["quantity"] = 12
+    part["price"]["transform_quantity"] = {"divide_by": 5, "round": direction}
+    assert body(item)["amount"] == due
+    part["price"]["transform_quantity"] = {"divide_by": 0, "round": direction}
+    with pytest.raises(MalformedObject):
+        body(item)
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"discount_type": "fixed"},
+        {"discount_type": "fixed", "discount_value": "10.555"},
+        {"discount_type": "percentage", "discount_value": "200"},
+        {"discount_type": "percentage", "discount_value": "a fifth"},
+        {**CAMPAIGN, "discount_months": "three"},
+        {**CAMPAIGN, "discount_months": "99999"},
+    ],
+)
+def test_metadata_edited_at_stripe_leaves_only_what_is_due_unknown(metadata: dict[str, str]) -> None:
+    found = body(subscription(discounts=["di_1"], metadata=metadata))
+    assert found["amount"] == PRICE
+    assert "notified_amount" not in found
+
+
 def test_a_metered_item_costs_what_its_invoices_say_and_nothing_before() -> None:
     item = subscription()
     metered = {"id": "si_2", "price": {"id": "p", "unit_amount": 5, "currency": "usd"}}
