@@ -136,7 +136,7 @@ class Checkouts:
         return Package.from_row(row) if row else None
 
     def package_of(self, price_id: str) -> Package | None:
-        """Return the package that has this price at Stripe, even a retired one."""
+        """Return the package that has this price at Stripe, else the one that had it, even a retired one."""
         row = self._pricing.package_of(price_id)
         return Package.from_row(row) if row else None
 

@@ -127,7 +127,9 @@ class StripeGateway:
     def cancel(self, subscription_id: str, *, at_period_end: bool) -> dict[str, Any]:
         """Cancel a subscription now, or at the end of the paid period; return its new state."""
         if not at_period_end:
-            return self._call(lambda client, _: client.v1.subscriptions.cancel(subscription_id))
+            # Otherwise Stripe drops what was used and is not billed yet.
+            final = {"invoice_now": True}
+            return self._call(lambda client, plain: client.v1.subscriptions.cancel(subscription_id, plain(final)))
         now = self.subscription(subscription_id)
         self._release_schedule(now)
         wanted = {"cancel_at_period_end": True}
@@ -136,10 +138,11 @@ class StripeGateway:
     def change(
         self, subscription_id: str, price: str, *, at_period_end: bool, drops: str | None = None
     ) -> dict[str, Any]:
-        """Change the price: now, with the difference on the next invoice, or from the next period on.
+        """Change the price: now, with the difference billed at once, or from the next period on.
 
         It replaces a change scheduled for the next period.
         Discounts by coupons with the id prefix `drops` end with the current price; all others remain.
+        Raises InvalidInput if the difference cannot be collected; the price stays then.
         """
         expanded = {"expand": ["discounts"]}
         now = self._call(lambda client, plain: client.v1.subscriptions.retrieve(subscription_id, plain(expanded)))
@@ -156,7 +159,9 @@ class StripeGateway:
         goes_on = {"cancel_at": ""} if by_date else {"cancel_at_period_end": False}
         wanted: dict[str, Any] = {
             "items": [{"id": item, "price": price}],
-            "proration_behavior": "create_prorations",
+            # On the next invoice, it would be lost with a cancellation before that.
+            "proration_behavior": "always_invoice",
+            "payment_behavior": "error_if_incomplete",
             **goes_on,
         }
         if len(staying) < len(discounts):

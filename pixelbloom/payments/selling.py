@@ -1,6 +1,7 @@
 """The rules of selling: which price may be sold, and whether Stripe's price matches the package. Pure functions.
 
-A package is sold only at its own price. A price without a package is sold only if the settings name it.
+A package is sold only at its own price, not at a former one. A price that no package has or had is sold only if the
+settings name it.
 """
 
 from collections.abc import Collection, Mapping
@@ -101,7 +102,7 @@ class Catalogue(Protocol):
         """Return the package of this id."""
 
     def package_of(self, price_id: str) -> Package | None:
-        """Return the package that has this price at Stripe."""
+        """Return the package that has this price at Stripe, else the one that had it."""
 
 
 def choose(wanted: Wanted, catalogue: Catalogue, *, default: str | None, extra: Collection[str]) -> Offer:
@@ -123,8 +124,9 @@ def choose(wanted: Wanted, catalogue: Catalogue, *, default: str | None, extra: 
     if price_id is None:
         raise invalid("price_id", "is required, because STRIPE_PRICE_ID is not set")
     package = catalogue.package_of(price_id)
-    if package is not None and package.active:
+    if package is not None and package.active and package.stripe_price_id == price_id:
         return Offer(price_id, package)
+    # A purchase at a former price is one of that package, so it is not sold as a price without a package.
     if package is not None or (price_id != default and price_id not in extra):
         raise invalid("price_id", "is not on sale; GET /api/pricing/packages lists what is")
     return Offer(price_id, None)

@@ -127,8 +127,12 @@ class PricingStore:
         return find(self._gateway, "pricing_packages", package_id)
 
     def package_of(self, price_id: str) -> dict[str, Any] | None:
-        """Return the package that has this price at Stripe, even a retired one."""
-        return find(self._gateway, "pricing_packages", price_id, by="stripe_price_id")
+        """Return the package that has this price at Stripe, else the one that had it, even a retired one."""
+        found = find(self._gateway, "pricing_packages", price_id, by="stripe_price_id")
+        if found is not None:
+            return found
+        former = find(self._gateway, "package_prices", price_id, by="stripe_price_id")
+        return self.package(UUID(former["package_id"])) if former else None
 
     def campaign(self, campaign_id: UUID) -> dict[str, Any] | None:
         """Return a campaign."""

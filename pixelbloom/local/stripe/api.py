@@ -92,7 +92,7 @@ class Api:
                 return {**item, "discounts": [self._book.get("discount", name) for name in item["discounts"]]}
             return item
         if method == "DELETE" and kind == "subscription":
-            return self._book.end(item)
+            return self._book.end(item, final_invoice=params.get("invoice_now") == "true")
         if method == "DELETE" and kind == "invoice":
             return self._book.delete_draft(item)
         if method == "POST" and kind == "subscription":

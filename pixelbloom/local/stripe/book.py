@@ -90,6 +90,7 @@ class Book(Invoices):
             "current_period_end": item["current_period_end"] + period,
         }
         self._end_discounts(subscription, billed=False)
+        self.bill_pending(subscription)
         amount = self.due(subscription)
         invoice = self.bill(subscription, "subscription_cycle", amount)
         self._end_discounts(subscription)
@@ -109,6 +110,7 @@ class Book(Invoices):
         """Change the price, or cancel with the period."""
         self._running(subscription["id"])
         before: Obj = {}
+        unchanged, cost = json.loads(json.dumps(subscription)), self.due(subscription)
         for change in params.get("items") or ():
             item = subscription["items"]["data"][0]
             if change.get("id") not in (None, item["id"]):
@@ -135,13 +137,37 @@ class Book(Invoices):
             before["discounts"] = list(subscription["discounts"])
             self._discount(subscription, params["discounts"])
         subscription["metadata"] |= params.get("metadata") or {}
+        if "items" in before and "proration_behavior" in params:
+            self._prorate(subscription, unchanged, cost, at_once=params["proration_behavior"] == "always_invoice")
         self.emit("customer.subscription.updated", subscription, before)
         return subscription
 
-    def end(self, subscription: Obj) -> Obj:
-        """Cancel it now."""
+    def _prorate(self, subscription: Obj, unchanged: Obj, cost: int, *, at_once: bool) -> None:
+        """Charge a changed price for the rest of the period, less what was paid. A declined card undoes all."""
+        if subscription["status"] == "trialing":
+            return
+        item, old, now = subscription["items"]["data"][0], unchanged["items"]["data"][0], int(time.time())
+        whole = old["current_period_end"] - old["current_period_start"]
+        rest = min(max(old["current_period_end"] - now, 0), whole)
+        part = rest / whole
+        if _period(item["price"]) != _period(old["price"]):
+            item |= {"current_period_start": now, "current_period_end": now + _period(item["price"])}
+            amount = self.due(subscription) - round(cost * part)
+        else:
+            amount = round((self.due(subscription) - cost) * part)
+        if at_once and amount > 0 and subscription["customer"] in self.declining:
+            subscription |= unchanged
+            raise Refused("Your card was declined.", status=402, code="card_declined", kind="card_error")
+        self.pending[subscription["id"]] = self.pending.get(subscription["id"], 0) + amount
+        if at_once:
+            self.bill_pending(subscription)
+
+    def end(self, subscription: Obj, *, final_invoice: bool = False) -> Obj:
+        """Cancel it now. What is not billed yet is dropped without a final invoice."""
         now = int(time.time())
         self._running(subscription["id"])
+        if final_invoice:
+            self.bill_pending(subscription)
         subscription |= {"status": "canceled", "ended_at": now, "canceled_at": now}
         self.emit("customer.subscription.deleted", subscription)
         return subscription

@@ -63,6 +63,15 @@ class Invoices(Discounts):
             "status": "draft",
         }
 
+    def bill_pending(self, subscription: Obj) -> None:
+        """Bill what changes cost so far. Customers have no balance here: a credit is dropped."""
+        amount = self.pending.pop(subscription["id"], 0)
+        if amount != 0:
+            invoice = self.bill(subscription, "subscription_update", max(amount, 0))
+            for each in invoice["lines"]["data"]:
+                each["parent"]["subscription_item_details"]["proration"] = True
+            self.finish_invoice(invoice, paid=True)
+
     def bill(self, subscription: Obj, reason: str, amount: int) -> Obj:
         """Make a finalized invoice of a subscription."""
         invoice = self._invoice(subscription, reason, amount)

@@ -60,6 +60,10 @@ class Objects:
         self._publish = publish
         self._path = path
         self.lock = threading.RLock()
+        #: Customers whose cards are declined when a change of the price is billed.
+        self.declining: set[str] = set()
+        #: By subscription, what changes in the middle of its period cost, to be billed later: amounts to bill.
+        self.pending: dict[str, int] = {}
         self.objects: dict[str, dict[str, Obj]] = {kind: {} for kind in KINDS}
         if path is not None and path.exists():
             self.objects |= json.loads(path.read_text())

@@ -211,6 +211,7 @@ class StripeServer:
             "pay_session": lambda: book.pay(params["session"], params.get("outcome", "paid")),
             "expire_session": lambda: book.expire(book.get("checkout.session", params["session"])),
             "renew": lambda: book.renew(params["subscription"], paid=params.get("outcome", "paid") == "paid"),
+            "decline": lambda: book.declining.add(book.get("subscription", params["subscription"])["customer"]),
             "pay_open_invoice": lambda: book.pay_open_invoice(params["invoice"]),
             "pay_part": lambda: book.pay_part(book.get("invoice", params["invoice"]), params["amount"]),
             "pause": lambda: book.stand(params["subscription"], "paused"),

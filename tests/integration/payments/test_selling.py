@@ -22,8 +22,13 @@ PRICES = [
     {"id": "price_retired", "name": "Retired", "unit_amount": 100, "currency": "usd", "interval": "month"},
     {"id": "price_audit", "name": "Audit", "unit_amount": 9900, "currency": "usd", "interval": None},
     {"id": "price_euro", "name": "Euro", "unit_amount": 4900, "currency": "eur", "interval": "month"},
+    {"id": "price_raised", "name": "Raised", "unit_amount": 990000, "currency": "usd", "interval": "month"},
+    {"id": "price_before", "name": "Before", "unit_amount": 100, "currency": "usd", "interval": "month"},
+    {"id": "price_gone", "name": "Gone", "unit_amount": 100, "currency": "usd", "interval": "month"},
     {"id": "price_wrong", "name": "Wrong", "unit_amount": 4900, "currency": "eur", "interval": "month"},
 ]
+#: Without packages, but for those that a package has or had.
+EXTRA = "price_listed,price_retired,price_before,price_gone"
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +50,8 @@ def packages(stack: Stack) -> Iterator[dict[str, UUID]]:
         "Wrong": (49, "usd", "month", "price_wrong", True),
         "Lost": (49, "usd", "month", "price_lost", True),
         "Dime": (0.1, "usd", "month", "price_dime", True),
+        "Raised": (1, "usd", "month", "price_before", True),
+        "Gone": (1, "usd", "month", "price_gone", True),
     }
     found = {}
     with psycopg.connect(stack.database_url, autocommit=True) as db:
@@ -55,13 +62,19 @@ def packages(stack: Stack) -> Iterator[dict[str, UUID]]:
                 " values (%s, %s, %s, %s, %s, %s, %s)",
                 [found[name], f"{name} {uuid4().hex}", *row],
             )
+        # As an administrator raises a price, and retires a package.
+        for package, price, price_id, active in (("Raised", 9900, "price_raised", True), ("Gone", 1, None, False)):
+            db.execute(
+                "update pricing_packages set price = %s, stripe_price_id = %s, active = %s where id = %s",
+                [price, price_id, active, found[package]],
+            )
         yield found
         db.execute("delete from pricing_packages where id = any(%s)", [list(found.values())])
 
 
 @pytest.fixture(scope="module")
 def web(stack: Stack, shop: StripeServer, packages: dict[str, UUID]) -> Iterator[Api]:
-    with sold_by(stack, shop, STRIPE_EXTRA_PRICE_IDS="price_listed,price_retired") as url:
+    with sold_by(stack, shop, STRIPE_PRICE_ID="price_before", STRIPE_EXTRA_PRICE_IDS=EXTRA) as url:
         yield Api(url, None, stack.settings)
 
 
@@ -86,6 +99,10 @@ REFUSED = [
     # Retired, although the settings list its price.
     ("Retired", {}, 404, None),
     (None, {"price_id": "price_retired"}, 400, "price_id"),
+    # What a package cost before, although it is STRIPE_PRICE_ID, or listed.
+    (None, {}, 400, "price_id"),
+    (None, {"price_id": "price_before"}, 400, "price_id"),
+    (None, {"price_id": "price_gone"}, 400, "price_id"),
     ("Audit", {"mode": "subscription"}, 400, "mode"),
     ("Larger", {"mode": "payment"}, 400, "mode"),
     (None, {"price_id": "price_listed", "mode": "payment"}, 400, "mode"),
@@ -148,6 +165,8 @@ def test_a_change_follows_the_rules_of_selling(
         ("Larger", "price_cent", 400, "price_id"),
         (None, "price_cent", 400, "price_id"),
         (None, "price_retired", 400, "price_id"),
+        (None, "price_before", 400, "price_id"),
+        (None, "price_gone", 400, "price_id"),
         ("Retired", None, 404, None),
         ("Audit", None, 400, "mode"),
         ("Euro", None, 400, "price_id"),
@@ -165,6 +184,40 @@ def test_a_change_follows_the_rules_of_selling(
     body = {"package_id": str(packages["Larger"]), "price_id": "price_larger"}
     changed = user.request("POST", f"{SUBSCRIPTION}/change", json=body)
     assert (changed.status_code, changed.json()["final_price"]) == (200, 9900), changed.text
+
+
+def test_a_change_now_is_billed_at_once_or_declined(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, UUID]
+) -> None:
+    control(shop, "pay_session", session=checkout(user, **order(packages, "Starter"))["id"])
+    subscription = becomes(user, stack, status="active")["stripe_subscription_id"]
+    body = {"package_id": str(packages["Larger"])}
+
+    control(shop, "decline", subscription=subscription)
+    declined = is_error(user.request("POST", f"{SUBSCRIPTION}/change", json=body), 400, "BAD_REQUEST")
+    assert "declined" in declined["error"]
+    assert user.get(SUBSCRIPTION).json()["final_price"] == 49
+    shop.book.declining.clear()
+
+    assert user.request("POST", f"{SUBSCRIPTION}/change", json=body).json()["final_price"] == 9900
+    billed = shop.book.get("invoice", shop.book.get("subscription", subscription)["latest_invoice"])
+    assert (billed["billing_reason"], billed["status"]) == ("subscription_update", "paid")
+    # Less what passed of the month since the purchase.
+    assert 985_100 * 0.99 < billed["amount_paid"] <= 985_100
+
+
+def test_what_is_not_billed_yet_is_billed_with_a_cancellation(
+    user: Api, shop: StripeServer, stack: Stack, packages: dict[str, UUID]
+) -> None:
+    control(shop, "pay_session", session=checkout(user, **order(packages, "Starter"))["id"])
+    subscription = shop.book.get("subscription", becomes(user, stack, status="active")["stripe_subscription_id"])
+    # As Stripe's portal changes a price.
+    change = {"items": [{"price": "price_larger"}], "proration_behavior": "create_prorations"}
+    shop.book.update(subscription, change)
+    becomes(user, stack, final_price=9900)
+    ended = user.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": False})
+    assert ended.json()["status"] == "cancelled", ended.text
+    assert 9752 < shop.book.get("invoice", subscription["latest_invoice"])["amount_paid"] / 100 <= 9851
 
 
 def test_a_change_replaces_a_pending_one(

@@ -27,7 +27,7 @@ export function Change({ from, to, onChanged, onClose }: Props) {
         {from.plan} for {priceOf(from.final_price, from)} becomes {to.name} for {priceOf(to.price, to)}.
       </p>
       <p class="quiet">
-        Now: the difference is on the next invoice. Later: from
+        Now: the difference for the rest of the period is charged at once. Later: from
         {from.current_period_end ? ` ${formatDate(from.current_period_end)} on` : ' the next period on'}.
       </p>
       <div class="dialog-actions">
