@@ -108,7 +108,10 @@ class PaymentStore:
         return rows[0]["subject"] if rows else None
 
     def current(self, user_id: UUID, subscription_id: UUID | None = None) -> dict[str, Any] | None:
-        """Return a user's newest active subscription, else the newest of all; or the one of this id."""
+        """Return a user's newest active subscription, else the newest of all; or the one of this id.
+
+        Purchases of the account itself come before those for its address.
+        """
         found: dict[str, Any] | None = self._gateway.rpc(
             "current_subscription",
             {"p_user_id": str(user_id), "p_id": str(subscription_id) if subscription_id else None},

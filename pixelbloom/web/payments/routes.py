@@ -117,7 +117,10 @@ def create_portal_session(body: PortalRequest) -> tuple[PortalBody, int]:
     responses={**success(SubscriptionBody), **failures(401, 403, 404, 500, 503)},
 )
 def get_subscription() -> SubscriptionBody:
-    """Returns your newest active subscription, else the newest of all."""
+    """Returns your newest active subscription, else the newest of all.
+
+    One that you bought with your account comes before one that was bought for your e-mail address.
+    """
     return SubscriptionBody.model_validate(services().subscriptions.current(principal().user_id))
 
 

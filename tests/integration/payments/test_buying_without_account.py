@@ -288,3 +288,22 @@ def test_purchases_are_limited_by_address_and_need_a_token_where_visitors_are_of
         is_error(closed.request("POST", CHECKOUT, json=body), 401, "UNAUTHORIZED")
     finally:
         stop_all(started)
+
+
+def test_what_somebody_buys_for_an_address_hides_nothing_of_its_account(
+    web: Api, shop: StripeServer, stack: Stack, db: psycopg.Connection, packages: dict[str, str]
+) -> None:
+    email = address()
+    owner = web.as_user(account(db, email))
+    control(shop, "pay_session", session=checkout(owner, metadata={"package_id": packages["open"]})["id"])
+    stack.wait_for(lambda: owner.get(SUBSCRIPTION).status_code == 200)
+    own = owner.get(SUBSCRIPTION).json()["subscription_id"]
+    gift = paid(web, shop, db, email)
+    assert one(db, OWNER, gift) == owner.user_id
+
+    assert owner.get(SUBSCRIPTION).json()["subscription_id"] == own
+    cancelled = owner.request("POST", f"{SUBSCRIPTION}/cancel", json={"at_period_end": False}).json()
+    assert (cancelled["subscription_id"], cancelled["status"]) == (own, "cancelled")
+    # Without an active one of its own, the account has what was bought for it.
+    after = owner.get(SUBSCRIPTION).json()
+    assert (after["subscription_id"] == own, after["status"]) == (False, "active")
