@@ -125,6 +125,7 @@ def _checkout(item: Mapping[str, Any], kind: str) -> StripeObjectState | None:
         "state": _state(kind, item.get("payment_status")),
         "customer": reference(item.get("customer")),
         "payment_intent": reference(item.get("payment_intent")),
+        "invoice": reference(item.get("invoice")),
         "user": _matching(_USER, item.get("client_reference_id")),
         "email": _matching(_EMAIL, (item.get("customer_details") or {}).get("email") or item.get("customer_email")),
         "currency": currency(item["currency"]),

@@ -182,6 +182,23 @@ def test_a_subscription_that_was_paid_at_its_checkout_recurs_although_no_invoice
     assert recurring == (1,)
 
 
+def test_the_first_payment_counts_although_only_a_later_unpaid_invoice_is_reported(
+    store: PaymentStore, db: psycopg.Connection
+) -> None:
+    history = History(user := uuid4())
+    history.play(["unpaid"])
+    events = history.at(A_YEAR_AGO, apart=DAY)
+    for event in events:
+        if not event["type"].startswith("invoice.") or event["type"] == "invoice.payment_failed":
+            deliver(store, event)
+    assert revenue_of(db, user, last_day(events, "checkout.session.completed")) == 49
+    for event in events:
+        deliver(store, event)
+    assert revenue_of(db, user, last_day(events, "invoice.paid")) == 49
+    assert revenue_of(db, user, last_day(events, "checkout.session.completed")) == 0
+    forget(db, history)
+
+
 def test_a_deleted_draft_was_never_due(store: PaymentStore, db: psycopg.Connection) -> None:
     history = History(user := uuid4(), trial_days=14)
     history.play(["drafted", "draft deleted", "ended"])
