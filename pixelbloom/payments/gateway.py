@@ -64,9 +64,18 @@ class StripeGateway:
 
     def create_checkout(self, params: Mapping[str, Any], key: str) -> dict[str, Any]:
         """Create a checkout session: {"id", "url"}. The same key returns the same one. Raises InvalidInput."""
-        made = self._call(
-            lambda client, plain: client.v1.checkout.sessions.create(plain(params), {"idempotency_key": key})
-        )
+
+        def make(client: stripe.StripeClient, plain: Callable[[Any], Any]) -> Any:
+            try:
+                return client.v1.checkout.sessions.create(plain(params), {"idempotency_key": key})
+            except stripe.InvalidRequestError as error:
+                if error.param != "customer" or error.code != "resource_missing":
+                    raise
+            # The customer was deleted at Stripe: the checkout makes a new one.
+            rest = {name: value for name, value in params.items() if name != "customer"}
+            return client.v1.checkout.sessions.create(plain(rest), {"idempotency_key": f"{key}:new"})
+
+        made = self._call(make)
         with reading("a checkout session"):
             return {**made, "id": text(made["id"]), "url": address(made["url"])}
 

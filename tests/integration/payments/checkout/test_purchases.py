@@ -74,6 +74,18 @@ def test_refunds_find_their_invoice_and_disputes_reach_administrators(
     db.execute("delete from user_profiles where user_id = %s", [admin])
 
 
+def test_a_user_whose_customer_was_deleted_at_stripe_buys_again(
+    user: Api, shop: StripeServer, stack: Stack, growth: UUID
+) -> None:
+    body = {"metadata": {"package_id": str(growth)}}
+    customer = bought(user, shop, stack, **body)["stripe_customer_id"]
+    control(shop, "expire_session", session=checkout(user, **body)["id"])
+    del shop.book.objects["customer"][customer]
+    session = checkout(user, **body)
+    control(shop, "pay_session", session=session["id"])
+    stack.wait_for(lambda: user.get(SUBSCRIPTION).json()["stripe_customer_id"] not in (None, customer))
+
+
 def test_a_campaign_lowers_the_price_and_its_use_is_released_without_a_purchase(
     user: Api, web: Api, shop: StripeServer, stack: Stack, growth: UUID, db: psycopg.Connection
 ) -> None:
