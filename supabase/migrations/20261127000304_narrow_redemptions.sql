@@ -5,7 +5,8 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    select array_agg(p.id order by p.id) into new.covered_package_ids from public.pricing_packages as p
+    -- Never null, which means all packages.
+    select coalesce(array_agg(p.id order by p.id), '{}') into new.covered_package_ids from public.pricing_packages as p
     where p.id = any(new.covered_package_ids) and p.stripe_price_id is not null;
     return new;
 end

@@ -1,7 +1,7 @@
 """The discount of a campaign, from its code to the last discounted invoice."""
 
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import psycopg
@@ -10,8 +10,8 @@ import pytest
 from pixelbloom.local.stripe.server import StripeServer
 from tests.integration.http import Api
 from tests.integration.payments.campaigns.orders import bought, changed, order
-from tests.integration.payments.checkouts import becomes, checkout, control
-from tests.integration.pricing.rows import campaign, package, uses
+from tests.integration.payments.checkouts import becomes, checkout, control, one
+from tests.integration.pricing.rows import added, campaign, package, uses
 from tests.servers.stripe import next_second
 from tests.stack import Stack
 from tests.waiting import SECONDS
@@ -102,6 +102,16 @@ def test_a_package_that_gets_its_price_later_is_not_covered_by_a_granted_discoun
     assert (after["discount_amount"], after["final_price"]) == (0, 149)
     assert control(shop, "renew", subscription=found["stripe_subscription_id"])["amount_due"] == 14_900
     assert becomes(user, stack, original_price=149)["final_price"] == 149
+
+
+def test_a_redemption_covers_no_package_rather_than_all(db: psycopg.Connection) -> None:
+    priceless = package(db, stripe_price_id=None)
+    campaign_id = added(
+        db, "pricing_campaigns", {"code": uuid4().hex, "discount_type": "percentage", "discount_value": 5}
+    )
+    row = {"campaign_id": campaign_id, "redemption_key": uuid4().hex, "covered_package_ids": [priceless]}
+    redemption = added(db, "campaign_redemptions", row)
+    assert one(db, "select covered_package_ids from campaign_redemptions where id = %s", redemption) == []
 
 
 def test_a_granted_discount_remains_when_its_campaign_is_narrowed(
