@@ -94,8 +94,9 @@ def test_a_package_that_gets_its_price_later_is_not_covered_by_a_granted_discoun
     later = package(db, "149", stripe_price_id=None)
     code = campaign(db, discount_value=50, duration="forever", package_ids=[UUID(packages["small"]), later])
     found = bought(user, shop, stack, order(packages, "small", code))
-    shop.offer([{"id": "price_late", "name": "Late", "unit_amount": 14_900, "currency": "usd", "interval": "month"}])
-    db.execute("update pricing_packages set stripe_price_id = 'price_late' where id = %s", [later])
+    price = f"price_{uuid4().hex}"  # the package stays
+    shop.offer([{"id": price, "name": "Late", "unit_amount": 14_900, "currency": "usd", "interval": "month"}])
+    db.execute("update pricing_packages set stripe_price_id = %s where id = %s", [price, later])
     # The coupon at Stripe is limited to the products that had prices.
     after = changed(user, {"late": str(later)}, "late")
 
