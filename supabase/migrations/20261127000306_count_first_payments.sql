@@ -74,7 +74,7 @@ begin
         from internal.returned_money(p_subject) as r
         where r.amount > 0 and r.status not in ('failed', 'cancelled');
     end if;
-    -- The checkout's own invoice reports its payment, where it is sent. Checkouts stored before do not name theirs.
+    -- The checkout's own invoice reports its payment, where it is sent. Checkouts stored earlier do not have its id.
     if c ->> 'state' <> 'paid' or exists (
         select 1 from public.stripe_objects as o
         where o.subject = p_subject and o.kind = 'invoice' and (c ->> 'invoice' is null or o.id = c ->> 'invoice')
