@@ -128,11 +128,9 @@ class PricingStore:
 
     def package_of(self, price_id: str) -> dict[str, Any] | None:
         """Return the package that has this price at Stripe, else the one that had it, even a retired one."""
-        found = find(self._gateway, "pricing_packages", price_id, by="stripe_price_id")
-        if found is not None:
-            return found
-        former = find(self._gateway, "package_prices", price_id, by="stripe_price_id")
-        return self.package(UUID(former["package_id"])) if former else None
+        found = find(self._gateway, "package_prices", price_id, "pricing_packages(*)", by="stripe_price_id")
+        package: dict[str, Any] | None = found and found["pricing_packages"]
+        return package
 
     def campaign(self, campaign_id: UUID) -> dict[str, Any] | None:
         """Return a campaign."""
